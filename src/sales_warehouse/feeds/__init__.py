@@ -1,0 +1,1 @@
+"""Feeds: what kinds of files there are, as declared beside the dbt sources."""

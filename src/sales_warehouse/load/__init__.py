@@ -1,0 +1,1 @@
+"""The loader: from files below the inbox to raw tables and the ledger."""

@@ -1,0 +1,57 @@
+# The verbs of this project. Everything is installed into .venv from requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint types pytest accept docs bench lock clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed ## make .venv from requirements.lock
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) is here. Try: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: install ## start the server, load the inbox (demonstration files if it is empty), build and test the marts
+	@$(BIN)/warehouse up > /dev/null
+	@$(BIN)/warehouse sample --if-empty
+	@$(BIN)/warehouse build
+
+test: lint types pytest ## all checks: style, types, unit and integration tests, full builds in scratch databases
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
+
+types: install
+	$(BIN)/mypy
+
+pytest: install
+	$(BIN)/pytest -m "not acceptance"
+
+accept: install ## the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
+	$(BIN)/pytest -m acceptance
+
+docs: install ## the models' documentation with their lineage, as pages below target/
+	@$(BIN)/warehouse up > /dev/null
+	$(BIN)/dbt docs generate --quiet
+	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
+
+bench: install ## rows a second of the loader against psql's \copy
+	$(BIN)/warehouse bench load
+
+lock: ## renew requirements.lock (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean: ## stop the server and remove all that was made here, the warehouse too
+	-@test ! -x $(BIN)/warehouse || $(BIN)/warehouse down
+	rm -rf .venv .warehouse target logs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,3 @@
+{% macro unknown_member_key() -%}
+    'unknown'
+{%- endmacro %}

@@ -1,0 +1,20 @@
+{% macro date_part_number(part, expression) -%}
+    {{ return(adapter.dispatch('date_part_number', 'sales_warehouse')(part, expression)) }}
+{%- endmacro %}
+
+{# iso_day_of_week: Monday 1 to Sunday 7 on every engine; the engines' own day numbers differ #}
+{% macro default__date_part_number(part, expression) -%}
+    {%- set fields = {
+        'year': 'year',
+        'quarter': 'quarter',
+        'month': 'month',
+        'day': 'day',
+        'iso_year': 'isoyear',
+        'iso_week': 'week',
+        'iso_day_of_week': 'isodow',
+    } -%}
+    {%- if part not in fields -%}
+        {{ exceptions.raise_compiler_error('date_part_number: unknown part ' ~ part ~ '; known: ' ~ fields.keys() | join(', ')) }}
+    {%- endif -%}
+    cast(extract({{ fields[part] }} from {{ expression }}) as integer)
+{%- endmacro %}

@@ -1,0 +1,7 @@
+{% macro matches(expression, pattern) -%}
+    {{ return(adapter.dispatch('matches', 'sales_warehouse')(expression, pattern)) }}
+{%- endmacro %}
+
+{% macro default__matches(expression, pattern) -%}
+    {{ expression }} ~ '{{ pattern }}'
+{%- endmacro %}

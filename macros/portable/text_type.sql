@@ -1,0 +1,7 @@
+{% macro text_type() -%}
+    {{ return(adapter.dispatch('text_type', 'sales_warehouse')()) }}
+{%- endmacro %}
+
+{% macro default__text_type() -%}
+    text
+{%- endmacro %}

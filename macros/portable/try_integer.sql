@@ -1,0 +1,16 @@
+{% macro try_integer(expression, digits=18) -%}
+    {{ return(adapter.dispatch('try_integer', 'sales_warehouse')(expression, digits)) }}
+{%- endmacro %}
+
+{# Digits and a sign only, and so few of them that every value fits bigint: the cast cannot raise. #}
+{% macro default__try_integer(expression, digits) -%}
+    {%- if digits > 18 -%}
+        {{ exceptions.raise_compiler_error('try_integer: bigint holds 18 digits of any value, not ' ~ digits) }}
+    {%- endif -%}
+    case
+        when
+            {{ matches(expression, '^[+-]?[0-9]+$') }}
+            and length(trim(leading '0' from trim(leading '+-' from {{ expression }}))) <= {{ digits }}
+            then cast({{ expression }} as bigint)
+    end
+{%- endmacro %}

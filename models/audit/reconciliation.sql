@@ -1,0 +1,269 @@
+-- Grain: one row per arrow and scope, balanced or not. left_ is the side nearer to the files.
+-- A measure that does not exist on both sides of an arrow is NULL on both, and so is its difference.
+-- Both sides meet in a full outer join: a scope that is missing on one side counts 0 there.
+with
+
+files as (
+
+    select
+        feed,
+        file_id as _file_id,
+        rows_loaded as row_count
+    from {{ source('ledger', 'files') }}
+    where status = 'active'
+
+),
+
+raw_row_counts as (
+    {{ raw_row_counts() }}
+),
+
+staged as (
+
+    select
+        feed,
+        _file_id,
+        cast(sum(row_count) as bigint) as row_count,
+        cast(sum(case when row_status = 'accepted' then row_count else 0 end) as bigint) as accepted_row_count,
+        coalesce(sum(case when row_status = 'accepted' then quantity end), 0) as accepted_quantity,
+        coalesce(sum(case when row_status = 'accepted' then net_amount end), 0) as accepted_net_amount
+    from {{ ref('row_fates') }}
+    group by feed, _file_id
+
+),
+
+fact_per_file as (
+
+    select
+        _file_id,
+        count(*) as row_count,
+        sum(quantity) as quantity,
+        sum(net_amount) as net_amount
+    from {{ ref('fct_sales_lines') }}
+    group by _file_id
+
+),
+
+fact_per_day as (
+
+    select
+        order_date,
+        source_system,
+        coalesce(country, 'unknown') as country,
+        currency,
+        count(*) as row_count,
+        sum(quantity) as quantity,
+        sum(net_amount) as net_amount
+    from {{ ref('fct_sales_lines') }}
+    group by order_date, source_system, coalesce(country, 'unknown'), currency
+
+),
+
+daily as (
+
+    select
+        order_date,
+        {{ date_part_number('year', 'order_date') }} as year_number,
+        {{ date_part_number('month', 'order_date') }} as month_number,
+        source_system,
+        country,
+        currency,
+        line_count as row_count,
+        quantity,
+        net_amount
+    from {{ ref('agg_sales_daily') }}
+
+),
+
+daily_per_month as (
+
+    select
+        make_date(year_number, month_number, 1) as month_start_date,
+        source_system,
+        country,
+        currency,
+        sum(row_count) as row_count,
+        sum(quantity) as quantity,
+        sum(net_amount) as net_amount
+    from daily
+    group by make_date(year_number, month_number, 1), source_system, country, currency
+
+),
+
+monthly as (
+
+    select
+        month_start_date,
+        source_system,
+        country,
+        currency,
+        line_count as row_count,
+        quantity,
+        net_amount
+    from {{ ref('agg_sales_monthly') }}
+
+),
+
+file_to_raw as (
+
+    select
+        'file_to_raw' as arrow,
+        coalesce(files.feed, raw_row_counts.feed) as feed,
+        coalesce(files._file_id, raw_row_counts._file_id) as _file_id,
+        coalesce(files.row_count, 0) as left_rows,
+        coalesce(raw_row_counts.row_count, 0) as right_rows
+    from files
+    full outer join raw_row_counts
+        on files._file_id = raw_row_counts._file_id and files.feed = raw_row_counts.feed
+
+),
+
+raw_to_staging as (
+
+    select
+        'raw_to_staging' as arrow,
+        coalesce(raw_row_counts.feed, staged.feed) as feed,
+        coalesce(raw_row_counts._file_id, staged._file_id) as _file_id,
+        coalesce(raw_row_counts.row_count, 0) as left_rows,
+        coalesce(staged.row_count, 0) as right_rows
+    from raw_row_counts
+    full outer join staged
+        on raw_row_counts._file_id = staged._file_id and raw_row_counts.feed = staged.feed
+
+),
+
+-- text is not added up: money and quantity begin with staging
+arrows_of_text as (
+
+    select
+        arrow,
+        feed || ', file ' || cast(_file_id as {{ text_type() }}) as scope,
+        _file_id,
+        left_rows,
+        right_rows,
+        cast(null as numeric(28, 4)) as left_quantity,
+        cast(null as numeric(28, 4)) as right_quantity,
+        cast(null as numeric(28, 4)) as left_net_amount,
+        cast(null as numeric(28, 4)) as right_net_amount
+    from file_to_raw
+
+    union all
+
+    select
+        arrow,
+        feed || ', file ' || cast(_file_id as {{ text_type() }}) as scope,
+        _file_id,
+        left_rows,
+        right_rows,
+        cast(null as numeric(28, 4)) as left_quantity,
+        cast(null as numeric(28, 4)) as right_quantity,
+        cast(null as numeric(28, 4)) as left_net_amount,
+        cast(null as numeric(28, 4)) as right_net_amount
+    from raw_to_staging
+
+),
+
+staging_to_fact as (
+
+    select
+        'staging_to_fact' as arrow,
+        coalesce(staged.feed, 'no feed') || ', file '
+        || cast(coalesce(staged._file_id, fact_per_file._file_id) as {{ text_type() }}) as scope,
+        coalesce(staged._file_id, fact_per_file._file_id) as _file_id,
+        coalesce(staged.accepted_row_count, 0) as left_rows,
+        coalesce(fact_per_file.row_count, 0) as right_rows,
+        coalesce(staged.accepted_quantity, 0) as left_quantity,
+        coalesce(fact_per_file.quantity, 0) as right_quantity,
+        coalesce(staged.accepted_net_amount, 0) as left_net_amount,
+        coalesce(fact_per_file.net_amount, 0) as right_net_amount
+    from staged
+    full outer join fact_per_file
+        on staged._file_id = fact_per_file._file_id
+
+),
+
+fact_to_daily as (
+
+    select
+        'fact_to_daily' as arrow,
+        cast(coalesce(fact_per_day.order_date, daily.order_date) as {{ text_type() }})
+        || ', ' || coalesce(fact_per_day.source_system, daily.source_system)
+        || ', ' || coalesce(fact_per_day.country, daily.country)
+        || ', ' || coalesce(fact_per_day.currency, daily.currency) as scope,
+        cast(null as bigint) as _file_id,
+        coalesce(fact_per_day.row_count, 0) as left_rows,
+        coalesce(daily.row_count, 0) as right_rows,
+        coalesce(fact_per_day.quantity, 0) as left_quantity,
+        coalesce(daily.quantity, 0) as right_quantity,
+        coalesce(fact_per_day.net_amount, 0) as left_net_amount,
+        coalesce(daily.net_amount, 0) as right_net_amount
+    from fact_per_day
+    full outer join daily
+        on
+            fact_per_day.order_date = daily.order_date
+            and fact_per_day.source_system = daily.source_system
+            and fact_per_day.country = daily.country
+            and fact_per_day.currency = daily.currency
+
+),
+
+daily_to_monthly as (
+
+    select
+        'daily_to_monthly' as arrow,
+        cast(coalesce(daily_per_month.month_start_date, monthly.month_start_date) as {{ text_type() }})
+        || ', ' || coalesce(daily_per_month.source_system, monthly.source_system)
+        || ', ' || coalesce(daily_per_month.country, monthly.country)
+        || ', ' || coalesce(daily_per_month.currency, monthly.currency) as scope,
+        cast(null as bigint) as _file_id,
+        coalesce(daily_per_month.row_count, 0) as left_rows,
+        coalesce(monthly.row_count, 0) as right_rows,
+        coalesce(daily_per_month.quantity, 0) as left_quantity,
+        coalesce(monthly.quantity, 0) as right_quantity,
+        coalesce(daily_per_month.net_amount, 0) as left_net_amount,
+        coalesce(monthly.net_amount, 0) as right_net_amount
+    from daily_per_month
+    full outer join monthly
+        on
+            daily_per_month.month_start_date = monthly.month_start_date
+            and daily_per_month.source_system = monthly.source_system
+            and daily_per_month.country = monthly.country
+            and daily_per_month.currency = monthly.currency
+
+),
+
+all_arrows as (
+
+    select * from arrows_of_text
+    union all
+    select * from staging_to_fact
+    union all
+    select * from fact_to_daily
+    union all
+    select * from daily_to_monthly
+
+),
+
+final as (
+
+    select
+        arrow,
+        scope,
+        cast(left_rows as bigint) as left_rows,
+        cast(right_rows as bigint) as right_rows,
+        cast(left_rows - right_rows as bigint) as rows_difference,
+        cast(left_quantity as numeric(28, 4)) as left_quantity,
+        cast(right_quantity as numeric(28, 4)) as right_quantity,
+        cast(left_quantity - right_quantity as numeric(28, 4)) as quantity_difference,
+        cast(left_net_amount as numeric(28, 4)) as left_net_amount,
+        cast(right_net_amount as numeric(28, 4)) as right_net_amount,
+        cast(left_net_amount - right_net_amount as numeric(28, 4)) as net_amount_difference,
+        left_rows = right_rows
+        and left_quantity is not distinct from right_quantity
+        and left_net_amount is not distinct from right_net_amount as is_balanced,
+        _file_id
+    from all_arrows
+
+)
+
+select * from final

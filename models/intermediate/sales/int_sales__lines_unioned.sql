@@ -1,0 +1,102 @@
+-- Grain: one row per accepted sales line of any source; all sources in one shape.
+-- unit_price must not be summed; amounts only within one currency.
+with
+
+online_retail as (
+
+    select
+        sales_line_id,
+        cast('online_retail' as {{ text_type() }}) as source_system,
+        order_id,
+        line_type,
+        ordered_at,
+        order_date,
+        customer_id,
+        product_id,
+        product_name,
+        cast('online' as {{ text_type() }}) as channel,
+        country,
+        cast(quantity as numeric(18, 4)) as quantity,
+        unit_price,
+        net_amount as gross_amount,
+        -- the files hold the price that was paid; no discount is told apart from it
+        cast(0 as numeric(18, 4)) as discount_amount,
+        net_amount,
+        cast(null as numeric(18, 4)) as cost_amount,
+        currency,
+        _file_id,
+        _row_number
+    from {{ ref('int_sales__online_retail_lines_typed') }}
+
+),
+
+store_orders as (
+
+    select
+        sales_line_id,
+        cast('store_orders' as {{ text_type() }}) as source_system,
+        order_id,
+        case when quantity < 0 then 'return' else 'sale' end as line_type,
+        ordered_at,
+        order_date,
+        -- the tills do not know their customers
+        cast(null as {{ text_type() }}) as customer_id,
+        product_id,
+        product_name,
+        cast('store' as {{ text_type() }}) as channel,
+        -- not delivered; every purchase address lies there
+        cast('United States' as {{ text_type() }}) as country,
+        cast(quantity as numeric(18, 4)) as quantity,
+        unit_price,
+        net_amount as gross_amount,
+        cast(0 as numeric(18, 4)) as discount_amount,
+        net_amount,
+        cast(null as numeric(18, 4)) as cost_amount,
+        currency,
+        _file_id,
+        _row_number
+    from {{ ref('stg_store_orders__order_lines') }}
+    where row_status = 'accepted'
+
+),
+
+superstore as (
+
+    select
+        sales_line_id,
+        cast('superstore' as {{ text_type() }}) as source_system,
+        order_id,
+        case when quantity < 0 then 'return' else 'sale' end as line_type,
+        -- only the day is delivered
+        cast(null as {{ wall_clock_type() }}) as ordered_at,
+        order_date,
+        customer_id,
+        product_id,
+        product_name,
+        cast('unknown' as {{ text_type() }}) as channel,
+        country,
+        cast(quantity as numeric(18, 4)) as quantity,
+        unit_price,
+        gross_amount,
+        discount_amount,
+        net_amount,
+        cost_amount,
+        currency,
+        _file_id,
+        _row_number
+    from {{ ref('stg_superstore__order_lines') }}
+    where row_status = 'accepted'
+
+),
+
+final as (
+
+    select * from online_retail
+    union all
+    select * from store_orders
+    union all
+    select * from superstore
+
+)
+
+select * from final

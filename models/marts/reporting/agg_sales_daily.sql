@@ -1,0 +1,38 @@
+-- Grain: one row per order_date, source_system, country and currency that has a sales line.
+-- order_count must not be summed: an order whose lines fall on two days or countries counts in both.
+-- Amounts may be summed only within one currency; cost_amount leaves out lines whose source does not tell a cost.
+with
+
+lines as (
+
+    select * from {{ ref('fct_sales_lines') }}
+
+),
+
+final as (
+
+    select
+        order_date,
+        source_system,
+        -- part of the key, so never NULL
+        coalesce(country, 'unknown') as country,
+        currency,
+        count(*) as line_count,
+        count(distinct order_id) as order_count,
+        cast(sum(quantity) as numeric(28, 4)) as quantity,
+        cast(sum(gross_amount) as numeric(28, 4)) as gross_amount,
+        cast(sum(discount_amount) as numeric(28, 4)) as discount_amount,
+        cast(sum(net_amount) as numeric(28, 4)) as net_amount,
+        cast(sum(case when line_type = 'sale' then net_amount else 0 end) as numeric(28, 4)) as sale_amount,
+        cast(sum(case when line_type = 'return' then net_amount else 0 end) as numeric(28, 4)) as return_amount,
+        cast(sum(case when line_type = 'cancellation' then net_amount else 0 end) as numeric(28, 4))
+            as cancellation_amount,
+        cast(sum(case when line_type = 'fee' then net_amount else 0 end) as numeric(28, 4)) as fee_amount,
+        cast(sum(case when line_type = 'adjustment' then net_amount else 0 end) as numeric(28, 4)) as adjustment_amount,
+        cast(sum(cost_amount) as numeric(28, 4)) as cost_amount
+    from lines
+    group by order_date, source_system, coalesce(country, 'unknown'), currency
+
+)
+
+select * from final

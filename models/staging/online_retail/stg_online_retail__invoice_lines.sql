@@ -1,0 +1,112 @@
+-- Grain: one row per record of a file of online_retail.invoice_lines; none is left out.
+-- Only rows with row_status = 'accepted' are sales lines: sum nothing over all rows.
+{% set delivered_columns = [
+    'invoice_no', 'stock_code', 'description', 'quantity', 'invoice_date', 'unit_price', 'customer_id', 'country',
+] %}
+
+with
+
+delivered as (
+
+    select * from {{ source('online_retail', 'invoice_lines') }}
+
+),
+
+-- The window is dropped by PostgreSQL when nobody asks for row_issues; it also keeps each cast from being repeated.
+typed as (
+
+    select
+        {{ sales_line_id() }} as sales_line_id,
+        {{ trimmed('invoice_no') }} as order_id,
+        {{ trimmed('stock_code') }} as product_id,
+        {{ trimmed('description') }} as product_name,
+        {{ trimmed('customer_id') }} as customer_id_text,
+        {{ trimmed('country') }} as country,
+        {{ trimmed('quantity') }} as quantity_text,
+        -- 14 digits: as many as the canonical numeric(18, 4) holds before its decimal point
+        {{ try_integer(trimmed('quantity'), 14) }} as quantity,
+        {{ trimmed('unit_price') }} as unit_price_text,
+        {{ try_decimal(trimmed('unit_price'), 18, 4) }} as unit_price,
+        {{ trimmed('invoice_date') }} as ordered_at_text,
+        {{ try_timestamp(trimmed('invoice_date')) }} as ordered_at,
+        {{ is_blank_record(delivered_columns) }} as is_blank,
+        {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
+        {{ delivered_values(delivered_columns) }} as delivered_values,
+        row_number() over (
+            partition by _file_id, {{ delivered_columns | join(', ') }}
+            order by _row_number asc nulls last
+        ) as occurrence_number,
+        _file_id,
+        _row_number
+    from delivered
+
+),
+
+priced as (
+
+    select
+        typed.*,
+        cast(ordered_at as date) as order_date,
+        {{ fit_decimal('cast(quantity as numeric(18, 4)) * unit_price', 18, 4) }} as net_amount
+    from typed
+
+),
+
+checked as (
+
+    select
+        priced.*,
+        {{ issue_codes([
+            ('order_id:missing', 'order_id is null'),
+            ('product_id:missing', 'product_id is null'),
+            ('quantity:missing', 'quantity_text is null'),
+            ('quantity:not_an_integer', 'quantity_text is not null and quantity is null'),
+            ('unit_price:missing', 'unit_price_text is null'),
+            ('unit_price:not_a_decimal', 'unit_price_text is not null and unit_price is null'),
+            ('net_amount:out_of_range', 'quantity is not null and unit_price is not null and net_amount is null'),
+            ('ordered_at:missing', 'ordered_at_text is null'),
+            ('ordered_at:not_a_timestamp', 'ordered_at_text is not null and ordered_at is null'),
+            ('order_date:outside_calendar', is_outside_calendar('order_date')),
+        ]) }} as issues
+    from priced
+
+),
+
+final as (
+
+    select
+        sales_line_id,
+        order_id,
+        product_id,
+        product_name,
+        case
+            when {{ matches('customer_id_text', '^[0-9]+[.]0$') }}
+                then substring(customer_id_text, 1, length(customer_id_text) - 2)
+            else customer_id_text
+        end as customer_id,
+        country,
+        cast('GBP' as {{ text_type() }}) as currency,
+        case
+            when is_blank or is_repeated_header then 'skipped'
+            when issues <> '' then 'quarantined'
+            else 'accepted'
+        end as row_status,
+        case
+            when is_blank then 'row:blank'
+            when is_repeated_header then 'row:repeated_header'
+            else substring(issues || case when occurrence_number > 1 then ';row:exact_duplicate' else '' end, 2)
+        end as row_issues,
+        delivered_values,
+        quantity,
+        unit_price,
+        net_amount,
+        coalesce(order_id like 'C%', false) as is_cancellation,
+        order_date,
+        ordered_at,
+        _file_id,
+        _row_number
+    from checked
+
+)
+
+select * from final

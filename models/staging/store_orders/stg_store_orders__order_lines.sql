@@ -1,0 +1,122 @@
+-- Grain: one row per record of a file of store_orders.order_lines; none is left out.
+-- Only rows with row_status = 'accepted' are sales lines: sum nothing over all rows.
+{% set delivered_columns = [
+    'order_id', 'product', 'quantity_ordered', 'price_each', 'order_date', 'purchase_address',
+] %}
+
+with
+
+delivered as (
+
+    select * from {{ source('store_orders', 'order_lines') }}
+
+),
+
+-- MM/DD/YY HH24:MI put into ISO order; a text of any other shape stays NULL here and is quarantined below.
+rearranged as (
+
+    select
+        delivered.*,
+        case
+            when {{ trimmed('order_date') }} like '__/__/__ __:__'
+                then
+                    '20' || substring({{ trimmed('order_date') }}, 7, 2)
+                    || '-' || substring({{ trimmed('order_date') }}, 1, 2)
+                    || '-' || substring({{ trimmed('order_date') }}, 4, 2)
+                    || substring({{ trimmed('order_date') }}, 9, 6) || ':00'
+        end as ordered_at_iso_text
+    from delivered
+
+),
+
+-- The window is dropped by PostgreSQL when nobody asks for row_issues; it also keeps each cast from being repeated.
+typed as (
+
+    select
+        {{ sales_line_id() }} as sales_line_id,
+        {{ trimmed('order_id') }} as order_id,
+        {{ trimmed('product') }} as product_name,
+        {{ trimmed('purchase_address') }} as purchase_address,
+        {{ trimmed('quantity_ordered') }} as quantity_text,
+        -- 14 digits: as many as the canonical numeric(18, 4) holds before its decimal point
+        {{ try_integer(trimmed('quantity_ordered'), 14) }} as quantity,
+        {{ trimmed('price_each') }} as unit_price_text,
+        {{ try_decimal(trimmed('price_each'), 18, 4) }} as unit_price,
+        {{ trimmed('order_date') }} as ordered_at_text,
+        {{ try_timestamp('ordered_at_iso_text') }} as ordered_at,
+        {{ is_blank_record(delivered_columns) }} as is_blank,
+        {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
+        {{ delivered_values(delivered_columns) }} as delivered_values,
+        row_number() over (
+            partition by _file_id, {{ delivered_columns | join(', ') }}
+            order by _row_number asc nulls last
+        ) as occurrence_number,
+        _file_id,
+        _row_number
+    from rearranged
+
+),
+
+priced as (
+
+    select
+        typed.*,
+        cast(ordered_at as date) as order_date,
+        {{ fit_decimal('cast(quantity as numeric(18, 4)) * unit_price', 18, 4) }} as net_amount
+    from typed
+
+),
+
+checked as (
+
+    select
+        priced.*,
+        {{ issue_codes([
+            ('order_id:missing', 'order_id is null'),
+            ('product_id:missing', 'product_name is null'),
+            ('quantity:missing', 'quantity_text is null'),
+            ('quantity:not_an_integer', 'quantity_text is not null and quantity is null'),
+            ('unit_price:missing', 'unit_price_text is null'),
+            ('unit_price:not_a_decimal', 'unit_price_text is not null and unit_price is null'),
+            ('net_amount:out_of_range', 'quantity is not null and unit_price is not null and net_amount is null'),
+            ('ordered_at:missing', 'ordered_at_text is null'),
+            ('ordered_at:not_a_timestamp', 'ordered_at_text is not null and ordered_at is null'),
+            ('order_date:outside_calendar', is_outside_calendar('order_date')),
+        ]) }} as issues
+    from priced
+
+),
+
+final as (
+
+    select
+        sales_line_id,
+        order_id,
+        -- the tills send no product code: the name is the identity
+        product_name as product_id,
+        product_name,
+        purchase_address,
+        cast('USD' as {{ text_type() }}) as currency,
+        case
+            when is_blank or is_repeated_header then 'skipped'
+            when issues <> '' then 'quarantined'
+            else 'accepted'
+        end as row_status,
+        case
+            when is_blank then 'row:blank'
+            when is_repeated_header then 'row:repeated_header'
+            else substring(issues || case when occurrence_number > 1 then ';row:exact_duplicate' else '' end, 2)
+        end as row_issues,
+        delivered_values,
+        quantity,
+        unit_price,
+        net_amount,
+        order_date,
+        ordered_at,
+        _file_id,
+        _row_number
+    from checked
+
+)
+
+select * from final

@@ -1,0 +1,165 @@
+-- Grain: one row per record of a file of superstore.order_lines; none is left out.
+-- Only rows with row_status = 'accepted' are sales lines: sum nothing over all rows.
+-- unit_price is worked out and rounded: quantity * unit_price need not give gross_amount.
+{% set delivered_columns = [
+    'row_id', 'order_id', 'order_date', 'ship_date', 'ship_mode', 'customer_id', 'customer_name', 'segment', 'country',
+    'city', 'state', 'postal_code', 'region', 'product_id', 'category', 'sub_category', 'product_name', 'sales',
+    'quantity', 'discount', 'profit',
+] %}
+
+with
+
+delivered as (
+
+    select * from {{ source('superstore', 'order_lines') }}
+
+),
+
+-- The window is dropped by PostgreSQL when nobody asks for row_issues; it also keeps each cast from being repeated.
+typed as (
+
+    select
+        {{ sales_line_id() }} as sales_line_id,
+        {{ trimmed('row_id') }} as row_id,
+        {{ trimmed('order_id') }} as order_id,
+        {{ trimmed('product_id') }} as product_id,
+        {{ trimmed('product_name') }} as product_name,
+        {{ trimmed('category') }} as product_category,
+        {{ trimmed('sub_category') }} as product_sub_category,
+        {{ trimmed('customer_id') }} as customer_id,
+        {{ trimmed('customer_name') }} as customer_name,
+        {{ trimmed('segment') }} as customer_segment,
+        {{ trimmed('country') }} as country,
+        {{ trimmed('region') }} as region,
+        {{ trimmed('state') }} as state,
+        {{ trimmed('city') }} as city,
+        {{ trimmed('postal_code') }} as postal_code,
+        {{ trimmed('ship_mode') }} as ship_mode,
+        {{ trimmed('quantity') }} as quantity_text,
+        -- 14 digits: as many as the canonical numeric(18, 4) holds before its decimal point
+        {{ try_integer(trimmed('quantity'), 14) }} as quantity,
+        {{ trimmed('sales') }} as net_amount_text,
+        {{ try_decimal(trimmed('sales'), 18, 4) }} as net_amount,
+        {{ trimmed('discount') }} as discount_rate_text,
+        {{ try_decimal(trimmed('discount'), 9, 4) }} as discount_rate,
+        {{ trimmed('profit') }} as profit_text,
+        {{ try_decimal(trimmed('profit'), 18, 4) }} as profit_amount,
+        {{ trimmed('order_date') }} as order_date_text,
+        {{ try_date(trimmed('order_date')) }} as order_date,
+        {{ try_date(trimmed('ship_date')) }} as ship_date,
+        {{ is_blank_record(delivered_columns) }} as is_blank,
+        {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
+        {{ delivered_values(delivered_columns) }} as delivered_values,
+        row_number() over (
+            partition by _file_id, {{ delivered_columns | join(', ') }}
+            order by _row_number asc nulls last
+        ) as occurrence_number,
+        _file_id,
+        _row_number
+    from delivered
+
+),
+
+-- After a discount of 1 nothing tells what the line cost before it: gross is then the net amount, and the row says so.
+grossed_up as (
+
+    select
+        typed.*,
+        case
+            when discount_rate between 0 and 0.9999
+                then {{ fit_decimal(div('net_amount', '1 - discount_rate', 28, 4), 18, 4) }}
+            when discount_rate = 1 then net_amount
+        end as gross_amount
+    from typed
+
+),
+
+priced as (
+
+    select
+        grossed_up.*,
+        {{ fit_decimal('gross_amount - net_amount', 18, 4) }} as discount_amount,
+        {{ fit_decimal('net_amount - profit_amount', 18, 4) }} as cost_amount,
+        {{ div('gross_amount', 'quantity', 18, 4) }} as unit_price
+    from grossed_up
+
+),
+
+checked as (
+
+    select
+        priced.*,
+        {{ issue_codes([
+            ('order_id:missing', 'order_id is null'),
+            ('product_id:missing', 'product_id is null'),
+            ('quantity:missing', 'quantity_text is null'),
+            ('quantity:not_an_integer', 'quantity_text is not null and quantity is null'),
+            ('net_amount:missing', 'net_amount_text is null'),
+            ('net_amount:not_a_decimal', 'net_amount_text is not null and net_amount is null'),
+            ('discount_rate:missing', 'discount_rate_text is null'),
+            ('discount_rate:not_a_decimal', 'discount_rate_text is not null and discount_rate is null'),
+            ('discount_rate:not_between_0_and_1', 'discount_rate not between 0 and 1'),
+            ('gross_amount:out_of_range',
+                'net_amount is not null and discount_rate between 0 and 1 and discount_amount is null'),
+            ('profit:not_a_decimal', 'profit_text is not null and profit_amount is null'),
+            ('cost_amount:out_of_range',
+                'net_amount is not null and profit_amount is not null and cost_amount is null'),
+            ('order_date:missing', 'order_date_text is null'),
+            ('order_date:not_a_date', 'order_date_text is not null and order_date is null'),
+            ('order_date:outside_calendar', is_outside_calendar('order_date')),
+        ]) }} as issues,
+        {{ issue_codes([
+            ('gross_amount:unknown_at_full_discount', 'discount_rate = 1'),
+            ('row:exact_duplicate', 'occurrence_number > 1'),
+        ]) }} as remarks
+    from priced
+
+),
+
+final as (
+
+    select
+        sales_line_id,
+        row_id,
+        order_id,
+        product_id,
+        product_name,
+        product_category,
+        product_sub_category,
+        customer_id,
+        customer_name,
+        customer_segment,
+        country,
+        region,
+        state,
+        city,
+        postal_code,
+        ship_mode,
+        cast('USD' as {{ text_type() }}) as currency,
+        case
+            when is_blank or is_repeated_header then 'skipped'
+            when issues <> '' then 'quarantined'
+            else 'accepted'
+        end as row_status,
+        case
+            when is_blank then 'row:blank'
+            when is_repeated_header then 'row:repeated_header'
+            else substring(issues || remarks, 2)
+        end as row_issues,
+        delivered_values,
+        quantity,
+        unit_price,
+        gross_amount,
+        discount_rate,
+        discount_amount,
+        net_amount,
+        cost_amount,
+        order_date,
+        ship_date,
+        _file_id,
+        _row_number
+    from checked
+
+)
+
+select * from final

@@ -1,0 +1,287 @@
+"""The command `warehouse`. Each verb is a few lines here; the work is done in the packages beside it."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import psycopg2
+import typer
+from psycopg2.extensions import connection as Connection
+from rich.markup import escape
+
+from sales_warehouse import __version__, server
+from sales_warehouse.errors import ConfigurationError, WarehouseError
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.ledger.read_ledger import Page, read_files, read_rejects
+from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.settings import Settings, get_settings
+from sales_warehouse.show.console import err, out
+from sales_warehouse.show.load_report import load_report_as_json, print_load_report
+from sales_warehouse.show.progress import LoadProgress
+from sales_warehouse.show.tables import print_csv, print_json, print_table
+
+app = typer.Typer(
+    name="warehouse",
+    help="Sales files become tested dbt marts in PostgreSQL: every line accounted for, every cent reconciled.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+bench_app = typer.Typer(help="Measure, always as ratios in one run.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+
+Inbox = Annotated[Path | None, typer.Option(help="Folder to look through; default WAREHOUSE_INBOX.")]
+FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
+Settle = Annotated[float, typer.Option(help="Seconds a file must have been left alone; 0 trusts every file.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only what needs a person.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many rows.")]
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Nothing happens before a verb."""
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def up() -> None:
+    """Start the server, make ledger and raw tables, write profiles.yml for dbt."""
+    settings = get_settings()
+    state = server.up(settings)
+    with _session(settings, "warehouse up") as connection:
+        prepare_ledger(connection, read_feeds(settings.project))
+    _print_server(state)
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded server."""
+    out.print("The server is stopped." if server.down(get_settings()) else "The server was not running.")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Describe the server; exit code 3 when it does not run."""
+    state = server.status(get_settings())
+    if as_json:
+        print_json(asdict(state))
+    else:
+        _print_server(state)
+    if state.condition != "running":
+        raise typer.Exit(3)
+
+
+@app.command()
+def sample(
+    directory: Annotated[Path | None, typer.Argument(help="Where to write; default the inbox.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="Business days to write, from 2024-01-01.")] = 90,
+    records: Annotated[int, typer.Option(min=1, help="About so many records in all.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Another seed, other files.")] = 20240101,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing when the directory has files.")] = False,
+) -> None:
+    """Write demonstration files with the dirt of real ones, and truth.json with their exact figures."""
+    from sales_warehouse.sample import write_sample
+
+    target = directory or get_settings().inbox
+    if if_empty and target.is_dir() and any(target.iterdir()):
+        return
+    try:
+        truth = write_sample(target, days=days, records=records, seed=seed)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    records = truth.totals.records_read
+    out.print(f"Wrote {len(truth.files):,} files with {records:,} records into {target}", soft_wrap=True)
+
+
+@app.command()
+def load(
+    inbox: Inbox = None,
+    feed: FeedName = None,
+    settle: Settle = SETTLE_SECONDS,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in every new or changed file below the inbox. Exit code 1 when a file needs a person."""
+    settings = _with_inbox(get_settings(), inbox)
+    report = _load(settings, feed, settle, quiet or as_json)
+    if as_json:
+        print_json(load_report_as_json(report))
+    elif not quiet or report.needs_a_person:
+        print_load_report(report)
+    if report.needs_a_person:
+        raise typer.Exit(1)
+
+
+@app.command()
+def build(
+    inbox: Inbox = None,
+    settle: Settle = SETTLE_SECONDS,
+    quiet: Quiet = False,
+    unit_tests: Annotated[bool, typer.Option(help="Run the models' unit tests too.")] = False,
+) -> None:
+    """Load, run `dbt build`, and say what the warehouse holds now."""
+    from sales_warehouse.build.run_dbt import run_dbt_build
+    from sales_warehouse.show.summary import print_next_steps, print_problems, print_summary
+
+    settings = _with_inbox(get_settings(), inbox)
+    report = _load(settings, None, settle, quiet)
+    if not quiet or report.needs_a_person:
+        print_load_report(report)
+    # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
+    built = run_dbt_build(settings, [] if unit_tests else ["--exclude-resource-type", "unit_test"], quiet)
+    if not built.is_green:
+        print_problems(built)
+        raise typer.Exit(1)
+    if not quiet:
+        with _session(settings, "warehouse build") as connection:
+            print_summary(connection, built)
+        out.print(f"Load {report.seconds:.1f} s, build {built.seconds:.1f} s.")
+        print_next_steps()
+    if report.needs_a_person:
+        raise typer.Exit(1)
+
+
+@app.command()
+def files(
+    feed: FeedName = None,
+    only: Annotated[str | None, typer.Option("--status", help="active, superseded, duplicate or refused.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show the files on the books, the newest last."""
+    page = _read_books(lambda connection: read_files(connection, feed, only, None if as_json else limit))
+    _print_page(
+        page,
+        as_json,
+        ["file_id", "feed", "uri", "version", "status", "records_read", "rows_loaded", "rows_rejected",
+         "rows_skipped", "finished_at", "message"],
+    )  # fmt: skip
+
+
+@app.command()
+def rejects(
+    file: Annotated[str | None, typer.Argument(help="Id or path of one file; default all.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show the records that could not be loaded: where they stand, why, and their bytes."""
+    page = _read_books(lambda connection: read_rejects(connection, file, None if as_json else limit))
+    _print_page(page, as_json, ["uri", "line_number", "row_number", "reason", "detail", "raw"])
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One query; it can read, not write.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
+) -> None:
+    """Run one query and print its rows."""
+    from sales_warehouse.query import run_query
+
+    with _session(get_settings(), "warehouse sql") as connection:
+        columns, rows = run_query(connection, query, as_text=as_csv)
+    if as_csv:
+        print_csv(columns, rows)
+    else:
+        print_table(None, columns, rows)
+
+
+@bench_app.command("load")
+def bench_load(
+    rows: Annotated[int, typer.Option(min=1000, help="Rows of the file.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is run, in turn.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    r"""Load one file with the loader and with `psql \copy`, in turn, and print their ratio."""
+    from sales_warehouse.bench.load import bench_load as run_bench
+    from sales_warehouse.bench.load import print_bench
+
+    result = run_bench(get_settings(), rows, rounds)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        print_bench(result)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command and end the process: 0 done, 1 needs a person, 2 wrong usage, 3 server not reachable."""
+    try:
+        app(arguments, prog_name="warehouse")
+    except WarehouseError as error:
+        err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except psycopg2.OperationalError as error:
+        err.print(
+            f"[red]error:[/red] the server went away or refused: {escape(str(error).strip())}\n"
+            "What was committed stays; nothing is half done. Run the same command again, "
+            "or `warehouse status` to see how the server is.",
+            soft_wrap=True,
+        )
+        sys.exit(3)
+    except psycopg2.Error as error:
+        err.print(f"[red]error:[/red] {escape(str(error).strip())}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Stopped. Files that were finished are on the books, the one at hand left no trace.")
+        sys.exit(1)
+
+
+def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:
+    return settings if inbox is None else replace(settings, inbox=inbox.expanduser().absolute())
+
+
+def _load(settings: Settings, feed: str | None, settle: float, quiet: bool) -> LoadReport:
+    feeds = read_feeds(settings.project)
+    with _session(settings, "warehouse load") as connection, LoadProgress(quiet) as progress:
+        return run_load(connection, feeds, settings.inbox, progress, feed, settle)
+
+
+def _read_books(read: Callable[[Connection], Page]) -> Page:
+    settings = get_settings()
+    with _session(settings, "warehouse") as connection:
+        prepare_ledger(connection, read_feeds(settings.project))
+        return read(connection)
+
+
+@contextmanager
+def _session(settings: Settings, name: str) -> Iterator[Connection]:
+    connection = server.connect(settings, application_name=name)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _print_page(page: Page, as_json: bool, shown: list[str]) -> None:
+    if as_json:
+        print_json(page.as_dicts())
+        return
+    picks = [page.columns.index(name) for name in shown]
+    rows = [[_readable(row[pick]) for pick in picks] for row in page.rows]
+    if not rows:
+        out.print("There are none.")
+        return
+    print_table(None, shown, rows)
+    if page.count > len(rows):
+        out.print(f"{len(rows):,} of {page.count:,}; --limit shows more, --json all.")
+
+
+def _readable(value: object) -> object:
+    """Return bytes as a person would see them, with escapes for what is no text."""
+    return bytes(value).decode("utf-8", "backslashreplace") if isinstance(value, memoryview) else value
+
+
+def _print_server(state: server.ServerState) -> None:
+    rows = [(name.replace("_", " "), value) for name, value in asdict(state).items() if value and name != "notes"]
+    # a port or process number is a name here, not an amount
+    print_table(None, ["server", ""], [(name, str(value)) for name, value in rows])
+    for note in state.notes:
+        out.print(note, soft_wrap=True)

@@ -1,0 +1,169 @@
+"""What a feed is: frozen, self-validating dataclasses.
+
+They know nothing of YAML: a wrong value raises `Invalid`, which names the key and what is allowed;
+`read_feeds` adds the file and the line.
+"""
+
+import codecs
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal, InvalidOperation
+
+from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
+
+
+class Invalid(ValueError):
+    """A declared value that cannot be; `key` is its path below the table, `allowed` says what may stand there."""
+
+    def __init__(self, key: str, problem: str, allowed: str) -> None:
+        super().__init__(f"{key}: {problem}; allowed: {allowed}")
+        self.key = key
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the text of a delimited file is to be read."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+
+    def __post_init__(self) -> None:
+        for key, value in (("delimiter", self.delimiter), ("quote", self.quote)):
+            if len(value) != 1 or value.isalnum() or value in "\r\n\0":
+                raise Invalid(
+                    f"external.options.{key}",
+                    f"{value!r} cannot separate anything",
+                    "one character that is no letter, digit, line end or NUL",
+                )
+        if self.delimiter == self.quote:
+            raise Invalid("external.options.quote", f"{self.quote!r} is the delimiter too", "a character of its own")
+        try:
+            codec = codecs.lookup(self.encoding)
+            "\n".encode(self.encoding)
+        except (LookupError, UnicodeError, ValueError):
+            codec = None
+        if codec is None or not getattr(codec, "_is_text_encoding", True):
+            raise Invalid(
+                "external.options.encoding",
+                f"{self.encoding!r} is no text encoding Python knows",
+                "a name such as utf-8, cp1252, latin-1, utf-16 (Python's 'standard encodings')",
+            )
+
+
+@dataclass(frozen=True)
+class MaxRejects:
+    """How many records of a file may be rejected before the whole file is refused."""
+
+    count: int | None = None
+    share: Decimal | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> "MaxRejects":
+        """Read ``25`` (records) or ``"1%"`` (share of the records read); raises `Invalid`."""
+        text = str(value).strip()
+        try:
+            if isinstance(value, bool):
+                raise ValueError(text)
+            if text.endswith("%"):
+                share = Decimal(text[:-1]) / 100
+                if not 0 <= share <= 1:
+                    raise ValueError(text)
+                return cls(share=share)
+            if not re.fullmatch("[0-9]+", text):
+                raise ValueError(text)
+            return cls(count=int(text))
+        except (ValueError, InvalidOperation):
+            raise Invalid(
+                "external.options.max_rejects",
+                f"{value!r} is no limit",
+                "a number of records such as 25, or a share such as 1% (0% to 100%)",
+            ) from None
+
+    def allows(self, rejected: int, read: int) -> bool:
+        """Say whether a file with so many rejected of so many read records may be taken in."""
+        if self.share is not None:
+            return rejected <= self.share * read
+        return rejected <= (self.count or 0)
+
+    def __str__(self) -> str:
+        if self.share is not None:
+            return f"{(self.share * 100).normalize():f}%"
+        return str(self.count or 0)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One kind of file from a source: where its files lie, how they read, and the raw table they fill."""
+
+    source: str
+    name: str
+    schema: str
+    identifier: str
+    location: str
+    columns: tuple[str, ...]
+    dialect: Dialect = field(default_factory=Dialect)
+    business_key: str | None = None
+    max_rejects: MaxRejects = field(default_factory=MaxRejects)
+
+    def __post_init__(self) -> None:
+        for key, value in (("schema", self.schema), ("identifier", self.identifier)):
+            if not value or len(value.encode()) > MAX_IDENTIFIER_BYTES:
+                raise Invalid(key, f"{value!r} is no name", f"1 to {MAX_IDENTIFIER_BYTES} bytes")
+        if not self.location or self.location.startswith("/") or ".." in self.location.split("/"):
+            raise Invalid(
+                "external.location",
+                f"{self.location!r} does not lie below the inbox",
+                "a relative path with * for any part of a name and ** for any folders, such as shop/*.csv",
+            )
+        if not self.columns:
+            raise Invalid("columns", "none is declared", "one entry a column of the file")
+        for column in self.columns:
+            if column != normalise_header(column) or len(column.encode()) > MAX_IDENTIFIER_BYTES:
+                raise Invalid(
+                    f"columns.{column}",
+                    "no header can ever be found under this name",
+                    f"lower-case words joined by _, at most {MAX_IDENTIFIER_BYTES} bytes, "
+                    f"such as {normalise_header(column)[:MAX_IDENTIFIER_BYTES] or 'invoice_no'}",
+                )
+        if twice := {c for c in self.columns if self.columns.count(c) > 1}:
+            raise Invalid("columns", f"{', '.join(sorted(twice))} is declared twice", "each column once")
+        if self.business_key is not None:
+            try:
+                groups = re.compile(self.business_key).groupindex
+            except re.error as error:
+                groups = {}
+                problem = f"{self.business_key!r} is no regular expression ({error})"
+            else:
+                problem = f"{self.business_key!r} names no part of the file's name"
+            if not groups:
+                raise Invalid(
+                    "external.options.business_key",
+                    problem,
+                    r"a regular expression with named groups such as (?P<business_date>\d{4}-\d{2}-\d{2})",
+                )
+
+    @property
+    def full_name(self) -> str:
+        """The feed's name in the books: ``<source>.<feed>``."""
+        return f"{self.source}.{self.name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides how a file is read; a refused file is tried again when it changes."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+
+    def business_key_of(self, uri: str) -> str | None:
+        """Return what the delivery at `uri` is about, such as ``business_date=2011-01-04``.
+
+        Without a declared pattern the path itself is the key, compressed or not. None when the pattern does
+        not fit.
+        """
+        if self.business_key is None:
+            return uri.removesuffix(".gz")
+        found = re.search(self.business_key, uri.rsplit("/", 1)[-1])
+        if found is None:
+            return None
+        return " ".join(f"{group}={value}" for group, value in found.groupdict().items() if value is not None)

@@ -1,0 +1,153 @@
+"""Read the feeds from where dbt reads its sources: `models/**/_*__sources.yml`."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import Dialect, Feed, Invalid, MaxRejects
+
+LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
+
+_EXTERNAL_KEYS = ("location", "file_format", "options")
+_OPTION_KEYS = ("delimiter", "quote", "encoding", "header", "business_key", "max_rejects")
+
+
+def read_feeds(project: Path) -> tuple[Feed, ...]:
+    """Return every declared feed of the dbt project at `project`, ordered by name.
+
+    A source table is a feed when it has `external`. Raises `ConfigurationError` naming file, line, key and
+    what is allowed there.
+    """
+    feeds: list[Feed] = []
+    seen: dict[str, Path] = {}
+    for path in sorted((project / "models").rglob("*.y*ml")):
+        for feed in _read_file(path, project):
+            for name in (feed.full_name, f"{feed.schema}.{feed.identifier}"):
+                if name in seen:
+                    raise ConfigurationError(
+                        f"{path.relative_to(project)}: {name} is declared already in "
+                        f"{seen[name].relative_to(project)}. Rename or remove one of the two."
+                    )
+                seen[name] = path
+            feeds.append(feed)
+    if not feeds:
+        raise ConfigurationError(
+            f"No feed is declared below {project / 'models'}. docs/adding-a-feed.md tells how to declare one."
+        )
+    return tuple(sorted(feeds, key=lambda feed: feed.full_name))
+
+
+def _read_file(path: Path, project: Path) -> Iterable[Feed]:
+    shown = path.relative_to(project)
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{shown}: not readable as YAML: {error}") from None
+    if not isinstance(content, dict):
+        return
+    for s, source in enumerate(content.get("sources") or ()):
+        if not isinstance(source, dict):
+            continue
+        for t, table in enumerate(source.get("tables") or ()):
+            if not isinstance(table, dict) or "external" not in table:
+                continue
+            try:
+                yield _read_table(source, table)
+            except Invalid as invalid:
+                where: list[str | int] = ["sources", s, "tables", t, *invalid.key.split(".")]
+                raise ConfigurationError(
+                    f"{shown}:{_line_of(root, where)}: {source.get('name')}.{table.get('name')}: {invalid}"
+                ) from None
+
+
+def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
+    if not source.get("name") or not table.get("name"):
+        raise Invalid("name", "source or table has none", "a name for both")
+    external = _mapping(table["external"], "external", _EXTERNAL_KEYS)
+    if (file_format := external.get("file_format", "csv")) != "csv":
+        raise Invalid("external.file_format", f"{file_format!r} cannot be read", "csv")
+    options = _mapping(external.get("options") or {}, "external.options", _OPTION_KEYS)
+    if options.get("header", True) is not True:
+        raise Invalid("external.options.header", f"{options['header']!r} is not supported", "true")
+    for key in ("delimiter", "quote", "encoding", "business_key"):
+        if key in options and not isinstance(options[key], str):
+            raise Invalid(f"external.options.{key}", f"{options[key]!r} is no text", "text in quotes")
+    return Feed(
+        source=str(source["name"]),
+        name=str(table["name"]),
+        schema=str(source.get("schema") or source["name"]),
+        identifier=str(table.get("identifier") or table["name"]),
+        location=str(external.get("location") or ""),
+        columns=tuple(_read_columns(table.get("columns") or ())),
+        dialect=Dialect(**{key: options[key] for key in ("delimiter", "quote", "encoding") if key in options}),
+        business_key=options.get("business_key"),
+        max_rejects=MaxRejects.parse(options.get("max_rejects", 0)),
+    )
+
+
+def _read_columns(columns: Iterable[Any]) -> Iterable[str]:
+    for number, column in enumerate(columns):
+        if not isinstance(column, dict) or not column.get("name"):
+            raise Invalid(f"columns.{number}", "has no name", "{name: …, data_type: text}")
+        name = str(column["name"])
+        wanted = LINEAGE_COLUMNS.get(name, "text")
+        if column.get("data_type", wanted) != wanted:
+            raise Invalid(
+                f"columns.{name}.data_type",
+                f"{column['data_type']!r}: the raw table holds what was delivered",
+                f"{wanted} (casts belong into the staging model)",
+            )
+        if name not in LINEAGE_COLUMNS:
+            yield name
+
+
+def _mapping(value: Any, key: str, allowed: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Invalid(key, f"{value!r} is no mapping", ", ".join(allowed))
+    for name in value:
+        if name not in allowed:
+            near = difflib.get_close_matches(str(name), allowed, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise Invalid(f"{key}.{name}", f"is not known{hint}", ", ".join(allowed))
+    return value
+
+
+def _line_of(node: yaml.Node | None, where: list[str | int]) -> int:
+    """Return the 1-based line of the deepest part of the path `where` that the document has."""
+    line = 1
+    for step in where:
+        if isinstance(node, yaml.SequenceNode):
+            if isinstance(step, str):
+                entries = [entry for entry in node.value if _name_of(entry) == step]
+                if not entries and step.isdigit() and int(step) < len(node.value):
+                    entries = [node.value[int(step)]]
+            else:
+                entries = node.value[step : step + 1]
+            if not entries:
+                break
+            node = entries[0]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode):
+            pairs = [pair for pair in node.value if pair[0].value == step]
+            if not pairs:
+                break
+            line = pairs[0][0].start_mark.line + 1
+            node = pairs[0][1]
+        else:
+            break
+    return line
+
+
+def _name_of(node: yaml.Node) -> str | None:
+    """Return the value of `name` in a column entry, as it stands in the document."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == "name":
+                return str(value.value)
+    return None

@@ -1,0 +1,63 @@
+"""Make the ledger and the raw tables, or bring them up to the declarations."""
+
+from collections.abc import Iterable
+from importlib.resources import files
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
+from sales_warehouse.ledger.transaction import transaction
+
+
+def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
+    """Create what is missing of the ledger's tables and of every feed's raw table; commits.
+
+    Raw tables exist before the first file, so that the models can be built on an empty warehouse.
+    """
+    schema = (files("sales_warehouse.ledger") / "schema.sql").read_text(encoding="utf-8")
+    with transaction(connection) as cursor:
+        cursor.execute("set local client_min_messages = warning")  # "already exists, skipping" is no news
+        cursor.execute(schema)
+        for feed in feeds:
+            _prepare_raw_table(cursor, feed)
+
+
+def raw_table(feed: Feed) -> sql.Identifier:
+    """Return the quoted name of the feed's raw table."""
+    return sql.Identifier(feed.schema, feed.identifier)
+
+
+def add_columns(cursor: Cursor, feed: Feed, columns: Iterable[str]) -> list[str]:
+    """Add those text columns to the raw table that it lacks; return their names."""
+    cursor.execute(
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+        (raw_table(feed).as_string(cursor),),
+    )
+    present = {name for (name,) in cursor}
+    missing = [column for column in columns if column not in present]
+    for column in missing:
+        cursor.execute(sql.SQL("alter table {} add column {} text").format(raw_table(feed), sql.Identifier(column)))
+    return missing
+
+
+def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
+    cursor.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(feed.schema)))
+    cursor.execute("select to_regclass(%s)", (raw_table(feed).as_string(cursor),))
+    if cursor.fetchone() != (None,):
+        add_columns(cursor, feed, feed.columns)
+        return
+    declared = [sql.SQL("{} text").format(sql.Identifier(column)) for column in feed.columns]
+    lineage = [
+        sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
+        for name, type_ in LINEAGE_COLUMNS.items()
+    ]
+    cursor.execute(sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join([*declared, *lineage])))
+    # The rows of a file lie together, so a block range index finds them, at next to no cost to COPY.
+    cursor.execute(
+        sql.SQL("create index on {} using brin (_file_id) with (pages_per_range = 32, autosummarize = on)").format(
+            raw_table(feed)
+        )
+    )

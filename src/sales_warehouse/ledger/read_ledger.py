@@ -1,0 +1,75 @@
+"""Read the books for people: files and rejects."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.ledger.transaction import transaction
+
+FILE_COLUMNS = (
+    "file_id", "feed", "uri", "version", "status", "business_key", "records_read", "rows_loaded", "rows_rejected",
+    "rows_skipped", "rows_refused", "supersedes_file_id", "size_bytes", "sha256", "started_at", "finished_at",
+    "message",
+)  # fmt: skip
+REJECT_COLUMNS = (
+    "file_id", "uri", "row_number", "line_number", "byte_offset", "reason", "detail", "raw",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of the books under their column names, and how many there are in all."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    count: int
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """Return each row as a mapping from column to value."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def read_files(
+    connection: Connection, feed: str | None = None, status: str | None = None, limit: int | None = None
+) -> Page:
+    """Return the files on the books, newest last, those of one feed or status if asked; `limit` keeps the newest."""
+    return _read_page(
+        connection,
+        FILE_COLUMNS,
+        "from ledger.files where (%(feed)s is null or feed = %(feed)s) and (%(status)s is null or status = %(status)s)",
+        "file_id desc",
+        {"feed": feed, "status": status, "limit": limit},
+        newest_last=True,
+    )
+
+
+def read_rejects(connection: Connection, file: str | None = None, limit: int | None = None) -> Page:
+    """Return the rejects of one file, named by id or path, or of all, in the order of the files and their lines."""
+    file_id = int(file) if file and file.isdecimal() else None
+    return _read_page(
+        connection,
+        REJECT_COLUMNS,
+        "from ledger.rejects join ledger.files using (file_id) "
+        "where (%(file)s is null or file_id = %(file_id)s or uri = %(file)s)",
+        "file_id, row_number",
+        {"file": file, "file_id": file_id, "limit": limit},
+    )
+
+
+def _read_page(
+    connection: Connection, columns: tuple[str, ...], source: str, order: str, values: dict[str, Any],
+    newest_last: bool = False,
+) -> Page:  # fmt: skip
+    with transaction(connection) as cursor:
+        cursor.execute(f"select count(*) {source}", values)
+        count = cursor.fetchone()
+        cursor.execute(
+            sql.SQL("select {} " + source + f" order by {order} limit %(limit)s").format(
+                sql.SQL(", ").join(map(sql.Identifier, columns))
+            ),
+            values,
+        )
+        rows = cursor.fetchall()
+    return Page(columns, rows[::-1] if newest_last else rows, count[0] if count else 0)

@@ -1,0 +1,176 @@
+"""Write what became of a file onto the books. Nothing here commits: the caller's transaction does."""
+
+import csv
+import tempfile
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, TextIO, cast
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse import __version__
+from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.prepare import raw_table
+from sales_warehouse.load.find_files import InboxFile
+from sales_warehouse.load.outcome import Reject, Tally
+
+# Whoever writes an event holds this advisory lock until its transaction ends, so event ids appear in commit order.
+_EVENTS_LOCK = 0x5A1E_0002
+
+_SPOOL_BYTES = 8 * 1024 * 1024
+
+
+class RejectSpool:
+    """Rejects of one file, on their way into the ledger; beyond a few MB they wait on disk, not in memory."""
+
+    def __init__(self) -> None:
+        # closed by __exit__
+        self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+            _SPOOL_BYTES, mode="w+", encoding="utf-8", newline=""
+        )
+        self._writer = csv.writer(self._spool)
+        self._empty = True
+
+    def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
+        """Put rejects of the file into the spool."""
+        for reject in rejects:
+            self._writer.writerow(
+                (
+                    file_id,
+                    reject.row_number,
+                    reject.line_number,
+                    reject.byte_offset,
+                    reject.reason,
+                    reject.detail,
+                    "\\x" + reject.raw.hex(),
+                )
+            )
+            self._empty = False
+
+    def write(self, cursor: Cursor) -> None:
+        """Copy the rejects into `ledger.rejects`; the file's own row must be there."""
+        if self._empty:
+            return
+        self._spool.seek(0)
+        cursor.copy_expert(
+            "copy ledger.rejects (file_id, row_number, line_number, byte_offset, reason, detail, raw) "
+            "from stdin with (format csv)",
+            cast(TextIO, self._spool),
+        )
+
+    def __enter__(self) -> "RejectSpool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+
+def next_file_id(cursor: Cursor) -> int:
+    """Draw the id of the next file."""
+    return int(_one(cursor, "select nextval(pg_get_serial_sequence('ledger.files', 'file_id'))"))
+
+
+def record_taken_in(
+    cursor: Cursor, file: InboxFile, books: Books, file_id: int, sha256: str, key: str, tally: Tally,
+    started_at: datetime, message: str | None,
+) -> Entry:  # fmt: skip
+    """Write a file that was copied as the active version of its business key, and remove the version before it."""
+    earlier = books.active(key)
+    if earlier is not None:
+        cursor.execute(sql.SQL("delete from {} where _file_id = %s").format(raw_table(file.feed)), (earlier.file_id,))
+        cursor.execute("update ledger.files set status = 'superseded' where file_id = %s", (earlier.file_id,))
+    entry = _entry(file, file_id, sha256, "active", key, books.next_version(key))
+    _insert(cursor, file, entry, tally, started_at, message, supersedes=earlier.file_id if earlier else None)
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_EVENTS_LOCK,))
+    if earlier is not None:
+        _insert_event(cursor, earlier.file_id, file.feed.full_name, "deactivated")
+    _insert_event(cursor, file_id, file.feed.full_name, "activated")
+    return entry
+
+
+def record_refused(
+    cursor: Cursor, file: InboxFile, file_id: int, sha256: str, key: str | None, tally: Tally,
+    started_at: datetime, message: str,
+) -> Entry:  # fmt: skip
+    """Write a file that was refused as a whole: its sound records were read but are in no raw table."""
+    entry = _entry(file, file_id, sha256, "refused", key, None)
+    _insert(cursor, file, entry, tally, started_at, message)
+    return entry
+
+
+def record_duplicate(
+    cursor: Cursor, file: InboxFile, sha256: str, key: str | None, of: Entry, started_at: datetime
+) -> tuple[Entry, str]:
+    """Write a delivery of bytes that were taken in before, nothing of it is loaded; return entry and remark."""
+    entry = _entry(file, next_file_id(cursor), sha256, "duplicate", key, None)
+    message = f"the same bytes as file {of.file_id}, {of.uri} ({of.status})"
+    _insert(cursor, file, entry, Tally(), started_at, message)
+    return entry, message
+
+
+def record_seen_again(cursor: Cursor, entry: Entry, file: InboxFile) -> None:
+    """Note the new modification time of an unchanged file, so that it need not be hashed the next time."""
+    cursor.execute("update ledger.files set mtime_ns = %s where file_id = %s", (file.mtime_ns, entry.file_id))
+
+
+def _entry(file: InboxFile, file_id: int, sha256: str, status: str, key: str | None, version: int | None) -> Entry:
+    return Entry(
+        file_id=file_id,
+        uri=file.uri,
+        sha256=sha256,
+        size_bytes=file.size_bytes,
+        mtime_ns=file.mtime_ns,
+        business_key=key,
+        version=version,
+        status=status,
+        declaration_sha256=file.feed.fingerprint,
+    )
+
+
+def _insert(
+    cursor: Cursor, file: InboxFile, entry: Entry, tally: Tally, started_at: datetime, message: str | None,
+    supersedes: int | None = None,
+) -> None:  # fmt: skip
+    refused = entry.status == "refused"
+    values: dict[str, Any] = {
+        "file_id": entry.file_id,
+        "feed": file.feed.full_name,
+        "uri": entry.uri,
+        "name": entry.uri.rsplit("/", 1)[-1],
+        "sha256": entry.sha256,
+        "size_bytes": entry.size_bytes,
+        "mtime_ns": entry.mtime_ns,
+        "business_key": entry.business_key,
+        "version": entry.version,
+        "status": entry.status,
+        "supersedes_file_id": supersedes,
+        "records_read": tally.read,
+        "rows_loaded": 0 if refused else tally.loaded,
+        "rows_rejected": tally.rejected,
+        "rows_skipped": tally.skipped,
+        "rows_refused": tally.loaded if refused else 0,
+        "started_at": started_at,
+        "message": message,
+        "loader_version": __version__,
+        "declaration_sha256": entry.declaration_sha256,
+    }
+    cursor.execute(
+        sql.SQL("insert into ledger.files ({}, finished_at) values ({}, greatest(clock_timestamp(), %(started_at)s))")
+        .format(
+            sql.SQL(", ").join(map(sql.Identifier, values)),
+            sql.SQL(", ").join(map(sql.Placeholder, values)),
+        ),
+        values,
+    )  # fmt: skip
+
+
+def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str) -> None:
+    cursor.execute("insert into ledger.file_events (file_id, feed, kind) values (%s, %s, %s)", (file_id, feed, kind))
+
+
+def _one(cursor: Cursor, query: str) -> Any:
+    cursor.execute(query)
+    row = cursor.fetchone()
+    assert row is not None
+    return row[0]

@@ -1,0 +1,197 @@
+"""Work through the inbox: find, decide, take in, one file after the other."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.books import Books, read_books
+from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.decide import is_known_on_disk
+from sales_warehouse.load.find_files import InboxFile, find_files
+from sales_warehouse.load.outcome import FileChanged, Outcome
+from sales_warehouse.load.take_in import take_in
+
+# One loader at a time: whoever loads holds this advisory lock for as long as its connection lives.
+_LOADER_LOCK = 0x5A1E_0001
+
+SETTLE_SECONDS = 2.0
+
+
+class Reporter(Protocol):
+    """Who is told how far the load is."""
+
+    def say(self, message: str) -> None:
+        """Tell a person something that cannot wait for the end."""
+
+    def start(self, files: int, size_bytes: int) -> None:
+        """So much is to be read."""
+
+    def advance(self, size_bytes: int, records: int) -> None:
+        """So much more was read."""
+
+    def finish_file(self, outcome: Outcome) -> None:
+        """Take note of a file that is done."""
+
+
+@dataclass
+class LoadReport:
+    """What one run of the loader did."""
+
+    outcomes: list[Outcome] = field(default_factory=list)  # of every file that was not simply unchanged
+    unchanged: int = 0  # files the books knew
+    still_refused: list[str] = field(default_factory=list)  # URIs among them that were refused before
+    strangers: list[str] = field(default_factory=list)  # URIs no feed declares
+    seconds: float = 0.0
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """Number of files by what became of them."""
+        return Counter(outcome.status for outcome in self.outcomes)
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Say whether a file of the inbox is refused or could not be read."""
+        return bool(self.still_refused or {"refused", "unreadable"} & set(self.statuses))
+
+
+def run_load(
+    connection: Connection,
+    feeds: Sequence[Feed],
+    inbox: Path,
+    reporter: Reporter,
+    only: str | None = None,
+    settle_seconds: float = SETTLE_SECONDS,
+) -> LoadReport:
+    """Take in every new or changed file below the inbox; return what became of each.
+
+    `only` is the full name of the one feed to load. A file modified less than `settle_seconds` ago is looked at
+    twice, and left for the next run when it still grows. Waits while another loader is at work. Raises
+    `ConfigurationError` for a wrong inbox or feed name and `psycopg2.Error` when the database fails; files taken
+    in before that stay taken in.
+    """
+    started = time.monotonic()
+    only_feed = _find_feed(feeds, only) if only else None
+    if not inbox.is_dir():
+        raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
+    _become_the_loader(connection, reporter)
+    try:
+        prepare_ledger(connection, feeds)
+        found = find_files(inbox, feeds, only_feed)
+        report = LoadReport(strangers=found.strangers)
+        books = {feed.full_name: read_books(connection, feed.full_name) for feed in feeds}
+        candidates = _leave_out_unchanged(found.files, books, report)
+        candidates = _leave_out_growing(candidates, settle_seconds, report, reporter)
+        reporter.start(len(candidates), sum(file.size_bytes for file in candidates))
+        for file in candidates:
+            outcome = _take_in_or_leave(connection, file, books[file.feed.full_name], reporter.advance)
+            if outcome.status == "unchanged":
+                report.unchanged += 1
+            else:
+                report.outcomes.append(outcome)
+            reporter.finish_file(outcome)
+        _analyze(connection, {file.feed for file in candidates})
+    finally:
+        _stop_being_the_loader(connection)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _find_feed(feeds: Sequence[Feed], name: str) -> Feed:
+    for feed in feeds:
+        if name == feed.full_name:
+            return feed
+    raise ConfigurationError(f"There is no feed {name}. Declared are: {', '.join(feed.full_name for feed in feeds)}.")
+
+
+def _become_the_loader(connection: Connection, reporter: Reporter) -> None:
+    with transaction(connection) as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s)", (_LOADER_LOCK,))
+        if cursor.fetchone() == (True,):
+            return
+        cursor.execute(
+            "select pid, backend_start from pg_locks join pg_stat_activity using (pid) "
+            "where locktype = 'advisory' and objid = %s and granted and datname = current_database()",
+            (_LOADER_LOCK,),
+        )
+        other = cursor.fetchone()
+        since = f" (since {other[1]:%H:%M:%S} UTC, server process {other[0]})" if other else ""
+        reporter.say(f"Another loader is at work{since}. Waiting for it to end.")
+        cursor.execute("select pg_advisory_lock(%s)", (_LOADER_LOCK,))
+
+
+def _stop_being_the_loader(connection: Connection) -> None:
+    with suppress(psycopg2.Error), transaction(connection) as cursor:  # a cut connection has let go of it already
+        cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
+
+
+def _leave_out_unchanged(files: list[InboxFile], books: dict[str, Books], report: LoadReport) -> list[InboxFile]:
+    candidates = []
+    for file in files:
+        known = is_known_on_disk(file, books[file.feed.full_name])
+        if known is None:
+            candidates.append(file)
+        else:
+            report.unchanged += 1
+            if known.entry.status == "refused":
+                report.still_refused.append(file.uri)
+    return candidates
+
+
+def _leave_out_growing(
+    files: list[InboxFile], settle_seconds: float, report: LoadReport, reporter: Reporter
+) -> list[InboxFile]:
+    """Wait once for the files modified just now, and leave out those that went on changing."""
+    recently = time.time_ns() - int(settle_seconds * 1e9)
+    fresh = {file.uri for file in files if file.mtime_ns > recently}
+    if not fresh or settle_seconds <= 0:
+        return files
+    reporter.say(f"{len(fresh):,} files are only just written: waiting {settle_seconds:g} s to see whether they grow.")
+    time.sleep(settle_seconds)
+    growing = {file.uri for file in files if file.uri in fresh and not file.is_unchanged_on_disk()}
+    report.outcomes += [_left_alone(file) for file in files if file.uri in growing]
+    return [file for file in files if file.uri not in growing]
+
+
+def _take_in_or_leave(
+    connection: Connection, file: InboxFile, books: Books, advance: Callable[[int, int], None]
+) -> Outcome:
+    try:
+        return take_in(connection, file, books, advance)
+    except FileChanged:
+        return _left_alone(file)
+    except OSError as error:
+        return Outcome(
+            file.uri,
+            file.feed.full_name,
+            "unreadable",
+            file.size_bytes,
+            message=f"cannot be read: {error.strerror}. It is tried again by the next load.",
+        )
+
+
+def _left_alone(file: InboxFile) -> Outcome:
+    return Outcome(
+        file.uri,
+        file.feed.full_name,
+        "growing",
+        file.size_bytes,
+        message="still being written: left alone, the next load looks at it again",
+    )
+
+
+def _analyze(connection: Connection, feeds: set[Feed]) -> None:
+    """Refresh the planner's figures, so that the build that follows plans with the rows that are there now."""
+    with transaction(connection) as cursor:
+        for feed in feeds:
+            cursor.execute(sql.SQL("analyze {}").format(raw_table(feed)))

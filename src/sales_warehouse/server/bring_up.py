@@ -1,0 +1,71 @@
+"""`warehouse up`: make, start and announce the server."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from psycopg2 import sql
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.account import server_account
+from sales_warehouse.server.describe import ServerState, describe_embedded, describe_external
+from sales_warehouse.server.dial import dial_embedded
+from sales_warehouse.server.initialise import initialise
+from sales_warehouse.server.lock import exclusive
+from sales_warehouse.server.manage import START_SECONDS
+from sales_warehouse.server.profiles import write_profiles
+from sales_warehouse.server.record import ServerRecord, read_record, server_directory
+from sales_warehouse.server.start import APPLICATION, MAINTENANCE_DATABASE, ensure_running, settle_record
+from sales_warehouse.settings import Settings
+
+
+def up(settings: Settings) -> ServerState:
+    """Have the server running and profiles.yml naming it. Running it again changes nothing.
+
+    The embedded server is made at the first call and started when it is down; of an external one (PGHOST) only the
+    reachability and the version are checked.
+    Returns the server's state, with notes for the person.
+    Raises ConfigurationError when a setting, the port or the data directory stands in the way, ServerUnreachable when
+    the server does not answer.
+    """
+    try:
+        state = describe_external(settings.external) if settings.external else _bring_up_embedded(settings.home)
+        profile_notes = write_profiles(settings)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename or settings.home} cannot be used: {error.strerror or error}. "
+            "Check its owner, its rights and the free space."
+        ) from error
+    return replace(state, notes=state.notes + profile_notes)
+
+
+def _bring_up_embedded(home: Path) -> ServerState:
+    directory = server_directory(home)
+    directory.mkdir(parents=True, exist_ok=True)
+    account = server_account()
+    if account.switch:
+        # enough to pass, whatever the umask; the home above it stays as it is
+        directory.chmod(0o711)
+    # an `up` before us may be in a long recovery
+    with exclusive(directory / "lock", wait_seconds=START_SECONDS + 30) as lock:
+        record = read_record(home)
+        notes: tuple[str, ...] = ()
+        if record is None or not record.initialised:
+            record, notes = initialise(home, account, lock)
+        else:
+            record = settle_record(home, record)
+        ensure_running(home, record, account)
+        _ensure_database(record)
+        state = describe_embedded(home, record)
+    return replace(state, notes=notes + state.notes)
+
+
+def _ensure_database(record: ServerRecord) -> None:
+    connection = dial_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("select 1 from pg_database where datname = %s", (record.database,))
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("create database {}").format(sql.Identifier(record.database)))
+    finally:
+        connection.close()

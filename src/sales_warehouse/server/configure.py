@@ -1,0 +1,55 @@
+"""The configuration of the embedded server: for loading and building in bulk on a small machine."""
+
+from pathlib import Path
+
+from sales_warehouse.server.account import Account
+from sales_warehouse.server.record import HOST, write_private
+
+CONFIGURATION_FILE = "warehouse.conf"
+
+# fsync and full_page_writes keep their default, on: a crash must never cost a committed file.
+# docker-compose.yml has the same list; a test compares them.
+TUNING = {
+    "shared_buffers": "256MB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "256MB",
+    "effective_cache_size": "1GB",
+    "random_page_cost": "1.1",
+    # few, long checkpoints: each one writes every page changed since the last again in full
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    # a table built in one transaction is synced at commit instead of being written twice; as safe in a crash,
+    # the price is no replication and no base backup (pg_dump works)
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # the models are many short queries, for which compiling costs more than it saves
+    "jit": "off",
+    "max_connections": "50",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+def include_configuration(data_directory: Path) -> None:
+    """Have the postgresql.conf of a new data directory read our settings."""
+    with (data_directory / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write(f"\ninclude '{CONFIGURATION_FILE}'\n")
+
+
+def write_configuration(data_directory: Path, port: int, account: Account) -> None:
+    """Write our settings into a data directory. Runs at every start, as port and tuning may have changed."""
+    ours = {
+        **TUNING,
+        "listen_addresses": HOST,
+        "port": str(port),
+        # no socket: its path has a length limit that a deep home would pass
+        "unix_socket_directories": "",
+        "password_encryption": "scram-sha-256",
+        "log_line_prefix": "%m [%p] %a ",
+        "log_checkpoints": "off",
+    }
+    lines = [
+        "# Written by `warehouse up` at every start. For settings of your own use ALTER SYSTEM, which wins over this.",
+        *(f"{name} = '{value}'" for name, value in ours.items()),
+    ]
+    write_private(data_directory / CONFIGURATION_FILE, "\n".join(lines) + "\n", account)

@@ -1,0 +1,73 @@
+"""Connections for the commands, and the environment of the programs they start."""
+
+import os
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.errors import ServerUnreachable
+from sales_warehouse.server.bring_up import is_ready, up
+from sales_warehouse.server.dial import dial_embedded, dial_external, say_why
+from sales_warehouse.server.locate import belongs_to
+from sales_warehouse.server.profiles import PROFILES_FILE
+from sales_warehouse.server.record import HOST, ServerRecord, read_record
+from sales_warehouse.settings import Settings
+
+
+def connect(settings: Settings, *, application_name: str, dbname: str | None = None) -> Connection:
+    """Connect to the server; the embedded one is made or started when it is not running.
+
+    `dbname` is another database than the configured one. The session speaks UTF-8 and its time zone is UTC.
+    Returns a connection with no transaction open.
+    Raises ServerUnreachable when there is none to be had, ConfigurationError as `up`.
+    """
+    if settings.external is not None:
+        return dial_external(settings.external, application_name=application_name, dbname=dbname)
+    record = read_record(settings.home)
+    if record is not None and is_ready(settings.home, record):
+        try:
+            return dial_embedded(record, application_name=application_name, dbname=dbname)
+        except psycopg2.OperationalError:
+            # most likely it is down; if not, `up` finds nothing to do and the second try says what is wrong
+            pass
+    up(settings)
+    record = _require_record(settings)
+    try:
+        return dial_embedded(record, application_name=application_name, dbname=dbname)
+    except psycopg2.OperationalError as error:
+        raise ServerUnreachable(
+            f"The server on {HOST}:{record.port} gives no connection to database {dbname or record.database}: "
+            f"{say_why(error, record.password)} `warehouse status` describes the server."
+        ) from None
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that lead psql, dbt and other child processes to the server, to be added to our own environment.
+
+    Contains the password: not to be printed or logged. A `warehouse` command among the children takes the server for
+    an external one and does not start it.
+    Raises ServerUnreachable when the embedded server was never made.
+    """
+    found = {"PGCLIENTENCODING": "UTF8"}
+    if settings.external is not None:
+        server = settings.external
+        found |= {"PGHOST": server.host, "PGPORT": str(server.port), "PGUSER": server.user}
+        found |= {"PGDATABASE": server.database}
+        if server.password:
+            found["PGPASSWORD"] = server.password
+    else:
+        record = _require_record(settings)
+        found |= {"PGHOST": HOST, "PGPORT": str(record.port), "PGUSER": record.user}
+        found |= {"PGDATABASE": record.database, "PGPASSWORD": record.password}
+    if "DBT_PROFILES_DIR" not in os.environ and (settings.project / PROFILES_FILE).is_file():
+        found["DBT_PROFILES_DIR"] = str(settings.project)
+    return found
+
+
+def _require_record(settings: Settings) -> ServerRecord:
+    record = read_record(settings.home)
+    if record is None or not record.initialised:
+        raise ServerUnreachable(f"There is no server in {settings.home} yet. `warehouse up` makes it.")
+    if not belongs_to(settings.home, record.data_directory):
+        raise ServerUnreachable(f"{settings.home} was moved or copied. `warehouse up` brings its server up to date.")
+    return record

@@ -1,0 +1,120 @@
+"""Opening connections, and telling why one could not be opened."""
+
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.server.record import HOST, ServerRecord
+from sales_warehouse.settings import ExternalServer
+
+CONNECT_SECONDS = 10
+OLDEST_VERSION = 16
+
+# What a server that is on its way up or down, or not there at all, makes libpq say. The embedded one speaks English.
+_PASSING = (
+    "Connection refused",
+    "starting up",
+    "shutting down",
+    "not yet accepting connections",
+    "in recovery mode",
+    "server closed the connection unexpectedly",
+    "Connection reset by peer",
+)
+
+
+def dial_embedded(record: ServerRecord, *, application_name: str, dbname: str | None = None) -> Connection:
+    """Connect to the embedded server and make sure that it is the one of `record`.
+
+    Raises psycopg2.OperationalError when there is no connection, ConfigurationError when another server answers.
+    """
+    connection = _dial(
+        host=HOST,
+        # said in full: variables like PGHOSTADDR and PGSSLMODE, meant for another server, would be followed otherwise
+        hostaddr=HOST,
+        port=record.port,
+        user=record.user,
+        password=record.password,
+        dbname=dbname or record.database,
+        sslmode="disable",
+        gssencmode="disable",
+        # SCRAM proves both sides: a stranger on this port neither gets the password nor passes for our server
+        require_auth="scram-sha-256",
+        application_name=application_name,
+    )
+    directory = show(connection, "data_directory")
+    if directory != str(record.data_directory):
+        connection.close()
+        raise ConfigurationError(
+            f"The server on {HOST}:{record.port} works in {directory}, but this warehouse's data is in "
+            f"{record.data_directory}: the folder was copied or moved while its server was running. "
+            "Stop that server first, then run this again."
+        )
+    return connection
+
+
+def dial_external(server: ExternalServer, *, application_name: str, dbname: str | None = None) -> Connection:
+    """Connect to the server named by the PG* variables.
+
+    Raises ServerUnreachable when there is no connection, ConfigurationError when the server is too old.
+    """
+    database = dbname or server.database
+    try:
+        connection = _dial(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            # None, so that libpq looks into ~/.pgpass
+            password=server.password or None,
+            dbname=database,
+            application_name=application_name,
+        )
+    except psycopg2.OperationalError as error:
+        raise ServerUnreachable(
+            f"The server {server.host}:{server.port} (PGHOST, PGPORT) gives user {server.user} no connection to "
+            f"database {database}: {say_why(error, server.password)} "
+            "Check PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, and that the server runs and has that database; "
+            "without PGHOST the embedded server is used."
+        ) from None
+    if connection.server_version < OLDEST_VERSION * 10_000:
+        version = show(connection, "server_version")
+        connection.close()
+        raise ConfigurationError(
+            f"The server {server.host}:{server.port} is PostgreSQL {version}; {OLDEST_VERSION} or newer is needed. "
+            "Name another with PGHOST, or use the embedded one without it."
+        )
+    return connection
+
+
+def show(connection: Connection, setting: str) -> str:
+    """The value of a server setting, read without leaving a transaction open."""
+    with connection.cursor() as cursor:
+        cursor.execute("select current_setting(%s)", (setting,))
+        row = cursor.fetchone()
+    connection.rollback()
+    return str(row[0]) if row else ""
+
+
+def is_passing(error: psycopg2.OperationalError) -> bool:
+    """Whether waiting or starting the server can help."""
+    return any(sign in str(error) for sign in _PASSING)
+
+
+def say_why(error: psycopg2.Error, password: str) -> str:
+    """Libpq's reason on one line, certain not to hold the password."""
+    reason = " ".join(str(error).split())
+    return reason.replace(password, "***") if password else reason
+
+
+def _dial(**parameters: Any) -> Connection:
+    connection: Connection = psycopg2.connect(connect_timeout=CONNECT_SECONDS, client_encoding="UTF8", **parameters)
+    try:
+        # not as a start-up option: a connection pooler in front of a server may refuse those
+        with connection.cursor() as cursor:
+            cursor.execute("set time zone 'UTC'")
+        connection.commit()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

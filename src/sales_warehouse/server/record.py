@@ -1,0 +1,106 @@
+"""server.json: what we know of the embedded server of a home. Its presence makes a data directory ours."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.account import Account
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ServerRecord:
+    """How to reach the embedded server. `initialised` is False while its data directory is being made."""
+
+    port: int
+    user: str
+    database: str
+    data_directory: Path
+    password: str = field(repr=False)
+    initialised: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.port <= 65535:
+            raise ValueError(f"port must be from 1 to 65535, not {self.port}")
+        if not self.data_directory.is_absolute():
+            raise ValueError(f"data_directory must be an absolute path, not {self.data_directory}")
+
+
+def server_directory(home: Path) -> Path:
+    """The folder of a home that holds its server."""
+    return home / "server"
+
+
+def record_file(home: Path) -> Path:
+    """Where the record of a home lies."""
+    return server_directory(home) / "server.json"
+
+
+def log_file(home: Path) -> Path:
+    """The server's log."""
+    return server_directory(home) / "postgres.log"
+
+
+def open_log(home: Path) -> BinaryIO:
+    """The log, opened to append; private, because messages quote statements and lines of files."""
+    return os.fdopen(os.open(log_file(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def read_record(home: Path) -> ServerRecord | None:
+    """The record of a home, or None when no server was made there.
+
+    Raises ConfigurationError when it cannot be read or is not what we wrote.
+    """
+    path = record_file(home)
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return ServerRecord(**{**content, "data_directory": Path(content["data_directory"])})
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        raise ConfigurationError(
+            f"{path} belongs to another user. Run the command as that user, or set WAREHOUSE_HOME to a folder of yours."
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # no detail of a JSON error: it could quote the password
+        reason = str(error) if type(error) is ValueError else type(error).__name__
+        raise ConfigurationError(
+            f"{path} is damaged ({reason}). Bring it back from a backup; without it the password of the server "
+            f"in {server_directory(home)} is lost."
+        ) from None
+
+
+def write_record(home: Path, record: ServerRecord) -> None:
+    """Write the record so that a reader sees the old one or the new one, and only its owner sees any."""
+    content = {**asdict(record), "data_directory": str(record.data_directory)}
+    write_private(record_file(home), json.dumps(content, indent=2) + "\n")
+
+
+def mark_initialised(home: Path, record: ServerRecord) -> ServerRecord:
+    """Note that the data directory is complete. Returns the new record."""
+    done = replace(record, initialised=True)
+    write_record(home, done)
+    return done
+
+
+def write_private(path: Path, content: str, account: Account | None = None) -> None:
+    """Replace `path` in one step by a file that only its owner, `account` or else we, can read.
+
+    Callers hold a lock on it.
+    """
+    # the name is fixed, so that what a killed writer leaves is overwritten and not collected
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    # exclusive: as root in a folder of the account we must not follow a link that was put there
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        if account is not None and account.switch:
+            os.fchown(descriptor, account.uid, account.gid)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,201 @@
+"""Starting the embedded server and waiting until it lets us in."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+
+from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.server.account import Account, user_name
+from sales_warehouse.server.configure import write_configuration
+from sales_warehouse.server.dial import dial_embedded, is_passing, say_why
+from sales_warehouse.server.locate import (
+    MAJOR_VERSION,
+    belongs_to,
+    is_elsewhere,
+    note_home,
+    noted_home,
+    programs_for,
+)
+from sales_warehouse.server.manage import START_SECONDS, pg_ctl
+from sales_warehouse.server.observe import (
+    choose_port,
+    drop_misleading_lock_file,
+    find_postmaster,
+    port_is_taken,
+    read_lock_file,
+)
+from sales_warehouse.server.record import (
+    HOST,
+    ServerRecord,
+    log_file,
+    open_log,
+    record_file,
+    server_directory,
+    write_record,
+)
+
+APPLICATION = "warehouse up"
+# every server has this database; ours is made in it
+MAINTENANCE_DATABASE = "postgres"
+# how long backends of a killed server may go on before we give up; an idle one notices at once
+ORPHAN_SECONDS = 60
+PAUSE_SECONDS = 0.2
+
+
+def is_accepting(record: ServerRecord) -> bool:
+    """Whether the server of `record` lets us in now.
+
+    Raises ServerUnreachable when it runs and refuses for a reason that waiting does not cure.
+    """
+    # without a process of ours whoever listens on the port is a stranger, and may keep us waiting for an answer
+    if find_postmaster(record.data_directory) is None:
+        return False
+    try:
+        dial_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE).close()
+    except psycopg2.OperationalError as error:
+        if is_passing(error):
+            return False
+        raise ServerUnreachable(
+            f"The server on {HOST}:{record.port} runs but does not let us in: {say_why(error, record.password)} "
+            "If its password or its access rules were changed, put them back, or bring server.json up to date."
+        ) from None
+    return True
+
+
+def settle_record(home: Path, record: ServerRecord) -> ServerRecord:
+    """Follow a home that was moved, or copied from another.
+
+    Returns the record to go on with; a moved one gets a new port, since a copy must not meet its original.
+    Raises ConfigurationError when the data directory is gone or belongs to another home.
+    """
+    directory = record.data_directory
+    if belongs_to(home, directory) and directory.is_dir():
+        return record
+    own = server_directory(home) / "data"
+    if own.is_dir():
+        moved = replace(record, data_directory=own, port=choose_port())
+        write_record(home, moved)
+        return moved
+    noted = noted_home(directory) if is_elsewhere(directory) and directory.is_dir() else None
+    if noted is None:
+        raise ConfigurationError(
+            f"The data directory {directory} is gone. Bring it back from a backup, or delete {record_file(home)} "
+            "to begin with an empty database."
+        )
+    if record_file(noted).exists():
+        raise ConfigurationError(
+            f"{home} is a copy of {noted}, whose database is in {directory}. "
+            f"Delete {server_directory(home)} to begin with an empty database there."
+        )
+    note_home(directory, home)
+    return record
+
+
+def ensure_running(home: Path, record: ServerRecord, account: Account) -> None:
+    """Start the server unless it runs, and return when it lets us in. The caller holds the home's lock.
+
+    Raises ConfigurationError when the port or the data directory is someone else's, ServerUnreachable when the
+    server does not come up.
+    """
+    if is_accepting(record):
+        return
+    _check_directory(record, account)
+    if find_postmaster(record.data_directory) is not None and _waited(record):
+        return
+    _start(home, record, account)
+
+
+def _check_directory(record: ServerRecord, account: Account) -> None:
+    directory = record.data_directory
+    owner = directory.stat().st_uid
+    if owner != account.uid:
+        raise ConfigurationError(
+            f"The data directory {directory} belongs to user {user_name(owner)}, but the server would run as "
+            f"{user_name(account.uid)}. Run the command as the user who made it, or set WAREHOUSE_HOME to another "
+            "folder."
+        )
+    version_file = directory / "PG_VERSION"
+    version = version_file.read_text(encoding="ascii").strip() if version_file.is_file() else "unknown"
+    if version != MAJOR_VERSION:
+        raise ConfigurationError(
+            f"The data directory {directory} is of PostgreSQL {version}; the programs installed here are of "
+            f"{MAJOR_VERSION}. Write its content out with that version's pg_dump, or set WAREHOUSE_HOME to another "
+            "folder."
+        )
+    named = read_lock_file(directory)
+    if named is not None and named.data_directory != directory:
+        if named.data_directory.exists():
+            # files copied one after the other while they change are of no single moment
+            raise ConfigurationError(
+                f"{directory} was copied from {named.data_directory} while the server was running there, so the copy "
+                "cannot be trusted. Stop that server, delete the copy and copy again."
+            )
+        if find_postmaster(directory) is not None:
+            raise ConfigurationError(
+                f"{directory} was moved from {named.data_directory} while its server was running, and it still runs "
+                f"(process {named.pid}). `warehouse down` stops it; then run this again."
+            )
+
+
+def _waited(record: ServerRecord) -> bool:
+    # a process is there: starting, recovering, or on its way down
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if is_accepting(record):
+            return True
+        if find_postmaster(record.data_directory) is None:
+            return False
+        time.sleep(PAUSE_SECONDS)
+    postmaster = find_postmaster(record.data_directory)
+    raise ServerUnreachable(
+        f"The server in {record.data_directory} (process {postmaster.pid if postmaster else 'gone'}) has not let us in "
+        f"on {HOST}:{record.port} for {START_SECONDS} seconds. "
+        "If it was started by hand on another port, stop it; if it still recovers from a crash, wait and run this "
+        "again."
+    )
+
+
+def _start(home: Path, record: ServerRecord, account: Account) -> None:
+    programs = programs_for(account)
+    write_configuration(record.data_directory, record.port, account)
+    drop_misleading_lock_file(record.data_directory)
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while True:
+        if port_is_taken(record.port):
+            raise ConfigurationError(_say_port_is_taken(home, record))
+        # the server inherits this file as its standard error and so writes its log where it could not open one
+        with open_log(home) as log:
+            begin = log.tell()
+            started = pg_ctl(account, programs, "start", record.data_directory, output=log).returncode == 0
+        if started and is_accepting(record):
+            return
+        complaint = _read_complaint(log_file(home), begin)
+        orphaned = "still in use" in complaint or "already exists" in complaint
+        if orphaned and time.monotonic() < deadline:
+            time.sleep(PAUSE_SECONDS)
+            continue
+        if "Address already in use" in complaint:
+            raise ConfigurationError(_say_port_is_taken(home, record))
+        advice = (
+            f"A process of the server that was killed still works in {record.data_directory}; wait for it or end it. "
+            if orphaned
+            else ""
+        )
+        raise ServerUnreachable(f"The server did not start: {complaint} {advice}The whole log is {log_file(home)}.")
+
+
+def _say_port_is_taken(home: Path, record: ServerRecord) -> str:
+    return (
+        f"Port {record.port} on {HOST}, which this warehouse has used so far, is taken by another program. "
+        f'Stop that program, or write another port into {record_file(home)} ("port"), and run this again.'
+    )
+
+
+def _read_complaint(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begin)
+        lines = file.read().decode("utf-8", errors="replace").splitlines()
+    # the reason may stand in any of them, a wrong setting for one is only LOG
+    return " ".join(lines[-6:] or ["no reason given."])

@@ -1,0 +1,131 @@
+"""Settings, read from the environment once per command."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sales_warehouse.errors import ConfigurationError
+
+PROJECT_FILE = "dbt_project.yml"
+DEFAULT_HOME = ".warehouse"
+DEFAULT_PORT = 5432
+DEFAULT_USER = "warehouse"
+DEFAULT_DATABASE = "warehouse"
+
+
+class Environment(BaseSettings):
+    """The variables as they are written; an empty one counts as not set."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=True, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    home: str | None = Field(default=None, validation_alias="WAREHOUSE_HOME")
+    project: str | None = Field(default=None, validation_alias="WAREHOUSE_PROJECT")
+    inbox: str | None = Field(default=None, validation_alias="WAREHOUSE_INBOX")
+    host: str | None = Field(default=None, validation_alias="PGHOST")
+    port: int = Field(default=DEFAULT_PORT, ge=1, le=65535, validation_alias="PGPORT")
+    user: str = Field(default=DEFAULT_USER, validation_alias="PGUSER")
+    password: str = Field(default="", repr=False, validation_alias="PGPASSWORD")
+    database: str = Field(default=DEFAULT_DATABASE, validation_alias="PGDATABASE")
+
+    @field_validator("home", "project", "inbox")
+    @classmethod
+    def _is_one_line(cls, value: str | None) -> str | None:
+        # such a name could not be written into profiles.yml and messages so that a person recognises it
+        if value is not None and not value.isprintable():
+            raise ValueError("a path without line breaks or control characters")
+        return value
+
+
+@dataclass(frozen=True)
+class ExternalServer:
+    """A server that is not ours to start, named by the libpq variables."""
+
+    host: str
+    port: int
+    user: str
+    database: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every command works with.
+
+    All paths are absolute, links resolved. `external` is None for the embedded server. `home_as_given` is the raw
+    value of WAREHOUSE_HOME ("" when not set), by which a plain `dbt build` recognises the home in profiles.yml.
+    """
+
+    project: Path
+    home: Path
+    inbox: Path
+    home_as_given: str = ""
+    external: ExternalServer | None = None
+
+    @property
+    def default_home(self) -> Path:
+        """The home when WAREHOUSE_HOME is not set."""
+        return self.project / DEFAULT_HOME
+
+
+def get_settings() -> Settings:
+    """Read the settings from the environment and the current directory.
+
+    Returns settings whose paths need not exist yet, except for the project.
+    Raises ConfigurationError naming the variable and what is allowed.
+    """
+    try:
+        environment = Environment()
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_explain(error))) from None
+    project = _absolute("WAREHOUSE_PROJECT", environment.project) if environment.project else _find_project()
+    if not (project / PROJECT_FILE).is_file():
+        raise ConfigurationError(
+            f"There is no {PROJECT_FILE} in {project}. "
+            "Change to the folder of the project, or set WAREHOUSE_PROJECT to it."
+        )
+    home = _absolute("WAREHOUSE_HOME", environment.home) if environment.home else project / DEFAULT_HOME
+    inbox = _absolute("WAREHOUSE_INBOX", environment.inbox) if environment.inbox else home / "inbox"
+    for variable, path in (("WAREHOUSE_HOME", home), ("WAREHOUSE_INBOX", inbox)):
+        if path.exists() and not path.is_dir():
+            raise ConfigurationError(f"{variable} must name a folder, and {path} is a file.")
+    external = None
+    if environment.host:
+        external = ExternalServer(
+            host=environment.host,
+            port=environment.port,
+            user=environment.user,
+            database=environment.database,
+            password=environment.password,
+        )
+    return Settings(project=project, home=home, inbox=inbox, home_as_given=environment.home or "", external=external)
+
+
+def _absolute(variable: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"{variable} must name a folder: {error}.") from None
+
+
+def _find_project() -> Path:
+    here = _absolute("WAREHOUSE_PROJECT", ".")
+    for directory in (here, *here.parents):
+        if (directory / PROJECT_FILE).is_file():
+            return directory
+    # src/sales_warehouse/settings.py lies two folders below the checkout
+    return Path(__file__).resolve().parents[2]
+
+
+def _explain(error: ValidationError) -> list[str]:
+    allowed = {
+        "PGPORT": "a whole number from 1 to 65535",
+        "WAREHOUSE_HOME": "a path without line breaks or control characters",
+        "WAREHOUSE_PROJECT": "a path without line breaks or control characters",
+        "WAREHOUSE_INBOX": "a path without line breaks or control characters",
+    }
+    names = [str(detail["loc"][0]) for detail in error.errors()]
+    return [f"{name} must be {allowed.get(name, 'a text')}; it is something else now." for name in names]

@@ -1,0 +1,11 @@
+"""Where words go: results to standard output, everything else to standard error, so that output can be piped."""
+
+import sys
+
+from rich.console import Console
+
+# Without a terminal there is no width to keep to; Rich would fold everything into 80 columns.
+_WIDTH_OF_A_PIPE = 200
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH_OF_A_PIPE)

@@ -1,0 +1,67 @@
+"""Say what a load did."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sales_warehouse.load.run_load import LoadReport
+from sales_warehouse.show.console import out
+from sales_warehouse.show.tables import print_table
+
+
+def print_load_report(report: LoadReport) -> None:
+    """Print what came in, per feed, and what needs a person."""
+    if not report.outcomes:
+        out.print(f"Nothing new: the books know all {report.unchanged:,} files of the inbox.")
+    else:
+        rows: list[list[Any]] = []
+        for feed in sorted({outcome.feed for outcome in report.outcomes}):
+            outcomes = [outcome for outcome in report.outcomes if outcome.feed == feed]
+            taken = [outcome for outcome in outcomes if outcome.status == "active"]
+            rows.append(
+                [
+                    feed,
+                    len(taken),
+                    sum((outcome.version or 1) > 1 for outcome in taken),
+                    *(sum(outcome.status == status for outcome in outcomes) for status in ("duplicate", "refused")),
+                    *(
+                        sum(getattr(outcome.tally, fate) for outcome in taken)
+                        for fate in ("read", "loaded", "rejected", "skipped")
+                    ),
+                ]
+            )
+        columns = ["feed", "files", "corrected", "duplicate", "refused", "records", "loaded", "rejected", "blank"]
+        total = ["all", *(sum(row[i] for row in rows) for i in range(1, len(columns)))]
+        print_table("This load", columns, rows, total)
+        if report.unchanged:
+            out.print(f"{report.unchanged:,} more files were known already.")
+    for outcome in report.outcomes:
+        if outcome.status in ("growing", "unreadable", "refused") or (outcome.message and outcome.status == "active"):
+            out.print(f"[bold]{outcome.status}[/bold] {outcome.uri}: {outcome.message}", markup=True)
+    for uri in report.still_refused:
+        out.print(f"[bold]still refused[/bold] {uri}: see `warehouse files --status refused`")
+    if report.strangers:
+        shown = ", ".join(report.strangers[:5]) + (" …" if len(report.strangers) > 5 else "")
+        out.print(f"{len(report.strangers):,} files fit no feed and were left alone: {shown}", markup=False)
+
+
+def load_report_as_json(report: LoadReport) -> dict[str, Any]:
+    """Return the report as plain values: a list of files and the sums over them."""
+    files = [
+        {**asdict(outcome), "tally": {"read": outcome.tally.read, **asdict(outcome.tally)}}
+        for outcome in report.outcomes
+    ]
+    taken = [outcome.tally for outcome in report.outcomes if outcome.status == "active"]
+    return {
+        "files": files,
+        "unchanged": report.unchanged,
+        "still_refused": report.still_refused,
+        "strangers": report.strangers,
+        "totals": {
+            "files": dict(report.statuses),
+            "records_read": sum(tally.read for tally in taken),
+            "rows_loaded": sum(tally.loaded for tally in taken),
+            "rows_rejected": sum(tally.rejected for tally in taken),
+            "rows_skipped": sum(tally.skipped for tally in taken),
+        },
+        "seconds": round(report.seconds, 3),
+    }

@@ -1,0 +1,69 @@
+"""Show a person how far the load is."""
+
+from types import TracebackType
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.show.console import err
+
+
+class LoadProgress:
+    """A bar over the bytes to read, with files, records and records a second beside it."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._files = self._done = self._records = 0
+        self._bar = Progress(
+            TextColumn("[bold]load"),
+            BarColumn(),
+            DownloadColumn(),
+            TextColumn("{task.fields[files]} files  {task.fields[records]} records  {task.fields[rate]}/s"),
+            TimeRemainingColumn(),
+            console=err,
+            disable=quiet,
+            transient=True,
+        )
+        self._task = self._bar.add_task("load", total=None, visible=False, files="0", records="0", rate="–")
+
+    def __enter__(self) -> "LoadProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, message: str) -> None:
+        """Print a message above the bar."""
+        if not self._quiet:
+            err.print(message)
+
+    def start(self, files: int, size_bytes: int) -> None:
+        """Show the bar, unless there is nothing to do."""
+        self._files = files
+        self._bar.reset(self._task, total=size_bytes, visible=files > 0)
+        self._show()
+
+    def advance(self, size_bytes: int, records: int) -> None:
+        """Move the bar on."""
+        self._records += records
+        self._bar.advance(self._task, size_bytes)
+        self._show()
+
+    def finish_file(self, outcome: Outcome) -> None:
+        """Count a finished file; say so at once when it needs a person."""
+        self._done += 1
+        self._show()
+        if outcome.status in ("refused", "unreadable"):
+            self.say(f"[red]{outcome.status}[/red] {outcome.uri}: {outcome.message}")
+
+    def _show(self) -> None:
+        elapsed = self._bar.tasks[0].elapsed
+        self._bar.update(
+            self._task,
+            files=f"{self._done:,}/{self._files:,}",
+            records=f"{self._records:,}",
+            rate=f"{self._records / elapsed:,.0f}" if elapsed else "–",
+        )

@@ -1,0 +1,76 @@
+"""Tables a person can read, and the same rows for machines."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from sales_warehouse.show.console import out
+
+Rows = Sequence[Sequence[Any]]
+
+
+def print_table(title: str | None, columns: Sequence[str], rows: Rows, total: Sequence[Any] | None = None) -> None:
+    """Print rows under their column names; numbers stand right, `total` below a line."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_footer=total is not None,
+    )
+    for number, name in enumerate(columns):
+        values = [row[number] for row in rows if row[number] is not None]
+        numeric = bool(values) and all(isinstance(value, int | Decimal | float) for value in values)
+        table.add_column(
+            escape(name),
+            justify="right" if numeric else "left",
+            footer=_show(total[number]) if total is not None else "",
+            overflow="fold",
+            no_wrap=numeric,
+        )
+    for row in rows:
+        table.add_row(*map(_show, row))
+    out.print(table)
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as CSV with a header to standard output; NULL is an empty field."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
+def print_json(value: Any) -> None:
+    """Write a value as JSON to standard output; exact numbers become strings, times ISO."""
+    print(json.dumps(value, default=_to_json, ensure_ascii=False, indent=2))
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    return str(value)
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Decimal):
+        return f"{value:,f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return escape(str(value))

@@ -1,0 +1,12 @@
+{% test never_null(model, columns) %}
+
+-- One pass for all columns of a key or contract, where not_null would need one a column.
+select
+    {{ columns | join(', ') }}
+from {{ model }}
+where
+    {%- for column in columns %}
+    {{ 'or ' if not loop.first }}{{ column }} is null
+    {%- endfor %}
+
+{% endtest %}

@@ -1,0 +1,107 @@
+"""What the loader's tests share: a small feed, deliveries into an inbox, and the state they lead to."""
+
+import gzip
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
+from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.load.run_load import LoadReport, run_load
+
+HEADER = "Order No,Product,Amount\n"
+
+
+@dataclass
+class Listener:
+    """Keeps what a reporter was told."""
+
+    said: list[str] = field(default_factory=list)
+    bytes: int = 0
+    records: int = 0
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def start(self, files: int, size_bytes: int) -> None:
+        pass
+
+    def advance(self, size_bytes: int, records: int) -> None:
+        self.bytes += size_bytes
+        self.records += records
+
+    def finish_file(self, outcome: Outcome) -> None:
+        pass
+
+
+def make_feed(**changes: Any) -> Feed:
+    """A feed of three columns; its files are named after their day and half of their records may be rejected."""
+    dialect = {key: changes.pop(key) for key in ("delimiter", "quote", "encoding") if key in changes}
+    values: dict[str, Any] = {
+        "source": "shop",
+        "name": "lines",
+        "schema": "raw",
+        "identifier": "shop__lines",
+        "location": "shop/*.csv",
+        "columns": ("order_no", "product", "amount"),
+        "dialect": Dialect(**dialect),
+        "business_key": r"(?P<day>\d{4}-\d{2}-\d{2})",
+        "max_rejects": MaxRejects.parse("50%"),
+    }
+    return Feed(**(values | changes))
+
+
+class Inbox:
+    """An inbox of one feed, loaded when asked. Each delivery is a second later than the one before."""
+
+    def __init__(self, folder: Path, connection: Connection, feed: Feed) -> None:
+        self.folder, self.connection, self.feed = folder, connection, feed
+        self._clock = 1_700_000_000
+
+    def deliver(self, name: str, content: str | bytes) -> Path:
+        """Write a file as a sender would."""
+        path = self.folder / "shop" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = content.encode() if isinstance(content, str) else content
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        self._clock += 1
+        os.utime(path, (self._clock, self._clock))
+        return path
+
+    def load(self, **options: Any) -> LoadReport:
+        """Run the loader; files need not settle."""
+        options = {"settle_seconds": 0} | options
+        return run_load(self.connection, [self.feed], self.folder, options.pop("reporter", Listener()), **options)
+
+    def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return cursor.fetchall()
+
+    def rows(self, columns: str = "order_no, product, amount") -> list[tuple[Any, ...]]:
+        """Return the raw table's rows in the order of files and records."""
+        return self.query(f"select {columns} from raw.shop__lines order by _file_id, _row_number")
+
+    def state(self) -> tuple[list[tuple[Any, ...]], ...]:
+        """Return all that must be equal after a disturbed and an undisturbed run: no ids, no times."""
+        return (
+            self.query(
+                "select name, version, _row_number, order_no, product, amount from raw.shop__lines "
+                "join ledger.files on file_id = _file_id order by 1, 2, 3"
+            ),
+            self.query(
+                "select uri, sha256, status, version, business_key, records_read, rows_loaded, rows_rejected, "
+                "rows_skipped, rows_refused, message from ledger.files order by uri, version nulls first, sha256"
+            ),
+            self.query(
+                "select uri, version, row_number, line_number, byte_offset, reason, detail, raw::text "
+                "from ledger.rejects join ledger.files using (file_id) order by 1, 2, 3"
+            ),
+            self.query(
+                "select uri, version, kind from ledger.file_events join ledger.files using (file_id) order by event_id"
+            ),
+        )

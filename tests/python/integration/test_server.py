@@ -1,0 +1,616 @@
+"""The embedded server, for real: made, killed, stopped, moved, hindered. And never started when PGHOST is set."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from sales_warehouse import server
+from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.server import initialise, locate
+from sales_warehouse.server.configure import TUNING
+from sales_warehouse.server.observe import find_postmaster
+from sales_warehouse.server.record import ServerRecord, log_file, read_record, record_file, write_record
+from sales_warehouse.settings import ExternalServer, Settings
+
+SOURCE = Path(server.__file__).parents[2]
+UP = "from sales_warehouse import server; from sales_warehouse.settings import get_settings; server.up(get_settings())"
+
+only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+
+
+@pytest.fixture(scope="module")
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="warehouse-test-")).resolve()
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def elsewhere(open_folder: Path) -> Iterator[Path]:
+    """What would go to /var/lib goes to the test's folder, so that nothing is left behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locate, "ELSEWHERE", open_folder / "elsewhere")
+        yield open_folder / "elsewhere"
+
+
+@pytest.fixture(scope="module")
+def new_settings(open_folder: Path) -> Iterator[Callable[..., Settings]]:
+    """Makes settings of a fresh project; whatever runs in their homes at the end is stopped."""
+    made: list[Settings] = []
+
+    def make(home: Path | None = None, project: Path | None = None) -> Settings:
+        project = project or open_folder / f"project{len(made)}"
+        project.mkdir(exist_ok=True)
+        (project / "dbt_project.yml").write_text(
+            "name: scratch\nprofile: sales_warehouse\nflags: {send_anonymous_usage_stats: false}\n", encoding="utf-8"
+        )
+        home = home or project / ".warehouse"
+        made.append(Settings(project=project, home=home, inbox=home / "inbox", home_as_given=str(home)))
+        return made[-1]
+
+    yield make
+    for settings in made:
+        if record_file(settings.home).exists():
+            server.down(settings)
+
+
+@pytest.fixture(scope="module")
+def running(new_settings: Callable[..., Settings]) -> Settings:
+    """One running server for the tests that leave it as it is."""
+    settings = new_settings()
+    server.up(settings)
+    return settings
+
+
+@pytest.fixture
+def own(new_settings: Callable[..., Settings]) -> Iterator[Settings]:
+    """A server of the test's own, running, with a table of one row."""
+    settings = new_settings()
+    server.up(settings)
+    execute(settings, "create table kept as select 42 as answer")
+    yield settings
+    if record_file(settings.home).exists():
+        server.down(settings)
+
+
+def execute(settings: Settings, statement: str) -> None:
+    connection = server.connect(settings, application_name="test")
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+def value(settings: Settings, query: str) -> object:
+    connection = server.connect(settings, application_name="test")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            row = cursor.fetchone()
+            assert row is not None
+            return row[0]
+    finally:
+        connection.close()
+
+
+def record_of(settings: Settings) -> ServerRecord:
+    record = read_record(settings.home)
+    assert record is not None
+    return record
+
+
+def run_up(settings: Settings) -> "subprocess.Popen[bytes]":
+    """`up` in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", UP],
+        env=shell(settings) | {"PYTHONPATH": str(SOURCE)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+
+
+def shell(settings: Settings) -> dict[str, str]:
+    """The environment of a fresh shell with this project and home."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("PG", "WAREHOUSE_", "DBT_"))}
+    return kept | {"WAREHOUSE_PROJECT": str(settings.project), "WAREHOUSE_HOME": str(settings.home)}
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+# --- a running server -------------------------------------------------------------------------------------------
+
+
+def test_the_first_up_makes_starts_and_describes_the_server(running: Settings) -> None:
+    state = server.status(running)
+    assert (state.kind, state.condition, state.host) == ("embedded", "running", "127.0.0.1")
+    assert state.version is not None and state.version.startswith("18.")
+    assert state.data_directory == running.home / "server" / "data"
+    assert state.pid is not None
+    os.kill(state.pid, 0)
+    assert record_of(running).password not in repr(state)
+    assert value(running, "select current_database()") == "warehouse"
+
+
+def test_up_again_changes_nothing(running: Settings) -> None:
+    before = server.status(running)
+    written = (running.project / "profiles.yml").stat().st_mtime_ns
+    assert server.up(running) == before
+    assert (running.project / "profiles.yml").stat().st_mtime_ns == written
+
+
+def test_secrets_are_readable_for_their_owner_only(running: Settings) -> None:
+    for path in (running.project / "profiles.yml", record_file(running.home), log_file(running.home)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert not list(record_file(running.home).parent.glob("password*"))
+
+
+def test_a_wrong_password_and_no_password_are_refused(running: Settings) -> None:
+    record = record_of(running)
+    for password in ("wrong", ""):
+        with pytest.raises(psycopg2.OperationalError, match="password"):
+            psycopg2.connect(
+                host="127.0.0.1",
+                port=record.port,
+                user=record.user,
+                dbname="postgres",
+                password=password,
+                passfile="/dev/null",
+            )
+
+
+def test_no_rule_of_the_server_trusts_anyone(running: Settings) -> None:
+    assert value(running, "select array_agg(distinct auth_method) from pg_hba_file_rules") == ["scram-sha-256"]
+    assert value(running, "select left(rolpassword, 13) from pg_authid where rolcanlogin") == "SCRAM-SHA-256"
+
+
+def test_the_server_listens_on_loopback_only(running: Settings) -> None:
+    assert value(running, "select current_setting('listen_addresses')") == "127.0.0.1"
+    assert value(running, "select current_setting('unix_socket_directories')") == ""
+
+
+def test_what_keeps_data_safe_is_on(running: Settings) -> None:
+    for setting in ("data_checksums", "fsync", "full_page_writes", "synchronous_commit"):
+        assert value(running, f"select current_setting('{setting}')") == "on", setting
+
+
+def test_the_tuning_is_in_force(running: Settings) -> None:
+    query = "select count(*) from pg_settings where name = '{}' and sourcefile like '%/warehouse.conf'"
+    assert [name for name in TUNING if value(running, query.format(name)) != 1] == []
+
+
+def test_text_is_utf_8_ordered_by_code_point_and_times_are_utc(running: Settings) -> None:
+    query = "select concat_ws(' ', datlocprovider, datlocale, pg_encoding_to_char(encoding)) from pg_database"
+    assert value(running, f"{query} where datname = 'warehouse'") == "b C.UTF-8 UTF8"
+    assert value(running, "select current_setting('timezone') || current_setting('client_encoding')") == "UTCUTF8"
+    # the builtin provider knows letters beyond ASCII, the C locale would not
+    assert value(running, "select upper('straßenüberführung')") == "STRASSENÜBERFÜHRUNG".replace("SS", "ß", 1)
+
+
+def test_a_connection_starts_outside_a_transaction_under_its_name(running: Settings) -> None:
+    connection = server.connect(running, application_name="load", dbname="postgres")
+    try:
+        assert connection.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
+        assert connection.info.dbname == "postgres"
+        assert connection.get_dsn_parameters()["application_name"] == "load"
+    finally:
+        connection.close()
+
+
+def test_variables_meant_for_another_server_are_not_followed(
+    running: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {
+        "PGHOSTADDR": "192.0.2.1",
+        "PGSSLMODE": "require",
+        "PGUSER": "nobody",
+        "PGPORT": "1",
+        "PGPASSWORD": "wrong",
+    }.items():
+        monkeypatch.setenv(name, text)
+    assert value(running, "select current_user::text") == "warehouse"
+
+
+def test_a_missing_database_is_named_without_the_password(running: Settings) -> None:
+    with pytest.raises(ServerUnreachable, match='"nowhere" does not exist') as caught:
+        server.connect(running, application_name="test", dbname="nowhere")
+    assert record_of(running).password not in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
+def test_the_environment_leads_psql_to_the_server(running: Settings) -> None:
+    answer = subprocess.run(
+        [server.binary("psql"), "-XAt", "-c", "select current_database() || current_setting('data_directory')"],
+        env=shell(running) | server.environment(running),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.strip() == f"warehouse{running.home}/server/data"
+
+
+def test_a_binary_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="program pg_nothing"):
+        server.binary("pg_nothing")
+
+
+def test_plain_dbt_reaches_the_server(running: Settings) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", "debug", "--connection"],
+        cwd=running.project,
+        env=shell(running),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout
+    assert f"port: {record_of(running).port}" in answer.stdout
+
+
+# --- made side by side ------------------------------------------------------------------------------------------
+
+
+def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Callable[..., Settings]) -> None:
+    other = new_settings(home=running.project / "other", project=running.project)
+    server.up(other)
+    execute(other, "create table only_here ()")
+    assert record_of(other).port != record_of(running).port
+    assert record_of(other).password != record_of(running).password
+    assert value(running, "select to_regclass('only_here')::text") is None
+    homes = (running.project / "profiles.yml").read_text(encoding="utf-8")
+    assert str(record_of(other).port) in homes and str(record_of(running).port) in homes
+    assert server.down(other)
+    assert server.status(running).condition == "running"
+
+
+def test_two_ups_at_once_make_one_server(new_settings: Callable[..., Settings]) -> None:
+    settings = new_settings()
+    both = [run_up(settings), run_up(settings)]
+    outputs = [process.communicate(timeout=30)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert value(settings, "select 1") == 1
+    assert server.down(settings)
+
+
+# --- killed, stopped, started again -----------------------------------------------------------------------------
+
+
+def test_after_kill_9_of_the_server_connect_just_works(own: Settings) -> None:
+    # a backend in the middle of a long statement outlives its server and keeps the shared memory for a while
+    busy = server.connect(own, application_name="busy")
+    busy_backend = busy.info.backend_pid
+    busy_query = "select count(*) from generate_series(1, 20000000)"
+    query = subprocess.Popen(
+        [server.binary("psql"), "-XAt", "-c", busy_query],
+        env=shell(own) | server.environment(own),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    state = "select count(*) from pg_stat_activity where query = '{}' and state = 'active'"
+    wait_until(lambda: value(own, state.format(busy_query)) == 1)
+    before = server.status(own)
+    assert before.pid is not None
+    os.kill(before.pid, signal.SIGKILL)
+    wait_until(lambda: find_postmaster(record_of(own).data_directory) is None)
+    assert value(own, "select answer from kept") == 42
+    after = server.status(own)
+    assert after.pid != before.pid
+    assert after.port == before.port
+    assert not Path(f"/proc/{busy_backend}").exists()
+    query.wait(timeout=20)
+    busy.close()
+
+
+def test_the_server_survives_the_group_of_the_command_that_started_it(new_settings: Callable[..., Settings]) -> None:
+    settings = new_settings()
+    process = run_up(settings)
+    assert process.communicate(timeout=30)[0] == b""
+    pid = server.status(settings).pid
+    assert pid is not None
+    assert os.getpgid(pid) != process.pid and os.getsid(pid) != os.getsid(0)
+    assert server.down(settings)
+
+
+def test_down_stops_cleanly_and_connect_starts_again(own: Settings) -> None:
+    pid = server.status(own).pid
+    assert server.down(own)
+    assert server.status(own).condition == "stopped"
+    assert pid is not None and not Path(f"/proc/{pid}").exists()
+    assert "database system is shut down" in log_file(own.home).read_text(encoding="utf-8")
+    assert not server.down(own)
+    log_file(own.home).write_text("", encoding="utf-8")
+    assert value(own, "select answer from kept") == 42
+    # a clean stop leaves nothing to recover
+    assert "not properly shut down" not in log_file(own.home).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("with_initdb", [False, True], ids=["up alone", "up and initdb"])
+def test_a_first_up_that_was_killed_is_made_good_by_the_next(
+    new_settings: Callable[..., Settings], with_initdb: bool
+) -> None:
+    settings = new_settings()
+    process = run_up(settings)
+    fresh = settings.home / "server" / "data.new"
+    wait_until((fresh / "PG_VERSION").exists)
+    process.kill()
+    process.communicate()
+    if with_initdb:
+        for initdb in find_processes(f"--pgdata={fresh}"):
+            os.kill(initdb, signal.SIGKILL)
+    assert not (settings.home / "server" / "data").exists()
+    assert server.status(settings).condition == "never made"
+    server.up(settings)
+    assert value(settings, "select 1") == 1
+    assert not fresh.exists()
+    assert server.down(settings)
+
+
+def find_processes(argument: str) -> list[int]:
+    """The processes that have this very argument."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if argument.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_an_up_killed_just_before_its_last_note_is_made_good(own: Settings) -> None:
+    server.down(own)
+    write_record(own.home, replace(record_of(own), initialised=False))
+    assert value(own, "select answer from kept") == 42
+    assert record_of(own).initialised
+
+
+# --- what belongs to someone else -------------------------------------------------------------------------------
+
+
+def test_a_port_taken_by_another_program_is_named_and_can_be_changed(own: Settings) -> None:
+    server.down(own)
+    port = record_of(own).port
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(ConfigurationError, match=f"Port {port} on 127.0.0.1.*taken by another program") as caught:
+            server.connect(own, application_name="test")
+        assert record_of(own).password not in str(caught.value)
+        # the remedy that the message names
+        content = json.loads(record_file(own.home).read_text(encoding="utf-8"))
+        record_file(own.home).write_text(json.dumps(content | {"port": port + 1}), encoding="utf-8")
+        assert value(own, "select answer from kept") == 42
+    assert server.status(own).port == port + 1
+
+
+def test_a_data_directory_we_did_not_make_is_left_alone(new_settings: Callable[..., Settings]) -> None:
+    settings = new_settings()
+    theirs = settings.home / "server" / "data"
+    theirs.mkdir(parents=True)
+    (theirs / "PG_VERSION").write_text("18\n", encoding="ascii")
+    with pytest.raises(ConfigurationError, match="was not made by this warehouse"):
+        server.up(settings)
+    assert [path.name for path in theirs.iterdir()] == ["PG_VERSION"]
+
+
+def test_a_data_directory_of_another_version_is_refused(own: Settings) -> None:
+    server.down(own)
+    (record_of(own).data_directory / "PG_VERSION").write_text("17\n", encoding="ascii")
+    with pytest.raises(ConfigurationError, match="is of PostgreSQL 17; the programs installed here are of 18"):
+        server.up(own)
+
+
+@only_as_root
+def test_a_data_directory_of_another_user_is_refused(own: Settings) -> None:
+    server.down(own)
+    os.chown(record_of(own).data_directory, 65534, -1)
+    with pytest.raises(ConfigurationError, match=r"belongs to user \w+, but the server would run as sales-warehouse"):
+        server.up(own)
+
+
+def test_a_data_directory_that_is_gone_is_not_replaced_by_an_empty_one(own: Settings) -> None:
+    server.down(own)
+    shutil.rmtree(record_of(own).data_directory)
+    with pytest.raises(ConfigurationError, match="is gone"):
+        server.up(own)
+
+
+def test_a_damaged_record_is_reported_without_its_content(new_settings: Callable[..., Settings]) -> None:
+    settings = new_settings()
+    record_file(settings.home).parent.mkdir(parents=True)
+    record_file(settings.home).write_text('{"password": "correct-horse', encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="is damaged") as caught:
+        server.status(settings)
+    assert "correct-horse" not in str(caught.value)
+    record_file(settings.home).unlink()
+
+
+def test_a_server_whose_configuration_is_broken_says_why_it_did_not_start(own: Settings) -> None:
+    server.down(own)
+    with (record_of(own).data_directory / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write("no_such_setting = on\n")
+    with pytest.raises(ServerUnreachable, match=r"no_such_setting.*postgres\.log"):
+        server.up(own)
+
+
+def test_a_leftover_lock_file_naming_another_program_does_not_hinder(own: Settings) -> None:
+    server.down(own)
+    # as after a crash of the machine, when the number was given out again: here, to us
+    lock_file = record_of(own).data_directory / "postmaster.pid"
+    lock_file.write_text(f"{os.getpid()}\n{record_of(own).data_directory}\n", encoding="ascii")
+    assert server.status(own).condition == "stopped"
+    assert not server.down(own)
+    assert value(own, "select answer from kept") == 42
+
+
+# --- moved and copied -------------------------------------------------------------------------------------------
+
+
+def test_a_moved_home_keeps_its_data_and_a_copy_never_meets_its_original(
+    own: Settings, new_settings: Callable[..., Settings]
+) -> None:
+    server.down(own)
+    copy = new_settings()
+    subprocess.run(["cp", "-a", own.home, copy.home], check=True)
+    assert value(own, "select answer from kept") == 42
+    execute(copy, "update kept set answer = 43")
+    assert value(own, "select answer from kept") == 42
+    assert record_of(copy).port != record_of(own).port
+    assert server.down(copy)
+
+
+def test_a_copy_made_while_the_server_ran_is_refused(own: Settings, new_settings: Callable[..., Settings]) -> None:
+    copy = new_settings()
+    subprocess.run(["cp", "-a", own.home, copy.home], check=True)
+    with pytest.raises(ConfigurationError, match="copied or moved"):
+        server.connect(copy, application_name="test")
+    with pytest.raises(ConfigurationError, match="copied"):
+        server.down(copy)
+    assert server.status(own).condition == "running"
+    shutil.rmtree(copy.home)
+
+
+# --- as root, where the server's user cannot go -----------------------------------------------------------------
+
+
+@only_as_root
+def test_below_a_private_folder_the_data_goes_elsewhere_and_is_said_so(
+    tmp_path: Path, elsewhere: Path, new_settings: Callable[..., Settings]
+) -> None:
+    private = tmp_path.resolve() / "private"
+    private.mkdir(mode=0o700)
+    settings = new_settings(home=private / "home")
+    state = server.up(settings)
+    try:
+        data = record_of(settings).data_directory
+        assert data.parent.parent == elsewhere == state.data_directory.parent.parent  # type: ignore[union-attr]
+        assert any(str(data.parent) in note for note in state.notes)
+        assert any(str(data.parent) in note for note in server.status(settings).notes)
+        assert stat.S_IMODE(private.stat().st_mode) == 0o700
+        execute(settings, "create table kept as select 42 as answer")
+        assert server.up(settings).pid == state.pid
+        # the person deletes the home, while the server runs, and begins anew
+        shutil.rmtree(settings.home)
+        anew = server.up(settings)
+        assert value(settings, "select to_regclass('kept')::text") is None
+        (aside,) = data.parent.glob("data.before-*")
+        assert any(str(aside) in note for note in anew.notes)
+        assert state.pid is not None and not Path(f"/proc/{state.pid}").exists()
+    finally:
+        server.down(settings)
+
+
+@only_as_root
+def test_programs_in_a_private_folder_are_copied(
+    tmp_path: Path, elsewhere: Path, new_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path.resolve() / "private"
+    private.mkdir(mode=0o700)
+    (private / "pginstall18").symlink_to(locate.installation())
+    monkeypatch.setattr(locate, "installation", lambda: private / "pginstall18")
+    settings = new_settings()
+    state = server.up(settings)
+    assert state.pid is not None
+    assert Path(f"/proc/{state.pid}/exe").resolve().is_relative_to(elsewhere / f"postgresql-{state.version}")
+    assert server.down(settings)
+
+
+@only_as_root
+def test_the_server_does_not_run_as_root(running: Settings) -> None:
+    pid = server.status(running).pid
+    assert Path(f"/proc/{pid}").owner() == "sales-warehouse"
+    groups = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Groups:")]
+    assert groups[0].split()[1:] == []
+
+
+@only_as_root
+def test_nothing_of_roots_environment_reaches_the_server(
+    new_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "correct-horse")
+    monkeypatch.setenv("PGPORT", "1")
+    settings = new_settings()
+    state = server.up(settings)
+    assert b"correct-horse" not in Path(f"/proc/{state.pid}/environ").read_bytes()
+    assert server.down(settings)
+
+
+# --- an external server -----------------------------------------------------------------------------------------
+
+
+def external_settings(running: Settings, project: Path, **changes: object) -> Settings:
+    """Settings of a fresh home that name the running server as PGHOST would."""
+    record = record_of(running)
+    named = ExternalServer("127.0.0.1", record.port, record.user, record.database, record.password)
+    home = project / ".warehouse"
+    return Settings(project, home, home / "inbox", external=replace(named, **changes))  # type: ignore[arg-type]
+
+
+def test_with_pghost_nothing_is_started_and_everything_works(
+    running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = external_settings(running, tmp_path)
+    monkeypatch.setattr(initialise, "initialise", None)
+    state = server.up(settings)
+    assert (state.kind, state.condition, state.port) == ("external", "running", record_of(running).port)
+    assert state == server.status(settings)
+    assert value(settings, "select current_setting('timezone') || current_setting('client_encoding')") == "UTCUTF8"
+    environment = server.environment(settings)
+    assert environment["PGPASSWORD"] == record_of(running).password
+    assert not settings.home.exists()
+    assert (tmp_path / "profiles.yml").exists()
+
+
+def test_an_external_server_is_not_stopped(running: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="not started by `warehouse`"):
+        server.down(external_settings(running, tmp_path))
+    assert server.status(running).condition == "running"
+
+
+def test_an_external_server_that_does_not_answer_is_named(running: Settings, tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        settings = external_settings(running, tmp_path, port=unused.getsockname()[1])
+        for call in (server.up, server.status):
+            with pytest.raises(ServerUnreachable, match=r"Connection refused.*Check PGHOST"):
+                call(settings)
+
+
+def test_a_wrong_password_is_reported_but_not_repeated(running: Settings, tmp_path: Path) -> None:
+    settings = external_settings(running, tmp_path, password="correct-horse")
+    with pytest.raises(ServerUnreachable, match="password authentication failed") as caught:
+        server.connect(settings, application_name="test")
+    assert "correct-horse" not in str(caught.value)
+
+
+def test_a_server_older_than_16_is_refused(running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # ours plays the old one: what is asked for is newer than it is
+    monkeypatch.setattr("sales_warehouse.server.dial.OLDEST_VERSION", 99)
+    with pytest.raises(ConfigurationError, match="is PostgreSQL 18.*; 99 or newer is needed"):
+        server.up(external_settings(running, tmp_path))
+
+
+def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, tmp_path / "home", tmp_path / "home" / "inbox")
+    assert server.status(settings).condition == "never made"
+    assert not server.down(settings)
+    with pytest.raises(ServerUnreachable, match="`warehouse up` makes it"):
+        server.environment(settings)
+    assert not settings.home.exists()
