@@ -14,7 +14,8 @@
         'iso_day_of_week': 'isodow',
     } -%}
     {%- if part not in fields -%}
-        {{ exceptions.raise_compiler_error('date_part_number: unknown part ' ~ part ~ '; known: ' ~ fields.keys() | join(', ')) }}
+        {%- set known = fields.keys() | join(', ') -%}
+        {{ exceptions.raise_compiler_error('date_part_number: ' ~ part ~ ' is none of ' ~ known) }}
     {%- endif -%}
     cast(extract({{ fields[part] }} from {{ expression }}) as integer)
 {%- endmacro %}

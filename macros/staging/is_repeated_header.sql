@@ -3,9 +3,8 @@
 {% macro is_repeated_header(columns) -%}
     coalesce(
         substring({{ trimmed(columns[0]) }}, 1, 1) in ('{{ columns[0][0] }}', '{{ columns[0][0] | upper }}')
-        {%- for column in columns %}
-        and translate(lower({{ trimmed(column) }}), ' _-./', '') = '{{ column | replace("_", "") }}'
-        {%- endfor %},
+        and translate(lower(concat_ws(',', {{ columns | join(', ') }})), ' _-./' || chr(160), '')
+        = '{{ columns | join(",") | replace("_", "") }}',
         false
     )
 {%- endmacro %}

@@ -258,9 +258,9 @@ final as (
         cast(left_net_amount as numeric(28, 4)) as left_net_amount,
         cast(right_net_amount as numeric(28, 4)) as right_net_amount,
         cast(left_net_amount - right_net_amount as numeric(28, 4)) as net_amount_difference,
-        left_rows = right_rows
-        and left_quantity is not distinct from right_quantity
-        and left_net_amount is not distinct from right_net_amount as is_balanced,
+        (left_rows = right_rows)
+        and (left_quantity is not distinct from right_quantity)
+        and (left_net_amount is not distinct from right_net_amount) as is_balanced,
         _file_id
     from all_arrows
 

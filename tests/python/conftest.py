@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection as Connection
 
+from checkout import Checkout
 from sales_warehouse import server
 from sales_warehouse.settings import ExternalServer, Settings
 
@@ -43,35 +44,43 @@ def embedded() -> Iterator[Settings]:
     shutil.rmtree(home)
 
 
-_numbers = itertools.count(1)
+class Databases:
+    """Makes new, empty databases on the session's server; they go with it."""
+
+    def __init__(self, embedded: Settings) -> None:
+        self._embedded = embedded
+        self._numbers = itertools.count(1)
+
+    def make(self, folder: Path) -> Settings:
+        """Return settings of a new database, as an external server's, with home and empty inbox below `folder`."""
+        name = f"test_{next(self._numbers)}"
+        with closing(server.connect(self._embedded, application_name="test")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"create database {name}")
+        variables = server.environment(self._embedded)
+        inbox = folder / "inbox"
+        inbox.mkdir()
+        external = ExternalServer(
+            host=variables["PGHOST"],
+            port=int(variables["PGPORT"]),
+            user=variables["PGUSER"],
+            password=variables["PGPASSWORD"],
+            database=name,
+        )
+        return replace(self._embedded, project=PROJECT, home=folder / "home", inbox=inbox, external=external)
+
+
+@pytest.fixture(scope="session")
+def databases(embedded: Settings) -> Databases:
+    """Where databases come from."""
+    return Databases(embedded)
 
 
 @pytest.fixture
-def database(embedded: Settings, tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a new, empty database on the session's server, with an empty inbox, as an external server's."""
-    name = f"test_{next(_numbers)}"
-    with closing(server.connect(embedded, application_name="test")) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"create database {name}")
-        variables = server.environment(embedded)
-        inbox = tmp_path / "inbox"
-        inbox.mkdir()
-        yield replace(
-            embedded,
-            project=PROJECT,
-            home=tmp_path / "home",
-            inbox=inbox,
-            external=ExternalServer(
-                host=variables["PGHOST"],
-                port=int(variables["PGPORT"]),
-                user=variables["PGUSER"],
-                password=variables["PGPASSWORD"],
-                database=name,
-            ),
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(f"drop database {name} with (force)")
+def database(databases: Databases, tmp_path: Path) -> Settings:
+    """Settings of a database of the test's own."""
+    return databases.make(tmp_path)
 
 
 @pytest.fixture
@@ -79,3 +88,22 @@ def connection(database: Settings) -> Iterator[Connection]:
     """A connection to the test's own database."""
     with closing(server.connect(database, application_name="test")) as connection:
         yield connection
+
+
+@pytest.fixture(scope="module")
+def checkout(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A copy of the dbt project with a database of its own, shared by the tests of a module."""
+    folder = tmp_path_factory.mktemp("checkout")
+    settings = databases.make(folder)
+    external = settings.external
+    assert external is not None
+    return Checkout.copy_to(
+        folder / "project",
+        WAREHOUSE_HOME=str(settings.home),
+        WAREHOUSE_INBOX=str(settings.inbox),
+        PGHOST=external.host,
+        PGPORT=str(external.port),
+        PGUSER=external.user,
+        PGPASSWORD=external.password,
+        PGDATABASE=external.database,
+    )

@@ -12,6 +12,18 @@ delivered as (
 
 ),
 
+-- Trimmed once here, as each cast asks for its text several times.
+texts as (
+
+    select
+        *,
+        {{ trimmed('quantity') }} as quantity_text,
+        {{ trimmed('unit_price') }} as unit_price_text,
+        {{ trimmed('invoice_date') }} as ordered_at_text
+    from delivered
+
+),
+
 -- The window is dropped by PostgreSQL when nobody asks for row_issues; it also keeps each cast from being repeated.
 typed as (
 
@@ -22,13 +34,13 @@ typed as (
         {{ trimmed('description') }} as product_name,
         {{ trimmed('customer_id') }} as customer_id_text,
         {{ trimmed('country') }} as country,
-        {{ trimmed('quantity') }} as quantity_text,
+        quantity_text,
         -- 14 digits: as many as the canonical numeric(18, 4) holds before its decimal point
-        {{ try_integer(trimmed('quantity'), 14) }} as quantity,
-        {{ trimmed('unit_price') }} as unit_price_text,
-        {{ try_decimal(trimmed('unit_price'), 18, 4) }} as unit_price,
-        {{ trimmed('invoice_date') }} as ordered_at_text,
-        {{ try_timestamp(trimmed('invoice_date')) }} as ordered_at,
+        {{ try_integer('quantity_text', 14) }} as quantity,
+        unit_price_text,
+        {{ try_decimal('unit_price_text', 18, 4) }} as unit_price,
+        ordered_at_text,
+        {{ try_timestamp('ordered_at_text') }} as ordered_at,
         {{ is_blank_record(delivered_columns) }} as is_blank,
         {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
         {{ delivered_values(delivered_columns) }} as delivered_values,
@@ -38,14 +50,14 @@ typed as (
         ) as occurrence_number,
         _file_id,
         _row_number
-    from delivered
+    from texts
 
 ),
 
 priced as (
 
     select
-        typed.*,
+        *,
         cast(ordered_at as date) as order_date,
         {{ fit_decimal('cast(quantity as numeric(18, 4)) * unit_price', 18, 4) }} as net_amount
     from typed
@@ -55,7 +67,7 @@ priced as (
 checked as (
 
     select
-        priced.*,
+        *,
         {{ issue_codes([
             ('order_id:missing', 'order_id is null'),
             ('product_id:missing', 'product_id is null'),

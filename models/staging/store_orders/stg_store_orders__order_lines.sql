@@ -12,20 +12,32 @@ delivered as (
 
 ),
 
+-- Trimmed once here, as each cast asks for its text several times.
+texts as (
+
+    select
+        *,
+        {{ trimmed('quantity_ordered') }} as quantity_text,
+        {{ trimmed('price_each') }} as unit_price_text,
+        {{ trimmed('order_date') }} as ordered_at_text
+    from delivered
+
+),
+
 -- MM/DD/YY HH24:MI put into ISO order; a text of any other shape stays NULL here and is quarantined below.
 rearranged as (
 
     select
-        delivered.*,
+        *,
         case
-            when {{ trimmed('order_date') }} like '__/__/__ __:__'
+            when ordered_at_text like '__/__/__ __:__'
                 then
-                    '20' || substring({{ trimmed('order_date') }}, 7, 2)
-                    || '-' || substring({{ trimmed('order_date') }}, 1, 2)
-                    || '-' || substring({{ trimmed('order_date') }}, 4, 2)
-                    || substring({{ trimmed('order_date') }}, 9, 6) || ':00'
+                    '20' || substring(ordered_at_text, 7, 2)
+                    || '-' || substring(ordered_at_text, 1, 2)
+                    || '-' || substring(ordered_at_text, 4, 2)
+                    || substring(ordered_at_text, 9, 6) || ':00'
         end as ordered_at_iso_text
-    from delivered
+    from texts
 
 ),
 
@@ -37,12 +49,12 @@ typed as (
         {{ trimmed('order_id') }} as order_id,
         {{ trimmed('product') }} as product_name,
         {{ trimmed('purchase_address') }} as purchase_address,
-        {{ trimmed('quantity_ordered') }} as quantity_text,
+        quantity_text,
         -- 14 digits: as many as the canonical numeric(18, 4) holds before its decimal point
-        {{ try_integer(trimmed('quantity_ordered'), 14) }} as quantity,
-        {{ trimmed('price_each') }} as unit_price_text,
-        {{ try_decimal(trimmed('price_each'), 18, 4) }} as unit_price,
-        {{ trimmed('order_date') }} as ordered_at_text,
+        {{ try_integer('quantity_text', 14) }} as quantity,
+        unit_price_text,
+        {{ try_decimal('unit_price_text', 18, 4) }} as unit_price,
+        ordered_at_text,
         {{ try_timestamp('ordered_at_iso_text') }} as ordered_at,
         {{ is_blank_record(delivered_columns) }} as is_blank,
         {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
@@ -60,7 +72,7 @@ typed as (
 priced as (
 
     select
-        typed.*,
+        *,
         cast(ordered_at as date) as order_date,
         {{ fit_decimal('cast(quantity as numeric(18, 4)) * unit_price', 18, 4) }} as net_amount
     from typed
@@ -70,7 +82,7 @@ priced as (
 checked as (
 
     select
-        priced.*,
+        *,
         {{ issue_codes([
             ('order_id:missing', 'order_id is null'),
             ('product_id:missing', 'product_name is null'),

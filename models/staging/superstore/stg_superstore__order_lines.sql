@@ -15,6 +15,21 @@ delivered as (
 
 ),
 
+-- Trimmed once here, as each cast asks for its text several times.
+texts as (
+
+    select
+        *,
+        {{ trimmed('quantity') }} as quantity_text,
+        {{ trimmed('sales') }} as net_amount_text,
+        {{ trimmed('discount') }} as discount_rate_text,
+        {{ trimmed('profit') }} as profit_text,
+        {{ trimmed('order_date') }} as order_date_text,
+        {{ trimmed('ship_date') }} as ship_date_text
+    from delivered
+
+),
+
 -- The window is dropped by PostgreSQL when nobody asks for row_issues; it also keeps each cast from being repeated.
 typed as (
 
@@ -35,18 +50,18 @@ typed as (
         {{ trimmed('city') }} as city,
         {{ trimmed('postal_code') }} as postal_code,
         {{ trimmed('ship_mode') }} as ship_mode,
-        {{ trimmed('quantity') }} as quantity_text,
+        quantity_text,
         -- 14 digits: as many as the canonical numeric(18, 4) holds before its decimal point
-        {{ try_integer(trimmed('quantity'), 14) }} as quantity,
-        {{ trimmed('sales') }} as net_amount_text,
-        {{ try_decimal(trimmed('sales'), 18, 4) }} as net_amount,
-        {{ trimmed('discount') }} as discount_rate_text,
-        {{ try_decimal(trimmed('discount'), 9, 4) }} as discount_rate,
-        {{ trimmed('profit') }} as profit_text,
-        {{ try_decimal(trimmed('profit'), 18, 4) }} as profit_amount,
-        {{ trimmed('order_date') }} as order_date_text,
-        {{ try_date(trimmed('order_date')) }} as order_date,
-        {{ try_date(trimmed('ship_date')) }} as ship_date,
+        {{ try_integer('quantity_text', 14) }} as quantity,
+        net_amount_text,
+        {{ try_decimal('net_amount_text', 18, 4) }} as net_amount,
+        discount_rate_text,
+        {{ try_decimal('discount_rate_text', 9, 4) }} as discount_rate,
+        profit_text,
+        {{ try_decimal('profit_text', 18, 4) }} as profit_amount,
+        order_date_text,
+        {{ try_date('order_date_text') }} as order_date,
+        {{ try_date('ship_date_text') }} as ship_date,
         {{ is_blank_record(delivered_columns) }} as is_blank,
         {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
         {{ delivered_values(delivered_columns) }} as delivered_values,
@@ -56,7 +71,7 @@ typed as (
         ) as occurrence_number,
         _file_id,
         _row_number
-    from delivered
+    from texts
 
 ),
 
@@ -64,7 +79,7 @@ typed as (
 grossed_up as (
 
     select
-        typed.*,
+        *,
         case
             when discount_rate between 0 and 0.9999
                 then {{ fit_decimal(div('net_amount', '1 - discount_rate', 28, 4), 18, 4) }}
@@ -77,7 +92,7 @@ grossed_up as (
 priced as (
 
     select
-        grossed_up.*,
+        *,
         {{ fit_decimal('gross_amount - net_amount', 18, 4) }} as discount_amount,
         {{ fit_decimal('net_amount - profit_amount', 18, 4) }} as cost_amount,
         {{ div('gross_amount', 'quantity', 18, 4) }} as unit_price
@@ -88,7 +103,7 @@ priced as (
 checked as (
 
     select
-        priced.*,
+        *,
         {{ issue_codes([
             ('order_id:missing', 'order_id is null'),
             ('product_id:missing', 'product_id is null'),

@@ -17,7 +17,8 @@ ZERO = Decimal(0)
 # The codes by which the staging models say why a row is not accepted.
 NO_ORDER = "order_id:missing"
 BAD_QUANTITY = "quantity:not_an_integer"
-BAD_PRICE = "unit_price:not_a_number"
+BAD_PRICE = "unit_price:not_a_decimal"
+BAD_TIME = "ordered_at:not_a_timestamp"
 BAD_DATE = "order_date:not_a_date"
 BLANK = "row:blank"
 REPEATED_HEADER = "row:repeated_header"

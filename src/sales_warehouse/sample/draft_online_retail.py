@@ -18,9 +18,9 @@ from sales_warehouse.sample.catalogue import (
     price_of_mills,
 )
 from sales_warehouse.sample.draft_file import (
-    BAD_DATE,
     BAD_PRICE,
     BAD_QUANTITY,
+    BAD_TIME,
     BLANK_LINE,
     NO_ORDER,
     ZERO,
@@ -265,7 +265,7 @@ def _add_fault(mark: int, day: date, records: list[Record], book: InvoiceBook) -
         rows = (
             (plain[0].text(quantity="two"), BAD_QUANTITY),
             (plain[1].text(price="abc"), BAD_PRICE),
-            (plain[2].text(when=day_text), BAD_DATE),
+            (plain[2].text(when=day_text), BAD_TIME),
             (replace(plain[3], invoice="").text(), NO_ORDER),
         )
         for number, (text, reason) in enumerate(rows):

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from sales_warehouse.sample.catalogue import STORE_CITIES, STORE_RANKS, STREETS, StoreProduct
 from sales_warehouse.sample.draft_file import (
-    BAD_DATE,
     BAD_PRICE,
     BAD_QUANTITY,
+    BAD_TIME,
     BLANK,
     NO_ORDER,
     REPEATED_HEADER,
@@ -82,7 +82,7 @@ class Till:
         rows = (
             (f"{self._order()},{cable.name},two,{cable.price},{when},{address}", BAD_QUANTITY),
             (f"{self._order()},{cable.name},1,abc,{when},{address}", BAD_PRICE),
-            (f"{self._order()},{cable.name},1,{cable.price},02/30/{month} 10:15,{address}", BAD_DATE),
+            (f"{self._order()},{cable.name},1,{cable.price},02/30/{month} 10:15,{address}", BAD_TIME),
             (f",{cable.name},1,{cable.price},{when},{address}", NO_ORDER),
         )
         records[2 * third : 2 * third] = [sold, HEADER_ROW, BLANK_ROW, sold]

@@ -6,9 +6,10 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ServerUnreachable
-from sales_warehouse.server.bring_up import is_ready, up
+from sales_warehouse.server.bring_up import up
 from sales_warehouse.server.dial import dial_embedded, dial_external, say_why
 from sales_warehouse.server.locate import belongs_to
+from sales_warehouse.server.observe import find_postmaster
 from sales_warehouse.server.profiles import PROFILES_FILE
 from sales_warehouse.server.record import HOST, ServerRecord, read_record
 from sales_warehouse.settings import Settings
@@ -24,11 +25,12 @@ def connect(settings: Settings, *, application_name: str, dbname: str | None = N
     if settings.external is not None:
         return dial_external(settings.external, application_name=application_name, dbname=dbname)
     record = read_record(settings.home)
-    if record is not None and is_ready(settings.home, record):
+    if record is not None and record.initialised and belongs_to(settings.home, record.data_directory):
         try:
-            return dial_embedded(record, application_name=application_name, dbname=dbname)
+            if find_postmaster(record.data_directory) is not None:
+                return dial_embedded(record, application_name=application_name, dbname=dbname)
         except psycopg2.OperationalError:
-            # most likely it is down; if not, `up` finds nothing to do and the second try says what is wrong
+            # it may just have ended; if not, `up` finds nothing to do and the second try says what is wrong
             pass
     up(settings)
     record = _require_record(settings)

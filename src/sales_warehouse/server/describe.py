@@ -7,7 +7,7 @@ from typing import Literal
 import psycopg2
 
 from sales_warehouse.server.dial import dial_embedded, dial_external, say_why, show
-from sales_warehouse.server.locate import is_elsewhere
+from sales_warehouse.server.locate import belongs_to, is_elsewhere
 from sales_warehouse.server.observe import find_postmaster
 from sales_warehouse.server.record import HOST, ServerRecord, log_file, read_record
 from sales_warehouse.server.start import MAINTENANCE_DATABASE
@@ -64,6 +64,11 @@ def describe_external(server: ExternalServer) -> ServerState:
 
 def describe_embedded(home: Path, record: ServerRecord) -> ServerState:
     """Describe the embedded server of `home`. Raises ConfigurationError when another server answers in its place."""
+    if not belongs_to(home, record.data_directory):
+        note = (
+            f"The home was moved or copied from that of {record.data_directory}; `warehouse up` sees what can be done."
+        )
+        return ServerState("embedded", "stopped", HOST, notes=(note,))
     postmaster = find_postmaster(record.data_directory)
     version: str | None = None
     notes: list[str] = []
@@ -72,24 +77,22 @@ def describe_embedded(home: Path, record: ServerRecord) -> ServerState:
             f"The database is in {record.data_directory.parent}, because the server runs as another user than root "
             f"and that user cannot enter {home}. Deleting the home does not delete it."
         )
-    try:
-        connection = dial_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
-    except psycopg2.OperationalError as error:
-        if postmaster is not None:
-            notes.append(f"It does not let us in: {say_why(error, record.password)}")
-    else:
+    if postmaster is not None:
         try:
-            version = show(connection, "server_version")
-        finally:
+            connection = dial_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
+        except psycopg2.OperationalError as error:
+            notes.append(f"It does not let us in: {say_why(error, record.password)}")
+        else:
+            version = show(connection, "server_version").split()[0]
             connection.close()
     return ServerState(
         kind="embedded",
-        condition="running" if version or postmaster else "stopped",
+        condition="running" if postmaster else "stopped",
         host=HOST,
         port=record.port,
         user=record.user,
         database=record.database,
-        version=version.split()[0] if version else None,
+        version=version,
         pid=postmaster.pid if postmaster else None,
         data_directory=record.data_directory,
         log=log_file(home),

@@ -24,7 +24,7 @@ class Postmaster:
 
 
 def read_lock_file(data_directory: Path) -> Postmaster | None:
-    """What postmaster.pid says, true or not: after a crash the process is gone, after a copy the directory is another."""
+    """What postmaster.pid says, true or not: a crash leaves it behind, a copy names the original's directory."""
     try:
         lines = (data_directory / "postmaster.pid").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         return Postmaster(int(lines[0]), Path(lines[1]))

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.locate import belongs_to
 from sales_warehouse.server.lock import exclusive
 from sales_warehouse.server.record import HOST, ServerRecord, read_record, write_private
 from sales_warehouse.settings import DEFAULT_DATABASE, DEFAULT_PORT, DEFAULT_USER, Settings
@@ -139,7 +140,9 @@ def _usable_record(home: Path) -> ServerRecord | None:
         record = read_record(home)
     except ConfigurationError:
         return None
-    return record if record is not None and record.initialised else None
+    if record is None or not record.initialised or not belongs_to(home, record.data_directory):
+        return None
+    return record
 
 
 def _literal(text: str) -> str:

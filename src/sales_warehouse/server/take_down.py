@@ -2,7 +2,7 @@
 
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.server.account import server_account
-from sales_warehouse.server.locate import programs_for
+from sales_warehouse.server.locate import belongs_to, programs_for
 from sales_warehouse.server.lock import exclusive
 from sales_warehouse.server.manage import START_SECONDS, pg_ctl
 from sales_warehouse.server.observe import find_postmaster
@@ -27,17 +27,21 @@ def down(settings: Settings) -> bool:
         record = read_record(settings.home)
         if record is None:
             return False
-        postmaster = find_postmaster(record.data_directory)
+        directory = record.data_directory
+        if not belongs_to(settings.home, directory):
+            # moved here while its server was running, or copied
+            directory = server_directory(settings.home) / "data"
+        postmaster = find_postmaster(directory)
         if postmaster is None:
             return False
-        if postmaster.data_directory != record.data_directory:
+        if postmaster.data_directory != directory and postmaster.data_directory.exists():
             raise ConfigurationError(
                 f"The server with process {postmaster.pid} works in {postmaster.data_directory}, "
-                f"not in {record.data_directory}, which was copied from there. It is not stopped."
+                f"not in {directory}, which was copied from there. It is not stopped."
             )
         account = server_account()
-        stopped = pg_ctl(account, programs_for(account), "stop", record.data_directory)
-        if find_postmaster(record.data_directory) is not None:
+        stopped = pg_ctl(account, programs_for(account), "stop", directory)
+        if find_postmaster(directory) is not None:
             raise ServerUnreachable(
                 f"The server (process {postmaster.pid}) did not stop: {stopped.stdout.strip()} "
                 f"See {log_file(settings.home)}."

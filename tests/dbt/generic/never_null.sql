@@ -1,12 +1,8 @@
 {% test never_null(model, columns) %}
 
 -- One pass for all columns of a key or contract, where not_null would need one a column.
-select
-    {{ columns | join(', ') }}
+select {{ columns | join(', ') }}
 from {{ model }}
-where
-    {%- for column in columns %}
-    {{ 'or ' if not loop.first }}{{ column }} is null
-    {%- endfor %}
+where {{ columns | join(' is null or ') }} is null
 
 {% endtest %}

@@ -1,20 +1,48 @@
 -- Prevents: a daily figure that is not the sum of its lines.
-select
-    scope,
-    rows_difference,
-    quantity_difference,
-    net_amount_difference
-from {{ ref('reconciliation') }}
-where arrow = 'fact_to_daily' and not is_balanced
+with
 
-union all
+arrow_lines as (
 
--- An arrow without a single line would pass for ever.
-select
-    'the arrow has no lines, although there are sales lines' as scope,
-    null as rows_difference,
-    null as quantity_difference,
-    null as net_amount_difference
-where
-    exists (select 1 as found from {{ ref('fct_sales_lines') }})
-    and not exists (select 1 as found from {{ ref('reconciliation') }} where arrow = 'fact_to_daily')
+    select
+        scope,
+        rows_difference,
+        quantity_difference,
+        net_amount_difference,
+        is_balanced
+    from {{ ref('reconciliation') }}
+    where arrow = 'fact_to_daily'
+
+),
+
+-- what the arrow must have lines for
+reasons as (
+
+    select count(*) as reason_count
+    from {{ ref('fct_sales_lines') }}
+
+),
+
+final as (
+
+    select
+        scope,
+        rows_difference,
+        quantity_difference,
+        net_amount_difference
+    from arrow_lines
+    where not is_balanced
+
+    union all
+
+    -- without this, an arrow that compares nothing would pass for ever
+    select
+        'the arrow has no lines, although there are sales lines' as scope,
+        null as rows_difference,
+        null as quantity_difference,
+        null as net_amount_difference
+    from reasons
+    where reason_count > 0 and not exists (select 1 as found from arrow_lines)
+
+)
+
+select * from final

@@ -1,6 +1,5 @@
 """profiles.yml, read by dbt itself: which shell reaches which server, and what is never overwritten."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -207,7 +206,7 @@ def test_nothing_is_written_when_nothing_changed(two_homes: Path) -> None:
     before = two_homes.stat()
     write_profiles(settings_for(two_homes.parent, two_homes.parent / ".warehouse"))
     assert (two_homes.stat().st_ino, two_homes.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert sorted(os.listdir(two_homes.parent)) == [".warehouse", "profiles.yml"]
+    assert sorted(path.name for path in two_homes.parent.iterdir()) == [".warehouse", "profiles.yml"]
 
 
 @pytest.mark.parametrize("content", [b"", b"mine:\n  target: x\n", b"\xff\xfe not utf-8"])

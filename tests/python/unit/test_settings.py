@@ -103,9 +103,7 @@ def test_an_external_server_has_defaults(project: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("value", ["abc", "0", "65536", "5432,5433", "1.5"])
-def test_a_wrong_port_is_named_with_what_is_allowed(
-    project: Path, monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
+def test_a_wrong_port_is_named_with_what_is_allowed(project: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("PGPORT", value)
     with pytest.raises(ConfigurationError, match="PGPORT must be a whole number from 1 to 65535") as caught:
         get_settings()
@@ -126,9 +124,7 @@ def test_a_file_is_no_folder(project: Path, monkeypatch: pytest.MonkeyPatch, var
         get_settings()
 
 
-def test_a_project_without_its_file_is_refused(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_project_without_its_file_is_refused(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAREHOUSE_PROJECT", str(tmp_path))
     with pytest.raises(ConfigurationError, match=r"no dbt_project\.yml in .*WAREHOUSE_PROJECT"):
         get_settings()

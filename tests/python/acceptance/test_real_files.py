@@ -1,0 +1,342 @@
+"""The published figures of three real data sets, to the last decimal, through the commands a person types.
+
+The files are not part of this project: they lie in ../shared/data, or where WAREHOUSE_TEST_DATA points. Without
+them these tests are left out, and say so; under CI=true that is an error.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from checkout import PROJECT, Checkout
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+
+CANONICAL = (
+    "source_system, order_id, line_type, ordered_at, order_date, customer_id, product_id, product_name, channel, "
+    "country, quantity, unit_price, gross_amount, discount_amount, net_amount, cost_amount, currency"
+)
+# Everything in the marts but the ids, which follow the order of the deliveries.
+CONTENTS = {
+    "marts.fct_sales_lines": f"select f.name, l._row_number, {CANONICAL} from marts.fct_sales_lines as l "
+    "join ledger.files as f on f.file_id = l._file_id",
+    "marts.agg_sales_daily": "select * from marts.agg_sales_daily",
+    "marts.agg_sales_monthly": "select * from marts.agg_sales_monthly",
+    "marts.dim_product": "select * from marts.dim_product",
+    "marts.dim_customer": "select * from marts.dim_customer",
+}
+
+
+@pytest.fixture(scope="module")
+def inbox() -> Path:
+    data = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data"))
+    if not (data / "inbox").is_dir():
+        message = f"left out: the real files are not in {data} (WAREHOUSE_TEST_DATA can name another folder)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return data / "inbox"
+
+
+@pytest.fixture(scope="module")
+def make_checkout() -> Iterator[type["Homes"]]:
+    homes = Homes()
+    yield homes
+    homes.remove()
+
+
+class Homes:
+    """Fresh homes, each with an embedded server of its own."""
+
+    def __init__(self) -> None:
+        self._checkouts: list[tuple[Checkout, Path]] = []
+
+    def make(self) -> Checkout:
+        folder = Path(tempfile.mkdtemp(prefix="warehouse-accept-"))
+        folder.chmod(0o755)
+        checkout = Checkout.copy_to(folder / "project", WAREHOUSE_HOME=str(folder / "home"))
+        self._checkouts.append((checkout, folder))
+        return checkout
+
+    def remove(self) -> None:
+        for checkout, folder in self._checkouts:
+            checkout.run("warehouse", "down", check=False)
+            shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def built(make_checkout: Homes, inbox: Path) -> Checkout:
+    """A fresh home after `warehouse load` and a plain `dbt build`."""
+    checkout = make_checkout.make()
+    report = checkout.load(inbox)
+    assert report["totals"]["files"] == {"active": 318}
+    checkout.dbt("build", "--quiet")
+    return checkout
+
+
+def assert_figures(checkout: Checkout) -> None:
+    """Hold the books, the fact and the daily aggregate against the figures of the data page."""
+    fates = {
+        row["feed"]: {name: int(value) for name, value in row.items() if name != "feed"}
+        for row in checkout.sql(
+            """
+            select feed, count(distinct file_id) as files, sum(records_read) as records, sum(rows_rejected) as rejected,
+                sum(rows) filter (where row_status = 'accepted') as accepted,
+                coalesce(sum(rows) filter (where row_status = 'skipped'), 0) as skipped,
+                coalesce(sum(rows) filter (where row_issues like '%row:blank%'), 0) as blank,
+                coalesce(sum(rows) filter (where row_issues like '%row:repeated_header%'), 0) as headers,
+                coalesce(sum(rows) filter (where row_issues like '%row:exact_duplicate%'), 0) as duplicates,
+                coalesce(sum(rows) filter (where row_status = 'quarantined'), 0) as quarantined
+            from (
+                select feed, _file_id as file_id, 0 as records_read, 0 as rows_rejected, row_status, row_issues,
+                    row_count as rows
+                from audit.row_fates
+                union all
+                select feed, file_id, records_read, rows_rejected, null, null, 0 from ledger.files
+                where status = 'active'
+            ) as fates group by feed
+            """
+        )
+    }
+    assert fates == {
+        "store_orders.order_lines": {
+            "files": 12, "records": 186_850, "rejected": 0, "accepted": 185_950, "skipped": 900, "blank": 545,
+            "headers": 355, "duplicates": 264, "quarantined": 0,
+        },
+        "online_retail.invoice_lines": {
+            "files": 305, "records": 541_909, "rejected": 0, "accepted": 541_909, "skipped": 0, "blank": 0,
+            "headers": 0, "duplicates": 5_268, "quarantined": 0,
+        },
+        "superstore.order_lines": {
+            "files": 1, "records": 9_994, "rejected": 0, "accepted": 9_994, "skipped": 0, "blank": 0,
+            "headers": 0, "duplicates": 0, "quarantined": 0,
+        },
+    }  # fmt: skip
+
+    fact = {
+        row.pop("source_system"): {name: Decimal(value) for name, value in row.items() if value}
+        for row in checkout.sql(
+            """
+            select source_system, count(*) as lines, sum(quantity) as quantity, count(distinct order_id) as orders,
+                count(distinct product_id) as products, count(distinct customer_id) as customers,
+                sum(net_amount) as net, sum(net_amount - cost_amount) as profit
+            from marts.fct_sales_lines group by source_system
+            """
+        )
+    }
+    assert fact["store_orders"] == {
+        "lines": 185_950, "quantity": 209_079, "orders": 178_437, "products": 19, "customers": 0,
+        "net": Decimal("34492035.97"),
+    }  # fmt: skip
+    assert fact["online_retail"] == {
+        "lines": 541_909, "quantity": 5_176_450, "orders": 25_900, "products": 4_070, "customers": 4_372,
+        "net": Decimal("9747747.934"),
+    }  # fmt: skip
+    assert fact["superstore"] == {
+        "lines": 9_994, "quantity": 37_873, "orders": 5_009, "products": 1_862, "customers": 793,
+        "net": Decimal("2297200.8603"), "profit": Decimal("286397.0217"),
+    }  # fmt: skip
+
+    daily = {
+        row["source_system"]: (int(row["lines"]), Decimal(row["quantity"]), Decimal(row["net"]))
+        for row in checkout.sql(
+            "select source_system, sum(line_count) as lines, sum(quantity) as quantity, sum(net_amount) as net "
+            "from marts.agg_sales_daily group by source_system"
+        )
+    }
+    assert daily == {
+        source: (figures["lines"], figures["quantity"], figures["net"]) for source, figures in fact.items()
+    }
+
+
+def test_the_published_figures_come_out_to_the_last_decimal(built: Checkout) -> None:
+    assert_figures(built)
+
+
+def test_months_come_out_as_published(built: Checkout) -> None:
+    def months(source: str, mart: str, month: str) -> dict[str, Decimal]:
+        return {
+            row["month"]: Decimal(row["net"])
+            for row in built.sql(
+                f"select to_char({month}, 'YYYY-MM') as month, sum(net_amount) as net from {mart} "
+                f"where source_system = '{source}' group by 1"
+            )
+        }
+
+    expected = {
+        "store_orders": {
+            "2019-01": "1813586.44", "2019-02": "2202022.42", "2019-03": "2807100.38", "2019-04": "3390670.24",
+            "2019-05": "3152606.75", "2019-06": "2577802.26", "2019-07": "2647775.76", "2019-08": "2244467.88",
+            "2019-09": "2097560.13", "2019-10": "3736726.88", "2019-11": "3199603.20", "2019-12": "4613443.34",
+            "2020-01": "8670.29",
+        },
+        "online_retail": {
+            "2010-12": "748957.02", "2011-01": "560000.26", "2011-02": "498062.65", "2011-03": "683267.08",
+            "2011-04": "493207.121", "2011-05": "723333.51", "2011-06": "691123.12", "2011-07": "681300.111",
+            "2011-08": "682680.51", "2011-09": "1019687.622", "2011-10": "1070704.67", "2011-11": "1461756.25",
+            "2011-12": "433668.01",
+        },
+    }  # fmt: skip
+    for source, figures in expected.items():
+        exact = {month: Decimal(value) for month, value in figures.items()}
+        assert months(source, "marts.agg_sales_daily", "order_date") == exact
+        assert months(source, "marts.agg_sales_monthly", "month_start_date") == exact
+    years = built.sql(
+        "select extract(year from order_date)::int as year, sum(net_amount) as net, "
+        "sum(net_amount - cost_amount) as profit from marts.fct_sales_lines where source_system = 'superstore' "
+        "group by 1 order by 1"
+    )
+    assert [(row["year"], Decimal(row["net"]), Decimal(row["profit"])) for row in years] == [
+        ("2014", Decimal("484247.4981"), Decimal("49543.9741")),
+        ("2015", Decimal("470532.5090"), Decimal("61618.6037")),
+        ("2016", Decimal("609205.5980"), Decimal("81795.1743")),
+        ("2017", Decimal("733215.2552"), Decimal("93439.2696")),
+    ]
+
+
+def test_cancellations_and_dates_of_online_retail(built: Checkout) -> None:
+    [row] = built.sql(
+        "select count(*) filter (where line_type = 'cancellation') as lines, "
+        "sum(net_amount) filter (where line_type = 'cancellation') as net, "
+        "min(ordered_at)::text as first, max(ordered_at)::text as last, min(order_date)::text as first_date, "
+        "max(order_date)::text as last_date "
+        "from marts.fct_sales_lines where source_system = 'online_retail'"
+    )
+    assert (int(row["lines"]), Decimal(row["net"])) == (9_288, Decimal("-896812.49"))
+    assert (row["first"], row["last"]) == ("2010-12-01 08:26:00", "2011-12-09 12:50:00")
+    assert (row["first_date"], row["last_date"]) == ("2010-12-01", "2011-12-09")
+    assert built.value("select sum(cancellation_amount) from marts.agg_sales_daily") == "-896812.4900"
+
+
+def test_loading_the_folder_again_loads_nothing(built: Checkout, inbox: Path) -> None:
+    before = built.sql("select * from ledger.files order by file_id")
+    report = built.load(inbox)
+    assert (report["files"], report["unchanged"]) == ([], 318)
+    assert built.sql("select * from ledger.files order by file_id") == before
+
+
+def test_one_changed_byte_replaces_that_file_alone_and_equals_a_build_from_scratch(
+    built: Checkout, make_checkout: Homes, inbox: Path, tmp_path: Path
+) -> None:
+    changed = tmp_path / "inbox"
+    shutil.copytree(inbox, changed)
+    path = changed / "online_retail" / "2011-03-17.csv"
+    content = path.read_bytes()
+    at = content.index(b"\n") + 1
+    at = content.index(b",2011-03-17", at) - 1  # the last digit of the first line's quantity
+    digit = b"7" if content[at : at + 1] != b"7" else b"3"
+    path.write_bytes(content[:at] + digit + content[at + 1 :])
+
+    report = built.load(changed)
+    assert [(file["uri"], file["status"], file["version"]) for file in report["files"]] == [
+        ("online_retail/2011-03-17.csv", "active", 2)
+    ]
+    assert report["unchanged"] == 317
+    built.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    assert Decimal(built.value("select sum(net_amount) from marts.agg_sales_daily")) != Decimal("46536984.7643")
+
+    scratch = make_checkout.make()
+    scratch.load(changed)
+    scratch.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    for mart, query in CONTENTS.items():
+        digest = (
+            f"select count(*) || ' ' || md5(string_agg(md5(t::text), '' order by md5(t::text))) from ({query}) as t"
+        )
+        assert built.value(digest) == scratch.value(digest), mart
+
+
+def test_killed_loader_and_killed_server_and_the_same_command_finishes(make_checkout: Homes, inbox: Path) -> None:
+    checkout = make_checkout.make()
+    checkout.warehouse("up")
+    command = ("warehouse", "load", "--inbox", str(inbox), "--settle", "0", "--quiet")
+
+    with _stuck_in_a_file(checkout, command) as loader:
+        loader.kill()
+        loader.wait()
+    _assert_books_agree(checkout)
+    taken_in = int(checkout.value("select count(*) from ledger.files"))
+    assert 20 <= taken_in < 318
+
+    with _stuck_in_a_file(checkout, command) as loader:
+        os.kill(json.loads(checkout.warehouse("status", "--json"))["pid"], signal.SIGKILL)
+        output = loader.communicate()[1]
+        assert loader.returncode == 3, output
+        assert "Run the same command again" in output
+    checkout.run(*command)  # starts the server again, too
+    _assert_books_agree(checkout)
+    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    assert_figures(checkout)
+
+
+class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
+    """A loader that has copied a file's rows and waits, before its commit, for a lock this test holds."""
+
+    def __init__(self, checkout: Checkout, command: tuple[str, ...]) -> None:
+        self._checkout, self._command = checkout, command
+
+    def __enter__(self) -> "subprocess.Popen[str]":
+        checkout = self._checkout
+        record = json.loads((Path(checkout.variables["WAREHOUSE_HOME"]) / "server" / "server.json").read_text())
+        self._connection = psycopg2.connect(
+            host="127.0.0.1",
+            port=record["port"],
+            user=record["user"],
+            password=record["password"],
+            dbname=record["database"],
+        )
+        with self._connection.cursor() as cursor:
+            cursor.execute("select count(*) from ledger.files")
+            [before] = cursor.fetchone() or (0,)
+            self.loader = checkout.start(*self._command)
+            for _ in range(3000):
+                cursor.execute("select count(*) from ledger.files")
+                [now] = cursor.fetchone() or (0,)
+                if now >= before + 20:
+                    break
+                time.sleep(0.01)
+            # the file at hand still commits, the next one stops where it would write its events
+            cursor.execute("lock table ledger.file_events in access exclusive mode")
+            for _ in range(3000):
+                cursor.execute(
+                    "select count(*) from pg_stat_activity where application_name = 'warehouse load' "
+                    "and wait_event_type = 'Lock'"
+                )
+                if cursor.fetchone() == (1,):
+                    return self.loader
+                time.sleep(0.01)
+        raise AssertionError("the loader never got as far as its events")
+
+    def __exit__(self, *_: object) -> None:
+        with closing(self._connection):
+            pass
+
+
+def _assert_books_agree(checkout: Checkout) -> None:
+    """Raw tables hold exactly the rows of the active files, no more and no less."""
+    assert (
+        checkout.sql(
+            """
+        with rows as (
+            select _file_id, count(*) as rows from (
+                select _file_id from raw.online_retail__invoice_lines
+                union all select _file_id from raw.store_orders__order_lines
+                union all select _file_id from raw.superstore__order_lines
+            ) as every_row group by _file_id
+        )
+        select * from rows full join (select * from ledger.files where status = 'active') as f on file_id = _file_id
+        where rows is distinct from rows_loaded
+        """
+        )
+        == []
+    )

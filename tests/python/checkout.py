@@ -1,0 +1,91 @@
+"""A scratch copy of the dbt project, with a warehouse home of its own, driven by the commands a person types."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+DBT_PARTS = ("dbt_project.yml", "models", "seeds", "macros", "tests/dbt")
+
+
+@dataclass
+class Checkout:
+    """Where commands run: the copy of the project, and the variables that lead to its server."""
+
+    project: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def copy_to(cls, folder: Path, **variables: str) -> "Checkout":
+        """Copy the dbt project to `folder`; a test may edit the copy."""
+        for part in DBT_PARTS:
+            source, target = PROJECT / part, folder / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target)
+            else:
+                shutil.copy(source, target)
+        return cls(folder, variables)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the commands: this process's without what the person may have set for these tools."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "WAREHOUSE_", "DBT_"))}
+        quiet = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        return kept | quiet | {"WAREHOUSE_PROJECT": str(self.project)} | self.variables
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one of the installed commands to its end; with `check`, fail with all it printed."""
+        done = subprocess.run(
+            [BIN / command[0], *command[1:]],
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def start(self, *command: str) -> "subprocess.Popen[str]":
+        """Start one of the installed commands and go on."""
+        return subprocess.Popen(
+            [BIN / command[0], *command[1:]],
+            cwd=self.project,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def warehouse(self, *arguments: str) -> str:
+        """Run `warehouse` and return what it printed."""
+        return self.run("warehouse", *arguments).stdout
+
+    def load(self, inbox: Path) -> dict[str, Any]:
+        """Load an inbox whose files need not settle; return the report."""
+        report: dict[str, Any] = json.loads(self.warehouse("load", "--inbox", str(inbox), "--settle", "0", "--json"))
+        return report
+
+    def dbt(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run plain `dbt`, as an analyst would."""
+        return self.run("dbt", *arguments, check=check)
+
+    def sql(self, query: str) -> list[dict[str, str]]:
+        """Run a query by `warehouse sql --csv`; return its rows as texts by column."""
+        return list(csv.DictReader(io.StringIO(self.warehouse("sql", query, "--csv"))))
+
+    def value(self, query: str) -> str:
+        """Return the one value of a query."""
+        [row] = self.sql(query)
+        [value] = row.values()
+        return value

@@ -1,0 +1,161 @@
+"""The dbt project as a whole: nothing undescribed, nothing deprecated, layers kept, lineage from the feeds on."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkout import PROJECT, Checkout
+
+
+@pytest.fixture(scope="module")
+def manifest(checkout: Checkout) -> dict[str, Any]:
+    """The parsed project, after `dbt docs generate` on an empty but built warehouse."""
+    checkout.warehouse("up")
+    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    checkout.dbt("docs", "generate", "--quiet")
+    content: dict[str, Any] = json.loads((checkout.project / "target" / "manifest.json").read_text())
+    return content
+
+
+def _nodes(manifest: dict[str, Any], *kinds: str) -> list[dict[str, Any]]:
+    every = {**manifest["nodes"], **manifest["sources"]}.values()
+    return [node for node in every if node["resource_type"] in kinds]
+
+
+def test_every_model_seed_source_macro_and_column_is_described(checkout: Checkout, manifest: dict[str, Any]) -> None:
+    catalog = json.loads((checkout.project / "target" / "catalog.json").read_text())
+    missing = []
+    for node in _nodes(manifest, "model", "seed", "source"):
+        described = {name for name, column in node["columns"].items() if column["description"].strip()}
+        built = {**catalog["nodes"], **catalog["sources"]}[node["unique_id"]]["columns"]
+        missing += [f"{node['name']}.{column}" for column in built if column not in described]
+        if not node["description"].strip():
+            missing.append(node["name"])
+    for macro in manifest["macros"].values():
+        own = macro["package_name"] == "sales_warehouse" and not macro["name"].startswith(("default__", "test_"))
+        if own and not macro["description"].strip():
+            missing.append(macro["name"])
+    assert missing == []
+    assert len(_nodes(manifest, "model")) >= 14
+
+
+def test_nothing_deprecated_is_left_standing(checkout: Checkout) -> None:
+    done = checkout.dbt("parse", "--no-partial-parse", "--show-all-deprecations", "--warn-error")
+    assert "deprecat" not in (done.stdout + done.stderr).lower()
+
+
+def test_the_lineage_starts_at_the_feeds(manifest: dict[str, Any]) -> None:
+    parents = manifest["parent_map"]
+
+    def origins(node: str) -> set[str]:
+        return {node} if not parents.get(node) else set().union(*(origins(parent) for parent in parents[node]))
+
+    found = {origin.split(".", 2)[2] for origin in origins("model.sales_warehouse.agg_sales_daily")}
+    assert {
+        "online_retail.invoice_lines",
+        "store_orders.order_lines",
+        "superstore.order_lines",
+    } <= found
+
+
+def test_layers_only_look_to_the_layer_before(manifest: dict[str, Any]) -> None:
+    wrong = []
+    for node in _nodes(manifest, "model"):
+        path = node["original_file_path"]
+        for parent in manifest["parent_map"][node["unique_id"]]:
+            kind, name = parent.split(".")[0], parent.split(".")[-1]
+            parent_path = manifest["nodes"].get(parent, {}).get("original_file_path", "")
+            reads_raw = kind == "source" and parent.split(".")[2] != "ledger"
+            if path.startswith("models/staging/") and kind != "source":
+                wrong.append(f"{path} reads {name}: staging reads its raw table alone")
+            if not path.startswith("models/staging/") and reads_raw:
+                wrong.append(f"{path} reads raw {name}: only staging does")
+            if path.startswith("models/marts/core/") and parent_path.startswith(
+                ("models/marts/reporting/", "models/audit/")
+            ):
+                wrong.append(f"{path} reads {name}: core is built before reports")
+            if path.startswith("models/marts/reporting/") and not parent_path.startswith("models/marts/core/"):
+                wrong.append(f"{path} reads {name}: reports read core alone")
+    assert wrong == []
+
+
+def test_marts_are_contracts_with_a_stated_grain(manifest: dict[str, Any]) -> None:
+    for node in _nodes(manifest, "model"):
+        layer = node["original_file_path"].split("/")[1]
+        if layer in ("marts", "audit"):
+            assert node["config"]["contract"]["enforced"], node["name"]
+            assert node["config"]["materialized"] == "table", node["name"]
+            assert "Grain: " in node["raw_code"][:400], node["name"]
+        else:
+            assert node["config"]["materialized"] == "view", node["name"]
+
+
+def test_every_table_of_the_marts_has_a_tested_key(manifest: dict[str, Any]) -> None:
+    tested = {
+        test["attached_node"]
+        for test in _nodes(manifest, "test")
+        if (test.get("test_metadata") or {}).get("name") in ("unique", "unique_combination")
+    }
+    for node in _nodes(manifest, "model"):
+        if node["original_file_path"].startswith(("models/marts/", "models/audit/")):
+            assert node["unique_id"] in tested, node["name"]
+
+
+def test_money_is_exact(checkout: Checkout, manifest: dict[str, Any]) -> None:
+    floats = checkout.sql(
+        "select table_schema, table_name, column_name from information_schema.columns "
+        "where table_schema in ('staging', 'intermediate', 'marts', 'audit', 'reference') "
+        "and data_type in ('real', 'double precision', 'money')"
+    )
+    assert floats == []
+    unsized = checkout.sql(
+        "select table_name, column_name from information_schema.columns "
+        "where table_schema = 'marts' and data_type = 'numeric' and numeric_scale is null"
+    )
+    assert unsized == []
+
+
+def test_another_target_than_the_shared_one_gets_schemas_of_its_own(checkout: Checkout) -> None:
+    profile = (checkout.project / "profiles.yml").read_text()
+    outputs = re.search(r"^( +)shared:\n((?:\1 +.*\n)+)", profile, re.MULTILINE)
+    assert outputs is not None
+    dev = outputs.group(0).replace("shared:", "dev:", 1)
+    dev = re.sub(r"schema: .*", "schema: dev_alice", dev)
+    folder = checkout.project / "dev_profile"
+    folder.mkdir()
+    (folder / "profiles.yml").write_text(profile.rstrip("\n") + "\n" + dev)
+    listed = checkout.dbt(
+        "ls", "--quiet", "--profiles-dir", str(folder), "--target", "dev", "--select", "fct_sales_lines",
+        "--resource-type", "model", "--output", "json", "--output-keys", "schema", "--no-partial-parse",
+    )  # fmt: skip
+    assert json.loads(listed.stdout)["schema"] == "dev_alice_marts"
+
+
+def test_the_models_keep_to_what_runs_on_spark_too() -> None:
+    """The constructs that run on both engines and mean something else on each; a linter grows from this list."""
+    dangerous = {
+        r"\btarget\.type\b": "asks for the engine",
+        r"\bavg\s*\(": "div(sum, count) instead",
+        r"\bdistinct\s+on\b": "row_number() instead",
+        r"\bregexp_replace\s*\(": "replaces all on one engine, one on the other",
+        r"(?<![!<>=~])~(?!=)\*?\s*'": "matches() instead",
+        r"\bto_char\s*\(|\bto_date\s*\(": "patterns differ",
+        r"\bgenerate_series\s*\(": "calendar_days() instead",
+        r"\bconcat\s*\(": "NULL differs",
+        r"::": "cast( as ) instead",
+        r"\bdate_trunc\s*\(": "cast to date, in a macro",
+    }
+    found = []
+    for path in sorted((PROJECT / "models").rglob("*.sql")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            code = line.split("--")[0]
+            found += [
+                f"{path.relative_to(PROJECT)}:{number}: {why}"
+                for pattern, why in dangerous.items()
+                if re.search(pattern, code, re.IGNORECASE)
+            ]
+    assert found == []
+    assert Path(PROJECT / "macros" / "portable").is_dir()

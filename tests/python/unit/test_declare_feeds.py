@@ -1,0 +1,262 @@
+"""What a feed may be: every wrong value names its key and what is allowed there."""
+
+import contextlib
+import re
+from dataclasses import FrozenInstanceError, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sales_warehouse.feeds.declare import Dialect, Feed, Invalid, MaxRejects
+
+FEED = Feed(
+    source="shop",
+    name="sales",
+    schema="raw",
+    identifier="shop__sales",
+    location="shop/*.csv",
+    columns=("order_id", "amount"),
+    business_key=r"(?P<business_date>\d{4}-\d{2}-\d{2})",
+    max_rejects=MaxRejects(share=Decimal("0.01")),
+)
+
+
+def problem_with(**changes: Any) -> Invalid:
+    with pytest.raises(Invalid) as caught:
+        replace(FEED, **changes)
+    return caught.value
+
+
+# --- dialect
+
+
+@pytest.mark.parametrize("key", ["delimiter", "quote"])
+@pytest.mark.parametrize("value", ["", ";;", "a", "Z", "é", "0", "\n", "\r", "\0", "\r\n"])
+def test_what_cannot_separate_is_refused_with_key_and_remedy(key: str, value: str) -> None:
+    with pytest.raises(Invalid, match="one character that is no letter, digit, line end or NUL") as caught:
+        Dialect(**{key: value})
+    assert caught.value.key == f"external.options.{key}"
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [",", ";", "\t", "|", " ", "^", "\\", "§", "¦", "\x1f", "_"])
+def test_any_other_single_character_may_separate(value: str) -> None:
+    assert Dialect(delimiter=value).delimiter == value
+
+
+def test_the_delimiter_cannot_be_the_quote_too() -> None:
+    with pytest.raises(Invalid, match="is the delimiter too") as caught:
+        Dialect(delimiter='"')
+    assert caught.value.key == "external.options.quote"
+
+
+@pytest.mark.parametrize(
+    "name", ["utf-9", "", "no such", "rot13", "rot_13", "hex", "base64", "zlib", "undefined", "a\0b"]
+)
+def test_an_unknown_or_non_text_encoding_is_refused_with_examples(name: str) -> None:
+    with pytest.raises(Invalid, match="utf-8, cp1252") as caught:
+        Dialect(encoding=name)
+    assert caught.value.key == "external.options.encoding"
+
+
+@pytest.mark.parametrize("name", ["unicode_escape", "punycode"])
+def test_an_encoding_without_a_line_end_of_its_own_is_refused(name: str) -> None:
+    # They write a line end as other characters: lines could not be told apart.
+    with pytest.raises(Invalid) as caught:
+        Dialect(encoding=name)
+    assert caught.value.key == "external.options.encoding"
+
+
+@pytest.mark.parametrize(
+    "name", ["utf-8", "UTF8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "cp1252", "latin-1", "shift_jis", "cp037"]
+)
+def test_any_text_encoding_python_knows_may_be_declared(name: str) -> None:
+    assert Dialect(encoding=name).encoding == name
+
+
+# --- max_rejects
+
+
+@pytest.mark.parametrize(
+    "value", ["101%", "-1%", "-1", -1, True, False, "many", None, "", "%", "1.5", 0.5, "NaN%", "Infinity%", "1 000", []]
+)
+def test_what_is_no_limit_is_refused_with_examples(value: object) -> None:
+    with pytest.raises(Invalid, match="a number of records such as 25, or a share such as 1%") as caught:
+        MaxRejects.parse(value)
+    assert caught.value.key == "external.options.max_rejects"
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (25, "25"),
+        ("25", "25"),
+        ("1%", "1%"),
+        ("0.5%", "0.5%"),
+        ("1.0%", "1%"),
+        ("0%", "0%"),
+        ("100%", "100%"),
+    ],
+)
+def test_a_limit_is_shown_as_it_is_declared(value: object, shown: str) -> None:
+    assert str(MaxRejects.parse(value)) == shown
+
+
+@pytest.mark.parametrize(
+    ("limit", "rejected", "read", "allowed"),
+    [
+        ("1%", 1, 100, True),
+        ("1%", 1, 99, False),  # a float would hide the edge
+        ("1%", 2, 199, False),
+        ("0.1%", 3, 3000, True),
+        ("0.1%", 3, 2999, False),
+        ("0%", 0, 0, True),
+        ("0%", 1, 10**6, False),
+        ("100%", 5, 5, True),
+        (0, 0, 10, True),
+        (0, 1, 10, False),
+        (25, 25, 25, True),
+        (25, 26, 10**6, False),
+    ],
+)
+def test_a_limit_holds_exactly(limit: object, rejected: int, read: int, allowed: bool) -> None:
+    assert MaxRejects.parse(limit).allows(rejected, read) is allowed
+
+
+def test_without_a_limit_no_reject_is_allowed() -> None:
+    assert MaxRejects().allows(0, 10)
+    assert not MaxRejects().allows(1, 10)
+    assert MaxRejects.parse(0).allows(1, 10) is False
+
+
+# --- feed
+
+
+def test_a_feed_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        FEED.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("location", ["", "/srv/shop/*.csv", "../shop/*.csv", "shop/../../x.csv", ".."])
+def test_a_location_outside_the_inbox_is_refused(location: str) -> None:
+    problem = problem_with(location=location)
+    assert problem.key == "external.location"
+    assert "a relative path" in str(problem)
+
+
+def test_a_name_with_two_dots_in_it_lies_below_the_inbox() -> None:
+    assert replace(FEED, location="shop/2024..2025.csv").location == "shop/2024..2025.csv"
+
+
+@pytest.mark.parametrize("key", ["schema", "identifier"])
+@pytest.mark.parametrize("value", ["", "x" * 64, "é" * 32])
+def test_a_name_postgresql_would_cut_is_refused(key: str, value: str) -> None:
+    problem = problem_with(**{key: value})
+    assert problem.key == key
+    assert "1 to 63 bytes" in str(problem)
+
+
+def test_a_name_of_just_63_bytes_is_taken() -> None:
+    assert replace(FEED, identifier="x" * 63, columns=("é" * 31 + "a",)).identifier == "x" * 63
+
+
+def test_a_feed_needs_columns() -> None:
+    assert problem_with(columns=()).key == "columns"
+
+
+def test_a_column_declared_twice_is_named() -> None:
+    problem = problem_with(columns=("a", "b", "a", "c", "c"))
+    assert problem.key == "columns"
+    assert "a, c is declared twice" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("column", "hint"),
+    [
+        ("InvoiceNo", "invoice_no"),
+        ("invoice no", "invoice_no"),
+        ("_file_id", "file_id"),
+        ("a__b", "a_b"),
+        ("Ä", "ä"),
+        ("#", "invoice_no"),
+        ("x" * 64, "x" * 63),
+    ],
+)
+def test_a_column_no_header_can_have_is_refused_with_the_name_to_use(column: str, hint: str) -> None:
+    problem = problem_with(columns=("amount", column))
+    assert problem.key == f"columns.{column}"
+    assert str(problem).endswith(f"such as {hint}")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(?P<day>", "no regular expression"),
+        ("[", "no regular expression"),
+        (r"(?P<day>x{99999999999999})", "no regular expression"),
+        (r"\d{4}-\d{2}-\d{2}", "names no part"),
+        (r"(\d{4})", "names no part"),
+        ("", "names no part"),
+    ],
+)
+def test_a_business_key_needs_a_pattern_with_named_groups(pattern: str, why: str) -> None:
+    problem = problem_with(business_key=pattern)
+    assert problem.key == "external.options.business_key"
+    assert why in str(problem)
+    assert "(?P<business_date>" in str(problem)
+
+
+def test_the_business_key_is_taken_from_the_name_alone() -> None:
+    assert FEED.business_key_of("2020-01-01/sales_2011-01-04.csv") == "business_date=2011-01-04"
+    assert FEED.business_key_of("2020-01-01/sales.csv") is None
+
+
+def test_the_business_key_names_all_its_parts() -> None:
+    feed = replace(FEED, business_key=r"(?P<store>[A-Z]+)_(?P<day>\d+)(?:_(?P<part>\d))?")
+    assert feed.business_key_of("x/ROME_12.csv") == "store=ROME day=12"
+    assert feed.business_key_of("x/ROME_12_3.csv") == "store=ROME day=12 part=3"
+
+
+def test_a_name_that_fits_without_any_named_part_has_no_business_key() -> None:
+    # Else all such files would count as versions of one another, and each would remove the one before.
+    assert replace(FEED, business_key=r"sales(?:_(?P<day>\d+))?").business_key_of("shop/sales.csv") is None
+
+
+def test_without_a_pattern_the_path_is_the_business_key_compressed_or_not() -> None:
+    feed = replace(FEED, business_key=None)
+    assert feed.business_key_of("shop/a.csv") == feed.business_key_of("shop/a.csv.gz") == "shop/a.csv"
+    assert feed.business_key_of("shop/b.csv") != feed.business_key_of("other/b.csv")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dialect": Dialect(delimiter=";")},
+        {"dialect": Dialect(encoding="cp1252")},
+        {"dialect": Dialect(quote="'")},
+        {"columns": ("order_id",)},
+        {"business_key": None},
+        {"max_rejects": MaxRejects(share=Decimal("0.02"))},
+        {"max_rejects": MaxRejects(count=1)},
+        {"location": "shop/**/*.csv"},
+    ],
+)
+def test_the_fingerprint_follows_whatever_decides_how_a_file_is_read(changes: dict[str, Any]) -> None:
+    assert replace(FEED, **changes).fingerprint != FEED.fingerprint
+
+
+def test_the_fingerprint_is_the_same_for_the_same_declaration() -> None:
+    assert replace(FEED).fingerprint == FEED.fingerprint
+    assert re.fullmatch("[0-9a-f]{64}", FEED.fingerprint)
+
+
+@given(st.text(max_size=3), st.text(max_size=3), st.text(max_size=8))
+def test_any_text_makes_a_dialect_or_a_clear_refusal(delimiter: str, quote: str, encoding: str) -> None:
+    # whatever else is raised would end in a traceback
+    with contextlib.suppress(Invalid):
+        Dialect(delimiter, quote, encoding)

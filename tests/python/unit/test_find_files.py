@@ -1,0 +1,180 @@
+"""Which files below the inbox belong to which feed, and in which order they are taken in."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.load.find_files import Found, find_files
+
+
+def feed(location: str, name: str = "sales") -> Feed:
+    return Feed("shop", name, "raw", f"shop__{name}", location, ("a",))
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def put(inbox: Path, *uris: str, mtime: int | None = None) -> None:
+    for uri in uris:
+        path = inbox / uri
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"a\n1\n")
+        if mtime is not None:
+            os.utime(path, ns=(mtime, mtime))
+
+
+def uris(found: Found) -> list[str]:
+    return [file.uri for file in found.files]
+
+
+@pytest.mark.parametrize(
+    ("location", "fits", "strangers"),
+    [
+        ("a.csv", ["a.csv", "a.csv.gz"], ["b.csv", "x/a.csv", "a.csv.bz2", "acsv"]),
+        ("shop/*.csv", ["shop/a.csv", "shop/b c.csv.gz"], ["a.csv", "shop/x/a.csv", "shop/a.csvx", "xshop/a.csv"]),
+        ("shop/**/*.csv", ["shop/a.csv", "shop/x/a.csv", "shop/x/y/z/a.csv.gz"], ["a.csv", "other/a.csv"]),
+        ("**/*.csv", ["a.csv", "x/a.csv", "x/y/a.csv"], ["a.txt", "x/a.txt"]),
+        ("*/daily/*.csv", ["x/daily/a.csv"], ["daily/a.csv", "x/y/daily/a.csv"]),
+        ("shop/20??.csv", ["shop/2024.csv", "shop/20ab.csv.gz"], ["shop/24.csv", "shop/20245.csv"]),
+        ("shop/[a+(b).csv", ["shop/[a+(b).csv"], ["shop/a.csv", "shop/aab.csv"]),
+        ("shop/*.csv.gz", ["shop/a.csv.gz"], ["shop/a.csv"]),
+        ("shop/*", ["shop/a.csv", "shop/b"], ["shop/x/a.csv"]),
+    ],
+)  # fmt: skip
+def test_a_location_takes_what_it_says(inbox: Path, location: str, fits: list[str], strangers: list[str]) -> None:
+    put(inbox, *fits, *strangers)
+    found = find_files(inbox, [feed(location)])
+    assert sorted(uris(found)) == sorted(fits)
+    assert found.strangers == sorted(strangers)
+
+
+def test_two_stars_at_the_end_take_all_folders_too(inbox: Path) -> None:
+    put(inbox, "shop/a.csv", "shop/x/y/b.csv")
+    assert sorted(uris(find_files(inbox, [feed("shop/**")]))) == ["shop/a.csv", "shop/x/y/b.csv"]
+
+
+def test_a_file_is_described_as_it_lies_there(inbox: Path) -> None:
+    put(inbox, "shop/x/a.csv", mtime=1_700_000_000_123_456_789)
+    (file,) = find_files(inbox, [feed("shop/**/*.csv")]).files
+    assert (file.uri, file.path, file.size_bytes) == ("shop/x/a.csv", inbox / "shop/x/a.csv", 4)
+    assert file.mtime_ns == (inbox / "shop/x/a.csv").stat().st_mtime_ns
+    assert file.feed == feed("shop/**/*.csv")
+
+
+def test_files_come_oldest_first_and_by_path_where_the_time_is_the_same(inbox: Path) -> None:
+    second = 1_000_000_000
+    put(inbox, "c.csv", mtime=1 * second)
+    put(inbox, "b.csv", "x/a.csv", "a.csv", mtime=2 * second)
+    put(inbox, "0.csv", mtime=3 * second)
+    assert uris(find_files(inbox, [feed("**/*.csv")])) == ["c.csv", "a.csv", "b.csv", "x/a.csv", "0.csv"]
+
+
+def test_files_of_several_feeds_come_in_one_order(inbox: Path) -> None:
+    put(inbox, "b/1.csv", mtime=10**9)
+    put(inbox, "a/1.csv", mtime=2 * 10**9)
+    found = find_files(inbox, [feed("a/*.csv", "a"), feed("b/*.csv", "b")])
+    assert [(file.feed.name, file.uri) for file in found.files] == [("b", "b/1.csv"), ("a", "a/1.csv")]
+
+
+def test_symbolic_links_are_not_followed_but_told(inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    put(elsewhere, "secret.csv")
+    put(inbox, "shop/a.csv")
+    (inbox / "shop" / "link.csv").symlink_to(elsewhere / "secret.csv")
+    (inbox / "shop" / "folder").symlink_to(elsewhere)
+    (inbox / "shop" / "loop").symlink_to(inbox)
+    (inbox / "shop" / "dangling.csv").symlink_to("nowhere")
+    found = find_files(inbox, [feed("**/*.csv")])
+    assert uris(found) == ["shop/a.csv"]
+    assert found.strangers == [
+        f"shop/{name} (a symbolic link)" for name in ("dangling.csv", "folder", "link.csv", "loop")
+    ]
+
+
+def test_the_inbox_itself_may_be_a_link(inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    put(inbox, "a.csv")
+    link = tmp_path_factory.mktemp("links") / "inbox"
+    link.symlink_to(inbox)
+    assert uris(find_files(link, [feed("*.csv")])) == ["a.csv"]
+
+
+def test_a_folder_named_like_a_file_is_looked_into(inbox: Path) -> None:
+    put(inbox, "day.csv/a.csv")
+    assert uris(find_files(inbox, [feed("*.csv")])) == []
+    assert uris(find_files(inbox, [feed("**/*.csv")])) == ["day.csv/a.csv"]
+
+
+def test_a_pipe_is_no_file(inbox: Path) -> None:
+    os.mkfifo(inbox / "a.csv")
+    assert uris(find_files(inbox, [feed("*.csv")])) == []
+
+
+def test_a_file_two_feeds_claim_is_refused_naming_both(inbox: Path) -> None:
+    put(inbox, "shop/a.csv")
+    both = [feed("shop/*.csv", "one"), feed("**/a.csv", "two")]
+    for only in (None, *both):
+        with pytest.raises(ConfigurationError, match=r"shop/a\.csv fits the location of shop\.one and shop\.two"):
+            find_files(inbox, both, only)
+
+
+def test_with_one_feed_asked_for_the_files_of_others_are_neither_taken_nor_strangers(inbox: Path) -> None:
+    put(inbox, "a/1.csv", "b/1.csv", "c/1.csv")
+    feeds = [feed("a/*.csv", "a"), feed("b/*.csv", "b")]
+    found = find_files(inbox, feeds, feeds[1])
+    assert uris(found) == ["b/1.csv"]
+    assert found.strangers == ["c/1.csv"]
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.touch])
+def test_an_inbox_that_is_no_folder_says_so_and_what_to_do(inbox: Path, make: object) -> None:
+    missing = inbox / "missing"
+    make(missing)  # type: ignore[operator]
+    with pytest.raises(ConfigurationError, match=r"missing is no directory\. Make it, or name another with --inbox"):
+        find_files(missing, [feed("*.csv")])
+
+
+def test_an_empty_inbox_holds_nothing(inbox: Path) -> None:
+    assert find_files(inbox, [feed("*.csv")]) == Found()
+
+
+def test_a_name_with_a_line_end_is_a_name(inbox: Path) -> None:
+    put(inbox, "shop/a\nb.csv")
+    assert uris(find_files(inbox, [feed("shop/*.csv")])) == ["shop/a\nb.csv"]
+
+
+def test_a_name_that_is_no_utf8_is_found_and_written_with_escapes(inbox: Path) -> None:
+    path = os.fsencode(inbox) + b"/caf\xe9.csv"
+    with open(path, "wb") as target:  # noqa: PTH123 - pathlib takes no bytes
+        target.write(b"a\n")
+    (file,) = find_files(inbox, [feed("*.csv")]).files
+    assert file.uri == r"caf\xe9.csv"
+    assert file.uri.encode()
+    assert file.path.read_bytes() == b"a\n"
+
+
+def test_a_name_in_utf8_stays_as_it_is(inbox: Path) -> None:
+    put(inbox, "café/日.csv")
+    assert uris(find_files(inbox, [feed("**/*.csv")])) == ["café/日.csv"]
+
+
+def test_a_file_that_grows_or_goes_is_no_longer_unchanged(inbox: Path) -> None:
+    put(inbox, "a.csv", mtime=10**9)
+    (file,) = find_files(inbox, [feed("*.csv")]).files
+    assert file.is_unchanged_on_disk()
+    os.utime(file.path, ns=(2 * 10**9, 2 * 10**9))
+    assert not file.is_unchanged_on_disk()
+    file.path.write_bytes(b"longer than before")
+    os.utime(file.path, ns=(10**9, 10**9))
+    assert not file.is_unchanged_on_disk()
+    file.path.unlink()
+    assert not file.is_unchanged_on_disk()
+
+
+def test_a_location_full_of_stars_does_not_take_for_ever(inbox: Path) -> None:
+    put(inbox, "a" * 200 + ".csv")
+    assert uris(find_files(inbox, [feed("*a*a*.txt")])) == []
