@@ -12,14 +12,19 @@ delivered as (
 
 ),
 
--- Trimmed once here, as each cast asks for its text several times.
+-- Trimmed here, as each cast asks for its text several times. PostgreSQL drops the window when nobody asks for
+-- row_issues, and never merges a query with a window into the next one, so nothing in here is done twice.
 texts as (
 
     select
         *,
         {{ trimmed('quantity_ordered') }} as quantity_text,
         {{ trimmed('price_each') }} as unit_price_text,
-        {{ trimmed('order_date') }} as ordered_at_text
+        {{ trimmed('order_date') }} as ordered_at_text,
+        row_number() over (
+            partition by _file_id, {{ delivered_columns | join(', ') }}
+            order by _row_number asc nulls last
+        ) as occurrence_number
     from delivered
 
 ),
@@ -36,12 +41,12 @@ rearranged as (
                     || '-' || substring(ordered_at_text, 1, 2)
                     || '-' || substring(ordered_at_text, 4, 2)
                     || substring(ordered_at_text, 9, 6) || ':00'
-        end as ordered_at_iso_text
+        end as ordered_at_iso_text,
+        {{ computed_once() }} as _computed_once
     from texts
 
 ),
 
--- The window is dropped by PostgreSQL when nobody asks for row_issues; it also keeps each cast from being repeated.
 typed as (
 
     select
@@ -59,10 +64,8 @@ typed as (
         {{ is_blank_record(delivered_columns) }} as is_blank,
         {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
         {{ delivered_values(delivered_columns) }} as delivered_values,
-        row_number() over (
-            partition by _file_id, {{ delivered_columns | join(', ') }}
-            order by _row_number asc nulls last
-        ) as occurrence_number,
+        occurrence_number,
+        {{ computed_once() }} as _computed_once,
         _file_id,
         _row_number
     from rearranged

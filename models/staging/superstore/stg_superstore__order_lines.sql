@@ -15,7 +15,8 @@ delivered as (
 
 ),
 
--- Trimmed once here, as each cast asks for its text several times.
+-- Trimmed here, as each cast asks for its text several times. PostgreSQL drops the window when nobody asks for
+-- row_issues, and never merges a query with a window into the next one, so nothing in here is done twice.
 texts as (
 
     select
@@ -25,12 +26,15 @@ texts as (
         {{ trimmed('discount') }} as discount_rate_text,
         {{ trimmed('profit') }} as profit_text,
         {{ trimmed('order_date') }} as order_date_text,
-        {{ trimmed('ship_date') }} as ship_date_text
+        {{ trimmed('ship_date') }} as ship_date_text,
+        row_number() over (
+            partition by _file_id, {{ delivered_columns | join(', ') }}
+            order by _row_number asc nulls last
+        ) as occurrence_number
     from delivered
 
 ),
 
--- The window is dropped by PostgreSQL when nobody asks for row_issues; it also keeps each cast from being repeated.
 typed as (
 
     select
@@ -65,10 +69,8 @@ typed as (
         {{ is_blank_record(delivered_columns) }} as is_blank,
         {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
         {{ delivered_values(delivered_columns) }} as delivered_values,
-        row_number() over (
-            partition by _file_id, {{ delivered_columns | join(', ') }}
-            order by _row_number asc nulls last
-        ) as occurrence_number,
+        occurrence_number,
+        {{ computed_once() }} as _computed_once,
         _file_id,
         _row_number
     from texts

@@ -59,7 +59,7 @@ def initialise(home: Path, account: Account, lock: int) -> tuple[ServerRecord, t
 
 
 def _make_password() -> str:
-    # a letter first: dbt turns what looks like a number into one
+    # a letter first, so that nothing that reads YAML or JSON takes it for a number
     return f"w{secrets.token_hex(20)}"
 
 

@@ -17,17 +17,19 @@ PORTS = range(20_000, 30_000)
 
 @dataclass(frozen=True)
 class Postmaster:
-    """The first lines of postmaster.pid: the main process of a server, and where it works."""
+    """The first lines of postmaster.pid: the main process of a server, where it works, and its port once it has one."""
 
     pid: int
     data_directory: Path
+    port: int | None
 
 
 def read_lock_file(data_directory: Path) -> Postmaster | None:
     """What postmaster.pid says, true or not: a crash leaves it behind, a copy names the original's directory."""
     try:
         lines = (data_directory / "postmaster.pid").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        return Postmaster(int(lines[0]), Path(lines[1]))
+        port = int(lines[3]) if len(lines) > 3 else None
+        return Postmaster(int(lines[0]), Path(lines[1]), port)
     except (OSError, ValueError, IndexError):
         return None
 

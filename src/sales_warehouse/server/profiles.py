@@ -79,13 +79,13 @@ def render(known: list[KnownHome]) -> str:
 {ports}\
           }}.get({chosen}, 1)) | as_number }}}}
       user: >-
-        {{{{ (({external} and env_var('PGUSER', '')) or '{DEFAULT_USER}') | as_text }}}}
+        {{{{ ({external} and env_var('PGUSER', '')) or '{DEFAULT_USER}' }}}}
       password: >-
-        {{{{ (env_var('PGPASSWORD', '') if {external} else {{
+        {{{{ env_var('PGPASSWORD', '') if {external} else {{
 {passwords}\
-          }}.get({chosen}, '')) | as_text }}}}
+          }}.get({chosen}, '') }}}}
       dbname: >-
-        {{{{ (({external} and env_var('PGDATABASE', '')) or '{DEFAULT_DATABASE}') | as_text }}}}
+        {{{{ ({external} and env_var('PGDATABASE', '')) or '{DEFAULT_DATABASE}' }}}}
       connect_timeout: 10
       keepalives_idle: 60
       retries: 1
@@ -113,8 +113,7 @@ def _parse_homes(text: str | None) -> dict[str, Path]:
 
 def _refresh(homes: dict[str, Path], settings: Settings) -> list[KnownHome]:
     wanted = {key: home for key, home in homes.items() if _meaning(key, settings) == home}
-    if settings.external is None:
-        wanted |= dict.fromkeys(_keys(settings), settings.home)
+    wanted |= dict.fromkeys(_keys(settings), settings.home)
     known = []
     for key, home in sorted(wanted.items()):
         record = _usable_record(home)

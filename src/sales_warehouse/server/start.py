@@ -142,19 +142,24 @@ def _check_directory(record: ServerRecord, account: Account) -> None:
 def _waited(record: ServerRecord) -> bool:
     # a process is there: starting, recovering, or on its way down
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    while True:
         if is_accepting(record):
             return True
-        if find_postmaster(record.data_directory) is None:
+        postmaster = find_postmaster(record.data_directory)
+        if postmaster is None:
             return False
+        if postmaster.port not in (None, record.port):
+            raise ConfigurationError(
+                f"The server in {record.data_directory} (process {postmaster.pid}) listens on port {postmaster.port}, "
+                f"not on {record.port} as in server.json. `warehouse down` stops it; then run this again."
+            )
+        if time.monotonic() > deadline:
+            raise ServerUnreachable(
+                f"The server in {record.data_directory} (process {postmaster.pid}) has not let us in on "
+                f"{HOST}:{record.port} for {START_SECONDS} seconds. If its log shows that it still recovers from a "
+                "crash, wait and run this again; else `warehouse down` stops it."
+            )
         time.sleep(PAUSE_SECONDS)
-    postmaster = find_postmaster(record.data_directory)
-    raise ServerUnreachable(
-        f"The server in {record.data_directory} (process {postmaster.pid if postmaster else 'gone'}) has not let us in "
-        f"on {HOST}:{record.port} for {START_SECONDS} seconds. "
-        "If it was started by hand on another port, stop it; if it still recovers from a crash, wait and run this "
-        "again."
-    )
 
 
 def _start(home: Path, record: ServerRecord, account: Account) -> None:

@@ -6,9 +6,11 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +22,9 @@ import pytest
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.server import initialise, locate
+from sales_warehouse.server.account import server_account
 from sales_warehouse.server.configure import TUNING
+from sales_warehouse.server.dial import dial_embedded
 from sales_warehouse.server.observe import choose_port, find_postmaster
 from sales_warehouse.server.record import ServerRecord, log_file, read_record, record_file, write_record
 from sales_warehouse.settings import ExternalServer, Settings
@@ -254,12 +258,23 @@ def test_text_is_utf_8_ordered_by_code_point_and_times_are_utc(running: Settings
     assert value(running, "select upper('straßenüberführung')") == "STRASSENÜBERFÜHRUNG".replace("SS", "ß", 1)
 
 
-def test_a_connection_starts_outside_a_transaction_under_its_name(running: Settings) -> None:
-    connection = server.connect(running, application_name="load", dbname="postgres")
+@pytest.mark.parametrize("kind", ["embedded", "external"])
+def test_a_connection_starts_outside_a_transaction_in_utc_under_its_name(
+    running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    # stands for the time zone that a server gives its sessions
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+    settings = running if kind == "embedded" else external_settings(running, tmp_path)
+    connection = server.connect(settings, application_name="load", dbname="postgres")
     try:
         assert connection.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
         assert connection.info.dbname == "postgres"
         assert connection.get_dsn_parameters()["application_name"] == "load"
+        # and stays so after a rollback
+        connection.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("select current_setting('timezone') || current_setting('client_encoding')")
+            assert cursor.fetchone() == ("UTCUTF8",)
     finally:
         connection.close()
 
@@ -268,7 +283,7 @@ def test_variables_meant_for_another_server_are_not_followed(
     running: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in {
-        "PGHOSTADDR": "192.0.2.1",
+        "PGHOSTADDR": "127.0.0.2",
         "PGSSLMODE": "require",
         "PGUSER": "nobody",
         "PGPORT": "1",
@@ -444,6 +459,28 @@ def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Se
     assert server.status(stopped).port == port + 1
 
 
+def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> None:
+    # it asks for the password in plain text, as a server may (protocol message R, code 3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        received = []
+
+        def ask() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                received.append(connection.recv(1024))
+                connection.sendall(b"R" + struct.pack("!ii", 8, 3))
+                received.append(connection.recv(1024))
+
+        stranger = threading.Thread(target=ask)
+        stranger.start()
+        record = replace(record_of(stopped), port=listener.getsockname()[1])
+        with pytest.raises(psycopg2.OperationalError, match="authentication method requirement"):
+            dial_embedded(record, application_name="test")
+        stranger.join(timeout=10)
+    assert b"warehouse" in received[0]
+    assert received[1] == b""
+
+
 def test_a_data_directory_we_did_not_make_is_left_alone(new_settings: Callable[..., Settings]) -> None:
     settings = new_settings()
     theirs = settings.home / "server" / "data"
@@ -491,12 +528,30 @@ def test_a_server_whose_configuration_is_broken_says_why_it_did_not_start(stoppe
 
 
 def test_a_leftover_lock_file_naming_another_program_does_not_hinder(stopped: Settings) -> None:
-    # as after a crash of the machine, when the number was given out again: here, to us
-    lock_file = record_of(stopped).data_directory / "postmaster.pid"
-    lock_file.write_text(f"{os.getpid()}\n{record_of(stopped).data_directory}\n", encoding="ascii")
-    assert server.status(stopped).condition == "stopped"
-    assert not server.down(stopped)
-    assert value(stopped, "select answer from kept") == 42
+    # as after a crash of the machine, when the number was given out again: here, to a program of the same user, which
+    # PostgreSQL would take for its own
+    account = server_account()
+    user = account.uid if account.switch else None
+    other = subprocess.Popen(["sleep", "60"], user=user)
+    try:
+        lock_file = record_of(stopped).data_directory / "postmaster.pid"
+        lock_file.write_text(f"{other.pid}\n{record_of(stopped).data_directory}\n", encoding="ascii")
+        assert server.status(stopped).condition == "stopped"
+        assert not server.down(stopped)
+        assert value(stopped, "select answer from kept") == 42
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_port_changed_while_the_server_runs_is_explained_at_once(own: Settings) -> None:
+    record = record_of(own)
+    write_record(own.home, replace(record, port=choose_port()))
+    with pytest.raises(ConfigurationError, match=f"listens on port {record.port}, not on .*`warehouse down` stops it"):
+        server.connect(own, application_name="test")
+    assert server.down(own)
+    assert value(own, "select answer from kept") == 42
 
 
 # --- moved and copied -------------------------------------------------------------------------------------------
@@ -621,7 +676,7 @@ def test_with_pghost_nothing_is_started_and_everything_works(
     state = server.up(settings)
     assert (state.kind, state.condition, state.port) == ("external", "running", record_of(running).port)
     assert state == server.status(settings)
-    assert value(settings, "select current_setting('timezone') || current_setting('client_encoding')") == "UTCUTF8"
+    assert value(settings, "select current_database()") == "warehouse"
     environment = server.environment(settings)
     assert environment["PGPASSWORD"] == record_of(running).password
     assert not settings.home.exists()

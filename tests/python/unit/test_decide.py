@@ -117,6 +117,13 @@ def test_content_taken_in_again_after_it_was_superseded_is_a_duplicate_of_the_ac
     assert decision.of.file_id == 3
 
 
+def test_of_all_files_of_a_content_the_active_one_is_what_it_was_taken_in_as() -> None:
+    active = entry(1, "1.csv", "A")
+    assert Books([active, entry(2, "2.csv", "A", "superseded", key="day=2")]).taken_in("A") == active
+    unloaded = entry(2, "2.csv", "A", "unloaded", key="day=2")
+    assert Books([entry(1, "1.csv", "A", "superseded"), unloaded]).taken_in("A") == unloaded
+
+
 # --- refused files
 
 

@@ -185,6 +185,7 @@ def test_a_column_declared_twice_is_named() -> None:
         ("Ä", "ä"),
         ("#", "invoice_no"),
         ("x" * 64, "x" * 63),
+        ("é" * 32, "é" * 31),
     ],
 )
 def test_a_column_no_header_can_have_is_refused_with_the_name_to_use(column: str, hint: str) -> None:

@@ -104,6 +104,7 @@ def packed_variants() -> dict[str, bytes]:
         "not packed at all": CONTENT,
         "a byte changed": bytes(flipped),
         "wrong checksum": bytes(wrong_sum),
+        "senseless content": sound[:10] + b"\xff" * 100,
         "unknown method": b"\x1f\x8b\x07" + sound[3:],
     }
 

@@ -433,6 +433,13 @@ def test_a_rejected_record_keeps_the_line_ends_inside_it_as_delivered() -> None:
     assert only_reject(result).raw == b'1,"x\r\n\xff\ny"'
 
 
+def test_a_line_end_written_as_something_else_does_not_shift_the_lines_behind_it() -> None:
+    result = split(b"a,b\n1,x+AAo-y\n3,4\n", Dialect(encoding="utf-7"))
+    reject = only_reject(result)
+    assert (reject.reason, reject.raw, reject.line_number) == ("encoding", b"1,x+AAo-y", 2)
+    assert rows_of(result) == {2: ["3", "4"]}
+
+
 def test_a_half_character_at_the_end_of_the_file_is_rejected_with_all_its_bytes() -> None:
     content = "a,b\n1,2\n3".encode("utf-16-le")
     for tail in (b"\r", b"\x41\x0d\x00", b"\x00\x0a\x00", b"\x00"):
@@ -586,6 +593,16 @@ def test_a_quote_that_never_closes_in_a_large_file_costs_its_own_line_only() -> 
     reject = only_reject(result)
     assert (reject.reason, reject.raw, reject.line_number) == ("unbalanced_quote", b'0,"x', 2)
     assert result.tally.loaded == good.count(b"\n")
+
+
+def test_a_quote_that_never_closes_is_not_waited_for_until_the_end_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Else the rest of the file would be held in memory and looked at again with every block.
+    monkeypatch.setattr(parse_record, "MAX_RECORD_BYTES", 40)
+    splitter = RecordSplitter(CSV)
+    assert splitter.read_header(b"a,b\n", final=False) == ["a", "b"]
+    splitter.start(FILE_ID)
+    assert splitter.split(b'1,"x\n' + b"2,3\n" * 20, final=False).count(b"\n") == 20
+    assert [reject.raw for reject in splitter.take_rejects()] == [b'1,"x']
 
 
 # --- row numbers

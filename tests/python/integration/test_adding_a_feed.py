@@ -1,0 +1,178 @@
+"""docs/adding-a-feed.md, followed to the letter: files written, edits made, commands run, shown outputs compared.
+
+How the page marks its fenced blocks is told at its end.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from checkout import BIN, PROJECT, Checkout
+from conftest import Databases
+
+PAGE = PROJECT / "docs" / "adding-a-feed.md"
+TUTORIAL = re.compile(r"^## The tutorial$(.*?)^## ", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, what its first line says behind it, and its text."""
+
+    language: str
+    mark: str
+    text: str
+
+
+def read_blocks(page: str) -> list[Block]:
+    """Return the fenced blocks of the tutorial in their order."""
+    tutorial = TUTORIAL.search(page)
+    assert tutorial, "the page has no tutorial"
+    return [Block(*(part or "" for part in found.groups())) for found in BLOCK.finditer(tutorial[1])]
+
+
+def apply_edit(before: str, edit: str) -> str:
+    """Return the text with an edit made: its lines without + must stand there, exactly once."""
+    lines = edit.splitlines()
+    # a line end in front, so that only whole lines are found
+    old = "\n" + "".join(f"{line[1:]}\n" for line in lines if not line.startswith("+"))
+    new = "\n" + "".join(f"{line[1:]}\n" for line in lines if not line.startswith("-"))
+    before = f"\n{before}"
+    assert before.count(old) == 1, f"stands there {before.count(old)} times:{old}"
+    return before.replace(old, new)[1:]
+
+
+def squeeze(output: str) -> list[list[str]]:
+    """Return an output as words by line: tables are as wide as the terminal, and empty lines are no news."""
+    lines = (line.replace("─", " ").split() for line in output.splitlines())
+    return [words for words in lines if words]
+
+
+class Follower:
+    """A newcomer who does what the page says, in a copy of the project."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.checkout = checkout
+        self.printed = ""
+
+    def follow(self, block: Block) -> None:
+        """Do what one block asks for."""
+        if block.mark.startswith("file="):
+            path = self.checkout.project / block.mark.removeprefix("file=")
+            if block.language == "diff":
+                path.write_text(apply_edit(path.read_text(encoding="utf-8"), block.text), encoding="utf-8")
+            else:
+                assert not path.exists(), f"{path} is there already"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.text, encoding="utf-8")
+        elif block.language == "sh":
+            assert not block.mark, f"a command without a file is just run: {block}"
+            self.run(block.text)
+        elif block.mark == "exact":
+            assert squeeze(self.printed) == squeeze(block.text)
+        else:
+            raise AssertionError(f"a block nobody can follow: {block}")
+
+    def run(self, commands: str) -> None:
+        """Run commands in a shell, all of which must end well, and keep what they print to standard output."""
+        environment = self.checkout.environment
+        environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", commands],
+            cwd=self.checkout.project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{commands}\nended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        self.printed = done.stdout
+
+
+@pytest.fixture(scope="module")
+def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Follower]:
+    """The newcomer after the last step. Home and inbox are where they are for a person: below the project."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    external = databases.make(folder).external
+    assert external is not None
+    checkout = Checkout.copy_to(
+        folder / "project",
+        PGHOST=external.host,
+        PGPORT=str(external.port),
+        PGUSER=external.user,
+        PGPASSWORD=external.password,
+        PGDATABASE=external.database,
+    )
+    follower = Follower(checkout)
+    for block in read_blocks(PAGE.read_text(encoding="utf-8")):
+        follower.follow(block)
+    yield follower
+
+
+def test_a_fourth_feed_added_by_the_page_reaches_the_marts(newcomer: Follower) -> None:
+    figures = newcomer.checkout.sql(
+        "select order_date, country, currency, line_count, order_count, quantity, net_amount, sale_amount, "
+        "return_amount from marts.agg_sales_daily where source_system = 'corner_shop'"
+    )
+    assert figures == [
+        {
+            "order_date": "2024-05-02",
+            "country": "France",
+            "currency": "EUR",
+            "line_count": "8",
+            "order_count": "6",
+            "quantity": "9.0000",
+            "net_amount": "26.7000",
+            "sale_amount": "28.5000",
+            "return_amount": "-1.8000",
+        }
+    ]
+    assert newcomer.checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
+
+
+def test_the_staging_model_of_the_page_keeps_the_style(newcomer: Follower) -> None:
+    style = PROJECT / ".sqlfluff"
+    newcomer.checkout.run("sqlfluff", "lint", "--config", str(style), "models/staging/corner_shop", "models/intermediate")
+
+
+def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
+    blocks = read_blocks(PAGE.read_text(encoding="utf-8"))
+    written = {block.mark.removeprefix("file=") for block in blocks if block.mark.startswith("file=")}
+    assert {Path(name).name for name in written} >= {
+        "_corner_shop__sources.yml",
+        "stg_corner_shop__receipts.sql",
+        "stg_corner_shop__receipts.yml",
+        "int_sales__lines_unioned.sql",
+    }
+    assert sum(block.mark == "exact" for block in blocks) >= 6
+    # an output belongs to the commands just before it
+    assert all(first.language == "sh" for first, second in pairwise(blocks) if second.mark == "exact")
+    # a plain build of everything, unit tests too, must be green
+    assert Block("sh", "", "dbt build --quiet\n") in blocks
+
+
+def test_following_notices_a_page_that_has_gone_wrong(tmp_path: Path) -> None:
+    follower = Follower(Checkout(tmp_path))
+    follower.follow(Block("sql", "file=model.sql", "one\ntwo\n"))
+    follower.follow(Block("diff", "file=model.sql", " one\n+more\n two\n"))
+    assert (tmp_path / "model.sql").read_text() == "one\nmore\ntwo\n"
+    follower.follow(Block("sh", "", "echo 'a   b'\necho\n"))
+    follower.follow(Block("text", "exact", "a b\n"))
+    wrong = [
+        Block("text", "exact", "a c\n"),  # another output
+        Block("diff", "file=model.sql", " three\n+four\n"),  # what is to be edited does not stand there
+        Block("diff", "file=model.sql", " o\n+four\n"),
+        Block("sql", "file=model.sql", "again\n"),  # a file that is there already
+        Block("sh", "", "false\n"),  # a command that fails
+        Block("sh", "sometimes", "true\n"),  # a mark nobody knows
+        Block("sql", "", "select 1\n"),  # a block without a mark
+    ]
+    for block in wrong:
+        with pytest.raises(AssertionError):
+            follower.follow(block)

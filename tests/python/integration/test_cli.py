@@ -1,0 +1,136 @@
+"""The command line as people and machines meet it: words, JSON, CSV, exit codes."""
+
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from checkout import PROJECT, Checkout
+
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+LINE = "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom\n"
+
+
+@pytest.fixture(scope="module")
+def inbox(checkout: Checkout) -> Path:
+    checkout.warehouse("up")
+    folder = Path(checkout.variables["WAREHOUSE_INBOX"])
+    (folder / "online_retail").mkdir()
+    (folder / "online_retail" / "2010-12-01.csv").write_text(HEADER + LINE * 200 + "broken\n")
+    (folder / "notes.txt").write_text("not for us")
+    return folder
+
+
+def test_load_says_what_came_in_and_what_was_left_alone(checkout: Checkout, inbox: Path) -> None:
+    printed = checkout.warehouse("load", "--settle", "0")
+    [line] = [line for line in printed.splitlines() if "online_retail.invoice_lines" in line]
+    assert line.split()[1:] == ["1", "0", "0", "0", "201", "200", "1", "0"]
+    assert "1 files fit no feed and were left alone: notes.txt" in printed
+    assert "Nothing new: the books know all 1 files" in checkout.warehouse("load", "--settle", "0")
+
+
+def test_load_as_json_is_for_machines(checkout: Checkout, inbox: Path) -> None:
+    (inbox / "online_retail" / "2010-12-02.csv").write_text(HEADER + LINE.replace("12-01", "12-02"))
+    done = checkout.run("warehouse", "load", "--settle", "0", "--json")
+    report = json.loads(done.stdout)
+    assert report["totals"] == {
+        "files": {"active": 1}, "records_read": 1, "rows_loaded": 1, "rows_rejected": 0, "rows_skipped": 0,
+    }  # fmt: skip
+    assert (report["unchanged"], report["strangers"]) == (1, ["notes.txt"])
+    assert report["files"][0]["tally"] == {"read": 1, "loaded": 1, "rejected": 0, "skipped": 0}
+
+
+def test_quiet_prints_nothing_when_all_is_well(checkout: Checkout, inbox: Path) -> None:
+    done = checkout.run("warehouse", "load", "--settle", "0", "--quiet")
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_load_sales_is_the_same_entry(checkout: Checkout, inbox: Path) -> None:
+    script = [sys.executable, str(PROJECT / "scripts" / "load_sales.py")]
+    done = checkout.run(*script, "--settle", "0")
+    assert "Nothing new" in done.stdout
+
+
+def test_files_and_rejects_show_the_books(checkout: Checkout, inbox: Path) -> None:
+    rows = json.loads(checkout.warehouse("files", "--json"))
+    assert [(row["uri"], row["status"], row["rows_loaded"]) for row in rows] == [
+        ("online_retail/2010-12-01.csv", "active", 200),
+        ("online_retail/2010-12-02.csv", "active", 1),
+    ]
+    assert "There are none." in checkout.warehouse("files", "--status", "refused")
+    assert "1 of 2; --limit shows more" in checkout.warehouse("files", "--limit", "1")
+    [reject] = json.loads(checkout.warehouse("rejects", "online_retail/2010-12-01.csv", "--json"))
+    assert (reject["reason"], reject["raw"], reject["line_number"]) == ("too_few_fields", "broken", 202)
+    assert "1 fields where the header has 8" in checkout.warehouse("rejects", "1")
+    assert "There are none." in checkout.warehouse("rejects", "2")
+
+
+def test_a_refused_file_ends_with_1_until_it_is_gone(checkout: Checkout, inbox: Path) -> None:
+    path = inbox / "online_retail" / "2010-12-03.csv"
+    path.write_text(HEADER + "broken\n")
+    for words in ("refused", "still refused"):
+        done = checkout.run("warehouse", "load", "--settle", "0", check=False)
+        assert done.returncode == 1
+        assert words in done.stdout
+        assert "online_retail/2010-12-03.csv" in done.stdout
+    path.unlink()
+    assert checkout.run("warehouse", "load", "--settle", "0").returncode == 0
+
+
+def test_sql_prints_a_table_or_exact_csv(checkout: Checkout, inbox: Path) -> None:
+    query = "select 1.10::numeric(9, 4) as a, null::text as b, 'x,\"y' as c, 0.0000::numeric(9, 4) as d, true as e"
+    assert checkout.warehouse("sql", query, "--csv") == 'a,b,c,d,e\n1.1000,,"x,""y",0.0000,t\n'
+    assert "1.1000" in checkout.warehouse("sql", query)
+    assert Decimal(checkout.value("select count(*) from raw.online_retail__invoice_lines")) == 201
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (("sql", "select nonsense"), 2, 'column "nonsense" does not exist'),
+        (("sql", "delete from ledger.rejects"), 2, "read-only"),
+        (("sql", "set transaction read write"), 2, "returned no rows"),
+        (("sql",), 2, "Missing argument"),
+        (("load", "--inbox", "/nowhere/at/all"), 2, "is no directory"),
+        (("load", "--feed", "shop.tills"), 2, "Declared are: online_retail.invoice_lines"),
+        (("sample", "--days", "1"), 2, "14"),
+        (("nonsense",), 2, "No such command"),
+        (("down",), 2, "PGHOST"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_way_on(
+    checkout: Checkout, inbox: Path, command: tuple[str, ...], code: int, words: str
+) -> None:
+    done = checkout.run("warehouse", *command, check=False)
+    assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_declaration_ends_with_2_and_names_file_line_and_key(checkout: Checkout, inbox: Path) -> None:
+    path = checkout.project / "models/staging/superstore/_superstore__sources.yml"
+    before = path.read_text()
+    path.write_text(before.replace("max_rejects: 1%", "max_rejects: many"))
+    done = checkout.run("warehouse", "load", check=False)
+    path.write_text(before)
+    assert done.returncode == 2
+    line = before[: before.index("max_rejects")].count("\n") + 1
+    assert f"_superstore__sources.yml:{line}" in done.stderr
+    assert "external.options.max_rejects: 'many' is no limit; allowed:" in done.stderr
+
+
+def test_an_unreachable_server_ends_with_3_and_keeps_the_password(checkout: Checkout) -> None:
+    elsewhere = Checkout(checkout.project, checkout.variables | {"PGPORT": "1", "PGPASSWORD": "hush-hush"})
+    for command in (("load",), ("sql", "select 1"), ("status",), ("up",)):
+        done = elsewhere.run("warehouse", *command, check=False)
+        assert done.returncode == 3, command
+        assert "hush-hush" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_help_is_the_index(checkout: Checkout) -> None:
+    printed = checkout.warehouse("--help")
+    for verb in ("up", "down", "status", "sample", "load", "build", "files", "rejects", "sql", "bench"):
+        assert f" {verb} " in printed
+    assert checkout.warehouse("--version").strip() == "0.1.0"
