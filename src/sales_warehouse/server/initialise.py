@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sales_warehouse.errors import ConfigurationError
@@ -110,7 +110,7 @@ def _set_aside(directory: Path, home: Path, account: Account) -> str:
     # Whoever deletes a home wants an empty one; but deleting sales is not ours to do.
     if find_postmaster(directory) is not None:
         pg_ctl(account, programs_for(account), "stop", directory)
-    aside = directory.with_name(f"data.before-{datetime.now():%Y%m%dT%H%M%S}")
+    aside = directory.with_name(f"data.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     directory.rename(aside)
     return (
         f"An earlier warehouse in {server_directory(home)} was deleted; its database is still in {aside}. "

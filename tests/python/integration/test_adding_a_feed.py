@@ -6,7 +6,6 @@ How the page marks its fenced blocks is told at its end.
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -96,7 +95,7 @@ class Follower:
 
 
 @pytest.fixture(scope="module")
-def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Follower]:
+def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Follower:
     """The newcomer after the last step. Home and inbox are where they are for a person: below the project."""
     folder = tmp_path_factory.mktemp("newcomer")
     external = databases.make(folder).external
@@ -112,7 +111,7 @@ def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
     follower = Follower(checkout)
     for block in read_blocks(PAGE.read_text(encoding="utf-8")):
         follower.follow(block)
-    yield follower
+    return follower
 
 
 def test_a_fourth_feed_added_by_the_page_reaches_the_marts(newcomer: Follower) -> None:
@@ -138,7 +137,9 @@ def test_a_fourth_feed_added_by_the_page_reaches_the_marts(newcomer: Follower) -
 
 def test_the_staging_model_of_the_page_keeps_the_style(newcomer: Follower) -> None:
     style = PROJECT / ".sqlfluff"
-    newcomer.checkout.run("sqlfluff", "lint", "--config", str(style), "models/staging/corner_shop", "models/intermediate")
+    newcomer.checkout.run(
+        "sqlfluff", "lint", "--config", str(style), "models/staging/corner_shop", "models/intermediate"
+    )
 
 
 def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:

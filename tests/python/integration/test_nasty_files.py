@@ -1,5 +1,6 @@
 """Small nasty deliveries through the whole road: the build stays green and every record keeps its fate."""
 
+import re
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -158,24 +159,34 @@ def test_a_file_without_records_is_counted(checkout: Checkout, inbox: Path) -> N
     ]
 
 
-def test_every_arrow_balances_and_a_row_nobody_delivered_turns_the_build_red(checkout: Checkout, inbox: Path) -> None:
+def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Checkout, inbox: Path) -> None:
     assert checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
     arrows = {row["arrow"] for row in checkout.sql("select distinct arrow from audit.reconciliation")}
     assert arrows == {"file_to_raw", "raw_to_staging", "staging_to_fact", "fact_to_daily", "daily_to_monthly"}
 
-    def alter_raw(statement: str) -> None:
+    def alter(statement: str) -> None:
         with closing(psycopg2.connect("", **intruder)) as connection, connection, connection.cursor() as cursor:
             cursor.execute(statement)
 
     names = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password", "PGDATABASE": "dbname"}
     intruder = {name: checkout.variables[variable] for variable, name in names.items()}
     newest = "ctid in (select max(ctid) from raw.superstore__order_lines)"
-    alter_raw(
+    alter(
         "insert into raw.superstore__order_lines select * from raw.superstore__order_lines where _row_number = 1; "
         f"update raw.superstore__order_lines set _row_number = 99 where {newest}"
     )
     build = checkout.run("warehouse", "build", check=False)
     assert build.returncode == 1
     assert "reconciliation__file_to_raw_balances" in build.stdout
-    alter_raw("delete from raw.superstore__order_lines where _row_number = 99")
+    alter("delete from raw.superstore__order_lines where _row_number = 99")
     assert checkout.run("warehouse", "build").returncode == 0
+
+    alter(
+        "delete from marts.fct_sales_lines where order_id = '600000'; "
+        "update marts.agg_sales_monthly set quantity = quantity + 1 where source_system = 'superstore'"
+    )
+    checks = checkout.dbt("build", "--select", "reconciliation", check=False).stdout
+    for arrow in ("staging_to_fact", "fact_to_daily", "daily_to_monthly"):
+        assert re.search(f"FAIL 1 reconciliation__{arrow}_balances", checks), checks
+    for arrow in ("file_to_raw", "raw_to_staging"):
+        assert re.search(f"PASS reconciliation__{arrow}_balances", checks), checks

@@ -158,7 +158,7 @@ def run_up(settings: Settings) -> "subprocess.Popen[bytes]":
     """`up` in a process group of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", UP],
-        env=shell(settings) | {"PYTHONPATH": str(SOURCE)},
+        env=shell(settings) | {"PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         process_group=0,
@@ -193,7 +193,8 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 def test_the_first_up_makes_starts_and_describes_the_server(running: Settings) -> None:
     state = server.status(running)
     assert (state.kind, state.condition, state.host) == ("embedded", "running", "127.0.0.1")
-    assert state.version is not None and state.version.startswith("18.")
+    assert state.version is not None
+    assert state.version.startswith("18.")
     assert state.data_directory == running.home / "server" / "data"
     assert state.pid is not None
     os.kill(state.pid, 0)
@@ -340,7 +341,8 @@ def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Ca
     assert record_of(other).password != record_of(running).password
     assert value(running, "select to_regclass('only_here')::text") is None
     homes = (running.project / "profiles.yml").read_text(encoding="utf-8")
-    assert str(record_of(other).port) in homes and str(record_of(running).port) in homes
+    assert str(record_of(other).port) in homes
+    assert str(record_of(running).port) in homes
     assert server.down(other)
     assert server.status(running).condition == "running"
 
@@ -357,7 +359,8 @@ def test_two_ups_at_once_make_one_server_that_leaves_their_terminals_alone(
     pid = server.status(settings).pid
     assert pid is not None
     # of another group and session, so neither Ctrl-C nor a closed terminal reaches it
-    assert os.getpgid(pid) not in {process.pid for process in both} and os.getsid(pid) != os.getsid(0)
+    assert os.getpgid(pid) not in {process.pid for process in both}
+    assert os.getsid(pid) != os.getsid(0)
     assert value(settings, "select 1") == 1
     assert server.down(settings)
 

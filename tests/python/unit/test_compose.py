@@ -76,7 +76,8 @@ def test_the_health_check_asks_the_server_over_tcp() -> None:
     assert command.startswith("pg_isready ")
     assert "--host=127.0.0.1" in command
     # for the shell inside the container, so not replaced by compose
-    assert '"$POSTGRES_USER"' in command and '"$POSTGRES_DB"' in command
+    assert '"$POSTGRES_USER"' in command
+    assert '"$POSTGRES_DB"' in command
 
 
 def test_names_default_to_those_of_the_settings() -> None:

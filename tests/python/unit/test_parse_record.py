@@ -120,7 +120,7 @@ def test_the_quick_check_takes_a_sound_line_of_the_right_width_alone(line: str, 
 
 @pytest.mark.parametrize("dialect", [dialect for dialect in DIALECTS if RecordGrammar(dialect).is_copyable])
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_the_quick_check_agrees_with_the_grammar(dialect: Dialect, data: st.DataObject) -> None:
     grammar = RecordGrammar(dialect)
     line = data.draw(st.text(alphabet=[dialect.delimiter, dialect.quote, "a", "é"], max_size=12)).encode()
@@ -132,7 +132,7 @@ def test_the_quick_check_agrees_with_the_grammar(dialect: Dialect, data: st.Data
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_what_is_written_for_copy_reads_as_the_same_values(dialect: Dialect, data: st.DataObject) -> None:
     grammar = RecordGrammar(dialect)
     alphabet = [dialect.delimiter, dialect.quote, ",", '"', "\n", "\r", "a", "\u00a7", "\u00ab", "\u00c2"]
@@ -149,7 +149,7 @@ def test_what_is_written_for_copy_reads_as_the_same_values(dialect: Dialect, dat
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_the_grammar_reads_what_pythons_csv_writes(dialect: Dialect, data: st.DataObject) -> None:
     alphabet = [dialect.delimiter, dialect.quote, "\n", "a", "\u00a7", "\u00ab", "\u00c2"]
     values = data.draw(st.lists(st.text(alphabet=alphabet, max_size=6), min_size=1, max_size=4))

@@ -181,7 +181,8 @@ def test_homes_whose_server_is_gone_are_dropped(two_homes: Path, tmp_path: Path)
 
 def test_with_an_external_server_the_homes_stay_known(two_homes: Path) -> None:
     before = two_homes.read_text(encoding="utf-8")
-    assert "w20001" in before and "w20002" in before
+    assert "w20001" in before
+    assert "w20002" in before
     external = ExternalServer("db.example.com", 5432, "u", "d", "secret-of-another")
     write_profiles(replace(settings_for(two_homes.parent, two_homes.parent / ".warehouse"), external=external))
     assert two_homes.read_text(encoding="utf-8") == before

@@ -81,8 +81,8 @@ def test_what_is_left_out_has_a_default(project: Path) -> None:
         "sources: [{name: shop, tables: [{name: sales, external: {location: a.csv}, columns: [{name: a}]}]}]",
     )
     (feed,) = read_feeds(project)
-    assert feed == Feed("shop", "sales", "shop", "sales", "a.csv", ("a",), Dialect(",", '"', "utf-8"))
-    assert not feed.max_rejects.allows(1, 1000)
+    limit = MaxRejects.parse(0)
+    assert feed == Feed("shop", "sales", "shop", "sales", "a.csv", ("a",), Dialect(",", '"', "utf-8"), None, limit)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from sales_warehouse.load.split_records import RecordSplitter
 FILE_ID = 7
 CSV = Dialect()
 property_test = settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None, max_examples=35, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -227,7 +227,7 @@ def is_encodable(text: str, codec: str) -> bool:
 @pytest.mark.parametrize("kind", BODIES)
 @pytest.mark.parametrize("columns", [1, 2, 3])
 @given(data=st.data())
-@settings(property_test, max_examples=25)
+@settings(property_test, max_examples=15)
 def test_whatever_the_bytes_every_line_has_exactly_one_fate_however_they_are_cut(
     kind: str, columns: int, data: st.DataObject
 ) -> None:
