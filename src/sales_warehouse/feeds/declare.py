@@ -4,7 +4,6 @@ They know nothing of YAML: a wrong value raises `Invalid`, which names the key a
 `read_feeds` adds the file and the line.
 """
 
-import codecs
 import hashlib
 import json
 import re
@@ -41,15 +40,16 @@ class Dialect:
         if self.delimiter == self.quote:
             raise Invalid("external.options.quote", f"{self.quote!r} is the delimiter too", "a character of its own")
         try:
-            codec = codecs.lookup(self.encoding)
-            "\n".encode(self.encoding)
-        except (LookupError, UnicodeError, ValueError):
-            codec = None
-        if codec is None or not getattr(codec, "_is_text_encoding", True):
+            mark, one, two, letter = (text.encode(self.encoding) for text in ("", "\n", "\n\n", "a"))
+            # lines are found by their ends, so these must be written alike everywhere and as wide as a letter
+            has_lines = two == one + one[len(mark) :] and len(one) == len(letter)
+        except (LookupError, ValueError):
+            has_lines = False
+        if not has_lines:
             raise Invalid(
                 "external.options.encoding",
-                f"{self.encoding!r} is no text encoding Python knows",
-                "a name such as utf-8, cp1252, latin-1, utf-16 (Python's 'standard encodings')",
+                f"{self.encoding!r} is no encoding of text in lines",
+                "a name such as utf-8, cp1252, latin-1, utf-16 (Python's standard encodings, those of lines)",
             )
 
 
@@ -57,7 +57,7 @@ class Dialect:
 class MaxRejects:
     """How many records of a file may be rejected before the whole file is refused."""
 
-    count: int | None = None
+    count: int = 0
     share: Decimal | None = None
 
     @classmethod
@@ -65,8 +65,6 @@ class MaxRejects:
         """Read ``25`` (records) or ``"1%"`` (share of the records read); raises `Invalid`."""
         text = str(value).strip()
         try:
-            if isinstance(value, bool):
-                raise ValueError(text)
             if text.endswith("%"):
                 share = Decimal(text[:-1]) / 100
                 if not 0 <= share <= 1:
@@ -86,12 +84,12 @@ class MaxRejects:
         """Say whether a file with so many rejected of so many read records may be taken in."""
         if self.share is not None:
             return rejected <= self.share * read
-        return rejected <= (self.count or 0)
+        return rejected <= self.count
 
     def __str__(self) -> str:
         if self.share is not None:
             return f"{(self.share * 100).normalize():f}%"
-        return str(self.count or 0)
+        return str(self.count)
 
 
 @dataclass(frozen=True)
@@ -126,14 +124,14 @@ class Feed:
                     f"columns.{column}",
                     "no header can ever be found under this name",
                     f"lower-case words joined by _, at most {MAX_IDENTIFIER_BYTES} bytes, "
-                    f"such as {normalise_header(column)[:MAX_IDENTIFIER_BYTES] or 'invoice_no'}",
+                    f"such as {_shorten(normalise_header(column)) or 'invoice_no'}",
                 )
         if twice := {c for c in self.columns if self.columns.count(c) > 1}:
             raise Invalid("columns", f"{', '.join(sorted(twice))} is declared twice", "each column once")
         if self.business_key is not None:
             try:
                 groups = re.compile(self.business_key).groupindex
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 groups = {}
                 problem = f"{self.business_key!r} is no regular expression ({error})"
             else:
@@ -166,4 +164,9 @@ class Feed:
         found = re.search(self.business_key, uri.rsplit("/", 1)[-1])
         if found is None:
             return None
-        return " ".join(f"{group}={value}" for group, value in found.groupdict().items() if value is not None)
+        parts = [f"{group}={value}" for group, value in found.groupdict().items() if value is not None]
+        return " ".join(parts) or None
+
+
+def _shorten(name: str) -> str:
+    return name.encode()[:MAX_IDENTIFIER_BYTES].decode(errors="ignore")

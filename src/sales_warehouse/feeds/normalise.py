@@ -18,4 +18,5 @@ def normalise_header(text: str) -> str:
     empty when the text holds no letter or digit.
     """
     text = unicodedata.normalize("NFKC", text)
-    return _NO_WORD.sub("_", _WORD_STARTS.sub("_", text)).strip("_").lower()
+    # Lower case first: of some letters it is two characters, and the second is no letter.
+    return _NO_WORD.sub("_", _WORD_STARTS.sub("_", text).lower()).strip("_")

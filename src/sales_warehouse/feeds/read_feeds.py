@@ -23,16 +23,16 @@ def read_feeds(project: Path) -> tuple[Feed, ...]:
     what is allowed there.
     """
     feeds: list[Feed] = []
-    seen: dict[str, Path] = {}
+    seen: dict[tuple[str, str], Path] = {}
     for path in sorted((project / "models").rglob("*.y*ml")):
         for feed in _read_file(path, project):
-            for name in (feed.full_name, f"{feed.schema}.{feed.identifier}"):
-                if name in seen:
+            for kind, name in (("feed", feed.full_name), ("table", f"{feed.schema}.{feed.identifier}")):
+                if (kind, name) in seen:
                     raise ConfigurationError(
                         f"{path.relative_to(project)}: {name} is declared already in "
-                        f"{seen[name].relative_to(project)}. Rename or remove one of the two."
+                        f"{seen[kind, name].relative_to(project)}. Rename or remove one of the two."
                     )
-                seen[name] = path
+                seen[kind, name] = path
             feeds.append(feed)
     if not feeds:
         raise ConfigurationError(
@@ -47,14 +47,14 @@ def _read_file(path: Path, project: Path) -> Iterable[Feed]:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError(f"{shown}: not readable as YAML: {error}") from None
     if not isinstance(content, dict):
         return
-    for s, source in enumerate(content.get("sources") or ()):
+    for s, source in enumerate(_list(content.get("sources"))):
         if not isinstance(source, dict):
             continue
-        for t, table in enumerate(source.get("tables") or ()):
+        for t, table in enumerate(_list(source.get("tables"))):
             if not isinstance(table, dict) or "external" not in table:
                 continue
             try:
@@ -64,6 +64,10 @@ def _read_file(path: Path, project: Path) -> Iterable[Feed]:
                 raise ConfigurationError(
                     f"{shown}:{_line_of(root, where)}: {source.get('name')}.{table.get('name')}: {invalid}"
                 ) from None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
@@ -92,6 +96,8 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
 
 
 def _read_columns(columns: Iterable[Any]) -> Iterable[str]:
+    if not isinstance(columns, list | tuple):
+        raise Invalid("columns", f"{columns!r} is no list", "one entry a column of the file")
     for number, column in enumerate(columns):
         if not isinstance(column, dict) or not column.get("name"):
             raise Invalid(f"columns.{number}", "has no name", "{name: …, data_type: text}")

@@ -56,6 +56,8 @@ def decide(file: InboxFile, sha256: str, books: Books) -> Decision:
     known = books.taken_in(sha256)
     if known is None:
         return New()
+    if known.status == "active" and known.uri == file.uri:
+        return Unchanged(known)  # what came between was refused, so this was never replaced
     if known.status == "superseded" and books.was_at(file.uri, sha256):
         return New()
     return Duplicate(known)

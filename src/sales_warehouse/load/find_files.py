@@ -62,7 +62,10 @@ def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> 
         if not claims:
             found.strangers.append(uri)
         elif only is None or claims[0] == only:
-            stat = entry.stat(follow_symlinks=False)
+            try:
+                stat = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # taken away since the folder was listed
             found.files.append(InboxFile(claims[0], Path(entry.path), uri, stat.st_size, stat.st_mtime_ns))
     found.files.sort(key=lambda file: (file.mtime_ns, file.uri))
     found.strangers.sort()
@@ -70,7 +73,11 @@ def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> 
 
 
 def _walk(folder: Path | str, prefix: str) -> Iterator[tuple["os.DirEntry[str]", str]]:
-    with os.scandir(folder) as entries:
+    try:
+        entries = os.scandir(folder)
+    except PermissionError:
+        raise ConfigurationError(f"The folder {folder} may not be read. Allow it, or name another inbox.") from None
+    with entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(entry.path, f"{prefix}{entry.name}/")
@@ -80,8 +87,8 @@ def _walk(folder: Path | str, prefix: str) -> Iterator[tuple["os.DirEntry[str]",
 
 def _compile_location(location: str) -> re.Pattern[str]:
     """Turn a location such as ``shop/**/*.csv`` into a pattern; a compressed file fits under its plain name."""
-    parts = re.split(r"(\*\*/|\*|\?)", location)
-    translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*$|\*|\?)", location)
+    translated = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     body = "".join(translated.get(part, re.escape(part)) for part in parts)
     suffixes = "|".join(re.escape(suffix) for suffix in COMPRESSED_SUFFIXES)
     return re.compile(f"{body}(?:{suffixes})?", re.DOTALL)

@@ -55,12 +55,15 @@ class RecordGrammar:
         """Say whether COPY can be told this dialect; it takes delimiter and quote as one byte each."""
         return len(self.delimiter) == len(self.quote) == 1
 
-    def one_line_record(self, fields: int) -> Callable[[bytes], object]:
-        """Return a check that is truthy for a line that is, by itself, a sound record of so many fields."""
+    def sound_record(self, fields: int) -> Callable[[bytes], object]:
+        """Return a check that is truthy for text that is one sound record of so many fields, fit for COPY as it is.
+
+        Line ends may stand inside quotes only.
+        """
         quote, delimiter = re.escape(self.quote), re.escape(self.delimiter)
         no_quote = b"[^%b]*+" % quote
         inside = b"%b(?:%b%b%b)*+" % (no_quote, quote, quote, no_quote)
-        plain = b"[^%b%b\r]*+" % (quote, delimiter)
+        plain = b"[^%b%b\r\n]*+" % (quote, delimiter)
         one = b"(?:%b%b%b|%b)" % (quote, inside, quote, plain)
         return re.compile(b"%b(?:%b%b){%d}" % (one, delimiter, one, fields - 1)).fullmatch
 

@@ -6,9 +6,10 @@ compute.
 """
 
 import codecs
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain, repeat
 from operator import add
 
 from sales_warehouse.feeds.declare import Dialect
@@ -43,6 +44,10 @@ class LineDecoder:
                 self._encoding = encoding
                 self.newline = self._encode("\n")
                 return len(bom)
+        if self._encoding in ("utf-16", "utf-32"):
+            # Without a mark the machine's own order, and a mark further on is text like any other.
+            self._encoding += "-le" if sys.byteorder == "little" else "-be"
+            self.newline = self._encode("\n")
         return 0
 
     def end_of_last_line(self, data: bytes) -> int:
@@ -78,10 +83,11 @@ class LineDecoder:
                 if not data.isascii():
                     data.decode()
                 return data, data.split(b"\n"), {}
-            text = data.decode(self._encoding).encode()
-            lines = text.split(b"\n")
-            if len(lines) == len(self.split(data)):
-                return text, lines, {}
+            if not self._encoding.startswith("iso2022"):
+                text = data.decode(self._encoding).encode()
+                lines = text.split(b"\n")
+                if len(lines) == len(self.split(data)):
+                    return text, lines, {}
         except UnicodeError:
             pass
         lines, errors = [], {}
@@ -99,7 +105,8 @@ class LineDecoder:
 
     def strip_carriage_return(self, line: bytes) -> bytes:
         """Return a delivered line without the carriage return that is part of its line end."""
-        return line.removesuffix(self._encode("\r"))
+        end = self._encode("\r")
+        return line.removesuffix(end) if len(line) % len(end) == 0 else line
 
 
 class RecordSplitter:
@@ -132,22 +139,26 @@ class RecordSplitter:
         while end:
             data = self._rest[:end]
             _, lines, errors = self._decoder.to_utf8(data)
-            if data.endswith(self._decoder.newline):
+            if not lines[-1]:
                 lines.pop()
             whole = [line.removesuffix(b"\r") for line in lines]
-            if not whole[0]:  # blank lines before the header
-                self._advance(self._decoder.split(data)[:1])
+            blank = next((number for number, line in enumerate(whole) if line), len(whole))
+            if blank:  # blank lines before the header
+                self._advance(self._decoder.split(data)[:blank])
                 end = len(self._rest) if final else self._decoder.end_of_last_line(self._rest)
                 continue
             found = self.grammar.parse(whole, 0)
             if isinstance(found, Unclosed) and not final and not found.too_long:
                 break
             if not isinstance(found, Parsed) or any(number < found.end for number in errors):
-                why = errors.get(0) or "its quotes do not match"
+                span = found.end if isinstance(found, Parsed) else 1
+                why = next((errors[n] for n in sorted(errors) if n < span), "its quotes do not match")
                 raise FileRefused(
                     f"line {self._line_number}: the header cannot be read: {why}. "
                     "Compare the feed's encoding, delimiter and quote with the file."
                 )
+            if max(map(len, whole[: found.end])) > MAX_RECORD_BYTES:
+                raise FileRefused(f"no header ends within the first {MAX_RECORD_BYTES:,} bytes.")
             self._advance(self._decoder.split(data)[: found.end])
             self.fields = len(found.values)
             return [value.decode() for value in found.values]
@@ -160,7 +171,7 @@ class RecordSplitter:
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record; call once, between header and records."""
         self._file_id = str(file_id).encode()
-        self._check = self.grammar.one_line_record(self.fields)
+        self._check = self.grammar.sound_record(self.fields)
 
     def split(self, block: bytes, final: bool) -> bytes:
         """Take in content and return the sound records among it as COPY data, `final` with the last block.
@@ -170,11 +181,13 @@ class RecordSplitter:
         """
         data = self._rest + block
         end = len(data) if final else self._decoder.end_of_last_line(data)
-        if len(data) - end > MAX_RECORD_BYTES:
-            raise FileRefused(
-                f"line {self._line_number + data[:end].count(self._decoder.newline)} is longer than "
-                f"{MAX_RECORD_BYTES:,} bytes: this is no delimited text, or its line ends are lost."
-            )
+        if len(data) > MAX_RECORD_BYTES:  # with the blocks of the loader this is rare, so it may cost something
+            for number, line in enumerate(self._decoder.split(data)):
+                if len(line) > MAX_RECORD_BYTES:
+                    raise FileRefused(
+                        f"line {self._line_number + number} is longer than {MAX_RECORD_BYTES:,} bytes: "
+                        "this is no delimited text, or its line ends are lost."
+                    )
         self._rest = data[end:]
         if not end:
             return b""
@@ -207,6 +220,12 @@ class RecordSplitter:
                 self.tally.skipped += 1
                 at += 1
                 continue
+            if (whole := self._join_record(lines, newlines, suspect)) and errors.keys().isdisjoint(
+                range(suspect, whole[1])
+            ):
+                yield self._number([whole[0]])
+                at = whole[1]
+                continue
             found = self.grammar.parse(lines, suspect, newlines)
             if isinstance(found, Unclosed) and not found.too_long and not final:
                 # The record may go on in the next block: keep it for then.
@@ -216,11 +235,13 @@ class RecordSplitter:
                 return
             end = found.end if isinstance(found, Parsed) else suspect + 1
             problem = self._find_problem(found, line, range(suspect, end), errors)
-            if problem and isinstance(found, Parsed) and end > suspect + 1 and problem[0].startswith("too_"):
+            if isinstance(found, Parsed) and end > suspect + 1 and len(found.values) != self.fields:
                 # Over several lines and of the wrong width: more likely a quote too many than a long record,
                 # so only the first line is taken out and the lines behind it get their own chance.
                 end = suspect + 1
                 problem = ("unbalanced_quote", "a quote opens a field and closes it in the wrong place")
+                if suspect in errors:
+                    problem = ("encoding", errors[suspect])
             if problem is None:
                 assert isinstance(found, Parsed)
                 yield self._number([self.grammar.write(found.values, found.quoted)])
@@ -266,6 +287,26 @@ class RecordSplitter:
             if byte in text:
                 more.update(index for index, line in enumerate(lines) if byte in line)
         return sorted(more.union(suspects)) if more else suspects
+
+    def _join_record(self, lines: list[bytes], newlines: list[bytes] | None, start: int) -> tuple[bytes, int] | None:
+        """Return a sound record that goes on over several lines, and the index of the line behind it.
+
+        It ends with the first line up to which the quotes are even in number. None when it does not end here, is too
+        long or is not sound: then `parse` says why.
+        """
+        quote = self.grammar.quote
+        if not self.grammar.is_copyable or lines[start].count(quote) % 2 == 0:
+            return None
+        length = len(lines[start])
+        for end in range(start + 1, len(lines)):
+            length += len(lines[end]) + 1
+            if length > MAX_RECORD_BYTES:
+                return None
+            if lines[end].count(quote) % 2:
+                inner = zip(lines[start:end], newlines[start:end] if newlines else repeat(b"\n"), strict=False)
+                text = b"".join(chain.from_iterable(inner)) + lines[end]
+                return (text, end + 1) if self._check(text) and b"\0" not in text else None
+        return None
 
     def _find_problem(
         self, found: Parsed | Unclosed | Stray, line: bytes, span: range, errors: dict[int, str]

@@ -115,7 +115,7 @@ def test_an_unclosed_field_is_given_up_beyond_the_longest_record(monkeypatch: py
     ],
 )
 def test_the_quick_check_takes_a_sound_line_of_the_right_width_alone(line: str, fields: int, sound: bool) -> None:
-    assert bool(PLAIN.one_line_record(fields)(line.encode())) is sound
+    assert bool(PLAIN.sound_record(fields)(line.encode())) is sound
 
 
 @pytest.mark.parametrize("dialect", [dialect for dialect in DIALECTS if RecordGrammar(dialect).is_copyable])
@@ -127,7 +127,7 @@ def test_the_quick_check_agrees_with_the_grammar(dialect: Dialect, data: st.Data
     found = grammar.parse([line], 0)
     for fields in (1, 2, 3):
         expected = isinstance(found, Parsed) and len(found.values) == fields
-        assert bool(grammar.one_line_record(fields)(line)) is expected
+        assert bool(grammar.sound_record(fields)(line)) is expected
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
