@@ -19,9 +19,10 @@ from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, read_files, read_rejects
 from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
 from sales_warehouse.settings import Settings, get_settings
+from sales_warehouse.show.build_progress import BuildProgress
 from sales_warehouse.show.console import err, out
+from sales_warehouse.show.load_progress import LoadProgress
 from sales_warehouse.show.load_report import load_report_as_json, print_load_report
-from sales_warehouse.show.progress import LoadProgress
 from sales_warehouse.show.tables import print_csv, print_json, print_table
 
 app = typer.Typer(
@@ -129,15 +130,17 @@ def build(
     unit_tests: Annotated[bool, typer.Option(help="Run the models' unit tests too.")] = False,
 ) -> None:
     """Load, run `dbt build`, and say what the warehouse holds now."""
-    from sales_warehouse.build.run_dbt import run_dbt_build
     from sales_warehouse.show.summary import print_next_steps, print_problems, print_summary
+    from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = _with_inbox(get_settings(), inbox)
     report = _load(settings, None, settle, quiet)
     if not quiet or report.needs_a_person:
         print_load_report(report)
     # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
-    built = run_dbt_build(settings, [] if unit_tests else ["--exclude-resource-type", "unit_test"], quiet)
+    left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
+    with BuildProgress(quiet) as progress:
+        built = run_dbt_build(settings, progress, left_out)
     if not built.is_green:
         print_problems(built)
         raise typer.Exit(1)
@@ -173,8 +176,10 @@ def rejects(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show the records that could not be loaded: where they stand, why, and their bytes."""
+    """Show the records that were rejected: where they stand, why, and their bytes."""
     page = _read_books(lambda connection: read_rejects(connection, file, None if as_json else limit))
+    encodings = {feed.full_name: feed.dialect.encoding for feed in read_feeds(get_settings().project)}
+    page = page.with_text("raw", encodings)
     _print_page(page, as_json, ["uri", "line_number", "row_number", "reason", "detail", "raw"])
 
 
@@ -265,18 +270,13 @@ def _print_page(page: Page, as_json: bool, shown: list[str]) -> None:
         print_json(page.as_dicts())
         return
     picks = [page.columns.index(name) for name in shown]
-    rows = [[_readable(row[pick]) for pick in picks] for row in page.rows]
+    rows = [[row[pick] for pick in picks] for row in page.rows]
     if not rows:
         out.print("There are none.")
         return
     print_table(None, shown, rows)
     if page.count > len(rows):
         out.print(f"{len(rows):,} of {page.count:,}; --limit shows more, --json all.")
-
-
-def _readable(value: object) -> object:
-    """Return bytes as a person would see them, with escapes for what is no text."""
-    return bytes(value).decode("utf-8", "backslashreplace") if isinstance(value, memoryview) else value
 
 
 def _print_server(state: server.ServerState) -> None:

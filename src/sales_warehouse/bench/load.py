@@ -25,7 +25,7 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.run_load import run_load
 from sales_warehouse.settings import Settings
 from sales_warehouse.show.console import err, out
-from sales_warehouse.show.progress import LoadProgress
+from sales_warehouse.show.load_progress import LoadProgress
 from sales_warehouse.show.tables import print_table
 
 _DATABASE = "warehouse_bench"

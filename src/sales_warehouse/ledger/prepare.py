@@ -8,6 +8,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
 from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
 from sales_warehouse.ledger.transaction import transaction
 
@@ -55,9 +56,22 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
         for name, type_ in LINEAGE_COLUMNS.items()
     ]
     cursor.execute(sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join([*declared, *lineage])))
-    # The rows of a file lie together, so a block range index finds them, at next to no cost to COPY.
+    # The rows of a file lie together, so a block range index finds them, and hardly slows COPY down.
     cursor.execute(
-        sql.SQL("create index on {} using brin (_file_id) with (pages_per_range = 32, autosummarize = on)").format(
-            raw_table(feed)
+        sql.SQL("create index {} on {} using brin (_file_id) with (pages_per_range = 32)").format(
+            sql.Identifier(_index_name(feed)), raw_table(feed)
         )
     )
+
+
+def summarise_new_rows(cursor: Cursor, feed: Feed) -> None:
+    """Bring the block range index of the feed's raw table up to the rows that were added; costs what they are."""
+    index = sql.Identifier(feed.schema, _index_name(feed)).as_string(cursor)
+    cursor.execute(
+        "select brin_summarize_new_values(to_regclass(%s)) where to_regclass(%s) is not null", (index, index)
+    )
+
+
+def _index_name(feed: Feed) -> str:
+    end = "__file_id"
+    return feed.identifier.encode()[: MAX_IDENTIFIER_BYTES - len(end)].decode(errors="ignore") + end

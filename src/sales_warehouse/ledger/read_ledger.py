@@ -1,6 +1,6 @@
 """Read the books for people: files and rejects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg2 import sql
@@ -14,7 +14,7 @@ FILE_COLUMNS = (
     "message",
 )  # fmt: skip
 REJECT_COLUMNS = (
-    "file_id", "uri", "row_number", "line_number", "byte_offset", "reason", "detail", "raw",
+    "file_id", "feed", "uri", "row_number", "line_number", "byte_offset", "reason", "detail", "raw",
 )  # fmt: skip
 
 
@@ -29,6 +29,25 @@ class Page:
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return each row as a mapping from column to value."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def with_text(self, column: str, encodings: dict[str, str]) -> "Page":
+        r"""Return the page with a column of bytes as text, in the encoding of each row's feed.
+
+        Bytes that are no text there are shown as ``\xNN``.
+        """
+        feed, place = self.columns.index("feed"), self.columns.index(column)
+        rows = [
+            (*row[:place], _decode(bytes(row[place]), encodings.get(row[feed], "utf-8")), *row[place + 1 :])
+            for row in self.rows
+        ]
+        return replace(self, rows=rows)
+
+
+def _decode(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding, "backslashreplace")
+    except UnicodeError:  # a few codecs know no way around
+        return raw.decode("ascii", "backslashreplace")
 
 
 def read_files(

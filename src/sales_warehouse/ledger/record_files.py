@@ -10,10 +10,10 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse import __version__
+from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.fates import Reject, Tally
 from sales_warehouse.ledger.prepare import raw_table
-from sales_warehouse.load.find_files import InboxFile
-from sales_warehouse.load.outcome import Reject, Tally
 
 # Whoever writes an event holds this advisory lock until its transaction ends, so event ids appear in commit order.
 _EVENTS_LOCK = 0x5A1E_0002

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, Entry
-from sales_warehouse.load.find_files import InboxFile
 
 
 @dataclass(frozen=True)

@@ -8,27 +8,9 @@ from pathlib import Path
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
 
 COMPRESSED_SUFFIXES = (".gz",)
-
-
-@dataclass(frozen=True)
-class InboxFile:
-    """A file below the inbox as it was when it was found."""
-
-    feed: Feed
-    path: Path
-    uri: str  # path below the inbox, with forward slashes; bytes that are no UTF-8 are written as \xNN
-    size_bytes: int
-    mtime_ns: int
-
-    def is_unchanged_on_disk(self) -> bool:
-        """Say whether size and modification time are still those this file was found with."""
-        try:
-            now = self.path.stat()
-        except OSError:
-            return False
-        return (now.st_size, now.st_mtime_ns) == (self.size_bytes, self.mtime_ns)
 
 
 @dataclass

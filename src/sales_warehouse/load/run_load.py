@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, read_books
-from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
+from sales_warehouse.ledger.prepare import prepare_ledger, summarise_new_rows
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.decide import is_known_on_disk
-from sales_warehouse.load.find_files import InboxFile, find_files
+from sales_warehouse.load.find_files import find_files
 from sales_warehouse.load.outcome import FileChanged, Outcome
 from sales_warehouse.load.take_in import take_in
 
@@ -100,7 +100,7 @@ def run_load(
             else:
                 report.outcomes.append(outcome)
             reporter.finish_file(outcome)
-        _analyze(connection, {file.feed for file in candidates})
+        _summarise(connection, feeds, report)
     finally:
         _stop_being_the_loader(connection)
     report.seconds = time.monotonic() - started
@@ -156,7 +156,7 @@ def _leave_out_growing(
     fresh = {file.uri for file in files if file.mtime_ns > recently}
     if not fresh or settle_seconds <= 0:
         return files
-    reporter.say(f"{len(fresh):,} files are only just written: waiting {settle_seconds:g} s to see whether they grow.")
+    reporter.say(f"Waiting {settle_seconds:g} s to see whether files written just now still grow ({len(fresh):,}).")
     time.sleep(settle_seconds)
     growing = {file.uri for file in files if file.uri in fresh and not file.is_unchanged_on_disk()}
     report.outcomes += [_left_alone(file) for file in files if file.uri in growing]
@@ -190,8 +190,9 @@ def _left_alone(file: InboxFile) -> Outcome:
     )
 
 
-def _analyze(connection: Connection, feeds: set[Feed]) -> None:
-    """Refresh the planner's figures, so that the build that follows plans with the rows that are there now."""
+def _summarise(connection: Connection, feeds: Sequence[Feed], report: LoadReport) -> None:
+    grown = {outcome.feed for outcome in report.outcomes if outcome.status == "active"}
     with transaction(connection) as cursor:
         for feed in feeds:
-            cursor.execute(sql.SQL("analyze {}").format(raw_table(feed)))
+            if feed.full_name in grown:
+                summarise_new_rows(cursor, feed)

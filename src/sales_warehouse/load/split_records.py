@@ -13,7 +13,8 @@ from itertools import accumulate, chain, repeat
 from operator import add
 
 from sales_warehouse.feeds.declare import Dialect
-from sales_warehouse.load.outcome import FileRefused, Reject, Tally
+from sales_warehouse.ledger.fates import Reject, Tally
+from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.parse_record import MAX_RECORD_BYTES, Parsed, RecordGrammar, Stray, Unclosed
 
 _BOMS = {

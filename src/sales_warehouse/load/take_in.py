@@ -13,8 +13,10 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
 from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.fates import Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import (
     RejectSpool,
@@ -26,9 +28,8 @@ from sales_warehouse.ledger.record_files import (
 )
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
-from sales_warehouse.load.find_files import InboxFile
 from sales_warehouse.load.open_file import ContentReader, hash_file
-from sales_warehouse.load.outcome import FileChanged, FileRefused, Outcome, Tally
+from sales_warehouse.load.outcome import FileChanged, FileRefused, Outcome
 from sales_warehouse.load.split_records import RecordSplitter
 
 MAX_COLUMNS = 1500  # PostgreSQL takes 1,600, less for wide rows

@@ -5,13 +5,13 @@ from typing import Any
 
 from sales_warehouse.load.run_load import LoadReport
 from sales_warehouse.show.console import out
-from sales_warehouse.show.tables import print_table
+from sales_warehouse.show.tables import count, print_table
 
 
 def print_load_report(report: LoadReport) -> None:
     """Print what came in, per feed, and what needs a person."""
     if not report.outcomes:
-        out.print(f"Nothing new: the books know all {report.unchanged:,} files of the inbox.")
+        out.print(f"Nothing new: the books know all of the inbox ({count(report.unchanged, 'file')}).")
     else:
         rows: list[list[Any]] = []
         for feed in sorted({outcome.feed for outcome in report.outcomes}):
@@ -33,7 +33,7 @@ def print_load_report(report: LoadReport) -> None:
         total = ["all", *(sum(row[i] for row in rows) for i in range(1, len(columns)))]
         print_table("This load", columns, rows, total)
         if report.unchanged:
-            out.print(f"{report.unchanged:,} more files were known already.")
+            out.print(f"{count(report.unchanged, 'file')} more: known already.")
     for outcome in report.outcomes:
         if outcome.status in ("growing", "unreadable", "refused") or (outcome.message and outcome.status == "active"):
             out.print(f"[bold]{outcome.status}[/bold] {outcome.uri}: {outcome.message}", markup=True)
@@ -41,7 +41,9 @@ def print_load_report(report: LoadReport) -> None:
         out.print(f"[bold]still refused[/bold] {uri}: see `warehouse files --status refused`")
     if report.strangers:
         shown = ", ".join(report.strangers[:5]) + (" …" if len(report.strangers) > 5 else "")
-        out.print(f"{len(report.strangers):,} files fit no feed and were left alone: {shown}", markup=False)
+        out.print(
+            f"Left alone, as no feed declares them ({count(len(report.strangers), 'file')}): {shown}", markup=False
+        )
 
 
 def load_report_as_json(report: LoadReport) -> dict[str, Any]:

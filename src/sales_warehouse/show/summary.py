@@ -5,10 +5,10 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.build.run_dbt import BuildReport
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.show.console import out
-from sales_warehouse.show.tables import print_table
+from sales_warehouse.show.tables import count, print_table
+from sales_warehouse.transform.run_dbt import BuildReport
 
 _BOOKS = """
 with files as (
@@ -57,7 +57,7 @@ def print_summary(connection: Connection, build: BuildReport) -> None:
     columns = ["feed", "active files", "records", "rejected", "skipped", "quarantined", "accepted"]
     print_table("The books: every record of every active file", columns, books, _totals(books, len(columns)))
     print_table("The marts", ["mart", "source", "rows", "net amount", "currency"], marts)
-    counts = ", ".join(f"{count} {kind}s" for kind, count in sorted(build.done.items()))
+    counts = ", ".join(count(number, kind.replace("_", " ")) for kind, number in sorted(build.done.items()))
     out.print(f"dbt build: {counts or 'nothing'} in {build.seconds:.1f} s, all green.")
 
 

@@ -42,6 +42,11 @@ def print_table(title: str | None, columns: Sequence[str], rows: Rows, total: Se
     out.print(table)
 
 
+def count(number: int, thing: str) -> str:
+    """Return a number with what it counts: ``1 file``, ``1,204 files``."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write rows as CSV with a header to standard output; NULL is an empty field."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -57,8 +62,6 @@ def print_json(value: Any) -> None:
 def _to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, bytes | memoryview):
-        return bytes(value).decode("utf-8", "backslashreplace")
     return str(value)
 
 

@@ -15,8 +15,8 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import MaxRejects
+from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.load.find_files import InboxFile
 from sales_warehouse.settings import Settings
 
 ONE = HEADER + "1,tea,2.50\n2,cup,3\n"

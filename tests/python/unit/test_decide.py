@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, Entry
 from sales_warehouse.load.decide import Duplicate, New, Unchanged, decide, is_known_on_disk, needs_hash_first
-from sales_warehouse.load.find_files import InboxFile
 
 FEED = Feed("shop", "sales", "raw", "shop__sales", "*.csv", ("a",), business_key=r"(?P<day>\d+)")
 CHANGED_FEED = replace(FEED, columns=("a", "b"))

@@ -195,6 +195,9 @@ def test_the_table_of_imports_is_that_of_the_code() -> None:
     told = {package: set(re.findall(r"`(\w+)`", imports)) for package, imports in table}
     there = {entry.stem for entry in PACKAGE.iterdir()} - {"__init__", "__pycache__", "errors"}
     assert told == {package: find_imports(package) for package in there}
+    order = list(told)
+    for place, package in enumerate(order):
+        assert told[package] <= set(order[place + 1 :]), f"{package} imports what stands above it"
 
 
 def test_the_summary_in_the_readme_is_that_of_the_demonstration_files(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import re
 from collections import Counter, defaultdict
 from datetime import datetime
@@ -58,7 +57,7 @@ def test_same_options_give_same_bytes_and_times(sample: tuple[Path, Truth], tmp_
     assert read_all(tmp_path) == read_all(directory)
     assert (tmp_path / "truth.json").read_bytes() == (directory / "truth.json").read_bytes()
     for file in truth.files:
-        assert os.stat(tmp_path / file.uri).st_mtime == datetime.fromisoformat(file.modified_at).timestamp()
+        assert (tmp_path / file.uri).stat().st_mtime == datetime.fromisoformat(file.modified_at).timestamp()
 
 
 def test_bytes_do_not_depend_on_the_machine(sample: tuple[Path, Truth]) -> None:
@@ -320,7 +319,7 @@ def test_every_kind_of_dirt_occurs(tmp_path: Path, options: dict[str, Any]) -> N
 def test_copy_and_correction_are_judged_in_order_of_arrival(sample: tuple[Path, Truth]) -> None:
     directory, truth = sample
     files = {file.uri: file for file in truth.files}
-    assert list(files) == sorted(files, key=lambda uri: (os.stat(directory / uri).st_mtime, uri))
+    assert list(files) == sorted(files, key=lambda uri: ((directory / uri).stat().st_mtime, uri))
     first, second = files["online_retail/2024-01-17.csv"], files["online_retail/2024-01-17_corrected.csv"]
     assert (first.status, first.version) == ("superseded", 1)
     assert (second.status, second.version) == ("active", 2)

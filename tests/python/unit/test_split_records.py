@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Dialect
+from sales_warehouse.ledger.fates import Reject, Tally
 from sales_warehouse.load import parse_record, split_records
-from sales_warehouse.load.outcome import FileRefused, Reject, Tally
+from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.parse_record import MAX_RECORD_BYTES
 from sales_warehouse.load.split_records import RecordSplitter
 

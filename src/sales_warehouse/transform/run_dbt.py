@@ -1,18 +1,15 @@
-"""Run `dbt build` inside this process, with a progress bar instead of a hundred lines."""
+"""Run `dbt build` inside this process and gather what came of it."""
 
 import os
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typing import Any, Protocol
 
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.settings import Settings
-from sales_warehouse.show.console import err
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,17 @@ class BuildReport:
         return all(problem.status == "warn" for problem in self.problems)
 
 
-def run_dbt_build(settings: Settings, arguments: Sequence[str] = (), quiet: bool = False) -> BuildReport:
+class Reporter(Protocol):
+    """Who is told how far the build is."""
+
+    def start_node(self, node: str, nodes: int) -> None:
+        """Hear what dbt works on now, one of so many."""
+
+    def finish_node(self) -> None:
+        """Hear that one more is done."""
+
+
+def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[str] = ()) -> BuildReport:
     """Run `dbt build` with these further arguments against the settings' server; return what came of it.
 
     Raises `WarehouseError` when dbt could not start: a model that cannot be read, a wrong selection.
@@ -54,28 +61,15 @@ def run_dbt_build(settings: Settings, arguments: Sequence[str] = (), quiet: bool
     # imported here: it takes seconds, and only this command needs it
     from dbt.cli.main import dbtRunner
 
-    with Progress(
-        TextColumn("[bold]dbt build"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[node]}"),
-        console=err,
-        disable=quiet,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("dbt", total=None, node="reading the project")
+    def follow(event: Any) -> None:
+        if event.info.name == "LogStartLine":
+            reporter.start_node(event.data.description, event.data.total)
+        elif event.info.name == "NodeFinished":
+            reporter.finish_node()
 
-        def follow(event: Any) -> None:
-            total = getattr(event.data, "total", None)
-            if event.info.name == "LogStartLine" and total:
-                bar.update(task, total=total, node=event.data.description)
-            elif event.info.name == "NodeFinished":
-                bar.advance(task)
-
-        result = dbtRunner(callbacks=[follow]).invoke(
-            ["--quiet", "--log-level", "none", "build", "--project-dir", str(settings.project), *arguments]
-        )
+    result = dbtRunner(callbacks=[follow]).invoke(
+        ["--quiet", "--log-level", "none", "build", "--project-dir", str(settings.project), *arguments]
+    )
     if result.exception is not None:
         raise WarehouseError(f"dbt could not build: {result.exception}")
     done: Counter[str] = Counter()
