@@ -16,7 +16,7 @@ from sales_warehouse import __version__, server
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.ledger.read_ledger import Page, read_files, read_rejects
+from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
 from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
@@ -110,9 +110,15 @@ def load(
     settle: Settle = SETTLE_SECONDS,
     quiet: Quiet = False,
     as_json: AsJson = False,
+    restored: Annotated[
+        str | None, typer.Option("--restore", metavar="FILE", help="Only bring back this unloaded or superseded file.")
+    ] = None,
 ) -> None:
     """Take in every new or changed file below the inbox. Exit code 1 when a file needs a person."""
     settings = _with_inbox(get_settings(), inbox)
+    if restored is not None:
+        _restore(settings, restored, quiet, as_json)
+        return
     report = _load(settings, feed, settle, quiet or as_json)
     if as_json:
         print_json(load_report_as_json(report))
@@ -156,12 +162,19 @@ def build(
 @app.command()
 def files(
     feed: FeedName = None,
-    only: Annotated[str | None, typer.Option("--status", help="active, superseded, duplicate or refused.")] = None,
+    only: Annotated[
+        str | None, typer.Option("--status", help="active, superseded, unloaded, duplicate or refused.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Only what came or changed since then: ISO date or timestamp, UTC."),
+    ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """Show the files on the books, the newest last."""
-    page = _read_books(lambda connection: read_files(connection, feed, only, None if as_json else limit))
+    instant = parse_instant(since) if since is not None else None
+    page = _read_books(lambda connection: read_files(connection, feed, only, None if as_json else limit, instant))
     _print_page(
         page,
         as_json,
@@ -184,6 +197,75 @@ def rejects(
 
 
 @app.command()
+def unload(
+    file: Annotated[str, typer.Argument(help="Id or path of an active file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take the rows of a file out of its raw table, on the books; `load --restore` brings them back."""
+    from sales_warehouse.load.unload import unload as unload_file
+    from sales_warehouse.show.corrections import print_unloaded
+
+    settings = get_settings()
+    with _session(settings, "warehouse unload") as connection, LoadProgress(as_json) as progress:
+        unloaded = unload_file(connection, read_feeds(settings.project), file, progress.say)
+    if as_json:
+        print_json(asdict(unloaded))
+    else:
+        print_unloaded(unloaded)
+
+
+@app.command()
+def verify(
+    file: Annotated[list[str] | None, typer.Argument(help="Ids or paths of active files; default all.")] = None,
+    inbox: Inbox = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read files again in another way and compare them with raw tables and rejects; exit code 1 if not equal."""
+    from sales_warehouse.show.verify_report import print_verify_report, verify_report_as_json
+    from sales_warehouse.verify.run_verify import run_verify
+
+    settings = _with_inbox(get_settings(), inbox)
+    feeds = read_feeds(settings.project)
+    with _session(settings, "warehouse verify") as connection, LoadProgress(as_json, "verify") as progress:
+        report = run_verify(connection, feeds, settings.inbox, file or [], progress)
+    if as_json:
+        print_json(verify_report_as_json(report))
+    else:
+        print_verify_report(report)
+    if not report.is_equal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    table: Annotated[str | None, typer.Option(help="Explain rows of this table: <schema>.<table>.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition that picks the rows; default all.")] = None,
+    file: Annotated[str | None, typer.Option(help="Explain a record of this file: its id or path.")] = None,
+    row: Annotated[int | None, typer.Option(help="Row number of that record.")] = None,
+    inbox: Inbox = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where rows come from: file, line, the original text, their fate, and the mart rows they feed."""
+    from sales_warehouse.explain.explain import explain_record, explain_table
+    from sales_warehouse.show.explanation import explanations_as_json, print_explanations
+
+    settings = _with_inbox(get_settings(), inbox)
+    feeds = read_feeds(settings.project)
+    with _session(settings, "warehouse explain") as connection:
+        if table is not None and file is None and row is None:
+            explanations = explain_table(connection, feeds, settings.inbox, table, where, limit)
+        elif table is None and where is None and file is not None and row is not None:
+            explanations = explain_record(connection, feeds, settings.inbox, file, row)
+        else:
+            raise ConfigurationError("Give --table, with --where if not all rows are meant, or --file and --row.")
+    if as_json:
+        print_json(explanations_as_json(explanations))
+    else:
+        print_explanations(explanations)
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One query; it can read, not write.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
@@ -201,15 +283,17 @@ def sql(
 
 @bench_app.command("load")
 def bench_load(
-    rows: Annotated[int, typer.Option(min=1000, help="Rows of the file.")] = 1_000_000,
+    rows: Annotated[int, typer.Option(min=1000, help="Rows of the one large file.")] = 10_000_000,
     rounds: Annotated[int, typer.Option(min=1, help="How often each is run, in turn.")] = 5,
+    small_files: Annotated[int, typer.Option(min=1, help="Files of 100 rows.")] = 10_000,
+    known_files: Annotated[int, typer.Option(min=1, help="Files of an inbox with nothing new.")] = 50_000,
     as_json: AsJson = False,
 ) -> None:
-    r"""Load one file with the loader and with `psql \copy`, in turn, and print their ratio."""
+    r"""Measure the loader in turn with `psql \copy`: one large file, a broken one, small ones, known ones."""
     from sales_warehouse.bench.load import bench_load as run_bench
     from sales_warehouse.bench.load import print_bench
 
-    result = run_bench(get_settings(), rows, rounds)
+    result = run_bench(get_settings(), rows, rounds, small_files, known_files)
     if as_json:
         print_json(result.as_dict())
     else:
@@ -247,6 +331,19 @@ def _load(settings: Settings, feed: str | None, settle: float, quiet: bool) -> L
     feeds = read_feeds(settings.project)
     with _session(settings, "warehouse load") as connection, LoadProgress(quiet) as progress:
         return run_load(connection, feeds, settings.inbox, progress, feed, settle)
+
+
+def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
+    from sales_warehouse.load.restore import restore
+    from sales_warehouse.show.corrections import print_restored
+
+    feeds = read_feeds(settings.project)
+    with _session(settings, "warehouse load") as connection, LoadProgress(quiet or as_json) as progress:
+        restored = restore(connection, feeds, settings.inbox, file, progress)
+    if as_json:
+        print_json(asdict(restored))
+    elif not quiet:
+        print_restored(restored)
 
 
 def _read_books(read: Callable[[Connection], Page]) -> Page:

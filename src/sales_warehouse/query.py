@@ -3,8 +3,9 @@
 from typing import Any
 
 import psycopg2
-from psycopg2 import extensions
+from psycopg2 import extensions, sql
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.transaction import transaction
@@ -20,11 +21,28 @@ def run_query(connection: Connection, query: str, as_text: bool) -> tuple[list[s
         if as_text:
             every_type = tuple(extensions.string_types)
             extensions.register_type(extensions.new_type(every_type, "TEXT", lambda value, _: value), cursor)
+        cursor.execute("set transaction read only")
         try:
-            cursor.execute("set transaction read only")
-            cursor.execute(query)
-            if cursor.description is None:
-                raise ConfigurationError("That was no query: it returned no rows.")
-            return [column.name for column in cursor.description], cursor.fetchall()
+            open_query(cursor, query)
         except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.InternalError) as error:
-            raise ConfigurationError(f"The query cannot run: {str(error).strip()}") from None
+            raise ConfigurationError(f"The query cannot run: {describe_error(error)}") from None
+        return [column.name for column in cursor.description or ()], cursor.fetchall()
+
+
+def open_query(cursor: Cursor, query: str) -> None:
+    """Run a query a person wrote, in the caller's transaction; its rows can be fetched then.
+
+    A text sent by itself may hold many commands, "commit; drop table …" among them, and then no transaction would
+    protect anything. A server-side cursor takes a single query.
+    """
+    body = sql.SQL("declare found refcursor := 'found_rows'; begin open found for execute {}; end").format(
+        sql.Literal(query)
+    )
+    cursor.execute(sql.SQL("do {}").format(sql.Literal(body.as_string(cursor))))
+    cursor.execute("fetch all from found_rows")
+
+
+def describe_error(error: psycopg2.Error) -> str:
+    """Return what the server says of a query, without the lines about how it was run."""
+    hint = error.diag.message_hint
+    return (error.diag.message_primary or str(error).strip()) + (f" ({hint})" if hint else "")

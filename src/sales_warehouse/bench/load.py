@@ -3,14 +3,17 @@
 The machine may drift between runs, so only the ratio of neighbours means anything.
 """
 
+import hashlib
+import io
 import random
+import resource
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,11 @@ from psycopg2.extensions import connection as Connection
 from rich.progress import track
 
 from sales_warehouse import server
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.find_files import find_files
 from sales_warehouse.load.run_load import run_load
 from sales_warehouse.settings import Settings
 from sales_warehouse.show.console import err, out
@@ -34,42 +39,49 @@ _COLUMNS = (
     "country", "channel", "quantity", "unit_price", "discount", "amount", "currency",
 )  # fmt: skip
 _PEER = "peer_copy"
+_SMALL_ROWS = 100
 
 
 @dataclass(frozen=True)
-class LoadBench:
-    """Seconds of each round, and what was loaded in each."""
+class Case:
+    """What was measured of one case, a value a round."""
 
-    rows: int
-    size_bytes: int
-    loader_seconds: tuple[float, ...]
-    copy_seconds: tuple[float, ...]
+    name: str
+    unit: str  # of the values: rows/s, files/s or s
+    loader: tuple[float, ...]
+    copy: tuple[float, ...] = ()  # of `psql \\copy` in the same rounds, where there is something to compare
 
     @property
     def ratios(self) -> list[float]:
         """Speed of the loader over that of COPY, a round each: 1 is as fast as COPY."""
-        return [copy / loader for copy, loader in zip(self.copy_seconds, self.loader_seconds, strict=True)]
+        return [loader / copy for loader, copy in zip(self.loader, self.copy, strict=True)] if self.copy else []
+
+
+@dataclass(frozen=True)
+class LoadBench:
+    """The cases of one run, and the peak memory of this process, the loader's own, in bytes."""
+
+    rows: int
+    cases: tuple[Case, ...]
+    peak_memory_bytes: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values."""
         return {
             "rows": self.rows,
             "columns": len(_COLUMNS),
-            "size_bytes": self.size_bytes,
-            "loader_seconds": self.loader_seconds,
-            "copy_seconds": self.copy_seconds,
-            "loader_rows_per_second": [round(self.rows / seconds) for seconds in self.loader_seconds],
-            "copy_rows_per_second": [round(self.rows / seconds) for seconds in self.copy_seconds],
-            "ratio_median": round(statistics.median(self.ratios), 3),
-            "ratio_range": [round(min(self.ratios), 3), round(max(self.ratios), 3)],
+            "cases": [asdict(case) | {"ratios": [round(ratio, 3) for ratio in case.ratios]} for case in self.cases],
+            "peak_memory_bytes": self.peak_memory_bytes,
         }
 
 
-def bench_load(settings: Settings, rows: int, rounds: int) -> LoadBench:
-    r"""Load one generated file `rounds` times with `psql \copy` and with the loader, in turn.
+def bench_load(settings: Settings, rows: int, rounds: int, small_files: int, known_files: int) -> LoadBench:
+    r"""Load generated files with the loader and, where it can, with `psql \copy`, in turn, `rounds` times.
 
-    Works in a database of its own on the settings' server, dropped at the end. The loader's time is that of the
-    whole load, from looking through the inbox to the last commit; psql's includes its start.
+    The cases: one file of so many rows; the same with one line in a hundred broken, against `\copy` of the sound one;
+    so many files of 100 rows; an inbox of so many files that are all on the books. Works in a database of its own on
+    the settings' server, dropped at the end. The loader's time is that of the whole load, from looking through the
+    inbox to the last commit; psql's includes its start.
     """
     feed = Feed(
         source="bench",
@@ -78,27 +90,47 @@ def bench_load(settings: Settings, rows: int, rounds: int) -> LoadBench:
         identifier="bench__lines",
         location="*.csv",
         columns=_COLUMNS,
+        max_rejects=MaxRejects.parse("2%"),
     )
-    loader_seconds, copy_seconds = [], []
+    copied, sound, broken, small, known = [], [], [], [], []
     with tempfile.TemporaryDirectory() as folder, _scratch_database(settings) as connection:
-        path = Path(folder) / "lines.csv"
+        inboxes = {name: Path(folder) / name for name in ("sound", "broken", "small", "known")}
+        for inbox in inboxes.values():
+            inbox.mkdir()
+        path = inboxes["sound"] / "lines.csv"
         write_bench_file(path, rows)
+        _break_lines(path, inboxes["broken"] / "lines.csv")
+        _write_small_files(inboxes["small"], small_files)
+        _write_small_files(inboxes["known"], known_files)
         prepare_ledger(connection, [feed])
         _prepare_peer(connection)
         for _ in track(range(rounds), "[bold]rounds", console=err, transient=True):
-            copy_seconds.append(_time_copy(settings, path))
-            loader_seconds.append(_time_loader(connection, feed, path, rows))
+            copied.append(rows / _time_copy(settings, path))
+            sound.append(rows / _time_loader(connection, feed, inboxes["sound"], rows))
             _empty(connection, feed)
-        return LoadBench(rows, path.stat().st_size, tuple(loader_seconds), tuple(copy_seconds))
+            broken.append(rows / _time_loader(connection, feed, inboxes["broken"], rows))
+            _empty(connection, feed)
+            small.append(small_files / _time_loader(connection, feed, inboxes["small"], small_files * _SMALL_ROWS))
+            _empty(connection, feed)
+            _enter_as_known(connection, feed, inboxes["known"])
+            known.append(_time_loader(connection, feed, inboxes["known"], 0))
+            _empty(connection, feed)
+    cases = (
+        Case(f"one file of {rows:,} rows", "rows/s", tuple(sound), tuple(copied)),
+        Case("the same, 1 % of its lines broken", "rows/s", tuple(broken), tuple(copied)),
+        Case(f"{small_files:,} files of {_SMALL_ROWS} rows", "files/s", tuple(small)),
+        Case(f"{known_files:,} known files, nothing new", "s", tuple(known)),
+    )
+    return LoadBench(rows, cases, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def write_bench_file(path: Path, rows: int) -> None:
-    """Write a sales file of 16 columns and about 129 bytes a line, the same for the same number of rows."""
+    """Write a sales file of 16 columns, the same for the same number of rows; 129 bytes a line at 10 million."""
     dice = random.Random(16129)
     kinds = [
         f"2024-{dice.randrange(1, 13):02d}-{dice.randrange(1, 29):02d},C{dice.randrange(10**6):06d},"
-        f"P{dice.randrange(10**5):05d},Product name {dice.randrange(1000):03d},Category {dice.randrange(10)},"
-        f"Store {dice.randrange(100):02d},City {dice.randrange(100):02d},Country {dice.randrange(10)},"
+        f"P{dice.randrange(10**5):05d},Product {dice.randrange(1000):03d},Category {dice.randrange(10)},"
+        f"Shop {dice.randrange(100):02d},City {dice.randrange(100):02d},Country {dice.randrange(10)},"
         f"{dice.choice(['online', 'stores'])},{dice.randrange(1, 100)},{dice.randrange(10**6) / 100:.2f},"
         f"0.{dice.randrange(100):02d},{dice.randrange(10**6) / 100:.2f},EUR\n"
         for _ in range(10_000)
@@ -109,29 +141,6 @@ def write_bench_file(path: Path, rows: int) -> None:
             file.writelines(
                 f"{number},O{number // 3:09d},{kind}" for number, kind in enumerate(kinds[: rows - start], start + 1)
             )
-
-
-def print_bench(result: LoadBench) -> None:
-    """Print the medians, their range and the ratio."""
-    rows = [
-        (
-            name,
-            f"{result.rows / statistics.median(seconds):,.0f}",
-            f"{result.rows / max(seconds):,.0f} to {result.rows / min(seconds):,.0f}",
-        )
-        for name, seconds in (("psql \\copy", result.copy_seconds), ("warehouse load", result.loader_seconds))
-    ]
-    print_table(
-        f"{result.rows:,} rows of {len(_COLUMNS)} columns, {result.size_bytes / 1e6:,.0f} MB, "
-        f"{len(result.loader_seconds)} rounds in turn",
-        ["way", "rows/s (median)", "range"],
-        rows,
-    )
-    out.print(
-        f"Ratio to psql \\copy: {statistics.median(result.ratios):.2f} "
-        f"(range {min(result.ratios):.2f} to {max(result.ratios):.2f}); 1 is as fast as COPY.",
-        markup=False,
-    )
 
 
 @contextmanager
@@ -168,12 +177,48 @@ def _time_copy(settings: Settings, path: Path) -> float:
     return time.monotonic() - started
 
 
-def _time_loader(connection: Connection, feed: Feed, path: Path, rows: int) -> float:
+def _break_lines(sound: Path, broken: Path) -> None:
+    """Write the same file with one line in a hundred cut short."""
+    with sound.open("rb") as lines, broken.open("wb") as file:
+        for number, line in enumerate(lines):
+            file.write(line if number % 100 != 1 else line.rpartition(b",")[0] + b"\n")
+
+
+def _write_small_files(folder: Path, count: int) -> None:
+    with tempfile.NamedTemporaryFile() as template:
+        write_bench_file(Path(template.name), _SMALL_ROWS)
+        header, _, lines = Path(template.name).read_text(encoding="ascii").partition("\n")
+    for number in range(count):
+        # no two alike, or they would be duplicates
+        (folder / f"{number}.csv").write_text(f"{header}\n{lines.replace(',EUR', f',E{number}')}", encoding="ascii")
+
+
+def _enter_as_known(connection: Connection, feed: Feed, inbox: Path) -> None:
+    """Put the files of the inbox on the books, as a load would have done."""
+    rows = io.StringIO()
+    for file in find_files(inbox, [feed]).files:
+        digest = hashlib.sha256(file.uri.encode()).hexdigest()
+        rows.write(
+            f"{feed.full_name},{file.uri},{file.uri},{digest},{file.size_bytes},{file.mtime_ns},{file.uri},1,active,"
+            f"{_SMALL_ROWS},{_SMALL_ROWS},2024-01-01,2024-01-01,bench,{feed.fingerprint}\n"
+        )
+    rows.seek(0)
+    with transaction(connection) as cursor:
+        cursor.copy_expert(
+            "copy ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, business_key, version, status, "
+            "records_read, rows_loaded, started_at, finished_at, loader_version, declaration_sha256) "
+            "from stdin with (format csv)",
+            rows,
+        )
+
+
+def _time_loader(connection: Connection, feed: Feed, inbox: Path, records: int) -> float:
     started = time.monotonic()
-    report = run_load(connection, [feed], path.parent, LoadProgress(quiet=True), settle_seconds=0)
+    report = run_load(connection, [feed], inbox, LoadProgress(quiet=True), settle_seconds=0)
     seconds = time.monotonic() - started
-    loaded = sum(outcome.tally.loaded for outcome in report.outcomes)
-    assert loaded == rows, f"{loaded} of {rows} rows arrived"
+    read = sum(outcome.tally.read for outcome in report.outcomes)
+    if read != records or report.needs_a_person:
+        raise WarehouseError(f"The benchmark is broken: {read:,} of {records:,} records were read.")
     return seconds
 
 
@@ -184,3 +229,32 @@ def _empty(connection: Connection, feed: Feed) -> None:
                 raw_table(feed), sql.Identifier(_PEER)
             )
         )
+
+
+def print_bench(result: LoadBench) -> None:
+    """Print the medians, their range and the ratios."""
+
+    def show(values: Sequence[float], unit: str) -> str:
+        digits = 2 if unit == "s" else 0
+        return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+    rounds = len(result.cases[0].loader)
+    print_table(
+        f"Files of {len(_COLUMNS)} columns, {rounds} rounds in turn: median (range)",
+        ["case", "unit", "warehouse load", "psql \\copy", "ratio"],
+        [
+            (
+                case.name,
+                case.unit,
+                show(case.loader, case.unit),
+                show(case.copy, case.unit) if case.copy else "",
+                f"{statistics.median(case.ratios):.2f} ({min(case.ratios):.2f} to {max(case.ratios):.2f})"
+                if case.copy
+                else "",
+            )
+            for case in result.cases
+        ],
+    )
+    out.print(
+        f"1 is as fast as COPY. Peak memory of the loader: {result.peak_memory_bytes / 1e6:,.0f} MB.", markup=False
+    )

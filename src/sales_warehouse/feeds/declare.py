@@ -9,8 +9,13 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 
+from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, name_of, without_compression
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
+
+FILE_FORMATS = ("csv", "jsonl", "parquet", "xlsx", "xls")
+EXTRA_COLUMN = "_extra"
 
 
 class Invalid(ValueError):
@@ -51,6 +56,32 @@ class Dialect:
                 f"{self.encoding!r} is no encoding of text in lines",
                 "a name such as utf-8, cp1252, latin-1, utf-16 (Python's standard encodings, those of lines)",
             )
+
+
+@dataclass(frozen=True)
+class Workbook:
+    """Where the table of a workbook stands, and which of its rows are none of its records."""
+
+    sheet: str | int = 1  # its name, or its number from 1
+    header_row: int = 1
+    total_rows: str | None = None  # a regular expression, searched for in the first cell of a row that holds a value
+
+    def __post_init__(self) -> None:
+        if type(self.sheet) not in (int, str) or not self.sheet or (isinstance(self.sheet, int) and self.sheet < 1):
+            raise Invalid(
+                "external.options.sheet", f"{self.sheet!r} is no sheet", "its name in quotes, or its number from 1"
+            )
+        if isinstance(self.header_row, bool) or not isinstance(self.header_row, int) or self.header_row < 1:
+            raise Invalid("external.options.header_row", f"{self.header_row!r} is no row", "its number, from 1")
+        if self.total_rows is not None:
+            try:
+                re.compile(self.total_rows)
+            except (re.error, OverflowError, RecursionError) as error:
+                raise Invalid(
+                    "external.options.total_rows",
+                    f"{self.total_rows!r} is no regular expression ({error})",
+                    "a regular expression such as ^(Grand )?Total",
+                ) from None
 
 
 @dataclass(frozen=True)
@@ -105,8 +136,12 @@ class Feed:
     dialect: Dialect = field(default_factory=Dialect)
     business_key: str | None = None
     max_rejects: MaxRejects = field(default_factory=MaxRejects)
+    file_format: str = "csv"
+    workbook: Workbook = field(default_factory=Workbook)
 
     def __post_init__(self) -> None:
+        if self.file_format not in FILE_FORMATS:
+            raise Invalid("external.file_format", f"{self.file_format!r} cannot be read", ", ".join(FILE_FORMATS))
         for key, value in (("schema", self.schema), ("identifier", self.identifier)):
             if not value or len(value.encode()) > MAX_IDENTIFIER_BYTES:
                 raise Invalid(key, f"{value!r} is no name", f"1 to {MAX_IDENTIFIER_BYTES} bytes")
@@ -149,6 +184,11 @@ class Feed:
         return f"{self.source}.{self.name}"
 
     @property
+    def extra_column(self) -> str | None:
+        """The column of the raw table that keeps what a JSON object holds beside the declared columns."""
+        return EXTRA_COLUMN if self.file_format == "jsonl" else None
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides how a file is read; a refused file is tried again when it changes."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
@@ -157,11 +197,11 @@ class Feed:
         """Return what the delivery at `uri` is about, such as ``business_date=2011-01-04``.
 
         Without a declared pattern the path itself is the key, compressed or not. None when the pattern does
-        not fit.
+        not fit. An archive as a whole, which is on the books only when it cannot be opened, is known by its path.
         """
-        if self.business_key is None:
-            return uri.removesuffix(".gz")
-        found = re.search(self.business_key, uri.rsplit("/", 1)[-1])
+        if self.business_key is None or uri.endswith(ARCHIVE_SUFFIX):
+            return without_compression(uri)
+        found = re.search(self.business_key, name_of(uri))
         if found is None:
             return None
         parts = [f"{group}={value}" for group, value in found.groupdict().items() if value is not None]

@@ -8,13 +8,19 @@ from sales_warehouse.feeds.declare import Feed
 
 @dataclass(frozen=True)
 class InboxFile:
-    """A file below the inbox as it was when it was found."""
+    """A file below the inbox as it was when it was found.
+
+    A member of an archive is a file of its own: `path` and `mtime_ns` are the archive's, `size_bytes` is that of the
+    member's content.
+    """
 
     feed: Feed
     path: Path
     uri: str  # path below the inbox, with forward slashes; bytes that are no UTF-8 are written as \xNN
     size_bytes: int
     mtime_ns: int
+    member: str | None = None  # the member's path inside the archive
+    archive_bytes: int | None = None
 
     def is_unchanged_on_disk(self) -> bool:
         """Say whether size and modification time are still those this file was found with."""
@@ -22,4 +28,5 @@ class InboxFile:
             now = self.path.stat()
         except OSError:
             return False
-        return (now.st_size, now.st_mtime_ns) == (self.size_bytes, self.mtime_ns)
+        size = self.size_bytes if self.archive_bytes is None else self.archive_bytes
+        return (now.st_size, now.st_mtime_ns) == (size, self.mtime_ns)

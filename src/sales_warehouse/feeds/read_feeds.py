@@ -8,12 +8,22 @@ from typing import Any
 import yaml
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import Dialect, Feed, Invalid, MaxRejects
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, FILE_FORMATS, Dialect, Feed, Invalid, MaxRejects, Workbook
 
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
+OWN_COLUMNS = {**LINEAGE_COLUMNS, EXTRA_COLUMN: "jsonb"}
 
 _EXTERNAL_KEYS = ("location", "file_format", "options")
-_OPTION_KEYS = ("delimiter", "quote", "encoding", "header", "business_key", "max_rejects")
+_DIALECT_KEYS = ("delimiter", "quote", "encoding")
+_WORKBOOK_KEYS = ("sheet", "header_row", "total_rows")
+_COMMON_KEYS = ("business_key", "max_rejects")
+_OPTION_KEYS = {
+    "csv": (*_DIALECT_KEYS, "header", *_COMMON_KEYS),
+    "jsonl": _COMMON_KEYS,
+    "parquet": _COMMON_KEYS,
+    "xlsx": (*_WORKBOOK_KEYS, *_COMMON_KEYS),
+    "xls": (*_WORKBOOK_KEYS, *_COMMON_KEYS),
+}
 
 
 def read_feeds(project: Path) -> tuple[Feed, ...]:
@@ -74,12 +84,13 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
     if not source.get("name") or not table.get("name"):
         raise Invalid("name", "source or table has none", "a name for both")
     external = _mapping(table["external"], "external", _EXTERNAL_KEYS)
-    if (file_format := external.get("file_format", "csv")) != "csv":
-        raise Invalid("external.file_format", f"{file_format!r} cannot be read", "csv")
-    options = _mapping(external.get("options") or {}, "external.options", _OPTION_KEYS)
+    file_format = external.get("file_format", "csv")
+    if file_format not in FILE_FORMATS:
+        raise Invalid("external.file_format", f"{file_format!r} cannot be read", ", ".join(FILE_FORMATS))
+    options = _read_options(external.get("options") or {}, file_format)
     if options.get("header", True) is not True:
         raise Invalid("external.options.header", f"{options['header']!r} is not supported", "true")
-    for key in ("delimiter", "quote", "encoding", "business_key"):
+    for key in (*_DIALECT_KEYS, "business_key", "total_rows"):
         if key in options and not isinstance(options[key], str):
             raise Invalid(f"external.options.{key}", f"{options[key]!r} is no text", "text in quotes")
     return Feed(
@@ -89,27 +100,44 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
         identifier=str(table.get("identifier") or table["name"]),
         location=str(external.get("location") or ""),
         columns=tuple(_read_columns(table.get("columns") or ())),
-        dialect=Dialect(**{key: options[key] for key in ("delimiter", "quote", "encoding") if key in options}),
+        dialect=Dialect(**{key: options[key] for key in _DIALECT_KEYS if key in options}),
         business_key=options.get("business_key"),
         max_rejects=MaxRejects.parse(options.get("max_rejects", 0)),
+        file_format=file_format,
+        workbook=Workbook(**{key: options[key] for key in _WORKBOOK_KEYS if key in options}),
     )
 
 
+def _read_options(value: Any, file_format: str) -> dict[str, Any]:
+    """Check the names of the options; one of another file format is told to be that."""
+    allowed = _OPTION_KEYS[file_format]
+    for name in value if isinstance(value, dict) else ():
+        others = [other for other, keys in _OPTION_KEYS.items() if name in keys]
+        if others and file_format not in others:
+            raise Invalid(
+                f"external.options.{name}",
+                f"is an option of file_format {' and '.join(others)}, not of {file_format}",
+                ", ".join(allowed),
+            )
+    return _mapping(value, "external.options", allowed)
+
+
 def _read_columns(columns: Iterable[Any]) -> Iterable[str]:
+    """Yield the names of the file's columns; the loader's own may be declared too, to be described in the docs."""
     if not isinstance(columns, list | tuple):
         raise Invalid("columns", f"{columns!r} is no list", "one entry a column of the file")
     for number, column in enumerate(columns):
         if not isinstance(column, dict) or not column.get("name"):
             raise Invalid(f"columns.{number}", "has no name", "{name: …, data_type: text}")
         name = str(column["name"])
-        wanted = LINEAGE_COLUMNS.get(name, "text")
+        wanted = OWN_COLUMNS.get(name, "text")
         if column.get("data_type", wanted) != wanted:
             raise Invalid(
                 f"columns.{name}.data_type",
                 f"{column['data_type']!r}: the raw table holds what was delivered",
                 f"{wanted} (casts belong into the staging model)",
             )
-        if name not in LINEAGE_COLUMNS:
+        if name not in OWN_COLUMNS:
             yield name
 
 

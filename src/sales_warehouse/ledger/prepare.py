@@ -49,13 +49,22 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
     cursor.execute("select to_regclass(%s)", (raw_table(feed).as_string(cursor),))
     if cursor.fetchone() != (None,):
         add_columns(cursor, feed, feed.columns)
+        if feed.extra_column:
+            cursor.execute(
+                sql.SQL("alter table {} add column if not exists {} jsonb").format(
+                    raw_table(feed), sql.Identifier(feed.extra_column)
+                )
+            )
         return
     declared = [sql.SQL("{} text").format(sql.Identifier(column)) for column in feed.columns]
     lineage = [
         sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
         for name, type_ in LINEAGE_COLUMNS.items()
     ]
-    cursor.execute(sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join([*declared, *lineage])))
+    extra = [sql.SQL("{} jsonb").format(sql.Identifier(feed.extra_column))] if feed.extra_column else []
+    cursor.execute(
+        sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join([*declared, *extra, *lineage]))
+    )
     # The rows of a file lie together, so a block range index finds them, and hardly slows COPY down.
     cursor.execute(
         sql.SQL("create index {} on {} using brin (_file_id) with (pages_per_range = 32)").format(

@@ -1,11 +1,13 @@
 """Read the books for people: files and rejects."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.transaction import transaction
 
 FILE_COLUMNS = (
@@ -37,29 +39,54 @@ class Page:
         """
         feed, place = self.columns.index("feed"), self.columns.index(column)
         rows = [
-            (*row[:place], _decode(bytes(row[place]), encodings.get(row[feed], "utf-8")), *row[place + 1 :])
+            (*row[:place], decode_raw(bytes(row[place]), encodings.get(row[feed], "utf-8")), *row[place + 1 :])
             for row in self.rows
         ]
         return replace(self, rows=rows)
 
 
-def _decode(raw: bytes, encoding: str) -> str:
+def decode_raw(raw: bytes, encoding: str) -> str:
+    r"""Return bytes as text in an encoding; those that are no text there as ``\xNN``."""
     try:
         return raw.decode(encoding, "backslashreplace")
     except UnicodeError:  # a few codecs know no way around
         return raw.decode("ascii", "backslashreplace")
 
 
+def parse_instant(text: str) -> datetime:
+    """Return the instant a person wrote as an ISO date or timestamp, in UTC where no other zone is written.
+
+    Raises `ConfigurationError` saying what can be written.
+    """
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigurationError(
+            f"{text!r} is no time. Write an ISO date or timestamp, in UTC: 2024-05-02 or 2024-05-02T13:30:00."
+        ) from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
 def read_files(
-    connection: Connection, feed: str | None = None, status: str | None = None, limit: int | None = None
+    connection: Connection,
+    feed: str | None = None,
+    status: str | None = None,
+    limit: int | None = None,
+    since: datetime | None = None,
 ) -> Page:
-    """Return the files on the books, newest last, those of one feed or status if asked; `limit` keeps the newest."""
+    """Return the files on the books, newest last; `limit` keeps the newest.
+
+    Those of one feed or status if asked; `since` keeps those that came onto the books, became active or ceased to be
+    at that instant or later.
+    """
     return _read_page(
         connection,
         FILE_COLUMNS,
-        "from ledger.files where (%(feed)s is null or feed = %(feed)s) and (%(status)s is null or status = %(status)s)",
+        "from ledger.files where (%(feed)s is null or feed = %(feed)s) and (%(status)s is null or status = %(status)s) "
+        "and (%(since)s::timestamptz is null or finished_at >= %(since)s or exists "
+        "(select 1 from ledger.file_events where file_events.file_id = files.file_id and at >= %(since)s))",
         "file_id desc",
-        {"feed": feed, "status": status, "limit": limit},
+        {"feed": feed, "status": status, "limit": limit, "since": since},
         newest_last=True,
     )
 

@@ -10,10 +10,12 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse import __version__
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.books import Books, Entry
 from sales_warehouse.ledger.fates import Reject, Tally
-from sales_warehouse.ledger.prepare import raw_table
+from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 
 # Whoever writes an event holds this advisory lock until its transaction ends, so event ids appear in commit order.
 _EVENTS_LOCK = 0x5A1E_0002
@@ -78,11 +80,10 @@ def record_taken_in(
     """Write a file that was copied as the active version of its business key, and remove the version before it."""
     earlier = books.active(key)
     if earlier is not None:
-        cursor.execute(sql.SQL("delete from {} where _file_id = %s").format(raw_table(file.feed)), (earlier.file_id,))
-        cursor.execute("update ledger.files set status = 'superseded' where file_id = %s", (earlier.file_id,))
+        _deactivate(cursor, file.feed, earlier.file_id, "superseded")
     entry = _entry(file, file_id, sha256, "active", key, books.next_version(key))
     _insert(cursor, file, entry, tally, started_at, message, supersedes=earlier.file_id if earlier else None)
-    cursor.execute("select pg_advisory_xact_lock(%s)", (_EVENTS_LOCK,))
+    _lock_events(cursor)
     if earlier is not None:
         _insert_event(cursor, earlier.file_id, file.feed.full_name, "deactivated")
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
@@ -114,6 +115,36 @@ def record_seen_again(cursor: Cursor, entry: Entry, file: InboxFile) -> None:
     cursor.execute("update ledger.files set mtime_ns = %s where file_id = %s", (file.mtime_ns, entry.file_id))
 
 
+def record_unloaded(cursor: Cursor, feed: Feed, file_id: int) -> int:
+    """Take the rows of an active file out of its raw table and write that a person did; return how many they were."""
+    rows = _deactivate(cursor, feed, file_id, "unloaded")
+    _lock_events(cursor)
+    _insert_event(cursor, file_id, feed.full_name, "deactivated")
+    return rows
+
+
+def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file_id: int | None) -> None:
+    """Write that a file whose rows were copied again is active under its own entry, and remove the one it replaces."""
+    if replaced_file_id is not None:
+        _deactivate(cursor, file.feed, replaced_file_id, "superseded")
+    cursor.execute(
+        "update ledger.files set status = 'active', mtime_ns = %s where file_id = %s", (file.mtime_ns, file_id)
+    )
+    _lock_events(cursor)
+    if replaced_file_id is not None:
+        _insert_event(cursor, replaced_file_id, file.feed.full_name, "deactivated")
+    _insert_event(cursor, file_id, file.feed.full_name, "activated")
+
+
+def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:
+    """Remove the rows of a file and give it another status; return how many rows it had."""
+    summarise_new_rows(cursor, feed)  # so that the rows are found without reading what was loaded since
+    cursor.execute(sql.SQL("delete from {} where _file_id = %s").format(raw_table(feed)), (file_id,))
+    rows = cursor.rowcount
+    cursor.execute("update ledger.files set status = %s where file_id = %s", (status, file_id))
+    return rows
+
+
 def _entry(file: InboxFile, file_id: int, sha256: str, status: str, key: str | None, version: int | None) -> Entry:
     return Entry(
         file_id=file_id,
@@ -137,7 +168,7 @@ def _insert(
         "file_id": entry.file_id,
         "feed": file.feed.full_name,
         "uri": entry.uri,
-        "name": entry.uri.rsplit("/", 1)[-1],
+        "name": name_of(entry.uri),
         "sha256": entry.sha256,
         "size_bytes": entry.size_bytes,
         "mtime_ns": entry.mtime_ns,
@@ -163,6 +194,10 @@ def _insert(
         ),
         values,
     )  # fmt: skip
+
+
+def _lock_events(cursor: Cursor) -> None:
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_EVENTS_LOCK,))
 
 
 def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str) -> None:

@@ -9,8 +9,20 @@ from pathlib import Path
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, COMPRESSED_SUFFIXES, member_uri, split_uri
+from sales_warehouse.load.read_archive import NoArchive, list_members
 
-COMPRESSED_SUFFIXES = (".gz",)
+_MANY_SLASHES = re.compile("//+")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What lies below the inbox and cannot be had as it lies there; a person has to look at it."""
+
+    uri: str
+    feed: str  # full name of the feed it would belong to, empty where that cannot be said
+    size_bytes: int
+    message: str
 
 
 @dataclass
@@ -19,39 +31,110 @@ class Found:
 
     files: list[InboxFile] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)  # URIs no feed's location fits
+    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> Found:
     """Look through the inbox once; with `only`, keep the files of that feed alone.
 
     Files come oldest first (modification time, then path), so that of two deliveries about the same thing
-    the later one ends up active. Symbolic links are not followed. Raises `ConfigurationError` when the inbox
-    is no directory or two feeds claim one file.
+    the later one ends up active. Symbolic links are not followed. A zip archive is a folder: its members are
+    files of their own, and a location is compared with the archive's folder and the member's path. Raises
+    `ConfigurationError` when the inbox is no directory or two feeds claim one file.
     """
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
-    patterns = [(feed, _compile_location(feed.location)) for feed in feeds]
-    found = Found()
+    search = _Search([(feed, compile_location(feed.location)) for feed in feeds], only)
     for entry, relative in _walk(inbox, ""):
-        uri = os.fsencode(relative).decode("utf-8", "backslashreplace")
+        search.look_at(entry, relative)
+    found = search.found
+    found.files.sort(key=lambda file: (file.mtime_ns, file.uri))
+    found.strangers.sort()
+    found.unreadable.sort(key=lambda unreadable: unreadable.uri)
+    return found
+
+
+class _Search:
+    """One look through the inbox."""
+
+    def __init__(self, patterns: list[tuple[Feed, re.Pattern[str]]], only: Feed | None) -> None:
+        self._patterns, self._only = patterns, only
+        self.found = Found()
+
+    def look_at(self, entry: "os.DirEntry[str]", relative: str) -> None:
+        """Sort one file in, or the members of one archive."""
+        uri = _as_uri(relative)
         if entry.is_symlink():
-            found.strangers.append(f"{uri} (a symbolic link)")
-            continue
-        claims = [feed for feed, pattern in patterns if pattern.fullmatch(relative)]
+            self.found.strangers.append(f"{uri} (a symbolic link)")
+        elif split_uri(uri)[1] is not None:
+            self.found.strangers.append(f"{uri} (named like a member of an archive)")
+        elif relative.endswith(ARCHIVE_SUFFIX):
+            self._look_into(entry, relative, uri)
+        elif (feed := self._claim(uri, relative)) and (stat := _stat(entry)):
+            self.found.files.append(InboxFile(feed, Path(entry.path), uri, stat.st_size, stat.st_mtime_ns))
+
+    def _look_into(self, entry: "os.DirEntry[str]", relative: str, uri: str) -> None:
+        stat = _stat(entry)
+        if stat is None:
+            return
+        path, folder = Path(entry.path), relative[: relative.rfind("/") + 1]
+        try:
+            members = list_members(path)
+        except OSError as error:
+            message = f"cannot be read: {error.strerror or error}. It is tried again by the next load."
+            self.found.unreadable.append(Unreadable(uri, "", stat.st_size, message))
+            return
+        except NoArchive as error:
+            # It goes onto the books where it is plain whose it would be.
+            feeds = [feed for feed, _ in self._patterns if _folder_fits(feed.location, folder)]
+            if len(feeds) == 1:
+                if self._only in (None, feeds[0]):
+                    self.found.files.append(InboxFile(feeds[0], path, uri, stat.st_size, stat.st_mtime_ns))
+                return
+            message = f"cannot be opened as a zip archive ({error}): cut short or damaged. Ask for it again."
+            self.found.unreadable.append(Unreadable(uri, "", stat.st_size, message))
+            return
+        for member in members:
+            whole = member_uri(uri, _as_uri(member.name))
+            if member.is_archive:
+                self.found.strangers.append(f"{whole} (an archive inside an archive)")
+            elif member.problem and not self._claims(_MANY_SLASHES.sub("/", folder + member.name)):
+                self.found.strangers.append(f"{whole} ({member.problem})")
+            elif feed := self._claim(whole, _MANY_SLASHES.sub("/", folder + member.name)):
+                if member.problem:
+                    message = f"cannot be taken out of the archive: {member.problem}. Ask for it in another way."
+                    self.found.unreadable.append(Unreadable(whole, feed.full_name, member.size_bytes, message))
+                else:
+                    self.found.files.append(
+                        InboxFile(
+                            feed, path, whole, member.size_bytes, stat.st_mtime_ns, member.name, stat.st_size
+                        )
+                    )  # fmt: skip
+
+    def _claims(self, relative: str) -> list[Feed]:
+        return [feed for feed, pattern in self._patterns if pattern.fullmatch(relative)]
+
+    def _claim(self, uri: str, relative: str) -> Feed | None:
+        """Return the one feed a path belongs to if its files are asked for; one that has none is a stranger."""
+        claims = self._claims(relative)
         if len(claims) > 1:
             names = " and ".join(feed.full_name for feed in claims)
             raise ConfigurationError(f"{uri} fits the location of {names}. Narrow one of the two locations.")
         if not claims:
-            found.strangers.append(uri)
-        elif only is None or claims[0] == only:
-            try:
-                stat = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # taken away since the folder was listed
-            found.files.append(InboxFile(claims[0], Path(entry.path), uri, stat.st_size, stat.st_mtime_ns))
-    found.files.sort(key=lambda file: (file.mtime_ns, file.uri))
-    found.strangers.sort()
-    return found
+            self.found.strangers.append(uri)
+            return None
+        return claims[0] if self._only in (None, claims[0]) else None
+
+
+def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None  # taken away since the folder was listed
+
+
+def _as_uri(relative: str) -> str:
+    return relative if relative.isascii() else os.fsencode(relative).decode("utf-8", "backslashreplace")
 
 
 def _walk(folder: Path | str, prefix: str) -> Iterator[tuple["os.DirEntry[str]", str]]:
@@ -67,10 +150,19 @@ def _walk(folder: Path | str, prefix: str) -> Iterator[tuple["os.DirEntry[str]",
                 yield entry, prefix + entry.name
 
 
-def _compile_location(location: str) -> re.Pattern[str]:
+def compile_location(location: str) -> re.Pattern[str]:
     """Turn a location such as ``shop/**/*.csv`` into a pattern; a compressed file fits under its plain name."""
+    suffixes = "|".join(re.escape(suffix) for suffix in COMPRESSED_SUFFIXES)
+    return re.compile(f"{_translate(location)}(?:{suffixes})?", re.DOTALL)
+
+
+def _folder_fits(location: str, folder: str) -> bool:
+    """Say whether files of this very folder (empty, or with a slash behind) can fit the location."""
+    own, _, name = location.rpartition("/")
+    return bool(re.fullmatch(_translate(f"{own}/" if own else ""), folder, re.DOTALL)) or name == "**"
+
+
+def _translate(location: str) -> str:
     parts = re.split(r"(\*\*/|\*\*$|\*|\?)", location)
     translated = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    body = "".join(translated.get(part, re.escape(part)) for part in parts)
-    suffixes = "|".join(re.escape(suffix) for suffix in COMPRESSED_SUFFIXES)
-    return re.compile(f"{body}(?:{suffixes})?", re.DOTALL)
+    return "".join(translated.get(part, re.escape(part)) for part in parts)

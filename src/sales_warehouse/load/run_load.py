@@ -3,27 +3,22 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, read_books
-from sales_warehouse.ledger.prepare import prepare_ledger, summarise_new_rows
-from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.find_files import find_files
+from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileChanged, Outcome
 from sales_warehouse.load.take_in import take_in
-
-# One loader at a time: whoever loads holds this advisory lock for as long as its connection lives.
-_LOADER_LOCK = 0x5A1E_0001
 
 SETTLE_SECONDS = 2.0
 
@@ -84,11 +79,13 @@ def run_load(
     only_feed = _find_feed(feeds, only) if only else None
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
-    _become_the_loader(connection, reporter)
-    try:
+    with as_the_loader(connection, reporter.say):
         prepare_ledger(connection, feeds)
         found = find_files(inbox, feeds, only_feed)
         report = LoadReport(strangers=found.strangers)
+        report.outcomes += [
+            Outcome(it.uri, it.feed, "unreadable", it.size_bytes, message=it.message) for it in found.unreadable
+        ]
         books = {feed.full_name: read_books(connection, feed.full_name) for feed in feeds}
         candidates = _leave_out_unchanged(found.files, books, report)
         candidates = _leave_out_growing(candidates, settle_seconds, report, reporter)
@@ -100,9 +97,6 @@ def run_load(
             else:
                 report.outcomes.append(outcome)
             reporter.finish_file(outcome)
-        _summarise(connection, feeds, report)
-    finally:
-        _stop_being_the_loader(connection)
     report.seconds = time.monotonic() - started
     return report
 
@@ -112,27 +106,6 @@ def _find_feed(feeds: Sequence[Feed], name: str) -> Feed:
         if name == feed.full_name:
             return feed
     raise ConfigurationError(f"There is no feed {name}. Declared are: {', '.join(feed.full_name for feed in feeds)}.")
-
-
-def _become_the_loader(connection: Connection, reporter: Reporter) -> None:
-    with transaction(connection) as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s)", (_LOADER_LOCK,))
-        if cursor.fetchone() == (True,):
-            return
-        cursor.execute(
-            "select pid, backend_start from pg_locks join pg_stat_activity using (pid) "
-            "where locktype = 'advisory' and objid = %s and granted and datname = current_database()",
-            (_LOADER_LOCK,),
-        )
-        other = cursor.fetchone()
-        since = f" (since {other[1]:%H:%M:%S} UTC, server process {other[0]})" if other else ""
-        reporter.say(f"Another loader is at work{since}. Waiting for it to end.")
-        cursor.execute("select pg_advisory_lock(%s)", (_LOADER_LOCK,))
-
-
-def _stop_being_the_loader(connection: Connection) -> None:
-    with suppress(psycopg2.Error), transaction(connection) as cursor:  # a cut connection has let go of it already
-        cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
 
 
 def _leave_out_unchanged(files: list[InboxFile], books: dict[str, Books], report: LoadReport) -> list[InboxFile]:
@@ -188,11 +161,3 @@ def _left_alone(file: InboxFile) -> Outcome:
         file.size_bytes,
         message="still being written: left alone, the next load looks at it again",
     )
-
-
-def _summarise(connection: Connection, feeds: Sequence[Feed], report: LoadReport) -> None:
-    grown = {outcome.feed for outcome in report.outcomes if outcome.status == "active"}
-    with transaction(connection) as cursor:
-        for feed in feeds:
-            if feed.full_name in grown:
-                summarise_new_rows(cursor, feed)

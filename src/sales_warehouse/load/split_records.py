@@ -121,6 +121,8 @@ class RecordSplitter:
         self._line_number = 1  # of the first line of `_rest`
         self._started = False
         self._file_id = b""
+        # In COPY's text format a quote is a character like any other, a backslash and a carriage return are not.
+        self.is_plain_text = self.grammar.is_plain_text
         self.tally = Tally()
         self._rejects: list[Reject] = []
 
@@ -177,6 +179,7 @@ class RecordSplitter:
     def split(self, block: bytes, final: bool) -> bytes:
         """Take in content and return the sound records among it as COPY data, `final` with the last block.
 
+        As long as `is_plain_text` holds, they can go to COPY in its text format as well as in CSV.
         Rejects wait for `take_rejects`, every record is counted in `tally`. Raises `FileRefused` when a line
         does not end within the longest record there may be.
         """
@@ -207,6 +210,9 @@ class RecordSplitter:
         if b"\r" in text:
             lines = [line.removesuffix(b"\r") for line in delivered]
             newlines = [b"\r\n" if line.endswith(b"\r") else b"\n" for line in delivered]
+        has_stray_returns = b"\r" in text and any(b"\r" in line for line in lines)
+        if self.grammar.quote in text or b"\\" in text or has_stray_returns:
+            self.is_plain_text = False
         suspects = self._find_suspects(text, lines, errors)
         at = 0
         offsets: list[int] = []
@@ -282,7 +288,10 @@ class RecordSplitter:
                 if (not check(line) if quote in line else line.count(delimiter) != delimiters) or not line
             ]
         else:
-            suspects = [index for index, line in enumerate(lines) if line.count(delimiter) != delimiters or not line]
+            counts = list(map(bytes.count, lines, repeat(delimiter)))
+            suspects = []
+            if counts.count(delimiters) < len(lines) or (not delimiters and b"" in lines):
+                suspects = [index for index, line in enumerate(lines) if counts[index] != delimiters or not line]
         more = set(errors)
         for byte in (b"\0", b"\r"):  # what is left of carriage returns stands inside a line
             if byte in text:

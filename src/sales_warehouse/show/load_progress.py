@@ -11,11 +11,11 @@ from sales_warehouse.show.console import err
 class LoadProgress:
     """A bar over the bytes to read, with files, records and records a second beside it."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, verb: str = "load") -> None:
         self._quiet = quiet
         self._files = self._done = self._records = 0
         self._bar = Progress(
-            TextColumn("[bold]load"),
+            TextColumn(f"[bold]{verb}"),
             BarColumn(),
             DownloadColumn(),
             TextColumn("{task.fields[files]} files  {task.fields[records]} records  {task.fields[rate]}/s"),
@@ -24,7 +24,7 @@ class LoadProgress:
             disable=quiet,
             transient=True,
         )
-        self._task = self._bar.add_task("load", total=None, visible=False, files="0", records="0", rate="–")
+        self._task = self._bar.add_task(verb, total=None, visible=False, files="0", records="0", rate="–")
 
     def __enter__(self) -> "LoadProgress":
         self._bar.start()
@@ -54,10 +54,14 @@ class LoadProgress:
 
     def finish_file(self, outcome: Outcome) -> None:
         """Count a finished file; say so at once when it needs a person."""
-        self._done += 1
-        self._show()
+        self.count_file()
         if outcome.status in ("refused", "unreadable"):
             self.say(f"[red]{outcome.status}[/red] {outcome.uri}: {outcome.message}")
+
+    def count_file(self) -> None:
+        """Count a file that is done."""
+        self._done += 1
+        self._show()
 
     def _show(self) -> None:
         elapsed = self._bar.tasks[0].elapsed

@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+from rich.markup import escape
+
 from sales_warehouse.load.run_load import LoadReport
 from sales_warehouse.show.console import out
 from sales_warehouse.show.tables import count, print_table
@@ -14,7 +16,8 @@ def print_load_report(report: LoadReport) -> None:
         out.print(f"Nothing new: the books know all of the inbox ({count(report.unchanged, 'file')}).")
     else:
         rows: list[list[Any]] = []
-        for feed in sorted({outcome.feed for outcome in report.outcomes}):
+        # an archive that cannot be opened belongs to no feed
+        for feed in sorted({outcome.feed for outcome in report.outcomes if outcome.feed}):
             outcomes = [outcome for outcome in report.outcomes if outcome.feed == feed]
             taken = [outcome for outcome in outcomes if outcome.status == "active"]
             rows.append(
@@ -36,9 +39,9 @@ def print_load_report(report: LoadReport) -> None:
             out.print(f"{count(report.unchanged, 'file')} more: known already.")
     for outcome in report.outcomes:
         if outcome.status in ("growing", "unreadable", "refused") or (outcome.message and outcome.status == "active"):
-            out.print(f"[bold]{outcome.status}[/bold] {outcome.uri}: {outcome.message}", markup=True)
+            out.print(f"[bold]{outcome.status}[/bold] {escape(f'{outcome.uri}: {outcome.message}')}", markup=True)
     for uri in report.still_refused:
-        out.print(f"[bold]still refused[/bold] {uri}: see `warehouse files --status refused`")
+        out.print(f"[bold]still refused[/bold] {escape(uri)}: see `warehouse files --status refused`")
     if report.strangers:
         shown = ", ".join(report.strangers[:5]) + (" …" if len(report.strangers) > 5 else "")
         out.print(

@@ -35,7 +35,7 @@ def print_table(title: str | None, columns: Sequence[str], rows: Rows, total: Se
             justify="right" if numeric else "left",
             footer=_show(total[number]) if total is not None else "",
             overflow="fold",
-            no_wrap=numeric,
+            no_wrap=numeric or number == 0,
         )
     for row in rows:
         table.add_row(*map(_show, row))

@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from checkout import PROJECT, Checkout
+from checkout import Checkout
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
@@ -36,17 +36,6 @@ CONTENTS = {
     "marts.dim_product": "select * from marts.dim_product",
     "marts.dim_customer": "select * from marts.dim_customer",
 }
-
-
-@pytest.fixture(scope="module")
-def inbox() -> Path:
-    data = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data"))
-    if not (data / "inbox").is_dir():
-        message = f"left out: the real files are not in {data} (WAREHOUSE_TEST_DATA can name another folder)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return data / "inbox"
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,9 @@ class Listener:
     def finish_file(self, outcome: Outcome) -> None:
         pass
 
+    def count_file(self) -> None:
+        pass
+
 
 def make_feed(**changes: Any) -> Feed:
     """A feed of three columns; its files are named after their day and half of their records may be rejected."""

@@ -90,8 +90,11 @@ def test_sql_prints_a_table_or_exact_csv(checkout: Checkout, inbox: Path) -> Non
     ("command", "code", "words"),
     [
         (("sql", "select nonsense"), 2, 'column "nonsense" does not exist'),
-        (("sql", "delete from ledger.rejects"), 2, "read-only"),
-        (("sql", "set transaction read write"), 2, "returned no rows"),
+        (("sql", "delete from ledger.rejects"), 2, "cannot open DELETE query as cursor"),
+        (("sql", "delete from ledger.rejects returning 1"), 2, "read-only"),
+        (("sql", "select 1; drop schema ledger cascade"), 2, "multi"),
+        (("sql", "commit; drop schema ledger cascade"), 2, "cannot open"),
+        (("sql", "select setval('ledger.files_file_id_seq', 1)"), 2, "read-only"),
         (("sql",), 2, "Missing argument"),
         (("load", "--inbox", "/nowhere/at/all"), 2, "is no directory"),
         (("load", "--feed", "shop.tills"), 2, "Declared are: online_retail.invoice_lines"),
@@ -131,6 +134,7 @@ def test_an_unreachable_server_ends_with_3_and_keeps_the_password(checkout: Chec
 
 def test_help_is_the_index(checkout: Checkout) -> None:
     printed = checkout.warehouse("--help")
-    for verb in ("up", "down", "status", "sample", "load", "build", "files", "rejects", "sql", "bench"):
+    reading = ("files", "rejects", "unload", "verify", "explain", "sql")
+    for verb in ("up", "down", "status", "sample", "load", "build", *reading, "bench"):
         assert f" {verb} " in printed
     assert checkout.warehouse("--version").strip() == "0.1.0"

@@ -116,6 +116,35 @@ def test_dialects_come_out_as_the_text_that_was_meant(
     assert it.rows() == [("1", accent, "2.50"), ("2", f"a{delimiter}b{newline}{quote}c", None), ("3", "plain", "3")]
 
 
+def test_a_file_that_turns_to_quotes_and_backslashes_half_way_keeps_every_value(inbox: Inbox) -> None:
+    plain = "".join(f"{n},x,\n" for n in range(1, 100_001))
+    inbox.deliver(
+        "2024-01-01.csv", HEADER + plain + '100001,"a,""b",""\n100002,c:\\dir\\new,\\N\n100003,\\.,é\n' + plain
+    )
+    inbox.load()
+    assert inbox.query(
+        "select order_no, product, amount from raw.shop__lines where _row_number between 100000 and 100004 "
+        "order by _row_number"
+    ) == [
+        ("100000", "x", None),
+        ("100001", 'a,"b', ""),
+        ("100002", "c:\\dir\\new", "\\N"),
+        ("100003", "\\.", "é"),
+        ("1", "x", None),
+    ]
+    assert inbox.query("select count(*), count(distinct _row_number), max(_row_number) from raw.shop__lines") == [
+        (200_003, 200_003, 200_003)
+    ]
+
+
+@pytest.mark.parametrize("delimiter", ["\\", "."])
+def test_delimiters_that_mean_something_to_copy(inbox: Inbox, delimiter: str) -> None:
+    it = other(inbox, delimiter=delimiter)
+    it.deliver("2024-01-01.csv", HEADER.replace(",", delimiter) + delimiter.join(["1", "tea", "2"]) + "\n")
+    it.load()
+    assert it.rows() == [("1", "tea", "2")]
+
+
 def test_carriage_returns_inside_a_field_survive(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", HEADER.encode() + b'1,a\rb,2\n2,"c\rd\n",3\r\n')
     inbox.load()

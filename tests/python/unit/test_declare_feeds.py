@@ -261,3 +261,16 @@ def test_any_text_makes_a_dialect_or_a_clear_refusal(delimiter: str, quote: str,
     # whatever else is raised would end in a traceback
     with contextlib.suppress(Invalid):
         Dialect(delimiter, quote, encoding)
+
+
+def test_a_member_of_an_archive_is_named_after_itself_and_keyed_by_its_path() -> None:
+    assert FEED.business_key_of("shop/2024-01-01.zip!x/2024-05-02.csv.gz") == "business_date=2024-05-02"
+    assert FEED.business_key_of("shop/2024-01-01.zip!x/2024-05-02/a.csv") is None
+    feed = replace(FEED, business_key=None)
+    assert feed.business_key_of("shop/box.zip!a.csv.xz") == "shop/box.zip!a.csv"
+    assert FEED.business_key_of("shop/box.zip") == "shop/box.zip"
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
+def test_without_a_pattern_the_key_is_the_path_however_it_is_compressed(suffix: str) -> None:
+    assert replace(FEED, business_key=None).business_key_of(f"shop/a.csv{suffix}") == "shop/a.csv"

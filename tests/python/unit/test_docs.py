@@ -24,7 +24,7 @@ LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 # Words of the glossary's "avoid" column that mean something else as well, and what.
 ALLOWED = {
     "import": "the statement of Python, and the first CTEs of a model",
-    "line number": "the physical line of a reject, which is no row number",
+    "line number": "the physical line of a record, which is no row number",
 }
 GLOSSARY = "docs/glossary.md"
 

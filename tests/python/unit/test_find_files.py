@@ -1,6 +1,7 @@
 """Which files below the inbox belong to which feed, and in which order they are taken in."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def uris(found: Found) -> list[str]:
 @pytest.mark.parametrize(
     ("location", "fits", "strangers"),
     [
-        ("a.csv", ["a.csv", "a.csv.gz"], ["b.csv", "x/a.csv", "a.csv.bz2", "acsv"]),
+        ("a.csv", ["a.csv", "a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.csv.zst"], ["b.csv", "x/a.csv", "a.csv.Z", "acsv"]),
         ("shop/*.csv", ["shop/a.csv", "shop/b c.csv.gz"], ["a.csv", "shop/x/a.csv", "shop/a.csvx", "xshop/a.csv"]),
         ("shop/**/*.csv", ["shop/a.csv", "shop/x/a.csv", "shop/x/y/z/a.csv.gz"], ["a.csv", "other/a.csv"]),
         ("**/*.csv", ["a.csv", "x/a.csv", "x/y/a.csv"], ["a.txt", "x/a.txt"]),
@@ -178,3 +179,112 @@ def test_a_file_that_grows_or_goes_is_no_longer_unchanged(inbox: Path) -> None:
 def test_a_location_full_of_stars_does_not_take_for_ever(inbox: Path) -> None:
     put(inbox, "a" * 200 + ".csv")
     assert uris(find_files(inbox, [feed("*a*a*.txt")])) == []
+
+
+# --- archives -----------------------------------------------------------------------------------------------------
+
+
+def put_archive(inbox: Path, uri: str, *members: str, mtime: int = 10**9) -> Path:
+    path = inbox / uri
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            archive.writestr(member, b"" if member.endswith("/") else b"a\n1\n")
+    os.utime(path, ns=(mtime, mtime))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("location", "fits", "strangers"),
+    [
+        ("shop/*.csv", ["a.csv", "b.csv.gz"], ["a.txt", "x/a.csv"]),
+        ("shop/**/*.csv", ["a.csv", "x/a.csv", "x/y/a.csv.zst"], ["a.txt"]),
+        ("**/*.csv", ["a.csv", "x/a.csv"], ["a.txt"]),
+        ("shop/may/*.csv", ["may/a.csv"], ["a.csv", "june/a.csv"]),
+    ],
+)
+def test_a_member_fits_a_location_as_if_the_archive_were_its_folder(
+    inbox: Path, location: str, fits: list[str], strangers: list[str]
+) -> None:
+    path = put_archive(inbox, "shop/box.zip", *fits, *strangers)
+    found = find_files(inbox, [feed(location)])
+    assert uris(found) == sorted(f"shop/box.zip!{name}" for name in fits)
+    assert found.strangers == sorted(f"shop/box.zip!{name}" for name in strangers)
+    for file in found.files:
+        assert (file.path, file.size_bytes, file.mtime_ns, file.archive_bytes) == (path, 4, 10**9, path.stat().st_size)
+
+
+def test_an_archive_in_the_inbox_itself_has_members_there(inbox: Path) -> None:
+    put_archive(inbox, "box.zip", "a.csv", "x/a.csv")
+    assert uris(find_files(inbox, [feed("*.csv")])) == ["box.zip!a.csv"]
+
+
+def test_folders_hidden_members_and_those_of_the_mac_are_no_deliveries(inbox: Path) -> None:
+    put_archive(inbox, "box.zip", "x/", "a.csv", ".a.csv", "__MACOSX/._a.csv", "x/.git/a.csv")
+    found = find_files(inbox, [feed("**/*.csv")])
+    assert (uris(found), found.strangers, found.unreadable) == (["box.zip!a.csv"], [], [])
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.csv", "/etc/a.csv", "x/../../a.csv", "C:/a.csv", "x\\a.csv", "x//a.csv", "./a.csv"]
+)
+def test_a_member_that_leads_out_of_the_archive_is_told_and_never_taken(inbox: Path, name: str) -> None:
+    put_archive(inbox, "shop/box.zip", name, "good.csv")
+    found = find_files(inbox, [feed("**/*.csv")])
+    assert uris(found) == ["shop/box.zip!good.csv"]
+    (unreadable,) = found.unreadable
+    assert (unreadable.uri, unreadable.feed) == (f"shop/box.zip!{name}", "shop.sales")
+    assert "leads out of the archive" in unreadable.message
+    assert find_files(inbox, [feed("elsewhere/*")]).strangers == sorted(
+        ["shop/box.zip!good.csv", f"shop/box.zip!{name} (its name leads out of the archive)"]
+    )
+
+
+def test_encrypted_and_twofold_members_are_told(inbox: Path) -> None:
+    path = put_archive(inbox, "box.zip", "a.csv", "b.csv", "c.csv")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x01\x02", 0, content.index(b"a.csv", content.index(b"PK\x01\x02"))) + 8] |= 1
+    path.write_bytes(content.replace(b"c.csv", b"b.csv"))
+    found = find_files(inbox, [feed("*.csv")])
+    assert uris(found) == []
+    assert [(it.uri, it.message.split(": ")[1].split(".")[0]) for it in found.unreadable] == [
+        ("box.zip!a.csv", "it is encrypted"),
+        ("box.zip!b.csv", "its name stands in the archive twice"),
+    ]
+
+
+def test_an_archive_inside_an_archive_is_told(inbox: Path) -> None:
+    put_archive(inbox, "box.zip", "inner.zip", "x.tar.gz")
+    assert find_files(inbox, [feed("**")]).strangers == [
+        "box.zip!inner.zip (an archive inside an archive)",
+        "box.zip!x.tar.gz (an archive inside an archive)",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"a\n1\n", b"PK\x05\x06" + b"\xff" * 18])
+def test_an_archive_without_a_list_belongs_to_the_feed_of_its_folder_or_to_nobody(inbox: Path, content: bytes) -> None:
+    (inbox / "shop").mkdir()
+    (inbox / "shop" / "box.zip").write_bytes(content)
+    other = feed("other/*.csv", "other")
+    (file,) = find_files(inbox, [feed("shop/*.csv"), other]).files
+    assert (file.uri, file.feed.name, file.member) == ("shop/box.zip", "sales", None)
+    assert find_files(inbox, [feed("shop/*.csv"), other], other).files == []
+    for feeds in ([other], [feed("shop/*.csv"), feed("shop/*.txt", "texts")]):
+        (unreadable,) = find_files(inbox, feeds).unreadable
+        assert unreadable.uri == "shop/box.zip"
+        assert "cannot be opened as a zip archive" in unreadable.message
+
+
+def test_a_name_like_that_of_a_member_is_no_file_of_a_feed(inbox: Path) -> None:
+    put(inbox, "box.zip!a.csv")
+    assert find_files(inbox, [feed("*.csv")]).strangers == ["box.zip!a.csv (named like a member of an archive)"]
+
+
+def test_a_member_changes_with_its_archive(inbox: Path) -> None:
+    path = put_archive(inbox, "box.zip", "a.csv")
+    (file,) = find_files(inbox, [feed("*.csv")]).files
+    assert file.is_unchanged_on_disk()
+    put_archive(inbox, "box.zip", "a.csv", "b.csv")
+    assert not file.is_unchanged_on_disk()
+    path.unlink()
+    assert not file.is_unchanged_on_disk()

@@ -1,12 +1,18 @@
 """The bytes of a delivery: whole or refused, with the hash of exactly what was delivered."""
 
+import bz2
 import gzip
 import hashlib
+import lzma
 import random
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
+from sales_warehouse.load import open_file
 from sales_warehouse.load.open_file import ContentReader, HashingReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 
@@ -141,3 +147,173 @@ def test_reading_in_small_pieces_hashes_each_byte_once(plain: Path) -> None:
     assert reader.finish() == sha256(plain)
     assert reader.bytes_read == len(CONTENT)
     reader.close()
+
+
+# --- the other compressions ---------------------------------------------------------------------------------------
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+}
+every_compression = pytest.mark.parametrize("suffix", PACKERS)
+
+
+def pack(folder: Path, suffix: str, *parts: bytes) -> Path:
+    path = folder / f"a.csv{suffix}"
+    path.write_bytes(b"".join(PACKERS[suffix](part) for part in parts))
+    return path
+
+
+@every_compression
+@pytest.mark.parametrize("size", [1, 999, 100_000])
+def test_packed_streams_one_behind_the_other_are_one_content(tmp_path: Path, suffix: str, size: int) -> None:
+    parts = (b"a,b\n", CONTENT[:20_000] if size < 1000 else CONTENT, b"", b"x" * 1000)
+    path = pack(tmp_path, suffix, *parts)
+    with ContentReader(path) as reader:
+        blocks = []
+        while block := reader.read(size):
+            blocks.append(block)
+        assert b"".join(blocks) == b"".join(parts)
+        assert reader.delivered.finish() == sha256(path)
+
+
+@every_compression
+@pytest.mark.parametrize("damage", ["cut", "cut by one byte", "garbage behind", "changed", "second cut", "plain"])
+def test_damage_is_refused_whatever_the_compression(tmp_path: Path, suffix: str, damage: str) -> None:
+    path = pack(tmp_path, suffix, CONTENT)
+    sound = path.read_bytes()
+    changed = bytearray(sound)
+    changed[len(sound) // 2] ^= 0xFF
+    path.write_bytes(
+        {
+            "cut": sound[: len(sound) // 2],
+            "cut by one byte": sound[:-1],
+            "garbage behind": sound + b"garbage",
+            "changed": bytes(changed),
+            "second cut": sound + sound[:-100],
+            "plain": CONTENT,
+        }[damage]
+    )
+    with ContentReader(path) as reader:
+        with pytest.raises(FileRefused, match=r"a\.csv\.\w+ cannot be uncompressed \(.*Ask for it again"):
+            read_all(reader, 300_000)
+        assert reader.delivered.finish() == sha256(path)
+
+
+@every_compression
+def test_an_empty_packed_file_is_empty(tmp_path: Path, suffix: str) -> None:
+    with ContentReader(pack(tmp_path, suffix)) as reader:
+        assert reader.read() == b""
+
+
+def test_padding_between_xz_streams_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.xz"
+    path.write_bytes(lzma.compress(b"a\n") + bytes(300_000) + lzma.compress(b"1\n") + bytes(8))
+    with ContentReader(path) as reader:
+        assert read_all(reader) == b"a\n1\n"
+
+
+@every_compression
+def test_what_unpacks_out_of_all_proportion_is_refused_with_the_figures(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_file, "RATIO_MATTERS_FROM_BYTES", 1_000_000)
+    path = pack(tmp_path, suffix, bytes(900_000))
+    with ContentReader(path) as reader:
+        assert len(b"".join(iter(reader.read, b""))) == 900_000  # a small one may
+    path = pack(tmp_path, suffix, bytes(50_000_000))
+    with ContentReader(path) as reader:
+        with pytest.raises(FileRefused, match=r"beyond 1,000,000 bytes at most 200 times as many"):
+            list(iter(reader.read, b""))
+        assert reader.delivered.finish() == sha256(path)
+
+
+@every_compression
+def test_what_unpacks_to_more_than_there_may_be_is_refused_with_the_figure(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_file, "MAX_UNPACKED_BYTES", 500_000)
+    refused = pytest.raises(FileRefused, match="unpacks to more than 500,000 bytes, the most there may be")
+    with ContentReader(pack(tmp_path, suffix, CONTENT)) as reader, refused:
+        list(iter(reader.read, b""))
+
+
+def test_the_limits_are_those_that_are_told() -> None:
+    assert open_file.MAX_UNPACKED_BYTES == 10 * 1024**3
+    assert (open_file.MAX_UNPACKED_RATIO, open_file.RATIO_MATTERS_FROM_BYTES) == (200, 100_000_000)
+
+
+# --- members of archives ------------------------------------------------------------------------------------------
+
+
+def put_in_archive(folder: Path, method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> Path:
+    path = folder / "box.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_hash_and_size_of_a_member_are_those_of_its_content(tmp_path: Path, method: int) -> None:
+    path = put_in_archive(tmp_path, method, a=CONTENT, b=b"")
+    for member, content in (("a", CONTENT), ("b", b"")):
+        with ContentReader(path, member) as reader:
+            assert read_all(reader) == content
+            assert reader.delivered.finish() == hashlib.sha256(content).hexdigest() == hash_file(path, member)
+            assert reader.delivered.bytes_read == len(content)
+            assert reader.delivered.is_whole
+        assert reader.delivered.closed
+
+
+@every_compression
+def test_a_packed_member_is_unpacked_and_known_by_its_packed_bytes(tmp_path: Path, suffix: str) -> None:
+    packed_bytes = PACKERS[suffix](CONTENT)
+    path = put_in_archive(tmp_path, **{f"a.csv{suffix}": packed_bytes})
+    with ContentReader(path, f"a.csv{suffix}") as reader:
+        assert read_all(reader) == CONTENT
+        assert reader.delivered.finish() == hashlib.sha256(packed_bytes).hexdigest()
+
+
+def test_a_damaged_member_is_refused_and_has_a_hash_all_the_same(tmp_path: Path) -> None:
+    path = put_in_archive(tmp_path, zipfile.ZIP_STORED, a=CONTENT)
+    changed = bytearray(path.read_bytes())
+    changed[1000] ^= 0xFF
+    path.write_bytes(changed)
+    with ContentReader(path, "a") as reader:
+        with pytest.raises(FileRefused, match=r"a cannot be uncompressed \(Bad CRC-32.*Ask for it again"):
+            read_all(reader)
+        assert not reader.delivered.is_whole
+        assert reader.delivered.finish() == hash_file(path, "a")
+
+
+def test_a_member_out_of_all_proportion_is_refused_and_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_file, "RATIO_MATTERS_FROM_BYTES", 1_000_000)
+    path = put_in_archive(tmp_path, a=bytes(50_000_000))
+    with ContentReader(path, "a") as reader:
+        with pytest.raises(FileRefused, match=r"a unpacks to .* at most 200 times as many"):
+            list(iter(reader.read, b""))
+        assert reader.delivered.finish() == hash_file(path, "a")
+        assert reader.delivered.bytes_read < 20_000_000
+
+
+def test_an_archive_as_a_whole_is_no_content_but_has_a_hash(tmp_path: Path) -> None:
+    path = tmp_path / "box.zip"
+    path.write_bytes(b"PK cut")
+    with ContentReader(path) as reader:
+        with pytest.raises(FileRefused, match=r"box\.zip cannot be uncompressed \(its list of members cannot be read"):
+            reader.read()
+        assert reader.delivered.finish() == sha256(path)
+
+
+def test_a_member_that_is_gone_cannot_be_read(tmp_path: Path) -> None:
+    path = put_in_archive(tmp_path, a=b"1")
+    with pytest.raises(OSError, match="no longer in the archive"):
+        ContentReader(path, "b")
+    path.write_bytes(b"something else")
+    with pytest.raises(OSError, match="no zip archive any more"):
+        ContentReader(path, "a")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
+from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects, Workbook
 from sales_warehouse.feeds.read_feeds import read_feeds
 
 PROJECT = Path(__file__).parents[3]
@@ -112,7 +112,13 @@ def test_what_is_left_out_has_a_default(project: Path) -> None:
         ("location: shop/*.csv", "location: /srv/shop/*.csv", 9, "external.location", "a relative path"),
         ("location: shop/*.csv", "location:", 9, "external.location", "a relative path"),
         ("          location: shop/*.csv\n", "", 8, "external.location", "a relative path"),
-        ("file_format: csv", "file_format: parquet", 10, "external.file_format", "csv"),
+        ("file_format: csv", "file_format: ods", 10, "external.file_format", "csv, jsonl, parquet, xlsx, xls"),
+        ("file_format: csv", "file_format: [csv]", 10, "external.file_format", "csv, jsonl"),
+        ("file_format: csv", "file_format: jsonl", 12, "external.options.delimiter",
+         "is an option of file_format csv, not of jsonl; allowed: business_key, max_rejects"),
+        ("file_format: csv", "file_format: parquet", 12, "external.options.delimiter", "not of parquet"),
+        ('delimiter: ";"', "header_row: 2", 12, "external.options.header_row",
+         "is an option of file_format xlsx and xls, not of csv"),
         ("identifier: shop__sales", "identifier: " + "x" * 64, 7, "identifier", "1 to 63 bytes"),
         ("name: amount\n            data_type: text", "name: amount\n            data_type: numeric", 22,
          "columns.amount.data_type", "text (casts belong into the staging model)"),
@@ -130,6 +136,71 @@ def test_a_mistake_is_told_with_file_line_key_and_what_is_allowed(
     message = refusal(project)
     assert message.startswith(f"{FILE}:{line}: shop.sales: {key}: "), message
     assert allowed in message
+
+
+WORKBOOK = """\
+sources:
+- name: shop
+  tables:
+  - name: sales
+    external:
+      location: shop/*.xlsx
+      file_format: xlsx
+      options:
+        sheet: Orders
+        header_row: 3
+        total_rows: ^Total
+        max_rejects: 1%
+    columns: [{name: a}]
+"""
+
+
+def test_a_workbook_has_options_of_its_own(project: Path) -> None:
+    write(project, WORKBOOK)
+    (feed,) = read_feeds(project)
+    assert (feed.file_format, feed.workbook) == ("xlsx", Workbook("Orders", 3, "^Total"))
+    write(project, WORKBOOK.replace("Orders", "2").replace("xlsx", "xls"))
+    (feed,) = read_feeds(project)
+    assert (feed.file_format, feed.workbook.sheet) == ("xls", 2)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "key", "allowed"),
+    [
+        ("sheet: Orders", "sheet: 0", 9, "external.options.sheet", "its number from 1"),
+        ("sheet: Orders", "sheet: true", 9, "external.options.sheet", "its name in quotes"),
+        ("sheet: Orders", "sheet: ''", 9, "external.options.sheet", "its name in quotes"),
+        ("sheet: Orders", "sheet: [1]", 9, "external.options.sheet", "its name in quotes"),
+        ("sheet: Orders", "sheet:", 9, "external.options.sheet", "its name in quotes"),
+        ("header_row: 3", "header_row: 0", 10, "external.options.header_row", "its number, from 1"),
+        ("header_row: 3", "header_row: '3'", 10, "external.options.header_row", "its number, from 1"),
+        ("header_row: 3", "header_row: true", 10, "external.options.header_row", "its number, from 1"),
+        ("total_rows: ^Total", "total_rows: (", 11, "external.options.total_rows", "a regular expression such as"),
+        ("total_rows: ^Total", "total_rows: 5", 11, "external.options.total_rows", "text in quotes"),
+        ("total_rows: ^Total", "delimiter: ','", 11, "external.options.delimiter",
+         "is an option of file_format csv, not of xlsx; allowed: sheet, header_row, total_rows"),
+        ("total_rows: ^Total", "total_row: x", 11, "external.options.total_row", "did you mean total_rows?"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_options_of_a_workbook_is_told(
+    project: Path, good: str, bad: str, line: int, key: str, allowed: str
+) -> None:
+    assert WORKBOOK.count(good) == 1
+    write(project, WORKBOOK.replace(good, bad))
+    message = refusal(project)
+    assert message.startswith(f"{FILE}:{line}: shop.sales: {key}: "), message
+    assert allowed in message
+
+
+def test_json_lines_may_describe_the_column_of_the_rest(project: Path) -> None:
+    text = (
+        "sources: [{name: shop, tables: [{name: sales, external: {location: a, file_format: jsonl}, columns: [%s]}]}]"
+    )
+    write(project, text % "{name: a}, {name: _extra, data_type: jsonb}")
+    (feed,) = read_feeds(project)
+    assert (feed.columns, feed.extra_column) == (("a",), "_extra")
+    write(project, text % "{name: a}, {name: _extra, data_type: text}")
+    assert "columns._extra.data_type: 'text'" in refusal(project)
 
 
 @pytest.mark.parametrize("columns", ["", "        columns: []\n"])

@@ -1,0 +1,280 @@
+"""Explain records: where each was delivered, what became of it, and what it feeds."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.explain.find_rows import FACT, Place, find_rows
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
+from sales_warehouse.ledger.find_entries import BookedFile, find_any_entry
+from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.ledger.read_ledger import decode_raw
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.find_files import find_files
+from sales_warehouse.load.open_file import ContentReader, hash_file
+from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.verify.read_again import CannotRead, Record, SecondReading
+from sales_warehouse.verify.run_verify import stream_rejects
+
+_LAYERS = ("marts", "staging", "intermediate", "audit")
+
+
+@dataclass(frozen=True)
+class MartRow:
+    """A row of a mart a record is part of: the whole row of the fact, the key of an aggregate."""
+
+    table: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The story of one record.
+
+    `original_from` says where the original text was found: `file`, `rejects` (the ledger's bytes), `raw` (rebuilt
+    from the raw table) or `nowhere`. `fate` is accepted, skipped, quarantined, rejected, refused, taken out or unknown.
+    """
+
+    file_id: int
+    feed: str
+    uri: str
+    version: int | None
+    status: str
+    row_number: int
+    line_number: int | None
+    original: str | None
+    original_from: str
+    remark: str | None
+    fate: str
+    reason: str
+    mart_rows: list[MartRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """The stories of the rows that were asked for, and whether there are more such rows."""
+
+    rows: list[Explanation]
+    has_more: bool = False
+
+
+def explain_table(
+    connection: Connection, feeds: Sequence[Feed], inbox: Path, table: str, where: str | None, limit: int
+) -> Explanations:
+    """Explain the records behind the rows of `table` that fit the SQL condition `where`, at most `limit`.
+
+    Any table will do that has `_file_id` and `_row_number`. Raises `ConfigurationError` when it has not, or when table
+    or condition cannot be used.
+    """
+    prepare_ledger(connection, feeds)
+    schema = table.partition(".")[0]
+    prefix = next((schema.removesuffix(layer) for layer in _LAYERS if schema.endswith(layer)), "")
+    with transaction(connection) as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+        places, has_more = find_rows(cursor, table, where, limit)
+        return Explanations(_explain(cursor, feeds, inbox, places, prefix), has_more)
+
+
+def explain_record(
+    connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, row_number: int
+) -> Explanations:
+    """Explain one record of the file called `name`, an id or a path below the inbox.
+
+    Raises `ConfigurationError` when the books know no such file, or it has no such record.
+    """
+    prepare_ledger(connection, feeds)
+    with transaction(connection) as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+        entry = find_any_entry(cursor, name)
+        if entry.status == "duplicate":
+            raise ConfigurationError(f"{entry} brought nothing: {entry.message}. Ask for that file.")
+        if not 1 <= row_number <= entry.records_read:
+            raise ConfigurationError(
+                f"{entry} has no row {row_number:,}: the books count {entry.records_read:,} records, from 1."
+            )
+        return Explanations(_explain(cursor, feeds, inbox, [(entry.file_id, row_number)], ""))
+
+
+def _explain(
+    cursor: Cursor, feeds: Sequence[Feed], inbox: Path, places: Sequence[Place], prefix: str
+) -> list[Explanation]:
+    declared = {feed.full_name: feed for feed in feeds}
+    wanted: dict[int, list[int]] = {}
+    for file_id, row_number in places:
+        wanted.setdefault(file_id, []).append(row_number)
+    deliveries: Mapping[tuple[str, str], InboxFile] = {}
+    if wanted and inbox.is_dir():
+        deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
+    explanations = []
+    for file_id, row_numbers in wanted.items():
+        entry = find_any_entry(cursor, str(file_id))
+        feed = declared.get(entry.feed)
+        if feed is None:
+            raise ConfigurationError(f"{entry} belongs to {entry.feed}, which is not declared any more.")
+        tracer = _Tracer(cursor, entry, feed, deliveries.get((entry.feed, entry.uri)), prefix)
+        explanations += tracer.explain(row_numbers)
+    return explanations
+
+
+class _Tracer:
+    """Follows records of one file in both directions."""
+
+    def __init__(self, cursor: Cursor, entry: BookedFile, feed: Feed, file: InboxFile | None, prefix: str) -> None:
+        self._cursor, self._entry, self._feed, self._file, self._prefix = cursor, entry, feed, file, prefix
+
+    def explain(self, row_numbers: Sequence[int]) -> list[Explanation]:
+        """Explain these records of the file."""
+        records, why_not = self._read_records(set(row_numbers))
+        rejects = self._select("ledger.rejects", "file_id", "row_number", row_numbers)
+        raw = self._select(
+            f"{self._feed.schema}.{self._feed.identifier}", "_file_id", "_row_number", row_numbers
+        )  # fmt: skip
+        staging = f"{self._prefix}staging.stg_{self._feed.source}__{self._feed.name}"
+        staged = self._select(staging, "_file_id", "_row_number", row_numbers)
+        fact_name = f"{self._prefix}marts.{FACT}"
+        facts = self._select(fact_name, "_file_id", "_row_number", row_numbers)
+        explanations = []
+        for number in row_numbers:
+            reject, row = (rejects or {}).get(number), (raw or {}).get(number)
+            record = records.get(number)
+            line_number, original, origin, remark = self._find_original(record, reject, row, why_not)
+            fate, reason = self._find_fate(record, reject, row, staged, staging, number)
+            explanations.append(
+                Explanation(
+                    file_id=self._entry.file_id,
+                    feed=self._entry.feed,
+                    uri=self._entry.uri,
+                    version=self._entry.version,
+                    status=self._entry.status,
+                    row_number=number,
+                    line_number=line_number,
+                    original=original,
+                    original_from=origin,
+                    remark=remark,
+                    fate=fate,
+                    reason=reason,
+                    mart_rows=self._find_marts(fact_name, (facts or {}).get(number)),
+                )
+            )
+        return explanations
+
+    def _read_records(self, wanted: set[int]) -> tuple[dict[int, Record], str | None]:
+        """Return those of the wanted records that are no rejects as the file has them, or why it cannot be asked."""
+        if self._file is None:
+            return {}, "the file is not in the inbox any more"
+        if self._feed.file_format != "csv":
+            return {}, f"lines are found only in delimited text, and this is {self._feed.file_format}"
+        found: dict[int, Record] = {}
+        try:
+            if hash_file(self._file.path, self._file.member) != self._entry.sha256:
+                return {}, "the file in the inbox has other bytes than those that were loaded"
+            with (
+                ContentReader(self._file.path, self._file.member) as content,
+                closing(stream_rejects(self._cursor, self._entry.file_id)) as rejects,
+            ):
+                for record in SecondReading(content.read, self._feed.dialect, rejects):
+                    if isinstance(record, Record) and record.row_number in wanted:
+                        found[record.row_number] = record
+                    if record.row_number >= max(wanted):
+                        break
+        except (OSError, FileRefused, CannotRead) as error:
+            return found, f"the file cannot be read: {error}"
+        return found, None
+
+    def _select(
+        self, table: str, file_column: str, row_column: str, row_numbers: Sequence[int]
+    ) -> dict[int, dict[str, Any]] | None:
+        """Return rows of a table by their row number; None when there is no such table."""
+        name = sql.Identifier(*table.split(".", 1))
+        self._cursor.execute("select to_regclass(%s)", (name.as_string(self._cursor),))
+        if self._cursor.fetchone() == (None,):
+            return None
+        self._cursor.execute(
+            sql.SQL("select * from {} where {} = %s and {} = any(%s)").format(
+                name, sql.Identifier(file_column), sql.Identifier(row_column)
+            ),
+            (self._entry.file_id, list(row_numbers)),
+        )
+        columns = [column.name for column in self._cursor.description or ()]
+        rows = [dict(zip(columns, row, strict=True)) for row in self._cursor]
+        return {row[row_column]: row for row in rows}
+
+    def _find_original(
+        self, record: Record | None, reject: dict[str, Any] | None, row: dict[str, Any] | None, why_not: str | None
+    ) -> tuple[int | None, str | None, str, str | None]:
+        """Return line number, text, where it was found, and a remark about that."""
+        if reject is not None:
+            text = decode_raw(bytes(reject["raw"]), self._feed.dialect.encoding)
+            return reject["line_number"], text, "rejects", None
+        if record is not None:
+            return record.line_number, record.text, "file", None
+        if row is None:
+            return None, None, "nowhere", why_not
+        text = self._rebuild(row)
+        return None, text, "raw", f"rebuilt from the raw table, order and quotes may differ: {why_not}"
+
+    def _rebuild(self, row: dict[str, Any]) -> str:
+        """Write a raw row as its file may have had it."""
+        delimiter, quote = self._feed.dialect.delimiter, self._feed.dialect.quote
+        columns = [*self._feed.columns, *(c for c in row if c not in self._feed.columns and c not in LINEAGE_COLUMNS)]
+        fields = []
+        for column in columns:
+            value = row.get(column)
+            if value is None:
+                if column in self._feed.columns:
+                    fields.append("")
+                continue
+            text = str(value)
+            if not text or any(mark in text for mark in (delimiter, quote, "\n", "\r")):
+                text = quote + text.replace(quote, quote * 2) + quote
+            fields.append(text)
+        return delimiter.join(fields)
+
+    def _find_fate(
+        self, record: Record | None, reject: dict[str, Any] | None, row: dict[str, Any] | None,
+        staged: dict[int, dict[str, Any]] | None, staging: str, number: int,
+    ) -> tuple[str, str]:  # fmt: skip
+        """Return what became of a record, and why."""
+        if reject is not None:
+            return "rejected", f"{reject['reason']}: {reject['detail']}"
+        if record is not None and record.values is None:
+            return "skipped", "blank line"
+        if self._entry.status == "refused":
+            return "refused", f"with its whole file: {self._entry.message}"
+        if self._entry.status != "active":
+            return "taken out", f"the file is {self._entry.status}, its rows have left the raw table"
+        if row is None:
+            if record is None and self._entry.rows_skipped:
+                return "skipped", "blank line"  # the books have some, and it is neither row nor reject
+            return "unknown", f"the raw table has no such row; compare with: warehouse verify {self._entry.file_id}"
+        if staged is None:
+            return "unknown", f"{staging} is not built yet: `warehouse build`"
+        if number not in staged:
+            return "unknown", f"{staging} does not show the row: `warehouse build` says why"
+        return staged[number]["row_status"], staged[number]["row_issues"]
+
+    def _find_marts(self, fact_name: str, line: dict[str, Any] | None) -> list[MartRow]:
+        """Return the fact's row of a record and the keys of the aggregates it is part of."""
+        if line is None:
+            return []
+        marts = fact_name.rpartition(".")[0]
+        key = {
+            "source_system": line["source_system"],
+            "country": line["country"] or "unknown",
+            "currency": line["currency"],
+        }
+        day = line["order_date"]
+        return [
+            MartRow(fact_name, line),
+            MartRow(f"{marts}.agg_sales_daily", {"order_date": day, **key}),
+            MartRow(f"{marts}.agg_sales_monthly", {"month_start_date": day.replace(day=1), **key}),
+        ]

@@ -1,0 +1,73 @@
+"""Choose how a feed's files are read: one way of handing out their content, one of cutting it into records."""
+
+from contextlib import ExitStack
+from typing import Protocol
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.ledger.fates import Reject, Tally
+from sales_warehouse.load.open_file import BLOCK_BYTES, ContentReader, HashingReader
+from sales_warehouse.load.parse_record import RecordGrammar
+from sales_warehouse.load.read_apart import ContentReadApart
+from sales_warehouse.load.read_json_lines import JsonLineSplitter
+from sales_warehouse.load.split_records import RecordSplitter
+from sales_warehouse.load.table_records import TableSplitter
+
+
+class Content(Protocol):
+    """The content of a file, block by block."""
+
+    delivered: HashingReader
+
+    def read(self, size: int = BLOCK_BYTES) -> bytes:
+        """Return the next block, none at the end."""
+
+
+class Splitter(Protocol):
+    """Cuts blocks of content into records: COPY data and rejects."""
+
+    tally: Tally
+    # whether the COPY data given out so far can go to COPY's text format as well as to CSV
+    is_plain_text: bool
+
+    @property
+    def grammar(self) -> RecordGrammar:
+        """The dialect COPY is told."""
+
+    def read_header(self, block: bytes, final: bool) -> list[str] | None:
+        """Return the header once it is whole."""
+
+    def start(self, file_id: int) -> None:
+        """Set the file id that goes in front of every record."""
+
+    def split(self, block: bytes, final: bool) -> bytes:
+        """Return the sound records of a block as COPY data."""
+
+    def take_rejects(self) -> list[Reject]:
+        """Return the rejects found since the last call."""
+
+
+def choose_splitter(feed: Feed) -> Splitter:
+    """Return a new splitter for a file of the feed."""
+    if feed.file_format == "csv":
+        return RecordSplitter(feed.dialect)
+    if feed.file_format == "jsonl":
+        return JsonLineSplitter(feed.columns)
+    return TableSplitter(lines_before=0 if feed.file_format == "parquet" else feed.workbook.header_row)
+
+
+class OpenContent:
+    """A file of the inbox, open to be read as its feed's format; `delivered` is what it is hashed from."""
+
+    def __init__(self, file: InboxFile) -> None:
+        self._file = file
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Content:
+        content = self._stack.enter_context(ContentReader(self._file.path, self._file.member))
+        if self._file.feed.file_format in ("csv", "jsonl"):
+            return content
+        return self._stack.enter_context(ContentReadApart(content, self._file.feed))
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

@@ -1,0 +1,92 @@
+"""Write typed values as the text a person would have seen."""
+
+import math
+import re
+import struct
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+# Beyond these a number is written with an exponent: nobody reads thirty zeros.
+_PLAIN_FROM, _PLAIN_TO = 1e-12, 1e21
+
+_ZONE = re.compile(r"[+-][0-9:.]+$")
+
+# A spreadsheet computes with more digits than it ever shows: 15 at most, fewer in its cells.
+_DIGITS_SHOWN = 15
+_DIGITS_TYPED = 12
+_NOISE = 1e-13  # what a few sums and products leave behind; met: 1.4e-14 in a column of profits
+
+
+def write_float(value: float) -> str:
+    """Return a float with the fewest digits that mean it, an integral one without `.0`: ``0.1``, ``17850``."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if value == 0:
+        return "0"
+    text = repr(value)
+    if _PLAIN_FROM <= abs(value) < _PLAIN_TO:
+        text = f"{Decimal(text):f}"
+        if "." in text:
+            text = text.rstrip("0").rstrip(".")
+    return text
+
+
+def write_cell_number(value: float) -> str:
+    """Return a number of a spreadsheet as it shows it: what 0.1 + 0.2 is there reads ``0.3``.
+
+    A number of at most 12 digits that computing has moved by no more than 1 in 10^13 is that number; any other has the
+    15 digits a spreadsheet knows. A whole number is never rounded: it may be an id.
+    """
+    if not math.isfinite(value) or value.is_integer():
+        return write_float(value)
+    typed = float(f"{value:.{_DIGITS_TYPED}g}")
+    if abs(typed - value) <= abs(value) * _NOISE:
+        return write_float(typed)
+    return write_float(float(f"{value:.{_DIGITS_SHOWN}g}"))
+
+
+def write_narrow_float(value: float, bits: int) -> str:
+    """Return a float of 16 or 32 bits, held as one of 64, with the fewest digits that mean it."""
+    code = {16: "e", 32: "f"}[bits]
+    if math.isfinite(value):
+        for digits in range(1, 10):
+            short = float(f"{value:.{digits}g}")
+            try:
+                if struct.unpack(code, struct.pack(code, short))[0] == value:
+                    return write_float(short)
+            except OverflowError:
+                continue
+    return write_float(value)
+
+
+def write_datetime(value: datetime) -> str:
+    """Return ``2024-05-02 09:30:00``, with the fraction of a second and the zone where there are any."""
+    text = f"{value:%H:%M:%S}"
+    if value.microsecond:
+        text += f".{value.microsecond:06}".rstrip("0")
+    zone = _ZONE.search(value.isoformat(), len("2024-05-02"))
+    return f"{value.date().isoformat()} {text}{zone[0] if zone else ''}"
+
+
+def write_time(value: time) -> str:
+    """Return ``09:30:00``, with the fraction of a second where there is one."""
+    text = f"{value:%H:%M:%S}"
+    return text + f".{value.microsecond:06}".rstrip("0") if value.microsecond else text
+
+
+def write_cell_date(value: datetime | date) -> str:
+    """Return a cell's instant, the date alone at midnight. A cell is a fraction of a day: no finer than 1 ms."""
+    if not isinstance(value, datetime):
+        return value.isoformat()
+    value += timedelta(microseconds=500)
+    value = value.replace(microsecond=value.microsecond // 1000 * 1000)
+    if value.time() == time(0):
+        return value.date().isoformat()
+    return write_datetime(value)
+
+
+def write_hours(value: timedelta) -> str:
+    """Return a span of time as a spreadsheet shows it: ``36:30:00``."""
+    seconds = round(value.total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,0 +1,51 @@
+"""Tell the story of a record."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sales_warehouse.explain.explain import Explanation, Explanations, MartRow
+from sales_warehouse.show.console import out
+from sales_warehouse.show.tables import print_table
+
+_ORIGINS = {
+    "file": "from the file, whose SHA-256 is still the one on the books",
+    "rejects": "the bytes kept with the reject",
+}
+
+
+def print_explanations(explanations: Explanations) -> None:
+    """Print each record: where it stands, as it was delivered, its fate, and what it feeds."""
+    if not explanations.rows:
+        out.print("There are none.")
+    for explanation in explanations.rows:
+        _print_one(explanation)
+    if explanations.has_more:
+        out.print(f"The first {len(explanations.rows):,}; --limit shows more.")
+
+
+def explanations_as_json(explanations: Explanations) -> list[dict[str, Any]]:
+    """Return the stories as plain values."""
+    return [asdict(explanation) for explanation in explanations.rows]
+
+
+def _print_one(it: Explanation) -> None:
+    line = "line unknown" if it.line_number is None else f"line {it.line_number}"
+    version = "" if it.version is None else f"version {it.version}, "
+    origin = it.remark if it.original_from in ("raw", "nowhere") else _ORIGINS[it.original_from]
+    rows = [
+        ("file", f"{it.uri} (file {it.file_id}, {version}{it.status}, {it.feed})"),
+        ("place", f"{line}, row {it.row_number}"),
+        ("as delivered", "not there any more" if it.original is None else _show_blank(it.original)),
+        ("", f"({origin})"),
+        ("fate", it.fate + (f" ({it.reason})" if it.reason else "")),
+        *((row.table, _list(row)) for row in it.mart_rows),
+    ]
+    print_table(None, ["record", ""], rows)
+
+
+def _list(row: MartRow) -> str:
+    return ", ".join(f"{column}={'NULL' if value is None else value}" for column, value in row.values.items())
+
+
+def _show_blank(text: str) -> str:
+    return text if text.strip() else repr(text)

@@ -1,0 +1,217 @@
+"""Verify files: each active one is read again and compared with raw table, rejects and books."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
+from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
+from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.find_files import find_files
+from sales_warehouse.load.open_file import ContentReader
+from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.verify.compare import Difference, Row, find_differences
+from sales_warehouse.verify.read_again import BookedReject, CannotRead, SecondReading
+
+MAX_DIFFERENCES = 10  # shown of one file; one fault early in a file can differ in every row behind it
+
+_ROWS_AT_A_TIME = 2_000
+
+
+class Reporter(Protocol):
+    """Who is told how far the verifying is."""
+
+    def start(self, files: int, size_bytes: int) -> None:
+        """So much is to be read."""
+
+    def advance(self, size_bytes: int, records: int) -> None:
+        """So much more was read."""
+
+    def count_file(self) -> None:
+        """One more file is done."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verifying one file gave: `equal`, `different`, `gone`, `changed`, `unreadable`, `not_compared`."""
+
+    file_id: int
+    feed: str
+    uri: str
+    version: int | None
+    status: str
+    records: int = 0
+    message: str | None = None
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stray:
+    """Rows of a raw table that belong to no active file of its feed."""
+
+    feed: str
+    raw_table: str
+    file_id: int
+    rows: int
+
+
+@dataclass
+class VerifyReport:
+    """What verifying gave."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
+
+    @property
+    def is_equal(self) -> bool:
+        """Say whether every file that was looked at is equal, and no row is without one."""
+        return not self.strays and all(verdict.status == "equal" for verdict in self.verdicts)
+
+
+def run_verify(
+    connection: Connection, feeds: Sequence[Feed], inbox: Path, names: Sequence[str], reporter: Reporter
+) -> VerifyReport:
+    """Verify the files called `names` (ids or paths below the inbox), or every active file.
+
+    An empty field in quotes is empty text, one without is NULL; both readings keep them apart. All files are compared
+    with one snapshot of the database, so a load meanwhile does no harm. Without names the raw tables are looked through
+    for rows of no active file, too. Memory does not grow with the files. Raises `ConfigurationError` for a wrong inbox
+    and for names of no active file.
+    """
+    prepare_ledger(connection, feeds)
+    deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
+    declared = {feed.full_name: feed for feed in feeds}
+    report = VerifyReport()
+    with transaction(connection) as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+        if names:
+            entries = list(dict.fromkeys(find_entry(cursor, name, ("active",), "verified") for name in names))
+        else:
+            entries = read_active(cursor)
+        reporter.start(len(entries), sum(entry.size_bytes for entry in entries))
+        for entry in entries:
+            feed, file = declared.get(entry.feed), deliveries.get((entry.feed, entry.uri))
+            if feed is None:
+                report.verdicts.append(_verdict(entry, "unreadable", f"the feed {entry.feed} is not declared any more"))
+            elif feed.file_format != "csv":
+                report.verdicts.append(
+                    _verdict(
+                        entry, "not_compared", f"is {feed.file_format}; only delimited text is read a second way so far"
+                    )
+                )
+            elif file is None:
+                report.verdicts.append(
+                    _verdict(entry, "gone", f"is not below {inbox} any more, so it cannot be compared")
+                )
+            else:
+                report.verdicts.append(_verify_file(cursor, entry, file, reporter))
+            reporter.count_file()
+        if not names:
+            report.strays = [stray for feed in feeds for stray in _find_strays(cursor, feed)]
+    return report
+
+
+def _verify_file(cursor: Cursor, entry: BookedFile, file: InboxFile, reporter: Reporter) -> Verdict:
+    """Compare one file; its hash is that of the bytes that were compared."""
+    differences: list[Difference] = []
+    records = 0
+    try:
+        with ContentReader(file.path, file.member) as content:
+            try:
+                with closing(stream_rejects(cursor, entry.file_id)) as rejects:
+                    reading = SecondReading(_read_and_tell(content, reporter), file.feed.dialect, rejects)
+                    columns = _read_columns(cursor, file.feed)
+                    with closing(_stream_rows(cursor, file.feed, columns, entry.file_id)) as rows:
+                        found = find_differences(reading, entry, file.feed.dialect, columns, rows)
+                        differences = list(islice(found, MAX_DIFFERENCES))
+                records = reading.row_number
+                reporter.advance(0, records)
+            except CannotRead as error:
+                differences = [Difference(f"the header cannot be read: {error}", error.line_number)]
+            sha256 = content.delivered.finish()
+    except (OSError, FileRefused) as error:
+        return _verdict(entry, "unreadable", f"cannot be read: {error}")
+    if sha256 != entry.sha256:
+        return _verdict(
+            entry,
+            "changed",
+            f"has SHA-256 {sha256[:12]}…, on the books is {entry.sha256[:12]}…: other bytes than those that were "
+            "loaded. `warehouse load` takes them in.",
+        )
+    return _verdict(entry, "different" if differences else "equal", None, records, tuple(differences))
+
+
+def _read_and_tell(content: ContentReader, reporter: Reporter) -> Callable[[], bytes]:
+    """Return what reads the next block of a content and tells how many delivered bytes that took."""
+
+    def read() -> bytes:
+        before = content.delivered.bytes_read
+        block = content.read()
+        reporter.advance(content.delivered.bytes_read - before, 0)
+        return block
+
+    return read
+
+
+def stream_rejects(cursor: Cursor, file_id: int) -> Generator[BookedReject, None, None]:
+    """Give the rejects of a file in the order of their bytes, some at a time."""
+    with cursor.connection.cursor("verify_rejects") as stream:
+        stream.itersize = _ROWS_AT_A_TIME
+        stream.execute(
+            "select row_number, line_number, byte_offset, reason, raw from ledger.rejects where file_id = %s "
+            "order by byte_offset, row_number",
+            (file_id,),
+        )
+        for row_number, line_number, byte_offset, reason, raw in stream:
+            yield BookedReject(row_number, line_number, byte_offset, reason, bytes(raw))
+
+
+def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: int) -> Generator[Row, None, None]:
+    with cursor.connection.cursor("verify_rows") as stream:
+        stream.itersize = _ROWS_AT_A_TIME
+        stream.execute(
+            sql.SQL("select {} from {} where _file_id = %s order by _row_number").format(
+                sql.SQL(", ").join(map(sql.Identifier, ["_row_number", *columns])), raw_table(feed)
+            ),
+            (file_id,),
+        )
+        for row_number, *values in stream:
+            yield row_number, values
+
+
+def _read_columns(cursor: Cursor, feed: Feed) -> list[str]:
+    """Return the raw table's columns without file id and row number."""
+    cursor.execute(
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
+        "order by attnum",
+        (raw_table(feed).as_string(cursor),),
+    )
+    return [name for (name,) in cursor if name not in LINEAGE_COLUMNS]
+
+
+def _find_strays(cursor: Cursor, feed: Feed) -> Iterator[Stray]:
+    cursor.execute(
+        sql.SQL(
+            "select _file_id, count(*) from {} as raw where not exists (select 1 from ledger.files "
+            "where file_id = raw._file_id and feed = %s and status = 'active') group by _file_id order by _file_id"
+        ).format(raw_table(feed)),
+        (feed.full_name,),
+    )
+    for file_id, rows in cursor.fetchall():
+        yield Stray(feed.full_name, f"{feed.schema}.{feed.identifier}", file_id, rows)
+
+
+def _verdict(
+    entry: BookedFile, status: str, message: str | None, records: int = 0, differences: tuple[Difference, ...] = ()
+) -> Verdict:
+    return Verdict(entry.file_id, entry.feed, entry.uri, entry.version, status, records, message, differences)

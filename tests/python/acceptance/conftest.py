@@ -1,0 +1,30 @@
+"""Where the real files are. They are not part of this project; the README of their folder gives their exact figures."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from checkout import PROJECT
+
+
+@pytest.fixture(scope="session")
+def inbox() -> Path:
+    """The inbox of the real files; without it a test is left out, and says so, but under CI=true it fails."""
+    return _find("inbox")
+
+
+@pytest.fixture(scope="session")
+def more() -> Path:
+    """The real files of other formats."""
+    return _find("more")
+
+
+def _find(folder: str) -> Path:
+    data = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data"))
+    if not (data / folder).is_dir():
+        message = f"left out: the real files are not in {data} (WAREHOUSE_TEST_DATA can name another folder)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return data / folder

@@ -1,0 +1,168 @@
+"""JSON Lines: values as they were written, every line with exactly one fate, however the content is cut."""
+
+import codecs
+import csv
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.read_json_lines import JsonLineSplitter
+
+COLUMNS = ("order_no", "amount")
+
+
+def split(content: bytes, size: int = 1 << 20, columns: tuple[str, ...] = COLUMNS) -> tuple[bytes, JsonLineSplitter]:
+    """Return all COPY data, with the content cut into blocks of `size` bytes."""
+    splitter = JsonLineSplitter(columns)
+    blocks = [content[at : at + size] for at in range(0, len(content), size)] + [b""]
+    header = None
+    while header is None:
+        block = blocks.pop(0)
+        header = splitter.read_header(block, final=not block)
+    assert header == [*columns, "_extra"]
+    splitter.start(7)
+    data = [splitter.split(block, final=not block) for block in blocks or [b""]]
+    return b"".join(data), splitter
+
+
+def rows(content: bytes, **options: int) -> list[list[str | None]]:
+    """Return the values COPY would take, without file id."""
+    data, _ = split(content, **options)
+    # everything but NULL stands in quotes
+    return [
+        [None if field == "\0" else field for field in row][1:]
+        for row in csv.reader(
+            data.decode().replace(",,", ",\0,").replace(",,", ",\0,").replace(",\n", ",\0\n").splitlines()
+        )
+    ]
+
+
+def test_declared_columns_are_picked_by_normalised_key_and_the_rest_is_kept() -> None:
+    content = b'{"Amount": 2.50, "Order No": "007", "till": {"no": 3}, "Paid": true}\n{"order_no":"8","AMOUNT":null}\n'
+    assert rows(content) == [["1", "007", "2.50", '{"till":{"no":3},"Paid":true}'], ["2", "8", None, None]]
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ('"tea"', "tea"), ('""', ""), ("0.10", "0.10"), ("1e3", "1e3"), ("-0", "-0"), ("1E+2", "1E+2"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"), ("9" * 5000, "9" * 5000),
+        ("true", "true"), ("false", "false"), ("null", None), ('{"a": [1.0, "x", null]}', '{"a":[1.0,"x",null]}'),
+        ("[]", "[]"), (r'"caf\u00e9"', "café"), (r'"\ud83d\ude00"', "😀"), (r'["\ud83d\ude00"]', '["😀"]'),
+    ],
+)  # fmt: skip
+def test_a_value_arrives_as_it_was_written(written: str, text: str | None) -> None:
+    assert rows(f'{{"order_no":1,"amount":{written}}}'.encode()) == [["1", "1", text, None]]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "detail"),
+    [
+        (b'{"order_no": 1', "bad_json", "Expecting ',' delimiter, character 15 of the line"),
+        (b"order_no", "bad_json", "Expecting value, character 1 of the line"),
+        (b'{"order_no": 1} {}', "bad_json", "Extra data, character 17 of the line"),
+        (b'{"order_no": NaN}', "bad_json", "NaN is no JSON"),
+        (b'{"order_no": -Infinity}', "bad_json", "-Infinity is no JSON"),
+        (b'{"order_no": 01}', "bad_json", "Expecting ',' delimiter"),
+        (b"[1]", "bad_json", "a list where an object must stand"),
+        (b"12", "bad_json", "a number where an object must stand"),
+        (b'"x"', "bad_json", "a text where an object must stand"),
+        (b"null", "bad_json", "null where an object must stand"),
+        (b"[" * 200_000, "bad_json", "brackets inside brackets"),
+        (b'{"order_no":1,"Order No":2}', "bad_json", "the keys 'order_no' and 'Order No' both stand for order_no"),
+        (b'{"order_no":1,"order_no":1}', "bad_json", "the key 'order_no' stands twice"),
+        (b'{"order_no":1,"x":{"a":1,"a":2}}', "bad_json", "the key 'a' stands twice"),
+        (b'{"order_no":1,"x":1e999999}', "bad_json", "a number beyond what _extra can keep"),
+        (b'{"order_no":"caf\xe9"}', "encoding", "byte 17 of the line (e9)"),
+        (b'{"order_no":"\\ud800"}', "encoding", "half a character, written \\ud800"),
+        (b'{"order_no":1,"x":{"\\ud800":1}}', "encoding", "half a character"),
+        (b'{"order_no":"a\0b"}', "nul", "a NUL byte, byte 15 of the line"),
+        (b'{"order_no":"a\\u0000b"}', "nul", "written \\u0000"),
+        (b'{"order_no":1,"x":["\\u0000"]}', "nul", "written \\u0000"),
+        (b'{"order_no":"\x01"}', "bad_json", "Invalid control character"),
+    ],
+)  # fmt: skip
+def test_a_line_that_cannot_be_loaded_is_kept_with_its_place(line: bytes, reason: str, detail: str) -> None:
+    content = b'{"order_no":1,"amount":2}\n \r\n' + line + b'\r\n{"order_no":3}\n'
+    data, splitter = split(content)
+    (reject,) = splitter.take_rejects()
+    assert (reject.reason, reject.raw) == (reason, line)
+    assert detail in reject.detail
+    assert (reject.row_number, reject.line_number, reject.byte_offset) == (3, 3, 29)
+    assert (splitter.tally.loaded, splitter.tally.rejected, splitter.tally.skipped) == (2, 1, 1)
+    assert data == b'7,1,"1","2",\n7,4,"3",,\n'
+
+
+def test_an_escaped_backslash_is_no_nul() -> None:
+    assert rows(rb'{"order_no":"\\u0000","amount":1}') == [["1", "\\u0000", "1", None]]
+
+
+def test_a_mark_and_a_missing_last_line_end_are_no_part_of_a_record() -> None:
+    data, splitter = split(codecs.BOM_UTF8 + b'{"order_no":1,"amount":2}\nno json')
+    (reject,) = splitter.take_rejects()
+    assert (reject.byte_offset, reject.raw) == (29, b"no json")
+    assert data == b'7,1,"1","2",\n'
+
+
+def test_a_column_no_object_has_refuses_the_file_with_what_was_found() -> None:
+    with pytest.raises(FileRefused, match=r"no object has amount\. Found were: order_no, Sum\."):
+        split(b'{"order_no":1,"Sum":2}\nno json\n{"Sum":2}\n')
+
+
+def test_a_column_one_object_has_is_enough_be_it_null() -> None:
+    assert rows(b'{"order_no":1}\n{"amount":null}\n') == [["1", "1", None, None], ["2", None, None, None]]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", codecs.BOM_UTF8])
+def test_a_file_without_objects_lacks_nothing(content: bytes) -> None:
+    data, splitter = split(content)
+    assert (data, splitter.tally.loaded, splitter.tally.rejected) == (b"", 0, 0)
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1000])
+def test_a_line_longer_than_a_record_may_be_refuses_the_file(size: int) -> None:
+    with pytest.raises(FileRefused, match=r"longer than 1,048,576 bytes"):
+        split(b'{"order_no":"' + b"x" * 1_100_000 + b'"}\n', size)
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([b'{"order_no":1,"amount":2}', b"", b"{}", b'{"a":'])))
+    .map(b"\n".join),
+    st.integers(min_value=1, max_value=40),
+)  # fmt: skip
+def test_whatever_the_bytes_every_line_has_one_fate_however_they_are_cut(content: bytes, size: int) -> None:
+    content += b'\n{"order_no":1,"amount":2}\n'
+    whole, splitter = split(content)
+    rejects = splitter.take_rejects()
+    cut, other = split(content, size)
+    assert (cut, other.tally, other.take_rejects()) == (whole, splitter.tally, rejects)
+    start = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
+    lines = content[start:].removesuffix(b"\n").split(b"\n")
+    assert splitter.tally.read == len(lines)
+    for reject in rejects:
+        assert content[reject.byte_offset :].startswith(reject.raw)
+        assert lines[reject.line_number - 1].removesuffix(b"\r") == reject.raw
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_characters="\0", codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_what_is_kept_beside_the_columns_means_what_was_delivered(value: object) -> None:
+    line = json.dumps({"order_no": 1, "amount": 2, "kept": value})
+    data, splitter = split(line.encode())
+    assert splitter.tally.loaded == 1
+    [row] = (
+        csv.reader([data.decode()], strict=True) if "\n" not in data.decode()[:-1] else [data.decode().split(",", 4)]
+    )
+    assert json.loads(row[4])["kept"] == value

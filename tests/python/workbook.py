@@ -1,0 +1,129 @@
+"""Write small workbooks by hand: XLSX as a zip archive of XML, XLS as bare BIFF5 records."""
+
+import io
+import struct
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from xml.sax.saxutils import escape, quoteattr
+
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_EPOCH = datetime(1899, 12, 30)
+_ERRORS = {"#NULL!": 0, "#DIV/0!": 7, "#VALUE!": 15, "#REF!": 23, "#NAME?": 29, "#NUM!": 36, "#N/A": 42}
+
+
+@dataclass(frozen=True)
+class Error:
+    """A cell with an error such as #N/A."""
+
+    text: str
+
+
+Rows = Sequence[Sequence[object]]
+
+
+def make_xlsx(sheets: dict[str, Rows | str]) -> bytes:
+    """Return a workbook; a sheet is its rows, or the XML of its rows. None is a cell that is not there."""
+    numbers = range(1, len(sheets) + 1)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "[Content_Types].xml",
+            f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>',
+        )
+        link = '<Relationship Id="{}" Type="' + _OFFICE + '/{}" Target="{}"/>'
+        links = f'<Relationships xmlns="{_PACKAGE}/relationships">%s</Relationships>'
+        archive.writestr("_rels/.rels", links % link.format("r", "officeDocument", "xl/workbook.xml"))
+        names = "".join(
+            f'<sheet name={quoteattr(name)} sheetId="{number}" r:id="s{number}"/>'
+            for number, name in zip(numbers, sheets, strict=True)
+        )
+        archive.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>{names}</sheets></workbook>',
+        )
+        parts = "".join(link.format(f"s{number}", "worksheet", f"worksheets/sheet{number}.xml") for number in numbers)
+        archive.writestr("xl/_rels/workbook.xml.rels", links % (parts + link.format("t", "styles", "styles.xml")))
+        formats = "".join(f'<xf numFmtId="{number}"/>' for number in (0, 14, 22, 46))
+        archive.writestr("xl/styles.xml", f'<styleSheet xmlns="{_MAIN}"><cellXfs>{formats}</cellXfs></styleSheet>')
+        for number, rows in zip(numbers, sheets.values(), strict=True):
+            xml = rows if isinstance(rows, str) else "".join(_xlsx_rows(rows))
+            archive.writestr(
+                f"xl/worksheets/sheet{number}.xml",
+                f'<worksheet xmlns="{_MAIN}"><sheetData>{xml}</sheetData></worksheet>',
+            )
+    return out.getvalue()
+
+
+def _xlsx_rows(rows: Rows) -> Iterable[str]:
+    for number, row in enumerate(rows, 1):
+        cells = (
+            _xlsx_cell(f"{chr(ord('A') + place)}{number}", value)
+            for place, value in enumerate(row)
+            if value is not None
+        )
+        yield f'<row r="{number}">{"".join(cells)}</row>'
+
+
+def _xlsx_cell(place: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f'<c r="{place}" t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, Error):
+        return f'<c r="{place}" t="e"><v>{value.text}</v></c>'
+    if isinstance(value, datetime):
+        return f'<c r="{place}" s="2"><v>{_serial(value)!r}</v></c>'
+    if isinstance(value, date):
+        return f'<c r="{place}" s="1"><v>{(value - _EPOCH.date()).days}</v></c>'
+    if isinstance(value, str):
+        return f'<c r="{place}" t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
+    return f'<c r="{place}"><v>{value!r}</v></c>'
+
+
+def _serial(value: datetime) -> float:
+    return (value - _EPOCH).total_seconds() / 86400
+
+
+def make_xls(sheets: dict[str, Rows]) -> bytes:
+    """Return a workbook of numbers, texts, dates, booleans and errors."""
+    bodies = [b"".join(_xls_rows(rows)) for rows in sheets.values()]
+    head = _bof(0x0005) + _record(0x0042, struct.pack("<H", 1252))
+    head += b"".join(_record(0x00E0, struct.pack("<HHH", 0, kind, 0) + bytes(10)) for kind in (0, 14, 22))
+    names = [name.encode("cp1252") for name in sheets]
+    start = len(head) + sum(4 + 7 + len(name) for name in names) + 4
+    directory = b""
+    for name, body in zip(names, bodies, strict=True):
+        directory += _record(0x0085, struct.pack("<IHB", start, 0, len(name)) + name)
+        start += len(body)
+    return head + directory + _record(0x000A, b"") + b"".join(bodies)
+
+
+def _xls_rows(rows: Rows) -> Iterable[bytes]:
+    yield _bof(0x0010)
+    for number, row in enumerate(rows):
+        for place, value in enumerate(row):
+            at = struct.pack("<HH", number, place)
+            if isinstance(value, bool):
+                yield _record(0x0205, at + struct.pack("<HBB", 0, value, 0))
+            elif isinstance(value, Error):
+                yield _record(0x0205, at + struct.pack("<HBB", 0, _ERRORS[value.text], 1))
+            elif isinstance(value, datetime):
+                yield _record(0x0203, at + struct.pack("<Hd", 2, _serial(value)))
+            elif isinstance(value, date):
+                yield _record(0x0203, at + struct.pack("<Hd", 1, (value - _EPOCH.date()).days))
+            elif isinstance(value, int | float):
+                yield _record(0x0203, at + struct.pack("<Hd", 0, value))
+            elif isinstance(value, str):
+                text = value.encode("cp1252")
+                yield _record(0x0204, at + struct.pack("<HH", 0, len(text)) + text)
+    yield _record(0x000A, b"")
+
+
+def _bof(kind: int) -> bytes:
+    return _record(0x0809, struct.pack("<HHHH", 0x0500, kind, 0, 0))
+
+
+def _record(code: int, data: bytes) -> bytes:
+    return struct.pack("<HH", code, len(data)) + data
