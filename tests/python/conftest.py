@@ -1,22 +1,19 @@
 """What many tests share: one embedded server for the session, a database of its own for each test that asks."""
 
-import itertools
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from psycopg2.extensions import connection as Connection
 
 from checkout import Checkout
+from databases import Databases
 from sales_warehouse import server
-from sales_warehouse.settings import ExternalServer, Settings
-
-PROJECT = Path(__file__).resolve().parents[2]
+from sales_warehouse.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -42,33 +39,6 @@ def embedded() -> Iterator[Settings]:
     yield settings
     server.down(settings)
     shutil.rmtree(home)
-
-
-class Databases:
-    """Makes new, empty databases on the session's server; they go with it."""
-
-    def __init__(self, embedded: Settings) -> None:
-        self._embedded = embedded
-        self._numbers = itertools.count(1)
-
-    def make(self, folder: Path) -> Settings:
-        """Return settings of a new database, as an external server's, with home and empty inbox below `folder`."""
-        name = f"test_{next(self._numbers)}"
-        with closing(server.connect(self._embedded, application_name="test")) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(f"create database {name}")
-        variables = server.environment(self._embedded)
-        inbox = folder / "inbox"
-        inbox.mkdir()
-        external = ExternalServer(
-            host=variables["PGHOST"],
-            port=int(variables["PGPORT"]),
-            user=variables["PGUSER"],
-            password=variables["PGPASSWORD"],
-            database=name,
-        )
-        return replace(self._embedded, project=PROJECT, home=folder / "home", inbox=inbox, external=external)
 
 
 @pytest.fixture(scope="session")

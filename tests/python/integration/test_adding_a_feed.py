@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from checkout import BIN, PROJECT, Checkout
-from conftest import Databases
+from databases import Databases
 
 PAGE = PROJECT / "docs" / "adding-a-feed.md"
 TUTORIAL = re.compile(r"^## The tutorial$(.*?)^## ", re.DOTALL | re.MULTILINE)
