@@ -210,10 +210,14 @@ class RecordSplitter:
         if b"\r" in text:
             lines = [line.removesuffix(b"\r") for line in delivered]
             newlines = [b"\r\n" if line.endswith(b"\r") else b"\n" for line in delivered]
-        has_stray_returns = b"\r" in text and any(b"\r" in line for line in lines)
-        if self.grammar.quote in text or b"\\" in text or has_stray_returns:
+        # what is left of carriage returns, and all NULs, stand inside a line
+        returns, nuls = (
+            [number for number, line in enumerate(lines) if byte in line] if byte in text else []
+            for byte in (b"\r", b"\0")
+        )
+        if self.grammar.quote in text or b"\\" in text or returns:
             self.is_plain_text = False
-        suspects = self._find_suspects(text, lines, errors)
+        suspects = self._find_suspects(text, lines, {*errors, *returns, *nuls})
         at = 0
         offsets: list[int] = []
         for suspect in suspects:
@@ -275,8 +279,8 @@ class RecordSplitter:
         width = len(self._decoder.newline)
         return list(accumulate((len(line) + width for line in self._decoder.split(data)), initial=0))
 
-    def _find_suspects(self, text: bytes, lines: list[bytes], errors: dict[int, str]) -> list[int] | range:
-        """Return the indexes of the lines that are not, each by itself, a sound record of the right width."""
+    def _find_suspects(self, text: bytes, lines: list[bytes], more: set[int]) -> list[int] | range:
+        """Return the lines that are not, each by itself, a sound record of the right width, and those of `more`."""
         if not self.grammar.is_copyable:
             return range(len(lines))  # every record has to be written anew
         delimiter, quote, check = self.grammar.delimiter, self.grammar.quote, self._check
@@ -292,10 +296,6 @@ class RecordSplitter:
             suspects = []
             if counts.count(delimiters) < len(lines) or (not delimiters and b"" in lines):
                 suspects = [index for index, line in enumerate(lines) if counts[index] != delimiters or not line]
-        more = set(errors)
-        for byte in (b"\0", b"\r"):  # what is left of carriage returns stands inside a line
-            if byte in text:
-                more.update(index for index, line in enumerate(lines) if byte in line)
         return sorted(more.union(suspects)) if more else suspects
 
     def _join_record(self, lines: list[bytes], newlines: list[bytes] | None, start: int) -> tuple[bytes, int] | None:

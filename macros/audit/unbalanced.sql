@@ -1,0 +1,49 @@
+{# An arrow that compares nothing would pass for ever, so it must have lines wherever there are reasons for some. #}
+{% macro unbalanced(arrow, reasons, called, condition='true') -%}
+with
+
+arrow_lines as (
+
+    select
+        scope,
+        rows_difference,
+        quantity_difference,
+        net_amount_difference,
+        is_balanced
+    from {{ ref('reconciliation') }}
+    where arrow = '{{ arrow }}'
+
+),
+
+reasons as (
+
+    select count(*) as reason_count
+    from {{ reasons }}
+    where {{ condition }}
+
+),
+
+final as (
+
+    select
+        scope,
+        rows_difference,
+        quantity_difference,
+        net_amount_difference
+    from arrow_lines
+    where not is_balanced
+
+    union all
+
+    select
+        'the arrow has no lines, although there are {{ called }}' as scope,
+        null as rows_difference,
+        null as quantity_difference,
+        null as net_amount_difference
+    from reasons
+    where reason_count > 0 and not exists (select 1 as found from arrow_lines)
+
+)
+
+select * from final
+{%- endmacro %}
