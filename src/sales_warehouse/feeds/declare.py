@@ -14,7 +14,10 @@ from functools import cached_property
 from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, name_of, without_compression
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
 
-FILE_FORMATS = ("csv", "jsonl", "parquet", "xlsx", "xls")
+TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect says
+FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
+LINE_ENDS = ("lf", "cr")
+STRAY_QUOTES = ("reject", "text")
 EXTRA_COLUMN = "_extra"
 
 
@@ -28,22 +31,54 @@ class Invalid(ValueError):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the text of a delimited file is to be read."""
+    """How the text of a file is to be read: its lines, and how a line is cut into fields."""
 
     delimiter: str = ","
-    quote: str = '"'
+    quote: str = '"'  # empty: no field stands in quotes
     encoding: str = "utf-8"
+    escape: str | None = None  # None: a quote inside a quoted field is written twice
+    stray_quotes: str = "reject"  # or "text": inside a field that does not begin with one, a quote is a character
+    line_end: str = "lf"  # one of LINE_ENDS
+    preamble_lines: int = 0  # lines in front of the header
+    header_lines: int = 1  # 0: none, the declared columns stand in their order
+    comment: str | None = None  # a regular expression; lines it fits are no records
+    trailer: str | None = None  # a regular expression; the first line it fits and all behind it are no records
 
     def __post_init__(self) -> None:
-        for key, value in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if len(value) != 1 or value.isalnum() or value in "\r\n\0":
+        if not self.delimiter or any(mark in self.delimiter for mark in "\r\n\0") or self.delimiter.isalnum():
+            raise Invalid(
+                "external.options.delimiter",
+                f"{self.delimiter!r} cannot separate anything",
+                "one or more characters, not all of them letters and digits, without line end or NUL",
+            )
+        for key, value in (("quote", self.quote), ("escape", self.escape or "")):
+            if value and (len(value) != 1 or value.isalnum() or value in "\r\n\0 "):
                 raise Invalid(
                     f"external.options.{key}",
-                    f"{value!r} cannot separate anything",
-                    "one character that is no letter, digit, line end or NUL",
+                    f"{value!r} cannot mark anything",
+                    "one character that is no letter, digit, blank, line end or NUL",
                 )
-        if self.delimiter == self.quote:
+        if self.quote and self.quote in self.delimiter:
             raise Invalid("external.options.quote", f"{self.quote!r} is the delimiter too", "a character of its own")
+        if self.escape is not None and (not self.escape or self.escape in self.delimiter):
+            raise Invalid("external.options.escape", f"{self.escape!r} is no escape", "a character of its own")
+        if self.escape == self.quote:
+            raise Invalid(
+                "external.options.escape", f"{self.escape!r} is the quote", "leave it out: then it is doubled"
+            )
+        if self.stray_quotes not in STRAY_QUOTES:
+            raise Invalid(
+                "external.options.stray_quotes", f"{self.stray_quotes!r} is not known", " or ".join(STRAY_QUOTES)
+            )
+        if self.line_end not in LINE_ENDS:
+            raise Invalid(
+                "external.options.line_end", f"{self.line_end!r} ends no line", "lf (\\r\\n ends one too) or cr"
+            )
+        _check_number("external.options.preamble_lines", self.preamble_lines, "how many lines, from 0")
+        _check_number("external.options.header", self.header_lines, "true, false, or how many lines it has")
+        for key, pattern in (("comment", self.comment), ("trailer", self.trailer)):
+            if pattern is not None:
+                _check_pattern(f"external.options.{key}", pattern, "^#")
         try:
             mark, one, two, letter = (text.encode(self.encoding) for text in ("", "\n", "\n\n", "a"))
             # lines are found by their ends, so these must be written alike everywhere and as wide as a letter
@@ -74,14 +109,7 @@ class Workbook:
         if isinstance(self.header_row, bool) or not isinstance(self.header_row, int) or self.header_row < 1:
             raise Invalid("external.options.header_row", f"{self.header_row!r} is no row", "its number, from 1")
         if self.total_rows is not None:
-            try:
-                re.compile(self.total_rows)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise Invalid(
-                    "external.options.total_rows",
-                    f"{self.total_rows!r} is no regular expression ({error})",
-                    "a regular expression such as ^(Grand )?Total",
-                ) from None
+            _check_pattern("external.options.total_rows", self.total_rows, "^(Grand )?Total")
 
 
 @dataclass(frozen=True)
@@ -138,10 +166,14 @@ class Feed:
     max_rejects: MaxRejects = field(default_factory=MaxRejects)
     file_format: str = "csv"
     workbook: Workbook = field(default_factory=Workbook)
+    # of a fixed-width feed: for each of its columns, in their order, its first and last character in the line, from 1
+    positions: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.file_format not in FILE_FORMATS:
             raise Invalid("external.file_format", f"{self.file_format!r} cannot be read", ", ".join(FILE_FORMATS))
+        if (self.file_format == "fixed") != bool(self.positions):
+            raise Invalid("external.options.positions", "are those of file_format fixed", "one entry a declared column")
         for key, value in (("schema", self.schema), ("identifier", self.identifier)):
             if not value or len(value.encode()) > MAX_IDENTIFIER_BYTES:
                 raise Invalid(key, f"{value!r} is no name", f"1 to {MAX_IDENTIFIER_BYTES} bytes")
@@ -206,6 +238,20 @@ class Feed:
             return None
         parts = [f"{group}={value}" for group, value in found.groupdict().items() if value is not None]
         return " ".join(parts) or None
+
+
+def _check_number(key: str, value: object, allowed: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Invalid(key, f"{value!r} is no number of lines", allowed)
+
+
+def _check_pattern(key: str, value: str, example: str) -> None:
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Invalid(
+            key, f"{value!r} is no regular expression ({error})", f"a regular expression such as {example}"
+        ) from None
 
 
 def _shorten(name: str) -> str:

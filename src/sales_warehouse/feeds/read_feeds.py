@@ -1,6 +1,7 @@
 """Read the feeds from where dbt reads its sources: `models/**/_*__sources.yml`."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
 OWN_COLUMNS = {**LINEAGE_COLUMNS, EXTRA_COLUMN: "jsonb"}
 
 _EXTERNAL_KEYS = ("location", "file_format", "options")
-_DIALECT_KEYS = ("delimiter", "quote", "encoding")
+_LINE_KEYS = ("encoding", "line_end", "preamble_lines", "comment", "trailer")
+_DIALECT_KEYS = ("delimiter", "quote", "escape", "stray_quotes", *_LINE_KEYS)
 _WORKBOOK_KEYS = ("sheet", "header_row", "total_rows")
 _COMMON_KEYS = ("business_key", "max_rejects")
 _OPTION_KEYS = {
     "csv": (*_DIALECT_KEYS, "header", *_COMMON_KEYS),
+    "aligned": (*_LINE_KEYS, "header", *_COMMON_KEYS),
+    "fixed": (*_LINE_KEYS, "header", "positions", *_COMMON_KEYS),
     "jsonl": _COMMON_KEYS,
     "parquet": _COMMON_KEYS,
     "xlsx": (*_WORKBOOK_KEYS, *_COMMON_KEYS),
@@ -88,24 +92,47 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
     if file_format not in FILE_FORMATS:
         raise Invalid("external.file_format", f"{file_format!r} cannot be read", ", ".join(FILE_FORMATS))
     options = _read_options(external.get("options") or {}, file_format)
-    if options.get("header", True) is not True:
-        raise Invalid("external.options.header", f"{options['header']!r} is not supported", "true")
     for key in (*_DIALECT_KEYS, "business_key", "total_rows"):
-        if key in options and not isinstance(options[key], str):
+        if key in options and key != "preamble_lines" and not isinstance(options[key], str):
             raise Invalid(f"external.options.{key}", f"{options[key]!r} is no text", "text in quotes")
+    columns = tuple(_read_columns(table.get("columns") or ()))
+    dialect = {key: options[key] for key in _DIALECT_KEYS if key in options}
+    if "header" in options:
+        header = options["header"]
+        dialect["header_lines"] = int(header) if isinstance(header, bool) else header
     return Feed(
         source=str(source["name"]),
         name=str(table["name"]),
         schema=str(source.get("schema") or source["name"]),
         identifier=str(table.get("identifier") or table["name"]),
         location=str(external.get("location") or ""),
-        columns=tuple(_read_columns(table.get("columns") or ())),
-        dialect=Dialect(**{key: options[key] for key in _DIALECT_KEYS if key in options}),
+        columns=columns,
+        dialect=Dialect(**dialect),
         business_key=options.get("business_key"),
         max_rejects=MaxRejects.parse(options.get("max_rejects", 0)),
         file_format=file_format,
         workbook=Workbook(**{key: options[key] for key in _WORKBOOK_KEYS if key in options}),
+        positions=_read_positions(options.get("positions"), columns),
     )
+
+
+def _read_positions(value: Any, columns: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Return first and last character of each column in its order, from a mapping such as ``{order_id: 1-6}``."""
+    if value is None:
+        return ()
+    key = "external.options.positions"
+    for name in _mapping(value, key, columns):
+        if not re.fullmatch("[1-9][0-9]{0,5}(-[1-9][0-9]{0,5})?", str(value[name])):
+            raise Invalid(f"{key}.{name}", f"{value[name]!r} is no place in a line", "first and last character: 1-6")
+    places = []
+    for column in columns:
+        if column not in value:
+            raise Invalid(key, f"{column} has none", "first and last character of each declared column: 1-6")
+        first, _, last = str(value[column]).partition("-")
+        if int(last or first) < int(first):
+            raise Invalid(f"{key}.{column}", f"{value[column]!r} ends before it begins", "such as 1-6")
+        places.append((int(first), int(last or first)))
+    return tuple(places)
 
 
 def _read_options(value: Any, file_format: str) -> dict[str, Any]:

@@ -15,6 +15,16 @@ class Reject:
     raw: bytes  # as delivered, without the line end
 
 
+@dataclass(frozen=True)
+class SkippedLine:
+    """A line that is no record because the feed's declaration says so; the books keep its bytes."""
+
+    line_number: int  # physical line of the file, from 1
+    row_number: int | None  # position among the records; None in front of the header
+    kind: str  # preamble, comment, trailer
+    raw: bytes  # as delivered, without the line end
+
+
 @dataclass
 class Tally:
     """Records of one file by fate. `read` is always the sum of the others."""

@@ -66,11 +66,38 @@ create table if not exists ledger.rejects (
     primary key (file_id, row_number)
 );
 
+create table if not exists ledger.skipped_lines (
+    file_id bigint not null references ledger.files,
+    line_number bigint not null check (line_number >= 1),
+    -- position among all records of the file; lines in front of the header are no records and have none
+    row_number bigint check (row_number >= 1),
+    kind text not null check (kind in ('preamble', 'comment', 'trailer')),
+    raw bytea not null,
+    primary key (file_id, line_number)
+);
+
 create table if not exists ledger.file_events (
     -- given out in commit order: writers take an advisory lock that they hold until they commit
     event_id bigint generated always as identity primary key,
     file_id bigint not null references ledger.files,
     feed text not null,
-    kind text not null check (kind in ('activated', 'deactivated')),
-    at timestamptz not null default clock_timestamp()
+    kind text not null constraint file_events_kind_check check (
+        kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_ignored', 'column_missing')
+    ),
+    at timestamptz not null default clock_timestamp(),
+    -- what the event is about where the file alone does not say it, such as the column that was added
+    detail text
 );
+-- books kept by a loader before there were such events
+do $$ begin
+    if not exists (
+        select from pg_attribute where attrelid = 'ledger.file_events'::regclass and attname = 'detail'
+    ) then
+        alter table ledger.file_events
+        add column detail text,
+        drop constraint file_events_kind_check,
+        add constraint file_events_kind_check check (
+            kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_ignored', 'column_missing')
+        );
+    end if;
+end $$;
