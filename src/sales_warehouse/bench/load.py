@@ -225,7 +225,7 @@ def _time_loader(connection: Connection, feed: Feed, inbox: Path, records: int) 
 def _empty(connection: Connection, feed: Feed) -> None:
     with transaction(connection) as cursor:
         cursor.execute(
-            sql.SQL("truncate {}, {}, ledger.files, ledger.rejects, ledger.file_events").format(
+            sql.SQL("truncate {}, {}, ledger.files, ledger.rejects, ledger.skipped_lines, ledger.file_events").format(
                 raw_table(feed), sql.Identifier(_PEER)
             )
         )

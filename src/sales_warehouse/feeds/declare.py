@@ -42,7 +42,7 @@ class Dialect:
     preamble_lines: int = 0  # lines in front of the header
     header_lines: int = 1  # 0: none, the declared columns stand in their order
     comment: str | None = None  # a regular expression; lines it fits are no records
-    trailer: str | None = None  # a regular expression; the first line it fits and all behind it are no records
+    trailer: str | None = None  # a regular expression; lines it fits are no records either, but sum the file up
 
     def __post_init__(self) -> None:
         if not self.delimiter or any(mark in self.delimiter for mark in "\r\n\0") or self.delimiter.isalnum():

@@ -33,10 +33,18 @@ def problem_with(**changes: Any) -> Invalid:
 # --- dialect
 
 
-@pytest.mark.parametrize("key", ["delimiter", "quote"])
-@pytest.mark.parametrize("value", ["", ";;", "a", "Z", "é", "0", "\n", "\r", "\0", "\r\n"])
-def test_what_cannot_separate_is_refused_with_key_and_remedy(key: str, value: str) -> None:
-    with pytest.raises(Invalid, match="one character that is no letter, digit, line end or NUL") as caught:
+@pytest.mark.parametrize("value", ["", "a", "Z", "é", "0", "ab", "\n", "\r", "\0", "\r\n", ";\n"])
+def test_what_cannot_separate_is_refused_with_key_and_remedy(value: str) -> None:
+    with pytest.raises(Invalid, match="one or more characters, not all of them letters and digits") as caught:
+        Dialect(delimiter=value)
+    assert caught.value.key == "external.options.delimiter"
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["quote", "escape"])
+@pytest.mark.parametrize("value", [";;", "a", "Z", "é", "0", "\n", "\r", "\0", "\r\n", " "])
+def test_what_cannot_mark_is_refused_with_key_and_remedy(key: str, value: str) -> None:
+    with pytest.raises(Invalid, match="one character that is no letter, digit, blank, line end or NUL") as caught:
         Dialect(**{key: value})
     assert caught.value.key == f"external.options.{key}"
     assert repr(value) in str(caught.value)
