@@ -52,7 +52,8 @@ def choose_splitter(feed: Feed) -> Splitter:
     if feed.file_format == "csv":
         return RecordSplitter(feed.dialect)
     if feed.file_format == "jsonl":
-        return JsonLineSplitter(feed.columns)
+        contract = feed.contract
+        return JsonLineSplitter(feed.columns, contract.optional, feed.column_of, contract.on_new_column)
     return TableSplitter(lines_before=0 if feed.file_format == "parquet" else feed.workbook.header_row)
 
 
