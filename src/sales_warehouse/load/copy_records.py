@@ -12,8 +12,9 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.prepare import add_columns, raw_table
-from sales_warehouse.ledger.record_files import RejectSpool
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.ledger.shape import Shape
+from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.choose_reader import Content, Splitter
 from sales_warehouse.load.leave_out_fields import FieldFilter
 from sales_warehouse.load.match_columns import match_columns, name_ignored
@@ -29,7 +30,7 @@ Progress = Callable[[int, int], None]  # bytes as delivered and records, both si
 
 def copy_records(
     cursor: Cursor, file: InboxFile, file_id: int, content: Content, splitter: Splitter,
-    rejects: RejectSpool, progress: Progress, trailers: TrailerLines | None = None,
+    rejects: RejectSpool, skipped: SkippedSpool, progress: Progress, trailers: TrailerLines | None = None,
 ) -> Shape:  # fmt: skip
     """Copy the sound records into the raw table; return the columns the file came with.
 
@@ -64,7 +65,7 @@ def copy_records(
         False: sql.SQL("(format csv, delimiter {}, quote {})").format(delimiter, quote),
     }
     arrived = 0
-    chunks = _cut(content, splitter, kept, rejects, file_id, progress)
+    chunks = _cut(content, splitter, kept, rejects, skipped, trailers, file_id, progress)
     with read_ahead(chunks) if file.size_bytes > _SMALL_BYTES else nullcontext(chunks) as chunks:
         source = _CopySource(chunks)
         while not source.ended:
@@ -100,15 +101,22 @@ class _Chunk:
 
 
 def _cut(
-    content: Content, splitter: Splitter, kept: FieldFilter | None, rejects: RejectSpool, file_id: int,
-    progress: Progress,
+    content: Content, splitter: Splitter, kept: FieldFilter | None, rejects: RejectSpool, skipped: SkippedSpool,
+    trailers: TrailerLines | None, file_id: int, progress: Progress,
 ) -> Iterator[_Chunk]:  # fmt: skip
-    """Cut the rest of the file into checked records, block by block; rejects go into their spool on the way."""
+    """Cut the rest of the file into checked records, block by block.
+
+    Rejects and skipped lines go into their spools on the way.
+    """
     block, shown = b"-", (0, 0)
     while block:
         block = content.read()
         data = splitter.split(block, final=not block)
         rejects.add(file_id, splitter.take_rejects())
+        lines = splitter.take_skipped()
+        skipped.add(file_id, lines)
+        if trailers is not None:
+            trailers.add(lines)
         now = content.delivered.bytes_read, splitter.tally.read
         progress(now[0] - shown[0], now[1] - shown[1])
         shown = now

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from sales_warehouse.load.parse_record import RecordGrammar
+from sales_warehouse.load.grammar import Grammar
 
 
 class FieldFilter:
@@ -13,7 +13,7 @@ class FieldFilter:
     the values that are kept stay as they are, byte for byte.
     """
 
-    def __init__(self, grammar: RecordGrammar, is_kept: Sequence[bool]) -> None:
+    def __init__(self, grammar: Grammar, is_kept: Sequence[bool]) -> None:
         """`is_kept` says for each column of the file whether its field is kept."""
         delimiter, quote = re.escape(grammar.copy_delimiter), re.escape(grammar.copy_quote)
         in_csv = b"(?:%b(?:[^%b]++|%b%b)*+%b|[^%b%b\n]*+)" % (quote, quote, quote, quote, quote, delimiter, quote)

@@ -12,6 +12,7 @@ from sales_warehouse.ledger.books import Books, Entry
 from sales_warehouse.ledger.fates import Tally
 from sales_warehouse.ledger.record_files import (
     RejectSpool,
+    SkippedSpool,
     next_file_id,
     record_duplicate,
     record_refused,
@@ -88,14 +89,14 @@ def _load(
     shape = Shape()
     trailers = TrailerLines(file.feed.contract.control, file.feed.dialect.encoding)
     cursor.execute("savepoint before_rows")
-    with OpenContent(file) as content, RejectSpool() as rejects:
+    with OpenContent(file) as content, RejectSpool() as rejects, SkippedSpool() as skipped:
         try:
             if key is None:
                 raise FileRefused(
                     f"the name carries no business key: {file.feed.business_key} is not found in it. "
                     "Rename the file, or correct business_key in the feed's declaration."
                 )
-            shape = copy_records(cursor, file, file_id, content, splitter, rejects, progress, trailers)
+            shape = copy_records(cursor, file, file_id, content, splitter, rejects, skipped, progress, trailers)
             if not file.feed.max_rejects.allows(tally.rejected, tally.read):
                 raise FileRefused(
                     f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is "
@@ -116,6 +117,7 @@ def _load(
         else:
             entry, message = record_taken_in(cursor, file, books, file_id, sha256, key, tally, started_at, shape)
         rejects.write(cursor)
+        skipped.write(cursor)
     return entry, tally, message
 
 
