@@ -129,7 +129,10 @@ def _read_contract(options: dict[str, Any], columns: tuple[str, ...]) -> Contrac
     return Contract(
         optional=_read_texts(options.get("optional", []), "external.options.optional", "declared columns: [discount]"),
         aliases=tuple(
-            (column, _read_texts(texts, f"external.options.aliases.{column}", "header texts: [Order No, Bestell-Nr]"))
+            (
+                column,
+                _read_texts(texts, f"external.options.aliases.{column}", "header texts: ['Order No', 'Bestell-Nr']"),
+            )
             for column, texts in aliases.items()
         ),
         on_new_column=options.get("on_new_column", "add"),
