@@ -233,6 +233,7 @@ def test_whatever_the_bytes_rejects_skipped_and_loaded_records_are_the_file(name
     [
         (make_feed(escape="\\"), r'a,b,c~"x\"y",\,\,,"\\"~', [['x"y', ",,", "\\"]], []),
         (make_feed(escape="\\"), r'a,b,c~1,\N,3~4,"\t",6~7,8,9\~', [], ["stray_escape"] * 3),
+        (make_feed(escape="\\"), "a,b,c~8\\'9,2,3~é,\\é,3~", [], ["stray_escape"] * 2),
         (make_feed(escape="\\"), 'a,b,c~"x""y",2,3~', [], ["stray_quote"]),
         (make_feed(escape="\\"), 'a,b,c~"1\\~2",3,4~', [["1\n2", "3", "4"]], []),
         (make_feed(stray_quotes="text"), 'a,b,c~5",6 "x",7~"8"9,1,2~', [['5"', '6 "x"', "7"]], ["stray_quote"]),
@@ -275,6 +276,14 @@ def test_a_header_of_several_lines_is_joined_by_column() -> None:
     assert read(b"Net,\n\nAmount,Day\n(EUR),\n1,2\n", feed).header == ["Net Amount (EUR)", "Day"]
     with pytest.raises(FileRefused, match=r"different numbers of fields \(2, 1, 2\)"):
         read(b"a,b\nc\nd,e\n", feed)
+
+
+def test_a_header_repeated_is_a_record_or_refuses_the_file() -> None:
+    content = b'"a",b,c\n1,2,3\na,"b",c\n4,5,6\n'
+    assert len(read(content, make_feed()).rows) == 3
+    with pytest.raises(FileRefused, match="line 3 is the header once more"):
+        read(content, make_feed(repeated_header="refuse"))
+    assert len(read(b"a,b,c\na,b,d\naa,b,c\n", make_feed(repeated_header="refuse")).rows) == 2
 
 
 def test_a_file_that_ends_inside_its_preamble_is_refused() -> None:
