@@ -93,8 +93,10 @@ def run_pollock(connection: Connection, suite: Path, inbox: Path, out: Path | No
         with (suite / "clean" / path.name).open(encoding="utf-8", newline="") as file:
             answer = list(csv.reader(file))
         header = answer[:1] if parameters["header_lines"] else []
-        # files without a record have no names among their parameters
-        columns = parameters["column_names"] or (header[0] if header else ["none"])
+        # a file without header or without a record has no names among its parameters
+        columns = parameters["column_names"] or (
+            header[0] if header else [f"c{number}" for number in range(parameters["n_columns"] or 1)]
+        )
         feeds.append(_make_feed("pollock", path, columns, _read_dialect(parameters)))
         answers[path.stem], names[path.stem] = answer[len(header) :], (columns if header else None)
     loaded = _load(connection, feeds, inbox, suite / "csv")
