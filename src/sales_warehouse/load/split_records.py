@@ -199,7 +199,7 @@ class RecordSplitter:
             [number for number, line in enumerate(lines) if byte in line] if byte in text else []
             for byte in (other_end, b"\0")
         )
-        if returns or any(mark in text for mark in self._marks_of_csv):
+        if self.is_plain_text and (returns or any(mark in text for mark in self._marks_of_csv)):
             self.is_plain_text = False
         problems: dict[int, Problem] = {number: ("encoding", error) for number, error in errors.items()}
         problems |= self._find_long_lines(data)
