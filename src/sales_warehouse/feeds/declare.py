@@ -21,6 +21,7 @@ TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect
 FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
 LINE_ENDS = ("lf", "cr")
 STRAY_QUOTES = ("reject", "text")
+REPEATED_HEADERS = ("load", "refuse")
 EXTRA_COLUMN = "_extra"
 
 
@@ -36,6 +37,7 @@ class Dialect:
     line_end: str = "lf"  # one of LINE_ENDS
     preamble_lines: int = 0  # lines in front of the header
     header_lines: int = 1  # 0: none, the declared columns stand in their order
+    repeated_header: str = "load"  # or "refuse": a record like the header says that the file is two
     comment: str | None = None  # a regular expression; lines it fits are no records
     trailer: str | None = None  # a regular expression; lines it fits are no records either, but sum the file up
 
@@ -64,6 +66,12 @@ class Dialect:
         if self.stray_quotes not in STRAY_QUOTES:
             raise Invalid(
                 "external.options.stray_quotes", f"{self.stray_quotes!r} is not known", " or ".join(STRAY_QUOTES)
+            )
+        if self.repeated_header not in REPEATED_HEADERS:
+            raise Invalid(
+                "external.options.repeated_header",
+                f"{self.repeated_header!r} is not known",
+                " or ".join(REPEATED_HEADERS),
             )
         if self.line_end not in LINE_ENDS:
             raise Invalid(

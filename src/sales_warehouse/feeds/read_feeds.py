@@ -18,14 +18,14 @@ OWN_COLUMNS = {**LINEAGE_COLUMNS, EXTRA_COLUMN: "jsonb"}
 
 _EXTERNAL_KEYS = ("location", "file_format", "options")
 _LINE_KEYS = ("encoding", "line_end", "preamble_lines", "comment", "trailer")
-_DIALECT_KEYS = ("delimiter", "quote", "escape", "stray_quotes", *_LINE_KEYS)
+_DIALECT_KEYS = ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINE_KEYS)
 _WORKBOOK_KEYS = ("sheet", "header_row", "total_rows")
 _CONTROL_KEYS = ("trailer", "file", "pattern", "decimal")
 _FIXED_KEYS = ("business_key", "max_rejects", "control")
 _COMMON_KEYS = (*_FIXED_KEYS, "optional", "aliases", "on_new_column")
 _OPTION_KEYS = {
     "csv": (*_DIALECT_KEYS, "header", *_COMMON_KEYS),
-    "aligned": (*_LINE_KEYS, "header", *_COMMON_KEYS),
+    "aligned": (*_LINE_KEYS, "header", "repeated_header", *_COMMON_KEYS),
     "fixed": (*_LINE_KEYS, "header", "positions", *_FIXED_KEYS),
     "jsonl": _COMMON_KEYS,
     "parquet": _COMMON_KEYS,
