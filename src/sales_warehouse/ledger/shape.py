@@ -26,14 +26,14 @@ class ShapeChange:
     column: str
 
     def __str__(self) -> str:
-        words = {"column_added": "new", "column_ignored": "ignored", "column_missing": "missing"}
-        return f"{words[self.kind]} column: {self.column}"
+        words = {"column_added": "new column", "column_ignored": "column left out", "column_missing": "missing column"}
+        return f"{words[self.kind]}: {self.column}"
 
 
 def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
     """Return what is new about the columns of a file; the caller holds the lock of the events.
 
-    A column is told as missing or ignored by the first file of which that is true, and not again until its state has
+    A column is told as missing or left out by the first file of which that is true, and not again until its state has
     changed in between. One that comes back after it was missing counts as added.
     """
     changes = [ShapeChange("column_added", column) for column in shape.added]
