@@ -21,6 +21,7 @@ from sales_warehouse.ledger.read_ledger import read_files
 from sales_warehouse.load.restore import RestoreRefused, restore
 from sales_warehouse.load.run_load import LoadReport, run_load
 from sales_warehouse.load.unload import unload
+from sales_warehouse.show.load_report import print_load_report
 
 MakeInbox = Callable[..., Inbox]
 TRAILER = r"^T;(?P<records>\d*);(?P<amount>.*)$"
@@ -347,6 +348,28 @@ def test_a_correction_with_wrong_figures_leaves_the_version_before_active(make_i
     assert inbox.rows() == [("1", "tea", "2.50"), ("2", "cup", "3")]
 
 
+@pytest.mark.parametrize(
+    ("changes", "content"),
+    [
+        ({"dialect": {"header_lines": 0}}, "1,tea,2.50\n2,cup,3\nT;2;5.5\n"),
+        ({"file_format": "fixed", "positions": ((1, 2), (3, 5), (6, 9)), "dialect": {"header_lines": 0}},
+         "1 tea2.50\n2 cup   3\nT;2;5.5\n"),
+        ({"file_format": "aligned"}, "OrderNo Product Amount\n1 tea 2.50\n2 cup 3\nT;2;5.5\n"),
+        ({"dialect": {"encoding": "utf-16"}}, "\ufeff" + ONE + "T;2;5.5\n"),
+    ],
+)  # fmt: skip
+def test_every_format_of_text_has_trailers(make_inbox: MakeInbox, changes: dict[str, Any], content: str) -> None:
+    dialect = Dialect(trailer=TRAILER, **changes.pop("dialect", {}))
+    inbox = make_inbox(dialect, changes, control=Control(TRAILER))
+    encoding = "utf-16-be" if dialect.encoding == "utf-16" else "utf-8"
+    inbox.deliver("2024-01-01.csv", content.encode(encoding))
+    inbox.deliver("2024-01-02.csv", content.replace("T;2;5.5", "T;2;5.6").encode(encoding))
+    report = inbox.load()
+    assert report.statuses == {"active": 1, "refused": 1}
+    assert "amount: expected 5.6, found 5.50" in (report.outcomes[1].message or "")
+    assert inbox.rows() == [("1", "tea", "2.50"), ("2", "cup", "3")]
+
+
 # --- control figures: files beside the delivery -------------------------------------------------------------------
 
 
@@ -361,6 +384,14 @@ def test_a_delivery_waits_for_its_control_file_and_is_loaded_once_it_is_there(ma
     assert (report.statuses, report.strangers) == ({"active": 1}, [])
     again = inbox.load()
     assert (again.unchanged, again.outcomes, again.strangers, again.needs_a_person) == (1, [], [], False)
+
+
+def test_a_person_is_told_what_is_waited_for(make_inbox: MakeInbox, capsys: pytest.CaptureFixture[str]) -> None:
+    inbox = make_inbox(control=SIDE)
+    inbox.deliver("2024-01-01.csv", ONE)
+    print_load_report(inbox.load())
+    told = " ".join(capsys.readouterr().out.split())
+    assert "waiting shop/2024-01-01.csv: waits for its control file: shop/2024-01-01.csv.ctl is not there." in told
 
 
 def test_a_changed_control_file_gives_a_refused_delivery_another_chance(make_inbox: MakeInbox) -> None:
