@@ -77,7 +77,8 @@ class _Search:
         elif relative.endswith(ARCHIVE_SUFFIX):
             self._look_into(entry, relative, uri)
         elif feed := self._claim(uri, relative):
-            path, side = Path(entry.path), self._expect_side_file(feed, uri, relative, Path(entry.path))
+            path = Path(entry.path)
+            side = self._expect_side_file(feed, uri, relative, path)
             if self._is_asked_for(feed) and (stat := _stat(entry)):
                 self.found.files.append(InboxFile(feed, path, uri, stat.st_size, stat.st_mtime_ns, side=side))
 
@@ -92,10 +93,11 @@ class _Search:
 
     def _expect_side_file(self, feed: Feed, uri: str, relative: str, path: Path) -> SideFile | None:
         """Return the control file a delivery must have; `relative` is its path, inside the archive for a member."""
-        folder, slash, name = relative.rpartition("/")
-        side_name = feed.contract.control.side_file_of(name) if feed.contract.control else None
-        if side_name is None:
+        control = feed.contract.control
+        if control is None or control.file is None:
             return None
+        folder, slash, name = relative.rpartition("/")
+        side_name = control.side_file_of(name)
         archive, member = split_uri(uri)
         beside = f"{folder}{slash}{side_name}"
         if member is None:
