@@ -2,12 +2,13 @@
 
 import csv
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TextIO, cast
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import execute_values
 
 from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
@@ -24,15 +25,20 @@ _SPOOL_BYTES = 8 * 1024 * 1024
 
 
 class RejectSpool:
-    """Rejects of one file, on their way into the ledger; beyond a few MB they wait on disk, not in memory."""
+    """Rejects of one file, on their way into the ledger; beyond a few MB they wait on disk, not in memory.
+
+    `head` is what stands in front of the file's first record. It goes onto the books with the rejects, so that they can
+    be read by themselves later, wherever the file is then.
+    """
 
     def __init__(self) -> None:
+        self.head = b""
         # closed by __exit__
         self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115
             _SPOOL_BYTES, mode="w+", encoding="utf-8", newline=""
         )
         self._writer = csv.writer(self._spool)
-        self._empty = True
+        self._file_id: int | None = None  # None: no reject so far
 
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
         """Put rejects of the file into the spool."""
@@ -48,11 +54,11 @@ class RejectSpool:
                     "\\x" + reject.raw.hex(),
                 )
             )
-            self._empty = False
+            self._file_id = file_id
 
     def write(self, cursor: Cursor) -> None:
         """Copy the rejects into `ledger.rejects`; the file's own row must be there."""
-        if self._empty:
+        if self._file_id is None:
             return
         self._spool.seek(0)
         cursor.copy_expert(
@@ -60,6 +66,7 @@ class RejectSpool:
             "from stdin with (format csv)",
             cast(TextIO, self._spool),
         )
+        record_head(cursor, self._file_id, self.head)
 
     def __enter__(self) -> "RejectSpool":
         return self
@@ -136,6 +143,29 @@ def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
 
 
+def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:
+    """Write what stands in front of the first record of a file that has rejects."""
+    cursor.execute("update ledger.files set head = %s where file_id = %s", (head, file_id))
+
+
+def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tuple[int, str]]) -> None:
+    """Write that rejects of an active file were repaired and their rows copied; `texts` are by row number."""
+    execute_values(
+        cursor,
+        "update ledger.rejects set replayed_as = repaired.text from (values %s) as repaired (row_number, text) "
+        f"where rejects.file_id = {file_id:d} and rejects.row_number = repaired.row_number",
+        texts,
+    )
+    cursor.execute(
+        "update ledger.files set rows_loaded = rows_loaded + %(count)s, rows_rejected = rows_rejected - %(count)s "
+        "where file_id = %(file_id)s",
+        {"count": len(texts), "file_id": file_id},
+    )
+    _lock_events(cursor)
+    records = f"{len(texts):,} record" + ("" if len(texts) == 1 else "s")
+    _insert_event(cursor, file_id, feed.full_name, "replayed", records)
+
+
 def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:
     """Remove the rows of a file and give it another status; return how many rows it had."""
     summarise_new_rows(cursor, feed)  # so that the rows are found without reading what was loaded since
@@ -200,8 +230,11 @@ def _lock_events(cursor: Cursor) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s)", (_EVENTS_LOCK,))
 
 
-def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str) -> None:
-    cursor.execute("insert into ledger.file_events (file_id, feed, kind) values (%s, %s, %s)", (file_id, feed, kind))
+def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str, detail: str | None = None) -> None:
+    cursor.execute(
+        "insert into ledger.file_events (file_id, feed, kind, detail) values (%s, %s, %s, %s)",
+        (file_id, feed, kind, detail),
+    )
 
 
 def _one(cursor: Cursor, query: str) -> Any:

@@ -32,10 +32,12 @@ def copy_records(
     rejects: RejectSpool, progress: Progress,
 ) -> str | None:  # fmt: skip
     """Copy the sound records into the raw table; return a remark for the books, if there is one."""
-    header = None
+    header, begun = None, b""
     while header is None:
         block = content.read()
+        begun += block
         header = splitter.read_header(block, final=not block)
+    rejects.head = splitter.find_head(begun)
     # an object of JSON Lines has no header: its splitter picks the declared columns
     columns = header if file.feed.extra_column else _match_columns(header, file.feed)
     added = add_columns(cursor, file.feed, columns)

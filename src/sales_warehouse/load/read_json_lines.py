@@ -74,6 +74,10 @@ class JsonLineSplitter:
             self._rest = self._rest[self._offset :]
         return [*self._columns, EXTRA_COLUMN]
 
+    def find_head(self, begun: bytes) -> bytes:
+        """Return what stands in front of the first record, from what was read until the header was whole."""
+        return begun[: self._offset]
+
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record."""
         self._file_id = file_id

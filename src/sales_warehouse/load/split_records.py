@@ -34,6 +34,11 @@ class LineDecoder:
         self._encoding = {"utf-8-sig": "utf-8"}.get(name, name)
         self.newline = self._encode("\n")
 
+    @property
+    def encoding(self) -> str:
+        """The encoding, once `start` has seen a byte order mark with its byte order."""
+        return self._encoding
+
     def _encode(self, text: str) -> bytes:
         empty = "".encode(self._encoding)  # a byte order mark, where the encoding writes one
         return text.encode(self._encoding)[len(empty) :]
@@ -170,6 +175,10 @@ class RecordSplitter:
         if len(self._rest) > MAX_RECORD_BYTES:
             raise FileRefused(f"no header ends within the first {MAX_RECORD_BYTES:,} bytes.")
         return None
+
+    def find_head(self, begun: bytes) -> bytes:
+        """Return what stands in front of the first record, from what was read until the header was whole."""
+        return begun[: self._offset]
 
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record; call once, between header and records."""
