@@ -14,7 +14,7 @@ from dataclasses import replace
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Dialect, Feed
 from sales_warehouse.ledger.booked_rejects import BookedReject
 from sales_warehouse.ledger.read_ledger import decode_raw
-from sales_warehouse.load.split_records import LineDecoder
+from sales_warehouse.load.decode_lines import LineDecoder
 from sales_warehouse.load.table_records import RAW_DIALECT
 
 _MARK = "#@"
@@ -40,7 +40,7 @@ class RejectText:
 
     def __init__(self, feed: Feed, head: bytes) -> None:
         self.dialect = dialect_of_rejects(feed)
-        self.line_end = "\n"  # a carriage return before it apart
+        self.line_end = self.dialect.line_end_text  # a carriage return before it apart
         decoder = self.make_decoder()
         self._head = head[decoder.start(head) :]
         self.encoding = decoder.encoding  # with its byte order where it has one
@@ -48,7 +48,7 @@ class RejectText:
 
     def make_decoder(self) -> LineDecoder:
         """Return what cuts text of this dialect into lines."""
-        return LineDecoder(self.dialect.encoding)
+        return LineDecoder(self.dialect.encoding, self.dialect.line_end_text)
 
     @property
     def head(self) -> str:

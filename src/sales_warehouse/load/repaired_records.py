@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
-from sales_warehouse.ledger.fates import Reject, Tally
-from sales_warehouse.load.choose_reader import choose_splitter
+from sales_warehouse.load.choose_reader import Splitter, choose_splitter
 from sales_warehouse.load.mark_rejects import feed_of_texts
 from sales_warehouse.load.open_file import HashingReader
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.parse_record import RecordGrammar
+from sales_warehouse.load.read_json_lines import JsonLineSplitter
 
 
 class NotSound(Exception):
@@ -30,93 +29,87 @@ class RepairedRecord:
 
 
 class RepairedRecords:
-    """Repaired records as content and splitter at once, so that `copy_records` copies them like a file.
+    """The content `copy_records` reads repaired records from: the head of their file, then each as a block of its own.
 
-    The head of the file goes in front of them through the feed's own splitter; so every value is what it would have
-    been had the record been delivered like this. `delivered` is the file they are read from.
+    They go through the feed's own splitter, `splitter`, so every value is what it would have been had the record been
+    delivered like this. They are to be sound, and to come by their row number. `delivered` is the file they stand in.
     """
 
     def __init__(self, feed: Feed, head: str, records: Sequence[RepairedRecord], delivered: HashingReader) -> None:
         self.feed = feed_of_texts(feed)
+        self.splitter = _choose_splitter(self.feed)
         self.delivered = delivered
-        self.tally = Tally()
-        self._splitter = choose_splitter(self.feed)
-        self._waiting = iter(records)
-        self._record: RepairedRecord | None = None
-        # a mark in front, so that the head's own first character is never taken for one
-        self._blocks = [codecs.BOM_UTF8 + head.encode("utf-8", "replace")]
-        self._line_end = "\n"
-        self.is_plain_text = self._splitter.is_plain_text
-        self._is_started = False
-
-    @property
-    def grammar(self) -> RecordGrammar:
-        """The dialect COPY is told."""
-        return self._splitter.grammar
-
-    def read_header(self, block: bytes, final: bool) -> list[str] | None:
-        """Return the header once it is whole."""
-        return self._splitter.read_header(block, final)
-
-    def find_head(self, begun: bytes) -> bytes:
-        """Return the head."""
-        return begun
-
-    def start(self, file_id: int) -> None:
-        """Set the file id that goes in front of every record."""
-        self._splitter.start(file_id)
-        self._is_started = True
-
-    def begin(self) -> list[str]:
-        """Read the head and return the header's texts, to read single records then. Raises `FileRefused`."""
-        header = None
-        while header is None:
-            block = self.read()
-            header = self.read_header(block, final=not block)
-        self.start(0)
-        return header
+        self._records = iter(records)
+        self._head: bytes | None = _encode_head(head)
 
     def read(self, size: int = 0) -> bytes:  # noqa: ARG002 (a record is what it is)
-        """Return the head, and once that is read one record after the other, none at the end."""
-        if not self._is_started:
-            return self._blocks.pop() if self._blocks else b""
-        self._record = next(self._waiting, None)
-        return self._record.text.encode() if self._record is not None else b""
-
-    def split(self, block: bytes, final: bool) -> bytes:  # noqa: ARG002 (each record is whole)
-        """Return the record that was read last as COPY data. Raises `NotSound`."""
-        if self._record is None:
+        """Return the head, then one record after the other, none at the end."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            return head
+        record = next(self._records, None)
+        if record is None:
             return b""
-        data = self.read_one(self._record)
-        self.tally.loaded += 1
-        self.is_plain_text = self._splitter.is_plain_text
-        return data
+        count_up_to(self.splitter, record.row_number)
+        return _encode(record, self.feed)
 
-    def take_rejects(self) -> list[Reject]:
-        """Return nothing: a record that is not sound ends it all."""
-        return []
 
-    def count_rest(self) -> int:
-        """Return how many records the head goes on with behind the header; meant for none."""
-        self._splitter.split(b"", final=True)
-        return self._splitter.tally.loaded + self._splitter.tally.rejected
+class RecordChecker:
+    """Says of repaired records, one by one, whether each is one sound record of its file."""
 
-    def read_one(self, record: RepairedRecord) -> bytes:
-        """Return a record as COPY data under its old row number. Raises `NotSound`."""
-        tally = self._splitter.tally
-        tally.loaded, tally.rejected, tally.skipped = 0, 0, record.row_number - 1
+    def __init__(self, feed: Feed, head: str) -> None:
+        """Raises `FileRefused` when the head cannot be read as the feed is declared."""
+        self._feed = feed_of_texts(feed)
+        self._splitter = _choose_splitter(self._feed)
+        header, block = None, _encode_head(head)
+        while header is None:
+            header = self._splitter.read_header(block, final=not block)
+            block = b""
+        self.header = header
+        self._splitter.start(0)
         # an object of JSON Lines ends with its line; what can go on over lines must be told that nothing follows
-        is_last = self.feed.file_format in TEXT_FORMATS
+        self._is_last = self._feed.file_format in TEXT_FORMATS
+
+    def has_more(self) -> bool:
+        """Say whether records stand in the head, behind the header; the blank lines there are none."""
+        data = self._splitter.split(b"", final=True)
+        return bool(data or self._splitter.take_rejects())
+
+    def check(self, record: RepairedRecord) -> None:
+        """Raise `NotSound` unless the text is one sound record."""
+        count_up_to(self._splitter, record.row_number)
+        tally = self._splitter.tally
+        loaded, before = tally.loaded, tally.read
         try:
-            data = self._splitter.split((record.text + self._line_end).encode(), is_last)
+            self._splitter.split(_encode(record, self._feed), self._is_last)
         except FileRefused as error:
-            raise NotSound(record.row_number, "too_long", str(error)) from None
-        rejects = self._splitter.take_rejects()
-        count = tally.read - record.row_number + 1
-        if rejects:
+            raise NotSound(record.row_number, "refused", str(error)) from None
+        if rejects := self._splitter.take_rejects():
             raise NotSound(record.row_number, rejects[0].reason, rejects[0].detail)
+        count = tally.read - before
         if count > 1:
             raise NotSound(record.row_number, "several_records", f"{count} records where one was rejected")
-        if not tally.loaded:
+        if tally.loaded == loaded:
             raise NotSound(record.row_number, "no_record", "the feed's declaration makes it none, such as a comment")
-        return data
+
+
+def count_up_to(splitter: Splitter, row_number: int) -> None:
+    """Let the next record have this row number: the ones in front of it were counted when the file was loaded."""
+    tally = splitter.tally
+    tally.skipped = row_number - 1 - tally.loaded - tally.rejected
+
+
+def _choose_splitter(feed: Feed) -> Splitter:
+    splitter = choose_splitter(feed)
+    if isinstance(splitter, JsonLineSplitter):
+        splitter.join_file()
+    return splitter
+
+
+def _encode_head(head: str) -> bytes:
+    """Return the head as a file of its own begins, with a byte order mark: its own first character is none then."""
+    return codecs.BOM_UTF8 + head.encode("utf-8", "replace") if head else b""
+
+
+def _encode(record: RepairedRecord, feed: Feed) -> bytes:
+    return (record.text + feed.dialect.line_end_text).encode()

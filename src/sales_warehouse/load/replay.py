@@ -14,7 +14,7 @@ from sales_warehouse.ledger.booked_rejects import BookedReject, stream_rejects
 from sales_warehouse.ledger.find_entries import BookedFile, feed_of, find_any_entry, find_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import decode_raw
-from sales_warehouse.ledger.record_files import RejectSpool, record_replayed
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool, record_replayed
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.copy_records import copy_records
 from sales_warehouse.load.export_rejects import choose_text, find_head
@@ -23,7 +23,7 @@ from sales_warehouse.load.mark_rejects import RejectText
 from sales_warehouse.load.open_file import HashingReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.read_repaired import MarkedText, split_at_marks, unify_line_ends
-from sales_warehouse.load.repaired_records import NotSound, RepairedRecord, RepairedRecords
+from sales_warehouse.load.repaired_records import NotSound, RecordChecker, RepairedRecord, RepairedRecords
 
 _SHOWN = 20  # problems named in a message
 _REPLACEMENT = "\ufffd"
@@ -115,12 +115,25 @@ def put_back(
 ) -> None:  # fmt: skip
     """Copy repaired records under the id of their file; `head` is what stands in front of its first record.
 
-    Raises `FileRefused` when the head or one of them cannot be read, or the server does not take them.
+    Raises `NotSound` for the first that is not sound, and `FileRefused` when the head cannot be read or the server does
+    not take them.
     """
+    checker = RecordChecker(feed, head)
+    for record in records:
+        checker.check(record)
     content = RepairedRecords(feed, head, records, delivered)
     file = InboxFile(content.feed, Path(entry.uri), entry.uri, size_bytes=0, mtime_ns=0)
-    with RejectSpool() as nowhere:
-        copy_records(cursor, file, entry.file_id, content, content, nowhere, lambda _bytes, _records: None)
+    with RejectSpool() as no_rejects, SkippedSpool() as no_skipped:
+        copy_records(
+            cursor,
+            file,
+            entry.file_id,
+            content,
+            content.splitter,
+            no_rejects,
+            no_skipped,
+            lambda _bytes, _records: None,
+        )
 
 
 def _open(path: Path) -> HashingReader:
@@ -159,8 +172,8 @@ class _Repair:
         if not marked:
             self._add(1, None, "no_mark", self._describe_no_mark())
             return [], []
-        checker = RepairedRecords(self._feed, self._text.head, [], self._delivered)
-        self._check_head(head, checker.begin())
+        checker = RecordChecker(self._feed, self._text.head)
+        self._check_head(head, checker.header)
         records: dict[int, RepairedRecord] = {}
         unchanged: list[int] = []
         lines: dict[int, int] = {}
@@ -182,10 +195,9 @@ class _Repair:
 
     def _check_head(self, found: str, expected: list[str]) -> None:
         """Look at what stands in front of the first mark: the header of the file, and nothing else."""
-        theirs = RepairedRecords(self._feed, found, [], self._delivered)
         try:
-            header = theirs.begin()
-            more = theirs.count_rest()
+            theirs = RecordChecker(self._feed, found)
+            header, more = theirs.header, theirs.has_more()
         except FileRefused as error:
             self._add(1, None, "header", str(error))
             return
@@ -203,7 +215,7 @@ class _Repair:
             now, then = self._text.strip_padding(now), self._text.strip_padding(then)
         return now == then
 
-    def _check(self, it: MarkedText, reject: BookedReject, checker: RepairedRecords) -> RepairedRecord | None:
+    def _check(self, it: MarkedText, reject: BookedReject, checker: RecordChecker) -> RepairedRecord | None:
         """Return the record if it is sound; add to the problems otherwise."""
         if not it.text:
             nothing = "nothing stands below its mark; take the mark away too, and the record stays a reject"
@@ -216,7 +228,7 @@ class _Repair:
         else:
             record = RepairedRecord(it.row_number, it.text)
             try:
-                checker.read_one(record)
+                checker.check(record)
             except NotSound as error:
                 self._add(it.line_number, it.row_number, error.reason, error.detail)
             else:

@@ -1,33 +1,16 @@
 """Rejects go out to be repaired, and come back as rows of the file they were rejected of."""
 
-import io
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
-from databases import Databases
-from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.explain.explain import explain_record
-from sales_warehouse.feeds.declare import Feed, MaxRejects
-from sales_warehouse.ledger.read_ledger import read_files, read_rejects
+from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
 from sales_warehouse.load.export_rejects import Exported, export_rejects
-from sales_warehouse.load.replay import Replayed, ReplayRefused, replay
-from sales_warehouse.load.restore import RestoreRefused, restore
-from sales_warehouse.load.unload import unload
-from sales_warehouse.settings import Settings
-from workbook import Error, make_xlsx
+from sales_warehouse.load.replay import Replayed, replay
 
 # row 2 lacks a field, row 3 is blank, row 4 has one too many
 ONE = HEADER + "1,tea,2.50\n2,cup\n\n3,pot,9,more\n4,jug,1\n"
@@ -150,7 +133,7 @@ def test_rejects_of_a_refused_file_go_out_but_not_back(connection: Connection, t
     inbox.load()
     path = take_out(inbox).path
     change(path, ("2,cup", "2,cup,3"))
-    with pytest.raises(ConfigurationError, match=r"was refused as a whole.*Raise max_rejects.*corrected.*warehouse load"):
+    with pytest.raises(ConfigurationError, match=r"refused as a whole.*Raise max_rejects.*corrected.*warehouse load"):
         bring_back(inbox, path)
     assert inbox.rows() == []
 
@@ -186,6 +169,31 @@ ROUND_TRIPS: dict[str, tuple[dict[str, Any], str, bytes, str, list[tuple[str | b
         b'[1]\n{"order_no": 4, "more": [1.50]}\n', "utf-8",
         [("1.0\n", '1.0, "more": {"a": 1.0}}\n'), ("[1]\n", '{"order_no": 3, "product": ""}\n')],
     ),
+    "no header": (
+        {"dialect": Dialect(header_lines=0)}, NAME, b"1,tea,2\n2,cup\n", "utf-8", [("2,cup\n", "2,cup,\n")],
+    ),
+    "no header and a mark in front": (
+        {"dialect": Dialect(header_lines=0)}, NAME, b"\xef\xbb\xbf1,tea\n2,cup,3\n", "utf-8", [("1,tea\n", "1,tea,2\n")],
+    ),
+    "a delimiter of several characters, a preamble, a header of two lines": (
+        {"dialect": Dialect(delimiter="||", preamble_lines=2, header_lines=2)}, NAME,
+        b"Report\n\nOrder||Product||Amount\nNo||||\n1||tea||2\n2||c|up\n3||a||b||c\n", "utf-8",
+        [("c|up\n", "c|up||1\n"), ("a||b||c", 'a||"b||c"')],
+    ),
+    "carriage returns, an escape, comments and a trailer": (
+        {"dialect": Dialect(line_end="cr", escape="\\", comment="^;", trailer="^Total")}, NAME,
+        b';by till 3\rOrder No,Product,Amount\r1,tea\r;nothing\r2,"c\\"\nup",3,4\rTotal,2,5\r', "utf-8",
+        [("1,tea\r", "1,tea,2\r"), (",3,4", ",3")],
+    ),
+    "aligned": (
+        {"file_format": "aligned"}, NAME, b"Order No  Product  Amount\n".replace(b"Order No", b"OrderNo")
+        + b"1  tea  2\n  2 cup\n3  a b c\n", "utf-8", [("  2 cup", "  2 cup 9"), ("a b c", "a_b c")],
+    ),
+    "fixed": (
+        {"file_format": "fixed", "positions": ((1, 3), (4, 8), (9, 12))}, NAME,
+        "No Product \n1  té   2.50\n2  cup\n3  pot  1.00 x\n".encode(), "utf-8",
+        [("2  cup\n", "2  cüp  3\n"), (" x\n", "\n")],
+    ),
 }  # fmt: skip
 
 
@@ -208,3 +216,249 @@ def test_a_replayed_record_is_what_it_would_have_been_had_it_been_delivered_so(
     assert [(row,) for row in replayed.rows] == rejects
     assert read_file(inbox, 1) == read_file(inbox, 2)
     assert figures(inbox, 1) == figures(inbox, 2)
+
+
+def test_a_repaired_row_of_a_workbook_is_what_the_sheet_would_have_given(
+    connection: Connection, tmp_path: Path
+) -> None:
+    inbox = Inbox(tmp_path / "inbox", connection, tolerant(file_format="xlsx", location="shop/*.xlsx"))
+    rows = [[None, "Order No", "Product", "Amount"], [None, "1", 'te"a', Error("#N/A")], [None, "2", "cup", 3, "more"],
+            ["x", "3", "pot", 4], [None, "4", "jug", 5]]  # fmt: skip
+    inbox.deliver("2024-01-01.xlsx", make_xlsx({"A": rows}))
+    inbox.load()
+    path = take_out(inbox).path
+    assert path.read_text() == (
+        "Order No\tProduct\tAmount\n"
+        "#@ row 1 (line 2) bad_cell: column D (Amount) holds #N/A\n"
+        '1\t"te""a"\t#N/A\n'
+        "#@ row 2 (line 3) too_many_fields: column E holds a value, the header goes from B to D\n"
+        "2\tcup\t3\tmore\n"
+        "#@ row 3 (line 4) too_many_fields: column A holds a value, the header goes from B to D\n"
+        "x\t3\tpot\t4\n"
+    )
+    change(path, ("\t#N/A", "\t"), ("3\tmore", "3"), ("x\t3", "3"))
+    bring_back(inbox, path)
+    assert inbox.rows("_row_number, order_no, product, amount") == [
+        (4, "4", "jug", "5"), (1, "1", 'te"a', None), (2, "2", "cup", "3"), (3, "3", "pot", "4")
+    ] or sorted(inbox.rows("_row_number, order_no, product, amount")) == [
+        (1, "1", 'te"a', None), (2, "2", "cup", "3"), (3, "3", "pot", "4"), (4, "4", "jug", "5")
+    ]  # fmt: skip
+
+
+def test_empty_text_and_null_of_parquet_stay_apart_on_the_way_out_and_back(
+    connection: Connection, tmp_path: Path
+) -> None:
+    inbox = Inbox(tmp_path / "inbox", connection, tolerant(file_format="parquet", location="shop/*.parquet"))
+    content = io.BytesIO()
+    pq.write_table(pa.table({"order_no": ["1\0", "2"], "product": ["", None], "amount": [None, "a\tb"]}), content)
+    inbox.deliver("2024-01-01.parquet", content.getvalue())
+    inbox.load()
+    path = take_out(inbox).path
+    assert path.read_bytes().endswith(b'1\0\t""\t\n')
+    bring_back(inbox, change(path, ("1\0", "1")))
+    assert inbox.rows() == [("1", "", None), ("2", None, "a\tb")]
+
+
+# --- what is told, and then nothing is changed --------------------------------------------------------------------
+
+MARK_2, MARK_4 = "#@ row 2 (line 3)", "#@ row 4 (line 5)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([(MARK_2, "#@ row 1 (line 3)")], "line 2: row 1: unknown_row: the file has no reject of this row number"),
+        ([(MARK_2, "#@ row 99")], "line 2: row 99: unknown_row"),
+        ([(MARK_4, MARK_2)], "line 4: row 2: row_twice: it stands at line 2 already"),
+        ([("2,cup\n", "2,cup,\"x\n")], "line 2: row 2: unbalanced_quote: a quote opens a field and never closes it"),
+        ([("2,cup\n", "2,cup,3,4\n")], "line 2: row 2: too_many_fields: 4 fields where the header has 3"),
+        ([("2,cup\n", "2,cup,3\n5,fork,6\n")], "line 2: row 2: several_records: 2 records where one was rejected"),
+        ([("2,cup\n", "2,cup,a\0\n")], "line 2: row 2: nul: a NUL byte in field 3"),
+        ([("2,cup\n", b"2,c\xe9,3\n")], "line 2: row 2: encoding: not utf-8: .*can't decode byte 0xe9"),
+        ([("2,cup\n", "2,c\ufffd,3\n")], "line 2: row 2: encoding: it holds \ufffd, which an editor puts"),
+        ([("2,cup\n", "")], "line 2: row 2: no_record: nothing stands below its mark"),
+        ([("2,cup\n", "2,cup\n" + "x" * 2_000_000 + "\n")], "line 2: row 2: too_few_fields"),
+        ([("Amount", "Price")], "line 1: header: it was changed from Order No, Product, Amount to Order No, Product, P"),
+        ([("Order No,Product", "Product,Order No")], "line 1: header: it was changed"),
+        ([(HEADER, "")], "line 1: header: the file is empty"),
+        ([(f"{MARK_2} too_few_fields: 2 fields where the header has 3\n", "")], "line 1: unmarked: a record stands"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_replayed_is_told_with_its_place_and_nothing_is_changed(
+    inbox: Inbox, changes: list[tuple[str | bytes, str | bytes]], words: str
+) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    before = inbox.state()
+    path = change(take_out(inbox).path, ("3,pot,9,more", "3,pot,9"), *changes)  # the other one is repaired
+    with pytest.raises(
+        ReplayRefused, match=rf"(?s)^Nothing was replayed\..*out\.csv, {words}.*same command again"
+    ) as it:
+        bring_back(inbox, path)
+    assert it.value.exit_code == 1
+    assert inbox.state() == before
+
+
+def test_all_that_is_wrong_is_told_at_once(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    path = change(take_out(inbox).path, ("2,cup\n", "2\n"), ("9,more", "9,more,more"), (HEADER, "Order No,Amount\n"))
+    with pytest.raises(ReplayRefused) as caught:
+        bring_back(inbox, path)
+    assert [(problem.line_number, problem.row_number) for problem in caught.value.problems] == [
+        (1, None),
+        (2, 2),
+        (4, 4),
+    ]
+
+
+def test_a_file_that_is_no_export_is_told(inbox: Inbox, tmp_path: Path) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    before = inbox.state()
+    path = take_out(inbox).path
+    path.write_bytes(path.read_text().encode("utf-16"))
+    with pytest.raises(
+        ReplayRefused, match=r"no line says which reject it is about, such as #@ row 2 .*save.* as utf-8"
+    ):
+        bring_back(inbox, path)
+    for wrong in (tmp_path / "gone.csv", tmp_path):
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            bring_back(inbox, wrong)
+    inbox.deliver("2024-01-02.csv", HEADER + "1,tea,2\n")
+    inbox.load()
+    with pytest.raises(ConfigurationError, match="has no rejects"):
+        bring_back(inbox, path, "2")
+    assert inbox.state()[3][:-1] == before[3]
+
+
+def test_what_was_replayed_already_is_not_replayed_again(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    path = change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n"))
+    bring_back(inbox, path)
+    before = inbox.state()
+    with pytest.raises(ReplayRefused, match=r"line 2: row 2: replayed_already"):
+        bring_back(inbox, path)
+    assert inbox.state() == before
+    exported = take_out(inbox, force=True)
+    assert (exported.records, exported.replayed) == (1, 1)
+    assert b"row 2" not in exported.path.read_bytes()
+    bring_back(inbox, change(path, ("9,more", "9")))
+    with pytest.raises(ConfigurationError, match=r"has no rejects: all 2 were replayed"):
+        take_out(inbox, force=True)
+
+
+@pytest.mark.parametrize("status", ["superseded", "unloaded"])
+def test_rejects_of_a_file_that_is_not_active_are_not_replayed(inbox: Inbox, status: str) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    path = change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n"))
+    if status == "unloaded":
+        unload(inbox.connection, [inbox.feed], "1", Listener().say)
+    else:
+        inbox.deliver(NAME, HEADER + "1,tea,2\n")
+        inbox.load()
+    rows = inbox.rows()
+    with pytest.raises(ConfigurationError, match=rf"1 cannot be replayed: only a file that is active can.*{status}"):
+        bring_back(inbox, path)
+    assert inbox.rows() == rows
+
+
+def test_a_declaration_that_reads_the_head_differently_now_is_told(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    path = change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n"))
+    before = inbox.state()
+    other = Inbox(inbox.folder, inbox.connection, tolerant(delimiter=";"))
+    with pytest.raises(ReplayRefused, match=r"row 2: too|cannot take rows as its feed is declared now"):
+        bring_back(other, path)
+    assert inbox.state() == before
+
+
+def test_a_connection_cut_in_the_middle_leaves_the_state_before(inbox: Inbox, database: Settings) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    path = change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n"), ("9,more", "9"))
+    before, raw = inbox.state(), inbox.rows("*")
+    inbox.query(
+        "create function raw.cut() returns trigger language plpgsql as $$ begin "
+        "perform pg_terminate_backend(pg_backend_pid()); return new; end $$; "
+        "create trigger cut before insert on ledger.file_events for each row execute function raw.cut(); select 1"
+    )
+    with (
+        closing(server.connect(database, application_name="doomed")) as doomed,
+        pytest.raises(psycopg2.OperationalError),
+    ):
+        replay(doomed, [inbox.feed], "1", path, Listener().say)
+    assert (inbox.state(), inbox.rows("*")) == (before, raw)
+    inbox.query("drop trigger cut on ledger.file_events; select 1")
+    assert bring_back(inbox, path).rows == (2, 4)
+
+
+# --- what editors and spreadsheets do -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n#@", "\n\n  #@").replace("\n3,", "\n\n3,") + "\n\n",
+        lambda text: "\n".join(
+            f'"{line}",' if line.startswith("#@") else line for line in text.split("\n")
+        ),
+        lambda text: "\ufeff" + "\r\n".join(
+            line + "," * (3 - line.count(",")) for line in text.rstrip("\n").split("\n")
+        ).replace("2,cup,3,", "2,cup,3"),
+        lambda text: text.replace(" too_few_fields: 2 fields where the header has 3", ""),
+        lambda text: text.rstrip("\n"),
+    ],
+)  # fmt: skip
+def test_what_editors_and_spreadsheets_do_around_the_records_does_no_harm(
+    inbox: Inbox, saved: Callable[[str], str]
+) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    path = change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n"))
+    path.write_bytes(saved(path.read_text()).encode())
+    replayed = bring_back(inbox, path)
+    assert (replayed.rows, replayed.unchanged, replayed.left_out) == ((2,), (4,), ())
+    assert inbox.rows() == [("1", "tea", "2.50"), ("2", "cup", "3"), ("4", "jug", "1")]
+
+
+def test_fields_a_spreadsheet_adds_at_the_end_repair_nothing(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    path = take_out(inbox).path
+    by_hand = path.read_text().replace("2,cup\n", "2,cup,\n")
+    path.write_text("\n".join(line + "," * (2 - line.count(",")) for line in path.read_text().split("\n")[:-1]) + "\n")
+    assert "2,cup,\n" in path.read_text()
+    assert bring_back(inbox, path).unchanged == (2, 4)
+    path.write_text(by_hand)  # a person did it, the line of the mark has no delimiter more
+    assert bring_back(inbox, path).rows == (2,)
+
+
+def test_records_left_out_or_unchanged_stay_rejects(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    before = inbox.state()
+    path = take_out(inbox).path
+    replayed = bring_back(inbox, path)
+    assert (replayed.rows, replayed.unchanged) == ((), (2, 4))
+    change(path, (path.read_text().partition(MARK_4)[2], ""), (MARK_4, ""))
+    replayed = bring_back(inbox, path)
+    assert (replayed.rows, replayed.unchanged, replayed.left_out) == ((), (2,), (4,))
+    assert inbox.state() == before
+
+
+def test_a_reject_that_looks_like_a_mark_is_none(inbox: Inbox) -> None:
+    inbox.deliver(NAME, HEADER + "#@ row 2 (line 9)\n2,cup\n3,pot,1\n")
+    inbox.load()
+    path = take_out(inbox).path
+    assert path.read_text().split("\n")[1:3] == [
+        "#@@ row 1 (line 2) too_few_fields: 1 fields where the header has 3", "#@ row 2 (line 9)"
+    ]  # fmt: skip
+    assert bring_back(inbox, change(path, ("2,cup\n", "2,cup,1\n"))).rows == (2,)
+    assert bring_back(inbox, change(take_out(inbox, force=True).path, ("9)\n", "9),,\n"))).rows == (1,)
+    assert sorted(inbox.rows())[0] == ("#@ row 2 (line 9)", None, None)
