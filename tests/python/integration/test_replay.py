@@ -1,16 +1,31 @@
 """Rejects go out to be repaired, and come back as rows of the file they were rejected of."""
 
+import io
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.explain.explain import explain_record
 from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
+from sales_warehouse.ledger.read_ledger import read_files, read_rejects
 from sales_warehouse.load.export_rejects import Exported, export_rejects
-from sales_warehouse.load.replay import Replayed, replay
+from sales_warehouse.load.replay import Replayed, ReplayRefused, replay
+from sales_warehouse.load.restore import RestoreRefused, restore
+from sales_warehouse.load.unload import unload
+from sales_warehouse.settings import Settings
+from workbook import Error, make_xlsx
 
 # row 2 lacks a field, row 3 is blank, row 4 has one too many
 ONE = HEADER + "1,tea,2.50\n2,cup\n\n3,pot,9,more\n4,jug,1\n"
@@ -173,7 +188,8 @@ ROUND_TRIPS: dict[str, tuple[dict[str, Any], str, bytes, str, list[tuple[str | b
         {"dialect": Dialect(header_lines=0)}, NAME, b"1,tea,2\n2,cup\n", "utf-8", [("2,cup\n", "2,cup,\n")],
     ),
     "no header and a mark in front": (
-        {"dialect": Dialect(header_lines=0)}, NAME, b"\xef\xbb\xbf1,tea\n2,cup,3\n", "utf-8", [("1,tea\n", "1,tea,2\n")],
+        {"dialect": Dialect(header_lines=0)}, NAME, b"\xef\xbb\xbf1,tea\n2,cup,3\n", "utf-8",
+        [("1,tea\n", "1,tea,2\n")],
     ),
     "a delimiter of several characters, a preamble, a header of two lines": (
         {"dialect": Dialect(delimiter="||", preamble_lines=2, header_lines=2)}, NAME,
@@ -239,8 +255,6 @@ def test_a_repaired_row_of_a_workbook_is_what_the_sheet_would_have_given(
     change(path, ("\t#N/A", "\t"), ("3\tmore", "3"), ("x\t3", "3"))
     bring_back(inbox, path)
     assert inbox.rows("_row_number, order_no, product, amount") == [
-        (4, "4", "jug", "5"), (1, "1", 'te"a', None), (2, "2", "cup", "3"), (3, "3", "pot", "4")
-    ] or sorted(inbox.rows("_row_number, order_no, product, amount")) == [
         (1, "1", 'te"a', None), (2, "2", "cup", "3"), (3, "3", "pot", "4"), (4, "4", "jug", "5")
     ]  # fmt: skip
 
@@ -278,7 +292,7 @@ MARK_2, MARK_4 = "#@ row 2 (line 3)", "#@ row 4 (line 5)"
         ([("2,cup\n", "2,c\ufffd,3\n")], "line 2: row 2: encoding: it holds \ufffd, which an editor puts"),
         ([("2,cup\n", "")], "line 2: row 2: no_record: nothing stands below its mark"),
         ([("2,cup\n", "2,cup\n" + "x" * 2_000_000 + "\n")], "line 2: row 2: too_few_fields"),
-        ([("Amount", "Price")], "line 1: header: it was changed from Order No, Product, Amount to Order No, Product, P"),
+        ([("Amount", "Price")], "line 1: header: it was changed from Order No, Product, Amount to Order No"),
         ([("Order No,Product", "Product,Order No")], "line 1: header: it was changed"),
         ([(HEADER, "")], "line 1: header: the file is empty"),
         ([(f"{MARK_2} too_few_fields: 2 fields where the header has 3\n", "")], "line 1: unmarked: a record stands"),
@@ -462,3 +476,164 @@ def test_a_reject_that_looks_like_a_mark_is_none(inbox: Inbox) -> None:
     assert bring_back(inbox, change(path, ("2,cup\n", "2,cup,1\n"))).rows == (2,)
     assert bring_back(inbox, change(take_out(inbox, force=True).path, ("9)\n", "9),,\n"))).rows == (1,)
     assert sorted(inbox.rows())[0] == ("#@ row 2 (line 9)", None, None)
+
+
+# --- the books ----------------------------------------------------------------------------------------------------
+
+
+def test_the_books_stay_exact_and_remember_both_texts(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    assert figures(inbox) == (5, 2, 2, 1)
+    path = change(take_out(inbox).path, ("2,cup\n", '2,"cup\nof tea",3\n'), ("9,more", "9"))
+    replayed = bring_back(inbox, path, f"shop/{NAME}")
+    assert (replayed.file.file_id, replayed.raw_table, replayed.rows) == (1, "raw.shop__lines", (2, 4))
+    assert figures(inbox) == (5, 4, 0, 1)
+    assert inbox.rows("_row_number, _file_id, order_no, product, amount") == [
+        (1, 1, "1", "tea", "2.50"), (2, 1, "2", "cup\nof tea", "3"), (4, 1, "3", "pot", "9"), (5, 1, "4", "jug", "1")
+    ]  # fmt: skip
+    assert inbox.query("select row_number, convert_from(raw, 'UTF8'), replayed_as from ledger.rejects order by 1") == [
+        (2, "2,cup", '2,"cup\nof tea",3'), (4, "3,pot,9,more", "3,pot,9")
+    ]  # fmt: skip
+    assert inbox.query("select file_id, feed, kind, detail from ledger.file_events order by event_id")[1:] == [
+        (1, "shop.lines", "replayed", "2 records")
+    ]
+    [first, _] = read_rejects(inbox.connection, "1").with_text("raw", {"shop.lines": "utf-8"}).as_dicts()
+    assert (first["raw"], first["replayed_as"]) == ("2,cup", '2,"cup\nof tea",3')
+    assert read_files(inbox.connection).as_dicts()[0]["rows_rejected"] == 0
+    assert inbox.load().unchanged == 1
+
+
+def test_explain_tells_both_texts_and_what_became_of_the_row(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    bring_back(inbox, change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n")))
+
+    def explain(row: int) -> Any:
+        [explanation] = explain_record(inbox.connection, [inbox.feed], inbox.folder, "1", row).rows
+        return explanation
+
+    it = explain(2)
+    assert (it.original, it.replayed_as, it.line_number) == ("2,cup", "2,cup,3", 3)
+    assert it.rejected_for == "too_few_fields: 2 fields where the header has 3"
+    assert it.fate == "unknown"  # there is no staging model, so far as this test goes
+    assert "staging.stg_shop__lines is not built yet" in it.reason
+    assert (explain(4).fate, explain(4).replayed_as) == ("rejected", None)
+    assert explain(1).rejected_for is None
+    unload(inbox.connection, [inbox.feed], "1", Listener().say)
+    assert explain(2).fate == "taken out"
+
+
+@pytest.mark.parametrize("case", ROUND_TRIPS)
+def test_an_unloaded_file_comes_back_with_its_replayed_records(
+    case: str, connection: Connection, tmp_path: Path
+) -> None:
+    changes, name, content, encoding, repairs = ROUND_TRIPS[case]
+    inbox = Inbox(tmp_path / "inbox", connection, tolerant(**changes))
+    inbox.deliver(name, content)
+    inbox.load()
+    bring_back(inbox, change(take_out(inbox).path, *repairs, encoding=encoding))
+    *before, _ = inbox.state()
+    replayed_as = inbox.query("select row_number, replayed_as from ledger.rejects order by 1")
+    rows = read_file(inbox, 1)
+    unload(inbox.connection, [inbox.feed], "1", Listener().say)
+    assert inbox.rows("1") == []
+    restore(inbox.connection, [inbox.feed], inbox.folder, "1", Listener())
+    *after, events = inbox.state()
+    assert after == before
+    assert read_file(inbox, 1) == rows
+    assert inbox.query("select row_number, replayed_as from ledger.rejects order by 1") == replayed_as
+    assert [kind for *_, kind in events][-3:] == ["replayed", "deactivated", "activated"]
+
+
+def test_a_superseded_version_comes_back_with_its_replayed_records(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    bring_back(inbox, change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n")))
+    rows = read_file(inbox, 1)
+    inbox.deliver("2024-01-01_corrected.csv", HEADER + "1,tea,2\n")
+    inbox.load()
+    assert inbox.rows("_file_id") == [(2,)]
+    assert figures(inbox) == (5, 3, 1, 1)
+    restore(inbox.connection, [inbox.feed], inbox.folder, "1", Listener())
+    assert read_file(inbox, 1) == rows
+    bring_back(inbox, change(take_out(inbox, force=True).path, ("9,more", "9")))
+    assert figures(inbox) == (5, 4, 0, 1)
+
+
+def test_a_replayed_text_that_is_not_sound_any_more_is_not_restored(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    bring_back(inbox, change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n")))
+    unload(inbox.connection, [inbox.feed], "1", Listener().say)
+    inbox.query("update ledger.rejects set replayed_as = '2,cup' where row_number = 2 returning 1")
+    before = inbox.state()
+    with pytest.raises(RestoreRefused, match=r"row 2: too_few_fields.*repaired and replayed.*Nothing was changed"):
+        restore(inbox.connection, [inbox.feed], inbox.folder, "1", Listener())
+    assert inbox.state() == before
+
+
+def test_the_head_an_earlier_loader_did_not_keep_is_told_and_comes_with_a_restore(inbox: Inbox) -> None:
+    inbox.deliver(NAME, ONE)
+    inbox.load()
+    inbox.query("update ledger.files set head = null returning 1")
+    with pytest.raises(ConfigurationError, match=r"`warehouse unload 1` and `warehouse load --restore 1`"):
+        take_out(inbox)
+    unload(inbox.connection, [inbox.feed], "1", Listener().say)
+    restore(inbox.connection, [inbox.feed], inbox.folder, "1", Listener())
+    assert bring_back(inbox, change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n"))).rows == (2,)
+
+
+# --- whatever the records are -------------------------------------------------------------------------------------
+
+_TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8) | st.sampled_from(
+    ["", '"', "a,b", "\n", "\r\n", "x\r", "\ufeff"]
+)
+_SPOIL: dict[str, Callable[[bytes], bytes]] = {
+    "a field more": lambda record: record + b",more",
+    "a field less": lambda record: b"less",
+    "no text": lambda record: record + b"\xff",
+    "a NUL": lambda record: record + b"\0",
+    "a stray quote": lambda record: b'x"y' + record,
+}
+
+
+def _write(values: tuple[str | None, ...]) -> bytes:
+    fields = ["" if value is None else '"' + value.replace('"', '""') + '"' for value in values]
+    return ",".join(fields).encode()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    records=st.lists(
+        st.tuples(st.tuples(*[_TEXTS | st.none()] * 3), st.sampled_from([None, *_SPOIL])), min_size=1, max_size=8
+    ).filter(lambda records: any(how for _, how in records)),
+    newline=st.sampled_from([b"\n", b"\r\n"]),
+)
+def test_whatever_was_spoilt_and_repaired_the_rows_are_those_of_the_undamaged_file(
+    connection: Connection, tmp_path: Path, records: list[tuple[tuple[str | None, ...], str | None]], newline: bytes
+) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("drop schema if exists ledger cascade; drop schema if exists raw cascade")
+    inbox = Inbox(tmp_path / "inbox", connection, tolerant())
+    undamaged = [_write(values) for values, _ in records]
+    damaged = [
+        _SPOIL[how](record.split(b"\n")[0].replace(b"\r", b"")) if how else record
+        for record, (_, how) in zip(undamaged, records, strict=True)
+    ]
+    head = HEADER.encode().strip()
+    inbox.deliver(NAME, newline.join([head, *damaged, b""]))
+    inbox.deliver("2024-01-02.csv", newline.join([head, *undamaged, b""]))
+    inbox.load()
+    rejects = [row for (row,) in inbox.query("select row_number from ledger.rejects where file_id = 1 order by 1")]
+    assert rejects == [number for number, (_, how) in enumerate(records, 1) if how]
+    parts = take_out(inbox, force=True).path.read_bytes().split(b"#@ row ")
+    repaired = [
+        part.split(newline)[0] + newline + undamaged[number - 1]
+        for number, part in zip(rejects, parts[1:], strict=True)
+    ]
+    path = tmp_path / "out.csv"
+    path.write_bytes(b"#@ row ".join([parts[0], *(text + newline for text in repaired)]))
+    assert bring_back(inbox, path).rows == tuple(rejects)
+    assert read_file(inbox, 1) == read_file(inbox, 2)
+    assert figures(inbox, 1) == figures(inbox, 2)
