@@ -56,10 +56,11 @@ def print_replayed(replayed: Replayed) -> None:
     """Print which records are rows now, and which are rejects as before."""
     file = replayed.file
     if replayed.rows:
+        left = file.rows_rejected - len(replayed.rows)
+        still = f"{left:,} of its records {'is a reject' if left == 1 else 'are rejects'} still."
         out.print(
             f"Replayed {count(len(replayed.rows), 'record')} of file {file.file_id}, {file.uri}, into "
-            f"{replayed.raw_table}: row {_list(replayed.rows)}. {file.rows_rejected - len(replayed.rows):,} of its "
-            "records are rejects still.",
+            f"{replayed.raw_table}: row {_list(replayed.rows)}. {still}",
             markup=False,
             soft_wrap=True,
         )

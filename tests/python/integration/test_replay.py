@@ -1,6 +1,8 @@
 """Rejects go out to be repaired, and come back as rows of the file they were rejected of."""
 
 import io
+import json
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
+from checkout import Checkout
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.explain import explain_record
@@ -637,3 +640,54 @@ def test_whatever_was_spoilt_and_repaired_the_rows_are_those_of_the_undamaged_fi
     assert bring_back(inbox, path).rows == tuple(rejects)
     assert read_file(inbox, 1) == read_file(inbox, 2)
     assert figures(inbox, 1) == figures(inbox, 2)
+
+
+# --- by command, and on to the marts ------------------------------------------------------------------------------
+
+
+def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.warehouse("up")
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    sound = "".join(f"{n},A1,tea,1,2024-01-01 10:00:00,2.00,,UK\n" for n in range(100_000, 100_200))
+    delivery = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail" / "2024-01-01.csv"
+    delivery.parent.mkdir()
+    delivery.write_text(header + sound + "200000,A1\n200001,B2\n")
+    checkout.warehouse("load", "--settle", "0")
+    path = tmp_path / "out.csv"
+    printed = checkout.warehouse("rejects", "1", "--export", str(path))
+    assert f"Wrote 2 rejects of file 1, online_retail/2024-01-01.csv (version 1, active) to {path}." in printed
+    assert f"warehouse replay 1 {path}" in printed
+    done = checkout.run("warehouse", "replay", "1", str(path), check=False)
+    assert (done.returncode, "Nothing was replayed: no record of file 1" in done.stdout) == (1, True)
+    change(path, ("200000,A1\n", "200000,A1,tea,3,2024-01-01 10:00:00,2.00\n"))
+    done = checkout.run("warehouse", "replay", "1", str(path), check=False)
+    assert done.returncode == 1
+    assert f"{path}, line 2: row 201: too_few_fields: 6 fields where the header has 8" in done.stderr
+    change(path, ("2.00\n", "2.00,,UK\n"))
+    printed = checkout.warehouse("replay", "1", str(path))
+    assert "Replayed 1 record of file 1" in printed
+    assert "row 201. 1 of its records is a reject still." in printed
+    assert "Unchanged, so rejects as before: row 202." in printed
+    shown = json.loads(checkout.warehouse("rejects", "1", "--json"))
+    assert [(it["raw"], it["replayed_as"]) for it in shown] == [
+        ("200000,A1", "200000,A1,tea,3,2024-01-01 10:00:00,2.00,,UK"), ("200001,B2", None)
+    ]  # fmt: skip
+    assert "replayed_as" in checkout.warehouse("rejects", "1")
+
+    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
+    assert checkout.value("select left_rows from audit.reconciliation where arrow = 'file_to_raw'") == "201"
+    [told] = json.loads(checkout.warehouse("explain", "--file", "1", "--row", "201", "--json"))
+    assert (told["original"], told["fate"]) == ("200000,A1", "accepted")
+    assert told["replayed_as"] == shown[0]["replayed_as"]
+    assert told["mart_rows"][0]["values"]["net_amount"] == "6.0000"
+    story = checkout.warehouse("explain", "--file", "1", "--row", "201")
+    assert re.search(r"rejected first +too_few_fields: 2 fields where the header has 8", story)
+    assert "replayed as" in story
+
+    checkout.warehouse("unload", "1")
+    checkout.warehouse("load", "--restore", "1")
+    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
+    for command in (("rejects", "--export", str(path)), ("rejects", "1", "--export", str(path)), ("replay", "9", "x")):
+        assert checkout.run("warehouse", *command, check=False).returncode == 2
