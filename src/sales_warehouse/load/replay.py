@@ -123,17 +123,8 @@ def put_back(
         checker.check(record)
     content = RepairedRecords(feed, head, records, delivered)
     file = InboxFile(content.feed, Path(entry.uri), entry.uri, size_bytes=0, mtime_ns=0)
-    with RejectSpool() as no_rejects, SkippedSpool() as no_skipped:
-        copy_records(
-            cursor,
-            file,
-            entry.file_id,
-            content,
-            content.splitter,
-            no_rejects,
-            no_skipped,
-            lambda _bytes, _records: None,
-        )
+    with RejectSpool() as rejects, SkippedSpool() as skipped:  # there are none, and they are not written
+        copy_records(cursor, file, entry.file_id, content, content.splitter, rejects, skipped, lambda *_: None)
 
 
 def _open(path: Path) -> HashingReader:
