@@ -444,6 +444,15 @@ def test_what_editors_and_spreadsheets_do_around_the_records_does_no_harm(
     assert inbox.rows() == [("1", "tea", "2.50"), ("2", "cup", "3"), ("4", "jug", "1")]
 
 
+def test_other_line_ends_inside_a_record_are_no_repair(inbox: Inbox) -> None:
+    inbox.deliver(NAME, HEADER.encode() + b'1,"te\xff\na",2\n2,cup\n')
+    inbox.load()
+    path = change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n"))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    replayed = bring_back(inbox, path)
+    assert (replayed.rows, replayed.unchanged) == ((2,), (1,))
+
+
 def test_fields_a_spreadsheet_adds_at_the_end_repair_nothing(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
