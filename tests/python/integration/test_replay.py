@@ -478,6 +478,31 @@ def test_records_left_out_or_unchanged_stay_rejects(inbox: Inbox) -> None:
     assert inbox.state() == before
 
 
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [
+        ("utf-8", (HEADER + "1\r\r\n2,cup\n").encode()),  # a carriage return that is no part of the line end
+        ("utf-16", (HEADER + "2,cup\n3,t").encode("utf-16") + b"\x34"),  # cut in the middle of a character
+    ],
+    ids=["a carriage return", "half a character"],
+)
+def test_an_export_nobody_changed_is_unchanged_whatever_its_last_bytes(
+    connection: Connection, tmp_path: Path, encoding: str, content: bytes
+) -> None:
+    inbox = Inbox(tmp_path / "inbox", connection, tolerant(encoding=encoding))
+    inbox.deliver(NAME, content)
+    inbox.load()
+    assert bring_back(inbox, take_out(inbox).path).unchanged == (1, 2)
+
+
+def test_a_repaired_object_need_not_have_what_others_of_its_file_have(connection: Connection, tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox", connection, tolerant(file_format="jsonl", location="shop/*.jsonl"))
+    inbox.deliver("2024-01-01.jsonl", '{"order_no": 1, "product": "tea", "amount": 2}\n{"order_no": 2\n')
+    inbox.load()
+    assert bring_back(inbox, change(take_out(inbox).path, ("2\n", "2}\n"))).rows == (2,)
+    assert inbox.rows() == [("1", "tea", "2"), ("2", None, None)]
+
+
 def test_a_reject_that_looks_like_a_mark_is_none(inbox: Inbox) -> None:
     inbox.deliver(NAME, HEADER + "#@ row 2 (line 9)\n2,cup\n3,pot,1\n")
     inbox.load()
