@@ -188,12 +188,43 @@ def rejects(
     file: Annotated[str | None, typer.Argument(help="Id or path of one file; default all.")] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
+    export: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write those of FILE there instead, to be repaired.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --export overwrite a file.")] = False,
 ) -> None:
-    """Show the records that were rejected: where they stand, why, and their bytes."""
+    """Show the records that were rejected: where they stand, why, their bytes, and what they were replayed as."""
+    if export is not None:
+        _export(file, export, force, as_json)
+        return
     page = _read_books(lambda connection: read_rejects(connection, file, None if as_json else limit))
     encodings = {feed.full_name: feed.dialect.encoding for feed in read_feeds(get_settings().project)}
     page = page.with_text("raw", encodings)
-    _print_page(page, as_json, ["uri", "line_number", "row_number", "reason", "detail", "raw"])
+    shown = ["uri", "line_number", "row_number", "reason", "detail", "raw"]
+    if any(row[page.columns.index("replayed_as")] is not None for row in page.rows):
+        shown.append("replayed_as")
+    _print_page(page, as_json, shown)
+
+
+@app.command()
+def replay(
+    file: Annotated[str, typer.Argument(help="Id or path of the active file the records were rejected of.")],
+    repaired: Annotated[Path, typer.Argument(help="What `rejects --export` wrote, with records repaired in it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Load repaired rejects as rows of their file, all or none; exit code 1 if none is loaded."""
+    from sales_warehouse.load.replay import replay as replay_rejects
+    from sales_warehouse.show.corrections import print_replayed
+
+    settings = get_settings()
+    with _session(settings, "warehouse replay") as connection, LoadProgress(as_json) as progress:
+        replayed = replay_rejects(connection, read_feeds(settings.project), file, repaired, progress.say)
+    if as_json:
+        print_json(asdict(replayed))
+    else:
+        print_replayed(replayed)
+    if not replayed.rows:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -344,6 +375,21 @@ def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
         print_json(asdict(restored))
     elif not quiet:
         print_restored(restored)
+
+
+def _export(file: str | None, path: Path, force: bool, as_json: bool) -> None:
+    from sales_warehouse.load.export_rejects import export_rejects
+    from sales_warehouse.show.corrections import print_exported
+
+    if file is None:
+        raise ConfigurationError("--export writes the rejects of one file. Name it: warehouse rejects FILE --export …")
+    settings = get_settings()
+    with _session(settings, "warehouse rejects") as connection:
+        exported = export_rejects(connection, read_feeds(settings.project), settings.inbox, file, path, force)
+    if as_json:
+        print_json(asdict(exported))
+    else:
+        print_exported(exported)
 
 
 def _read_books(read: Callable[[Connection], Page]) -> Page:

@@ -57,6 +57,8 @@ class Explanation:
     fate: str
     reason: str
     mart_rows: list[MartRow] = field(default_factory=list)
+    replayed_as: str | None = None  # the repaired text, of a record that was rejected first
+    rejected_for: str | None = None  # why it was
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ class _Tracer:
                     fate=fate,
                     reason=reason,
                     mart_rows=self._find_marts(fact_name, (facts or {}).get(number)),
+                    replayed_as=reject["replayed_as"] if reject else None,
+                    rejected_for=f"{reject['reason']}: {reject['detail']}" if reject else None,
                 )
             )
         return explanations
@@ -244,7 +248,7 @@ class _Tracer:
         staged: dict[int, dict[str, Any]] | None, staging: str, number: int,
     ) -> tuple[str, str]:  # fmt: skip
         """Return what became of a record, and why."""
-        if reject is not None:
+        if reject is not None and reject["replayed_as"] is None:
             return "rejected", f"{reject['reason']}: {reject['detail']}"
         if record is not None and record.values is None:
             return "skipped", "blank line"

@@ -17,6 +17,7 @@ FILE_COLUMNS = (
 )  # fmt: skip
 REJECT_COLUMNS = (
     "file_id", "feed", "uri", "row_number", "line_number", "byte_offset", "reason", "detail", "raw",
+    "replayed_as",
 )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ create table if not exists ledger.files (
     loader_version text not null,
     -- of the feed's declaration and the control file, if any: a refused file is tried again once this changes
     declaration_sha256 text not null,
+    -- what stands in front of the first record, so that rejects can be read by themselves; kept of files that have some
+    head bytea,
     constraint every_record_has_one_fate
     check (records_read = rows_loaded + rows_rejected + rows_skipped + rows_refused),
     constraint refused_means_not_loaded
@@ -99,6 +101,11 @@ do $$ begin
         add constraint file_events_kind_check check (
             kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_ignored', 'column_missing')
         );
+    end if;
+    if not exists (
+        select from pg_attribute where attrelid = 'ledger.files'::regclass and attname = 'head'
+    ) then
+        alter table ledger.files add column head bytea;
     end if;
 end $$;
 

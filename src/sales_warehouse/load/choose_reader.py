@@ -40,6 +40,9 @@ class Splitter(Protocol):
     def read_header(self, block: bytes, final: bool) -> list[str] | None:
         """Return the header once it is whole."""
 
+    def find_head(self, begun: bytes) -> bytes:
+        """Return what stands in front of the first record, from what was read until the header was whole."""
+
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record."""
 

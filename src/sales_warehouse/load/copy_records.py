@@ -36,10 +36,12 @@ def copy_records(
 
     Its trailer lines are shown to `trailers`.
     """
-    header = None
+    header, begun = None, b""
     while header is None:
         block = content.read()
+        begun += block
         header = splitter.read_header(block, final=not block)
+    rejects.head = splitter.find_head(begun)
     # an object of JSON Lines has no header: its splitter picks the declared columns
     picks = isinstance(splitter, JsonLineSplitter)
     matched = list[str | None](header) if picks else match_columns(header, file.feed)

@@ -86,23 +86,22 @@ def _as_record(cells: Sequence[Cell], first: int, names: list[str], total: re.Pa
     if not held or (total and total.search(cells[held[0]] or "")):
         return None
     behind = first + len(names)
-    cells = cells[: max(behind, held[-1] + 1)]
-    for place in held:
-        if isinstance(cells[place], BadCell):
-            name = f" ({names[place - first]})" if first <= place < behind else ""
-            return BadRow(
-                reason="bad_cell", detail=f"column {_letters(place)}{name} holds {cells[place]}", raw=write_raw(cells)
-            )
-    if held[0] < first or held[-1] >= behind:
-        place = held[0] if held[0] < first else held[-1]
-        return BadRow(
-            reason="too_many_fields",
-            detail=f"column {_letters(place)} holds a value, the header goes from {_letters(first)} to "
-            f"{_letters(behind - 1)}",
-            raw=write_raw(cells),
-        )
-    values = list(cells[first:behind])
-    return values + [None] * (len(names) - len(values))
+    cells = [*cells, *[None] * (behind - len(cells))]
+    bad = next((place for place in held if isinstance(cells[place], BadCell)), None)
+    if bad is None and first <= held[0] and held[-1] < behind:
+        return list(cells[first:behind])
+    # the columns of the header, and what stands beside them
+    raw = write_raw(cells[min(first, held[0]) : max(behind, held[-1] + 1)])
+    if bad is not None:
+        name = f" ({names[bad - first]})" if first <= bad < behind else ""
+        return BadRow(reason="bad_cell", detail=f"column {_letters(bad)}{name} holds {cells[bad]}", raw=raw)
+    beside = held[0] if held[0] < first else held[-1]
+    return BadRow(
+        reason="too_many_fields",
+        detail=f"column {_letters(beside)} holds a value, the header goes from {_letters(first)} to "
+        f"{_letters(behind - 1)}",
+        raw=raw,
+    )
 
 
 def _letters(place: int) -> str:

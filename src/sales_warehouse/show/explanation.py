@@ -37,10 +37,17 @@ def _print_one(it: Explanation) -> None:
         ("place", f"{line}, row {it.row_number}"),
         ("as delivered", "not there any more" if it.original is None else _show_blank(it.original)),
         ("", f"({origin})"),
+        *_list_repair(it),
         ("fate", it.fate + (f" ({it.reason})" if it.reason else "")),
         *((row.table, _list(row)) for row in it.mart_rows),
     ]
     print_table(None, ["record", ""], rows)
+
+
+def _list_repair(it: Explanation) -> list[tuple[str, str]]:
+    if it.replayed_as is None:
+        return []
+    return [("rejected first", it.rejected_for or ""), ("replayed as", _show_blank(it.replayed_as))]
 
 
 def _list(row: MartRow) -> str:
