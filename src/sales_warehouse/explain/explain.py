@@ -22,7 +22,8 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.find_files import find_files
 from sales_warehouse.load.open_file import ContentReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.verify.read_again import CannotRead, Record, SecondReading
+from sales_warehouse.verify.read_again import read_again
+from sales_warehouse.verify.records import CannotRead, NotComparable, Record
 from sales_warehouse.verify.run_verify import stream_rejects
 
 _LAYERS = ("marts", "staging", "intermediate", "audit")
@@ -171,8 +172,6 @@ class _Tracer:
         """Return those of the wanted records that are no rejects as the file has them, or why it cannot be asked."""
         if self._file is None:
             return {}, "the file is not in the inbox any more"
-        if self._feed.file_format != "csv":
-            return {}, f"lines are found only in delimited text, and this is {self._feed.file_format}"
         found: dict[int, Record] = {}
         try:
             if hash_file(self._file.path, self._file.member) != self._entry.sha256:
@@ -180,12 +179,15 @@ class _Tracer:
             with (
                 ContentReader(self._file.path, self._file.member) as content,
                 closing(stream_rejects(self._cursor, self._entry.file_id)) as rejects,
+                read_again(content, self._feed, rejects) as reading,
             ):
-                for record in SecondReading(content.read, self._feed.dialect, rejects):
+                for record in reading:
                     if isinstance(record, Record) and record.row_number in wanted:
                         found[record.row_number] = record
-                    if record.row_number >= max(wanted):
+                    if record.row_number is not None and record.row_number >= max(wanted):
                         break
+        except NotComparable as error:
+            return {}, str(error)
         except (OSError, FileRefused, CannotRead) as error:
             return found, f"the file cannot be read: {error}"
         return found, None
