@@ -92,6 +92,11 @@ class Dialect:
                 "a name such as utf-8, cp1252, latin-1, utf-16 (Python's standard encodings, those of lines)",
             )
 
+    @property
+    def line_end_text(self) -> str:
+        """The character every line ends with."""
+        return "\r" if self.line_end == "cr" else "\n"
+
 
 @dataclass(frozen=True)
 class Workbook:

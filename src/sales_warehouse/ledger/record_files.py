@@ -4,7 +4,7 @@ import csv
 import tempfile
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TextIO, cast
+from typing import Any, Self, TextIO, cast
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -14,7 +14,7 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.books import Books, Entry
-from sales_warehouse.ledger.fates import Reject, Tally
+from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 
 # Whoever writes an event holds this advisory lock until its transaction ends, so event ids appear in commit order.
@@ -23,10 +23,11 @@ _EVENTS_LOCK = 0x5A1E_0002
 _SPOOL_BYTES = 8 * 1024 * 1024
 
 
-class RejectSpool:
-    """Rejects of one file, on their way into the ledger; beyond a few MB they wait on disk, not in memory."""
+class _Spool:
+    """Lines of the books of one file on their way into a table; beyond a few MB they wait on disk, not in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: str, columns: str) -> None:
+        self._target = f"copy {table} ({columns}) from stdin with (format csv)"
         # closed by __exit__
         self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115
             _SPOOL_BYTES, mode="w+", encoding="utf-8", newline=""
@@ -34,10 +35,34 @@ class RejectSpool:
         self._writer = csv.writer(self._spool)
         self._empty = True
 
+    def write(self, cursor: Cursor) -> None:
+        """Copy the lines into their table; the file's own row must be there."""
+        if self._empty:
+            return
+        self._spool.seek(0)
+        cursor.copy_expert(self._target, cast(TextIO, self._spool))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+    def _add(self, values: Iterable[object]) -> None:
+        self._writer.writerow(values)
+        self._empty = False
+
+
+class RejectSpool(_Spool):
+    """Rejects of one file, on their way into the ledger."""
+
+    def __init__(self) -> None:
+        super().__init__("ledger.rejects", "file_id, row_number, line_number, byte_offset, reason, detail, raw")
+
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
         """Put rejects of the file into the spool."""
         for reject in rejects:
-            self._writer.writerow(
+            self._add(
                 (
                     file_id,
                     reject.row_number,
@@ -45,27 +70,25 @@ class RejectSpool:
                     reject.byte_offset,
                     reject.reason,
                     reject.detail,
-                    "\\x" + reject.raw.hex(),
+                    _as_bytea(reject.raw),
                 )
             )
-            self._empty = False
 
-    def write(self, cursor: Cursor) -> None:
-        """Copy the rejects into `ledger.rejects`; the file's own row must be there."""
-        if self._empty:
-            return
-        self._spool.seek(0)
-        cursor.copy_expert(
-            "copy ledger.rejects (file_id, row_number, line_number, byte_offset, reason, detail, raw) "
-            "from stdin with (format csv)",
-            cast(TextIO, self._spool),
-        )
 
-    def __enter__(self) -> "RejectSpool":
-        return self
+class SkippedSpool(_Spool):
+    """Lines of one file that the declaration says are no records, on their way into the ledger."""
 
-    def __exit__(self, *_: object) -> None:
-        self._spool.close()
+    def __init__(self) -> None:
+        super().__init__("ledger.skipped_lines", "file_id, line_number, row_number, kind, raw")
+
+    def add(self, file_id: int, lines: Iterable[SkippedLine]) -> None:
+        """Put lines of the file into the spool."""
+        for line in lines:
+            self._add((file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw)))
+
+
+def _as_bytea(raw: bytes) -> str:
+    return "\\x" + raw.hex()
 
 
 def next_file_id(cursor: Cursor) -> int:

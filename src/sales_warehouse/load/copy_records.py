@@ -14,7 +14,7 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
 from sales_warehouse.ledger.prepare import add_columns, raw_table
-from sales_warehouse.ledger.record_files import RejectSpool
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.load.choose_reader import Content, Splitter
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.read_ahead import read_ahead
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]  # bytes as delivered and records, both si
 
 def copy_records(
     cursor: Cursor, file: InboxFile, file_id: int, content: Content, splitter: Splitter,
-    rejects: RejectSpool, progress: Progress,
+    rejects: RejectSpool, skipped: SkippedSpool, progress: Progress,
 ) -> str | None:  # fmt: skip
     """Copy the sound records into the raw table; return a remark for the books, if there is one."""
     header = None
@@ -50,7 +50,7 @@ def copy_records(
         False: sql.SQL("(format csv, delimiter {}, quote {})").format(delimiter, quote),
     }
     arrived = 0
-    chunks = _cut(content, splitter, rejects, file_id, progress)
+    chunks = _cut(content, splitter, rejects, skipped, file_id, progress)
     with read_ahead(chunks) if file.size_bytes > _SMALL_BYTES else nullcontext(chunks) as chunks:
         source = _CopySource(chunks)
         while not source.ended:
@@ -81,14 +81,19 @@ class _Chunk:
 
 
 def _cut(
-    content: Content, splitter: Splitter, rejects: RejectSpool, file_id: int, progress: Progress
-) -> Iterator[_Chunk]:
-    """Cut the rest of the file into checked records, block by block; rejects go into their spool on the way."""
+    content: Content, splitter: Splitter, rejects: RejectSpool, skipped: SkippedSpool, file_id: int,
+    progress: Progress,
+) -> Iterator[_Chunk]:  # fmt: skip
+    """Cut the rest of the file into checked records, block by block.
+
+    Rejects and skipped lines go into their spools on the way.
+    """
     block, shown = b"-", (0, 0)
     while block:
         block = content.read()
         data = splitter.split(block, final=not block)
         rejects.add(file_id, splitter.take_rejects())
+        skipped.add(file_id, splitter.take_skipped())
         now = content.delivered.bytes_read, splitter.tally.read
         progress(now[0] - shown[0], now[1] - shown[1])
         shown = now

@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN
 from sales_warehouse.feeds.normalise import normalise_header
-from sales_warehouse.ledger.fates import Reject, Tally
+from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.parse_record import MAX_RECORD_BYTES
+from sales_warehouse.load.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
 from sales_warehouse.load.write_copy import COPY_GRAMMAR, write_copy_line
 
 # PostgreSQL's jsonb holds numbers of at most 131,072 digits before the point and 16,383 behind it.
@@ -81,7 +81,7 @@ class JsonLineSplitter:
     def split(self, block: bytes, final: bool) -> bytes:
         """Take in content and return the sound records among it as COPY data, `final` with the last block.
 
-        Raises `FileRefused` for a line longer than a record may be, and at the end when no object had one of the
+        Raises `FileRefused` for a line beyond all measure, and at the end when no object had one of the
         declared columns.
         """
         data = self._rest + block
@@ -90,9 +90,9 @@ class JsonLineSplitter:
         if not lines[-1]:
             lines.pop()  # what stands behind the last line end is no line
         self._rest = data[end:]
-        if max(map(len, lines), default=0) > MAX_RECORD_BYTES or len(self._rest) > MAX_RECORD_BYTES:
+        if max(map(len, lines), default=0) > MAX_LINE_BYTES or len(self._rest) > MAX_LINE_BYTES:
             raise FileRefused(
-                f"a line from line {self._line_number:,} on is longer than {MAX_RECORD_BYTES:,} bytes: "
+                f"a line from line {self._line_number:,} on is longer than {MAX_LINE_BYTES:,} bytes: "
                 "this is no JSON Lines, one object a line, or its line ends are lost."
             )
         written = []
@@ -114,6 +114,10 @@ class JsonLineSplitter:
         """Return the rejects found since the last call."""
         rejects, self._rejects = self._rejects, []
         return rejects
+
+    def take_skipped(self) -> list[SkippedLine]:
+        """Return none: the declaration of such a feed names no lines to skip."""
+        return []
 
     def _read_line(self, line: bytes) -> list[str | None] | None:
         """Return the values of a sound line, count the others."""
@@ -161,6 +165,8 @@ class JsonLineSplitter:
 
 def parse_line(line: bytes) -> Pairs:
     """Return the object of a line; raises `Unfit` with the reason when it holds none that can be kept."""
+    if len(line) > MAX_RECORD_BYTES:
+        raise Unfit("too_long", describe_too_long(line))
     if b"\0" in line:
         raise Unfit("nul", f"a NUL byte, byte {line.index(0) + 1} of the line")
     try:

@@ -21,7 +21,7 @@ from sales_warehouse.ledger.find_entries import (
     find_entry,
 )
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.ledger.record_files import RejectSpool, record_restored
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool, record_restored
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.choose_reader import OpenContent, choose_splitter
 from sales_warehouse.load.copy_records import copy_records
@@ -105,8 +105,9 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Re
     """Copy the rows of the file under its old id; raises `RestoreRefused` unless all is as it was on the books."""
     splitter, rejects = choose_splitter(file.feed), _RejectDigest()
     try:
-        with OpenContent(file) as content, rejects:
-            copy_records(cursor, file, entry.file_id, content, splitter, rejects, reporter.advance)
+        # the skipped lines are on the books already
+        with OpenContent(file) as content, rejects, SkippedSpool() as skipped:
+            copy_records(cursor, file, entry.file_id, content, splitter, rejects, skipped, reporter.advance)
             sha256 = content.delivered.finish()
     except FileRefused as error:
         raise RestoreRefused(

@@ -12,6 +12,7 @@ from sales_warehouse.ledger.books import Books, Entry
 from sales_warehouse.ledger.fates import Tally
 from sales_warehouse.ledger.record_files import (
     RejectSpool,
+    SkippedSpool,
     next_file_id,
     record_duplicate,
     record_refused,
@@ -81,14 +82,14 @@ def _load(
     refusal: FileRefused | None = None
     message: str | None = None
     cursor.execute("savepoint before_rows")
-    with OpenContent(file) as content, RejectSpool() as rejects:
+    with OpenContent(file) as content, RejectSpool() as rejects, SkippedSpool() as skipped:
         try:
             if key is None:
                 raise FileRefused(
                     f"the name carries no business key: {file.feed.business_key} is not found in it. "
                     "Rename the file, or correct business_key in the feed's declaration."
                 )
-            message = copy_records(cursor, file, file_id, content, splitter, rejects, progress)
+            message = copy_records(cursor, file, file_id, content, splitter, rejects, skipped, progress)
             if not file.feed.max_rejects.allows(tally.rejected, tally.read):
                 raise FileRefused(
                     f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is "
@@ -108,6 +109,7 @@ def _load(
         else:
             entry = record_taken_in(cursor, file, books, file_id, sha256, key, tally, started_at, message)
         rejects.write(cursor)
+        skipped.write(cursor)
     return entry, tally, message
 
 
