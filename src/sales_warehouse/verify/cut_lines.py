@@ -53,8 +53,9 @@ class Lines:
 
     def strip_end(self, line: bytes) -> bytes:
         """Return lines without the line end of the last one."""
-        stripped = line.removesuffix(self._ends)
-        return stripped.removesuffix(self._return) if len(stripped) % len(self._ends) == 0 else stripped
+        if len(line) % len(self._ends):
+            return line  # cut short inside a character: whatever it ends with, it is no line end
+        return line.removesuffix(self._ends).removesuffix(self._return)
 
     def _find_mark(self, head: bytes) -> bytes:
         for mark, encoding in _BOMS.get(self._encoding, {}).items():

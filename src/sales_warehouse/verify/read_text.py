@@ -90,8 +90,8 @@ class TextReading(LineReading):
         line_number, line = self.lines.number, self.lines.take()
         text = self.lines.decode(line)
         body, end = self._split_end(text)
-        if not body:
-            return Record(self.row_number, line_number, "", None, "blank")
+        if not (body if self._feed.file_format == "csv" else body.strip(_BLANKS)):
+            return Record(self.row_number, line_number, body, None, "blank")
         for kind, pattern in (("comment", self._comment), ("trailer", self._trailer)):
             if pattern is not None and pattern.search(body):
                 return Record(self.row_number, line_number, body, None, kind, self.lines.strip_end(line))
@@ -137,7 +137,9 @@ class TextReading(LineReading):
         if reject.reason in ("unbalanced_quote", "stray_quote"):
             return bool(self._dialect.quote) and self._dialect.quote in text
         if reject.reason == "stray_escape":
-            return self._dialect.escape is not None and self._dialect.escape in text
+            # where a quoted field goes on, the escape stands in a line behind; only the first line is the reject
+            marks = [mark for mark in (self._dialect.escape, self._dialect.quote) if mark]
+            return self._dialect.escape is not None and any(mark in text for mark in marks)
         if reject.reason in ("too_few_fields", "too_many_fields"):
             return self._has_wrong_width(text, reject.reason)
         return True
