@@ -16,6 +16,7 @@ from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.books import Books, Entry
 from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
+from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
 
 # Whoever writes an event holds this advisory lock until its transaction ends, so event ids appear in commit order.
 _EVENTS_LOCK = 0x5A1E_0002
@@ -98,19 +99,26 @@ def next_file_id(cursor: Cursor) -> int:
 
 def record_taken_in(
     cursor: Cursor, file: InboxFile, books: Books, file_id: int, sha256: str, key: str, tally: Tally,
-    started_at: datetime, message: str | None,
-) -> Entry:  # fmt: skip
-    """Write a file that was copied as the active version of its business key, and remove the version before it."""
+    started_at: datetime, shape: Shape,
+) -> tuple[Entry, str | None]:  # fmt: skip
+    """Write a file that was copied as the active version of its business key, and remove the version before it.
+
+    What is new about its columns goes on the books too, and is the remark that is returned with the entry.
+    """
     earlier = books.active(key)
     if earlier is not None:
         _deactivate(cursor, file.feed, earlier.file_id, "superseded")
     entry = _entry(file, file_id, sha256, "active", key, books.next_version(key))
-    _insert(cursor, file, entry, tally, started_at, message, supersedes=earlier.file_id if earlier else None)
     _lock_events(cursor)
+    changes = find_changes(cursor, file.feed, shape)
+    message = "; ".join(map(str, changes)) or None
+    supersedes = earlier.file_id if earlier else None
+    _insert(cursor, file, entry, tally, started_at, message, supersedes, shape)
     if earlier is not None:
         _insert_event(cursor, earlier.file_id, file.feed.full_name, "deactivated")
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
-    return entry
+    _insert_changes(cursor, file_id, file.feed, changes)
+    return entry, message
 
 
 def record_refused(
@@ -146,7 +154,9 @@ def record_unloaded(cursor: Cursor, feed: Feed, file_id: int) -> int:
     return rows
 
 
-def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file_id: int | None) -> None:
+def record_restored(
+    cursor: Cursor, file: InboxFile, file_id: int, replaced_file_id: int | None, shape: Shape
+) -> None:  # fmt: skip
     """Write that a file whose rows were copied again is active under its own entry, and remove the one it replaces."""
     if replaced_file_id is not None:
         _deactivate(cursor, file.feed, replaced_file_id, "superseded")
@@ -157,6 +167,7 @@ def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file
     if replaced_file_id is not None:
         _insert_event(cursor, replaced_file_id, file.feed.full_name, "deactivated")
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
+    _insert_changes(cursor, file_id, file.feed, find_changes(cursor, file.feed, shape))
 
 
 def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:
@@ -178,13 +189,13 @@ def _entry(file: InboxFile, file_id: int, sha256: str, status: str, key: str | N
         business_key=key,
         version=version,
         status=status,
-        declaration_sha256=file.feed.fingerprint,
+        declaration_sha256=file.fingerprint,
     )
 
 
 def _insert(
     cursor: Cursor, file: InboxFile, entry: Entry, tally: Tally, started_at: datetime, message: str | None,
-    supersedes: int | None = None,
+    supersedes: int | None = None, shape: Shape | None = None,
 ) -> None:  # fmt: skip
     refused = entry.status == "refused"
     values: dict[str, Any] = {
@@ -208,6 +219,7 @@ def _insert(
         "message": message,
         "loader_version": __version__,
         "declaration_sha256": entry.declaration_sha256,
+        "columns": list(shape.columns) if shape else None,
     }
     cursor.execute(
         sql.SQL("insert into ledger.files ({}, finished_at) values ({}, greatest(clock_timestamp(), %(started_at)s))")
@@ -223,8 +235,16 @@ def _lock_events(cursor: Cursor) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s)", (_EVENTS_LOCK,))
 
 
-def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str) -> None:
-    cursor.execute("insert into ledger.file_events (file_id, feed, kind) values (%s, %s, %s)", (file_id, feed, kind))
+def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str, detail: str | None = None) -> None:
+    cursor.execute(
+        "insert into ledger.file_events (file_id, feed, kind, detail) values (%s, %s, %s, %s)",
+        (file_id, feed, kind, detail),
+    )
+
+
+def _insert_changes(cursor: Cursor, file_id: int, feed: Feed, changes: Iterable[ShapeChange]) -> None:
+    for change in changes:
+        _insert_event(cursor, file_id, feed.full_name, change.kind, change.column)
 
 
 def _one(cursor: Cursor, query: str) -> Any:

@@ -71,7 +71,8 @@ def choose_splitter(feed: Feed) -> Splitter:
             dialect = replace(dialect, preamble_lines=before, header_lines=0)
         return RecordSplitter(dialect, choose_grammar(feed), feed.columns)
     if feed.file_format == "jsonl":
-        return JsonLineSplitter(feed.columns)
+        contract = feed.contract
+        return JsonLineSplitter(feed.columns, contract.optional, feed.column_of, contract.on_new_column)
     return TableSplitter(lines_before=0 if feed.file_format == "parquet" else feed.workbook.header_row)
 
 

@@ -31,8 +31,9 @@ class RecordGrammar:
         self._is_strict = dialect.stray_quotes == "reject"
         self._line_end = dialect.line_end_text.encode()
         delimiter, quote, escape = re.escape(self.delimiter), re.escape(self.quote), re.escape(self.escape)
-        # an escape in front of a letter or digit might mean anything: a tab, NULL, that letter
-        escaped = b"%b[^A-Za-z0-9]" % escape if escape else b""
+        # in front of anything else an escape might mean a tab, NULL, that very character or the two of them
+        marks = {mark.encode() for mark in (dialect.quote, dialect.escape, *dialect.delimiter) if mark}
+        escaped = b"%b(?:%b)" % (escape, b"|".join(map(re.escape, sorted(marks)))) if escape else b""
         self._inside = _repeat([quote, escape], [escaped or quote * 2])
         self._plain = _repeat([delimiter, escape, quote if self._is_strict else b""], [escaped])
         self._escaped = re.compile(b"%b(.)" % escape, re.DOTALL) if escape else None
@@ -122,8 +123,8 @@ class RecordGrammar:
         return self._escaped.sub(rb"\1", text) if self._escaped else text
 
     def _describe_escape(self, line: bytes, position: int, column: int) -> Unsound:
-        behind = line[position + len(self.escape) :][:1].decode(errors="replace")
-        why = f"before {behind}, which may mean another character" if behind else "before the end of the line"
+        behind = line[position + len(self.escape) :].decode()[:1]
+        why = f"before {behind}, which it cannot mark" if behind else "before the end of the line"
         return Unsound("stray_escape", f"an escape in field {column} stands {why}", column, position + 1)
 
     def _describe_stray(self, line: bytes, column: int, position: int) -> Unsound:

@@ -36,6 +36,7 @@ class RecordSplitter:
         self._preamble_left = dialect.preamble_lines
         self._header_left = dialect.header_lines
         self._header: list[list[str]] = []  # the records it is made of
+        self._refuses_repeats = dialect.repeated_header == "refuse"
         patterns = {"comment": dialect.comment, "trailer": dialect.trailer}
         self._patterns = {kind: re.compile(pattern) for kind, pattern in patterns.items() if pattern is not None}
         self._rest = b""  # content read and not yet used: an unfinished line or record
@@ -198,11 +199,13 @@ class RecordSplitter:
             [number for number, line in enumerate(lines) if byte in line] if byte in text else []
             for byte in (other_end, b"\0")
         )
-        if returns or any(mark in text for mark in self._marks_of_csv):
+        if self.is_plain_text and (returns or any(mark in text for mark in self._marks_of_csv)):
             self.is_plain_text = False
         problems: dict[int, Problem] = {number: ("encoding", error) for number, error in errors.items()}
         problems |= self._find_long_lines(data)
         skipped = self._find_skipped(lines)
+        if self._refuses_repeats and self._header:
+            self._refuse_repeated_header(lines)
         records, suspects = self._check_lines(text, lines, {*problems, *skipped, *returns, *nuls})
         at = 0
         offsets: list[int] = []
@@ -290,6 +293,19 @@ class RecordSplitter:
                 if number not in skipped and pattern.search(line.decode()):
                     skipped[number] = kind
         return skipped
+
+    def _refuse_repeated_header(self, lines: list[bytes]) -> None:
+        """Raise `FileRefused` for a line that is the header once more."""
+        texts = [text.encode() for text in self._header[0]]
+        starts = tuple(mark + texts[0] for mark in (self.grammar.quote, b""))
+        for number, line in enumerate(lines):
+            if line.lstrip(b" \t").startswith(starts):
+                found = self.grammar.parse(lines, number)
+                if isinstance(found, Parsed) and found.values == texts:
+                    raise FileRefused(
+                        f"line {self._line_number + number} is the header once more: these are two files in one. "
+                        "Ask for them apart, or declare repeated_header: load if the lines behind it belong here."
+                    )
 
     def _check_lines(
         self, text: bytes, lines: list[bytes], more: set[int]

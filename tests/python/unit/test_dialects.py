@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from sales_warehouse.feeds.declare import Dialect, Feed
+from sales_warehouse.feeds.declare import Dialect, Feed, Invalid
 from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.load.choose_reader import choose_splitter
 from sales_warehouse.load.grammar import COPY_DELIMITER, COPY_QUOTE
@@ -136,40 +136,69 @@ DIALECTS = {
 }  # fmt: skip
 
 
+@st.composite
+def any_dialect(draw: st.DrawFn) -> Dialect:
+    """Any dialect that can be declared, of few enough characters that they meet."""
+    marks = [",", ";", "|", "\t", " ", "\\", "'", '"', "^", ".", "§", "\x1e", "\x1f"]
+    try:
+        return Dialect(
+            delimiter=draw(st.text([*marks, "a"], min_size=1, max_size=3)),
+            quote=draw(st.sampled_from(["", '"', *marks])),
+            escape=draw(st.none() | st.sampled_from(marks)),
+            stray_quotes=draw(st.sampled_from(["reject", "text"])),
+            line_end=draw(st.sampled_from(["lf", "cr"])),
+            encoding=draw(st.sampled_from(["utf-8", "utf-16", "cp1252"])),
+        )
+    except Invalid:
+        assume(False)
+        raise
+
+
+@given(dialect=any_dialect(), data=st.data())
+@settings(property_test, max_examples=1500)
+def test_any_table_written_in_any_dialect_comes_back_equal(dialect: Dialect, data: st.DataObject) -> None:
+    check_round_trip(dialect, data)
+
+
 @pytest.mark.parametrize("name", DIALECTS)
 @given(data=st.data())
-@property_test
-def test_any_table_written_in_any_dialect_comes_back_equal(name: str, data: st.DataObject) -> None:
-    dialect = Dialect(**DIALECTS[name])  # type: ignore[arg-type]
-    feed = replace(make_feed(), dialect=dialect)
+@settings(property_test, max_examples=60)
+def test_any_table_written_in_a_common_dialect_comes_back_equal(name: str, data: st.DataObject) -> None:
+    check_round_trip(Dialect(**DIALECTS[name]), data)  # type: ignore[arg-type]
+
+
+def check_round_trip(dialect: Dialect, data: st.DataObject) -> None:
     end = data.draw(st.sampled_from(["\n", "\r\n"])) if dialect.line_end == "lf" else "\r"
-    letters = [
-        *"ab ,;'\"\\\x1e\x1f.",
-        *dialect.delimiter,
-        dialect.quote or "q",
-        dialect.escape or "e",
-        "é",
-        "\n",
-        "\r",
-        "\r\n",
-    ]
+    letters = [*"ab ,;'\"\\\x1e\x1f.", *dialect.delimiter, dialect.quote or "q", dialect.escape or "e", "é", "\n", "\r"]
     values = st.text("".join(letters), max_size=5)
     if not dialect.quote:  # a line end cannot be written, an empty text is no text, and a delimiter needs an escape
         forbidden = "\n\r" + ("" if dialect.escape else dialect.delimiter)
-        values = st.text([c for c in letters if not set(c) & set(forbidden)], min_size=1, max_size=5)
+        values = st.text(set(letters) - set(forbidden), min_size=1, max_size=5)
     table = data.draw(st.lists(st.lists(st.none() | values, min_size=3, max_size=3), max_size=8))
-    if dialect.line_end == "lf":
-        # a carriage return at the end of a line is part of the line end
-        table = (
-            [row for row in table if not any("\r" in (value or "") for value in row)] if not dialect.quote else table
-        )
-    content = end.join(
-        ["a" + dialect.delimiter + "b" + dialect.delimiter + "c", *(write_record(row, dialect) for row in table), ""]
-    )
+    header = list(COLUMNS)
+    lines = [write_record(values, dialect) for values in [header, *table]]
+    content = end.join([*lines, ""]).encode(dialect.encoding)
+    feed = replace(make_feed(), dialect=dialect)
     for block in (None, data.draw(st.integers(1, 9))):
-        result = read(content.encode(dialect.encoding), feed, block)
+        result = read(content, feed, block)
+        assert result.header == header
         assert result.rejects == []
         assert list(result.rows.values()) == table
+
+
+@given(data=st.data())
+@settings(property_test, max_examples=100)
+def test_any_table_in_columns_comes_back_equal(data: st.DataObject) -> None:
+    word = st.text(["a", "1", "é", '"', ",", "\\", "\x1e", "\x1f", "."], min_size=1, max_size=4)
+    table = data.draw(st.lists(st.lists(word, min_size=3, max_size=3), max_size=6))
+    blanks = st.text([" ", "\t"], min_size=1, max_size=3)
+    aligned = [data.draw(blanks) + "".join(value + data.draw(blanks) for value in row) for row in table]
+    content = "\n".join(["a b c", *aligned]).encode()
+    assert list(read(content, make_feed("aligned"), data.draw(st.integers(1, 9))).rows.values()) == table
+    some = data.draw(st.lists(st.lists(st.none() | word, min_size=3, max_size=3).filter(any), max_size=6))
+    fixed = ["".join((value or "").ljust(5) for value in row) for row in some]
+    feed = make_feed("fixed", positions=((1, 5), (6, 10), (11, 15)), header_lines=0)
+    assert list(read("\n".join(fixed).encode(), feed, data.draw(st.integers(1, 9))).rows.values()) == some
 
 
 FORMATS: dict[str, Feed] = {
@@ -233,6 +262,7 @@ def test_whatever_the_bytes_rejects_skipped_and_loaded_records_are_the_file(name
     [
         (make_feed(escape="\\"), r'a,b,c~"x\"y",\,\,,"\\"~', [['x"y', ",,", "\\"]], []),
         (make_feed(escape="\\"), r'a,b,c~1,\N,3~4,"\t",6~7,8,9\~', [], ["stray_escape"] * 3),
+        (make_feed(escape="\\"), "a,b,c~8\\'9,2,3~é,\\é,3~", [], ["stray_escape"] * 2),
         (make_feed(escape="\\"), 'a,b,c~"x""y",2,3~', [], ["stray_quote"]),
         (make_feed(escape="\\"), 'a,b,c~"1\\~2",3,4~', [["1\n2", "3", "4"]], []),
         (make_feed(stray_quotes="text"), 'a,b,c~5",6 "x",7~"8"9,1,2~', [['5"', '6 "x"', "7"]], ["stray_quote"]),
@@ -275,6 +305,14 @@ def test_a_header_of_several_lines_is_joined_by_column() -> None:
     assert read(b"Net,\n\nAmount,Day\n(EUR),\n1,2\n", feed).header == ["Net Amount (EUR)", "Day"]
     with pytest.raises(FileRefused, match=r"different numbers of fields \(2, 1, 2\)"):
         read(b"a,b\nc\nd,e\n", feed)
+
+
+def test_a_header_repeated_is_a_record_or_refuses_the_file() -> None:
+    content = b'"a",b,c\n1,2,3\na,"b",c\n4,5,6\n'
+    assert len(read(content, make_feed()).rows) == 3
+    with pytest.raises(FileRefused, match="line 3 is the header once more"):
+        read(content, make_feed(repeated_header="refuse"))
+    assert len(read(b"a,b,c\na,b,d\naa,b,c\n", make_feed(repeated_header="refuse")).rows) == 2
 
 
 def test_a_file_that_ends_inside_its_preamble_is_refused() -> None:
