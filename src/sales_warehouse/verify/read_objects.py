@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
-from sales_warehouse.feeds.normalise import normalise_header
 from sales_warehouse.verify.cut_lines import Lines
 from sales_warehouse.verify.read_lines import LineReading
 from sales_warehouse.verify.records import BookedReject, CannotRead, Record, Values
@@ -28,8 +27,8 @@ class ObjectReading(LineReading):
     def __init__(self, read: Callable[[], bytes], feed: Feed, rejects: Iterator[BookedReject]) -> None:
         """`read` gives the uncompressed content in blocks, none at its end."""
         super().__init__(Lines(read, "utf-8"), rejects)
-        self._declared = feed.columns
-        self.columns = (*feed.columns, EXTRA_COLUMN)
+        self._feed = feed
+        self.columns = (*feed.columns, EXTRA_COLUMN) if feed.extra_column else feed.columns
         self.normal_forms = {EXTRA_COLUMN: write_as_jsonb}
 
     def read_record(self) -> Record:
@@ -54,15 +53,15 @@ class ObjectReading(LineReading):
         by_column: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for key, value in found.items():
-            column = normalise_header(key)
+            column = self._feed.column_of(key)
             if column in by_column:
                 raise CannotRead(1, f"two keys stand for {column}")
-            if column in self._declared:
+            if column in self._feed.columns:
                 by_column[column] = value
             else:
                 extra[key] = value
-        values = [_as_text(by_column.get(column)) for column in self._declared]
-        return [*values, _write(extra) if extra else None]
+        values = [_as_text(by_column.get(column)) for column in self._feed.columns]
+        return [*values, _write(extra) if extra else None] if self._feed.extra_column else values
 
     def can_be(self, reject: BookedReject) -> bool:
         """Say whether the bytes of a reject can have been rejected for its reason."""
@@ -85,7 +84,7 @@ class ObjectReading(LineReading):
             return True
         if not isinstance(found, dict):
             return True
-        columns = [normalise_header(key) for key in found]
+        columns = [self._feed.column_of(key) for key in found]
         twice = len({column for column in columns if column}) < len([column for column in columns if column])
         return twice or any(isinstance(text, _Digits) and _is_beyond_jsonb(text) for text in texts)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.normalise import normalise_header
 from sales_warehouse.load.open_file import ContentReader
 from sales_warehouse.load.read_apart import ContentReadApart
+from sales_warehouse.verify.name_columns import name_columns
 from sales_warehouse.verify.records import BookedReject, NotComparable, Record, RejectPlace, Values
 from sales_warehouse.verify.write_again import read_row, write_in_utc, write_row
 
@@ -50,9 +50,9 @@ class TableReading:
         except BaseException:
             self.close()
             raise
-        self.columns = tuple(normalise_header(name) for name in head["names"])
+        self.columns = name_columns(head["names"], feed)
         self.normal_forms: dict[str, Callable[[str], str]] = {
-            normalise_header(name): write_in_utc for name in head["instants"]
+            column: write_in_utc for column in name_columns(head["instants"], feed) if column is not None
         }
 
     def close(self) -> None:

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
 from sales_warehouse.feeds.declare import Dialect, Feed
-from sales_warehouse.feeds.normalise import normalise_header
 from sales_warehouse.ledger.read_ledger import decode_raw
 from sales_warehouse.verify.cut_lines import Lines
+from sales_warehouse.verify.name_columns import name_columns
 from sales_warehouse.verify.read_lines import LineReading
 from sales_warehouse.verify.records import BookedReject, CannotRead, Record, RejectPlace, Values
 
@@ -58,7 +58,7 @@ class TextReading(LineReading):
         """Return the text of the next line with its end. Raises `UnicodeError`."""
         return self.lines.decode(self.lines.take())
 
-    def _read_head(self) -> tuple[str, ...]:
+    def _read_head(self) -> tuple[str | None, ...]:
         for _ in range(self._dialect.preamble_lines):
             if not self.lines.is_at_end:
                 self._put_in_front("preamble")
@@ -78,8 +78,8 @@ class TextReading(LineReading):
         self._in_front = [Record(None, it.line_number, it.text, None, it.skipped_as, it.raw) for it in self._in_front]
         if not heads or self._feed.file_format == "fixed":
             return self._feed.columns
-        joined = (" ".join(text for text in texts if text) for texts in zip_longest(*heads))
-        return tuple(normalise_header(text) for text in joined)
+        joined = [" ".join(text for text in texts if text) for texts in zip_longest(*heads)]
+        return name_columns(joined, self._feed)
 
     def _put_in_front(self, kind: str) -> None:
         line_number, raw = self.lines.number, self.lines.strip_end(self.lines.take())
@@ -155,6 +155,12 @@ class TextReading(LineReading):
             return False
         return (len(values) < len(self.columns)) if reason == "too_few_fields" else len(values) > len(self.columns)
 
+    def _unescape(self, line_number: int, character: str) -> str:
+        """Return the character behind an escape: only what means something without it may stand there."""
+        if not character or character not in f"{self._dialect.quote}{self._dialect.escape}{self._dialect.delimiter}":
+            raise CannotRead(line_number, f"an escape stands in front of {character or 'the end of the line'}")
+        return character
+
     def _split_end(self, text: str) -> tuple[str, str]:
         """Return a line without its end, and the end."""
         is_cr = self._dialect.line_end == "cr"
@@ -174,7 +180,7 @@ class TextReading(LineReading):
         """Read one record character by character; `read_on` gives its next line and line end, None when there is none.
 
         A quote at the beginning of a field opens it and the next lone one closes it. An escape gives the character
-        behind it, which cannot be a letter or digit.
+        behind it: a quote, an escape, or one of the delimiter's.
         """
         quote, delimiter, escape = self._dialect.quote, self._dialect.delimiter, self._dialect.escape
         values: Values = []
@@ -194,7 +200,7 @@ class TextReading(LineReading):
                     elif body[at] == escape and at + 1 == len(body):
                         at += 1  # the line end it stands before comes next
                     elif body[at] == escape:
-                        found.append(_unescape(line_number, body[at + 1 : at + 2]))
+                        found.append(self._unescape(line_number, body[at + 1 : at + 2]))
                         at += 2
                     elif body[at] != quote:
                         found.append(body[at])
@@ -211,7 +217,7 @@ class TextReading(LineReading):
             else:
                 while at < len(body) and not body.startswith(delimiter, at):
                     if body[at] == escape:
-                        found.append(_unescape(line_number, body[at + 1 : at + 2]))
+                        found.append(self._unescape(line_number, body[at + 1 : at + 2]))
                         at += 2
                         continue
                     if quote and body[at] == quote and self._dialect.stray_quotes == "reject":
@@ -293,12 +299,6 @@ class _CsvRecords:
 
 def _fits_csv_module(dialect: Dialect) -> bool:
     return len(dialect.delimiter) == 1 and dialect.escape is None and dialect.line_end == "lf"
-
-
-def _unescape(line_number: int, character: str) -> str:
-    if not character or character.isalnum():
-        raise CannotRead(line_number, f"an escape stands in front of {character or 'the end of the line'}")
-    return character
 
 
 def _is_simple(encoding: str) -> bool:

@@ -39,16 +39,18 @@ def _judge(rows: Sheet, first: int, behind: int, total: re.Pattern[str] | None) 
     """Give each row with its kind: its cells below the header, or all it holds where it is no record."""
     for cells, errors in rows:
         held = [place for place, cell in enumerate(cells) if cell is not None]
-        whole = [*cells, *[None] * behind][: max(behind, held[-1] + 1)] if held else []
+        whole = [*cells, *[None] * behind]
+        # the columns of the header, and what stands beside them
+        beside = whole[min(first, held[0]) : max(behind, held[-1] + 1)] if held else []
         if not held:
             yield ["blank"]
         elif total and total.search(cells[held[0]] or ""):
-            yield ["total", *whole]
+            yield ["total", *beside]
         elif errors:
-            yield ["bad_cell", *cells[: max(behind, held[-1] + 1)]]
+            yield ["bad_cell", *beside]
         elif held[0] < first or held[-1] >= behind:
-            yield ["too_many_fields", *cells[: max(behind, held[-1] + 1)]]
-        elif any("\0" in (cell or "") for cell in whole):
+            yield ["too_many_fields", *beside]
+        elif any("\0" in (cell or "") for cell in beside):
             yield ["nul", *whole[first:behind]]
         else:
             yield ["record", *whole[first:behind]]

@@ -118,7 +118,13 @@ def test_an_empty_sheet_has_no_header(file_format: str) -> None:
 def test_what_is_no_such_workbook_is_told(file_format: str) -> None:
     sound = {"xlsx": make_xlsx({"A": [HEADER]}), "xls": make_xls({"A": [HEADER, *[["1", "tea", 2]] * 9]})}
     other = sound["xls" if file_format == "xlsx" else "xlsx"]
-    for data in (b"", b"a,b\n1,2\n", other, sound[file_format][:-40], sound[file_format][: len(sound[file_format]) // 3]):
+    for data in (
+        b"",
+        b"a,b\n1,2\n",
+        other,
+        sound[file_format][:-40],
+        sound[file_format][: len(sound[file_format]) // 3],
+    ):
         assert "Ask for it again" in refusal(file_format, data)
 
 
