@@ -10,6 +10,7 @@ from sales_warehouse.show.tables import print_table
 _ORIGINS = {
     "file": "from the file, whose SHA-256 is still the one on the books",
     "rejects": "the bytes kept with the reject",
+    "skipped_lines": "the bytes kept of the skipped line",
 }
 
 

@@ -47,7 +47,7 @@ def read_parquet(content: IO[bytes]) -> tuple[dict[str, list[str]], Iterator[lis
         return {"not_comparable": [message]}, iter(())
     halves = {name for name, logical, _ in leaves if logical == "Float16Type()"}
     instants = [name for name, kind in zip(names, types, strict=True) if kind.id == "timestamp with time zone"]
-    kinds = ["half" if name in halves else kind for name, kind in zip(names, types, strict=True)]
+    kinds: list[Any] = ["half" if name in halves else kind for name, kind in zip(names, types, strict=True)]
     picks = ", ".join(
         f"cast({_quote(name)} as varchar)"
         if kind != "half" and kind.id in (*_AS_TEXT, "timestamp with time zone")
