@@ -185,10 +185,10 @@ class _Tracer:
             return {}, "the file is not in the inbox any more"
         found: dict[int, Record] = {}
         try:
-            if hash_file(self._file.path, self._file.member) != self._entry.sha256:
+            if hash_file(self._file.path, self._file.member, self._feed.unpacking) != self._entry.sha256:
                 return {}, "the file in the inbox has other bytes than those that were loaded"
             with (
-                ContentReader(self._file.path, self._file.member) as content,
+                ContentReader(self._file.path, self._file.member, self._feed.unpacking) as content,
                 closing(stream_rejects(self._cursor, self._entry.file_id)) as rejects,
                 read_again(content, self._feed, rejects) as reading,
             ):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import IO, Any
 
-from sales_warehouse.feeds.declare import Feed, Workbook
+from sales_warehouse.feeds.declare import Feed, Unpacking, Workbook
 from sales_warehouse.load.open_file import ContentReader, HashingReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.table_records import Row, TableUnreadable
@@ -82,6 +82,7 @@ class ContentReadApart:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         options = {"format": self._feed.file_format, "workbook": asdict(self._feed.workbook)}
+        options["unpacking"] = asdict(self._feed.unpacking)
         self._complaint = tempfile.TemporaryFile()  # noqa: SIM115, closed by __exit__
         with tempfile.TemporaryFile() as spool:
             while block := self._content.read():
@@ -130,7 +131,7 @@ def _open_table(options: dict[str, Any], content: IO[bytes]) -> tuple[list[str],
         return read_parquet(content)
     from sales_warehouse.load.read_workbook import read_workbook
 
-    return read_workbook(content, options["format"], Workbook(**options["workbook"]))
+    return read_workbook(content, options["format"], Workbook(**options["workbook"]), Unpacking(**options["unpacking"]))
 
 
 def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:

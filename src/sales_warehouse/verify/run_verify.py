@@ -121,7 +121,7 @@ def _verify_file(cursor: Cursor, entry: BookedFile, file: InboxFile, reporter: R
     differences: list[Difference] = []
     records = 0
     try:
-        with ContentReader(file.path, file.member) as content:
+        with ContentReader(file.path, file.member, file.feed.unpacking) as content:
             try:
                 with (
                     closing(stream_rejects(cursor, entry.file_id)) as rejects,
