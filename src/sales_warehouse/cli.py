@@ -18,12 +18,12 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
 from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.printable import show_line
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
 from sales_warehouse.show.console import err, out
 from sales_warehouse.show.load_progress import LoadProgress
 from sales_warehouse.show.load_report import load_report_as_json, print_load_report
-from sales_warehouse.show.printable import show_line
 from sales_warehouse.show.tables import print_csv, print_json, print_table
 
 app = typer.Typer(

@@ -13,6 +13,7 @@ from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, COMPRESSED_SUFFIXES, member_uri, split_uri
 from sales_warehouse.feeds.side_file import SideFile
 from sales_warehouse.load.read_archive import NoArchive, list_members
+from sales_warehouse.printable import show_line
 
 _LINK = "a symbolic link"
 _MANY_SLASHES = re.compile("//+")
@@ -181,7 +182,7 @@ class _Search:
         claims = self._claims(relative)
         if len(claims) > 1:
             names = " and ".join(feed.full_name for feed in claims)
-            raise ConfigurationError(f"{uri} fits the location of {names}. Narrow one of the two locations.")
+            raise ConfigurationError(f"{show_line(uri)} fits the location of {names}. Narrow one of the two locations.")
         if not claims:
             self.found.strangers.append(uri)
             return None

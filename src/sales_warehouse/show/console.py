@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from sales_warehouse.show.printable import show_text
+from sales_warehouse.printable import show_text
 
 # Without a terminal there is no width to keep to; Rich would fold everything into 80 columns.
 _WIDTH_OF_A_PIPE = 1000

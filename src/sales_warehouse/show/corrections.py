@@ -2,8 +2,8 @@
 
 from sales_warehouse.load.restore import Restored
 from sales_warehouse.load.unload import Unloaded
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
-from sales_warehouse.show.printable import show_line
 from sales_warehouse.show.tables import count
 
 

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from sales_warehouse.explain.explain import Explanation, Explanations, MartRow
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
-from sales_warehouse.show.printable import show_line
 from sales_warehouse.show.tables import print_table
 
 _ORIGINS = {

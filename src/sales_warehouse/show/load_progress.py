@@ -6,8 +6,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import err
-from sales_warehouse.show.printable import show_line
 
 
 class LoadProgress:

@@ -6,8 +6,8 @@ from typing import Any
 from rich.markup import escape
 
 from sales_warehouse.load.run_load import LoadReport
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
-from sales_warehouse.show.printable import show_line
 from sales_warehouse.show.tables import count, print_table
 
 

@@ -12,8 +12,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from sales_warehouse.printable import show_json
 from sales_warehouse.show.console import out
-from sales_warehouse.show.printable import show_json
 
 Rows = Sequence[Sequence[Any]]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.markup import escape
 
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
-from sales_warehouse.show.printable import show_line
 from sales_warehouse.show.tables import count, print_table
 from sales_warehouse.verify.run_verify import MAX_DIFFERENCES, VerifyReport
 

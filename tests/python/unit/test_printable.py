@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sales_warehouse.printable import show_json, show_line, show_text
 from sales_warehouse.show.console import out
-from sales_warehouse.show.printable import show_json, show_line, show_text
 from sales_warehouse.show.tables import print_json, print_table
 
 HOSTILE = '\x1b[31mred\x1b]0;title\x07 \r\x08 \x9b2J \u202eltr\u2066 \ud800 [red]x[/] [/] :tea: 🍵 it\'s "q" C:\\'
