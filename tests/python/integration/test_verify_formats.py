@@ -15,6 +15,7 @@ import pytest
 from deliver import Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.feeds.contract import Contract
 from sales_warehouse.feeds.declare import Dialect, MaxRejects, Workbook
 from sales_warehouse.verify import read_tables
 from sales_warehouse.verify.compare import Difference
@@ -214,6 +215,37 @@ def test_whatever_the_bytes_both_readings_of_a_dialect_agree(
         (verdict.file_id, verdict.differences[:2]) for verdict in verify(it).verdicts if verdict.status != "equal"
     ]
     assert different == []
+
+
+# --- contracts ----------------------------------------------------------------------------------------------------
+
+CONTRACTED: dict[str, Callable[[], bytes]] = {
+    "csv": lambda: b"Item,Note,Bestell-Nr\ntea,x,1\n,,2\n",
+    "aligned": lambda: b"Item Note Bestell-Nr\ntea x 1\n",
+    "jsonl": lambda: b'{"Item":"tea","Note":"x","bestell_nr":1}\n{"order_no":2,"product":null}\n',
+    "parquet": lambda: write_parquet({"Item": ["tea"], "Note": ["x"], "Bestell-Nr": [1]}),
+    "xlsx": lambda: make_xlsx({"A": [["Item", "Note", "Bestell-Nr"], ["tea", "x", 1]]}),
+}
+
+
+@pytest.mark.parametrize("on_new_column", ["add", "ignore"])
+@pytest.mark.parametrize("file_format", CONTRACTED)
+def test_columns_are_found_under_their_aliases_and_left_out_as_the_contract_says(
+    make_inbox: Callable[..., Inbox], file_format: str, on_new_column: str
+) -> None:
+    contract = Contract(
+        optional=("amount",),
+        aliases=(("order_no", ("Bestell-Nr",)), ("product", ("Item",))),
+        on_new_column=on_new_column,
+    )
+    it = make_inbox(file_format=file_format, location="shop/*", contract=contract)
+    deliver(it, f"2024-01-01.{file_format}", CONTRACTED[file_format]())
+    it.load()
+    assert it.rows()[0] == ("1", "tea", None)
+    verdict = only_verdict(it)
+    assert (verdict.status, verdict.differences) == ("equal", ())
+    tamper(it, f"update {RAW} set amount = '5' where _row_number = 1")
+    assert [d[2:] for d in differences(it)] == [("amount", None, "5")]
 
 
 # --- JSON Lines, Parquet, workbooks -------------------------------------------------------------------------------
