@@ -18,6 +18,7 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
 from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.printable import show_line
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
 from sales_warehouse.show.console import err, out
@@ -100,7 +101,7 @@ def sample(
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
     records = truth.totals.records_read
-    out.print(f"Wrote {len(truth.files):,} files with {records:,} records into {target}", soft_wrap=True)
+    out.print(f"Wrote {len(truth.files):,} files with {records:,} records into {target}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -413,7 +414,7 @@ def _print_page(page: Page, as_json: bool, shown: list[str]) -> None:
         print_json(page.as_dicts())
         return
     picks = [page.columns.index(name) for name in shown]
-    rows = [[row[pick] for pick in picks] for row in page.rows]
+    rows = [[show_line(v) if isinstance(v := row[pick], str) else v for pick in picks] for row in page.rows]
     if not rows:
         out.print("There are none.")
         return
@@ -427,4 +428,4 @@ def _print_server(state: server.ServerState) -> None:
     # a port or process number is a name here, not an amount
     print_table(None, ["server", ""], [(name, str(value)) for name, value in rows])
     for note in state.notes:
-        out.print(note, soft_wrap=True)
+        out.print(note, soft_wrap=True, markup=False)

@@ -87,7 +87,9 @@ class OpenContent:
         self._stack = ExitStack()
 
     def __enter__(self) -> Content:
-        content = self._stack.enter_context(ContentReader(self._file.path, self._file.member))
+        content = self._stack.enter_context(
+            ContentReader(self._file.path, self._file.member, self._file.feed.unpacking)
+        )
         if self._file.feed.file_format in (*TEXT_FORMATS, "jsonl"):
             return content
         return self._stack.enter_context(ContentReadApart(content, self._file.feed))

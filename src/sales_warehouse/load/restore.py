@@ -93,7 +93,7 @@ def _find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: Booked
     if not found:
         raise RestoreRefused(f"{entry}: there is no such file of {feed.full_name} below {inbox}. {again}.")
     try:
-        sha256 = hash_file(found[0].path, found[0].member)
+        sha256 = hash_file(found[0].path, found[0].member, found[0].feed.unpacking)
     except OSError as error:
         raise RestoreRefused(f"{entry}: {found[0].path} cannot be read: {error.strerror}.") from None
     if sha256 != entry.sha256:

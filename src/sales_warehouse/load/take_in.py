@@ -70,7 +70,7 @@ def _look_up(file: InboxFile, books: Books) -> tuple[Decision, str]:
     """Decide by content where the content may be known; return the SHA-256 too, empty if it was not needed."""
     if not needs_hash_first(file, books):
         return New(), ""
-    sha256 = hash_file(file.path, file.member)
+    sha256 = hash_file(file.path, file.member, file.feed.unpacking)
     return decide(file, sha256, books), sha256
 
 

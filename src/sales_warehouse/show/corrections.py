@@ -6,6 +6,7 @@ from sales_warehouse.load.export_rejects import Exported
 from sales_warehouse.load.replay import Replayed
 from sales_warehouse.load.restore import Restored
 from sales_warehouse.load.unload import Unloaded
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
 from sales_warehouse.show.tables import count
 
@@ -16,8 +17,9 @@ def print_unloaded(unloaded: Unloaded) -> None:
     """Print what left the raw table."""
     file = unloaded.file
     out.print(
-        f"Unloaded file {file.file_id}, {file.uri} (version {file.version}): {count(unloaded.rows, 'row')} left "
-        f"{unloaded.raw_table}. Its entry and its rejects ({file.rows_rejected:,}) stay on the books.",
+        f"Unloaded file {file.file_id}, {show_line(file.uri)} (version {file.version}): "
+        f"{count(unloaded.rows, 'row')} left {unloaded.raw_table}. Its entry and its rejects "
+        f"({file.rows_rejected:,}) stay on the books.",
         markup=False,
         soft_wrap=True,
     )
@@ -30,8 +32,9 @@ def print_restored(restored: Restored) -> None:
     """Print what is active again."""
     file = restored.file
     out.print(
-        f"Restored file {file.file_id}, {file.uri} (version {file.version}): {count(file.rows_loaded, 'row')}, as on "
-        "the books." + (f" Superseded: {restored.replaced}." if restored.replaced else ""),
+        f"Restored file {file.file_id}, {show_line(file.uri)} (version {file.version}): "
+        f"{count(file.rows_loaded, 'row')}, as on the books."
+        + (f" Superseded: {restored.replaced}." if restored.replaced else ""),
         markup=False,
         soft_wrap=True,
     )
