@@ -17,7 +17,7 @@ from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
-from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport, run_load
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
 from sales_warehouse.show.console import err, out
@@ -38,6 +38,9 @@ app.add_typer(bench_app, name="bench")
 Inbox = Annotated[Path | None, typer.Option(help="Folder to look through; default WAREHOUSE_INBOX.")]
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
 Settle = Annotated[float, typer.Option(help="Seconds a file must have been left alone; 0 trusts every file.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=32, help="Take in up to so many files at once, where there are enough of them.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only what needs a person.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many rows.")]
@@ -108,6 +111,7 @@ def load(
     inbox: Inbox = None,
     feed: FeedName = None,
     settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     as_json: AsJson = False,
     restored: Annotated[
@@ -119,7 +123,7 @@ def load(
     if restored is not None:
         _restore(settings, restored, quiet, as_json)
         return
-    report = _load(settings, feed, settle, quiet or as_json)
+    report = _load(settings, feed, settle, workers, quiet or as_json)
     if as_json:
         print_json(load_report_as_json(report))
     elif not quiet or report.needs_a_person:
@@ -132,6 +136,7 @@ def load(
 def build(
     inbox: Inbox = None,
     settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     unit_tests: Annotated[bool, typer.Option(help="Run the models' unit tests too.")] = False,
 ) -> None:
@@ -140,7 +145,7 @@ def build(
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = _with_inbox(get_settings(), inbox)
-    report = _load(settings, None, settle, quiet)
+    report = _load(settings, None, settle, workers, quiet)
     if not quiet or report.needs_a_person:
         print_load_report(report)
     # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
@@ -327,10 +332,10 @@ def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:
     return settings if inbox is None else replace(settings, inbox=inbox.expanduser().absolute())
 
 
-def _load(settings: Settings, feed: str | None, settle: float, quiet: bool) -> LoadReport:
+def _load(settings: Settings, feed: str | None, settle: float, workers: int, quiet: bool) -> LoadReport:
     feeds = read_feeds(settings.project)
     with _session(settings, "warehouse load") as connection, LoadProgress(quiet) as progress:
-        return run_load(connection, feeds, settings.inbox, progress, feed, settle)
+        return run_load(connection, feeds, settings.inbox, progress, feed, settle, workers)
 
 
 def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:

@@ -29,16 +29,19 @@ Progress = Callable[[int, int], None]  # bytes as delivered and records, both si
 
 def copy_records(
     cursor: Cursor, file: InboxFile, file_id: int, content: Content, splitter: Splitter,
-    rejects: RejectSpool, progress: Progress,
+    rejects: RejectSpool, progress: Progress, may_add_columns: bool = True,
 ) -> str | None:  # fmt: skip
-    """Copy the sound records into the raw table; return a remark for the books, if there is one."""
+    """Copy the sound records into the raw table; return a remark for the books, if there is one.
+
+    Raises `ColumnsAreMissing` before the first record when the raw table lacks some and they may not be added.
+    """
     header = None
     while header is None:
         block = content.read()
         header = splitter.read_header(block, final=not block)
     # an object of JSON Lines has no header: its splitter picks the declared columns
     columns = header if file.feed.extra_column else _match_columns(header, file.feed)
-    added = add_columns(cursor, file.feed, columns)
+    added = add_columns(cursor, file.feed, columns, may_add_columns)
     splitter.start(file_id)
     grammar = splitter.grammar
     target = sql.SQL("copy {} ({}) from stdin with ").format(
