@@ -58,8 +58,8 @@ class LoadReport:
 
     @property
     def needs_a_person(self) -> bool:
-        """Say whether a file of the inbox is refused or could not be read."""
-        return bool(self.still_refused or {"refused", "unreadable"} & set(self.statuses))
+        """Say whether a file of the inbox is refused, waits for its control file or could not be read."""
+        return bool(self.still_refused or {"refused", "waiting", "unreadable"} & set(self.statuses))
 
 
 def run_load(
