@@ -117,6 +117,9 @@ class _HandingOut:
             same = self._keys_of_content[content]
             same |= keys | {(feed, "key", key) for key in books.keys_of_content(sha256)}
             keys = {content, *same}
+        if file.feed.contract.optional or file.feed.contract.on_new_column == "ignore":
+            # the books tell a column as missing, back or ignored where that is not what the file before said
+            keys = {*keys, (feed, "shape")}
         self._order.add(number, keys)
 
     def _give(self) -> None:

@@ -23,6 +23,7 @@ from psycopg2.extensions import connection as Connection
 from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.contract import Contract
 from sales_warehouse.load import hand_out
 from sales_warehouse.load.hand_out import WorkerLost
 from sales_warehouse.load.loader_lock import LoaderGone, as_the_loader, become_a_worker, describe_loader
@@ -176,11 +177,22 @@ def twin(databases: Databases, tmp_path: Path) -> Iterator[Connection]:
         yield connection
 
 
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize(
+    ("workers", "contract"),
+    [
+        (2, Contract()),
+        (4, Contract()),
+        (3, Contract(optional=("product",))),
+        (3, Contract(on_new_column="ignore")),
+        (3, Contract(on_new_column="refuse")),
+    ],
+)
 def test_several_workers_leave_what_one_would(
-    inbox: Inbox, twin: Connection, workers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    connection: Connection, tmp_path: Path, twin: Connection, workers: int, contract: Contract,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(hand_out, "_AHEAD_FILES", 3)
+    inbox = Inbox(tmp_path / "inbox", connection, make_feed(contract=contract))
     one = Inbox(inbox.folder, twin, inbox.feed)
     # a first load makes books the second one meets, also of files that come back later
     inbox.deliver("2023-12-31.csv", HEADER + "31,old,1\n" * 50)
