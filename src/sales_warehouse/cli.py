@@ -292,13 +292,18 @@ def bench_load(
     rounds: Annotated[int, typer.Option(min=1, help="How often each is run, in turn.")] = 5,
     small_files: Annotated[int, typer.Option(min=1, help="Files of 100 rows.")] = 10_000,
     known_files: Annotated[int, typer.Option(min=1, help="Files of an inbox with nothing new.")] = 50_000,
+    page: Annotated[
+        Path | None, typer.Option("--write", help="Put the table into this page of the docs, between its markers.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    r"""Measure the loader in turn with `psql \copy`: one large file, a broken one, small ones, known ones."""
+    r"""Measure the loader in turn with `psql \copy`: one large file, ten, a broken one, small and known ones."""
     from sales_warehouse.bench.load import bench_load as run_bench
-    from sales_warehouse.bench.load import print_bench
+    from sales_warehouse.bench.load import print_bench, write_bench
 
     result = run_bench(get_settings(), rows, rounds, small_files, known_files)
+    if page is not None:
+        write_bench(result, page)
     if as_json:
         print_json(result.as_dict())
     else:
