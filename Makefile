@@ -48,8 +48,8 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
 
-bench: install ## rows a second of the loader against psql's \copy
-	$(BIN)/warehouse bench load
+bench: install ## rows a second of the loader against psql's \copy, into docs/benchmarks.md
+	$(BIN)/warehouse bench load --write docs/benchmarks.md
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
