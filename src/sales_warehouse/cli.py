@@ -292,6 +292,9 @@ def bench_load(
     rounds: Annotated[int, typer.Option(min=1, help="How often each is run, in turn.")] = 5,
     small_files: Annotated[int, typer.Option(min=1, help="Files of 100 rows.")] = 10_000,
     known_files: Annotated[int, typer.Option(min=1, help="Files of an inbox with nothing new.")] = 50_000,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Other tools load the same rows too; `make bench-peers` makes them ready.")
+    ] = False,
     page: Annotated[
         Path | None, typer.Option("--write", help="Put the table into this page of the docs, between its markers.")
     ] = None,
@@ -301,7 +304,7 @@ def bench_load(
     from sales_warehouse.bench.load import bench_load as run_bench
     from sales_warehouse.bench.load import print_bench, write_bench
 
-    result = run_bench(get_settings(), rows, rounds, small_files, known_files)
+    result = run_bench(get_settings(), rows, rounds, small_files, known_files, peers)
     if page is not None:
         write_bench(result, page)
     if as_json:

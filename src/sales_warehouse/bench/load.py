@@ -27,6 +27,7 @@ from rich.progress import track
 from sales_warehouse import server
 from sales_warehouse.bench.describe_machine import describe_machine
 from sales_warehouse.bench.load_once import Order
+from sales_warehouse.bench.run_peer import PEERS, PeerCannotRun, find_peers_python, run_peer
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
@@ -76,6 +77,17 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Peer:
+    r"""Another tool in the same rounds: rows/s, and those of `psql \copy` of the large file; or why it did not run."""
+
+    name: str
+    rows: int
+    rates: tuple[float, ...] = ()
+    copy: tuple[float, ...] = ()
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
 class LoadBench:
     """The cases of one run, and the peak memory in bytes of the largest process that was a loader or its worker."""
 
@@ -83,6 +95,7 @@ class LoadBench:
     cases: tuple[Case, ...]
     peak_memory_bytes: int
     machine: str
+    peers: tuple["Peer", ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values."""
@@ -96,18 +109,24 @@ class LoadBench:
             "peak_memory_bytes": self.peak_memory_bytes,
             "peak_memory_limit_bytes": MAX_MEMORY_BYTES,
             "machine": self.machine,
+            "peers": [asdict(peer) for peer in self.peers],
         }
 
 
-def bench_load(settings: Settings, rows: int, rounds: int, small_files: int, known_files: int) -> LoadBench:
+def bench_load(
+    settings: Settings, rows: int, rounds: int, small_files: int, known_files: int, with_peers: bool = False
+) -> LoadBench:
     r"""Load generated files with the loader and, where it can, with `psql \copy`, in turn, `rounds` times.
 
     The cases: one file of so many rows; the same rows in ten files with two workers, against ten `\copy` one after the
     other; the one file with one line in a hundred broken, against `\copy` of the sound one; so many files of 100 rows;
     an inbox of so many files that are all on the books. Works in a database of its own on the settings' server,
     dropped at the end. Each load is a process of its own. The loader's time is that of the whole load, from looking
-    through the inbox to the last commit; psql's includes its start.
+    through the inbox to the last commit; psql's includes its start. With `with_peers` other tools load the same rows,
+    or the first of them, in the same rounds.
     """
+    if with_peers:
+        find_peers_python(settings.project)
     feed = Feed(
         source="bench",
         name="lines",
@@ -133,6 +152,7 @@ def bench_load(settings: Settings, rows: int, rounds: int, small_files: int, kno
         prepare_ledger(connection, [feed])
         _prepare_peer(connection)
         loader = _Loader(settings, feed)
+        peers = [_PeerRun(settings, name, Path(folder), min(rows, most)) for name, most in PEERS.items() if with_peers]
         for _ in track(range(rounds), "[bold]rounds", console=err, transient=True):
             copied.append(rows / _time_copy(settings, path))
             _empty(connection, feed)
@@ -150,6 +170,9 @@ def bench_load(settings: Settings, rows: int, rounds: int, small_files: int, kno
             _enter_as_known(connection, feed, inboxes["known"])
             known.append(loader.time(inboxes["known"], 0))
             _empty(connection, feed)
+            for peer in peers:
+                peer.time(connection)
+                _empty(connection, feed)
         machine = describe_machine(connection)
     cases = (
         Case(f"one file of {rows:,} rows", "rows/s", 0.85, 1.0, tuple(sound), tuple(copied)),
@@ -161,7 +184,9 @@ def bench_load(settings: Settings, rows: int, rounds: int, small_files: int, kno
         Case(f"{small_files:,} files of {_SMALL_ROWS} rows", "files/s", 150, 400, tuple(small)),
         Case(f"{known_files:,} known files, nothing new", "s", 10, 2, tuple(known)),
     )  # fmt: skip
-    return LoadBench(rows, cases, loader.peak_memory_bytes, machine)
+    return LoadBench(
+        rows, cases, loader.peak_memory_bytes, machine, tuple(peer.result(tuple(copied)) for peer in peers)
+    )
 
 
 def write_bench_file(path: Path, rows: int, first: int = 1) -> None:
@@ -253,6 +278,40 @@ def _enter_as_known(connection: Connection, feed: Feed, inbox: Path) -> None:
         )
 
 
+class _PeerRun:
+    """One peer over the rounds."""
+
+    def __init__(self, settings: Settings, name: str, folder: Path, rows: int) -> None:
+        self._environment = os.environ | server.environment(settings) | {"PGDATABASE": _DATABASE}
+        self._project, self._name, self._rows = settings.project, name, rows
+        self._path = folder / f"{rows}.csv"
+        if not self._path.exists():
+            write_bench_file(self._path, rows)
+        self._rates: list[float] = []
+        self._skipped = ""
+
+    def time(self, connection: Connection) -> None:
+        """Let it load, and count the rows that arrived."""
+        if self._skipped:
+            return
+        try:
+            seconds = run_peer(self._project, self._name, self._path, _PEER, self._environment)
+        except PeerCannotRun as error:
+            self._skipped = error.message
+            return
+        with transaction(connection) as cursor:
+            cursor.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(_PEER)))
+            if (found := cursor.fetchone()) != (self._rows,):
+                raise WarehouseError(f"{self._name} loaded {found} of {self._rows:,} rows.")
+            cursor.execute(sql.SQL("drop table {}").format(sql.Identifier(_PEER)))  # a peer may add columns
+        _prepare_peer(connection)
+        self._rates.append(self._rows / seconds)
+
+    def result(self, copied: tuple[float, ...]) -> Peer:
+        """Return its figures."""
+        return Peer(self._name, self._rows, tuple(self._rates), copied if self._rates else (), self._skipped)
+
+
 class _Loader:
     """Runs the loader, each time in a new process, and remembers the largest of them."""
 
@@ -286,7 +345,7 @@ def _empty(connection: Connection, feed: Feed) -> None:
         )
 
 
-_HEADER = ("case", "unit", "warehouse load", "psql \\copy", "ratio", "at least", "aim", "reached")
+_HEADER = ("case", "unit", "warehouse load, or the peer", "psql \\copy", "ratio", "at least", "aim", "reached")
 
 
 def print_bench(result: LoadBench) -> None:
@@ -338,4 +397,14 @@ def _rows(result: LoadBench) -> list[tuple[str, ...]]:
             case.target,
         )
         for case in result.cases
+    ] + [
+        (
+            f"{peer.name}, {peer.rows:,} rows" + (f": left out, {peer.skipped}" if peer.skipped else ""),
+            "rows/s",
+            show(peer.rates, 0),
+            show(peer.copy, 0),
+            show([rate / copy for rate, copy in zip(peer.rates, peer.copy, strict=True)], 2),
+            *("", "", ""),
+        )
+        for peer in result.peers
     ]
