@@ -23,8 +23,8 @@ from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.take_in import left_alone, take_in_or_leave
 
 SETTLE_SECONDS = 2.0
-# Each worker keeps a core of the server busy too. On two cores the second one gained about a fifth (median of seven runs
-# in turn, large files and small ones), a third one little more, and each costs its memory.
+# Each worker keeps a core of the server busy too. On two cores, busy with other things as well, the second one gained a
+# sixth (median of 14 runs in turn, large files and small ones), a third one nothing that could be told apart.
 DEFAULT_WORKERS = min(2, os.cpu_count() or 1)
 
 
