@@ -17,7 +17,7 @@ from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
-from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport, run_load
 from sales_warehouse.printable import show_line
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
@@ -39,6 +39,9 @@ app.add_typer(bench_app, name="bench")
 Inbox = Annotated[Path | None, typer.Option(help="Folder to look through; default WAREHOUSE_INBOX.")]
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
 Settle = Annotated[float, typer.Option(help="Seconds a file must have been left alone; 0 trusts every file.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=32, help="Take in up to so many files at once, where there are enough of them.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only what needs a person.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many rows.")]
@@ -109,6 +112,7 @@ def load(
     inbox: Inbox = None,
     feed: FeedName = None,
     settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     as_json: AsJson = False,
     restored: Annotated[
@@ -120,7 +124,7 @@ def load(
     if restored is not None:
         _restore(settings, restored, quiet, as_json)
         return
-    report = _load(settings, feed, settle, quiet or as_json)
+    report = _load(settings, feed, settle, workers, quiet or as_json)
     if as_json:
         print_json(load_report_as_json(report))
     elif not quiet or report.needs_a_person:
@@ -133,6 +137,7 @@ def load(
 def build(
     inbox: Inbox = None,
     settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     unit_tests: Annotated[bool, typer.Option(help="Run the models' unit tests too.")] = False,
 ) -> None:
@@ -141,7 +146,7 @@ def build(
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = _with_inbox(get_settings(), inbox)
-    report = _load(settings, None, settle, quiet)
+    report = _load(settings, None, settle, workers, quiet)
     if not quiet or report.needs_a_person:
         print_load_report(report)
     # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
@@ -319,13 +324,21 @@ def bench_load(
     rounds: Annotated[int, typer.Option(min=1, help="How often each is run, in turn.")] = 5,
     small_files: Annotated[int, typer.Option(min=1, help="Files of 100 rows.")] = 10_000,
     known_files: Annotated[int, typer.Option(min=1, help="Files of an inbox with nothing new.")] = 50_000,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Other tools load the same rows too; `make bench-peers` makes them ready.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--write", help="Put the table into this page of the docs, between its markers.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    r"""Measure the loader in turn with `psql \copy`: one large file, a broken one, small ones, known ones."""
+    r"""Measure the loader in turn with `psql \copy`: one large file, ten, a broken one, small and known ones."""
     from sales_warehouse.bench.load import bench_load as run_bench
-    from sales_warehouse.bench.load import print_bench
+    from sales_warehouse.bench.load import print_bench, write_bench
 
-    result = run_bench(get_settings(), rows, rounds, small_files, known_files)
+    result = run_bench(get_settings(), rows, rounds, small_files, known_files, peers)
+    if page is not None:
+        write_bench(result, page)
     if as_json:
         print_json(result.as_dict())
     else:
@@ -359,10 +372,10 @@ def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:
     return settings if inbox is None else replace(settings, inbox=inbox.expanduser().absolute())
 
 
-def _load(settings: Settings, feed: str | None, settle: float, quiet: bool) -> LoadReport:
+def _load(settings: Settings, feed: str | None, settle: float, workers: int, quiet: bool) -> LoadReport:
     feeds = read_feeds(settings.project)
     with _session(settings, "warehouse load") as connection, LoadProgress(quiet) as progress:
-        return run_load(connection, feeds, settings.inbox, progress, feed, settle)
+        return run_load(connection, feeds, settings.inbox, progress, feed, settle, workers)
 
 
 def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
