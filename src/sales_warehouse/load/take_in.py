@@ -9,6 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.fates import Tally
 from sales_warehouse.ledger.record_files import (
     RejectSpool,
@@ -35,8 +36,10 @@ def take_in(connection: Connection, file: InboxFile, books: Books, progress: Pro
     clock = time.monotonic()
     started_at = datetime.now(UTC)
     key = file.feed.business_key_of(file.uri)
+    reach("before_hash")
     with transaction(connection) as cursor:
         decision, sha256 = _look_up(file, books)
+        reach("after_decision")
         if isinstance(decision, Unchanged):
             record_seen_again(cursor, decision.entry, file)
             entry, tally, message, status = decision.entry, Tally(), None, "unchanged"
@@ -47,6 +50,8 @@ def take_in(connection: Connection, file: InboxFile, books: Books, progress: Pro
         else:
             entry, tally, message = _load(cursor, file, books, key, sha256, started_at, progress)
             status = entry.status
+        reach("before_commit")
+    reach("after_commit")
     if status == "unchanged":
         entry = replace(entry, mtime_ns=file.mtime_ns)
     books.add(entry)  # only now that it is committed

@@ -2,6 +2,7 @@
 
 from types import TracebackType
 
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sales_warehouse.load.outcome import Outcome
@@ -38,11 +39,11 @@ class LoadProgress:
     def say(self, message: str) -> None:
         """Print a message above the bar."""
         if not self._quiet:
-            err.print(message)
+            err.print(escape(message), soft_wrap=True)
 
     def start(self, files: int, size_bytes: int) -> None:
         """Show the bar, unless there is nothing to do."""
-        self._files = files
+        self._files = self._done + files  # what an attempt before this one did counts too
         self._bar.reset(self._task, total=size_bytes, visible=files > 0)
         self._show()
 
@@ -56,7 +57,7 @@ class LoadProgress:
         """Count a finished file; say so at once when it needs a person."""
         self.count_file()
         if outcome.status in ("refused", "unreadable"):
-            self.say(f"[red]{outcome.status}[/red] {outcome.uri}: {outcome.message}")
+            self.say(f"{outcome.status} {outcome.uri}: {outcome.message}")
 
     def count_file(self) -> None:
         """Count a file that is done."""
