@@ -38,6 +38,8 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure, always as ratios in one run.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 
+INTERRUPTED = 130  # what Typer makes of Ctrl-C, as shells do
+
 OUT_OF_MEMORY = (
     b"error: out of memory. What was committed stays; nothing is half done. "
     b"Give the process more memory, then run the same command again.\n"
@@ -323,9 +325,10 @@ def run(arguments: list[str] | None = None) -> None:
         # as bytes, straight to the descriptor: there may be no memory for more
         os.write(2, OUT_OF_MEMORY)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("Stopped. Files that were finished are on the books, the one at hand left no trace.")
-        sys.exit(1)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            err.print("Stopped. Files that were finished are on the books, the one at hand left no trace.")
+        raise
 
 
 def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:

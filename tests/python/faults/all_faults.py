@@ -97,9 +97,10 @@ def signal_at(point: str, number: signal.Signals) -> Act:
 
 
 def starve_at(point: str) -> Act:
-    """Let it have the address space it has, and half a megabyte."""
+    """Let it have the address space it has, and half a megabyte, and a file whose rejects alone take more."""
 
     def act(stage: Stage) -> Iterator[Ended]:
+        deliver(stage.inbox, CORRECTED, shop_lines("hungry", 150_000, broken_every=3), DAY + 2)
         loader = stage.start_load(f"{point}:stop")
         pid = loader.wait_until_stopped()
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
@@ -408,10 +409,10 @@ def _all_faults() -> Iterator[Fault]:
         yield Fault("loader killed (-9)", when, kill_at(point), quick=quick, code=-9)
     for point in (IN_COPY, "after_entry@2", "before_commit@2"):
         yield Fault("defect in the loader", POINTS[point], fail_at(point))
-    yield Fault("Ctrl-C", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGINT))
+    yield Fault("Ctrl-C", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGINT), code=130)
     yield Fault("loader ended (SIGTERM)", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGTERM), code=-15)
-    for point in ("after_decision@2", "before_copy@2", IN_COPY):
-        yield Fault("no memory left for the loader", POINTS[point], starve_at(point), quick=point == IN_COPY)
+    for point in ("after_decision@2", "before_copy@2", "in_copy@3"):
+        yield Fault("no memory left for the loader", POINTS[point], starve_at(point), quick=point == "in_copy@3")
 
     for point, when in _WHEN.items():
         yield Fault("server killed (-9), all its processes", when, at(point, kill_server), quick=point == IN_COPY)

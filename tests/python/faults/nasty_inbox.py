@@ -91,11 +91,11 @@ def deliver_second(inbox: Path) -> None:
     deliver(inbox, "web/2024-01-04.txt", b'order_id;customer\r\n10;"Bo\r\nlast line of Bo"\r\n\r\n', DAY + 7)
 
 
-def shop_lines(word: str, records: int, colour: bool = False) -> bytes:
-    """Return a file of `shop.lines`; about one record in a hundred lacks its end."""
+def shop_lines(word: str, records: int, colour: bool = False, broken_every: int = _BROKEN_EVERY) -> bytes:
+    """Return a file of `shop.lines`; of the broken records only the beginning is left."""
     more = ",red" if colour else ""
     lines = [
-        f"{n},{word}" if n % _BROKEN_EVERY == 0 else f'{n},"{word} no. {n}",{n % 1000}.{n % 100:02}{more}'
+        f"{n},{word * 9}" if n % broken_every == 0 else f'{n},"{word} no. {n}",{n % 1000}.{n % 100:02}{more}'
         for n in range(1, records + 1)
     ]
     return _HEADER.replace(b"\n", b",Colour\n" if colour else b"\n") + "\n".join(lines).encode() + b"\n"
