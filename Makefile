@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest accept docs bench lock clean
+.PHONY: help install run test lint types pytest accept suites docs bench lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ pytest: install
 
 accept: install ## the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -m acceptance
+
+suites: install ## public suites of difficult CSV files; writes docs/suites.md from what came out
+	$(BIN)/python tests/python/acceptance/write_suites.py
 
 docs: install ## the models' documentation with their lineage, as pages below target/
 	@$(BIN)/warehouse up > /dev/null

@@ -189,7 +189,7 @@ def files(
         page,
         as_json,
         ["file_id", "feed", "uri", "version", "status", "records_read", "rows_loaded", "rows_rejected",
-         "rows_skipped", "finished_at", "message"],
+         "rows_skipped", "finished_at", "schema_changes", "message"],
     )  # fmt: skip
 
 

@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
+from sales_warehouse.feeds.contract import Contract
+from sales_warehouse.feeds.invalid import Invalid as Invalid
+from sales_warehouse.feeds.invalid import check_pattern
 from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, name_of, without_compression
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
 
@@ -18,15 +21,8 @@ TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect
 FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
 LINE_ENDS = ("lf", "cr")
 STRAY_QUOTES = ("reject", "text")
+REPEATED_HEADERS = ("load", "refuse")
 EXTRA_COLUMN = "_extra"
-
-
-class Invalid(ValueError):
-    """A declared value that cannot be; `key` is its path below the table, `allowed` says what may stand there."""
-
-    def __init__(self, key: str, problem: str, allowed: str) -> None:
-        super().__init__(f"{key}: {problem}; allowed: {allowed}")
-        self.key = key
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,7 @@ class Dialect:
     line_end: str = "lf"  # one of LINE_ENDS
     preamble_lines: int = 0  # lines in front of the header
     header_lines: int = 1  # 0: none, the declared columns stand in their order
+    repeated_header: str = "load"  # or "refuse": a record like the header says that the file is two
     comment: str | None = None  # a regular expression; lines it fits are no records
     trailer: str | None = None  # a regular expression; lines it fits are no records either, but sum the file up
 
@@ -70,6 +67,12 @@ class Dialect:
             raise Invalid(
                 "external.options.stray_quotes", f"{self.stray_quotes!r} is not known", " or ".join(STRAY_QUOTES)
             )
+        if self.repeated_header not in REPEATED_HEADERS:
+            raise Invalid(
+                "external.options.repeated_header",
+                f"{self.repeated_header!r} is not known",
+                " or ".join(REPEATED_HEADERS),
+            )
         if self.line_end not in LINE_ENDS:
             raise Invalid(
                 "external.options.line_end", f"{self.line_end!r} ends no line", "lf (\\r\\n ends one too) or cr"
@@ -78,7 +81,7 @@ class Dialect:
         _check_number("external.options.header", self.header_lines, "true, false, or how many lines it has")
         for key, pattern in (("comment", self.comment), ("trailer", self.trailer)):
             if pattern is not None:
-                _check_pattern(f"external.options.{key}", pattern, "^#")
+                check_pattern(f"external.options.{key}", pattern, "^#")
         try:
             mark, one, two, letter = (text.encode(self.encoding) for text in ("", "\n", "\n\n", "a"))
             # lines are found by their ends, so these must be written alike everywhere and as wide as a letter
@@ -91,6 +94,11 @@ class Dialect:
                 f"{self.encoding!r} is no encoding of text in lines",
                 "a name such as utf-8, cp1252, latin-1, utf-16 (Python's standard encodings, those of lines)",
             )
+
+    @property
+    def line_end_text(self) -> str:
+        """The character every line ends with."""
+        return "\r" if self.line_end == "cr" else "\n"
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ class Workbook:
         if isinstance(self.header_row, bool) or not isinstance(self.header_row, int) or self.header_row < 1:
             raise Invalid("external.options.header_row", f"{self.header_row!r} is no row", "its number, from 1")
         if self.total_rows is not None:
-            _check_pattern("external.options.total_rows", self.total_rows, "^(Grand )?Total")
+            check_pattern("external.options.total_rows", self.total_rows, "^(Grand )?Total")
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,7 @@ class Feed:
     workbook: Workbook = field(default_factory=Workbook)
     # of a fixed-width feed: for each of its columns, in their order, its first and last character in the line, from 1
     positions: tuple[tuple[int, int], ...] = ()
+    contract: Contract = field(default_factory=Contract)
 
     def __post_init__(self) -> None:
         if self.file_format not in FILE_FORMATS:
@@ -195,6 +204,7 @@ class Feed:
                 )
         if twice := {c for c in self.columns if self.columns.count(c) > 1}:
             raise Invalid("columns", f"{', '.join(sorted(twice))} is declared twice", "each column once")
+        self._check_contract()
         if self.business_key is not None:
             try:
                 groups = re.compile(self.business_key).groupindex
@@ -218,7 +228,22 @@ class Feed:
     @property
     def extra_column(self) -> str | None:
         """The column of the raw table that keeps what a JSON object holds beside the declared columns."""
-        return EXTRA_COLUMN if self.file_format == "jsonl" else None
+        return EXTRA_COLUMN if self.file_format == "jsonl" and self.contract.on_new_column == "add" else None
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """The declared columns every file must have."""
+        return tuple(column for column in self.columns if column not in self.contract.optional)
+
+    @property
+    def has_header(self) -> bool:
+        """Say whether the columns of a file are found by name; without, they stand in the declared order."""
+        return self.file_format != "fixed" and (self.file_format not in TEXT_FORMATS or self.dialect.header_lines > 0)
+
+    def column_of(self, header: str) -> str:
+        """Return the column a header text means, under its own name or as an alias; empty when it has no name."""
+        name = normalise_header(header)
+        return self.contract.meanings.get(name, name)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -239,19 +264,39 @@ class Feed:
         parts = [f"{group}={value}" for group, value in found.groupdict().items() if value is not None]
         return " ".join(parts) or None
 
+    def _check_contract(self) -> None:
+        contract = self.contract
+        contract.check(self.columns)
+        if not self.has_header:
+            for key, is_given in (
+                ("optional", contract.optional),
+                ("aliases", contract.aliases),
+                ("on_new_column", contract.on_new_column != "add"),
+            ):
+                if is_given:
+                    raise Invalid(
+                        f"external.options.{key}",
+                        "the files have no header to find columns by",
+                        "leave it out, or declare a header",
+                    )
+        if contract.control is not None and contract.control.file is None:
+            if self.file_format not in TEXT_FORMATS:
+                raise Invalid(
+                    "external.options.control.trailer",
+                    f"a file of {self.file_format} has no trailer line",
+                    "file and pattern: the figures stand in a file beside the delivery",
+                )
+            if self.dialect.trailer != contract.control.pattern:
+                raise Invalid(
+                    "external.options.trailer",
+                    "is not the pattern of control.trailer, whose lines are the trailer lines",
+                    "leave it out beside control.trailer",
+                )
+
 
 def _check_number(key: str, value: object, allowed: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Invalid(key, f"{value!r} is no number of lines", allowed)
-
-
-def _check_pattern(key: str, value: str, example: str) -> None:
-    try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise Invalid(
-            key, f"{value!r} is no regular expression ({error})", f"a regular expression such as {example}"
-        ) from None
 
 
 def _shorten(name: str) -> str:

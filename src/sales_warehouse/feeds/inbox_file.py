@@ -1,9 +1,11 @@
 """A delivery as it lies in the inbox."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.side_file import SideFile
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,16 @@ class InboxFile:
     mtime_ns: int
     member: str | None = None  # the member's path inside the archive
     archive_bytes: int | None = None
+    side: SideFile | None = None  # the control file, of a feed that declares one
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of declaration and control file: what decides, beside the bytes, whether the file is taken in."""
+        if self.side is None:
+            return self.feed.fingerprint
+        content = self.side.content
+        told = b"none" if content is None else hashlib.sha256(content).digest()
+        return hashlib.sha256(self.feed.fingerprint.encode() + told).hexdigest()
 
     def is_unchanged_on_disk(self) -> bool:
         """Say whether size and modification time are still those this file was found with."""

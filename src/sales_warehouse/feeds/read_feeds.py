@@ -9,20 +9,24 @@ from typing import Any
 import yaml
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, FILE_FORMATS, Dialect, Feed, Invalid, MaxRejects, Workbook
+from sales_warehouse.feeds.contract import Contract, Control
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, FILE_FORMATS, Dialect, Feed, MaxRejects, Workbook
+from sales_warehouse.feeds.invalid import Invalid
 
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
 OWN_COLUMNS = {**LINEAGE_COLUMNS, EXTRA_COLUMN: "jsonb"}
 
 _EXTERNAL_KEYS = ("location", "file_format", "options")
 _LINE_KEYS = ("encoding", "line_end", "preamble_lines", "comment", "trailer")
-_DIALECT_KEYS = ("delimiter", "quote", "escape", "stray_quotes", *_LINE_KEYS)
+_DIALECT_KEYS = ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINE_KEYS)
 _WORKBOOK_KEYS = ("sheet", "header_row", "total_rows")
-_COMMON_KEYS = ("business_key", "max_rejects")
+_CONTROL_KEYS = ("trailer", "file", "pattern", "decimal")
+_FIXED_KEYS = ("business_key", "max_rejects", "control")
+_COMMON_KEYS = (*_FIXED_KEYS, "optional", "aliases", "on_new_column")
 _OPTION_KEYS = {
     "csv": (*_DIALECT_KEYS, "header", *_COMMON_KEYS),
-    "aligned": (*_LINE_KEYS, "header", *_COMMON_KEYS),
-    "fixed": (*_LINE_KEYS, "header", "positions", *_COMMON_KEYS),
+    "aligned": (*_LINE_KEYS, "header", "repeated_header", *_COMMON_KEYS),
+    "fixed": (*_LINE_KEYS, "header", "positions", *_FIXED_KEYS),
     "jsonl": _COMMON_KEYS,
     "parquet": _COMMON_KEYS,
     "xlsx": (*_WORKBOOK_KEYS, *_COMMON_KEYS),
@@ -92,7 +96,7 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
     if file_format not in FILE_FORMATS:
         raise Invalid("external.file_format", f"{file_format!r} cannot be read", ", ".join(FILE_FORMATS))
     options = _read_options(external.get("options") or {}, file_format)
-    for key in (*_DIALECT_KEYS, "business_key", "total_rows"):
+    for key in (*_DIALECT_KEYS, "business_key", "total_rows", "on_new_column"):
         if key in options and key != "preamble_lines" and not isinstance(options[key], str):
             raise Invalid(f"external.options.{key}", f"{options[key]!r} is no text", "text in quotes")
     columns = tuple(_read_columns(table.get("columns") or ()))
@@ -100,6 +104,9 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
     if "header" in options:
         header = options["header"]
         dialect["header_lines"] = int(header) if isinstance(header, bool) else header
+    contract = _read_contract(options, columns)
+    if contract.control is not None and contract.control.file is None:
+        dialect.setdefault("trailer", contract.control.pattern)
     return Feed(
         source=str(source["name"]),
         name=str(table["name"]),
@@ -113,7 +120,40 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
         file_format=file_format,
         workbook=Workbook(**{key: options[key] for key in _WORKBOOK_KEYS if key in options}),
         positions=_read_positions(options.get("positions"), columns),
+        contract=contract,
     )
+
+
+def _read_contract(options: dict[str, Any], columns: tuple[str, ...]) -> Contract:
+    aliases = _mapping(options.get("aliases", {}), "external.options.aliases", columns)
+    return Contract(
+        optional=_read_texts(options.get("optional", []), "external.options.optional", "declared columns: [discount]"),
+        aliases=tuple(
+            (column, _read_texts(texts, f"external.options.aliases.{column}", "header texts: [Order No, Bestell-Nr]"))
+            for column, texts in aliases.items()
+        ),
+        on_new_column=options.get("on_new_column", "add"),
+        control=_read_control(options["control"]) if "control" in options else None,
+    )
+
+
+def _read_texts(value: Any, key: str, example: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise Invalid(key, f"{value!r} is no list of texts", f"a list of {example}")
+    return tuple(value)
+
+
+def _read_control(value: Any) -> Control:
+    key = "external.options.control"
+    control = _mapping(value, key, _CONTROL_KEYS)
+    for name, text in control.items():
+        if not isinstance(text, str):
+            raise Invalid(f"{key}.{name}", f"{text!r} is no text", "text in quotes")
+    names = set(control) - {"decimal"}
+    if names not in ({"trailer"}, {"file", "pattern"}):
+        raise Invalid(key, f"{', '.join(sorted(names)) or 'nothing'} is given", "trailer alone, or file and pattern")
+    pattern = control["trailer"] if "trailer" in control else control["pattern"]
+    return Control(pattern, control.get("file"), control.get("decimal", "."))
 
 
 def _read_positions(value: Any, columns: tuple[str, ...]) -> tuple[tuple[int, int], ...]:

@@ -10,7 +10,9 @@ class Reject:
     row_number: int  # position among all records of the file, from 1
     line_number: int  # physical line of the file, from 1, the header included
     byte_offset: int  # of its first byte in the uncompressed content
-    reason: str  # too_few_fields, too_many_fields, unbalanced_quote, stray_quote, encoding, nul, bad_json, bad_cell
+    # too_few_fields, too_many_fields, unbalanced_quote, stray_quote, stray_escape, encoding, nul, too_long, bad_json,
+    # bad_cell
+    reason: str
     detail: str
     raw: bytes  # as delivered, without the line end
 

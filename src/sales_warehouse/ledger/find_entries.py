@@ -1,7 +1,7 @@
 """Find files on the books by what a person calls them: an id, or a path below the inbox."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -29,6 +29,8 @@ class BookedFile:
     rows_rejected: int
     rows_skipped: int
     message: str | None
+    # of the raw table, for the file's columns in their order
+    columns: list[str | None] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         version = f"version {self.version}, " if self.version is not None else ""

@@ -13,7 +13,7 @@ from sales_warehouse.ledger.transaction import transaction
 FILE_COLUMNS = (
     "file_id", "feed", "uri", "version", "status", "business_key", "records_read", "rows_loaded", "rows_rejected",
     "rows_skipped", "rows_refused", "supersedes_file_id", "size_bytes", "sha256", "started_at", "finished_at",
-    "message",
+    "message", "schema_changes",
 )  # fmt: skip
 REJECT_COLUMNS = (
     "file_id", "feed", "uri", "row_number", "line_number", "byte_offset", "reason", "detail", "raw",
@@ -82,7 +82,10 @@ def read_files(
     return _read_page(
         connection,
         FILE_COLUMNS,
-        "from ledger.files where (%(feed)s is null or feed = %(feed)s) and (%(status)s is null or status = %(status)s) "
+        "from (select *, array(select replace(kind, 'column_', '') || ' ' || detail from ledger.file_events "
+        "where file_events.file_id = files.file_id and kind in ('column_added', 'column_ignored', 'column_missing') "
+        "order by event_id) as schema_changes from ledger.files) as files "
+        "where (%(feed)s is null or feed = %(feed)s) and (%(status)s is null or status = %(status)s) "
         "and (%(since)s::timestamptz is null or finished_at >= %(since)s or exists "
         "(select 1 from ledger.file_events where file_events.file_id = files.file_id and at >= %(since)s))",
         "file_id desc",

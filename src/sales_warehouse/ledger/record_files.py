@@ -4,7 +4,7 @@ import csv
 import tempfile
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TextIO, cast
+from typing import Any, Self, TextIO, cast
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -15,8 +15,9 @@ from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.books import Books, Entry
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.fates import Reject, Tally
+from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
+from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
 
 # Whoever writes an event holds this advisory lock until its transaction ends, so event ids appear in commit order.
 _EVENTS_LOCK = 0x5A1E_0002
@@ -24,10 +25,11 @@ _EVENTS_LOCK = 0x5A1E_0002
 _SPOOL_BYTES = 8 * 1024 * 1024
 
 
-class RejectSpool:
-    """Rejects of one file, on their way into the ledger; beyond a few MB they wait on disk, not in memory."""
+class _Spool:
+    """Lines of the books of one file on their way into a table; beyond a few MB they wait on disk, not in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: str, columns: str) -> None:
+        self._target = f"copy {table} ({columns}) from stdin with (format csv)"
         # closed by __exit__
         self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115
             _SPOOL_BYTES, mode="w+", encoding="utf-8", newline=""
@@ -35,10 +37,34 @@ class RejectSpool:
         self._writer = csv.writer(self._spool)
         self._empty = True
 
+    def write(self, cursor: Cursor) -> None:
+        """Copy the lines into their table; the file's own row must be there."""
+        if self._empty:
+            return
+        self._spool.seek(0)
+        cursor.copy_expert(self._target, cast(TextIO, self._spool))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+    def _add(self, values: Iterable[object]) -> None:
+        self._writer.writerow(values)
+        self._empty = False
+
+
+class RejectSpool(_Spool):
+    """Rejects of one file, on their way into the ledger."""
+
+    def __init__(self) -> None:
+        super().__init__("ledger.rejects", "file_id, row_number, line_number, byte_offset, reason, detail, raw")
+
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
         """Put rejects of the file into the spool."""
         for reject in rejects:
-            self._writer.writerow(
+            self._add(
                 (
                     file_id,
                     reject.row_number,
@@ -46,27 +72,25 @@ class RejectSpool:
                     reject.byte_offset,
                     reject.reason,
                     reject.detail,
-                    "\\x" + reject.raw.hex(),
+                    _as_bytea(reject.raw),
                 )
             )
-            self._empty = False
 
-    def write(self, cursor: Cursor) -> None:
-        """Copy the rejects into `ledger.rejects`; the file's own row must be there."""
-        if self._empty:
-            return
-        self._spool.seek(0)
-        cursor.copy_expert(
-            "copy ledger.rejects (file_id, row_number, line_number, byte_offset, reason, detail, raw) "
-            "from stdin with (format csv)",
-            cast(TextIO, self._spool),
-        )
 
-    def __enter__(self) -> "RejectSpool":
-        return self
+class SkippedSpool(_Spool):
+    """Lines of one file that the declaration says are no records, on their way into the ledger."""
 
-    def __exit__(self, *_: object) -> None:
-        self._spool.close()
+    def __init__(self) -> None:
+        super().__init__("ledger.skipped_lines", "file_id, line_number, row_number, kind, raw")
+
+    def add(self, file_id: int, lines: Iterable[SkippedLine]) -> None:
+        """Put lines of the file into the spool."""
+        for line in lines:
+            self._add((file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw)))
+
+
+def _as_bytea(raw: bytes) -> str:
+    return "\\x" + raw.hex()
 
 
 def next_file_id(cursor: Cursor) -> int:
@@ -76,22 +100,29 @@ def next_file_id(cursor: Cursor) -> int:
 
 def record_taken_in(
     cursor: Cursor, file: InboxFile, books: Books, file_id: int, sha256: str, key: str, tally: Tally,
-    started_at: datetime, message: str | None,
-) -> Entry:  # fmt: skip
-    """Write a file that was copied as the active version of its business key, and remove the version before it."""
+    started_at: datetime, shape: Shape,
+) -> tuple[Entry, str | None]:  # fmt: skip
+    """Write a file that was copied as the active version of its business key, and remove the version before it.
+
+    What is new about its columns goes on the books too, and is the remark that is returned with the entry.
+    """
     earlier = books.active(key)
     if earlier is not None:
         _deactivate(cursor, file.feed, earlier.file_id, "superseded")
     reach("after_removal")
     entry = _entry(file, file_id, sha256, "active", key, books.next_version(key))
-    _insert(cursor, file, entry, tally, started_at, message, supersedes=earlier.file_id if earlier else None)
-    reach("after_entry")
     _lock_events(cursor)
+    changes = find_changes(cursor, file.feed, shape)
+    message = "; ".join(map(str, changes)) or None
+    supersedes = earlier.file_id if earlier else None
+    _insert(cursor, file, entry, tally, started_at, message, supersedes, shape)
+    reach("after_entry")
     if earlier is not None:
         _insert_event(cursor, earlier.file_id, file.feed.full_name, "deactivated")
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
+    _insert_changes(cursor, file_id, file.feed, changes)
     reach("after_events")
-    return entry
+    return entry, message
 
 
 def record_refused(
@@ -127,7 +158,9 @@ def record_unloaded(cursor: Cursor, feed: Feed, file_id: int) -> int:
     return rows
 
 
-def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file_id: int | None) -> None:
+def record_restored(
+    cursor: Cursor, file: InboxFile, file_id: int, replaced_file_id: int | None, shape: Shape
+) -> None:  # fmt: skip
     """Write that a file whose rows were copied again is active under its own entry, and remove the one it replaces."""
     if replaced_file_id is not None:
         _deactivate(cursor, file.feed, replaced_file_id, "superseded")
@@ -138,6 +171,7 @@ def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file
     if replaced_file_id is not None:
         _insert_event(cursor, replaced_file_id, file.feed.full_name, "deactivated")
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
+    _insert_changes(cursor, file_id, file.feed, find_changes(cursor, file.feed, shape))
 
 
 def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:
@@ -159,13 +193,13 @@ def _entry(file: InboxFile, file_id: int, sha256: str, status: str, key: str | N
         business_key=key,
         version=version,
         status=status,
-        declaration_sha256=file.feed.fingerprint,
+        declaration_sha256=file.fingerprint,
     )
 
 
 def _insert(
     cursor: Cursor, file: InboxFile, entry: Entry, tally: Tally, started_at: datetime, message: str | None,
-    supersedes: int | None = None,
+    supersedes: int | None = None, shape: Shape | None = None,
 ) -> None:  # fmt: skip
     refused = entry.status == "refused"
     values: dict[str, Any] = {
@@ -189,6 +223,7 @@ def _insert(
         "message": message,
         "loader_version": __version__,
         "declaration_sha256": entry.declaration_sha256,
+        "columns": list(shape.columns) if shape else None,
     }
     cursor.execute(
         sql.SQL("insert into ledger.files ({}, finished_at) values ({}, greatest(clock_timestamp(), %(started_at)s))")
@@ -204,8 +239,16 @@ def _lock_events(cursor: Cursor) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s)", (_EVENTS_LOCK,))
 
 
-def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str) -> None:
-    cursor.execute("insert into ledger.file_events (file_id, feed, kind) values (%s, %s, %s)", (file_id, feed, kind))
+def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str, detail: str | None = None) -> None:
+    cursor.execute(
+        "insert into ledger.file_events (file_id, feed, kind, detail) values (%s, %s, %s, %s)",
+        (file_id, feed, kind, detail),
+    )
+
+
+def _insert_changes(cursor: Cursor, file_id: int, feed: Feed, changes: Iterable[ShapeChange]) -> None:
+    for change in changes:
+        _insert_event(cursor, file_id, feed.full_name, change.kind, change.column)
 
 
 def _one(cursor: Cursor, query: str) -> Any:

@@ -28,7 +28,7 @@ create table if not exists ledger.files (
     finished_at timestamptz not null,
     message text,
     loader_version text not null,
-    -- of the feed's declaration: a refused file is tried again once this changes
+    -- of the feed's declaration and the control file, if any: a refused file is tried again once this changes
     declaration_sha256 text not null,
     constraint every_record_has_one_fate
     check (records_read = rows_loaded + rows_rejected + rows_skipped + rows_refused),
@@ -101,3 +101,13 @@ do $$ begin
         );
     end if;
 end $$;
+
+-- columns of the raw table for the columns of a file in their order, NULL for one that was left out
+do $$ begin
+    if not exists (select from pg_attribute where attrelid = 'ledger.files'::regclass and attname = 'columns') then
+        alter table ledger.files add column columns text[];
+    end if;
+end $$;
+-- finds what was told last about a column without reading the events of all files
+create index if not exists file_events_of_columns on ledger.file_events (feed, detail, event_id)
+where kind in ('column_added', 'column_ignored', 'column_missing');

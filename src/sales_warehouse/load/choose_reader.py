@@ -1,12 +1,15 @@
 """Choose how a feed's files are read: one way of handing out their content, one of cutting it into records."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Protocol
 
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.fates import Reject, Tally
+from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
+from sales_warehouse.load.grammar import Grammar
 from sales_warehouse.load.open_file import BLOCK_BYTES, ContentReader, HashingReader
+from sales_warehouse.load.parse_columns import AlignedGrammar, FixedGrammar
 from sales_warehouse.load.parse_record import RecordGrammar
 from sales_warehouse.load.read_apart import ContentReadApart
 from sales_warehouse.load.read_json_lines import JsonLineSplitter
@@ -24,14 +27,14 @@ class Content(Protocol):
 
 
 class Splitter(Protocol):
-    """Cuts blocks of content into records: COPY data and rejects."""
+    """Cuts blocks of content into records: COPY data, rejects and skipped lines."""
 
     tally: Tally
     # whether the COPY data given out so far can go to COPY's text format as well as to CSV
     is_plain_text: bool
 
     @property
-    def grammar(self) -> RecordGrammar:
+    def grammar(self) -> Grammar:
         """The dialect COPY is told."""
 
     def read_header(self, block: bytes, final: bool) -> list[str] | None:
@@ -46,13 +49,30 @@ class Splitter(Protocol):
     def take_rejects(self) -> list[Reject]:
         """Return the rejects found since the last call."""
 
+    def take_skipped(self) -> list[SkippedLine]:
+        """Return the lines found since the last call that are no records because the declaration says so."""
+
+
+def choose_grammar(feed: Feed) -> Grammar:
+    """Return how the lines of a text file of the feed are cut into records and fields."""
+    if feed.file_format == "aligned":
+        return AlignedGrammar()
+    if feed.file_format == "fixed":
+        return FixedGrammar(feed.positions)
+    return RecordGrammar(feed.dialect)
+
 
 def choose_splitter(feed: Feed) -> Splitter:
     """Return a new splitter for a file of the feed."""
-    if feed.file_format == "csv":
-        return RecordSplitter(feed.dialect)
+    if feed.file_format in TEXT_FORMATS:
+        dialect = feed.dialect
+        if feed.file_format == "fixed":  # the positions are declared: what a header says does not matter
+            before = dialect.preamble_lines + dialect.header_lines
+            dialect = replace(dialect, preamble_lines=before, header_lines=0)
+        return RecordSplitter(dialect, choose_grammar(feed), feed.columns)
     if feed.file_format == "jsonl":
-        return JsonLineSplitter(feed.columns)
+        contract = feed.contract
+        return JsonLineSplitter(feed.columns, contract.optional, feed.column_of, contract.on_new_column)
     return TableSplitter(lines_before=0 if feed.file_format == "parquet" else feed.workbook.header_row)
 
 
@@ -65,7 +85,7 @@ class OpenContent:
 
     def __enter__(self) -> Content:
         content = self._stack.enter_context(ContentReader(self._file.path, self._file.member))
-        if self._file.feed.file_format in ("csv", "jsonl"):
+        if self._file.feed.file_format in (*TEXT_FORMATS, "jsonl"):
             return content
         return self._stack.enter_context(ContentReadApart(content, self._file.feed))
 

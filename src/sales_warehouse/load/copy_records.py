@@ -10,17 +10,18 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.prepare import add_columns, raw_table
-from sales_warehouse.ledger.record_files import RejectSpool
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
+from sales_warehouse.ledger.shape import Shape
+from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.choose_reader import Content, Splitter
+from sales_warehouse.load.leave_out_fields import FieldFilter
+from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.read_ahead import read_ahead
-
-MAX_COLUMNS = 1500  # PostgreSQL takes 1,600, less for wide rows
+from sales_warehouse.load.read_json_lines import JsonLineSplitter
 
 # A file this small is read before a thread would have started.
 _SMALL_BYTES = 1024 * 1024
@@ -30,16 +31,30 @@ Progress = Callable[[int, int], None]  # bytes as delivered and records, both si
 
 def copy_records(
     cursor: Cursor, file: InboxFile, file_id: int, content: Content, splitter: Splitter,
-    rejects: RejectSpool, progress: Progress,
-) -> str | None:  # fmt: skip
-    """Copy the sound records into the raw table; return a remark for the books, if there is one."""
+    rejects: RejectSpool, skipped: SkippedSpool, progress: Progress, trailers: TrailerLines | None = None,
+) -> Shape:  # fmt: skip
+    """Copy the sound records into the raw table; return the columns the file came with.
+
+    Its trailer lines are shown to `trailers`.
+    """
     header = None
     while header is None:
         block = content.read()
         header = splitter.read_header(block, final=not block)
     # an object of JSON Lines has no header: its splitter picks the declared columns
-    columns = header if file.feed.extra_column else _match_columns(header, file.feed)
-    added = add_columns(cursor, file.feed, columns)
+    picks = isinstance(splitter, JsonLineSplitter)
+    matched = list[str | None](header) if picks else match_columns(header, file.feed)
+    columns = [column for column in matched if column is not None]
+    try:
+        added = add_columns(cursor, file.feed, columns)
+    except errors.TooManyColumns as error:
+        raise FileRefused(
+            f"the raw table has no room for its new columns: {str(error).strip()}. "
+            "Set on_new_column to ignore or refuse in the feed's declaration."
+        ) from None
+    kept = None
+    if len(columns) < len(matched):
+        kept = FieldFilter(splitter.grammar, [column is not None for column in matched])
     splitter.start(file_id)
     grammar = splitter.grammar
     target = sql.SQL("copy {} ({}) from stdin with ").format(
@@ -52,7 +67,7 @@ def copy_records(
     }
     arrived = 0
     reach("before_copy")
-    chunks = _cut(content, splitter, rejects, file_id, progress)
+    chunks = _cut(content, splitter, kept, rejects, skipped, trailers, file_id, progress)
     with read_ahead(chunks) if file.size_bytes > _SMALL_BYTES else nullcontext(chunks) as chunks:
         source = _CopySource(chunks)
         while not source.ended:
@@ -72,7 +87,12 @@ def copy_records(
             f"{file.uri}: {splitter.tally.loaded} records were sent and {arrived} rows arrived. "
             "Nothing was taken in; this is a fault of the loader, please report it with the file."
         )
-    return f"new column: {', '.join(added)}" if added else None
+    if isinstance(splitter, JsonLineSplitter):
+        ignored, missing = splitter.ignored, splitter.missing
+    else:
+        ignored = name_ignored(header, matched)
+        missing = tuple(column for column in file.feed.columns if column not in columns)
+    return Shape(tuple(matched), tuple(added), ignored, missing)
 
 
 @dataclass(frozen=True)
@@ -84,18 +104,28 @@ class _Chunk:
 
 
 def _cut(
-    content: Content, splitter: Splitter, rejects: RejectSpool, file_id: int, progress: Progress
-) -> Iterator[_Chunk]:
-    """Cut the rest of the file into checked records, block by block; rejects go into their spool on the way."""
+    content: Content, splitter: Splitter, kept: FieldFilter | None, rejects: RejectSpool, skipped: SkippedSpool,
+    trailers: TrailerLines | None, file_id: int, progress: Progress,
+) -> Iterator[_Chunk]:  # fmt: skip
+    """Cut the rest of the file into checked records, block by block.
+
+    Rejects and skipped lines go into their spools on the way.
+    """
     block, shown = b"-", (0, 0)
     while block:
         block = content.read()
         data = splitter.split(block, final=not block)
         rejects.add(file_id, splitter.take_rejects())
+        lines = splitter.take_skipped()
+        skipped.add(file_id, lines)
+        if trailers is not None:
+            trailers.add(lines)
         now = content.delivered.bytes_read, splitter.tally.read
         progress(now[0] - shown[0], now[1] - shown[1])
         shown = now
         if data:
+            if kept is not None:
+                data = kept.apply(data, splitter.is_plain_text)
             yield _Chunk(data, splitter.is_plain_text)
     yield _Chunk(b"", splitter.is_plain_text)
 
@@ -137,26 +167,3 @@ class _CopySource:
         self._waiting = None
         self.ended = not chunk.data
         return chunk.data
-
-
-def _match_columns(header: list[str], feed: Feed) -> list[str]:
-    """Return the raw table's column for each header text; raises `FileRefused` naming what does not fit."""
-    columns = [normalise_header(text) for text in header]
-    problems = []
-    if len(columns) > MAX_COLUMNS:
-        problems.append(f"{len(columns):,} columns, at most {MAX_COLUMNS:,} can be taken in")
-    if nameless := [str(number) for number, column in enumerate(columns, 1) if not column]:
-        problems.append(f"no name for column {', '.join(nameless)}")
-    if long := [column for column in columns if len(column.encode()) > MAX_IDENTIFIER_BYTES]:
-        problems.append(f"names over {MAX_IDENTIFIER_BYTES} bytes: {', '.join(name[:80] for name in long)}")
-    if twice := sorted({column for column in columns if column and columns.count(column) > 1}):
-        problems.append(f"more than one column is called {', '.join(twice)}")
-    if missing := [column for column in feed.columns if column not in columns]:
-        problems.append(f"the header lacks {', '.join(missing)}")
-    if problems:
-        found = ", ".join(header)
-        raise FileRefused(
-            f"{'; '.join(problems)}. Found in the header: {found[:1000]}. "
-            "Correct the file, or the columns, delimiter or encoding of the feed's declaration."
-        )
-    return columns

@@ -64,7 +64,7 @@ def decide(file: InboxFile, sha256: str, books: Books) -> Decision:
 
 
 def _unchanged(file: InboxFile, latest: Entry) -> Unchanged | None:
-    """A refused file stays refused until its feed's declaration changes; then it gets another chance."""
-    if latest.status == "refused" and latest.declaration_sha256 != file.feed.fingerprint:
+    """A refused file stays refused until its feed's declaration or its control file changes; then it is tried again."""
+    if latest.status == "refused" and latest.declaration_sha256 != file.fingerprint:
         return None
     return Unchanged(latest)

@@ -10,6 +10,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, COMPRESSED_SUFFIXES, member_uri, split_uri
+from sales_warehouse.feeds.side_file import SideFile
 from sales_warehouse.load.read_archive import NoArchive, list_members
 
 _MANY_SLASHES = re.compile("//+")
@@ -39,14 +40,16 @@ def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> 
 
     Files come oldest first (modification time, then path), so that of two deliveries about the same thing
     the later one ends up active. Symbolic links are not followed. A zip archive is a folder: its members are
-    files of their own, and a location is compared with the archive's folder and the member's path. Raises
-    `ConfigurationError` when the inbox is no directory or two feeds claim one file.
+    files of their own, and a location is compared with the archive's folder and the member's path. The control file of
+    a delivery is no stranger. Raises `ConfigurationError` when the inbox is no directory, two feeds claim one file, or
+    a feed claims the control file of a delivery.
     """
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
     search = _Search([(feed, compile_location(feed.location)) for feed in feeds], only)
     for entry, relative in _walk(inbox, ""):
         search.look_at(entry, relative)
+    search.set_side_files_apart()
     found = search.found
     found.files.sort(key=lambda file: (file.mtime_ns, file.uri))
     found.strangers.sort()
@@ -59,6 +62,9 @@ class _Search:
 
     def __init__(self, patterns: list[tuple[Feed, re.Pattern[str]]], only: Feed | None) -> None:
         self._patterns, self._only = patterns, only
+        self._claimed: set[str] = set()  # kept only where there can be control files
+        self._deliveries: dict[str, str] = {}  # the path of each control file there could be, and whose it is
+        self._has_side_files = any(feed.contract.control and feed.contract.control.file for feed, _ in patterns)
         self.found = Found()
 
     def look_at(self, entry: "os.DirEntry[str]", relative: str) -> None:
@@ -70,8 +76,34 @@ class _Search:
             self.found.strangers.append(f"{uri} (named like a member of an archive)")
         elif relative.endswith(ARCHIVE_SUFFIX):
             self._look_into(entry, relative, uri)
-        elif (feed := self._claim(uri, relative)) and (stat := _stat(entry)):
-            self.found.files.append(InboxFile(feed, Path(entry.path), uri, stat.st_size, stat.st_mtime_ns))
+        elif feed := self._claim(uri, relative):
+            path, side = Path(entry.path), self._expect_side_file(feed, uri, relative, Path(entry.path))
+            if self._is_asked_for(feed) and (stat := _stat(entry)):
+                self.found.files.append(InboxFile(feed, path, uri, stat.st_size, stat.st_mtime_ns, side=side))
+
+    def set_side_files_apart(self) -> None:
+        """Take the control files of the deliveries that were found from among the strangers."""
+        if both := sorted(self._claimed & self._deliveries.keys()):
+            raise ConfigurationError(
+                f"{both[0]} fits the location of a feed and is the control file of {self._deliveries[both[0]]}. "
+                "Narrow the location, or have the control file called otherwise."
+            )
+        self.found.strangers = [uri for uri in self.found.strangers if uri not in self._deliveries]
+
+    def _expect_side_file(self, feed: Feed, uri: str, relative: str, path: Path) -> SideFile | None:
+        """Return the control file a delivery must have; `relative` is its path, inside the archive for a member."""
+        folder, slash, name = relative.rpartition("/")
+        side_name = feed.contract.control.side_file_of(name) if feed.contract.control else None
+        if side_name is None:
+            return None
+        archive, member = split_uri(uri)
+        beside = f"{folder}{slash}{side_name}"
+        if member is None:
+            side = SideFile(path.with_name(side_name), _as_uri(beside))
+        else:
+            side = SideFile(path, member_uri(archive, _as_uri(beside)), beside)
+        self._deliveries[side.uri] = uri
+        return side
 
     def _look_into(self, entry: "os.DirEntry[str]", relative: str, uri: str) -> None:
         stat = _stat(entry)
@@ -88,7 +120,7 @@ class _Search:
             # It goes onto the books where it is plain whose it would be.
             feeds = [feed for feed, _ in self._patterns if _folder_fits(feed.location, folder)]
             if len(feeds) == 1:
-                if self._only in (None, feeds[0]):
+                if self._is_asked_for(feeds[0]):
                     self.found.files.append(InboxFile(feeds[0], path, uri, stat.st_size, stat.st_mtime_ns))
                 return
             message = f"cannot be opened as a zip archive ({error}): cut short or damaged. Ask for it again."
@@ -101,13 +133,16 @@ class _Search:
             elif member.problem and not self._claims(_MANY_SLASHES.sub("/", folder + member.name)):
                 self.found.strangers.append(f"{whole} ({member.problem})")
             elif feed := self._claim(whole, _MANY_SLASHES.sub("/", folder + member.name)):
+                side = self._expect_side_file(feed, whole, member.name, path)
+                if not self._is_asked_for(feed):
+                    continue
                 if member.problem:
                     message = f"cannot be taken out of the archive: {member.problem}. Ask for it in another way."
                     self.found.unreadable.append(Unreadable(whole, feed.full_name, member.size_bytes, message))
                 else:
                     self.found.files.append(
                         InboxFile(
-                            feed, path, whole, member.size_bytes, stat.st_mtime_ns, member.name, stat.st_size
+                            feed, path, whole, member.size_bytes, stat.st_mtime_ns, member.name, stat.st_size, side
                         )
                     )  # fmt: skip
 
@@ -115,7 +150,7 @@ class _Search:
         return [feed for feed, pattern in self._patterns if pattern.fullmatch(relative)]
 
     def _claim(self, uri: str, relative: str) -> Feed | None:
-        """Return the one feed a path belongs to if its files are asked for; one that has none is a stranger."""
+        """Return the one feed a path belongs to; one that has none is a stranger."""
         claims = self._claims(relative)
         if len(claims) > 1:
             names = " and ".join(feed.full_name for feed in claims)
@@ -123,7 +158,12 @@ class _Search:
         if not claims:
             self.found.strangers.append(uri)
             return None
-        return claims[0] if self._only in (None, claims[0]) else None
+        if self._has_side_files:
+            self._claimed.add(uri)
+        return claims[0]
+
+    def _is_asked_for(self, feed: Feed) -> bool:
+        return self._only in (None, feed)
 
 
 def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:

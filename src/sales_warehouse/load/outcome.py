@@ -14,13 +14,17 @@ class FileChanged(WarehouseError):
     """The file was written to while it was read; it is left alone until the next run."""
 
 
+class FileWaits(WarehouseError):
+    """The file's control file is not there; the file is left for the next run, the message says what is missing."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one file of the inbox."""
 
     uri: str
     feed: str
-    status: str  # active, duplicate, refused (as on the books), unchanged, growing
+    status: str  # active, duplicate, refused (as on the books), unchanged, growing, waiting, unreadable
     size_bytes: int = 0
     file_id: int | None = None
     version: int | None = None

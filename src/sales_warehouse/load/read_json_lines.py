@@ -8,20 +8,21 @@ import codecs
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN
-from sales_warehouse.feeds.normalise import normalise_header
-from sales_warehouse.ledger.fates import Reject, Tally
+from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
+from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.parse_record import MAX_RECORD_BYTES
+from sales_warehouse.load.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
 from sales_warehouse.load.write_copy import COPY_GRAMMAR, write_copy_line
 
 # PostgreSQL's jsonb holds numbers of at most 131,072 digits before the point and 16,383 behind it.
 _MAX_DIGITS = 16_000
 _KEYS_TOLD = 20
+_KEYS_IGNORED = 100  # named on the books; a sender may make up keys without end
 _BLANK = b" \t\r"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -47,13 +48,27 @@ class Pairs(list[tuple[str, Any]]):
 
 
 class JsonLineSplitter:
-    """Turns the content of one file of JSON Lines, block by block, into COPY data and rejects."""
+    """Turns the content of one file of JSON Lines, block by block, into COPY data and rejects.
+
+    `column_of` gives the column a key means. Keys that are not declared are kept in `_extra`, unless `on_new_column` is
+    `ignore` (they are left out) or `refuse` (so is the file).
+    """
 
     grammar = COPY_GRAMMAR
     is_plain_text = False
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        columns: Sequence[str],
+        optional: Collection[str] = (),
+        column_of: Callable[[str], str] = normalise_header,
+        on_new_column: str = "add",
+    ) -> None:
         self._columns = tuple(columns)
+        self._optional = frozenset(optional)
+        self._column_of = lru_cache(maxsize=4096)(column_of)
+        self._on_new_column = on_new_column
+        self._ignored: dict[str, None] = {}
         self._rest = b""
         self._offset = 0  # of `_rest` in the content
         self._line_number = 1  # of the first line of `_rest`
@@ -72,7 +87,17 @@ class JsonLineSplitter:
         if self._rest.startswith(codecs.BOM_UTF8):
             self._offset = len(codecs.BOM_UTF8)
             self._rest = self._rest[self._offset :]
-        return [*self._columns, EXTRA_COLUMN]
+        return [*self._columns, EXTRA_COLUMN] if self._on_new_column == "add" else list(self._columns)
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The keys that were left out so far, as columns would be called; the first of them when they are many."""
+        return tuple(self._ignored)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The declared columns no object had so far; none when there were no objects."""
+        return tuple(column for column in self._columns if column in self._absent) if self._objects else ()
 
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record."""
@@ -81,7 +106,7 @@ class JsonLineSplitter:
     def split(self, block: bytes, final: bool) -> bytes:
         """Take in content and return the sound records among it as COPY data, `final` with the last block.
 
-        Raises `FileRefused` for a line longer than a record may be, and at the end when no object had one of the
+        Raises `FileRefused` for a line beyond all measure, and at the end when no object had one of the
         declared columns.
         """
         data = self._rest + block
@@ -90,9 +115,9 @@ class JsonLineSplitter:
         if not lines[-1]:
             lines.pop()  # what stands behind the last line end is no line
         self._rest = data[end:]
-        if max(map(len, lines), default=0) > MAX_RECORD_BYTES or len(self._rest) > MAX_RECORD_BYTES:
+        if max(map(len, lines), default=0) > MAX_LINE_BYTES or len(self._rest) > MAX_LINE_BYTES:
             raise FileRefused(
-                f"a line from line {self._line_number:,} on is longer than {MAX_RECORD_BYTES:,} bytes: "
+                f"a line from line {self._line_number:,} on is longer than {MAX_LINE_BYTES:,} bytes: "
                 "this is no JSON Lines, one object a line, or its line ends are lost."
             )
         written = []
@@ -101,8 +126,9 @@ class JsonLineSplitter:
                 written.append(write_copy_line(self._file_id, self.tally.read, values))
             self._offset += len(line) + 1
             self._line_number += 1
-        if final and self._objects and self._absent:
-            missing = ", ".join(column for column in self._columns if column in self._absent)
+        lacking = [column for column in self.missing if column not in self._optional] if final else []
+        if lacking:
+            missing = ", ".join(lacking)
             found = ", ".join(self._keys)[:1000]
             raise FileRefused(
                 f"no object has {missing}. Found were: {found}. "
@@ -114,6 +140,10 @@ class JsonLineSplitter:
         """Return the rejects found since the last call."""
         rejects, self._rejects = self._rejects, []
         return rejects
+
+    def take_skipped(self) -> list[SkippedLine]:
+        """Return none: the declaration of such a feed names no lines to skip."""
+        return []
 
     def _read_line(self, line: bytes) -> list[str | None] | None:
         """Return the values of a sound line, count the others."""
@@ -143,7 +173,7 @@ class JsonLineSplitter:
         found: dict[str, tuple[str, Any]] = {}
         extra = Pairs()
         for key, value in pairs:
-            column = _normalise(key)
+            column = self._column_of(key)
             if column and column in found:
                 raise Unfit("bad_json", f"the keys {found[column][0]!r} and {key!r} both stand for {column}")
             found[column] = (key, value)
@@ -156,11 +186,27 @@ class JsonLineSplitter:
             for key, _ in pairs:
                 if len(self._keys) < _KEYS_TOLD:
                     self._keys[key] = None
-        return [*values, _as_json(extra) if extra else None]
+        if self._on_new_column == "add":
+            return [*values, _as_json(extra) if extra else None]
+        if extra:
+            self._note_new([key for key, _ in extra])
+        return values
+
+    def _note_new(self, keys: list[str]) -> None:
+        if self._on_new_column == "refuse":
+            raise FileRefused(
+                f"line {self._line_number:,} has new keys, which on_new_column: refuse does not let in: "
+                f"{', '.join(keys)[:1000]}. Correct the file, or the columns or aliases of the feed's declaration."
+            )
+        for key in keys:
+            if len(self._ignored) < _KEYS_IGNORED:
+                self._ignored[(self._column_of(key) or key)[:MAX_IDENTIFIER_BYTES]] = None
 
 
 def parse_line(line: bytes) -> Pairs:
     """Return the object of a line; raises `Unfit` with the reason when it holds none that can be kept."""
+    if len(line) > MAX_RECORD_BYTES:
+        raise Unfit("too_long", describe_too_long(line))
     if b"\0" in line:
         raise Unfit("nul", f"a NUL byte, byte {line.index(0) + 1} of the line")
     try:
@@ -242,11 +288,6 @@ def _pairs(pairs: list[tuple[str, Any]]) -> Pairs:
 
 def _no_constant(name: str) -> NoReturn:
     raise Unfit("bad_json", f"{name} is no JSON")
-
-
-@lru_cache(maxsize=4096)
-def _normalise(key: str) -> str:
-    return normalise_header(key)
 
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode

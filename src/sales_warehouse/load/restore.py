@@ -21,7 +21,8 @@ from sales_warehouse.ledger.find_entries import (
     find_entry,
 )
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.ledger.record_files import RejectSpool, record_restored
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool, record_restored
+from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.choose_reader import OpenContent, choose_splitter
 from sales_warehouse.load.copy_records import copy_records
@@ -75,8 +76,8 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
             replaced = active_version(cursor, entry)
             _assert_content_is_not_active(cursor, entry, replaced)
             reporter.start(1, file.size_bytes)
-            _copy_again(cursor, file, entry, reporter)
-            record_restored(cursor, file, entry.file_id, replaced.file_id if replaced else None)
+            shape = _copy_again(cursor, file, entry, reporter)
+            record_restored(cursor, file, entry.file_id, replaced.file_id if replaced else None, shape)
     return Restored(entry, replaced)
 
 
@@ -101,12 +102,16 @@ def _assert_content_is_not_active(cursor: Cursor, entry: BookedFile, replaced: B
         raise RestoreRefused(f"{entry}: the same bytes are active as {same}, and bytes count once. Unload that first.")
 
 
-def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Reporter) -> None:
-    """Copy the rows of the file under its old id; raises `RestoreRefused` unless all is as it was on the books."""
+def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Reporter) -> Shape:
+    """Copy the rows of the file under its old id; return the columns it came with.
+
+    Raises `RestoreRefused` unless all is as it was on the books.
+    """
     splitter, rejects = choose_splitter(file.feed), _RejectDigest()
     try:
-        with OpenContent(file) as content, rejects:
-            copy_records(cursor, file, entry.file_id, content, splitter, rejects, reporter.advance)
+        # the skipped lines are on the books already
+        with OpenContent(file) as content, rejects, SkippedSpool() as skipped:
+            shape = copy_records(cursor, file, entry.file_id, content, splitter, rejects, skipped, reporter.advance)
             sha256 = content.delivered.finish()
     except FileRefused as error:
         raise RestoreRefused(
@@ -123,11 +128,22 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Re
             "changed. The declaration of its feed must be what it was when the file was loaded (delimiter, quote, "
             "encoding)."
         )
+    if entry.columns is not None and tuple(entry.columns) != shape.columns:
+        raise RestoreRefused(
+            f"{entry} would be loaded into other columns now: {_name(shape.columns)}; before it was "
+            f"{_name(entry.columns)}. Nothing was changed. The declaration of its feed (columns, aliases, "
+            "on_new_column) must be what it was when the file was loaded."
+        )
     if rejects.digest() != _digest_on_books(cursor, entry):
         raise RestoreRefused(
             f"{entry} gives other rejects than those on the books. Nothing was changed. Compare them with: "
             f"warehouse rejects {entry.file_id}"
         )
+    return shape
+
+
+def _name(columns: Iterable[str | None]) -> str:
+    return ", ".join(column or "(left out)" for column in columns)
 
 
 class _RejectDigest(RejectSpool):

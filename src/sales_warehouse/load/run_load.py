@@ -18,7 +18,7 @@ from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.find_files import find_files
 from sales_warehouse.load.loader_lock import as_the_loader
-from sales_warehouse.load.outcome import FileChanged, Outcome
+from sales_warehouse.load.outcome import FileChanged, FileWaits, Outcome
 from sales_warehouse.load.take_in import take_in
 
 SETTLE_SECONDS = 2.0
@@ -57,8 +57,8 @@ class LoadReport:
 
     @property
     def needs_a_person(self) -> bool:
-        """Say whether a file of the inbox is refused or could not be read."""
-        return bool(self.still_refused or {"refused", "unreadable"} & set(self.statuses))
+        """Say whether a file of the inbox is refused, waits for its control file or could not be read."""
+        return bool(self.still_refused or {"refused", "waiting", "unreadable"} & set(self.statuses))
 
 
 def run_load(
@@ -147,6 +147,8 @@ def _take_in_or_leave(
         return take_in(connection, file, books, advance)
     except FileChanged:
         return _left_alone(file)
+    except FileWaits as waits:
+        return Outcome(file.uri, file.feed.full_name, "waiting", file.size_bytes, message=waits.message)
     except OSError as error:
         return Outcome(
             file.uri,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import TypedDict
 
-from sales_warehouse.ledger.fates import Reject, Tally
+from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.write_copy import COPY_GRAMMAR, write_copy_line
 
@@ -78,6 +78,10 @@ class TableSplitter:
         """Return the rejects found since the last call."""
         rejects, self._rejects = self._rejects, []
         return rejects
+
+    def take_skipped(self) -> list[SkippedLine]:
+        """Return none: the declaration of such a feed names no lines to skip."""
+        return []
 
     def _add_reject(self, row: BadRow) -> None:
         self._rejects.append(

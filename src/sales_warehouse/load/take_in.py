@@ -13,25 +13,28 @@ from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.fates import Tally
 from sales_warehouse.ledger.record_files import (
     RejectSpool,
+    SkippedSpool,
     next_file_id,
     record_duplicate,
     record_refused,
     record_seen_again,
     record_taken_in,
 )
+from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.check_control import TrailerLines, check_control
 from sales_warehouse.load.choose_reader import OpenContent, choose_splitter
 from sales_warehouse.load.copy_records import Progress, copy_records
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
 from sales_warehouse.load.open_file import hash_file
-from sales_warehouse.load.outcome import FileChanged, FileRefused, Outcome
+from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome
 
 
 def take_in(connection: Connection, file: InboxFile, books: Books, progress: Progress) -> Outcome:
     """Bring one file of the inbox onto the books and commit; return what became of it.
 
-    Raises `FileChanged` when the file was written to meanwhile and `psycopg2.Error` when the database failed;
-    nothing of the file is left behind then.
+    Raises `FileChanged` when the file was written to meanwhile, `FileWaits` when its control file is not there and
+    `psycopg2.Error` when the database failed; nothing of the file is left behind then.
     """
     clock = time.monotonic()
     started_at = datetime.now(UTC)
@@ -80,25 +83,31 @@ def _load(
     cursor: Cursor, file: InboxFile, books: Books, key: str | None, hash_before: str, started_at: datetime,
     progress: Progress,
 ) -> tuple[Entry, Tally, str | None]:  # fmt: skip
+    if file.side is not None and file.side.content is None:
+        raise FileWaits(
+            f"waits for its control file: {file.side.uri} {file.side.problem}. Put it there: the next load looks again"
+        )
     file_id = next_file_id(cursor)
     splitter = choose_splitter(file.feed)
     tally = splitter.tally
     refusal: FileRefused | None = None
-    message: str | None = None
+    shape = Shape()
+    trailers = TrailerLines(file.feed.contract.control, file.feed.dialect.encoding)
     cursor.execute("savepoint before_rows")
-    with OpenContent(file) as content, RejectSpool() as rejects:
+    with OpenContent(file) as content, RejectSpool() as rejects, SkippedSpool() as skipped:
         try:
             if key is None:
                 raise FileRefused(
                     f"the name carries no business key: {file.feed.business_key} is not found in it. "
                     "Rename the file, or correct business_key in the feed's declaration."
                 )
-            message = copy_records(cursor, file, file_id, content, splitter, rejects, progress)
+            shape = copy_records(cursor, file, file_id, content, splitter, rejects, skipped, progress, trailers)
             if not file.feed.max_rejects.allows(tally.rejected, tally.read):
                 raise FileRefused(
                     f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is "
                     f"{file.feed.max_rejects}. See them with: warehouse rejects {file_id}"
                 )
+            check_control(cursor, file, file_id, tally, trailers)
         except FileRefused as error:
             refusal = error
             cursor.execute("rollback to savepoint before_rows")
@@ -108,11 +117,12 @@ def _load(
         if is_short or hash_before not in ("", sha256):
             raise FileChanged(f"{file.uri} changed while it was read")
         if refusal is not None or key is None:
-            message = str(refusal)
-            entry = record_refused(cursor, file, file_id, sha256, key, tally, started_at, message)
+            entry = record_refused(cursor, file, file_id, sha256, key, tally, started_at, str(refusal))
+            message: str | None = str(refusal)
         else:
-            entry = record_taken_in(cursor, file, books, file_id, sha256, key, tally, started_at, message)
+            entry, message = record_taken_in(cursor, file, books, file_id, sha256, key, tally, started_at, shape)
         rejects.write(cursor)
+        skipped.write(cursor)
     return entry, tally, message
 
 

@@ -56,7 +56,7 @@ class LoadProgress:
     def finish_file(self, outcome: Outcome) -> None:
         """Count a finished file; say so at once when it needs a person."""
         self.count_file()
-        if outcome.status in ("refused", "unreadable"):
+        if outcome.status in ("refused", "waiting", "unreadable"):
             self.say(f"{outcome.status} {outcome.uri}: {outcome.message}")
 
     def count_file(self) -> None:

@@ -38,7 +38,9 @@ def print_load_report(report: LoadReport) -> None:
         if report.unchanged:
             out.print(f"{count(report.unchanged, 'file')} more: known already.")
     for outcome in report.outcomes:
-        if outcome.status in ("growing", "unreadable", "refused") or (outcome.message and outcome.status == "active"):
+        if outcome.status in ("growing", "waiting", "unreadable", "refused") or (
+            outcome.message and outcome.status == "active"
+        ):
             out.print(f"[bold]{outcome.status}[/bold] {escape(f'{outcome.uri}: {outcome.message}')}", markup=True)
     for uri in report.still_refused:
         out.print(f"[bold]still refused[/bold] {escape(uri)}: see `warehouse files --status refused`")

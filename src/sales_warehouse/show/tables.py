@@ -76,4 +76,6 @@ def _show(value: Any) -> str:
         return f"{value:,f}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list):
+        return escape(", ".join(map(str, value)))
     return escape(str(value))

@@ -20,6 +20,12 @@ def more() -> Path:
     return _find("more")
 
 
+@pytest.fixture(scope="session")
+def suites() -> Path:
+    """Public suites of difficult CSV files."""
+    return _find("suites")
+
+
 def _find(folder: str) -> Path:
     data = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data"))
     if not (data / folder).is_dir():

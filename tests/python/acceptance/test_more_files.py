@@ -1,4 +1,4 @@
-"""The published figures of real files in other formats, to the last decimal: Parquet, XLSX, XLS, quoted CSV.
+"""The published figures of real files in other formats: Parquet, XLSX, XLS, aligned text, quoted CSV.
 
 They are loaded by feeds declared here into a database of the test's own and summed up by SQL over the raw text.
 """
@@ -14,7 +14,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
-from sales_warehouse.feeds.declare import Feed, Workbook
+from sales_warehouse.feeds.declare import Dialect, Feed, Workbook
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.run_load import run_load
 
@@ -41,7 +41,17 @@ ELECTRONICS = (
 )  # fmt: skip
 
 
-def make_feed(name: str, location: str, columns: tuple[str, ...], file_format: str, **workbook: Any) -> Feed:
+CDNOW = ("customer_id", "date", "number_of_cds", "dollar_value")
+
+
+def make_feed(
+    name: str,
+    location: str,
+    columns: tuple[str, ...],
+    file_format: str,
+    dialect: Dialect | None = None,
+    **workbook: Any,
+) -> Feed:
     return Feed(
         source="more",
         name=name,
@@ -50,6 +60,7 @@ def make_feed(name: str, location: str, columns: tuple[str, ...], file_format: s
         location=location,
         columns=columns,
         file_format=file_format,
+        dialect=dialect or Dialect(),
         workbook=Workbook(**workbook),
     )
 
@@ -68,6 +79,16 @@ FILES = {
     ],
     "workbooks/Sales-Dashboard..xlsx": [make_feed("dashboard", "dashboard/*", DASHBOARD, "xlsx", sheet=3)],
     "electronics/electronic_sales.csv": [make_feed("electronics", "electronics/*", ELECTRONICS, "csv")],
+    "cdnow/CDNOW_master.txt": [make_feed("cdnow", "cdnow/*", CDNOW, "aligned")],
+    "cdnow/CDNOW_sample.txt": [
+        make_feed(
+            "cdnow_sample",
+            "cdnow_sample/*",
+            ("customer_id", "sample_id", *CDNOW[1:]),
+            "aligned",
+            Dialect(header_lines=0),
+        ),
+    ],
 }
 
 
@@ -122,6 +143,8 @@ def test_every_record_of_every_file_is_loaded(loaded: Loaded) -> None:
         "returns_2015": ("active", 1_634, 0, 0),
         "dashboard": ("active", 527, 0, 0),
         "electronics": ("active", 20_000, 0, 0),
+        "cdnow": ("active", 69_659, 0, 0),
+        "cdnow_sample": ("active", 6_919, 0, 0),
     }
 
 
@@ -228,3 +251,15 @@ def test_electronics_with_its_quoted_lists(loaded: Loaded) -> None:
         20_000, Decimal("63602668.37"), Decimal("42629615.57"), 13_432, Decimal("20973052.80"), 6_568,
         Decimal("1244896.96"), 109_711, 3_284, 2_514, 1, 4_868,
     )  # fmt: skip
+
+
+def test_cdnow_in_columns_aligned_with_blanks(loaded: Loaded) -> None:
+    figures = "count(*), count(distinct customer_id), sum(number_of_cds::int), sum(dollar_value::numeric)"
+    assert loaded.figures(f"select {figures} from raw.more__cdnow_sample") == (
+        6_919, 2_357, 16_479, Decimal("244091.94"),
+    )  # fmt: skip
+    assert loaded.figures(
+        f"select {figures}, count(*) filter (where dollar_value::numeric = 0), count(*) - count(distinct whole), "
+        "min(customer_id), count(*) filter (where date !~ '^199[78][01][0-9][0-3][0-9]$') from ("
+        "select *, (customer_id, date, number_of_cds, dollar_value) as whole from raw.more__cdnow) as lines"
+    ) == (69_659, 23_570, 167_881, Decimal("2500315.63"), 80, 255, "00001", 0)

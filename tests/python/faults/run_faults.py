@@ -97,10 +97,10 @@ def write_page(rows: list[Row]) -> str:
         f"Written by `make faults` on {datetime.now(UTC):%Y-%m-%d} from what it had just run: {versions}. "
         f"{len(rows)} faults: {right} right, {wrong} wrong, {left_out} not run here.",
         "",
-        "Each row: a real `warehouse load` of seven files (packed, corrected with a new column, duplicate, two refused, "
-        "JSON Lines, sound; with rejects), on a real server, stopped at the named instant while the fault is made. "
-        "*Before the rerun* says how many of the files were in when that load had ended, each of them compared with the "
-        "state before and the state after: *whole* means that none was in between. *Afterwards* compares ledger, "
+        "Each row: a real `warehouse load` of seven files (packed, corrected with a new column, duplicate, two "
+        "refused, JSON Lines, sound; with rejects), on a real server, stopped at the named instant while the fault is "
+        "made. *Before the rerun* says how many of the files were in when that load had ended, each of them compared with "
+        "the state before and the state after: *whole* means that none was in between. *Afterwards* compares ledger, "
         "events, raw rows, rejects and skipped lines after the same command was run again with those of a run that "
         "nothing disturbed, byte for byte, apart from ids and times. Exit code 1 is that of an undisturbed load too, "
         "as two of the files are refused.",

@@ -142,8 +142,8 @@ class Stage:
         deliver_second(self.inbox)
         with self.admin() as cursor:
             cursor.execute(f"drop database if exists {self.record['database']} with (force)")
-            # By way of files, which ends with a checkpoint. A copy by way of the log can, after a crash, hand out numbers
-            # of a sequence again that were handed out since the copy was made.
+            # By way of files, which ends with a checkpoint: after a crash a copy by way of the log can hand out numbers
+            # of a sequence again that it handed out before.
             cursor.execute(
                 f"create database {self.record['database']} template {_BEFORE} "
                 f"strategy file_copy tablespace {tablespace}"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.load import parse_record
-from sales_warehouse.load.parse_record import Parsed, RecordGrammar, Stray, Unclosed
+from sales_warehouse.load.grammar import Parsed, Unclosed, Unsound
+from sales_warehouse.load.parse_record import RecordGrammar
 
 PLAIN = RecordGrammar(Dialect())
 DIALECTS = [
@@ -24,7 +25,7 @@ DIALECTS = [
 ]
 
 
-def parse(line: str, *more: str, grammar: RecordGrammar = PLAIN) -> Parsed | Unclosed | Stray:
+def parse(line: str, *more: str, grammar: RecordGrammar = PLAIN) -> Parsed | Unclosed | Unsound:
     return grammar.parse([text.encode() for text in (line, *more)], 0)
 
 
@@ -80,7 +81,7 @@ def test_a_record_may_start_at_any_line() -> None:
 )
 def test_a_quote_where_none_may_stand_is_told_with_its_field(lines: list[str], column: int) -> None:
     found = parse(*lines)
-    assert isinstance(found, Stray)
+    assert isinstance(found, Unsound)
     assert found.column == column
 
 

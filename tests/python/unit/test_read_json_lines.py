@@ -122,10 +122,18 @@ def test_a_file_without_objects_lacks_nothing(content: bytes) -> None:
     assert (data, splitter.tally.loaded, splitter.tally.rejected) == (b"", 0, 0)
 
 
-@pytest.mark.parametrize("size", [1 << 20, 1000])
-def test_a_line_longer_than_a_record_may_be_refuses_the_file(size: int) -> None:
-    with pytest.raises(FileRefused, match=r"longer than 1,048,576 bytes"):
-        split(b'{"order_no":"' + b"x" * 1_100_000 + b'"}\n', size)
+@pytest.mark.parametrize("size", [1 << 20, 1 << 16])
+def test_a_line_longer_than_a_record_may_be_is_rejected_with_its_bytes(size: int) -> None:
+    line = b'{"order_no":"' + b"x" * 1_100_000 + b'"}'
+    _, splitter = split(b'{"order_no":1,"amount":2}\n' + line + b'\n{"order_no":3,"amount":4}\n', size)
+    (reject,) = splitter.take_rejects()
+    assert (reject.reason, reject.row_number, reject.raw) == ("too_long", 2, line)
+    assert (splitter.tally.loaded, splitter.tally.rejected) == (2, 1)
+
+
+def test_a_line_beyond_all_measure_refuses_the_file() -> None:
+    with pytest.raises(FileRefused, match=r"longer than 16,777,216 bytes"):
+        split(b'{"order_no":"' + b"x" * (17 << 20) + b'"}\n')
 
 
 @given(

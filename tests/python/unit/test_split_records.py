@@ -20,7 +20,7 @@ from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.ledger.fates import Reject, Tally
 from sales_warehouse.load import parse_record, split_records
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.parse_record import MAX_RECORD_BYTES
+from sales_warehouse.load.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, RecordGrammar
 from sales_warehouse.load.split_records import RecordSplitter
 
 FILE_ID = 7
@@ -50,7 +50,7 @@ def split(content: bytes, dialect: Dialect = CSV, block: int | None = None) -> R
             yield b""
 
     blocks = read()
-    splitter = RecordSplitter(dialect)
+    splitter = RecordSplitter(dialect, RecordGrammar(dialect))
     header = None
     while header is None:
         data = next(blocks)
@@ -69,8 +69,8 @@ def split(content: bytes, dialect: Dialect = CSV, block: int | None = None) -> R
 
 def rows_of(result: Result, dialect: Dialect = CSV) -> dict[int, list[str]]:
     """Read the COPY data strictly; return the values of each row by its number."""
-    copyable = len((dialect.delimiter + dialect.quote).encode()) == 2
-    delimiter, quote = (dialect.delimiter, dialect.quote) if copyable else (",", '"')
+    grammar = RecordGrammar(dialect)
+    delimiter, quote = grammar.copy_delimiter.decode(), grammar.copy_quote.decode()
     csv.field_size_limit(2**31 - 1)
     text = io.StringIO(result.copied.decode(), newline="")
     rows = list(csv.reader(text, delimiter=delimiter, quotechar=quote, strict=True))
@@ -534,7 +534,7 @@ def test_lines_and_offsets_count_what_stands_before_the_header() -> None:
         (b"\n\r\n\n", "the file is empty: not even a header"),
         (b"caf\xe9,b\n1,2\n", "line 1: the header cannot be read: not utf-8: byte 4 of the line (e9)"),
         (b"\n\ncaf\xe9,b\n", "line 3: the header cannot be read: not utf-8"),
-        (b'a,b"\n1,2\n', "line 1: the header cannot be read: its quotes do not match"),
+        (b'a,b"\n1,2\n', "line 1: the header cannot be read: a quote opens field 2 or stands inside it"),
         (b'"a,b\n1,2\n', "line 1: the header cannot be read: its quotes do not match"),
         ("a,b\n1,2\n".encode("utf-16"), "line 1: the header cannot be read: not utf-8"),
         (b'"a\n\xff",b\n', "the header cannot be read: not utf-8"),
@@ -570,16 +570,23 @@ def test_an_endless_header_is_refused(content: bytes) -> None:
 # --- records too long
 
 
-def test_a_line_that_does_not_end_refuses_the_file_and_names_the_line() -> None:
-    content = b"a,b\n1,2\n" + b"x" * (MAX_RECORD_BYTES + 2)
-    with pytest.raises(FileRefused, match="line 3 is longer than 1,048,576 bytes"):
-        split(content, CSV, 256 * 1024)
+def test_a_line_too_long_is_rejected_with_all_its_bytes_and_its_neighbours_load() -> None:
+    long = b"x" * MAX_RECORD_BYTES + b",y"
+    for block in (2 * MAX_RECORD_BYTES, 256 * 1024):
+        result = split(b"a,b\n1,2\n" + long + b"\r\n3,4\n", CSV, block)
+        assert rows_of(result) == {1: ["1", "2"], 3: ["3", "4"]}
+        reject = only_reject(result)
+        assert (reject.reason, reject.line_number, reject.row_number) == ("too_long", 3, 2)
+        assert reject.raw == long
+        assert "1,048,579 bytes" in reject.detail
 
 
-def test_a_line_too_long_is_refused_even_when_its_end_comes_in_the_same_block() -> None:
-    content = b"a,b\n1,2\n" + b"x" * MAX_RECORD_BYTES + b",y\n3,4\n"
-    with pytest.raises(FileRefused, match="line 3 is longer than 1,048,576 bytes"):
-        split(content, CSV, 2 * MAX_RECORD_BYTES)
+@pytest.mark.parametrize("end", [b"", b",y\n3,4\n"])
+def test_a_line_beyond_all_measure_refuses_the_file_and_names_the_line(end: bytes) -> None:
+    content = b"a,b\n1,2\n" + b"x" * (MAX_LINE_BYTES + 2) + end
+    for block in (len(content), 1024 * 1024):
+        with pytest.raises(FileRefused, match="line 3 is longer than 16,777,216 bytes"):
+            split(content, CSV, block)
 
 
 def test_a_line_just_as_long_as_may_be_is_loaded() -> None:
@@ -599,7 +606,7 @@ def test_a_quote_that_never_closes_in_a_large_file_costs_its_own_line_only() -> 
 def test_a_quote_that_never_closes_is_not_waited_for_until_the_end_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     # Else the rest of the file would be held in memory and looked at again with every block.
     monkeypatch.setattr(parse_record, "MAX_RECORD_BYTES", 40)
-    splitter = RecordSplitter(CSV)
+    splitter = RecordSplitter(CSV, RecordGrammar(CSV))
     assert splitter.read_header(b"a,b\n", final=False) == ["a", "b"]
     splitter.start(FILE_ID)
     assert splitter.split(b'1,"x\n' + b"2,3\n" * 20, final=False).count(b"\n") == 20

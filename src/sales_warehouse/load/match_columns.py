@@ -1,0 +1,74 @@
+"""Find the raw table's columns under the header of a file, as the feed's contract allows."""
+
+import difflib
+from collections.abc import Sequence
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
+from sales_warehouse.load.outcome import FileRefused
+
+MAX_COLUMNS = 1500  # PostgreSQL takes 1,600, less for wide rows
+
+_SHOWN_CHARACTERS = 80  # of a header text
+_SHOWN_NEAR = 3
+
+
+def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
+    """Return the raw table's column for each header text, None for one that is left out.
+
+    Raises `FileRefused` naming all that does not fit.
+    """
+    names = [feed.column_of(text) for text in header]
+    ignores = feed.contract.on_new_column == "ignore"
+    columns = [None if ignores and name not in feed.columns else name for name in names]
+    kept = [column for column in columns if column is not None]
+    problems = []
+    if len(kept) > MAX_COLUMNS:
+        problems.append(f"{len(kept):,} columns, at most {MAX_COLUMNS:,} can be taken in")
+    if nameless := [str(number) for number, column in enumerate(columns, 1) if column == ""]:
+        problems.append(f"no name for column {', '.join(nameless)}")
+    if long := [column for column in kept if len(column.encode()) > MAX_IDENTIFIER_BYTES]:
+        problems.append(f"names over {MAX_IDENTIFIER_BYTES} bytes: {', '.join(name[:80] for name in long)}")
+    for column in sorted({column for column in kept if column and kept.count(column) > 1}):
+        texts = [_shorten(text) for text, name in zip(header, columns, strict=True) if name == column]
+        problems.append(f"more than one column is called {column} ({', '.join(texts)})")
+    if lacking := [column for column in feed.required_columns if column not in kept]:
+        spare = [text for text, name in zip(header, names, strict=True) if name not in feed.columns]
+        problems.append(f"the header lacks {', '.join(_describe_lacking(column, feed, spare) for column in lacking)}")
+    if feed.contract.on_new_column == "refuse" and (new := [name for name in kept if name not in feed.columns]):
+        shown = ", ".join(_shorten(name) for name in new if name)
+        if shown:
+            problems.append(f"new columns, which on_new_column: refuse does not let in: {shown}")
+    if problems:
+        found = ", ".join(header)
+        raise FileRefused(
+            f"{'; '.join(problems)}. Found in the header: {found[:1000]}. "
+            "Correct the file, or the columns, aliases, delimiter or encoding of the feed's declaration."
+        )
+    return columns
+
+
+def name_ignored(header: Sequence[str], columns: Sequence[str | None]) -> tuple[str, ...]:
+    """Return names for the columns that are left out: as they would be called, or their place in the file."""
+    names = [
+        _shorten(normalise_header(text)) or f"column {number}"
+        for number, (text, column) in enumerate(zip(header, columns, strict=True), 1)
+        if column is None
+    ]
+    return tuple(dict.fromkeys(names))
+
+
+def _describe_lacking(column: str, feed: Feed, spare: Sequence[str]) -> str:
+    """Return the column with the header texts that come nearest to it or its aliases."""
+    wanted = [column, *(alias for alias, meant in feed.contract.meanings.items() if meant == column)]
+    texts = {normalise_header(text): text for text in reversed(spare)}
+    near: dict[str, None] = {}
+    for name in wanted:
+        near.update(dict.fromkeys(difflib.get_close_matches(name, list(texts), n=_SHOWN_NEAR)))
+    if not near:
+        return column
+    return f"{column} (nearest in the file: {', '.join(_shorten(texts[name]) for name in list(near)[:_SHOWN_NEAR])})"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

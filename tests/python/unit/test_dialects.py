@@ -1,0 +1,330 @@
+"""Any declared dialect: what is written in it comes back equal, and whatever the bytes, every line has one fate."""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from sales_warehouse.feeds.declare import Dialect, Feed, Invalid
+from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
+from sales_warehouse.load.choose_reader import choose_splitter
+from sales_warehouse.load.grammar import COPY_DELIMITER, COPY_QUOTE
+from sales_warehouse.load.outcome import FileRefused
+
+Value = str | None
+COLUMNS = ("a", "b", "c")
+property_test = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+
+
+@dataclass
+class Read:
+    """What came out of one file."""
+
+    header: list[str]
+    rows: dict[int, list[Value]] = field(default_factory=dict)
+    rejects: list[Reject] = field(default_factory=list)
+    skipped: list[SkippedLine] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+
+def make_feed(
+    file_format: str = "csv", columns: tuple[str, ...] = COLUMNS, positions: Any = (), **dialect: Any
+) -> Feed:
+    return Feed(
+        source="shop",
+        name="lines",
+        schema="raw",
+        identifier="shop__lines",
+        location="*",
+        columns=columns,
+        dialect=Dialect(**dialect),
+        file_format=file_format,
+        positions=positions,
+    )
+
+
+def read(content: bytes, feed: Feed, block: int | None = None) -> Read:
+    """Read the content as the loader does: block by block, then empty blocks."""
+    size = block or max(len(content), 1)
+    blocks = [content[at : at + size] for at in range(0, len(content), size)] + [b"", b""]
+    splitter = choose_splitter(feed)
+    header = None
+    while header is None:
+        header = splitter.read_header(blocks[0], final=not blocks[0])
+        blocks.pop(0)
+    splitter.start(7)
+    result = Read(header, tally=splitter.tally)
+    copied = []
+    for data in blocks or [b""]:
+        copied.append(splitter.split(data, final=not data))
+        result.rejects += splitter.take_rejects()
+        result.skipped += splitter.take_skipped()
+        if not data:
+            break
+    delimiter, quote = splitter.grammar.copy_delimiter, splitter.grammar.copy_quote
+    result.rows = read_copy_data(b"".join(copied), delimiter, quote)
+    if splitter.is_plain_text:  # then COPY's text format must give the same
+        lines = b"".join(copied).split(b"\n")[:-1]
+        as_text = [[value.decode() or None for value in line.split(delimiter)] for line in lines]
+        assert {int(row[1] or 0): row[2:] for row in as_text} == result.rows
+    assert len(result.rows) == result.tally.loaded
+    assert len(result.rejects) == result.tally.rejected
+    return result
+
+
+def read_copy_data(data: bytes, delimiter: bytes, quote: bytes) -> dict[int, list[Value]]:
+    """Read COPY's CSV as the server does: a quote anywhere opens and closes, an unquoted empty value is NULL."""
+    d, q = re.escape(delimiter), re.escape(quote)
+    one = re.compile(b"(?:%b((?:[^%b]|%b%b)*)%b|([^%b%b\r\n]*))(%b|\n)" % (q, q, q, q, q, q, d, d), re.DOTALL)
+    rows: dict[int, list[Value]] = {}
+    row: list[Value] = []
+    at = 0
+    while at < len(data):
+        found = one.match(data, at)
+        assert found is not None, data[at : at + 80]
+        quoted, plain, end = found.groups()
+        row.append(plain.decode() or None if quoted is None else quoted.replace(quote * 2, quote).decode())
+        at = found.end()
+        if end == b"\n":
+            assert row[0] == "7"
+            rows[int(row[1] or 0)] = row[2:]
+            row = []
+    assert not row
+    return rows
+
+
+def write_record(values: list[Value], dialect: Dialect) -> str:
+    """Write values as a sender of this dialect would; empty text in quotes, NULL without."""
+    quote, escape, delimiter = dialect.quote, dialect.escape, dialect.delimiter
+
+    def write(value: Value) -> str:
+        if value is None:
+            return ""
+        if not quote:
+            marks = [escape, *delimiter] if escape else []
+            return "".join(f"{escape}{letter}" if letter in marks else letter for letter in value)
+        if escape:
+            marked = value.replace(escape, escape * 2).replace(quote, escape + quote)
+        else:
+            marked = value.replace(quote, quote * 2)
+        needs = not value or any(mark in value for mark in (quote, escape or quote, delimiter[0], "\n", "\r"))
+        return quote + marked + quote if needs else value
+
+    return delimiter.join(map(write, values))
+
+
+DIALECTS = {
+    "several characters": {"delimiter": "||"},
+    "comma and blank": {"delimiter": ", "},
+    "letters among them": {"delimiter": "<x>", "quote": "'"},
+    "overlapping": {"delimiter": "aba!"},
+    "tab without quotes": {"delimiter": "\t", "quote": ""},
+    "tab without quotes, escaped": {"delimiter": "\t", "quote": "", "escape": "\\"},
+    "escape": {"escape": "\\"},
+    "escape of two bytes": {"escape": "§", "delimiter": "¦"},
+    "stray quotes are text": {"stray_quotes": "text"},
+    "carriage returns": {"line_end": "cr"},
+    "carriage returns, escape, several characters": {"line_end": "cr", "escape": "^", "delimiter": "::"},
+    "utf-16": {"encoding": "utf-16", "delimiter": "||"},
+    "utf-16, carriage returns": {"encoding": "utf-16", "line_end": "cr"},
+    "cp1252": {"encoding": "cp1252", "delimiter": "§§"},
+    "control characters": {"delimiter": "\x1f", "quote": "\x1e"},
+    "the quotes of COPY": {"delimiter": "\x1e\x1e", "quote": "\x1f"},
+}  # fmt: skip
+
+
+@st.composite
+def any_dialect(draw: st.DrawFn) -> Dialect:
+    """Any dialect that can be declared, of few enough characters that they meet."""
+    marks = [",", ";", "|", "\t", " ", "\\", "'", '"', "^", ".", "§", "\x1e", "\x1f"]
+    try:
+        return Dialect(
+            delimiter=draw(st.text([*marks, "a"], min_size=1, max_size=3)),
+            quote=draw(st.sampled_from(["", '"', *marks])),
+            escape=draw(st.none() | st.sampled_from(marks)),
+            stray_quotes=draw(st.sampled_from(["reject", "text"])),
+            line_end=draw(st.sampled_from(["lf", "cr"])),
+            encoding=draw(st.sampled_from(["utf-8", "utf-16", "cp1252"])),
+        )
+    except Invalid:
+        assume(False)
+        raise
+
+
+@given(dialect=any_dialect(), data=st.data())
+@settings(property_test, max_examples=1500)
+def test_any_table_written_in_any_dialect_comes_back_equal(dialect: Dialect, data: st.DataObject) -> None:
+    check_round_trip(dialect, data)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@given(data=st.data())
+@settings(property_test, max_examples=60)
+def test_any_table_written_in_a_common_dialect_comes_back_equal(name: str, data: st.DataObject) -> None:
+    check_round_trip(Dialect(**DIALECTS[name]), data)  # type: ignore[arg-type]
+
+
+def check_round_trip(dialect: Dialect, data: st.DataObject) -> None:
+    end = data.draw(st.sampled_from(["\n", "\r\n"])) if dialect.line_end == "lf" else "\r"
+    letters = [*"ab ,;'\"\\\x1e\x1f.", *dialect.delimiter, dialect.quote or "q", dialect.escape or "e", "é", "\n", "\r"]
+    values = st.text("".join(letters), max_size=5)
+    if not dialect.quote:  # a line end cannot be written, an empty text is no text, and a delimiter needs an escape
+        forbidden = "\n\r" + ("" if dialect.escape else dialect.delimiter)
+        values = st.text(set(letters) - set(forbidden), min_size=1, max_size=5)
+    table = data.draw(st.lists(st.lists(st.none() | values, min_size=3, max_size=3), max_size=8))
+    header = list(COLUMNS)
+    lines = [write_record(values, dialect) for values in [header, *table]]
+    content = end.join([*lines, ""]).encode(dialect.encoding)
+    feed = replace(make_feed(), dialect=dialect)
+    for block in (None, data.draw(st.integers(1, 9))):
+        result = read(content, feed, block)
+        assert result.header == header
+        assert result.rejects == []
+        assert list(result.rows.values()) == table
+
+
+@given(data=st.data())
+@settings(property_test, max_examples=100)
+def test_any_table_in_columns_comes_back_equal(data: st.DataObject) -> None:
+    word = st.text(["a", "1", "é", '"', ",", "\\", "\x1e", "\x1f", "."], min_size=1, max_size=4)
+    table = data.draw(st.lists(st.lists(word, min_size=3, max_size=3), max_size=6))
+    blanks = st.text([" ", "\t"], min_size=1, max_size=3)
+    aligned = [data.draw(blanks) + "".join(value + data.draw(blanks) for value in row) for row in table]
+    content = "\n".join(["a b c", *aligned]).encode()
+    assert list(read(content, make_feed("aligned"), data.draw(st.integers(1, 9))).rows.values()) == table
+    some = data.draw(st.lists(st.lists(st.none() | word, min_size=3, max_size=3).filter(any), max_size=6))
+    fixed = ["".join((value or "").ljust(5) for value in row) for row in some]
+    feed = make_feed("fixed", positions=((1, 5), (6, 10), (11, 15)), header_lines=0)
+    assert list(read("\n".join(fixed).encode(), feed, data.draw(st.integers(1, 9))).rows.values()) == some
+
+
+FORMATS: dict[str, Feed] = {
+    **{name: replace(make_feed(), dialect=Dialect(**dialect)) for name, dialect in DIALECTS.items()},  # type: ignore[arg-type]
+    "plain": make_feed(),
+    "comments and a trailer": make_feed(comment="^#", trailer="^T,", preamble_lines=1),
+    "no header": make_feed(header_lines=0),
+    "header of two lines": make_feed(header_lines=2, comment="^#"),
+    "aligned": make_feed("aligned", header_lines=0),
+    "fixed": make_feed("fixed", positions=((1, 3), (5, 5), (6, 8)), header_lines=0),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(data=st.data())
+@property_test
+def test_whatever_the_bytes_rejects_skipped_and_loaded_records_are_the_file(name: str, data: st.DataObject) -> None:
+    feed = FORMATS[name]
+    dialect = feed.dialect
+    marks = [
+        dialect.delimiter,
+        dialect.quote or "'",
+        dialect.escape or "\\",
+        "\n",
+        "\r",
+        "#",
+        "T,",
+        "ab",
+        " ",
+        "\0",
+        "é",
+    ]
+    pieces = st.sampled_from([mark.encode(dialect.encoding, "replace") for mark in marks]) | st.binary(max_size=2)
+    content = b"".join(data.draw(st.lists(pieces, max_size=30)))
+    if feed.file_format == "csv" and dialect.header_lines:
+        head = "\n".join(
+            [*["x"] * dialect.preamble_lines, *[dialect.delimiter.join(COLUMNS)] * dialect.header_lines, ""]
+        )
+        content = (head.replace("\n", "\r") if dialect.line_end == "cr" else head).encode(dialect.encoding) + content
+    try:
+        whole = read(content, feed)
+    except FileRefused:
+        with pytest.raises(FileRefused):
+            read(content, feed, data.draw(st.integers(1, 7)))
+        return
+    cut = read(content, feed, data.draw(st.integers(1, 7)))
+    assert cut == whole
+    # every reject and every skipped line stands in the file where the books say, and nothing has two fates
+    numbers = [*whole.rows, *(reject.row_number for reject in whole.rejects)]
+    numbers += [line.row_number for line in whole.skipped if line.row_number is not None]
+    assert len(set(numbers)) == len(numbers)
+    assert set(numbers) <= set(range(1, whole.tally.read + 1))
+    for reject in whole.rejects:
+        assert content[reject.byte_offset :].startswith(reject.raw)
+    for line in whole.skipped:
+        assert line.raw in content
+
+
+@pytest.mark.parametrize(
+    ("feed", "content", "rows", "rejects"),
+    [
+        (make_feed(escape="\\"), r'a,b,c~"x\"y",\,\,,"\\"~', [['x"y', ",,", "\\"]], []),
+        (make_feed(escape="\\"), r'a,b,c~1,\N,3~4,"\t",6~7,8,9\~', [], ["stray_escape"] * 3),
+        (make_feed(escape="\\"), "a,b,c~8\\'9,2,3~é,\\é,3~", [], ["stray_escape"] * 2),
+        (make_feed(escape="\\"), 'a,b,c~"x""y",2,3~', [], ["stray_quote"]),
+        (make_feed(escape="\\"), 'a,b,c~"1\\~2",3,4~', [["1\n2", "3", "4"]], []),
+        (make_feed(stray_quotes="text"), 'a,b,c~5",6 "x",7~"8"9,1,2~', [['5"', '6 "x"', "7"]], ["stray_quote"]),
+        (make_feed(quote="", delimiter="\t"), 'a\tb\tc~"1\t2"\t3~', [['"1', '2"', "3"]], []),
+        (make_feed(delimiter="||"), 'a||b||c~1|||2||3~"||"||""||~', [["1", "|2", "3"], ["||", "", None]], []),
+        (make_feed(header_lines=0), "1,2,3~4,5~", [["1", "2", "3"]], ["too_few_fields"]),
+        (make_feed(line_end="cr"), 'a,b,c\r"1\n\r",2\n,3\r', [["1\n\r", "2\n", "3"]], []),
+        (make_feed("aligned"), " a  b\tc~ 1   2  3 ~~1 2~  ~1 2 3 4~", [["1", "2", "3"]],
+         ["too_few_fields", "too_many_fields"]),
+        (make_feed("fixed", positions=((1, 3), (5, 5), (6, 8))), "header~ é  x y  ~  ~ab xyz~abc xyzab~abc~   |  y~",
+         [["é", "x", "y"], ["ab", "y", "z"], [None, None, "y"]], ["too_many_fields", "too_few_fields"]),
+    ],
+)  # fmt: skip
+def test_records_of_a_dialect_read_as_declared(
+    feed: Feed, content: str, rows: list[list[Value]], rejects: list[str]
+) -> None:
+    result = read(content.replace("~", "\n").encode(), feed)
+    assert list(result.rows.values()) == rows
+    assert [reject.reason for reject in result.rejects] == rejects
+
+
+def test_preamble_comments_and_trailers_are_no_records_and_kept() -> None:
+    feed = make_feed(preamble_lines=2, comment="^#", trailer="^T,", header_lines=1)
+    content = b'Report\r\n\xff,"\r\n\r\n# before\r\na,b,c\r\n1,2,3\r\n# "x\r\n\r\n"y\r\n# z",5,6\r\nT,1,2\r\n7,8,9\r\n'
+    result = read(content, feed)
+    assert result.header == ["a", "b", "c"]
+    assert result.rows == {1: ["1", "2", "3"], 4: ["y\r\n# z", "5", "6"], 6: ["7", "8", "9"]}
+    assert result.skipped == [
+        SkippedLine(1, None, "preamble", b"Report"),
+        SkippedLine(2, None, "preamble", b'\xff,"'),
+        SkippedLine(4, None, "comment", b"# before"),
+        SkippedLine(7, 2, "comment", b'# "x'),
+        SkippedLine(11, 5, "trailer", b"T,1,2"),
+    ]
+    assert (result.tally.loaded, result.tally.skipped, result.tally.rejected) == (3, 3, 0)
+
+
+def test_a_header_of_several_lines_is_joined_by_column() -> None:
+    feed = make_feed(header_lines=3, columns=("net_amount_eur", "day"))
+    assert read(b"Net,\n\nAmount,Day\n(EUR),\n1,2\n", feed).header == ["Net Amount (EUR)", "Day"]
+    with pytest.raises(FileRefused, match=r"different numbers of fields \(2, 1, 2\)"):
+        read(b"a,b\nc\nd,e\n", feed)
+
+
+def test_a_header_repeated_is_a_record_or_refuses_the_file() -> None:
+    content = b'"a",b,c\n1,2,3\na,"b",c\n4,5,6\n'
+    assert len(read(content, make_feed()).rows) == 3
+    with pytest.raises(FileRefused, match="line 3 is the header once more"):
+        read(content, make_feed(repeated_header="refuse"))
+    assert len(read(b"a,b,c\na,b,d\naa,b,c\n", make_feed(repeated_header="refuse")).rows) == 2
+
+
+def test_a_file_that_ends_inside_its_preamble_is_refused() -> None:
+    with pytest.raises(FileRefused, match="ends inside its preamble"):
+        read(b"only\n", make_feed(preamble_lines=2))
+
+
+def test_an_empty_file_without_header_holds_no_records() -> None:
+    assert read(b"", make_feed(header_lines=0)).tally == Tally()
+
+
+def test_what_copy_is_told_stands_for_itself_in_a_value() -> None:
+    mark = COPY_DELIMITER.decode() + COPY_QUOTE.decode()
+    result = read(f"a||b||c\n1{mark}||2||3\n".encode(), make_feed(delimiter="||"))
+    assert result.rows == {1: [f"1{mark}", "2", "3"]}
