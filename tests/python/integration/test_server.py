@@ -20,7 +20,7 @@ import psycopg2
 import pytest
 
 from sales_warehouse import server
-from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
 from sales_warehouse.server import initialise, locate
 from sales_warehouse.server.account import server_account
 from sales_warehouse.server.configure import TUNING
@@ -722,3 +722,27 @@ def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ServerUnreachable, match="`warehouse up` makes it"):
         server.environment(settings)
     assert not settings.home.exists()
+
+
+def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
+    """With the system's own two hours, the lock of a vanished loader would keep the next one waiting as long."""
+    with closing(server.connect(database, application_name="test")) as connection, connection.cursor() as cursor:
+        limits = []
+        for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
+            cursor.execute("select setting::int from pg_settings where name = %s", (name,))
+            limits += cursor.fetchall()
+        assert limits == [(30,), (10,), (3,), (60_000,)]
+        ours = connection.get_dsn_parameters()
+    assert [ours[name] for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")] == ["30", "10", "3"]
+    assert (ours["tcp_user_timeout"], ours["connect_timeout"]) == ("60000", "10")
+
+
+def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Settings) -> None:
+    held = []
+    try:
+        with pytest.raises(ServerAway, match="clients"):
+            while True:
+                held.append(server.connect(database, application_name="test"))
+    finally:
+        for connection in held:
+            connection.close()
