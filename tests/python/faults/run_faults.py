@@ -98,10 +98,11 @@ def write_page(rows: list[Row]) -> str:
         f"{len(rows)} faults: {right} right, {wrong} wrong, {left_out} not run here.",
         "",
         "Each row: a real `warehouse load` of seven files (packed, corrected with a new column, duplicate, two "
-        "refused, JSON Lines, sound; with rejects) on a real server, stopped at the named instant while the fault is made.",
+        "refused, JSON Lines, sound; with rejects) on a real server, stopped at the named instant while the fault is "
+        "made.",
         "",
-        "- *Before the rerun*: how many of the files were in when that load had ended. Each was compared with the state "
-        "before and the state after; *whole* means that none was in between.",
+        "- *Before the rerun*: how many of the files were in when that load had ended. Each was compared with the "
+        "state before and the state after; *whole* means that none was in between.",
         "- *Afterwards*: the same command was run again. *equal* means that ledger, events, raw rows, rejects and "
         "skipped lines are those of a run that nothing disturbed, byte for byte, apart from ids and times.",
         "- Exit code 1 is that of an undisturbed load too, as two of the files are refused.",

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -738,11 +739,6 @@ def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
 
 
 def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Settings) -> None:
-    held = []
-    try:
-        with pytest.raises(ServerAway, match="clients"):
-            while True:
-                held.append(server.connect(database, application_name="test"))
-    finally:
-        for connection in held:
-            connection.close()
+    with ExitStack() as held, pytest.raises(ServerAway, match="clients"):
+        for _ in range(100):  # max_connections is 50
+            held.enter_context(closing(server.connect(database, application_name="test")))
