@@ -739,6 +739,10 @@ def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
 
 
 def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Settings) -> None:
-    with ExitStack() as held, pytest.raises(ServerAway, match="clients"):
-        for _ in range(100):  # max_connections is 50
-            held.enter_context(closing(server.connect(database, application_name="test")))
+    def connect_a_hundred_times() -> None:  # max_connections is 50
+        with ExitStack() as held:
+            for _ in range(100):
+                held.enter_context(closing(server.connect(database, application_name="test")))
+
+    with pytest.raises(ServerAway, match="clients"):
+        connect_a_hundred_times()
