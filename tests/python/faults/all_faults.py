@@ -405,20 +405,20 @@ _NOW = "while it is read"
 
 def _all_faults() -> Iterator[Fault]:
     for point, when in POINTS.items():
-        quick = point in (IN_COPY, "before_commit@2", "after_commit@2")
+        quick = point in (IN_COPY, "after_commit@2")
         yield Fault("loader killed (-9)", when, kill_at(point), quick=quick, code=-9)
     for point in (IN_COPY, "after_entry@2", "before_commit@2"):
         yield Fault("defect in the loader", POINTS[point], fail_at(point))
     yield Fault("Ctrl-C", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGINT), code=130)
     yield Fault("loader ended (SIGTERM)", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGTERM), code=-15)
     for point in ("after_decision@2", "before_copy@2", "in_copy@3"):
-        yield Fault("no memory left for the loader", POINTS[point], starve_at(point), quick=point == "in_copy@3")
+        yield Fault("no memory left for the loader", POINTS[point], starve_at(point))
 
     for point, when in _WHEN.items():
         yield Fault("server killed (-9), all its processes", when, at(point, kill_server), quick=point == IN_COPY)
         yield Fault("server's main process killed (-9)", when, at(point, kill_postmaster))
         yield Fault("server's process for the loader killed (-9)", when, at(point, kill_backend))
-        yield Fault("backend terminated", when, at(point, terminate_backend), quick=point == IN_COPY)
+        yield Fault("backend terminated", when, at(point, terminate_backend))
         yield Fault("server stopped", when, at(point, stop_server))
     yield Fault(f"server stands still for {STALL_SECONDS} s", _WHEN[IN_COPY], at(IN_COPY, freeze_server))
     yield Fault("server killed (-9), a person starts it again", _WHEN[IN_COPY], restart_foreign_server)
@@ -442,7 +442,7 @@ def _all_faults() -> Iterator[Fault]:
         ("deleted", delete_file), ("appended to", append_to_file),
     ):  # fmt: skip
         for point, when in (("after_decision@2", "before it is opened"), (IN_COPY, _NOW)):
-            quick = (fault, point) in (("truncated", IN_COPY), ("replaced", IN_COPY))
+            quick = (fault, point) == ("truncated", IN_COPY)
             yield Fault(f"file of the inbox {fault}", when, at(point, do), quick=quick)
     yield Fault("folder of the inbox deleted", "while a file of it is read", at(IN_COPY, delete_inbox))
     steps: tuple[Step, ...] = (load, deliver_correction, load)
