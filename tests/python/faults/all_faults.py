@@ -43,6 +43,7 @@ class Fault:
     undisturbed: tuple[Step, ...] | None = None  # None: one load of the inbox as the fault left it
     why_not: Callable[[], str | None] = lambda: None
     quick: bool = False
+    slow: bool = False  # made beside the others, on a server of its own
     code: int | None = 1  # how the disturbed load ends; 1 is normal here, as files of the inbox are refused
 
 
@@ -295,25 +296,35 @@ def disk_of_the_tables_full(point: str) -> Act:
     return act
 
 
+def _use_up_the_log(cursor: psycopg2.extensions.cursor) -> None:
+    """Write into the server's log until the next record, however short, needs a segment that is not there yet."""
+    while True:
+        cursor.execute(
+            "select setting::int - file_offset, exists (select from pg_ls_waldir() where name > file_name) "
+            "from pg_walfile_name_offset(pg_current_wal_insert_lsn()), pg_settings where name = 'wal_segment_size'"
+        )
+        [(left, next_is_there)] = cursor.fetchall()
+        if left < 100 and not next_is_there:
+            return
+        # without the headers of pages, of which each has one, and of the record itself
+        size = max(left - left // 8192 * 24 - 200, 1)
+        cursor.execute("select pg_logical_emit_message(false, 'faults', repeat('x', %s), true)", (size,))
+
+
 def disk_of_the_server_full(point: str) -> Act:
-    """Fill the disk under everything the server has; it needs a new segment of its log at once."""
+    """Fill the disk under everything the server has, when its log needs a new segment for the next byte."""
 
     def act(stage: Stage) -> Iterator[Ended | None]:
         loader = stage.start_load(f"{point}:stop")
         loader.wait_until_stopped()
         disk = SmallDisk(stage.home)
         with stage.admin() as cursor:
-            in_use = True
-            while in_use:
-                cursor.execute("select pg_logical_emit_message(false, 'faults', 'x'), pg_switch_wal()")
-                cursor.execute(
-                    "select exists (select from pg_ls_waldir() where name > pg_walfile_name(pg_current_wal_lsn()))"
-                )
-                [(in_use,)] = cursor.fetchall()
+            _use_up_the_log(cursor)
             disk.fill()
         loader.resume()
-        yield loader.end()
-        disk.make_room()
+        ended = loader.end()
+        disk.make_room()  # a server that cannot write its log does not start, so nothing can be looked at before
+        yield ended
 
     return act
 
@@ -431,8 +442,8 @@ def _all_faults() -> Iterator[Fault]:
     yield Fault("connection cut", "in commit, the answer is lost", over_a_line("before_commit@2", cut_in_commit))
     for point, when in _WHEN.items():
         yield Fault(f"connection stalled for {STALL_SECONDS} s", when, over_a_line(point, stall))
-        yield Fault("connection stalled for ever", when, over_a_line(point, stall_for_ever))
-    yield Fault("network gone for good", _WHEN[IN_COPY], over_a_line(IN_COPY, lose_the_network), code=3)
+        yield Fault("connection stalled for ever", when, over_a_line(point, stall_for_ever), slow=True)
+    yield Fault("network gone for good", _WHEN[IN_COPY], over_a_line(IN_COPY, lose_the_network), code=3, slow=True)
 
     for point in (IN_COPY, "after_events@2", "before_commit@2"):
         yield Fault("disk of the tables full", POINTS[point], disk_of_the_tables_full(point), why_not=why_no_small_disk)
@@ -456,7 +467,14 @@ def _all_faults() -> Iterator[Fault]:
 
 FAULTS = tuple(_all_faults())
 # These have a server of their own, on a small disk.
-DISK_FAULTS = tuple(
-    Fault("disk of the server full", when, disk_of_the_server_full(point), why_not=why_no_small_disk, code=3)
-    for point, when in _WHEN.items()
+DISK_FAULTS = (
+    # the table runs out of space before the log does
+    Fault("disk of the server full", _WHEN[IN_COPY], disk_of_the_server_full(IN_COPY), why_not=why_no_small_disk),
+    Fault(
+        "disk of the server full",
+        "in commit",
+        disk_of_the_server_full("before_commit@2"),
+        why_not=why_no_small_disk,
+        code=3,
+    ),
 )

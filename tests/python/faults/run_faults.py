@@ -4,11 +4,13 @@ Ends with 1 when a state after a fault is not that of an undisturbed run.
 """
 
 import platform
+import queue
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,6 +55,7 @@ def main() -> int:
             if not row.is_right:
                 progress.console.print(f"    {row.between}\n    {row.afterwards}", markup=False, soft_wrap=True)
             progress.advance(task)
+    rows.sort(key=lambda row: everything.index(row.fault))
     PAGE.write_text(write_page(rows), encoding="utf-8")
     wrong = sum(not row.is_right for row in rows)
     console.print(f"{len(rows)} faults, {wrong} wrong. Written: {PAGE.relative_to(PROJECT)}")
@@ -60,8 +63,37 @@ def main() -> int:
 
 
 def _run_all() -> Iterator[Row]:
+    """Run the faults in three lots at once, each with a server of its own; yield rows as they come."""
+    slow = tuple(fault for fault in FAULTS if fault.slow)
+    lots = (
+        lambda: _run_on_a_stage(tuple(fault for fault in FAULTS if not fault.slow)),
+        lambda: _run_on_a_stage(slow),
+        _run_on_a_small_disk,
+    )
+    rows: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+
+    def run(lot: Callable[[], Iterator[Row]]) -> None:
+        try:
+            for row in lot():
+                rows.put(row)
+        finally:
+            rows.put(None)
+
+    with ThreadPoolExecutor(len(lots)) as pool:
+        running = [pool.submit(run, lot) for lot in lots]
+        for _ in lots:
+            while (row := rows.get()) is not None:
+                yield row
+        for lot in running:
+            lot.result()
+
+
+def _run_on_a_stage(faults: tuple[Fault, ...]) -> Iterator[Row]:
     with make_stage() as stage:
-        yield from _run_each(stage, FAULTS)
+        yield from _run_each(stage, faults)
+
+
+def _run_on_a_small_disk() -> Iterator[Row]:
     if reason := DISK_FAULTS[0].why_not():
         yield from (Row(fault, not_run=reason) for fault in DISK_FAULTS)
         return
