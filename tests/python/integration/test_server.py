@@ -28,6 +28,7 @@ from sales_warehouse.server.configure import TUNING
 from sales_warehouse.server.dial import dial_embedded
 from sales_warehouse.server.observe import choose_port, find_postmaster
 from sales_warehouse.server.record import ServerRecord, log_file, read_record, record_file, write_record
+from sales_warehouse.server.start import _read_complaint
 from sales_warehouse.settings import ExternalServer, Settings
 
 SOURCE = Path(server.__file__).parents[2]
@@ -746,3 +747,13 @@ def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Sett
 
     with pytest.raises(ServerAway, match="clients"):
         connect_a_hundred_times()
+
+
+def test_the_reason_of_a_server_that_ended_slowly_is_in_the_message(tmp_path: Path) -> None:
+    log = tmp_path / "postgres.log"
+    log.write_text(
+        "old line\n" + "LOG:  before\n" + "t FATAL:  No space left on device\n" + "LOG:  shutting down\n" * 8
+    )
+    complaint = _read_complaint(log, 9)
+    assert "No space left on device" in complaint
+    assert "old line" not in complaint
