@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest accept suites docs bench bench-peers lock clean
+.PHONY: help install run test lint types pytest accept suites docs faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	@$(BIN)/warehouse up > /dev/null
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
+
+faults: install ## some eighty faults, each followed by the same command again; writes docs/fault-matrix.md (10 minutes)
+	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py
 
 bench: install ## rows a second of the loader against psql's \copy, into docs/benchmarks.md
 	$(BIN)/warehouse bench load --write docs/benchmarks.md

@@ -1,5 +1,6 @@
 """The command `warehouse`. Each verb is a few lines here; the work is done in the packages beside it."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +18,13 @@ from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
-from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.load.retry import load_with_retries
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport
 from sales_warehouse.printable import show_line
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
 from sales_warehouse.show.console import err, out
+from sales_warehouse.show.database_error import explain_database_error
 from sales_warehouse.show.load_progress import LoadProgress
 from sales_warehouse.show.load_report import load_report_as_json, print_load_report
 from sales_warehouse.show.tables import print_csv, print_json, print_table
@@ -35,6 +38,13 @@ app = typer.Typer(
 )
 bench_app = typer.Typer(help="Measure, always as ratios in one run.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
+
+INTERRUPTED = 130  # what Typer makes of Ctrl-C, as shells do
+
+OUT_OF_MEMORY = (
+    b"error: out of memory. What was committed stays; nothing is half done. "
+    b"Give the process more memory, then run the same command again.\n"
+)
 
 Inbox = Annotated[Path | None, typer.Option(help="Folder to look through; default WAREHOUSE_INBOX.")]
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
@@ -352,20 +362,18 @@ def run(arguments: list[str] | None = None) -> None:
     except WarehouseError as error:
         err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
-    except psycopg2.OperationalError as error:
-        err.print(
-            f"[red]error:[/red] the server went away or refused: {escape(str(error).strip())}\n"
-            "What was committed stays; nothing is half done. Run the same command again, "
-            "or `warehouse status` to see how the server is.",
-            soft_wrap=True,
-        )
-        sys.exit(3)
     except psycopg2.Error as error:
-        err.print(f"[red]error:[/red] {escape(str(error).strip())}", soft_wrap=True)
+        message, code = explain_database_error(error)
+        err.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+        sys.exit(code)
+    except MemoryError:
+        # as bytes, straight to the descriptor: there may be no memory for more
+        os.write(2, OUT_OF_MEMORY)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("Stopped. Files that were finished are on the books, the one at hand left no trace.")
-        sys.exit(1)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            err.print("Stopped. Files that were finished are on the books, the one at hand left no trace.")
+        raise
 
 
 def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:
@@ -374,8 +382,11 @@ def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:
 
 def _load(settings: Settings, feed: str | None, settle: float, workers: int, quiet: bool) -> LoadReport:
     feeds = read_feeds(settings.project)
-    with _session(settings, "warehouse load") as connection, LoadProgress(quiet) as progress:
-        return run_load(connection, feeds, settings.inbox, progress, feed, settle, workers)
+    with LoadProgress(quiet) as progress:
+        return load_with_retries(
+            lambda: server.connect(settings, application_name="warehouse load"),
+            feeds, settings.inbox, progress, feed, settle, workers,
+        )  # fmt: skip
 
 
 def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:

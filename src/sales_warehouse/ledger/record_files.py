@@ -15,6 +15,7 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
@@ -122,16 +123,19 @@ def record_taken_in(
     earlier = books.active(key)
     if earlier is not None:
         _deactivate(cursor, file.feed, earlier.file_id, "superseded")
+    reach("after_removal")
     entry = _entry(file, file_id, sha256, "active", key, books.next_version(key))
     _lock_events(cursor)
     changes = find_changes(cursor, file.feed, shape)
     message = "; ".join(map(str, changes)) or None
     supersedes = earlier.file_id if earlier else None
     _insert(cursor, file, entry, tally, started_at, message, supersedes, shape)
+    reach("after_entry")
     if earlier is not None:
         _insert_event(cursor, earlier.file_id, file.feed.full_name, "deactivated")
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
     _insert_changes(cursor, file_id, file.feed, changes)
+    reach("after_events")
     return entry, message
 
 

@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.ledger.shape import Shape
@@ -69,6 +70,7 @@ def copy_records(
         False: sql.SQL("(format csv, delimiter {}, quote {})").format(delimiter, quote),
     }
     arrived = 0
+    reach("before_copy")
     chunks = _cut(content, splitter, kept, rejects, skipped, trailers, file_id, progress)
     with read_ahead(chunks) if file.size_bytes > _SMALL_BYTES else nullcontext(chunks) as chunks:
         source = _CopySource(chunks)
@@ -83,6 +85,7 @@ def copy_records(
                     raise source.error from None
                 raise
             arrived += cursor.rowcount
+    reach("after_copy")
     if arrived != splitter.tally.loaded:
         raise WarehouseError(
             f"{file.uri}: {splitter.tally.loaded} records were sent and {arrived} rows arrived. "
@@ -157,6 +160,7 @@ class _CopySource:
         An exception would reach the caller only as the text of a database error, so it is kept in `error`.
         """
         try:
+            reach("in_copy")
             chunk = self._waiting or next(self._chunks)
         except BaseException as error:
             self.error = error

@@ -109,7 +109,7 @@ class _HandingOut:
         keys: set[Hashable] = set() if own is None else {(feed, "key", own)}
         if self._sizes[feed, file.size_bytes] > 1 or books.knows_size(file.size_bytes):
             try:
-                self._hashes[number] = sha256 = hash_file(file.path, file.member)
+                self._hashes[number] = sha256 = hash_file(file.path, file.member, file.feed.unpacking)
             except OSError as error:
                 self._note(number, unreadable(file, error))
                 return

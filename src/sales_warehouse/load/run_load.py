@@ -14,6 +14,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, read_books
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.find_files import find_files
@@ -87,7 +88,9 @@ def run_load(
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
     with as_the_loader(connection, reporter.say):
+        reach("after_lock")
         prepare_ledger(connection, feeds)
+        reach("after_prepare")
         found = find_files(inbox, feeds, only_feed)
         report = LoadReport(strangers=found.strangers)
         report.outcomes += [
@@ -96,6 +99,7 @@ def run_load(
         books = {feed.full_name: read_books(connection, feed.full_name) for feed in feeds}
         candidates = _leave_out_unchanged(found.files, books, report)
         candidates = _leave_out_growing(candidates, settle_seconds, report, reporter)
+        reach("after_find")
         reporter.start(len(candidates), sum(file.size_bytes for file in candidates))
         if workers > 1 and is_work_for_several(candidates):
             outcomes = hand_out(connection, candidates, books, workers, reporter)

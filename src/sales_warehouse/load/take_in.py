@@ -9,6 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.fates import Tally
 from sales_warehouse.ledger.record_files import (
     RejectSpool,
@@ -79,8 +80,10 @@ def take_in(
     clock = time.monotonic()
     started_at = datetime.now(UTC)
     key = file.feed.business_key_of(file.uri)
+    reach("before_hash")
     with transaction(connection) as cursor:
         decision, sha256 = _look_up(file, books, sha256)
+        reach("after_decision")
         if isinstance(decision, Unchanged):
             record_seen_again(cursor, decision.entry, file)
             entry, tally, message, status = decision.entry, Tally(), None, "unchanged"
@@ -93,6 +96,8 @@ def take_in(
                 cursor, file, books, key, sha256, started_at, progress, may_add_columns
             )  # fmt: skip
             status = entry.status
+        reach("before_commit")
+    reach("after_commit")
     if status == "unchanged":
         entry = replace(entry, mtime_ns=file.mtime_ns)
     books.add(entry)  # only now that it is committed

@@ -43,7 +43,7 @@ class LoadProgress:
 
     def start(self, files: int, size_bytes: int) -> None:
         """Show the bar, unless there is nothing to do."""
-        self._files = files
+        self._files = self._done + files  # what an attempt before this one did counts too
         self._bar.reset(self._task, total=size_bytes, visible=files > 0)
         self._show()
 
@@ -66,7 +66,7 @@ class LoadProgress:
 
     def _print(self, markup: str) -> None:
         if not self._quiet:
-            err.print(markup)
+            err.print(markup, soft_wrap=True)
 
     def _show(self) -> None:
         elapsed = self._bar.tasks[0].elapsed
