@@ -84,7 +84,7 @@ create table if not exists ledger.file_events (
     file_id bigint not null references ledger.files,
     feed text not null,
     kind text not null constraint file_events_kind_check check (
-        kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_ignored', 'column_missing')
+        kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_left_out', 'column_missing')
     ),
     at timestamptz not null default clock_timestamp(),
     -- what the event is about where the file alone does not say it, such as the column that was added
@@ -99,7 +99,7 @@ do $$ begin
         add column detail text,
         drop constraint file_events_kind_check,
         add constraint file_events_kind_check check (
-            kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_ignored', 'column_missing')
+            kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_left_out', 'column_missing')
         );
     end if;
     if not exists (
@@ -117,4 +117,4 @@ do $$ begin
 end $$;
 -- finds what was told last about a column without reading the events of all files
 create index if not exists file_events_of_columns on ledger.file_events (feed, detail, event_id)
-where kind in ('column_added', 'column_ignored', 'column_missing');
+where kind in ('column_added', 'column_left_out', 'column_missing');

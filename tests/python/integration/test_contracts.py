@@ -134,7 +134,7 @@ def test_parquet_may_lack_optional_columns_too(make_inbox: MakeInbox) -> None:
     inbox.load()
     assert inbox.rows() == [("007", None, "2.50")]
     assert [event[1:] for event in events(inbox)] == [
-        ("column_ignored", "note"), ("column_ignored", "extra"), ("column_missing", "product"),
+        ("column_left_out", "note"), ("column_left_out", "extra"), ("column_missing", "product"),
     ]  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def test_json_lines_follow_the_contract_by_key(make_inbox: MakeInbox) -> None:
     inbox.deliver("2024-01-01.jsonl", '{"order_no": 1, "amount": 2, "note": 3}\n{"amount": 5, "order_no": 4}\n')
     inbox.load()
     assert inbox.rows() == [("1", None, "2"), ("4", None, "5")]
-    assert [event[1:] for event in events(inbox)] == [("column_ignored", "note"), ("column_missing", "product")]
+    assert [event[1:] for event in events(inbox)] == [("column_left_out", "note"), ("column_missing", "product")]
     assert inbox.query("select count(*) from pg_attribute where attname = '_extra'") == [(0,)]
 
     inbox = make_inbox(changes=changes, optional=("product",), on_new_column="refuse")
@@ -186,7 +186,7 @@ def test_ignored_columns_stay_out_of_the_raw_table_and_change_nothing_else(
     )
     assert inbox.query("select count(*) from raw.shop__lines") == [(5,)]
     assert events(inbox) == [
-        ("2024-01-01.csv", "column_ignored", name) for name in ("note", "extra", "column 6")
+        ("2024-01-01.csv", "column_left_out", name) for name in ("note", "extra", "column 6")
     ]  # fmt: skip
     assert inbox.query(
         "select attname from pg_attribute where attrelid = 'raw.shop__lines'::regclass and attnum > 0 order by attnum"
