@@ -19,7 +19,8 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
 from sales_warehouse.load.retry import load_with_retries
-from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport
+from sales_warehouse.printable import show_line
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
 from sales_warehouse.show.console import err, out
@@ -48,6 +49,9 @@ OUT_OF_MEMORY = (
 Inbox = Annotated[Path | None, typer.Option(help="Folder to look through; default WAREHOUSE_INBOX.")]
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
 Settle = Annotated[float, typer.Option(help="Seconds a file must have been left alone; 0 trusts every file.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=32, help="Take in up to so many files at once, where there are enough of them.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only what needs a person.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many rows.")]
@@ -110,7 +114,7 @@ def sample(
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
     records = truth.totals.records_read
-    out.print(f"Wrote {len(truth.files):,} files with {records:,} records into {target}", soft_wrap=True)
+    out.print(f"Wrote {len(truth.files):,} files with {records:,} records into {target}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -118,6 +122,7 @@ def load(
     inbox: Inbox = None,
     feed: FeedName = None,
     settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     as_json: AsJson = False,
     restored: Annotated[
@@ -129,7 +134,7 @@ def load(
     if restored is not None:
         _restore(settings, restored, quiet, as_json)
         return
-    report = _load(settings, feed, settle, quiet or as_json)
+    report = _load(settings, feed, settle, workers, quiet or as_json)
     if as_json:
         print_json(load_report_as_json(report))
     elif not quiet or report.needs_a_person:
@@ -142,6 +147,7 @@ def load(
 def build(
     inbox: Inbox = None,
     settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     unit_tests: Annotated[bool, typer.Option(help="Run the models' unit tests too.")] = False,
 ) -> None:
@@ -150,7 +156,7 @@ def build(
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = _with_inbox(get_settings(), inbox)
-    report = _load(settings, None, settle, quiet)
+    report = _load(settings, None, settle, workers, quiet)
     if not quiet or report.needs_a_person:
         print_load_report(report)
     # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
@@ -198,12 +204,43 @@ def rejects(
     file: Annotated[str | None, typer.Argument(help="Id or path of one file; default all.")] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
+    export: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write those of FILE there instead, to be repaired.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --export overwrite a file.")] = False,
 ) -> None:
-    """Show the records that were rejected: where they stand, why, and their bytes."""
+    """Show the records that were rejected: where they stand, why, their bytes, and what they were replayed as."""
+    if export is not None:
+        _export(file, export, force, as_json)
+        return
     page = _read_books(lambda connection: read_rejects(connection, file, None if as_json else limit))
     encodings = {feed.full_name: feed.dialect.encoding for feed in read_feeds(get_settings().project)}
     page = page.with_text("raw", encodings)
-    _print_page(page, as_json, ["uri", "line_number", "row_number", "reason", "detail", "raw"])
+    shown = ["uri", "line_number", "row_number", "reason", "detail", "raw"]
+    if any(row[page.columns.index("replayed_as")] is not None for row in page.rows):
+        shown.append("replayed_as")
+    _print_page(page, as_json, shown)
+
+
+@app.command()
+def replay(
+    file: Annotated[str, typer.Argument(help="Id or path of the active file the records were rejected of.")],
+    repaired: Annotated[Path, typer.Argument(help="What `rejects --export` wrote, with records repaired in it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Load repaired rejects as rows of their file, all or none; exit code 1 if none is loaded."""
+    from sales_warehouse.load.replay import replay as replay_rejects
+    from sales_warehouse.show.corrections import print_replayed
+
+    settings = get_settings()
+    with _session(settings, "warehouse replay") as connection, LoadProgress(as_json) as progress:
+        replayed = replay_rejects(connection, read_feeds(settings.project), file, repaired, progress.say)
+    if as_json:
+        print_json(asdict(replayed))
+    else:
+        print_replayed(replayed)
+    if not replayed.rows:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -297,13 +334,21 @@ def bench_load(
     rounds: Annotated[int, typer.Option(min=1, help="How often each is run, in turn.")] = 5,
     small_files: Annotated[int, typer.Option(min=1, help="Files of 100 rows.")] = 10_000,
     known_files: Annotated[int, typer.Option(min=1, help="Files of an inbox with nothing new.")] = 50_000,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Other tools load the same rows too; `make bench-peers` makes them ready.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--write", help="Put the table into this page of the docs, between its markers.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    r"""Measure the loader in turn with `psql \copy`: one large file, a broken one, small ones, known ones."""
+    r"""Measure the loader in turn with `psql \copy`: one large file, ten, a broken one, small and known ones."""
     from sales_warehouse.bench.load import bench_load as run_bench
-    from sales_warehouse.bench.load import print_bench
+    from sales_warehouse.bench.load import print_bench, write_bench
 
-    result = run_bench(get_settings(), rows, rounds, small_files, known_files)
+    result = run_bench(get_settings(), rows, rounds, small_files, known_files, peers)
+    if page is not None:
+        write_bench(result, page)
     if as_json:
         print_json(result.as_dict())
     else:
@@ -335,12 +380,12 @@ def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:
     return settings if inbox is None else replace(settings, inbox=inbox.expanduser().absolute())
 
 
-def _load(settings: Settings, feed: str | None, settle: float, quiet: bool) -> LoadReport:
+def _load(settings: Settings, feed: str | None, settle: float, workers: int, quiet: bool) -> LoadReport:
     feeds = read_feeds(settings.project)
     with LoadProgress(quiet) as progress:
         return load_with_retries(
             lambda: server.connect(settings, application_name="warehouse load"),
-            feeds, settings.inbox, progress, feed, settle,
+            feeds, settings.inbox, progress, feed, settle, workers,
         )  # fmt: skip
 
 
@@ -355,6 +400,21 @@ def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
         print_json(asdict(restored))
     elif not quiet:
         print_restored(restored)
+
+
+def _export(file: str | None, path: Path, force: bool, as_json: bool) -> None:
+    from sales_warehouse.load.export_rejects import export_rejects
+    from sales_warehouse.show.corrections import print_exported
+
+    if file is None:
+        raise ConfigurationError("--export writes the rejects of one file. Name it: warehouse rejects FILE --export …")
+    settings = get_settings()
+    with _session(settings, "warehouse rejects") as connection:
+        exported = export_rejects(connection, read_feeds(settings.project), settings.inbox, file, path, force)
+    if as_json:
+        print_json(asdict(exported))
+    else:
+        print_exported(exported)
 
 
 def _read_books(read: Callable[[Connection], Page]) -> Page:
@@ -378,7 +438,7 @@ def _print_page(page: Page, as_json: bool, shown: list[str]) -> None:
         print_json(page.as_dicts())
         return
     picks = [page.columns.index(name) for name in shown]
-    rows = [[row[pick] for pick in picks] for row in page.rows]
+    rows = [[show_line(v) if isinstance(v := row[pick], str) else v for pick in picks] for row in page.rows]
     if not rows:
         out.print("There are none.")
         return
@@ -392,4 +452,4 @@ def _print_server(state: server.ServerState) -> None:
     # a port or process number is a name here, not an amount
     print_table(None, ["server", ""], [(name, str(value)) for name, value in rows])
     for note in state.notes:
-        out.print(note, soft_wrap=True)
+        out.print(note, soft_wrap=True, markup=False)

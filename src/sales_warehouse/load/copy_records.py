@@ -32,21 +32,25 @@ Progress = Callable[[int, int], None]  # bytes as delivered and records, both si
 def copy_records(
     cursor: Cursor, file: InboxFile, file_id: int, content: Content, splitter: Splitter,
     rejects: RejectSpool, skipped: SkippedSpool, progress: Progress, trailers: TrailerLines | None = None,
+    may_add_columns: bool = True,
 ) -> Shape:  # fmt: skip
     """Copy the sound records into the raw table; return the columns the file came with.
 
-    Its trailer lines are shown to `trailers`.
+    Its trailer lines are shown to `trailers`. Raises `ColumnsAreMissing` before the first record when the raw table
+    lacks some and they may not be added.
     """
-    header = None
+    header, begun = None, b""
     while header is None:
         block = content.read()
+        begun += block
         header = splitter.read_header(block, final=not block)
+    rejects.head = splitter.find_head(begun)
     # an object of JSON Lines has no header: its splitter picks the declared columns
     picks = isinstance(splitter, JsonLineSplitter)
     matched = list[str | None](header) if picks else match_columns(header, file.feed)
     columns = [column for column in matched if column is not None]
     try:
-        added = add_columns(cursor, file.feed, columns)
+        added = add_columns(cursor, file.feed, columns, may_add_columns)
     except errors.TooManyColumns as error:
         raise FileRefused(
             f"the raw table has no room for its new columns: {str(error).strip()}. "

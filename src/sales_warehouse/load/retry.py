@@ -39,6 +39,7 @@ def load_with_retries(
     reporter: Reporter,
     only: str | None = None,
     settle_seconds: float = SETTLE_SECONDS,
+    workers: int = 1,
 ) -> LoadReport:
     """Run the load on a connection of its own; when that is lost, connect and run the same load again.
 
@@ -54,7 +55,7 @@ def load_with_retries(
         listener = _Listener(reporter)
         try:
             with closing(connect()) as connection:
-                report = run_load(connection, feeds, inbox, listener, only, settle_seconds)
+                report = run_load(connection, feeds, inbox, listener, only, settle_seconds, workers)
         except (psycopg2.Error, ServerAway) as error:
             if listener.taken_in:
                 taken_in += listener.taken_in

@@ -116,8 +116,11 @@ def is_full(error: psycopg2.OperationalError) -> bool:
 
 def say_why(error: psycopg2.Error, password: str) -> str:
     """Libpq's reason on one line, certain not to hold the password."""
-    reason = " ".join(str(error).split())
-    return reason.replace(password, "***") if password else reason
+    reason = str(error)
+    # a server that was handed the password may say it again, in its own layout
+    for secret in filter(None, (password, " ".join(password.split()))):
+        reason = " ".join(reason.replace(secret, "***").split())
+    return " ".join(reason.split())
 
 
 _SESSION = (
