@@ -48,7 +48,7 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
 
-faults: install ## some eighty faults, each followed by the same command again; writes docs/fault-matrix.md (10 minutes)
+faults: install ## some seventy faults, each followed by the same command again; writes docs/fault-matrix.md (6 minutes)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py
 
 bench: install ## rows a second of the loader against psql's \copy, into docs/benchmarks.md

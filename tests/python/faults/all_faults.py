@@ -22,6 +22,8 @@ from stage import Ended, Loader, Stage
 # The second file of the inbox is the corrected one, of ten blocks; the first, packed one passes `in_copy` twice.
 IN_COPY = "in_copy@8"
 STALL_SECONDS = 5
+AGAIN = "Trying again"
+FULL = "the disk of the server is full"
 
 # Yields how the disturbed load ended; goes on with what a person would do then; after a second yield, it tidies up.
 Act = Callable[[Stage], Iterator[Ended | None]]
@@ -44,7 +46,8 @@ class Fault:
     why_not: Callable[[], str | None] = lambda: None
     quick: bool = False
     slow: bool = False  # made beside the others, on a server of its own
-    code: int | None = 1  # how the disturbed load ends; 1 is normal here, as files of the inbox are refused
+    code: int = 1  # how the disturbed load ends; 1 is normal here, as files of the inbox are refused
+    says: str = ""  # what it must have printed, or the fault did not happen
 
 
 # --- the loader ---------------------------------------------------------------------------------------------------
@@ -102,7 +105,8 @@ def starve_at(point: str) -> Act:
 
     def act(stage: Stage) -> Iterator[Ended]:
         deliver(stage.inbox, CORRECTED, shop_lines("hungry", 150_000, broken_every=3), DAY + 2)
-        loader = stage.start_load(f"{point}:stop")
+        # the C library sets aside 64 MB of addresses for the heap of each thread; one heap for all has none to spare
+        loader = stage.start_load(f"{point}:stop", MALLOC_ARENA_MAX="1")
         pid = loader.wait_until_stopped()
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
         limit = pages * resource.getpagesize() + 512 * 1024
@@ -430,30 +434,57 @@ def _all_faults() -> Iterator[Fault]:
     yield Fault("Ctrl-C", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGINT), code=130)
     yield Fault("loader ended (SIGTERM)", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGTERM), code=-15)
     for point in ("after_decision@2", "before_copy@2", "in_copy@3"):
-        yield Fault("no memory left for the loader", POINTS[point], starve_at(point))
+        yield Fault("no memory left for the loader", POINTS[point], starve_at(point), says="out of memory")
 
     for point, when in _WHEN.items():
-        yield Fault("server killed (-9), all its processes", when, at(point, kill_server), quick=point == IN_COPY)
-        yield Fault("server's main process killed (-9)", when, at(point, kill_postmaster))
-        yield Fault("server's process for the loader killed (-9)", when, at(point, kill_backend))
-        yield Fault("backend terminated", when, at(point, terminate_backend))
-        yield Fault("server stopped", when, at(point, stop_server))
+        yield Fault(
+            "server killed (-9), all its processes", when, at(point, kill_server), quick=point == IN_COPY, says=AGAIN
+        )
+        yield Fault("server's main process killed (-9)", when, at(point, kill_postmaster), says=AGAIN)
+        yield Fault("server's process for the loader killed (-9)", when, at(point, kill_backend), says=AGAIN)
+        yield Fault("backend terminated", when, at(point, terminate_backend), says=AGAIN)
+        yield Fault("server stopped", when, at(point, stop_server), says=AGAIN)
     yield Fault(f"server stands still for {STALL_SECONDS} s", _WHEN[IN_COPY], at(IN_COPY, freeze_server))
-    yield Fault("server killed (-9), a person starts it again", _WHEN[IN_COPY], restart_foreign_server)
-    yield Fault("server killed (-9) and nobody starts it", _WHEN[IN_COPY], foreign_server_stays_away, code=3)
-    yield Fault("deadlock", "before the events", deadlock)
-    yield Fault("server has no connection free", "at the start", no_connection_free)
+    yield Fault("server killed (-9), a person starts it again", _WHEN[IN_COPY], restart_foreign_server, says=AGAIN)
+    yield Fault(
+        "server killed (-9) and nobody starts it",
+        _WHEN[IN_COPY],
+        foreign_server_stays_away,
+        code=3,
+        says="attempt 6 of 6",
+    )
+    yield Fault("deadlock", "before the events", deadlock, says="deadlock detected")
+    yield Fault("server has no connection free", "at the start", no_connection_free, says=AGAIN)
 
     for point in ("after_lock", "before_copy@2", IN_COPY, "before_commit@2"):
-        yield Fault("connection cut", POINTS[point], over_a_line(point, cut), quick=point == "before_commit@2")
-    yield Fault("connection cut", "in commit, the answer is lost", over_a_line("before_commit@2", cut_in_commit))
+        yield Fault(
+            "connection cut", POINTS[point], over_a_line(point, cut), quick=point == "before_commit@2", says=AGAIN
+        )
+    yield Fault(
+        "connection cut", "in commit, the answer is lost", over_a_line("before_commit@2", cut_in_commit), says=AGAIN
+    )
     for point, when in _WHEN.items():
         yield Fault(f"connection stalled for {STALL_SECONDS} s", when, over_a_line(point, stall))
-        yield Fault("connection stalled for ever", when, over_a_line(point, stall_for_ever), slow=True)
-    yield Fault("network gone for good", _WHEN[IN_COPY], over_a_line(IN_COPY, lose_the_network), code=3, slow=True)
+        yield Fault(
+            "connection stalled for ever", when, over_a_line(point, stall_for_ever), slow=True, says="timed out"
+        )
+    yield Fault(
+        "network gone for good",
+        _WHEN[IN_COPY],
+        over_a_line(IN_COPY, lose_the_network),
+        code=3,
+        slow=True,
+        says="attempt 6 of 6",
+    )
 
     for point in (IN_COPY, "after_events@2", "before_commit@2"):
-        yield Fault("disk of the tables full", POINTS[point], disk_of_the_tables_full(point), why_not=why_no_small_disk)
+        yield Fault(
+            "disk of the tables full",
+            POINTS[point],
+            disk_of_the_tables_full(point),
+            why_not=why_no_small_disk,
+            says=FULL,
+        )
 
     for fault, do in (
         ("replaced", replace_file), ("overwritten", overwrite_file), ("truncated", truncate_file),
@@ -477,12 +508,19 @@ FAULTS = tuple(_all_faults())
 # These have a server of their own, on a small disk.
 DISK_FAULTS = (
     # the table runs out of space before the log does
-    Fault("disk of the server full", _WHEN[IN_COPY], disk_of_the_server_full(IN_COPY), why_not=why_no_small_disk),
+    Fault(
+        "disk of the server full",
+        _WHEN[IN_COPY],
+        disk_of_the_server_full(IN_COPY),
+        why_not=why_no_small_disk,
+        says=FULL,
+    ),
     Fault(
         "disk of the server full",
         "in commit",
         disk_of_the_server_full("before_commit@2"),
         why_not=why_no_small_disk,
         code=3,
+        says="No space left on device",
     ),
 )

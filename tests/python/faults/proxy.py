@@ -1,9 +1,12 @@
 """A TCP proxy in front of the server, whose line can be cut, and frozen as by a pulled cable."""
 
 import ctypes
+import fcntl
 import socket
 import struct
+import termios
 import threading
+import time
 from contextlib import suppress
 
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # Linux; the socket module has no names for them
@@ -17,6 +20,14 @@ class _Instruction(ctypes.Structure):
 
 _DROP_ALL = (_Instruction * 1)(_Instruction(0x06, 0, 0, 0))  # return 0: keep no byte of any packet
 _PROGRAM = struct.pack("HL", len(_DROP_ALL), ctypes.addressof(_DROP_ALL))
+
+
+def _is_busy(end: socket.socket) -> bool:
+    """Say whether a socket holds bytes nobody has read yet, or that were not acknowledged."""
+    return any(
+        struct.unpack("i", fcntl.ioctl(end.fileno(), request, b"\0\0\0\0"))[0]
+        for request in (termios.FIONREAD, termios.TIOCOUTQ)
+    )
 
 
 class Proxy:
@@ -47,7 +58,15 @@ class Proxy:
             end.close()
 
     def freeze(self, new_ones_too: bool = False) -> None:
-        """Let no packet through on the connections there are, nor, if wanted, on new ones."""
+        """Let no packet through on the connections there are, nor, if wanted, on new ones.
+
+        Waits until nothing is under way: what the proxy has sent and cannot see arrive it would send again and again,
+        a sign of life to a server that must not get any.
+        """
+        quiet = 0
+        while quiet < 3:
+            quiet = 0 if any(map(_is_busy, self._sockets)) else quiet + 1
+            time.sleep(0.02)
         for end in [*self._sockets, *([self._listener] if new_ones_too else [])]:
             end.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM)
 

@@ -60,8 +60,10 @@ class Judge:
         afterwards = end.describe_difference(undisturbed[-1]) or EQUAL
         if again.code != 1:
             afterwards = f"the same command ended with {again.exit}: {again.text}"
-        elif fault.code is not None and ended.code != fault.code:
+        elif ended.code != fault.code:
             afterwards = f"{afterwards}, but the load ended with {ended.exit}, not {fault.code}: {ended.text}"
+        elif fault.says not in ended.text:
+            afterwards = f"{afterwards}, but the load never said {fault.says!r}: {ended.text}"
         return Row(fault, ended, _judge_between(between, [stage.before, *undisturbed]), afterwards, seconds)
 
     def _start_server_if_down(self) -> None:

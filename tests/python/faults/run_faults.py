@@ -161,7 +161,7 @@ def write_page(rows: list[Row]) -> str:
 def _say_ending(row: Row) -> str:
     if row.ended is None:
         return "did not end"
-    said = [line.strip() for line in row.ended.text.splitlines() if _TELLING.match(line)]
+    said = [line.strip().rstrip(".") for line in row.ended.text.splitlines() if _TELLING.match(line)]
     # the same reason, attempt after attempt: the first and the last tell it
     shown = list(dict.fromkeys(said[:1] + said[-1:]))
     if len(said) > len(shown) + 1 and len(shown) > 1:
