@@ -35,7 +35,7 @@ types: install
 	$(BIN)/mypy
 
 pytest: install
-	$(BIN)/pytest -m "not acceptance"
+	$(BIN)/pytest -n logical --dist loadfile -m "not acceptance"
 
 accept: install ## the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -m acceptance
