@@ -1,5 +1,6 @@
 """Spread files over workers, processes with a connection each, and keep order among files that depend on each other."""
 
+import hashlib
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection as Channel
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any, Protocol
 
 from psycopg2.extensions import connection as Connection
@@ -19,6 +21,7 @@ from sales_warehouse.ledger.books import Books
 from sales_warehouse.load.decide import New, decide
 from sales_warehouse.load.loader_lock import describe_loader
 from sales_warehouse.load.open_file import hash_file
+from sales_warehouse.load.open_regular import open_regular
 from sales_warehouse.load.order_files import Order
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.take_in import take_in_or_leave, unreadable
@@ -33,6 +36,8 @@ WORTH_WORKERS_BYTES = 40_000_000
 # nothing waits, as another worker could take it.
 _AHEAD_BYTES = 1_000_000
 _AHEAD_FILES = 8
+
+_HEAD_BYTES = 64 * 1024  # more than a header, so that two deliveries of one size nearly always differ in it
 
 _END_SECONDS = 3.0  # that workers have to clean up in when they are stopped
 
@@ -81,7 +86,7 @@ class _HandingOut:
         self._outcomes: dict[int, Outcome] = {}
         self._order = Order()
         self._next = 0  # the first file that is not in order yet
-        self._sizes = Counter((file.feed.full_name, file.size_bytes) for file in files)
+        self._possible_copies = _find_possible_copies(files, books)
         self._hashes: dict[int, str] = {}
         self._keys_of_content: dict[Hashable, set[Hashable]] = defaultdict(set)
         self._may_add_columns: set[int] = set()
@@ -107,7 +112,7 @@ class _HandingOut:
         feed, books = file.feed.full_name, self._books[file.feed.full_name]
         own = file.feed.business_key_of(file.uri)
         keys: set[Hashable] = set() if own is None else {(feed, "key", own)}
-        if self._sizes[feed, file.size_bytes] > 1 or books.knows_size(file.size_bytes):
+        if number in self._possible_copies:
             try:
                 self._hashes[number] = sha256 = hash_file(file.path, file.member, file.feed.unpacking)
             except OSError as error:
@@ -211,6 +216,33 @@ class _Worker:
             f"A worker (process {self.process.pid}) was ended {how} before its work was done, so the load was stopped. "
             "What was committed stays; nothing is half done. Run the same command again."
         )
+
+
+def _find_possible_copies(files: Sequence[InboxFile], books: dict[str, Books]) -> set[int]:
+    """Return which files may have the content of another one, here or on the books: only these need to be hashed first.
+
+    Files of one size are told apart by how they begin, as far as that can be read without unpacking an archive.
+    """
+    found = {number for number, file in enumerate(files) if books[file.feed.full_name].knows_size(file.size_bytes)}
+    sizes = Counter((file.feed.full_name, file.size_bytes) for file in files)
+    alike: dict[tuple[str, int, bytes | None], list[int]] = defaultdict(list)
+    for number, file in enumerate(files):
+        if sizes[file.feed.full_name, file.size_bytes] > 1:
+            head = None if file.member is not None else _read_head(file.path)
+            alike[file.feed.full_name, file.size_bytes, head].append(number)
+    for (_, _, head), numbers in alike.items():
+        if len(numbers) > 1 or head is None:
+            found.update(numbers)
+    return found
+
+
+def _read_head(path: Path) -> bytes | None:
+    """Return a digest of the first bytes of a file, None when they cannot be read: hashing it will say why."""
+    try:
+        with open_regular(path) as file:
+            return hashlib.sha256(file.read(_HEAD_BYTES)).digest()
+    except OSError:
+        return None
 
 
 class _Workers:

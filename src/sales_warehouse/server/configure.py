@@ -11,6 +11,8 @@ CONFIGURATION_FILE = "warehouse.conf"
 # docker-compose.yml has the same list; a test compares them.
 TUNING = {
     "shared_buffers": "256MB",
+    # two loaders at once would else wait for each other to write the log: by default it is 8 MB
+    "wal_buffers": "64MB",
     "work_mem": "32MB",
     "maintenance_work_mem": "256MB",
     "effective_cache_size": "1GB",

@@ -297,10 +297,10 @@ class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
             cursor.execute("lock table ledger.file_events in access exclusive mode")
             for _ in range(3000):
                 cursor.execute(
-                    "select count(*) from pg_stat_activity where application_name = 'warehouse load' "
+                    "select count(*) from pg_stat_activity where application_name like 'warehouse load%' "
                     "and wait_event_type = 'Lock'"
                 )
-                if cursor.fetchone() == (1,):
+                if cursor.fetchone() != (0,):
                     return self.loader
                 time.sleep(0.01)
         raise AssertionError("the loader never got as far as its events")
