@@ -4,10 +4,10 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest accept suites docs bench lock clean
+.PHONY: help install run test lint types pytest accept suites docs faults bench bench-peers lock clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed ## make .venv from requirements.lock
 
@@ -35,7 +35,7 @@ types: install
 	$(BIN)/mypy
 
 pytest: install
-	$(BIN)/pytest -m "not acceptance"
+	$(BIN)/pytest -n logical --dist loadfile -m "not acceptance"
 
 accept: install ## the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -m acceptance
@@ -48,13 +48,26 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
 
-bench: install ## rows a second of the loader against psql's \copy
-	$(BIN)/warehouse bench load
+faults: install ## some seventy faults, each followed by the same command again; writes docs/fault-matrix.md (6 minutes)
+	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py
+
+bench: install ## rows a second of the loader against psql's \copy, into docs/benchmarks.md
+	$(BIN)/warehouse bench load --write docs/benchmarks.md
+
+bench-peers: install .venv-peers/installed ## the same beside DuckDB, ADBC, dlt and pandas, which come into .venv-peers
+	$(BIN)/warehouse bench load --peers --write docs/benchmarks.md
+
+.venv-peers/installed: scripts/bench_peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	uv pip compile scripts/bench_peers/requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file scripts/bench_peers/requirements.txt
 
 clean: ## stop the server and remove all that was made here, the warehouse too
 	-@test ! -x $(BIN)/warehouse || $(BIN)/warehouse down
-	rm -rf .venv .warehouse target logs .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .warehouse target logs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,5 +1,6 @@
 """The command `warehouse`. Each verb is a few lines here; the work is done in the packages beside it."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +18,13 @@ from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
-from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.load.retry import load_with_retries
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport
+from sales_warehouse.printable import show_line
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
 from sales_warehouse.show.console import err, out
+from sales_warehouse.show.database_error import explain_database_error
 from sales_warehouse.show.load_progress import LoadProgress
 from sales_warehouse.show.load_report import load_report_as_json, print_load_report
 from sales_warehouse.show.tables import print_csv, print_json, print_table
@@ -35,9 +39,19 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure, always as ratios in one run.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 
+INTERRUPTED = 130  # what Typer makes of Ctrl-C, as shells do
+
+OUT_OF_MEMORY = (
+    b"error: out of memory. What was committed stays; nothing is half done. "
+    b"Give the process more memory, then run the same command again.\n"
+)
+
 Inbox = Annotated[Path | None, typer.Option(help="Folder to look through; default WAREHOUSE_INBOX.")]
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
 Settle = Annotated[float, typer.Option(help="Seconds a file must have been left alone; 0 trusts every file.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=32, help="Take in up to so many files at once, where there are enough of them.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only what needs a person.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many rows.")]
@@ -100,7 +114,7 @@ def sample(
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
     records = truth.totals.records_read
-    out.print(f"Wrote {len(truth.files):,} files with {records:,} records into {target}", soft_wrap=True)
+    out.print(f"Wrote {len(truth.files):,} files with {records:,} records into {target}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -108,6 +122,7 @@ def load(
     inbox: Inbox = None,
     feed: FeedName = None,
     settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     as_json: AsJson = False,
     restored: Annotated[
@@ -119,7 +134,7 @@ def load(
     if restored is not None:
         _restore(settings, restored, quiet, as_json)
         return
-    report = _load(settings, feed, settle, quiet or as_json)
+    report = _load(settings, feed, settle, workers, quiet or as_json)
     if as_json:
         print_json(load_report_as_json(report))
     elif not quiet or report.needs_a_person:
@@ -132,6 +147,7 @@ def load(
 def build(
     inbox: Inbox = None,
     settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     unit_tests: Annotated[bool, typer.Option(help="Run the models' unit tests too.")] = False,
 ) -> None:
@@ -140,7 +156,7 @@ def build(
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = _with_inbox(get_settings(), inbox)
-    report = _load(settings, None, settle, quiet)
+    report = _load(settings, None, settle, workers, quiet)
     if not quiet or report.needs_a_person:
         print_load_report(report)
     # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
@@ -188,12 +204,43 @@ def rejects(
     file: Annotated[str | None, typer.Argument(help="Id or path of one file; default all.")] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
+    export: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write those of FILE there instead, to be repaired.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --export overwrite a file.")] = False,
 ) -> None:
-    """Show the records that were rejected: where they stand, why, and their bytes."""
+    """Show the records that were rejected: where they stand, why, their bytes, and what they were replayed as."""
+    if export is not None:
+        _export(file, export, force, as_json)
+        return
     page = _read_books(lambda connection: read_rejects(connection, file, None if as_json else limit))
     encodings = {feed.full_name: feed.dialect.encoding for feed in read_feeds(get_settings().project)}
     page = page.with_text("raw", encodings)
-    _print_page(page, as_json, ["uri", "line_number", "row_number", "reason", "detail", "raw"])
+    shown = ["uri", "line_number", "row_number", "reason", "detail", "raw"]
+    if any(row[page.columns.index("replayed_as")] is not None for row in page.rows):
+        shown.append("replayed_as")
+    _print_page(page, as_json, shown)
+
+
+@app.command()
+def replay(
+    file: Annotated[str, typer.Argument(help="Id or path of the active file the records were rejected of.")],
+    repaired: Annotated[Path, typer.Argument(help="What `rejects --export` wrote, with records repaired in it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Load repaired rejects as rows of their file, all or none; exit code 1 if none is loaded."""
+    from sales_warehouse.load.replay import replay as replay_rejects
+    from sales_warehouse.show.corrections import print_replayed
+
+    settings = get_settings()
+    with _session(settings, "warehouse replay") as connection, LoadProgress(as_json) as progress:
+        replayed = replay_rejects(connection, read_feeds(settings.project), file, repaired, progress.say)
+    if as_json:
+        print_json(asdict(replayed))
+    else:
+        print_replayed(replayed)
+    if not replayed.rows:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -287,13 +334,21 @@ def bench_load(
     rounds: Annotated[int, typer.Option(min=1, help="How often each is run, in turn.")] = 5,
     small_files: Annotated[int, typer.Option(min=1, help="Files of 100 rows.")] = 10_000,
     known_files: Annotated[int, typer.Option(min=1, help="Files of an inbox with nothing new.")] = 50_000,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Other tools load the same rows too; `make bench-peers` makes them ready.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--write", help="Put the table into this page of the docs, between its markers.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    r"""Measure the loader in turn with `psql \copy`: one large file, a broken one, small ones, known ones."""
+    r"""Measure the loader in turn with `psql \copy`: one large file, ten, a broken one, small and known ones."""
     from sales_warehouse.bench.load import bench_load as run_bench
-    from sales_warehouse.bench.load import print_bench
+    from sales_warehouse.bench.load import print_bench, write_bench
 
-    result = run_bench(get_settings(), rows, rounds, small_files, known_files)
+    result = run_bench(get_settings(), rows, rounds, small_files, known_files, peers)
+    if page is not None:
+        write_bench(result, page)
     if as_json:
         print_json(result.as_dict())
     else:
@@ -307,30 +362,31 @@ def run(arguments: list[str] | None = None) -> None:
     except WarehouseError as error:
         err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
-    except psycopg2.OperationalError as error:
-        err.print(
-            f"[red]error:[/red] the server went away or refused: {escape(str(error).strip())}\n"
-            "What was committed stays; nothing is half done. Run the same command again, "
-            "or `warehouse status` to see how the server is.",
-            soft_wrap=True,
-        )
-        sys.exit(3)
     except psycopg2.Error as error:
-        err.print(f"[red]error:[/red] {escape(str(error).strip())}", soft_wrap=True)
+        message, code = explain_database_error(error)
+        err.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+        sys.exit(code)
+    except MemoryError:
+        # as bytes, straight to the descriptor: there may be no memory for more
+        os.write(2, OUT_OF_MEMORY)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("Stopped. Files that were finished are on the books, the one at hand left no trace.")
-        sys.exit(1)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            err.print("Stopped. Files that were finished are on the books, the one at hand left no trace.")
+        raise
 
 
 def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:
     return settings if inbox is None else replace(settings, inbox=inbox.expanduser().absolute())
 
 
-def _load(settings: Settings, feed: str | None, settle: float, quiet: bool) -> LoadReport:
+def _load(settings: Settings, feed: str | None, settle: float, workers: int, quiet: bool) -> LoadReport:
     feeds = read_feeds(settings.project)
-    with _session(settings, "warehouse load") as connection, LoadProgress(quiet) as progress:
-        return run_load(connection, feeds, settings.inbox, progress, feed, settle)
+    with LoadProgress(quiet) as progress:
+        return load_with_retries(
+            lambda: server.connect(settings, application_name="warehouse load"),
+            feeds, settings.inbox, progress, feed, settle, workers,
+        )  # fmt: skip
 
 
 def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
@@ -344,6 +400,21 @@ def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
         print_json(asdict(restored))
     elif not quiet:
         print_restored(restored)
+
+
+def _export(file: str | None, path: Path, force: bool, as_json: bool) -> None:
+    from sales_warehouse.load.export_rejects import export_rejects
+    from sales_warehouse.show.corrections import print_exported
+
+    if file is None:
+        raise ConfigurationError("--export writes the rejects of one file. Name it: warehouse rejects FILE --export …")
+    settings = get_settings()
+    with _session(settings, "warehouse rejects") as connection:
+        exported = export_rejects(connection, read_feeds(settings.project), settings.inbox, file, path, force)
+    if as_json:
+        print_json(asdict(exported))
+    else:
+        print_exported(exported)
 
 
 def _read_books(read: Callable[[Connection], Page]) -> Page:
@@ -367,7 +438,7 @@ def _print_page(page: Page, as_json: bool, shown: list[str]) -> None:
         print_json(page.as_dicts())
         return
     picks = [page.columns.index(name) for name in shown]
-    rows = [[row[pick] for pick in picks] for row in page.rows]
+    rows = [[show_line(v) if isinstance(v := row[pick], str) else v for pick in picks] for row in page.rows]
     if not rows:
         out.print("There are none.")
         return
@@ -381,4 +452,4 @@ def _print_server(state: server.ServerState) -> None:
     # a port or process number is a name here, not an amount
     print_table(None, ["server", ""], [(name, str(value)) for name, value in rows])
     for note in state.notes:
-        out.print(note, soft_wrap=True)
+        out.print(note, soft_wrap=True, markup=False)

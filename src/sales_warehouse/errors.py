@@ -23,3 +23,7 @@ class ServerUnreachable(WarehouseError):
     """The database server does not answer, or does not let us in."""
 
     exit_code = 3
+
+
+class ServerAway(ServerUnreachable):
+    """The server does not answer just now; a later try may succeed with nobody changing anything."""

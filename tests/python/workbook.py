@@ -1,4 +1,4 @@
-"""Write small workbooks by hand: XLSX as a zip archive of XML, XLS as bare BIFF5 records."""
+"""Write small workbooks by hand: XLSX as a zip archive of XML, XLS as BIFF5 records in a compound file."""
 
 import io
 import struct
@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _EPOCH = datetime(1899, 12, 30)
 _ERRORS = {"#NULL!": 0, "#DIV/0!": 7, "#VALUE!": 15, "#REF!": 23, "#NAME?": 29, "#NUM!": 36, "#N/A": 42}
 
@@ -32,7 +33,8 @@ def make_xlsx(sheets: dict[str, Rows | str]) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(
             "[Content_Types].xml",
-            f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>',
+            f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="xml" ContentType="application/xml"/>'
+            f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPE}.sheet.main+xml"/></Types>',
         )
         link = '<Relationship Id="{}" Type="' + _OFFICE + '/{}" Target="{}"/>'
         links = f'<Relationships xmlns="{_PACKAGE}/relationships">%s</Relationships>'
@@ -97,7 +99,28 @@ def make_xls(sheets: dict[str, Rows]) -> bytes:
     for name, body in zip(names, bodies, strict=True):
         directory += _record(0x0085, struct.pack("<IHB", start, 0, len(name)) + name)
         start += len(body)
-    return head + directory + _record(0x000A, b"") + b"".join(bodies)
+    return _as_compound_file(head + directory + _record(0x000A, b"") + b"".join(bodies))
+
+
+def _as_compound_file(stream: bytes) -> bytes:
+    """Return the container a workbook comes in: header, one stream of whole sectors, allocation table, directory."""
+    # a stream of less than 4096 bytes would lie in another table
+    stream = stream.ljust(4096, b"\0")
+    stream += bytes(-len(stream) % 512)
+    sectors = len(stream) // 512
+    assert sectors < 120, "one sector of the allocation table is all there is"
+    chain = [*range(1, sectors), 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFE]
+    table = struct.pack(f"<{len(chain)}I", *chain).ljust(512, b"\xff")
+    directory = _entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + _entry("Book", 2, 0xFFFFFFFF, 0, len(stream))
+    header = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16) + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + bytes(10)
+    header += struct.pack("<IIIIIIIII", 1, sectors + 1, 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0, sectors)
+    return header.ljust(512, b"\xff") + stream + table + directory.ljust(512, b"\0")
+
+
+def _entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
+    text = name.encode("utf-16-le") + b"\0\0"
+    entry = text.ljust(64, b"\0") + struct.pack("<HBBIII", len(text), kind, 1, 0xFFFFFFFF, 0xFFFFFFFF, child)
+    return entry + bytes(36) + struct.pack("<IQ", start, size)
 
 
 def _xls_rows(rows: Rows) -> Iterable[bytes]:

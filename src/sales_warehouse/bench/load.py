@@ -5,10 +5,13 @@ The machine may drift between runs, so only the ratio of neighbours means anythi
 
 import hashlib
 import io
+import json
+import os
+import pickle
 import random
-import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,15 +25,17 @@ from psycopg2.extensions import connection as Connection
 from rich.progress import track
 
 from sales_warehouse import server
-from sales_warehouse.errors import WarehouseError
+from sales_warehouse.bench.describe_machine import describe_machine
+from sales_warehouse.bench.load_once import Order
+from sales_warehouse.bench.run_peer import PEERS, PeerCannotRun, find_peers_python, run_peer
+from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.find_files import find_files
-from sales_warehouse.load.run_load import run_load
+from sales_warehouse.load.run_load import DEFAULT_WORKERS
 from sales_warehouse.settings import Settings
 from sales_warehouse.show.console import err, out
-from sales_warehouse.show.load_progress import LoadProgress
 from sales_warehouse.show.tables import print_table
 
 _DATABASE = "warehouse_bench"
@@ -40,6 +45,9 @@ _COLUMNS = (
 )  # fmt: skip
 _PEER = "peer_copy"
 _SMALL_ROWS = 100
+_TEN = 10
+_MARKS = ("<!-- bench load -->", "<!-- end of bench load -->")
+MAX_MEMORY_BYTES = 200 * 10**6  # that a loader may take, whatever the size of a file
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class Case:
 
     name: str
     unit: str  # of the values: rows/s, files/s or s
+    at_least: float  # of the ratio where there is one, else of the value; of seconds it is the most there may be
+    aim: float
     loader: tuple[float, ...]
     copy: tuple[float, ...] = ()  # of `psql \\copy` in the same rounds, where there is something to compare
 
@@ -56,33 +66,67 @@ class Case:
         """Speed of the loader over that of COPY, a round each: 1 is as fast as COPY."""
         return [loader / copy for loader, copy in zip(self.loader, self.copy, strict=True)] if self.copy else []
 
+    @property
+    def target(self) -> str:
+        """Which of the two targets the median reaches: aim, at least or neither."""
+        median = statistics.median(self.ratios or self.loader)
+        better, worse = (self.aim, self.at_least)
+        if self.unit == "s":
+            median, better, worse = -median, -better, -worse
+        return "aim" if median >= better else "at least" if median >= worse else "neither"
+
+
+@dataclass(frozen=True)
+class Peer:
+    r"""Another tool in the same rounds: rows/s, and those of `psql \copy` of the large file; or why it did not run."""
+
+    name: str
+    rows: int
+    rates: tuple[float, ...] = ()
+    copy: tuple[float, ...] = ()
+    skipped: str = ""
+
 
 @dataclass(frozen=True)
 class LoadBench:
-    """The cases of one run, and the peak memory of this process, the loader's own, in bytes."""
+    """The cases of one run, and the peak memory in bytes of the largest process that was a loader or its worker."""
 
     rows: int
     cases: tuple[Case, ...]
     peak_memory_bytes: int
+    machine: str
+    peers: tuple["Peer", ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values."""
         return {
             "rows": self.rows,
             "columns": len(_COLUMNS),
-            "cases": [asdict(case) | {"ratios": [round(ratio, 3) for ratio in case.ratios]} for case in self.cases],
+            "cases": [
+                asdict(case) | {"ratios": [round(ratio, 3) for ratio in case.ratios], "target": case.target}
+                for case in self.cases
+            ],
             "peak_memory_bytes": self.peak_memory_bytes,
+            "peak_memory_limit_bytes": MAX_MEMORY_BYTES,
+            "machine": self.machine,
+            "peers": [asdict(peer) for peer in self.peers],
         }
 
 
-def bench_load(settings: Settings, rows: int, rounds: int, small_files: int, known_files: int) -> LoadBench:
+def bench_load(
+    settings: Settings, rows: int, rounds: int, small_files: int, known_files: int, with_peers: bool = False
+) -> LoadBench:
     r"""Load generated files with the loader and, where it can, with `psql \copy`, in turn, `rounds` times.
 
-    The cases: one file of so many rows; the same with one line in a hundred broken, against `\copy` of the sound one;
-    so many files of 100 rows; an inbox of so many files that are all on the books. Works in a database of its own on
-    the settings' server, dropped at the end. The loader's time is that of the whole load, from looking through the
-    inbox to the last commit; psql's includes its start.
+    The cases: one file of so many rows; the same rows in ten files with two workers, against ten `\copy` one after the
+    other; the one file with one line in a hundred broken, against `\copy` of the sound one; so many files of 100 rows;
+    an inbox of so many files that are all on the books. Works in a database of its own on the settings' server,
+    dropped at the end. Each load is a process of its own. The loader's time is that of the whole load, from looking
+    through the inbox to the last commit; psql's includes its start. With `with_peers` other tools load the same rows,
+    or the first of them, in the same rounds.
     """
+    if with_peers:
+        find_peers_python(settings.project)
     feed = Feed(
         source="bench",
         name="lines",
@@ -92,39 +136,60 @@ def bench_load(settings: Settings, rows: int, rounds: int, small_files: int, kno
         columns=_COLUMNS,
         max_rejects=MaxRejects.parse("2%"),
     )
-    copied, sound, broken, small, known = [], [], [], [], []
+    copied, sound, ten_copied, ten, broken, small, known = [], [], [], [], [], [], []
     with tempfile.TemporaryDirectory() as folder, _scratch_database(settings) as connection:
-        inboxes = {name: Path(folder) / name for name in ("sound", "broken", "small", "known")}
+        inboxes = {name: Path(folder) / name for name in ("sound", "ten", "broken", "small", "known")}
         for inbox in inboxes.values():
             inbox.mkdir()
         path = inboxes["sound"] / "lines.csv"
         write_bench_file(path, rows)
+        tenths = [inboxes["ten"] / f"lines_{number}.csv" for number in range(_TEN)]
+        for number, tenth in enumerate(tenths):
+            write_bench_file(tenth, rows // _TEN, first=1 + number * (rows // _TEN))
         _break_lines(path, inboxes["broken"] / "lines.csv")
         _write_small_files(inboxes["small"], small_files)
         _write_small_files(inboxes["known"], known_files)
         prepare_ledger(connection, [feed])
         _prepare_peer(connection)
+        loader = _Loader(settings, feed)
+        peers = [_PeerRun(settings, name, Path(folder), min(rows, most)) for name, most in PEERS.items() if with_peers]
         for _ in track(range(rounds), "[bold]rounds", console=err, transient=True):
             copied.append(rows / _time_copy(settings, path))
-            sound.append(rows / _time_loader(connection, feed, inboxes["sound"], rows))
             _empty(connection, feed)
-            broken.append(rows / _time_loader(connection, feed, inboxes["broken"], rows))
+            sound.append(rows / loader.time(inboxes["sound"], rows))
             _empty(connection, feed)
-            small.append(small_files / _time_loader(connection, feed, inboxes["small"], small_files * _SMALL_ROWS))
+            tenfold = rows // _TEN * _TEN
+            ten_copied.append(tenfold / sum(_time_copy(settings, tenth) for tenth in tenths))
+            _empty(connection, feed)
+            ten.append(tenfold / loader.time(inboxes["ten"], tenfold, workers=2))
+            _empty(connection, feed)
+            broken.append(rows / loader.time(inboxes["broken"], rows))
+            _empty(connection, feed)
+            small.append(small_files / loader.time(inboxes["small"], small_files * _SMALL_ROWS, DEFAULT_WORKERS))
             _empty(connection, feed)
             _enter_as_known(connection, feed, inboxes["known"])
-            known.append(_time_loader(connection, feed, inboxes["known"], 0))
+            known.append(loader.time(inboxes["known"], 0))
             _empty(connection, feed)
+            for peer in peers:
+                peer.time(connection)
+                _empty(connection, feed)
+        machine = describe_machine(connection)
     cases = (
-        Case(f"one file of {rows:,} rows", "rows/s", tuple(sound), tuple(copied)),
-        Case("the same, 1 % of its lines broken", "rows/s", tuple(broken), tuple(copied)),
-        Case(f"{small_files:,} files of {_SMALL_ROWS} rows", "files/s", tuple(small)),
-        Case(f"{known_files:,} known files, nothing new", "s", tuple(known)),
+        Case(f"one file of {rows:,} rows", "rows/s", 0.85, 1.0, tuple(sound), tuple(copied)),
+        Case(
+            f"ten files of {rows // _TEN:,} rows, 2 workers, against ten copies in turn",
+            "rows/s", 1.25, 1.5, tuple(ten), tuple(ten_copied),
+        ),
+        Case("the one file, 1 % of its lines broken", "rows/s", 0.6, 0.8, tuple(broken), tuple(copied)),
+        Case(f"{small_files:,} files of {_SMALL_ROWS} rows", "files/s", 150, 400, tuple(small)),
+        Case(f"{known_files:,} known files, nothing new", "s", 10, 2, tuple(known)),
+    )  # fmt: skip
+    return LoadBench(
+        rows, cases, loader.peak_memory_bytes, machine, tuple(peer.result(tuple(copied)) for peer in peers)
     )
-    return LoadBench(rows, cases, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def write_bench_file(path: Path, rows: int) -> None:
+def write_bench_file(path: Path, rows: int, first: int = 1) -> None:
     """Write a sales file of 16 columns, the same for the same number of rows; 129 bytes a line at 10 million."""
     dice = random.Random(16129)
     kinds = [
@@ -139,7 +204,8 @@ def write_bench_file(path: Path, rows: int) -> None:
         file.write(",".join(_COLUMNS) + "\n")
         for start in range(0, rows, len(kinds)):
             file.writelines(
-                f"{number},O{number // 3:09d},{kind}" for number, kind in enumerate(kinds[: rows - start], start + 1)
+                f"{number},O{number // 3:09d},{kind}"
+                for number, kind in enumerate(kinds[: rows - start], start + first)
             )
 
 
@@ -212,14 +278,62 @@ def _enter_as_known(connection: Connection, feed: Feed, inbox: Path) -> None:
         )
 
 
-def _time_loader(connection: Connection, feed: Feed, inbox: Path, records: int) -> float:
-    started = time.monotonic()
-    report = run_load(connection, [feed], inbox, LoadProgress(quiet=True), settle_seconds=0)
-    seconds = time.monotonic() - started
-    read = sum(outcome.tally.read for outcome in report.outcomes)
-    if read != records or report.needs_a_person:
-        raise WarehouseError(f"The benchmark is broken: {read:,} of {records:,} records were read.")
-    return seconds
+class _PeerRun:
+    """One peer over the rounds."""
+
+    def __init__(self, settings: Settings, name: str, folder: Path, rows: int) -> None:
+        self._environment = os.environ | server.environment(settings) | {"PGDATABASE": _DATABASE}
+        self._project, self._name, self._rows = settings.project, name, rows
+        self._path = folder / f"{rows}.csv"
+        if not self._path.exists():
+            write_bench_file(self._path, rows)
+        self._rates: list[float] = []
+        self._skipped = ""
+
+    def time(self, connection: Connection) -> None:
+        """Let it load, and count the rows that arrived."""
+        if self._skipped:
+            return
+        try:
+            seconds = run_peer(self._project, self._name, self._path, _PEER, self._environment)
+        except PeerCannotRun as error:
+            self._skipped = error.message
+            return
+        with transaction(connection) as cursor:
+            cursor.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(_PEER)))
+            if (found := cursor.fetchone()) != (self._rows,):
+                raise WarehouseError(f"{self._name} loaded {found} of {self._rows:,} rows.")
+            cursor.execute(sql.SQL("drop table {}").format(sql.Identifier(_PEER)))  # a peer may add columns
+        _prepare_peer(connection)
+        self._rates.append(self._rows / seconds)
+
+    def result(self, copied: tuple[float, ...]) -> Peer:
+        """Return its figures."""
+        return Peer(self._name, self._rows, tuple(self._rates), copied if self._rates else (), self._skipped)
+
+
+class _Loader:
+    """Runs the loader, each time in a new process, and remembers the largest of them."""
+
+    def __init__(self, settings: Settings, feed: Feed) -> None:
+        self._environment = os.environ | server.environment(settings) | {"PGDATABASE": _DATABASE}
+        self._feed = feed
+        self.peak_memory_bytes = 0
+
+    def time(self, inbox: Path, records: int, workers: int = 1) -> float:
+        """Load an inbox of so many records; return the seconds it took."""
+        ended = subprocess.run(
+            [sys.executable, "-c", "from sales_warehouse.bench.load_once import main; main()"],
+            input=pickle.dumps(Order([self._feed], inbox, workers)),
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        answer = json.loads(ended.stdout)
+        if answer["records"] != records or answer["needs_a_person"]:
+            raise WarehouseError(f"The benchmark is broken: {answer['records']:,} of {records:,} records were read.")
+        self.peak_memory_bytes = max(self.peak_memory_bytes, answer["peak_memory_bytes"])
+        return float(answer["seconds"])
 
 
 def _empty(connection: Connection, feed: Feed) -> None:
@@ -231,30 +345,66 @@ def _empty(connection: Connection, feed: Feed) -> None:
         )
 
 
-def print_bench(result: LoadBench) -> None:
-    """Print the medians, their range and the ratios."""
+_HEADER = ("case", "unit", "warehouse load, or the peer", "psql \\copy", "ratio", "at least", "aim", "reached")
 
-    def show(values: Sequence[float], unit: str) -> str:
-        digits = 2 if unit == "s" else 0
+
+def print_bench(result: LoadBench) -> None:
+    """Print the medians, their range, the ratios and the targets."""
+    print_table(_title(result), list(_HEADER), _rows(result))
+    out.print(f"1 is as fast as COPY. {_describe_memory(result)} {result.machine}.", markup=False)
+
+
+def write_bench(result: LoadBench, path: Path) -> None:
+    """Put the table into a page of the docs, between its markers; raises `ConfigurationError` where it has none."""
+    before, start, rest = path.read_text(encoding="utf-8").partition(_MARKS[0])
+    _, end, after = rest.partition(_MARKS[1])
+    if not end:
+        raise ConfigurationError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} for the table to stand between.")
+    lines = [
+        _title(result),
+        "",
+        *(f"| {' | '.join(row)} |" for row in (_HEADER, ["---"] * len(_HEADER), *_rows(result))),
+    ]
+    lines += ["", f"Ended {result.machine}. {_describe_memory(result)}"]
+    path.write_text(before + start + "\n" + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+
+
+def _title(result: LoadBench) -> str:
+    return f"Files of {len(_COLUMNS)} columns, {len(result.cases[0].loader)} rounds in turn: median (range)"
+
+
+def _describe_memory(result: LoadBench) -> str:
+    return (
+        f"The largest process of the loader had {result.peak_memory_bytes / 1e6:,.0f} MB of memory, "
+        f"at most {MAX_MEMORY_BYTES / 1e6:,.0f} are allowed."
+    )
+
+
+def _rows(result: LoadBench) -> list[tuple[str, ...]]:
+    def show(values: Sequence[float], digits: int) -> str:
+        if not values:
+            return ""
         return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
-    rounds = len(result.cases[0].loader)
-    print_table(
-        f"Files of {len(_COLUMNS)} columns, {rounds} rounds in turn: median (range)",
-        ["case", "unit", "warehouse load", "psql \\copy", "ratio"],
-        [
-            (
-                case.name,
-                case.unit,
-                show(case.loader, case.unit),
-                show(case.copy, case.unit) if case.copy else "",
-                f"{statistics.median(case.ratios):.2f} ({min(case.ratios):.2f} to {max(case.ratios):.2f})"
-                if case.copy
-                else "",
-            )
-            for case in result.cases
-        ],
-    )
-    out.print(
-        f"1 is as fast as COPY. Peak memory of the loader: {result.peak_memory_bytes / 1e6:,.0f} MB.", markup=False
-    )
+    return [
+        (
+            case.name,
+            case.unit,
+            *(show(values, 2 if case.unit == "s" else 0) for values in (case.loader, case.copy)),
+            show(case.ratios, 2),
+            f"{case.at_least:g}",
+            f"{case.aim:g}",
+            case.target,
+        )
+        for case in result.cases
+    ] + [
+        (
+            f"{peer.name}, {peer.rows:,} rows" + (f": left out, {peer.skipped}" if peer.skipped else ""),
+            "rows/s",
+            show(peer.rates, 0),
+            show(peer.copy, 0),
+            show([rate / copy for rate, copy in zip(peer.rates, peer.copy, strict=True)], 2),
+            *("", "", ""),
+        )
+        for peer in result.peers
+    ]

@@ -1,8 +1,10 @@
 """Explain records: where each was delivered, what became of it, and what it feeds."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.find_rows import FACT, Place, find_rows
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
 from sales_warehouse.ledger.find_entries import BookedFile, find_any_entry
@@ -22,7 +24,8 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.find_files import find_files
 from sales_warehouse.load.open_file import ContentReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.verify.read_again import CannotRead, Record, SecondReading
+from sales_warehouse.verify.read_again import read_again
+from sales_warehouse.verify.records import CannotRead, NotComparable, Record
 from sales_warehouse.verify.run_verify import stream_rejects
 
 _LAYERS = ("marts", "staging", "intermediate", "audit")
@@ -40,8 +43,9 @@ class MartRow:
 class Explanation:
     """The story of one record.
 
-    `original_from` says where the original text was found: `file`, `rejects` (the ledger's bytes), `raw` (rebuilt
-    from the raw table) or `nowhere`. `fate` is accepted, skipped, quarantined, rejected, refused, taken out or unknown.
+    `original_from` says where the original text was found: `file`, `rejects` or `skipped_lines` (the ledger's bytes),
+    `raw` (rebuilt from the raw table) or `nowhere`. `fate` is accepted, skipped, quarantined, rejected, refused, taken
+    out or unknown.
     """
 
     file_id: int
@@ -57,6 +61,8 @@ class Explanation:
     fate: str
     reason: str
     mart_rows: list[MartRow] = field(default_factory=list)
+    replayed_as: str | None = None  # the repaired text, of a record that was rejected first
+    rejected_for: str | None = None  # why it was
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,16 @@ class _Tracer:
     def __init__(self, cursor: Cursor, entry: BookedFile, feed: Feed, file: InboxFile | None, prefix: str) -> None:
         self._cursor, self._entry, self._feed, self._file, self._prefix = cursor, entry, feed, file, prefix
 
+    @property
+    def _line(self) -> str:
+        """What a record stands in."""
+        return "line" if self._feed.file_format in (*TEXT_FORMATS, "jsonl") else "row"
+
     def explain(self, row_numbers: Sequence[int]) -> list[Explanation]:
         """Explain these records of the file."""
         records, why_not = self._read_records(set(row_numbers))
         rejects = self._select("ledger.rejects", "file_id", "row_number", row_numbers)
+        skips = self._select("ledger.skipped_lines", "file_id", "row_number", row_numbers)
         raw = self._select(
             f"{self._feed.schema}.{self._feed.identifier}", "_file_id", "_row_number", row_numbers
         )  # fmt: skip
@@ -146,8 +158,10 @@ class _Tracer:
         for number in row_numbers:
             reject, row = (rejects or {}).get(number), (raw or {}).get(number)
             record = records.get(number)
-            line_number, original, origin, remark = self._find_original(record, reject, row, why_not)
-            fate, reason = self._find_fate(record, reject, row, staged, staging, number)
+            skip = (skips or {}).get(number)
+            line_number, original, origin, remark = self._find_original(record, reject, skip, row, why_not)
+            kind = skip["kind"] if skip else record.skipped_as if record else None
+            fate, reason = self._find_fate(kind, record, reject, row, staged, staging, number)
             explanations.append(
                 Explanation(
                     file_id=self._entry.file_id,
@@ -163,6 +177,8 @@ class _Tracer:
                     fate=fate,
                     reason=reason,
                     mart_rows=self._find_marts(fact_name, (facts or {}).get(number)),
+                    replayed_as=reject["replayed_as"] if reject else None,
+                    rejected_for=f"{reject['reason']}: {reject['detail']}" if reject else None,
                 )
             )
         return explanations
@@ -171,21 +187,22 @@ class _Tracer:
         """Return those of the wanted records that are no rejects as the file has them, or why it cannot be asked."""
         if self._file is None:
             return {}, "the file is not in the inbox any more"
-        if self._feed.file_format != "csv":
-            return {}, f"lines are found only in delimited text, and this is {self._feed.file_format}"
         found: dict[int, Record] = {}
         try:
-            if hash_file(self._file.path, self._file.member) != self._entry.sha256:
+            if hash_file(self._file.path, self._file.member, self._feed.unpacking) != self._entry.sha256:
                 return {}, "the file in the inbox has other bytes than those that were loaded"
             with (
-                ContentReader(self._file.path, self._file.member) as content,
+                ContentReader(self._file.path, self._file.member, self._feed.unpacking) as content,
                 closing(stream_rejects(self._cursor, self._entry.file_id)) as rejects,
+                read_again(content, self._feed, rejects) as reading,
             ):
-                for record in SecondReading(content.read, self._feed.dialect, rejects):
+                for record in reading:
                     if isinstance(record, Record) and record.row_number in wanted:
                         found[record.row_number] = record
-                    if record.row_number >= max(wanted):
+                    if record.row_number is not None and record.row_number >= max(wanted):
                         break
+        except NotComparable as error:
+            return {}, str(error)
         except (OSError, FileRefused, CannotRead) as error:
             return found, f"the file cannot be read: {error}"
         return found, None
@@ -209,14 +226,18 @@ class _Tracer:
         return {row[row_column]: row for row in rows}
 
     def _find_original(
-        self, record: Record | None, reject: dict[str, Any] | None, row: dict[str, Any] | None, why_not: str | None
-    ) -> tuple[int | None, str | None, str, str | None]:
+        self, record: Record | None, reject: dict[str, Any] | None, skip: dict[str, Any] | None,
+        row: dict[str, Any] | None, why_not: str | None,
+    ) -> tuple[int | None, str | None, str, str | None]:  # fmt: skip
         """Return line number, text, where it was found, and a remark about that."""
         if reject is not None:
             text = decode_raw(bytes(reject["raw"]), self._feed.dialect.encoding)
             return reject["line_number"], text, "rejects", None
         if record is not None:
             return record.line_number, record.text, "file", None
+        if skip is not None:
+            text = decode_raw(bytes(skip["raw"]), self._feed.dialect.encoding)
+            return skip["line_number"], text, "skipped_lines", None
         if row is None:
             return None, None, "nowhere", why_not
         text = self._rebuild(row)
@@ -224,37 +245,44 @@ class _Tracer:
 
     def _rebuild(self, row: dict[str, Any]) -> str:
         """Write a raw row as its file may have had it."""
-        delimiter, quote = self._feed.dialect.delimiter, self._feed.dialect.quote
         columns = [*self._feed.columns, *(c for c in row if c not in self._feed.columns and c not in LINEAGE_COLUMNS)]
-        fields = []
-        for column in columns:
-            value = row.get(column)
-            if value is None:
-                if column in self._feed.columns:
-                    fields.append("")
-                continue
-            text = str(value)
-            if not text or any(mark in text for mark in (delimiter, quote, "\n", "\r")):
-                text = quote + text.replace(quote, quote * 2) + quote
-            fields.append(text)
-        return delimiter.join(fields)
+        values = [row.get(column) for column in columns]
+        if self._feed.file_format == "jsonl":
+            held = {column: value for column, value in zip(columns, values, strict=True) if value is not None}
+            return json.dumps(held | held.pop(EXTRA_COLUMN, {}), ensure_ascii=False)
+        if self._feed.file_format == "fixed":
+            return _write_at(self._feed.positions, values)
+        # a column that came later was none of this file's when it is empty
+        kept = [v for c, v in zip(columns, values, strict=True) if v is not None or c in self._feed.columns]
+        delimiter = self._feed.dialect.delimiter if self._feed.file_format == "csv" else "\t"
+        return delimiter.join(self._write_field(value, delimiter) for value in kept)
+
+    def _write_field(self, value: Any, delimiter: str) -> str:
+        quote = self._feed.dialect.quote
+        if value is None or not quote:
+            return "" if value is None else str(value)
+        text = str(value)
+        if not text or any(mark in text for mark in (delimiter, quote, "\n", "\r")):
+            return quote + text.replace(quote, quote * 2) + quote
+        return text
 
     def _find_fate(
-        self, record: Record | None, reject: dict[str, Any] | None, row: dict[str, Any] | None,
+        self, kind: str | None, record: Record | None, reject: dict[str, Any] | None, row: dict[str, Any] | None,
         staged: dict[int, dict[str, Any]] | None, staging: str, number: int,
     ) -> tuple[str, str]:  # fmt: skip
         """Return what became of a record, and why."""
-        if reject is not None:
+        if reject is not None and reject["replayed_as"] is None:
             return "rejected", f"{reject['reason']}: {reject['detail']}"
-        if record is not None and record.values is None:
-            return "skipped", "blank line"
+        if kind is not None:
+            return "skipped", f"{kind} {self._line}"
         if self._entry.status == "refused":
             return "refused", f"with its whole file: {self._entry.message}"
         if self._entry.status != "active":
             return "taken out", f"the file is {self._entry.status}, its rows have left the raw table"
         if row is None:
             if record is None and self._entry.rows_skipped:
-                return "skipped", "blank line"  # the books have some, and it is neither row nor reject
+                # the books have some, and it is neither row nor reject
+                return "skipped", "blank or total row" if self._feed.workbook.total_rows else f"blank {self._line}"
             return "unknown", f"the raw table has no such row; compare with: warehouse verify {self._entry.file_id}"
         if staged is None:
             return "unknown", f"{staging} is not built yet: `warehouse build`"
@@ -278,3 +306,12 @@ class _Tracer:
             MartRow(f"{marts}.agg_sales_daily", {"order_date": day, **key}),
             MartRow(f"{marts}.agg_sales_monthly", {"month_start_date": day.replace(day=1), **key}),
         ]
+
+
+def _write_at(positions: Sequence[tuple[int, int]], values: Sequence[Any]) -> str:
+    """Write values at their places in a line."""
+    line = ""
+    for (first, last), value in sorted(zip(positions, values, strict=False), key=itemgetter(0)):
+        text = "" if value is None else str(value)
+        line = line.ljust(first - 1) + text.ljust(last - first + 1)
+    return line.rstrip()

@@ -45,10 +45,9 @@ class Control:
         """The names of the expected figures: `RECORDS` and columns."""
         return tuple(re.compile(self.pattern).groupindex)
 
-    def side_file_of(self, name: str) -> str | None:
-        """Return the name of the control file of the delivery called `name`; None when there is none."""
-        if self.file is None:
-            return None
+    def side_file_of(self, name: str) -> str:
+        """Return the name of the control file of the delivery called `name`, for a control that stands in a file."""
+        assert self.file is not None
         plain = without_compression(name)
         parts = {"name": name, "stem": plain.rpartition(".")[0] or plain}
         return _SIDE_FILE_PARTS.sub(lambda found: parts[found[1]], self.file)

@@ -121,6 +121,23 @@ class Workbook:
 
 
 @dataclass(frozen=True)
+class Unpacking:
+    """How much a packed file may unpack to, where it is not what the loader lets any file; None where it is."""
+
+    max_bytes: int | None = None
+    max_ratio: int | None = None  # of bytes that come out to bytes that go in
+
+    def __post_init__(self) -> None:
+        for key, value in (("max_unpacked_bytes", self.max_bytes), ("max_unpacked_ratio", self.max_ratio)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                example = "bytes: 21474836480 for 20 GiB" if key.endswith("bytes") else "times: 1000"
+                raise Invalid(f"external.options.{key}", f"{value!r} is no limit", f"a whole number of {example}")
+
+
+USUAL_UNPACKING = Unpacking()
+
+
+@dataclass(frozen=True)
 class MaxRejects:
     """How many records of a file may be rejected before the whole file is refused."""
 
@@ -177,6 +194,7 @@ class Feed:
     # of a fixed-width feed: for each of its columns, in their order, its first and last character in the line, from 1
     positions: tuple[tuple[int, int], ...] = ()
     contract: Contract = field(default_factory=Contract)
+    unpacking: Unpacking = field(default_factory=Unpacking)
 
     def __post_init__(self) -> None:
         if self.file_format not in FILE_FORMATS:

@@ -10,7 +10,7 @@ import yaml
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.contract import Contract, Control
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, FILE_FORMATS, Dialect, Feed, MaxRejects, Workbook
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, FILE_FORMATS, Dialect, Feed, MaxRejects, Unpacking, Workbook
 from sales_warehouse.feeds.invalid import Invalid
 
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
@@ -21,7 +21,7 @@ _LINE_KEYS = ("encoding", "line_end", "preamble_lines", "comment", "trailer")
 _DIALECT_KEYS = ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINE_KEYS)
 _WORKBOOK_KEYS = ("sheet", "header_row", "total_rows")
 _CONTROL_KEYS = ("trailer", "file", "pattern", "decimal")
-_FIXED_KEYS = ("business_key", "max_rejects", "control")
+_FIXED_KEYS = ("business_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio")
 _COMMON_KEYS = (*_FIXED_KEYS, "optional", "aliases", "on_new_column")
 _OPTION_KEYS = {
     "csv": (*_DIALECT_KEYS, "header", *_COMMON_KEYS),
@@ -121,6 +121,7 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
         workbook=Workbook(**{key: options[key] for key in _WORKBOOK_KEYS if key in options}),
         positions=_read_positions(options.get("positions"), columns),
         contract=contract,
+        unpacking=Unpacking(options.get("max_unpacked_bytes"), options.get("max_unpacked_ratio")),
     )
 
 
@@ -129,7 +130,10 @@ def _read_contract(options: dict[str, Any], columns: tuple[str, ...]) -> Contrac
     return Contract(
         optional=_read_texts(options.get("optional", []), "external.options.optional", "declared columns: [discount]"),
         aliases=tuple(
-            (column, _read_texts(texts, f"external.options.aliases.{column}", "header texts: [Order No, Bestell-Nr]"))
+            (
+                column,
+                _read_texts(texts, f"external.options.aliases.{column}", "header texts: ['Order No', 'Bestell-Nr']"),
+            )
             for column, texts in aliases.items()
         ),
         on_new_column=options.get("on_new_column", "add"),

@@ -74,6 +74,20 @@ class Books:
         """Return the number of the next version under this business key."""
         return 1 + max((self._by_id[i].version or 0 for i in self._ids_by_key.get(business_key, ())), default=0)
 
+    def excerpt(self, uri: str, business_key: str | None, sha256: str) -> list[Entry]:
+        """Return all that bears on a file of this path, business key and content, in the order of the ids."""
+        ids = {
+            *self._ids_by_uri.get(uri, ()),
+            *self._ids_by_content.get(sha256, ()),
+            *self._ids_by_key.get(business_key or "", ()),
+        }
+        return [self._by_id[file_id] for file_id in sorted(ids)]
+
+    def keys_of_content(self, sha256: str) -> set[str]:
+        """Return the business keys this content was delivered under."""
+        entries = (self._by_id[file_id] for file_id in self._ids_by_content.get(sha256, ()))
+        return {entry.business_key for entry in entries if entry.business_key is not None}
+
     def knows_size(self, size_bytes: int) -> bool:
         """Say whether any known file has this size; if none has, its content must be new."""
         return size_bytes in self._sizes

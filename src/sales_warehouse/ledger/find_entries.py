@@ -7,6 +7,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.printable import show_line
 
 _MAX_FILE_ID = 2**63 - 1
 _SHOWN = 8  # entries named in a message
@@ -34,7 +35,7 @@ class BookedFile:
 
     def __str__(self) -> str:
         version = f"version {self.version}, " if self.version is not None else ""
-        return f"file {self.file_id}, {self.uri} ({version}{self.status})"
+        return f"file {self.file_id}, {show_line(self.uri)} ({version}{self.status})"
 
 
 _COLUMNS = ", ".join(BookedFile.__dataclass_fields__)
@@ -65,11 +66,13 @@ def find_entry(cursor: Cursor, name: str, statuses: Collection[str], verb: str) 
     allowed = " or ".join(statuses)
     if not fitting:
         raise ConfigurationError(
-            f"{name} cannot be {verb}: only a file that is {allowed} can. On the books: {list_entries(known)}."
+            f"{show_line(name)} cannot be {verb}: only a file that is {allowed} can. "
+            f"On the books: {list_entries(known)}."
         )
     if len(fitting) > 1:
         raise ConfigurationError(
-            f"{name} is more than one file that is {allowed}: {list_entries(fitting)}. Name the one you mean by its id."
+            f"{show_line(name)} is more than one file that is {allowed}: {list_entries(fitting)}. "
+            "Name the one you mean by its id."
         )
     return fitting[0]
 
@@ -139,7 +142,7 @@ def _describe_unknown(cursor: Cursor, name: str) -> str:
         cursor.execute(f"select {_COLUMNS} from ledger.files order by file_id desc limit 3")
         if newest := [BookedFile(*row) for row in cursor]:
             there = f"The newest are: {list_entries(newest)}. `warehouse files` shows all."
-    return f"The books know no file {name}, neither as an id nor as a path below the inbox. {there}"
+    return f"The books know no file {show_line(name)}, neither as an id nor as a path below the inbox. {there}"
 
 
 def _without_dot(name: str) -> str:

@@ -31,14 +31,23 @@ def raw_table(feed: Feed) -> sql.Identifier:
     return sql.Identifier(feed.schema, feed.identifier)
 
 
-def add_columns(cursor: Cursor, feed: Feed, columns: Iterable[str]) -> list[str]:
-    """Add those text columns to the raw table that it lacks; return their names."""
+class ColumnsAreMissing(Exception):
+    """The raw table lacks columns, and whoever asked may not add them now."""
+
+
+def add_columns(cursor: Cursor, feed: Feed, columns: Iterable[str], may_add: bool = True) -> list[str]:
+    """Add those text columns to the raw table that it lacks; return their names.
+
+    Raises `ColumnsAreMissing` when there are some and `may_add` forbids it.
+    """
     cursor.execute(
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
         (raw_table(feed).as_string(cursor),),
     )
     present = {name for (name,) in cursor}
     missing = [column for column in columns if column not in present]
+    if missing and not may_add:
+        raise ColumnsAreMissing(", ".join(missing))
     for column in missing:
         cursor.execute(sql.SQL("alter table {} add column {} text").format(raw_table(feed), sql.Identifier(column)))
     return missing

@@ -17,6 +17,7 @@ FILE_COLUMNS = (
 )  # fmt: skip
 REJECT_COLUMNS = (
     "file_id", "feed", "uri", "row_number", "line_number", "byte_offset", "reason", "detail", "raw",
+    "replayed_as",
 )  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def read_files(
         connection,
         FILE_COLUMNS,
         "from (select *, array(select replace(kind, 'column_', '') || ' ' || detail from ledger.file_events "
-        "where file_events.file_id = files.file_id and kind in ('column_added', 'column_ignored', 'column_missing') "
+        "where file_events.file_id = files.file_id and kind in ('column_added', 'column_left_out', 'column_missing') "
         "order by event_id) as schema_changes from ledger.files) as files "
         "where (%(feed)s is null or feed = %(feed)s) and (%(status)s is null or status = %(status)s) "
         "and (%(since)s::timestamptz is null or finished_at >= %(since)s or exists "

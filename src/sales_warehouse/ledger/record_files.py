@@ -2,18 +2,20 @@
 
 import csv
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Self, TextIO, cast
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import execute_values
 
 from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
@@ -55,10 +57,16 @@ class _Spool:
 
 
 class RejectSpool(_Spool):
-    """Rejects of one file, on their way into the ledger."""
+    """Rejects of one file, on their way into the ledger.
+
+    `head` is what stands in front of the file's first record. It goes onto the books with the rejects, so that they can
+    be read by themselves later, wherever the file is then.
+    """
 
     def __init__(self) -> None:
         super().__init__("ledger.rejects", "file_id, row_number, line_number, byte_offset, reason, detail, raw")
+        self.head = b""
+        self._file_id: int | None = None  # None: no reject so far
 
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
         """Put rejects of the file into the spool."""
@@ -74,6 +82,13 @@ class RejectSpool(_Spool):
                     _as_bytea(reject.raw),
                 )
             )
+            self._file_id = file_id
+
+    def write(self, cursor: Cursor) -> None:
+        """Copy the rejects into their table, and the head to the file's own row, which must be there."""
+        super().write(cursor)
+        if self._file_id is not None:
+            record_head(cursor, self._file_id, self.head)
 
 
 class SkippedSpool(_Spool):
@@ -108,16 +123,19 @@ def record_taken_in(
     earlier = books.active(key)
     if earlier is not None:
         _deactivate(cursor, file.feed, earlier.file_id, "superseded")
+    reach("after_removal")
     entry = _entry(file, file_id, sha256, "active", key, books.next_version(key))
     _lock_events(cursor)
     changes = find_changes(cursor, file.feed, shape)
     message = "; ".join(map(str, changes)) or None
     supersedes = earlier.file_id if earlier else None
     _insert(cursor, file, entry, tally, started_at, message, supersedes, shape)
+    reach("after_entry")
     if earlier is not None:
         _insert_event(cursor, earlier.file_id, file.feed.full_name, "deactivated")
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
     _insert_changes(cursor, file_id, file.feed, changes)
+    reach("after_events")
     return entry, message
 
 
@@ -168,6 +186,29 @@ def record_restored(
         _insert_event(cursor, replaced_file_id, file.feed.full_name, "deactivated")
     _insert_event(cursor, file_id, file.feed.full_name, "activated")
     _insert_changes(cursor, file_id, file.feed, find_changes(cursor, file.feed, shape))
+
+
+def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:
+    """Write what stands in front of the first record of a file that has rejects."""
+    cursor.execute("update ledger.files set head = %s where file_id = %s", (head, file_id))
+
+
+def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tuple[int, str]]) -> None:
+    """Write that rejects of an active file were repaired and their rows copied; `texts` are by row number."""
+    execute_values(
+        cursor,
+        "update ledger.rejects set replayed_as = repaired.text from (values %s) as repaired (row_number, text) "
+        f"where rejects.file_id = {file_id:d} and rejects.row_number = repaired.row_number",
+        texts,
+    )
+    cursor.execute(
+        "update ledger.files set rows_loaded = rows_loaded + %(count)s, rows_rejected = rows_rejected - %(count)s "
+        "where file_id = %(file_id)s",
+        {"count": len(texts), "file_id": file_id},
+    )
+    _lock_events(cursor)
+    records = f"{len(texts):,} record" + ("" if len(texts) == 1 else "s")
+    _insert_event(cursor, file_id, feed.full_name, "replayed", records)
 
 
 def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:

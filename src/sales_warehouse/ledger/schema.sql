@@ -30,6 +30,8 @@ create table if not exists ledger.files (
     loader_version text not null,
     -- of the feed's declaration and the control file, if any: a refused file is tried again once this changes
     declaration_sha256 text not null,
+    -- what stands in front of the first record, so that rejects can be read by themselves; kept of files that have some
+    head bytea,
     constraint every_record_has_one_fate
     check (records_read = rows_loaded + rows_rejected + rows_skipped + rows_refused),
     constraint refused_means_not_loaded
@@ -82,7 +84,7 @@ create table if not exists ledger.file_events (
     file_id bigint not null references ledger.files,
     feed text not null,
     kind text not null constraint file_events_kind_check check (
-        kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_ignored', 'column_missing')
+        kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_left_out', 'column_missing')
     ),
     at timestamptz not null default clock_timestamp(),
     -- what the event is about where the file alone does not say it, such as the column that was added
@@ -97,8 +99,13 @@ do $$ begin
         add column detail text,
         drop constraint file_events_kind_check,
         add constraint file_events_kind_check check (
-            kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_ignored', 'column_missing')
+            kind in ('activated', 'deactivated', 'replayed', 'column_added', 'column_left_out', 'column_missing')
         );
+    end if;
+    if not exists (
+        select from pg_attribute where attrelid = 'ledger.files'::regclass and attname = 'head'
+    ) then
+        alter table ledger.files add column head bytea;
     end if;
 end $$;
 
@@ -110,4 +117,4 @@ do $$ begin
 end $$;
 -- finds what was told last about a column without reading the events of all files
 create index if not exists file_events_of_columns on ledger.file_events (feed, detail, event_id)
-where kind in ('column_added', 'column_ignored', 'column_missing');
+where kind in ('column_added', 'column_left_out', 'column_missing');

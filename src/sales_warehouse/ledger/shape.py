@@ -22,18 +22,18 @@ class Shape:
 class ShapeChange:
     """A way in which a file's columns differ from those of the files before it: an event of the books."""
 
-    kind: str  # column_added, column_ignored, column_missing
+    kind: str  # column_added, column_left_out, column_missing
     column: str
 
     def __str__(self) -> str:
-        words = {"column_added": "new", "column_ignored": "ignored", "column_missing": "missing"}
-        return f"{words[self.kind]} column: {self.column}"
+        words = {"column_added": "new column", "column_left_out": "column left out", "column_missing": "missing column"}
+        return f"{words[self.kind]}: {self.column}"
 
 
 def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
     """Return what is new about the columns of a file; the caller holds the lock of the events.
 
-    A column is told as missing or ignored by the first file of which that is true, and not again until its state has
+    A column is told as missing or left out by the first file of which that is true, and not again until its state has
     changed in between. One that comes back after it was missing counts as added.
     """
     changes = [ShapeChange("column_added", column) for column in shape.added]
@@ -42,7 +42,7 @@ def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
     cursor.execute(
         """
         select distinct on (detail) detail, kind from ledger.file_events
-        where feed = %s and kind in ('column_added', 'column_ignored', 'column_missing')
+        where feed = %s and kind in ('column_added', 'column_left_out', 'column_missing')
         order by detail, event_id desc
         """,
         (feed.full_name,),
@@ -54,6 +54,6 @@ def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
         if column not in (*shape.missing, *shape.added) and last.get(column) == "column_missing"
     ]
     changes += [ShapeChange("column_added", column) for column in back]
-    for kind, columns in (("column_ignored", shape.ignored), ("column_missing", shape.missing)):
+    for kind, columns in (("column_left_out", shape.ignored), ("column_missing", shape.missing)):
         changes += [ShapeChange(kind, column) for column in columns if last.get(column) != kind]
     return changes

@@ -40,6 +40,9 @@ class Splitter(Protocol):
     def read_header(self, block: bytes, final: bool) -> list[str] | None:
         """Return the header once it is whole."""
 
+    def find_head(self, begun: bytes) -> bytes:
+        """Return what stands in front of the first record, from what was read until the header was whole."""
+
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record."""
 
@@ -84,7 +87,9 @@ class OpenContent:
         self._stack = ExitStack()
 
     def __enter__(self) -> Content:
-        content = self._stack.enter_context(ContentReader(self._file.path, self._file.member))
+        content = self._stack.enter_context(
+            ContentReader(self._file.path, self._file.member, self._file.feed.unpacking)
+        )
         if self._file.feed.file_format in (*TEXT_FORMATS, "jsonl"):
             return content
         return self._stack.enter_context(ContentReadApart(content, self._file.feed))

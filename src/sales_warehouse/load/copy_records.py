@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.ledger.shape import Shape
@@ -31,21 +32,25 @@ Progress = Callable[[int, int], None]  # bytes as delivered and records, both si
 def copy_records(
     cursor: Cursor, file: InboxFile, file_id: int, content: Content, splitter: Splitter,
     rejects: RejectSpool, skipped: SkippedSpool, progress: Progress, trailers: TrailerLines | None = None,
+    may_add_columns: bool = True,
 ) -> Shape:  # fmt: skip
     """Copy the sound records into the raw table; return the columns the file came with.
 
-    Its trailer lines are shown to `trailers`.
+    Its trailer lines are shown to `trailers`. Raises `ColumnsAreMissing` before the first record when the raw table
+    lacks some and they may not be added.
     """
-    header = None
+    header, begun = None, b""
     while header is None:
         block = content.read()
+        begun += block
         header = splitter.read_header(block, final=not block)
+    rejects.head = splitter.find_head(begun)
     # an object of JSON Lines has no header: its splitter picks the declared columns
     picks = isinstance(splitter, JsonLineSplitter)
     matched = list[str | None](header) if picks else match_columns(header, file.feed)
     columns = [column for column in matched if column is not None]
     try:
-        added = add_columns(cursor, file.feed, columns)
+        added = add_columns(cursor, file.feed, columns, may_add_columns)
     except errors.TooManyColumns as error:
         raise FileRefused(
             f"the raw table has no room for its new columns: {str(error).strip()}. "
@@ -65,6 +70,7 @@ def copy_records(
         False: sql.SQL("(format csv, delimiter {}, quote {})").format(delimiter, quote),
     }
     arrived = 0
+    reach("before_copy")
     chunks = _cut(content, splitter, kept, rejects, skipped, trailers, file_id, progress)
     with read_ahead(chunks) if file.size_bytes > _SMALL_BYTES else nullcontext(chunks) as chunks:
         source = _CopySource(chunks)
@@ -79,6 +85,7 @@ def copy_records(
                     raise source.error from None
                 raise
             arrived += cursor.rowcount
+    reach("after_copy")
     if arrived != splitter.tally.loaded:
         raise WarehouseError(
             f"{file.uri}: {splitter.tally.loaded} records were sent and {arrived} rows arrived. "
@@ -153,6 +160,7 @@ class _CopySource:
         An exception would reach the caller only as the text of a database error, so it is kept in `error`.
         """
         try:
+            reach("in_copy")
             chunk = self._waiting or next(self._chunks)
         except BaseException as error:
             self.error = error

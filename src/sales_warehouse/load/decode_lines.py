@@ -20,6 +20,11 @@ class LineDecoder:
         self.line_end = line_end.encode()  # in UTF-8
         self.newline = self._encode(line_end)  # as delivered
 
+    @property
+    def encoding(self) -> str:
+        """The encoding, once `start` has looked for a byte order mark with its byte order."""
+        return self._encoding
+
     def _encode(self, text: str) -> bytes:
         empty = "".encode(self._encoding)  # a byte order mark, where the encoding writes one
         return text.encode(self._encoding)[len(empty) :]

@@ -1,4 +1,4 @@
-"""Take the fields of ignored columns out of COPY data."""
+"""Take the fields of columns that are left out from COPY data."""
 
 import re
 from collections.abc import Sequence

@@ -10,6 +10,7 @@ from sales_warehouse.load.outcome import FileRefused
 MAX_COLUMNS = 1500  # PostgreSQL takes 1,600, less for wide rows
 
 _SHOWN_CHARACTERS = 80  # of a header text
+_SHOWN_OF_ALL = 1000  # characters of all header texts, and of each problem
 _SHOWN_NEAR = 3
 
 
@@ -41,8 +42,9 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
             problems.append(f"new columns, which on_new_column: refuse does not let in: {shown}")
     if problems:
         found = ", ".join(header)
+        told = "; ".join(_shorten(problem, _SHOWN_OF_ALL) for problem in problems)
         raise FileRefused(
-            f"{'; '.join(problems)}. Found in the header: {found[:1000]}. "
+            f"{told}. Found in the header: {found[:_SHOWN_OF_ALL]}. "
             "Correct the file, or the columns, aliases, delimiter or encoding of the feed's declaration."
         )
     return columns
@@ -70,5 +72,5 @@ def _describe_lacking(column: str, feed: Feed, spare: Sequence[str]) -> str:
     return f"{column} (nearest in the file: {', '.join(_shorten(texts[name]) for name in list(near)[:_SHOWN_NEAR])})"
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+def _shorten(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}…"

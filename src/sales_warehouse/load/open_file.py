@@ -9,13 +9,15 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking
 from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, compression_of
+from sales_warehouse.load.open_regular import open_regular
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.read_archive import DAMAGED_MEMBER, open_archive, open_member
 
 BLOCK_BYTES = 256 * 1024
 
-# A few kilobytes can unpack to terabytes. No delivery we know of comes near these figures.
+# A few kilobytes can unpack to terabytes. No delivery we know of comes near these figures; a feed may declare others.
 MAX_UNPACKED_BYTES = 10 * 1024**3
 MAX_UNPACKED_RATIO = 200  # of bytes that came out to bytes that went in
 RATIO_MATTERS_FROM_BYTES = 100 * 10**6  # a small file of blanks may shrink as much as it likes
@@ -36,11 +38,11 @@ class HashingReader(io.RawIOBase):
     it may be, has the hash of what could be read of it.
     """
 
-    def __init__(self, path: Path, member: str | None = None) -> None:
+    def __init__(self, path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> None:
         super().__init__()
         self._archive = open_archive(path) if member is not None else None
         if self._archive is None:
-            self._file: BinaryIO | io.FileIO = path.open("rb", buffering=0)
+            self._file: BinaryIO | io.FileIO = open_regular(path)
             self._limit: UnpackedLimit | None = None
         else:
             try:
@@ -48,7 +50,7 @@ class HashingReader(io.RawIOBase):
             except BaseException:
                 self._archive.close()
                 raise
-            self._limit = UnpackedLimit(str(member), packed_bytes)
+            self._limit = UnpackedLimit(str(member), unpacking, packed_bytes)
         self._block = b""
         self._sha256 = hashlib.sha256()
         self.bytes_read = 0
@@ -114,15 +116,15 @@ class HashingReader(io.RawIOBase):
 class ContentReader:
     """The unpacked content of a file, or of an archive's member, in blocks."""
 
-    def __init__(self, path: Path, member: str | None = None) -> None:
-        self.delivered = HashingReader(path, member)
+    def __init__(self, path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> None:
+        self.delivered = HashingReader(path, member, unpacking)
         self.name = member or path.name
         self._content: BinaryIO = cast(BinaryIO, self.delivered)
         self._limit: UnpackedLimit | None = None
         self._is_archive = member is None and path.suffix == ARCHIVE_SUFFIX
         self._bytes_out = 0
         if suffix := compression_of(self.name):
-            self._limit = UnpackedLimit(self.name)
+            self._limit = UnpackedLimit(self.name, unpacking)
             self._content = _unpack(suffix, cast(BinaryIO, self.delivered))
 
     def read(self, size: int = BLOCK_BYTES) -> bytes:
@@ -151,33 +153,40 @@ class ContentReader:
 class UnpackedLimit:
     """How much may come out of packed bytes."""
 
-    def __init__(self, name: str, packed_bytes: int = 0) -> None:
+    def __init__(self, name: str, unpacking: Unpacking, packed_bytes: int = 0) -> None:
         self._name, self._packed_bytes = name, packed_bytes
+        self._max_bytes = unpacking.max_bytes or MAX_UNPACKED_BYTES
+        self._max_ratio = unpacking.max_ratio or MAX_UNPACKED_RATIO
 
     def check(self, bytes_out: int, bytes_in: int | None = None) -> None:
         """Raise `FileRefused` when `bytes_out` is more than can be meant."""
         packed = self._packed_bytes if bytes_in is None else bytes_in
-        if bytes_out > MAX_UNPACKED_BYTES:
-            found = f"unpacks to more than {MAX_UNPACKED_BYTES:,} bytes, the most there may be"
-        elif bytes_out > RATIO_MATTERS_FROM_BYTES and bytes_out > packed * MAX_UNPACKED_RATIO:
+        if bytes_out > self._max_bytes:
+            option = "max_unpacked_bytes"
+            found = f"unpacks to more than {self._max_bytes:,} bytes, the most there may be"
+        elif bytes_out > RATIO_MATTERS_FROM_BYTES and bytes_out > packed * self._max_ratio:
+            option = "max_unpacked_ratio"
             found = (
                 f"unpacks to {bytes_out:,} bytes and more from {packed:,}; beyond {RATIO_MATTERS_FROM_BYTES:,} bytes "
-                f"at most {MAX_UNPACKED_RATIO} times as many may come out as went in"
+                f"at most {self._max_ratio} times as many may come out as went in"
             )
         else:
             return
-        raise FileRefused(f"{self._name} {found}: no delivery is packed like this. Ask for it in smaller files.")
+        raise FileRefused(
+            f"{self._name} {found}. Ask for it in smaller files; if it is what it should be, raise {option} in the "
+            "options of its feed."
+        )
 
 
-def hash_file(path: Path, member: str | None = None) -> str:
+def hash_file(path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> str:
     """Return the SHA-256 of a file's bytes in hex."""
     if member is not None:
-        reader = HashingReader(path, member)
+        reader = HashingReader(path, member, unpacking)
         try:
             return reader.finish()
         finally:
             reader.close()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -25,7 +25,10 @@ class _Ahead(Generic[Item]):
         self._queue: queue.Queue[Item | _End] = queue.Queue(depth)
         self._unwanted = threading.Event()
         self._thread = threading.Thread(target=self._make, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise MemoryError(str(error)) from None  # of a thread just made it means only this: no room for its stack
 
     def __iter__(self) -> Iterator[Item]:
         while True:

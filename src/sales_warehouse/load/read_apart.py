@@ -12,16 +12,19 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import IO, Any
 
-from sales_warehouse.feeds.declare import Feed, Workbook
+from sales_warehouse.feeds.declare import Feed, Unpacking, Workbook
 from sales_warehouse.load.open_file import ContentReader, HashingReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.table_records import Row, TableUnreadable
 
 MAX_MEMORY_BYTES = 2 * 1024**3
+
+# Takes the options of a feed and a content; returns a header and the rows behind it, as JSON can hold them.
+OpenTable = Callable[[dict[str, Any], IO[bytes]], tuple[Any, Iterable[Any]]]
 
 _GROUP_ROWS = 1000
 _GROUP_CHARACTERS = 256 * 1024
@@ -35,9 +38,10 @@ class ContentReadApart:
     Stands in for the file's `ContentReader`: the whole content is read from it, and hashed, before the first row.
     """
 
-    def __init__(self, content: ContentReader, feed: Feed) -> None:
+    def __init__(self, content: ContentReader, feed: Feed, module: str = "sales_warehouse.load.read_apart") -> None:
+        """`module` is the program that reads: this one, or another that ends with `serve`."""
         self.delivered: HashingReader = content.delivered
-        self._content, self._feed = content, feed
+        self._content, self._feed, self._module = content, feed, module
         self._process: subprocess.Popen[bytes] | None = None
         self._complaint: IO[bytes] | None = None
         self._ended = False
@@ -78,6 +82,7 @@ class ContentReadApart:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         options = {"format": self._feed.file_format, "workbook": asdict(self._feed.workbook)}
+        options["unpacking"] = asdict(self._feed.unpacking)
         self._complaint = tempfile.TemporaryFile()  # noqa: SIM115, closed by __exit__
         with tempfile.TemporaryFile() as spool:
             while block := self._content.read():
@@ -85,7 +90,7 @@ class ContentReadApart:
             spool.flush()
             spool.seek(0)
             return subprocess.Popen(
-                [sys.executable, "-m", "sales_warehouse.load.read_apart", json.dumps(options)],
+                [sys.executable, "-m", self._module, json.dumps(options)],
                 stdin=spool,
                 stdout=subprocess.PIPE,
                 stderr=self._complaint,
@@ -102,10 +107,10 @@ class ContentReadApart:
         return first or (f"signal {-code}" if code < 0 else f"exit code {code}")
 
 
-def _answer(options: dict[str, Any], content: IO[bytes], out: IO[str]) -> None:
+def _answer(open_table: OpenTable, options: dict[str, Any], content: IO[bytes], out: IO[str]) -> None:
     """Write header, groups of rows and their number; or why the content cannot be read."""
     try:
-        header, rows = _open_table(options, content)
+        header, rows = open_table(options, content)
         _write(out, {"header": header})
         count = 0
         for group in _group(rows):
@@ -126,7 +131,7 @@ def _open_table(options: dict[str, Any], content: IO[bytes]) -> tuple[list[str],
         return read_parquet(content)
     from sales_warehouse.load.read_workbook import read_workbook
 
-    return read_workbook(content, options["format"], Workbook(**options["workbook"]))
+    return read_workbook(content, options["format"], Workbook(**options["workbook"]), Unpacking(**options["unpacking"]))
 
 
 def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -148,7 +153,8 @@ def _write(out: IO[str], answer: object) -> None:
     out.flush()
 
 
-def _main() -> None:
+def serve(open_table: OpenTable) -> None:
+    """Be the process that reads: with bounded memory, the options on the command line, the content on the input."""
     try:
         import resource
 
@@ -156,8 +162,8 @@ def _main() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):  # a system without such limits, or with narrower ones
         pass
-    _answer(json.loads(sys.argv[1]), sys.stdin.buffer, sys.stdout)
+    _answer(open_table, json.loads(sys.argv[1]), sys.stdin.buffer, sys.stdout)
 
 
 if __name__ == "__main__":
-    _main()
+    serve(_open_table)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX
+from sales_warehouse.load.open_regular import open_regular
 from sales_warehouse.load.outcome import FileRefused
 
 MAX_MEMBERS = 100_000
@@ -44,7 +45,7 @@ def list_members(path: Path) -> list[Member]:
     cannot be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(cast(BinaryIO, file)) as archive:
             entries = archive.infolist()
     except OSError:
         raise
@@ -65,13 +66,28 @@ def list_members(path: Path) -> list[Member]:
     return list(members.values())
 
 
+class _Archive(zipfile.ZipFile):
+    """An archive that closes its file with itself."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._own_file = file
+        super().__init__(file)
+
+    def close(self) -> None:
+        super().close()
+        self._own_file.close()
+
+
 def open_archive(path: Path) -> zipfile.ZipFile:
     """Open an archive to read a member; raises `OSError` when it is no archive any more."""
+    file = cast(BinaryIO, open_regular(path))
     try:
-        return zipfile.ZipFile(path)
+        return _Archive(file)
     except OSError:
+        file.close()
         raise
     except Exception as error:
+        file.close()
         raise OSError(0, f"it is no zip archive any more ({error})") from None
 
 
@@ -99,7 +115,8 @@ def refuse_bomb(source: BinaryIO, name: str, max_bytes: int, max_ratio: int) -> 
     if out > max_bytes or out > max(packed * max_ratio, 100 * 10**6):
         raise FileRefused(
             f"{name} unpacks to {out:,} bytes from {packed:,}; at most {max_bytes:,} bytes, and {max_ratio} times as "
-            "many as went in, may come out. Ask for it in smaller files."
+            "many as went in, may come out. Ask for it in smaller files; if it is what it should be, raise "
+            "max_unpacked_bytes or max_unpacked_ratio in the options of its feed."
         )
 
 

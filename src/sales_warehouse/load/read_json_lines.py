@@ -99,6 +99,14 @@ class JsonLineSplitter:
         """The declared columns no object had so far; none when there were no objects."""
         return tuple(column for column in self._columns if column in self._absent) if self._objects else ()
 
+    def find_head(self, begun: bytes) -> bytes:
+        """Return what stands in front of the first record, from what was read until the header was whole."""
+        return begun[: self._offset]
+
+    def join_file(self) -> None:
+        """Take what comes for objects of a file that was loaded: whether it had all columns was looked at then."""
+        self._absent.clear()
+
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record."""
         self._file_id = file_id

@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from typing import IO, Any
 from xml.etree import ElementTree
 
-from sales_warehouse.feeds.declare import Workbook
+from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking, Workbook
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.read_archive import refuse_bomb
 from sales_warehouse.load.table_records import BadRow, Row, TableUnreadable, write_raw
@@ -40,14 +40,16 @@ class BadCell(str):
 Cell = str | None
 
 
-def read_workbook(content: IO[bytes], file_format: str, workbook: Workbook) -> tuple[list[str], Iterator[Row]]:
+def read_workbook(
+    content: IO[bytes], file_format: str, workbook: Workbook, unpacking: Unpacking = USUAL_UNPACKING
+) -> tuple[list[str], Iterator[Row]]:
     """Return the header and the rows behind it of the sheet that is asked for.
 
     Raises `TableUnreadable` when the content is no such workbook, has no such sheet or no header there.
     """
     data = content.read()
     try:
-        rows = (_read_xlsx if file_format == "xlsx" else _read_xls)(data, workbook)
+        rows = _read_xlsx(data, workbook, unpacking) if file_format == "xlsx" else _read_xls(data, workbook)
     except (TableUnreadable, MemoryError):
         raise
     except FileRefused as error:
@@ -86,23 +88,22 @@ def _as_record(cells: Sequence[Cell], first: int, names: list[str], total: re.Pa
     if not held or (total and total.search(cells[held[0]] or "")):
         return None
     behind = first + len(names)
-    cells = cells[: max(behind, held[-1] + 1)]
-    for place in held:
-        if isinstance(cells[place], BadCell):
-            name = f" ({names[place - first]})" if first <= place < behind else ""
-            return BadRow(
-                reason="bad_cell", detail=f"column {_letters(place)}{name} holds {cells[place]}", raw=write_raw(cells)
-            )
-    if held[0] < first or held[-1] >= behind:
-        place = held[0] if held[0] < first else held[-1]
-        return BadRow(
-            reason="too_many_fields",
-            detail=f"column {_letters(place)} holds a value, the header goes from {_letters(first)} to "
-            f"{_letters(behind - 1)}",
-            raw=write_raw(cells),
-        )
-    values = list(cells[first:behind])
-    return values + [None] * (len(names) - len(values))
+    cells = [*cells, *[None] * (behind - len(cells))]
+    bad = next((place for place in held if isinstance(cells[place], BadCell)), None)
+    if bad is None and first <= held[0] and held[-1] < behind:
+        return list(cells[first:behind])
+    # the columns of the header, and what stands beside them
+    raw = write_raw(cells[min(first, held[0]) : max(behind, held[-1] + 1)])
+    if bad is not None:
+        name = f" ({names[bad - first]})" if first <= bad < behind else ""
+        return BadRow(reason="bad_cell", detail=f"column {_letters(bad)}{name} holds {cells[bad]}", raw=raw)
+    beside = held[0] if held[0] < first else held[-1]
+    return BadRow(
+        reason="too_many_fields",
+        detail=f"column {_letters(beside)} holds a value, the header goes from {_letters(first)} to "
+        f"{_letters(behind - 1)}",
+        raw=raw,
+    )
 
 
 def _letters(place: int) -> str:
@@ -127,12 +128,13 @@ def _choose_sheet(names: Sequence[str], sheet: str | int) -> str:
 # --- XLSX ---------------------------------------------------------------------------------------------------------
 
 
-def _read_xlsx(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:
+def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterator[list[Cell]]:
     import python_calamine
 
     if not data.startswith(b"PK"):
         raise TableUnreadable("is no xlsx workbook: it is no zip archive inside. Ask for it again.")
-    refuse_bomb(io.BytesIO(data), "its XML", MAX_XML_BYTES, MAX_XML_RATIO)
+    max_bytes, max_ratio = unpacking.max_bytes or MAX_XML_BYTES, unpacking.max_ratio or MAX_XML_RATIO
+    refuse_bomb(io.BytesIO(data), "its XML", max_bytes, max_ratio)
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     name = _choose_sheet(book.sheet_names, workbook.sheet)
     errors = _find_error_cells(data, name)

@@ -12,6 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.ledger.booked_rejects import read_replayed
 from sales_warehouse.ledger.fates import Reject, Tally
 from sales_warehouse.ledger.find_entries import (
     BookedFile,
@@ -21,15 +22,18 @@ from sales_warehouse.ledger.find_entries import (
     find_entry,
 )
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool, record_restored
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool, record_head, record_restored
 from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.choose_reader import OpenContent, choose_splitter
 from sales_warehouse.load.copy_records import copy_records
 from sales_warehouse.load.find_files import find_files
 from sales_warehouse.load.loader_lock import as_the_loader
+from sales_warehouse.load.mark_rejects import RejectText
 from sales_warehouse.load.open_file import hash_file
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.repaired_records import NotSound, RepairedRecord
+from sales_warehouse.load.replay import put_back
 
 _SHOWN_DIGITS = 12  # of a SHA-256, enough to tell two contents apart by eye
 
@@ -76,7 +80,8 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
             replaced = active_version(cursor, entry)
             _assert_content_is_not_active(cursor, entry, replaced)
             reporter.start(1, file.size_bytes)
-            shape = _copy_again(cursor, file, entry, reporter)
+            replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
+            shape = _copy_again(cursor, file, entry, replayed, reporter)
             record_restored(cursor, file, entry.file_id, replaced.file_id if replaced else None, shape)
     return Restored(entry, replaced)
 
@@ -88,7 +93,7 @@ def _find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: Booked
     if not found:
         raise RestoreRefused(f"{entry}: there is no such file of {feed.full_name} below {inbox}. {again}.")
     try:
-        sha256 = hash_file(found[0].path, found[0].member)
+        sha256 = hash_file(found[0].path, found[0].member, found[0].feed.unpacking)
     except OSError as error:
         raise RestoreRefused(f"{entry}: {found[0].path} cannot be read: {error.strerror}.") from None
     if sha256 != entry.sha256:
@@ -102,8 +107,10 @@ def _assert_content_is_not_active(cursor: Cursor, entry: BookedFile, replaced: B
         raise RestoreRefused(f"{entry}: the same bytes are active as {same}, and bytes count once. Unload that first.")
 
 
-def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Reporter) -> Shape:
-    """Copy the rows of the file under its old id; return the columns it came with.
+def _copy_again(
+    cursor: Cursor, file: InboxFile, entry: BookedFile, replayed: Sequence[RepairedRecord], reporter: Reporter
+) -> Shape:
+    """Copy the rows of the file under its old id, its replayed records too; return the columns it came with.
 
     Raises `RestoreRefused` unless all is as it was on the books.
     """
@@ -113,6 +120,14 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Re
         with OpenContent(file) as content, rejects, SkippedSpool() as skipped:
             shape = copy_records(cursor, file, entry.file_id, content, splitter, rejects, skipped, reporter.advance)
             sha256 = content.delivered.finish()
+            if replayed:
+                head = RejectText(file.feed, rejects.head).head
+                put_back(cursor, entry, file.feed, head, replayed, content.delivered)
+    except NotSound as error:
+        raise RestoreRefused(
+            f"{entry}: {error}. This record was repaired and replayed, and is not sound as the feed is declared now. "
+            "Nothing was changed."
+        ) from None
     except FileRefused as error:
         raise RestoreRefused(
             f"{entry} cannot be read as the feed is declared now: {error} Nothing was changed."
@@ -121,7 +136,8 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Re
         raise RestoreRefused(f"{entry} cannot be read: {error.strerror}. Nothing was changed; try again.") from None
     if sha256 != entry.sha256:
         raise RestoreRefused(_describe_other_content(entry, sha256, "It changed while it was read; try again"))
-    now, then = splitter.tally, Tally(entry.rows_loaded, entry.rows_rejected, entry.rows_skipped)
+    now = splitter.tally
+    then = Tally(entry.rows_loaded - len(replayed), entry.rows_rejected + len(replayed), entry.rows_skipped)
     if now != then:
         raise RestoreRefused(
             f"{entry} gives other figures now: {_describe(now)}; on the books are {_describe(then)}. Nothing was "
@@ -139,6 +155,8 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Re
             f"{entry} gives other rejects than those on the books. Nothing was changed. Compare them with: "
             f"warehouse rejects {entry.file_id}"
         )
+    if entry.rows_rejected + len(replayed):
+        record_head(cursor, entry.file_id, rejects.head)  # the books of an earlier loader do not have it
     return shape
 
 

@@ -80,6 +80,10 @@ class RecordSplitter:
             raise FileRefused(f"no header ends within the first {MAX_RECORD_BYTES:,} bytes.")
         return None
 
+    def find_head(self, begun: bytes) -> bytes:
+        """Return what stands in front of the first record, from what was read until the header was whole."""
+        return begun[: self._offset]
+
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record; call once, between header and records."""
         self._file_id = str(file_id).encode()

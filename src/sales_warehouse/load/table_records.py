@@ -1,11 +1,11 @@
 """Turn the rows of a table, read from a workbook or a Parquet file, into COPY data and rejects."""
 
-import csv
-import io
 import json
+import re
 from collections.abc import Iterable
 from typing import TypedDict
 
+from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.write_copy import COPY_GRAMMAR, write_copy_line
@@ -18,6 +18,10 @@ class BadRow(TypedDict):
     detail: str
     raw: str
 
+
+# How a reject is kept as text, and read when it comes back repaired.
+RAW_DIALECT = Dialect(delimiter="\t")
+_NEEDS_QUOTES = re.compile('[\t\r\n"]')
 
 # The values of a row as text, why it cannot be loaded, or None for one that is skipped.
 Row = list[str | None] | BadRow | None
@@ -49,6 +53,10 @@ class TableSplitter:
             raise FileRefused("the file is empty: not even a header. Ask for the delivery again.")
         header: list[str] = json.loads(block)["header"]
         return header
+
+    def find_head(self, begun: bytes) -> bytes:
+        """Return the header as a line of the text rejects are kept in."""
+        return write_raw(json.loads(begun)["header"]).encode() + b"\n"
 
     def start(self, file_id: int) -> None:
         """Set the file id that goes in front of every record."""
@@ -97,10 +105,14 @@ class TableSplitter:
 
 
 def write_raw(values: Iterable[str | None]) -> str:
-    """Return a row as a person would copy it: tab between its values, quotes where one needs them."""
-    text = io.StringIO()
-    csv.writer(text, delimiter="\t", lineterminator="").writerow(["" if value is None else value for value in values])
-    return text.getvalue()
+    """Return a row as a person would copy it: tab between its values, quotes where one needs them.
+
+    It is a record of `RAW_DIALECT`: nothing between two tabs is NULL, two quotes are empty text.
+    """
+    quoted = (
+        '"' + value.replace('"', '""') + '"' if value and _NEEDS_QUOTES.search(value) else value for value in values
+    )
+    return "\t".join("" if value is None else value or '""' for value in quoted)
 
 
 def _without_nul(row: list[str | None]) -> Row:

@@ -9,6 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.fates import Tally
 from sales_warehouse.ledger.record_files import (
     RejectSpool,
@@ -29,17 +30,60 @@ from sales_warehouse.load.open_file import hash_file
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome
 
 
-def take_in(connection: Connection, file: InboxFile, books: Books, progress: Progress) -> Outcome:
+def take_in_or_leave(
+    connection: Connection, file: InboxFile, books: Books, progress: Progress, sha256: str = "",
+    may_add_columns: bool = True,
+) -> Outcome:  # fmt: skip
+    """Take in one file as `take_in` does; one that changes, waits or cannot be read is left for the next load."""
+    try:
+        return take_in(connection, file, books, progress, sha256, may_add_columns)
+    except FileChanged:
+        return left_alone(file)
+    except FileWaits as waits:
+        return Outcome(file.uri, file.feed.full_name, "waiting", file.size_bytes, message=waits.message)
+    except OSError as error:
+        return unreadable(file, error)
+
+
+def unreadable(file: InboxFile, error: OSError) -> Outcome:
+    """Return what becomes of a file the system does not let us read."""
+    return Outcome(
+        file.uri,
+        file.feed.full_name,
+        "unreadable",
+        file.size_bytes,
+        message=f"cannot be read: {error.strerror}. It is tried again by the next load.",
+    )
+
+
+def left_alone(file: InboxFile) -> Outcome:
+    """Return what becomes of a file that is written to while it is looked at."""
+    return Outcome(
+        file.uri,
+        file.feed.full_name,
+        "growing",
+        file.size_bytes,
+        message="still being written: left alone, the next load looks at it again",
+    )
+
+
+def take_in(
+    connection: Connection, file: InboxFile, books: Books, progress: Progress, sha256: str = "",
+    may_add_columns: bool = True,
+) -> Outcome:  # fmt: skip
     """Bring one file of the inbox onto the books and commit; return what became of it.
 
-    Raises `FileChanged` when the file was written to meanwhile, `FileWaits` when its control file is not there and
-    `psycopg2.Error` when the database failed; nothing of the file is left behind then.
+    `sha256` is the hash of its content, if it was hashed already. Raises `FileChanged` when the file was written to
+    meanwhile, `FileWaits` when its control file is not there, `ColumnsAreMissing` when it brings new columns and may
+    not add them, and `psycopg2.Error` when the database failed; nothing of the file is left behind then.
     """
     clock = time.monotonic()
     started_at = datetime.now(UTC)
     key = file.feed.business_key_of(file.uri)
+    reach("before_hash")
     with transaction(connection) as cursor:
-        decision, sha256 = _look_up(file, books)
+        decision, sha256 = _look_up(file, books, sha256)
+        reach("after_decision")
         if isinstance(decision, Unchanged):
             record_seen_again(cursor, decision.entry, file)
             entry, tally, message, status = decision.entry, Tally(), None, "unchanged"
@@ -48,8 +92,12 @@ def take_in(connection: Connection, file: InboxFile, books: Books, progress: Pro
             entry, message = record_duplicate(cursor, file, sha256, key, decision.of, started_at)
             tally, status = Tally(), "duplicate"
         else:
-            entry, tally, message = _load(cursor, file, books, key, sha256, started_at, progress)
+            entry, tally, message = _load(
+                cursor, file, books, key, sha256, started_at, progress, may_add_columns
+            )  # fmt: skip
             status = entry.status
+        reach("before_commit")
+    reach("after_commit")
     if status == "unchanged":
         entry = replace(entry, mtime_ns=file.mtime_ns)
     books.add(entry)  # only now that it is committed
@@ -66,17 +114,18 @@ def take_in(connection: Connection, file: InboxFile, books: Books, progress: Pro
     )
 
 
-def _look_up(file: InboxFile, books: Books) -> tuple[Decision, str]:
+def _look_up(file: InboxFile, books: Books, sha256: str) -> tuple[Decision, str]:
     """Decide by content where the content may be known; return the SHA-256 too, empty if it was not needed."""
-    if not needs_hash_first(file, books):
-        return New(), ""
-    sha256 = hash_file(file.path, file.member)
+    if not sha256:
+        if not needs_hash_first(file, books):
+            return New(), ""
+        sha256 = hash_file(file.path, file.member, file.feed.unpacking)
     return decide(file, sha256, books), sha256
 
 
 def _load(
     cursor: Cursor, file: InboxFile, books: Books, key: str | None, hash_before: str, started_at: datetime,
-    progress: Progress,
+    progress: Progress, may_add_columns: bool,
 ) -> tuple[Entry, Tally, str | None]:  # fmt: skip
     if file.side is not None and file.side.content is None:
         raise FileWaits(
@@ -96,7 +145,9 @@ def _load(
                     f"the name carries no business key: {file.feed.business_key} is not found in it. "
                     "Rename the file, or correct business_key in the feed's declaration."
                 )
-            shape = copy_records(cursor, file, file_id, content, splitter, rejects, skipped, progress, trailers)
+            shape = copy_records(
+                cursor, file, file_id, content, splitter, rejects, skipped, progress, trailers, may_add_columns
+            )
             if not file.feed.max_rejects.allows(tally.rejected, tally.read):
                 raise FileRefused(
                     f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is "

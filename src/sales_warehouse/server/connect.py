@@ -5,9 +5,9 @@ import os
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.errors import ServerUnreachable
+from sales_warehouse.errors import ServerAway, ServerUnreachable
 from sales_warehouse.server.bring_up import up
-from sales_warehouse.server.dial import dial_embedded, dial_external, say_why
+from sales_warehouse.server.dial import dial_embedded, dial_external, is_full, is_passing, say_why
 from sales_warehouse.server.locate import belongs_to
 from sales_warehouse.server.observe import find_postmaster
 from sales_warehouse.server.profiles import PROFILES_FILE
@@ -20,7 +20,8 @@ def connect(settings: Settings, *, application_name: str, dbname: str | None = N
 
     `dbname` is another database than the configured one. The session speaks UTF-8 and its time zone is UTC.
     Returns a connection with no transaction open.
-    Raises ServerUnreachable when there is none to be had, ConfigurationError as `up`.
+    Raises ServerUnreachable when there is none to be had, and ServerAway, which is one, when waiting may help;
+    ConfigurationError as `up`.
     """
     if settings.external is not None:
         return dial_external(settings.external, application_name=application_name, dbname=dbname)
@@ -29,18 +30,16 @@ def connect(settings: Settings, *, application_name: str, dbname: str | None = N
         try:
             if find_postmaster(record.data_directory) is not None:
                 return dial_embedded(record, application_name=application_name, dbname=dbname)
-        except psycopg2.OperationalError:
+        except psycopg2.OperationalError as error:
+            if is_full(error):
+                raise _unreachable(record, dbname, error) from None
             # it may just have ended; if not, `up` finds nothing to do and the second try says what is wrong
-            pass
     up(settings)
     record = _require_record(settings)
     try:
         return dial_embedded(record, application_name=application_name, dbname=dbname)
     except psycopg2.OperationalError as error:
-        raise ServerUnreachable(
-            f"The server on {HOST}:{record.port} gives no connection to database {dbname or record.database}: "
-            f"{say_why(error, record.password)} `warehouse status` describes the server."
-        ) from None
+        raise _unreachable(record, dbname, error) from None
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -64,6 +63,14 @@ def environment(settings: Settings) -> dict[str, str]:
     if "DBT_PROFILES_DIR" not in os.environ and (settings.project / PROFILES_FILE).is_file():
         found["DBT_PROFILES_DIR"] = str(settings.project)
     return found
+
+
+def _unreachable(record: ServerRecord, dbname: str | None, error: psycopg2.OperationalError) -> ServerUnreachable:
+    kind = ServerAway if is_passing(error) or is_full(error) else ServerUnreachable
+    return kind(
+        f"The server on {HOST}:{record.port} gives no connection to database {dbname or record.database}: "
+        f"{say_why(error, record.password)} `warehouse status` describes the server."
+    )
 
 
 def _require_record(settings: Settings) -> ServerRecord:

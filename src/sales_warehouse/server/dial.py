@@ -5,11 +5,16 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
 from sales_warehouse.server.record import HOST, ServerRecord
 from sales_warehouse.settings import ExternalServer
 
 CONNECT_SECONDS = 10
+
+# How long either side goes on with a connection over which nothing comes back. Left alone, the system waits two hours,
+# and a server that holds the loader's lock for a vanished loader would keep the next one waiting as long.
+SILENT_SECONDS = 60
+_PROBE_SECONDS, _PROBES = 10, 3
 OLDEST_VERSION = 16
 
 # What a server that is on its way up or down, or not there at all, makes libpq say. The embedded one speaks English.
@@ -22,6 +27,7 @@ _PASSING = (
     "server closed the connection unexpectedly",
     "Connection reset by peer",
 )
+_FULL = ("too many clients", "too many connections", "remaining connection slots")
 
 
 def dial_embedded(record: ServerRecord, *, application_name: str, dbname: str | None = None) -> Connection:
@@ -57,7 +63,8 @@ def dial_embedded(record: ServerRecord, *, application_name: str, dbname: str | 
 def dial_external(server: ExternalServer, *, application_name: str, dbname: str | None = None) -> Connection:
     """Connect to the server named by the PG* variables.
 
-    Raises ServerUnreachable when there is no connection, ConfigurationError when the server is too old.
+    Raises ServerUnreachable when there is no connection, the kind ServerAway when waiting may help, and
+    ConfigurationError when the server is too old.
     """
     database = dbname or server.database
     try:
@@ -71,7 +78,8 @@ def dial_external(server: ExternalServer, *, application_name: str, dbname: str 
             application_name=application_name,
         )
     except psycopg2.OperationalError as error:
-        raise ServerUnreachable(
+        is_away = is_passing(error) or is_full(error) or "timeout expired" in str(error)
+        raise (ServerAway if is_away else ServerUnreachable)(
             f"The server {server.host}:{server.port} (PGHOST, PGPORT) gives user {server.user} no connection to "
             f"database {database}: {say_why(error, server.password)} "
             "Check PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, and that the server runs and has that database; "
@@ -101,18 +109,42 @@ def is_passing(error: psycopg2.OperationalError) -> bool:
     return any(sign in str(error) for sign in _PASSING)
 
 
+def is_full(error: psycopg2.OperationalError) -> bool:
+    """Whether the server has no connection free at the moment."""
+    return any(sign in str(error) for sign in _FULL)
+
+
 def say_why(error: psycopg2.Error, password: str) -> str:
     """Libpq's reason on one line, certain not to hold the password."""
-    reason = " ".join(str(error).split())
-    return reason.replace(password, "***") if password else reason
+    reason = str(error)
+    # a server that was handed the password may say it again, in its own layout
+    for secret in filter(None, (password, " ".join(password.split()))):
+        reason = " ".join(reason.replace(secret, "***").split())
+    return " ".join(reason.split())
+
+
+_SESSION = (
+    "set time zone 'UTC'; "
+    f"set tcp_keepalives_idle = {SILENT_SECONDS - _PROBES * _PROBE_SECONDS}; "
+    f"set tcp_keepalives_interval = {_PROBE_SECONDS}; set tcp_keepalives_count = {_PROBES}; "
+    f"set tcp_user_timeout = {SILENT_SECONDS * 1000}"
+)
 
 
 def _dial(**parameters: Any) -> Connection:
-    connection: Connection = psycopg2.connect(connect_timeout=CONNECT_SECONDS, client_encoding="UTF8", **parameters)
+    connection: Connection = psycopg2.connect(
+        connect_timeout=CONNECT_SECONDS,
+        keepalives_idle=SILENT_SECONDS - _PROBES * _PROBE_SECONDS,
+        keepalives_interval=_PROBE_SECONDS,
+        keepalives_count=_PROBES,
+        tcp_user_timeout=SILENT_SECONDS * 1000,
+        client_encoding="UTF8",
+        **parameters,
+    )
     try:
         # not as a start-up option: a connection pooler in front of a server may refuse those
         with connection.cursor() as cursor:
-            cursor.execute("set time zone 'UTC'")
+            cursor.execute(_SESSION)
         connection.commit()
     except BaseException:
         connection.close()

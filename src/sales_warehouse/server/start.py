@@ -202,5 +202,6 @@ def _read_complaint(log: Path, begin: int) -> str:
     with log.open("rb") as file:
         file.seek(begin)
         lines = file.read().decode("utf-8", errors="replace").splitlines()
-    # the reason may stand in any of them, a wrong setting for one is only LOG
-    return " ".join(lines[-6:] or ["no reason given."])
+    # the reason may stand in any of them, a wrong setting for one is only LOG; after a long end it stands further up
+    fatal = [line for line in lines[:-6] if " FATAL: " in line or " PANIC: " in line]
+    return " ".join(fatal[-1:] + lines[-6:] or ["no reason given."])

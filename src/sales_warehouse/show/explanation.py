@@ -4,12 +4,14 @@ from dataclasses import asdict
 from typing import Any
 
 from sales_warehouse.explain.explain import Explanation, Explanations, MartRow
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
 from sales_warehouse.show.tables import print_table
 
 _ORIGINS = {
     "file": "from the file, whose SHA-256 is still the one on the books",
     "rejects": "the bytes kept with the reject",
+    "skipped_lines": "the bytes kept of the skipped line",
 }
 
 
@@ -33,14 +35,21 @@ def _print_one(it: Explanation) -> None:
     version = "" if it.version is None else f"version {it.version}, "
     origin = it.remark if it.original_from in ("raw", "nowhere") else _ORIGINS[it.original_from]
     rows = [
-        ("file", f"{it.uri} (file {it.file_id}, {version}{it.status}, {it.feed})"),
+        ("file", f"{show_line(it.uri)} (file {it.file_id}, {version}{it.status}, {it.feed})"),
         ("place", f"{line}, row {it.row_number}"),
         ("as delivered", "not there any more" if it.original is None else _show_blank(it.original)),
         ("", f"({origin})"),
+        *_list_repair(it),
         ("fate", it.fate + (f" ({it.reason})" if it.reason else "")),
         *((row.table, _list(row)) for row in it.mart_rows),
     ]
     print_table(None, ["record", ""], rows)
+
+
+def _list_repair(it: Explanation) -> list[tuple[str, str]]:
+    if it.replayed_as is None:
+        return []
+    return [("rejected first", it.rejected_for or ""), ("replayed as", _show_blank(it.replayed_as))]
 
 
 def _list(row: MartRow) -> str:

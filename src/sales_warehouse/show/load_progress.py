@@ -2,9 +2,11 @@
 
 from types import TracebackType
 
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import err
 
 
@@ -37,12 +39,11 @@ class LoadProgress:
 
     def say(self, message: str) -> None:
         """Print a message above the bar."""
-        if not self._quiet:
-            err.print(message)
+        self._print(escape(message))
 
     def start(self, files: int, size_bytes: int) -> None:
         """Show the bar, unless there is nothing to do."""
-        self._files = files
+        self._files = self._done + files  # what an attempt before this one did counts too
         self._bar.reset(self._task, total=size_bytes, visible=files > 0)
         self._show()
 
@@ -56,12 +57,16 @@ class LoadProgress:
         """Count a finished file; say so at once when it needs a person."""
         self.count_file()
         if outcome.status in ("refused", "waiting", "unreadable"):
-            self.say(f"[red]{outcome.status}[/red] {outcome.uri}: {outcome.message}")
+            self._print(f"[red]{outcome.status}[/red] {escape(show_line(f'{outcome.uri}: {outcome.message}'))}")
 
     def count_file(self) -> None:
         """Count a file that is done."""
         self._done += 1
         self._show()
+
+    def _print(self, markup: str) -> None:
+        if not self._quiet:
+            err.print(markup, soft_wrap=True)
 
     def _show(self) -> None:
         elapsed = self._bar.tasks[0].elapsed

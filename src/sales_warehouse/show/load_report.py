@@ -6,6 +6,7 @@ from typing import Any
 from rich.markup import escape
 
 from sales_warehouse.load.run_load import LoadReport
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
 from sales_warehouse.show.tables import count, print_table
 
@@ -41,11 +42,12 @@ def print_load_report(report: LoadReport) -> None:
         if outcome.status in ("growing", "waiting", "unreadable", "refused") or (
             outcome.message and outcome.status == "active"
         ):
-            out.print(f"[bold]{outcome.status}[/bold] {escape(f'{outcome.uri}: {outcome.message}')}", markup=True)
+            line = show_line(f"{outcome.uri}: {outcome.message}")
+            out.print(f"[bold]{outcome.status}[/bold] {escape(line)}", markup=True)
     for uri in report.still_refused:
-        out.print(f"[bold]still refused[/bold] {escape(uri)}: see `warehouse files --status refused`")
+        out.print(f"[bold]still refused[/bold] {escape(show_line(uri))}: see `warehouse files --status refused`")
     if report.strangers:
-        shown = ", ".join(report.strangers[:5]) + (" …" if len(report.strangers) > 5 else "")
+        shown = ", ".join(map(show_line, report.strangers[:5])) + (" …" if len(report.strangers) > 5 else "")
         out.print(
             f"Left alone, as no feed declares them ({count(len(report.strangers), 'file')}): {shown}", markup=False
         )

@@ -12,6 +12,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from sales_warehouse.printable import show_json
 from sales_warehouse.show.console import out
 
 Rows = Sequence[Sequence[Any]]
@@ -56,7 +57,7 @@ def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def print_json(value: Any) -> None:
     """Write a value as JSON to standard output; exact numbers become strings, times ISO."""
-    print(json.dumps(value, default=_to_json, ensure_ascii=False, indent=2))
+    print(show_json(json.dumps(value, default=_to_json, ensure_ascii=False, indent=2)))
 
 
 def _to_json(value: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
 from sales_warehouse.show.tables import count, print_table
 from sales_warehouse.verify.run_verify import MAX_DIFFERENCES, VerifyReport
@@ -16,8 +17,9 @@ def print_verify_report(report: VerifyReport) -> None:
         if verdict.status == "equal":
             continue
         out.print(
-            f"[bold]{verdict.status}[/bold] {escape(verdict.uri)} (file {verdict.file_id}, version {verdict.version})"
-            + (f": {escape(verdict.message)}" if verdict.message else ""),
+            f"[bold]{verdict.status}[/bold] {escape(show_line(verdict.uri))} "
+            f"(file {verdict.file_id}, version {verdict.version})"
+            + (f": {escape(show_line(verdict.message))}" if verdict.message else ""),
             soft_wrap=True,
         )
         if verdict.differences:
@@ -38,7 +40,9 @@ def print_verify_report(report: VerifyReport) -> None:
         )
     equal = [verdict for verdict in report.verdicts if verdict.status == "equal"]
     if len(equal) == 1:
-        out.print(f"equal: {equal[0].uri}, {count(equal[0].records, 'record')}", markup=False, soft_wrap=True)
+        out.print(
+            f"equal: {show_line(equal[0].uri)}, {count(equal[0].records, 'record')}", markup=False, soft_wrap=True
+        )
     elif equal or not report.verdicts:
         records = sum(verdict.records for verdict in equal)
         out.print(f"equal: {count(len(equal), 'file')}, {count(records, 'record')}")

@@ -11,7 +11,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
 from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
@@ -21,7 +21,8 @@ from sales_warehouse.load.find_files import find_files
 from sales_warehouse.load.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.verify.compare import Difference, Row, find_differences
-from sales_warehouse.verify.read_again import BookedReject, CannotRead, SecondReading
+from sales_warehouse.verify.read_again import read_again
+from sales_warehouse.verify.records import BookedReject, BookedSkip, CannotRead, NotComparable
 
 MAX_DIFFERENCES = 10  # shown of one file; one fault early in a file can differ in every row behind it
 
@@ -83,10 +84,10 @@ def run_verify(
 ) -> VerifyReport:
     """Verify the files called `names` (ids or paths below the inbox), or every active file.
 
-    An empty field in quotes is empty text, one without is NULL; both readings keep them apart. All files are compared
-    with one snapshot of the database, so a load meanwhile does no harm. Without names the raw tables are looked through
-    for rows of no active file, too. Memory does not grow with the files. Raises `ConfigurationError` for a wrong inbox
-    and for names of no active file.
+    A file of a format that nothing here reads a second time is `not_compared`, with what to install. All files are
+    compared with one snapshot of the database, so a load meanwhile does no harm. Without names the raw tables are
+    looked through for rows of no active file, too. Memory does not grow with the files. Raises `ConfigurationError` for
+    a wrong inbox and for names of no active file.
     """
     prepare_ledger(connection, feeds)
     deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
@@ -103,12 +104,6 @@ def run_verify(
             feed, file = declared.get(entry.feed), deliveries.get((entry.feed, entry.uri))
             if feed is None:
                 report.verdicts.append(_verdict(entry, "unreadable", f"the feed {entry.feed} is not declared any more"))
-            elif feed.file_format != "csv":
-                report.verdicts.append(
-                    _verdict(
-                        entry, "not_compared", f"is {feed.file_format}; only delimited text is read a second way so far"
-                    )
-                )
             elif file is None:
                 report.verdicts.append(
                     _verdict(entry, "gone", f"is not below {inbox} any more, so it cannot be compared")
@@ -126,18 +121,23 @@ def _verify_file(cursor: Cursor, entry: BookedFile, file: InboxFile, reporter: R
     differences: list[Difference] = []
     records = 0
     try:
-        with ContentReader(file.path, file.member) as content:
+        with ContentReader(file.path, file.member, file.feed.unpacking) as content:
             try:
-                with closing(stream_rejects(cursor, entry.file_id)) as rejects:
-                    reading = SecondReading(_read_and_tell(content, reporter), file.feed.dialect, rejects)
+                with (
+                    closing(stream_rejects(cursor, entry.file_id)) as rejects,
+                    closing(stream_skips(cursor, entry.file_id)) as skips,
+                    read_again(content, file.feed, rejects, _read_and_tell(content, reporter)) as reading,
+                ):
                     columns = _read_columns(cursor, file.feed)
                     with closing(_stream_rows(cursor, file.feed, columns, entry.file_id)) as rows:
-                        found = find_differences(reading, entry, file.feed.dialect, columns, rows)
+                        found = find_differences(reading, entry, columns, rows, skips)
                         differences = list(islice(found, MAX_DIFFERENCES))
                 records = reading.row_number
                 reporter.advance(0, records)
             except CannotRead as error:
                 differences = [Difference(f"the header cannot be read: {error}", error.line_number)]
+            except NotComparable as error:
+                return _verdict(entry, "not_compared", str(error))
             sha256 = content.delivered.finish()
     except (OSError, FileRefused) as error:
         return _verdict(entry, "unreadable", f"cannot be read: {error}")
@@ -168,12 +168,25 @@ def stream_rejects(cursor: Cursor, file_id: int) -> Generator[BookedReject, None
     with cursor.connection.cursor("verify_rejects") as stream:
         stream.itersize = _ROWS_AT_A_TIME
         stream.execute(
-            "select row_number, line_number, byte_offset, reason, raw from ledger.rejects where file_id = %s "
-            "order by byte_offset, row_number",
+            "select row_number, line_number, byte_offset, reason, raw, replayed_as from ledger.rejects "
+            "where file_id = %s order by byte_offset, row_number",
             (file_id,),
         )
-        for row_number, line_number, byte_offset, reason, raw in stream:
-            yield BookedReject(row_number, line_number, byte_offset, reason, bytes(raw))
+        for row_number, line_number, byte_offset, reason, raw, replayed_as in stream:
+            yield BookedReject(row_number, line_number, byte_offset, reason, bytes(raw), replayed_as)
+
+
+def stream_skips(cursor: Cursor, file_id: int) -> Generator[BookedSkip, None, None]:
+    """Give the skipped lines of a file that the books keep, in the order of its lines."""
+    with cursor.connection.cursor("verify_skips") as stream:
+        stream.itersize = _ROWS_AT_A_TIME
+        stream.execute(
+            "select line_number, row_number, kind, raw from ledger.skipped_lines where file_id = %s "
+            "order by line_number",
+            (file_id,),
+        )
+        for line_number, row_number, kind, raw in stream:
+            yield BookedSkip(line_number, row_number, kind, bytes(raw))
 
 
 def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: int) -> Generator[Row, None, None]:
@@ -181,7 +194,7 @@ def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: in
         stream.itersize = _ROWS_AT_A_TIME
         stream.execute(
             sql.SQL("select {} from {} where _file_id = %s order by _row_number").format(
-                sql.SQL(", ").join(map(sql.Identifier, ["_row_number", *columns])), raw_table(feed)
+                sql.SQL(", ").join([sql.Identifier("_row_number"), *map(_as_text, columns)]), raw_table(feed)
             ),
             (file_id,),
         )
@@ -197,6 +210,12 @@ def _read_columns(cursor: Cursor, feed: Feed) -> list[str]:
         (raw_table(feed).as_string(cursor),),
     )
     return [name for (name,) in cursor if name not in LINEAGE_COLUMNS]
+
+
+def _as_text(column: str) -> sql.Composable:
+    """Return a column as a term; the one that is no text is read as text, so that no digit of it is lost."""
+    name = sql.Identifier(column)
+    return sql.SQL("{}::text").format(name) if column == EXTRA_COLUMN else name
 
 
 def _find_strays(cursor: Cursor, feed: Feed) -> Iterator[Stray]:

@@ -260,9 +260,8 @@ def test_killed_loader_and_killed_server_and_the_same_command_finishes(make_chec
     with _stuck_in_a_file(checkout, command) as loader:
         os.kill(json.loads(checkout.warehouse("status", "--json"))["pid"], signal.SIGKILL)
         output = loader.communicate()[1]
-        assert loader.returncode == 3, output
-        assert "Run the same command again" in output
-    checkout.run(*command)  # starts the server again, too
+        assert loader.returncode == 0, output  # it starts the server again, and tries again
+    checkout.run(*command)
     _assert_books_agree(checkout)
     checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
     assert_figures(checkout)

@@ -3,19 +3,33 @@
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from sales_warehouse import server
-from sales_warehouse.bench.load import bench_load, write_bench_file
+from sales_warehouse.bench.load import Case, LoadBench, bench_load, write_bench, write_bench_file
+from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.settings import Settings
 
 
-def test_each_round_has_a_time_of_both_and_the_ratio_is_theirs(database: Settings) -> None:
+def test_each_round_has_a_time_of_both_and_the_ratio_is_theirs(database: Settings, tmp_path: Path) -> None:
     result = bench_load(database, rows=20_000, rounds=3, small_files=20, known_files=30)
-    for case in result.cases[:2]:
+    one, ten, broken, small, known = result.cases
+    for case in (one, ten, broken):
         assert len(case.loader) == len(case.copy) == 3
         assert case.ratios == [loader / copy for loader, copy in zip(case.loader, case.copy, strict=True)]
-    assert result.cases[0].copy == result.cases[1].copy
-    assert [case.unit for case in result.cases] == ["rows/s", "rows/s", "files/s", "s"]
+    assert one.copy == broken.copy != ten.copy
+    assert not small.copy and not known.copy
+    assert [case.unit for case in result.cases] == ["rows/s"] * 3 + ["files/s", "s"]
     assert all(min(case.loader) > 0 for case in result.cases)
+    assert 20e6 < result.peak_memory_bytes < 200e6
+    page = tmp_path / "page.md"
+    page.write_text("# Before\n\n<!-- bench load -->\nold\n<!-- end of bench load -->\n\nAfter\n")
+    write_bench(result, page)
+    text = page.read_text()
+    assert text.startswith("# Before\n") and text.endswith("\nAfter\n") and "old" not in text
+    assert all(f"| {case.name} |" in text for case in result.cases) and result.machine in text
+    write_bench(result, page)
+    assert page.read_text() == text
     with closing(server.connect(database, application_name="test")) as connection, connection.cursor() as cursor:
         cursor.execute("select count(*) from pg_database where datname = 'warehouse_bench'")
         assert cursor.fetchone() == (0,)
@@ -29,3 +43,21 @@ def test_the_file_is_the_same_every_time_and_as_wide_as_said(tmp_path: Path) -> 
     assert len(lines) == 30_001
     assert {line.count(",") for line in lines} == {15}
     assert 120 < sum(map(len, lines[1:])) / 30_000 + 1 < 132
+
+
+@pytest.mark.parametrize(("ratio", "target"), [(1.0, "aim"), (0.99, "at least"), (0.85, "at least"), (0.84, "neither")])
+def test_a_target_of_speed_is_reached_from_below(ratio: float, target: str) -> None:
+    assert Case("one", "rows/s", 0.85, 1.0, loader=(9.0, 100 * ratio, 999.0), copy=(100.0,) * 3).target == target
+
+
+@pytest.mark.parametrize(("seconds", "target"), [(2.0, "aim"), (2.1, "at least"), (10.1, "neither")])
+def test_a_target_of_time_is_reached_from_above(seconds: float, target: str) -> None:
+    assert Case("known", "s", 10, 2, loader=(seconds,)).target == target
+
+
+def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing")
+    with pytest.raises(ConfigurationError, match="end of bench load"):
+        write_bench(LoadBench(1, (Case("known", "s", 10, 2, loader=(1.0,)),), 1, "a machine"), page)
+    assert page.read_text() == "nothing"

@@ -203,7 +203,7 @@ def test_a_file_of_another_format_and_a_member_of_an_archive_come_back_too(inbox
         bring_back(it, file_id)
     assert it.rows("*") == before
     statuses = {verdict.status for verdict in run_verify(it.connection, [it.feed], it.folder, [], Listener()).verdicts}
-    assert statuses == {"not_compared"}  # never called equal unseen
+    assert statuses == {"equal"}
 
 
 def test_a_restored_version_takes_the_place_of_the_active_one_in_one_step(inbox: Inbox) -> None:

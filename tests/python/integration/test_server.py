@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +21,14 @@ import psycopg2
 import pytest
 
 from sales_warehouse import server
-from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
 from sales_warehouse.server import initialise, locate
 from sales_warehouse.server.account import server_account
 from sales_warehouse.server.configure import TUNING
 from sales_warehouse.server.dial import dial_embedded
 from sales_warehouse.server.observe import choose_port, find_postmaster
 from sales_warehouse.server.record import ServerRecord, log_file, read_record, record_file, write_record
+from sales_warehouse.server.start import _read_complaint
 from sales_warehouse.settings import ExternalServer, Settings
 
 SOURCE = Path(server.__file__).parents[2]
@@ -722,3 +724,36 @@ def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ServerUnreachable, match="`warehouse up` makes it"):
         server.environment(settings)
     assert not settings.home.exists()
+
+
+def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
+    """With the system's own two hours, the lock of a vanished loader would keep the next one waiting as long."""
+    with closing(server.connect(database, application_name="test")) as connection, connection.cursor() as cursor:
+        limits = []
+        for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
+            cursor.execute("select setting::int from pg_settings where name = %s", (name,))
+            limits += cursor.fetchall()
+        assert limits == [(30,), (10,), (3,), (60_000,)]
+        ours = connection.get_dsn_parameters()
+    assert [ours[name] for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")] == ["30", "10", "3"]
+    assert (ours["tcp_user_timeout"], ours["connect_timeout"]) == ("60000", "10")
+
+
+def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Settings) -> None:
+    def connect_a_hundred_times() -> None:  # max_connections is 50
+        with ExitStack() as held:
+            for _ in range(100):
+                held.enter_context(closing(server.connect(database, application_name="test")))
+
+    with pytest.raises(ServerAway, match="clients"):
+        connect_a_hundred_times()
+
+
+def test_the_reason_of_a_server_that_ended_slowly_is_in_the_message(tmp_path: Path) -> None:
+    log = tmp_path / "postgres.log"
+    log.write_text(
+        "old line\n" + "LOG:  before\n" + "t FATAL:  No space left on device\n" + "LOG:  shutting down\n" * 8
+    )
+    complaint = _read_complaint(log, 9)
+    assert "No space left on device" in complaint
+    assert "old line" not in complaint

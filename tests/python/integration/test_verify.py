@@ -231,11 +231,11 @@ def test_each_kind_of_difference_is_found_and_placed(loaded: Inbox, statement: s
 def test_a_reject_that_is_gone_or_moved_is_found(loaded: Inbox) -> None:
     tamper(loaded, "update ledger.rejects set byte_offset = byte_offset + 1 where row_number = 2")
     whats = [difference.what for difference in only_verdict(loaded).differences]
-    assert "a reject that is not in the file: no line begins at its byte offset" in whats
+    assert "a reject that is not in the file: no record begins at its place" in whats
     assert "a record of the wrong width is not among the rejects" in whats
     tamper(loaded, "update ledger.rejects set byte_offset = 100000 where row_number = 2")
     assert [d.what for d in only_verdict(loaded).differences][-3:-1] == [
-        "a reject that is not in the file: no line begins at its byte offset",
+        "a reject that is not in the file: no record begins at its place",
         "another figure on the books",
     ]
     tamper(loaded, "delete from ledger.rejects where row_number = 2")
@@ -251,7 +251,7 @@ def test_a_reject_that_hides_an_open_quote_stops_the_comparison_and_says_where(i
     assert only_verdict(inbox).status == "equal"
     tamper(inbox, "delete from ledger.rejects")
     [difference] = only_verdict(inbox).differences
-    assert difference.what.startswith("the csv module cannot read on here")
+    assert difference.what.startswith("the second reading cannot go on here")
     assert (difference.line_number, difference.row_number) == (3, 2)
 
 

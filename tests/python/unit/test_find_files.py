@@ -1,7 +1,9 @@
 """Which files below the inbox belong to which feed, and in which order they are taken in."""
 
 import os
+import socket
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,9 +94,52 @@ def test_symbolic_links_are_not_followed_but_told(inbox: Path, tmp_path_factory:
     (inbox / "shop" / "dangling.csv").symlink_to("nowhere")
     found = find_files(inbox, [feed("**/*.csv")])
     assert uris(found) == ["shop/a.csv"]
-    assert found.strangers == [
-        f"shop/{name} (a symbolic link)" for name in ("dangling.csv", "folder", "link.csv", "loop")
-    ]
+    told = {unreadable.uri: unreadable.message for unreadable in found.unreadable}
+    assert list(told) == [f"shop/{name}" for name in ("dangling.csv", "folder", "link.csv", "loop")]
+    assert "Put the file itself there, or a hard link to it." in told["shop/link.csv"]
+    assert "name the one it leads to with --inbox" in told["shop/folder"]
+    assert found.strangers == []
+
+
+def test_links_where_no_feed_looks_are_strangers(inbox: Path) -> None:
+    put(inbox, "real/a.csv")
+    (inbox / "note.txt").symlink_to(inbox / "real" / "a.csv")
+    (inbox / "other").symlink_to(inbox / "real")
+    (inbox / "real" / "deeper").symlink_to(inbox / "real")
+    found = find_files(inbox, [feed("real/*.csv")])
+    assert uris(found) == ["real/a.csv"]
+    assert found.strangers == [f"{name} (a symbolic link)" for name in ("note.txt", "other", "real/deeper")]
+    assert found.unreadable == []
+
+
+@pytest.mark.parametrize(
+    ("location", "link", "needs_a_person"),
+    [
+        ("shop/*.csv", "shop", True),
+        ("shop/*.csv", "shops", False),
+        ("*/*/a.csv", "shop", True),
+        ("*/2024/*.csv", "shop/2024", True),
+        ("*/2024/*.csv", "shop/2023", False),
+        ("shop/*.csv", "shop/2024", False),
+        ("shop/**/*.csv", "shop/2024", True),
+        ("shop/**", "shop/2024", True),
+        ("*.csv", "shop", False),
+        ("shop/*.csv", "shop/box.zip", True),
+        ("shop/*.csv", "shop/a.csv.gz", True),
+    ],
+)
+def test_a_linked_folder_or_archive_needs_a_person_where_files_of_a_feed_could_lie_in_it(
+    inbox: Path, tmp_path_factory: pytest.TempPathFactory, location: str, link: str, needs_a_person: bool
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    put(elsewhere, "a.csv")
+    (inbox / link).parent.mkdir(exist_ok=True)
+    (inbox / link).symlink_to(elsewhere)
+    one, other = feed(location), replace(feed("nowhere/*"), name="other")
+    found = find_files(inbox, [one, other])
+    assert [(it.uri, it.feed) for it in found.unreadable] == ([(link, one.full_name)] if needs_a_person else [])
+    assert len(found.strangers) == (not needs_a_person)
+    assert find_files(inbox, [one, other], only=other).unreadable == []
 
 
 def test_the_inbox_itself_may_be_a_link(inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -110,9 +155,21 @@ def test_a_folder_named_like_a_file_is_looked_into(inbox: Path) -> None:
     assert uris(find_files(inbox, [feed("**/*.csv")])) == ["day.csv/a.csv"]
 
 
-def test_a_pipe_is_no_file(inbox: Path) -> None:
+def test_a_pipe_or_socket_is_never_opened_and_told(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(inbox / "a.csv")
-    assert uris(find_files(inbox, [feed("*.csv")])) == []
+    os.mkfifo(inbox / "a.zip")
+    os.mkfifo(inbox / "note.txt")
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(inbox)  # a socket's path is short
+        server.bind("b.csv")
+        found = find_files(inbox, [feed("*.csv")])
+    assert uris(found) == []
+    assert [(it.uri, it.message.partition(";")[0]) for it in found.unreadable] == [
+        ("a.csv", "is a named pipe and no file"),
+        ("a.zip", "is a named pipe and no file"),
+        ("b.csv", "is a socket and no file"),
+    ]
+    assert found.strangers == ["note.txt (a named pipe)"]
 
 
 def test_a_file_two_feeds_claim_is_refused_naming_both(inbox: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from sales_warehouse.feeds.declare import Unpacking
 from sales_warehouse.load import open_file
 from sales_warehouse.load.open_file import ContentReader, HashingReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
@@ -235,7 +236,7 @@ def test_what_unpacks_to_more_than_there_may_be_is_refused_with_the_figure(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_file, "MAX_UNPACKED_BYTES", 500_000)
-    refused = pytest.raises(FileRefused, match="unpacks to more than 500,000 bytes, the most there may be")
+    refused = pytest.raises(FileRefused, match=r"500,000 bytes, the most there may be.*raise max_unpacked_bytes")
     with ContentReader(pack(tmp_path, suffix, CONTENT)) as reader, refused:
         list(iter(reader.read, b""))
 
@@ -317,3 +318,35 @@ def test_a_member_that_is_gone_cannot_be_read(tmp_path: Path) -> None:
     path.write_bytes(b"something else")
     with pytest.raises(OSError, match="no zip archive any more"):
         ContentReader(path, "a")
+
+
+# --- limits of a feed ---------------------------------------------------------------------------------------------
+
+
+@every_compression
+def test_a_feed_may_declare_other_limits_and_the_message_names_the_option(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_file, "RATIO_MATTERS_FROM_BYTES", 1_000_000)
+    path = pack(tmp_path, suffix, b"\0" * 5_000_000)
+
+    def read(unpacking: Unpacking) -> int:
+        with ContentReader(path, None, unpacking) as reader:
+            return sum(map(len, iter(reader.read, b"")))
+
+    with pytest.raises(FileRefused, match="raise max_unpacked_ratio in the options of its feed"):
+        read(Unpacking())
+    assert read(Unpacking(max_ratio=1_000_000)) == 5_000_000
+    with pytest.raises(FileRefused, match=r"more than 4,000,000 bytes.*raise max_unpacked_bytes in the options"):
+        read(Unpacking(max_bytes=4_000_000, max_ratio=1_000_000))
+
+
+def test_the_limits_of_a_feed_hold_for_members_and_their_hashes(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", bytes(3_000_000))
+    few = Unpacking(max_bytes=1_000_000)
+    with ContentReader(path, "a.csv", few) as reader:
+        with pytest.raises(FileRefused, match="raise max_unpacked_bytes"):
+            list(iter(reader.read, b""))
+        assert reader.delivered.finish() == hash_file(path, "a.csv", few) != hash_file(path, "a.csv")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sales_warehouse.feeds.declare import Workbook
+from sales_warehouse.feeds.declare import Unpacking, Workbook
 from sales_warehouse.load.read_workbook import read_workbook
 from sales_warehouse.load.table_records import Row, TableUnreadable
 from workbook import Error, Rows, make_xls, make_xlsx
@@ -77,7 +77,7 @@ def test_cells_beyond_the_header_reject_the_record(file_format: str) -> None:
     assert (behind["reason"], behind["detail"]) == (
         "too_many_fields", "column E holds a value, the header goes from B to D",
     )  # fmt: skip
-    assert behind["raw"] == "\t1\ttea\t2\tmore"
+    assert behind["raw"] == "1\ttea\t2\tmore"
     assert before["detail"].startswith("column A holds a value")
     assert short == ["1", "tea", None]
 
@@ -118,7 +118,13 @@ def test_an_empty_sheet_has_no_header(file_format: str) -> None:
 def test_what_is_no_such_workbook_is_told(file_format: str) -> None:
     sound = {"xlsx": make_xlsx({"A": [HEADER]}), "xls": make_xls({"A": [HEADER, *[["1", "tea", 2]] * 9]})}
     other = sound["xls" if file_format == "xlsx" else "xlsx"]
-    for data in (b"", b"a,b\n1,2\n", other, sound[file_format][:-40], sound[file_format][: len(other) // 3]):
+    for data in (
+        b"",
+        b"a,b\n1,2\n",
+        other,
+        sound[file_format][:-40],
+        sound[file_format][: len(sound[file_format]) // 3],
+    ):
         assert "Ask for it again" in refusal(file_format, data)
 
 
@@ -142,3 +148,11 @@ def test_the_xml_of_a_workbook_may_not_grow_without_bounds() -> None:
     message = refusal("xlsx", make_xlsx({"A": blanks}))
     assert "unpacks to 150," in message
     assert "200 times" in message
+
+
+def test_a_feed_may_declare_how_much_xml_a_workbook_may_hold() -> None:
+    data = make_xlsx({"A": [HEADER, [1, "tea" * 1000, 2]]})
+    with pytest.raises(TableUnreadable, match="raise max_unpacked_bytes or max_unpacked_ratio in the options"):
+        read_workbook(io.BytesIO(data), "xlsx", Workbook(), Unpacking(max_bytes=1000))
+    header, _ = read_workbook(io.BytesIO(data), "xlsx", Workbook(), Unpacking(max_bytes=100_000))
+    assert len(header) == 3

@@ -1,0 +1,61 @@
+"""Run the loader once in a process of its own, so that its memory is that of the loader and of nothing else.
+
+What to do comes as a pickle on standard input, the server by the PG* variables; one line of JSON goes out.
+"""
+
+import json
+import pickle
+import resource
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.load.run_load import run_load
+from sales_warehouse.show.load_progress import LoadProgress
+
+
+@dataclass(frozen=True)
+class Order:
+    """One load: these feeds, this inbox, so many workers."""
+
+    feeds: Sequence[Feed]
+    inbox: Path
+    workers: int
+
+
+def main() -> None:
+    """Load, and tell seconds, records read, whether a person is needed, and the memory of the largest process."""
+    order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301, the benchmark itself wrote it
+    with closing(psycopg2.connect(application_name="warehouse bench")) as connection:
+        report = run_load(
+            connection,
+            order.feeds,
+            order.inbox,
+            LoadProgress(quiet=True),
+            settle_seconds=0,
+            workers=order.workers,
+        )
+    answer = {
+        "seconds": report.seconds,
+        "records": sum(outcome.tally.read for outcome in report.outcomes),
+        "needs_a_person": report.needs_a_person,
+        "peak_memory_bytes": max(_own_peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024),
+    }
+    print(json.dumps(answer))
+
+
+def _own_peak() -> int:
+    """Return the most memory this process ever had resident, in bytes.
+
+    Where the system says it for the program alone: ru_maxrss begins with what the process held that started it.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

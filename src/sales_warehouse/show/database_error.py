@@ -1,0 +1,30 @@
+"""Say what an error of the database means for a load, and what to do."""
+
+import psycopg2
+from psycopg2 import errors
+
+from sales_warehouse.load.retry import is_transient
+
+
+def explain_database_error(error: psycopg2.Error) -> tuple[str, int]:
+    """Return the message for a person, and the exit code.
+
+    3 is a server that went away: the same command can succeed later by itself. 1 needs a person first.
+    """
+    said = str(error).strip()
+    if isinstance(error, errors.DiskFull):
+        return (
+            f"the disk of the server is full: {said}\n"
+            "The file at hand was rolled back, those before it are on the books. "
+            "Make room where the server keeps its data (`warehouse status` names the folder of the embedded one), "
+            "then run the same command again.",
+            1,
+        )
+    if is_transient(error):
+        return (
+            f"the server went away or refused: {said}\n"
+            "What was committed stays; nothing is half done. Run the same command again, "
+            "or `warehouse status` to see how the server is.",
+            3,
+        )
+    return said, 1

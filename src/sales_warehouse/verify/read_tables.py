@@ -1,0 +1,101 @@
+"""Read a workbook or a Parquet file a second time, by another library than the loader's, in a process of its own."""
+
+import importlib.util
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.load.open_file import ContentReader
+from sales_warehouse.load.read_apart import ContentReadApart
+from sales_warehouse.verify.name_columns import name_columns
+from sales_warehouse.verify.records import BookedReject, NotComparable, Record, RejectPlace, Values
+from sales_warehouse.verify.write_again import read_row, write_in_utc, write_row
+
+# The module that reads a format a second time, and the package that brings it.
+_LIBRARIES = {
+    "parquet": ("duckdb", "duckdb"),
+    "xlsx": ("openpyxl", "openpyxl"),
+    "xls": ("python_calamine", "python-calamine"),
+}
+_APART = "sales_warehouse.verify.read_table_apart"
+_ERROR = re.compile(r"#[A-Z/0!?]+")
+
+
+class TableReading:
+    """One workbook or Parquet file, read again row by row."""
+
+    def __init__(self, content: ContentReader, feed: Feed, rejects: Iterator[BookedReject]) -> None:
+        """`rejects` come by their row number.
+
+        Raises `NotComparable` where the library is missing or cannot read what the file holds, and `FileRefused` for a
+        content that is none of its format.
+        """
+        module, package = _LIBRARIES[feed.file_format]
+        if importlib.util.find_spec(module) is None:
+            raise NotComparable(
+                f"not compared: {feed.file_format} is read a second time by {package}, which is not installed. "
+                f"Install it: pip install {package}"
+            )
+        self.row_number = 0
+        self._rejects = rejects
+        self._lines_before = 0 if feed.file_format == "parquet" else feed.workbook.header_row
+        self._hides_errors = feed.file_format == "xls"  # python-calamine gives a cell with an error as an empty one
+        self._apart = ContentReadApart(content, feed, _APART)
+        try:
+            head = json.loads(self._apart.read())["header"]
+            if "not_comparable" in head:
+                raise NotComparable(head["not_comparable"][0])
+        except BaseException:
+            self.close()
+            raise
+        self.columns = name_columns(head["names"], feed)
+        self.normal_forms: dict[str, Callable[[str], str]] = {
+            column: write_in_utc for column in name_columns(head["instants"], feed) if column is not None
+        }
+
+    def close(self) -> None:
+        """End the process that reads."""
+        self._apart.__exit__()
+
+    def __iter__(self) -> Iterator[Record | RejectPlace]:
+        """Give the rows, skipped ones and rejects among them, in the order of the file."""
+        reject = next(self._rejects, None)
+        for kind, *cells in self._read_rows():
+            self.row_number += 1
+            line_number = self.row_number + self._lines_before
+            while reject is not None and reject.row_number < self.row_number:
+                yield RejectPlace(reject, self.row_number, line_number, None)
+                reject = next(self._rejects, None)
+            if reject is not None and reject.row_number == self.row_number:
+                yield self._place(reject, kind, cells, line_number)
+                reject = next(self._rejects, None)
+            elif kind in ("blank", "total"):
+                yield Record(self.row_number, line_number, write_row(cells), None, kind)
+            else:
+                problem = None if kind == "record" else kind
+                yield Record(self.row_number, line_number, write_row(cells), list(cells), problem=problem)
+        while reject is not None:
+            yield RejectPlace(reject, self.row_number, self.row_number + self._lines_before, None)
+            reject = next(self._rejects, None)
+
+    def _read_rows(self) -> Iterator[list[Any]]:
+        while group := self._apart.read():
+            yield from json.loads(group)
+
+    def _place(self, reject: BookedReject, kind: str, cells: Values, line_number: int) -> RejectPlace:
+        if self._hides_errors and reject.reason == "bad_cell":
+            booked = read_row(reject.raw.decode("utf-8", "surrogateescape"))
+            unseen = [*cells, *[None] * (len(booked) - len(cells))]
+            cells = [
+                held if seen is None and _ERROR.fullmatch(held or "") else seen
+                for seen, held in zip(unseen, booked, strict=False)
+            ]
+            kind = "bad_cell" if any(_ERROR.fullmatch(held or "") for held in booked) else kind
+        raw = write_row(cells).encode("utf-8", "surrogateescape")
+        return RejectPlace(reject, self.row_number, line_number, raw, kind == reject.reason)
+
+    def parse(self, text: str) -> Values:
+        """Return the values of one row that is written with tabs between them."""
+        return read_row(text)

@@ -1,0 +1,102 @@
+"""Write typed values as text a second time, by the rules of "How formats become text", apart from the loader's code."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Context, Decimal
+
+Cells = list[str | None]
+
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d)(?::?(\d\d))?(?::(\d\d))?")
+_PLAIN_FROM, _PLAIN_TO = Decimal("1e-12"), Decimal("1e21")  # outside of these an exponent is written
+_TYPED, _SHOWN = Context(prec=12), Context(prec=15)
+
+
+def write_double(value: float) -> str:
+    """Return the fewest digits that mean the number, whole ones without a point."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return write_digits(repr(value))
+
+
+def write_digits(text: str) -> str:
+    """Return a number that is written somehow without exponent, zeros at its end and sign of nothing."""
+    number = Decimal(text)
+    if not number:
+        return "0"
+    if not _PLAIN_FROM <= abs(number) < _PLAIN_TO:
+        return repr(float(number))
+    whole, point, fraction = f"{number:f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return whole + point + fraction if fraction else whole
+
+
+def write_cell_number(value: float) -> str:
+    """Return a sheet's number: 12 digits where computing moved it by less than 1 in 10^13, else 15; whole ones all."""
+    if value != value or value in (float("inf"), float("-inf")) or value == int(value):
+        return write_double(value)
+    exact = Decimal(value)
+    typed = float(_TYPED.create_decimal(exact))
+    if abs(typed - value) <= abs(value) * 1e-13:
+        return write_double(typed)
+    return write_double(float(_SHOWN.create_decimal(exact)))
+
+
+def write_cell(value: object) -> str | None:
+    """Return what a cell of a sheet holds, None for nothing."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return write_cell_number(float(value))
+    if isinstance(value, datetime):
+        nearest = value + timedelta(microseconds=500)
+        nearest -= timedelta(microseconds=nearest.microsecond % 1000)
+        return write_instant(str(nearest)).removesuffix(" 00:00:00")
+    if isinstance(value, date):
+        return str(value)
+    if isinstance(value, time):
+        return write_instant(str(value))
+    if isinstance(value, timedelta):
+        seconds = round(value.total_seconds())
+        hours, rest = divmod(abs(seconds), 3600)
+        return f"{'-' if seconds < 0 else ''}{hours:02}:{rest // 60:02}:{rest % 60:02}"
+    return str(value)
+
+
+def write_instant(text: str) -> str:
+    """Return a time or an instant without zeros at the end of its fraction."""
+    return re.sub(r"\.?0*$", "", text) if "." in text else text
+
+
+def write_in_utc(text: str) -> str:
+    """Return an instant with a zone in UTC, to the microsecond; anything else as it is."""
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        return text
+    clock, fraction, hours, minutes, seconds = found.groups()
+    sign = -1 if hours.startswith("-") else 1
+    offset = timedelta(hours=int(hours), minutes=sign * int(minutes or 0), seconds=sign * int(seconds or 0))
+    try:
+        instant = datetime.strptime(clock, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) - offset
+    except OverflowError:
+        return text
+    return f"{instant:%Y-%m-%d %H:%M:%S}{(fraction or '')[:7].rstrip('0').rstrip('.')}+00:00"
+
+
+def write_row(cells: Sequence[str | None]) -> str:
+    """Return a row with tabs between its values, in quotes where a value needs them; an empty text is two quotes."""
+    return "\t".join("" if cell is None else _quote(cell) for cell in cells)
+
+
+def read_row(text: str) -> Cells:
+    """Return the values of a row that `write_row` wrote."""
+    found = re.findall(r'(?:\A|\t)("(?:[^"]|"")*"|[^\t]*)', text)
+    return [cell[1:-1].replace('""', '"') if cell.startswith('"') else cell or None for cell in found]
+
+
+def _quote(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if not cell or re.search('[\t\r\n"]', cell) else cell

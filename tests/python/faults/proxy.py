@@ -1,0 +1,121 @@
+"""A TCP proxy in front of the server, whose line can be cut, and frozen as by a pulled cable."""
+
+import ctypes
+import fcntl
+import socket
+import struct
+import termios
+import threading
+import time
+from contextlib import suppress
+
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # Linux; the socket module has no names for them
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = [
+        ("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint),
+    ]  # fmt: skip
+
+
+_DROP_ALL = (_Instruction * 1)(_Instruction(0x06, 0, 0, 0))  # return 0: keep no byte of any packet
+_PROGRAM = struct.pack("HL", len(_DROP_ALL), ctypes.addressof(_DROP_ALL))
+
+
+def _is_busy(end: socket.socket) -> bool:
+    """Say whether a socket holds bytes nobody has read yet, or that were not acknowledged."""
+    return any(
+        struct.unpack("i", fcntl.ioctl(end.fileno(), request, b"\0\0\0\0"))[0]
+        for request in (termios.FIONREAD, termios.TIOCOUTQ)
+    )
+
+
+class Proxy:
+    """Passes bytes both ways between its own port and a server's, until told otherwise.
+
+    A frozen socket drops every packet before the kernel acknowledges it, so both ends see what they would see when
+    the network between them is gone: nothing at all.
+    """
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        self._swallow = threading.Event()
+        self._swallowed = threading.Event()
+        self._closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """Break every connection; new ones are let through."""
+        sockets, self._sockets = self._sockets, []
+        for end in sockets:
+            with suppress(OSError):
+                # a reset, not a farewell
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def freeze(self, new_ones_too: bool = False) -> None:
+        """Let no packet through on the connections there are, nor, if wanted, on new ones.
+
+        Waits until nothing is under way: what the proxy has sent and cannot see arrive it would send again and again,
+        a sign of life to a server that must not get any.
+        """
+        quiet = 0
+        while quiet < 3:
+            quiet = 0 if any(map(_is_busy, self._sockets)) else quiet + 1
+            time.sleep(0.02)
+        for end in [*self._sockets, *([self._listener] if new_ones_too else [])]:
+            end.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM)
+
+    def thaw(self) -> None:
+        """Let packets through again; what was not acknowledged is sent again by the kernels of both ends."""
+        for end in [*self._sockets, self._listener]:
+            with suppress(OSError):
+                end.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+    def swallow_answers(self) -> None:
+        """Keep back what the server says from now on."""
+        self._swallow.set()
+
+    def cut_after_answer(self, seconds: float) -> None:
+        """Wait until an answer was kept back, then break the connections and pass answers again."""
+        if not self._swallowed.wait(seconds):
+            raise AssertionError("the server gave no answer that could be kept back")
+        self.cut()
+        self._swallow.clear()
+
+    def close(self) -> None:
+        """Break everything and stop listening."""
+        self._closed = True
+        self.cut()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+            except OSError:
+                client.close()
+                continue
+            self._sockets += [client, server]
+            for source, target, are_answers in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pump, args=(source, target, are_answers), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, are_answers: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if are_answers and self._swallow.is_set():
+                    self._swallowed.set()
+                    continue
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)

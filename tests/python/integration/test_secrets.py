@@ -1,0 +1,178 @@
+"""A password is in no output, no list of processes and no file but those that are made for it, whatever fails."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from checkout import Checkout
+
+PASSWORDS = {
+    "plain": "correct-horse-battery",
+    "quotes": "horse'battery\"st\\aple;--",
+    "lines": "horse-battery\n  error: staple",
+    "url": "horse@battery:5432/x?y=%41&z#staple",
+}
+# parts that cannot stand in an output by chance
+TELLING = ("horse", "battery", "staple")
+
+
+@contextmanager
+def serve(answer: bytes | None) -> Iterator[str]:
+    """Be a broken server on a port of its own: answer so, or ask for the password in clear and say it again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def work() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    if connection.recv(4096)[4:8] == struct.pack(">I", 80877103):  # asks for TLS
+                        connection.sendall(b"N")
+                        connection.recv(4096)
+                    if answer is not None:
+                        connection.sendall(answer)
+                        continue
+                    connection.sendall(b"R" + struct.pack(">II", 8, 3))
+                    password = connection.recv(4096)[5:].rstrip(b"\0")
+                    fields = b"SFATAL\0VFATAL\0C28P01\0Mno: " + password + b" is wrong\0\0"
+                    connection.sendall(b"E" + struct.pack(">I", len(fields) + 4) + fields)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        yield str(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+class Watch:
+    """Looks at the command lines of all processes as long as it is entered."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.01):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    self.seen.add(path.read_bytes().decode(errors="replace"))
+                except OSError:
+                    continue
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    folder = tmp_path_factory.mktemp("secrets")
+    (folder / "inbox").mkdir()
+    return Checkout.copy_to(
+        folder / "project",
+        WAREHOUSE_HOME=str(folder / "home"),
+        WAREHOUSE_INBOX=str(folder / "inbox"),
+        TMPDIR=str(folder),
+    )
+
+
+def run(project: Checkout, variables: dict[str, str], *command: str, code: int = 3) -> str:
+    """Run a command that fails; return all it said, sure that nothing of a password is in it or anywhere else."""
+    it = Checkout(project.project, project.variables | variables)
+    with Watch() as watch:
+        done = it.run(*command, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    assert "Traceback" not in said
+    assert any("warehouse" in line for line in watch.seen)
+    for text in (said, *watch.seen):
+        assert not [part for part in TELLING if part in text], text
+    for path in project.project.parent.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            held = [part for part in TELLING if part.encode() in path.read_bytes()]
+            assert not held or path.stat().st_mode & 0o077 == 0, path
+    return said
+
+
+@pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)
+def test_a_password_is_never_said_when_there_is_no_connection(
+    project: Checkout, checkout: Checkout, password: str
+) -> None:
+    real = {name: checkout.variables[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")}
+    given = real | {"PGPASSWORD": password}
+    assert "no connection" in run(project, given, "warehouse", "sql", "select 1")
+    assert "no connection" in run(project, given | {"PGPORT": "1"}, "warehouse", "sql", "select 1")
+    run(project, given | {"PGHOST": "no-such-host.invalid"}, "warehouse", "sql", "select 1")
+    run(project, given | {"PGHOST": "127.0.0.1 password=x"}, "warehouse", "sql", "select 1")
+    assert "PGPORT must be" in run(project, given | {"PGPORT": password}, "warehouse", "sql", "select 1", code=2)
+    with serve(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        run(project, given | {"PGPORT": port}, "warehouse", "sql", "select 1")
+
+
+@pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)
+def test_a_server_that_says_the_password_again_is_not_quoted(project: Checkout, password: str) -> None:
+    with serve(None) as port:
+        given = {"PGHOST": "127.0.0.1", "PGPORT": port, "PGPASSWORD": password}
+        assert "no: *** is wrong" in run(project, given, "warehouse", "sql", "select 1")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("up",),
+        ("load",),
+        ("files", "--json"),
+        ("verify",),
+        ("build",),
+        ("bench", "load", "--rows", "1000"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_says_the_password_when_it_is_wrong(
+    project: Checkout, checkout: Checkout, command: tuple[str, ...]
+) -> None:
+    real = {name: checkout.variables[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")}
+    run(project, real | {"PGPASSWORD": PASSWORDS["quotes"]}, "warehouse", *command)
+
+
+def test_a_password_of_a_service_file_is_not_said(project: Checkout, checkout: Checkout) -> None:
+    service = project.project.parent / "pg_service.conf"
+    service.write_text("[shop]\npassword=correct-horse-battery\n")
+    service.chmod(0o600)
+    real = {name: checkout.variables[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")}
+    given = real | {"PGSERVICE": "shop", "PGSERVICEFILE": str(service)}
+    assert "password authentication failed" in run(project, given, "warehouse", "load")
+
+
+def test_the_password_that_works_is_in_no_output_log_or_process_list(checkout: Checkout) -> None:
+    """The whole road with the real password of a server of one's own: dbt is told it by the environment."""
+    secret = checkout.variables["PGPASSWORD"]
+    with Watch() as watch:
+        runs = [
+            checkout.run("warehouse", *command, check=False)
+            for command in (("up",), ("status",), ("load",), ("sql", "select oops"), ("build",))
+        ]
+        runs.append(checkout.dbt("build", "--select", "no_such_model", check=False))
+        runs.append(checkout.dbt("debug", check=False))
+    assert [done.returncode for done in runs[:5]] == [0, 0, 0, 2, 0], [done.stderr for done in runs]
+    for text in (*(done.stdout + done.stderr for done in runs), *watch.seen):
+        assert secret not in text
+    holding = [
+        path
+        for path in checkout.project.parent.rglob("*")
+        if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes()
+    ]
+    assert holding == []

@@ -1,0 +1,450 @@
+"""Several workers: the same ledger, rows, rejects and versions as one, and nothing left of any that dies."""
+
+import gzip
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from deliver import HEADER, Inbox, Listener, make_feed
+from psycopg2.extensions import connection as Connection
+
+from databases import Databases
+from sales_warehouse import server
+from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.contract import Contract
+from sales_warehouse.load import hand_out
+from sales_warehouse.load.hand_out import WorkerLost
+from sales_warehouse.load.loader_lock import LoaderGone, as_the_loader, become_a_worker, describe_loader
+from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.load.run_load import run_load
+from sales_warehouse.settings import Settings
+
+WIDE = "Order No,Product,Amount,Loyalty Card\n"
+
+
+@pytest.fixture(autouse=True)
+def _any_work_is_worth_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_out, "WORTH_WORKERS_BYTES", 0)
+
+
+@pytest.fixture
+def inbox(connection: Connection, tmp_path: Path) -> Inbox:
+    return Inbox(tmp_path / "inbox", connection, make_feed())
+
+
+@pytest.fixture
+def beside(database: Settings) -> Iterator[Connection]:
+    """A second connection to the same database."""
+    with closing(server.connect(database, application_name="beside")) as connection:
+        connection.autocommit = True
+        yield connection
+
+
+@dataclass
+class Meddler(Listener):
+    """Does something once, as soon as a part of a file was read or a file is done."""
+
+    meddle: Callable[[], None] = lambda: None
+    at_file: bool = False
+    done: bool = field(default=False, init=False)
+
+    def advance(self, size_bytes: int, records: int) -> None:
+        super().advance(size_bytes, records)
+        if not self.at_file:
+            self._once()
+
+    def finish_file(self, outcome: Outcome) -> None:
+        if self.at_file:
+            self._once()
+
+    def _once(self) -> None:
+        if not self.done:
+            self.done = True
+            self.meddle()
+
+
+def workers_of(beside: Connection) -> list[tuple[int, str]]:
+    """Server processes of the workers' connections, and what each does."""
+    with beside.cursor() as cursor:
+        cursor.execute(
+            "select pid, query from pg_stat_activity "
+            "where datname = current_database() and application_name like '%%(worker)' order by pid"
+        )
+        return cursor.fetchall()
+
+
+def worker_processes(parent: int | None = None) -> list[int]:
+    """Process ids of workers among the children of `parent`, by default of this process."""
+    found = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in found.splitlines()]
+    return [
+        int(pid) for pid, ppid, args in rows
+        if "sales_warehouse.load.worker" in args and int(ppid) == (parent or os.getpid())
+    ]  # fmt: skip
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+def comparable(inbox: Inbox) -> tuple[Any, ...]:
+    """The whole state, without ids; events in their order by business key only."""
+    rows, books, rejects, _ = inbox.state()
+    events = inbox.query(
+        "select business_key, array_agg(array[uri, version::text, kind, detail] order by event_id) "
+        "from ledger.file_events join ledger.files using (file_id) group by 1 order by 1"
+    )
+    columns = inbox.query(
+        "select attname, attnum from pg_attribute where attrelid = 'raw.shop__lines'::regclass and attnum > 0"
+    )
+    extra = inbox.query(
+        "select name, version, _row_number, to_jsonb(r) - '_file_id' from raw.shop__lines r "
+        "join ledger.files on file_id = _file_id order by 1, 2, 3"
+    )
+    supersedes = inbox.query(
+        "select f.uri, f.version, e.uri, e.version from ledger.files f join ledger.files e "
+        "on e.file_id = f.supersedes_file_id order by 1, 2"
+    )
+    without_ids = [[re.sub(r"\b(file|rejects) \d+", r"\1 N", str(value)) for value in row] for row in books]
+    return rows, without_ids, rejects, events, columns, extra, supersedes
+
+
+def deliver_dirt(inbox: Inbox) -> None:
+    """All that files can do to each other, in one inbox, many of them at once."""
+    for day in range(1, 29):
+        inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day:02d},tea,2.50\n" * 50)
+    # corrections of the same run, some several, some back to an earlier content
+    for day in range(1, 15):
+        inbox.deliver(f"2024-01-{day:02d}_b.csv", HEADER + f"{day:02d},pot,9.99\n" * 40)
+    for day in range(1, 8):
+        inbox.deliver(f"2024-01-{day:02d}_c.csv", HEADER + f"{day:02d},cup,1.11\n" * 40)
+    # the bytes of others under other names and days: of active ones, and of such as were replaced before and after
+    for day in range(1, 29, 3):
+        inbox.deliver(f"2024-02-{day:02d}.csv", HEADER + f"{day:02d},tea,2.50\n" * 50)
+    inbox.deliver("2024-01-28_z.csv", HEADER + "28,last,1\n")
+    inbox.deliver("2024-02-27.csv", HEADER + "28,tea,2.50\n" * 50)
+    # two of the same bytes and business key
+    inbox.deliver("2024-03-01.csv", HEADER + "1,tea,2\n" * 3)
+    inbox.deliver("2024-03-01_again.csv", HEADER + "1,tea,2\n" * 3)
+    # new columns in several at once; the first that brings one is refused
+    inbox.deliver("2024-04-01.csv", WIDE + "1,tea\n" * 30)
+    for day in range(2, 20):
+        inbox.deliver(f"2024-04-{day:02d}.csv", WIDE + f"{day},tea,1,L{day}\n" * 30)
+        inbox.deliver(f"2024-05-{day:02d}.csv", WIDE.replace("Loyalty", f"Card{day % 3},Loyalty") + "1,t,1,L,x\n" * 3)
+    # refused, damaged, empty, with rejects, packed, nameless; a refused one twice
+    for day in range(1, 6):
+        inbox.deliver(f"2024-06-{day:02d}.csv", HEADER + "1,tea,2\n2,cup\n3\n" * 9)
+        inbox.deliver(f"2024-07-{day:02d}.csv", HEADER + '1,tea,2\n2,"cup,3\n3,pot,4\n4,\0,5\n' * 9)
+        inbox.deliver(f"2024-08-{day:02d}.csv", "")
+        inbox.deliver(f"2024-09-{day:02d}.csv", "Order No,Amount\n1,2\n")
+        inbox.deliver(f"undated{day}.csv", HEADER + "1,tea,2\n")
+        inbox.deliver(f"2024-10-{day:02d}.csv.gz", HEADER + f"{day},tea,2\n" * 500)
+        inbox.deliver(f"2024-10-1{day}.csv.gz", "x")
+        with inbox.deliver(f"2024-10-1{day}.csv.gz", "x").open("r+b") as file:
+            file.truncate(15)
+    # members of an archive, among them the bytes of a file outside
+    path = inbox.deliver("more.zip", "")
+    mtime = path.stat().st_mtime_ns
+    with zipfile.ZipFile(path, "w") as archive:
+        for day in range(1, 9):
+            archive.writestr(f"2024-11-{day:02d}.csv", HEADER + f"{day},jar,4\n" * day * 20)
+        archive.writestr("2024-11-20.csv", HEADER + "20,tea,2.50\n" * 50)
+    os.utime(path, ns=(mtime, mtime))
+
+
+@pytest.fixture
+def twin(databases: Databases, tmp_path: Path) -> Iterator[Connection]:
+    """A connection to a second database, for the run that is compared with."""
+    (tmp_path / "twin").mkdir()
+    settings = databases.make(tmp_path / "twin")
+    with closing(server.connect(settings, application_name="twin")) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("workers", "contract"),
+    [
+        (2, Contract()),
+        (4, Contract()),
+        (3, Contract(optional=("product",))),
+        (3, Contract(on_new_column="ignore")),
+        (3, Contract(on_new_column="refuse")),
+    ],
+)
+def test_several_workers_leave_what_one_would(
+    connection: Connection, tmp_path: Path, twin: Connection, workers: int, contract: Contract,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(hand_out, "_AHEAD_FILES", 3)
+    inbox = Inbox(tmp_path / "inbox", connection, make_feed(contract=contract))
+    one = Inbox(inbox.folder, twin, inbox.feed)
+    # a first load makes books the second one meets, also of files that come back later
+    inbox.deliver("2023-12-31.csv", HEADER + "31,old,1\n" * 50)
+    inbox.deliver("2024-01-27.csv", HEADER + "27,old,1\n" * 50)
+    inbox.load()
+    one.load()
+    deliver_dirt(inbox)
+    inbox.deliver("2023-12-31.csv", HEADER + "31,new,1\n" * 50)
+    inbox.deliver("2024-12-01.csv", HEADER + "31,old,1\n" * 50)  # replaced before this one: a late copy
+    inbox.deliver("2024-12-02.csv", HEADER + "27,tea,2.50\n" * 50)
+    listener = Listener()
+    reports = [one.load(), inbox.load(workers=workers, reporter=listener)]
+
+    assert comparable(inbox) == comparable(one)
+    first, second = ([(it.uri, it.status, it.version, it.tally) for it in report.outcomes] for report in reports)
+    assert first == second
+    assert reports[0].statuses == reports[1].statuses
+    assert min(reports[0].statuses[status] for status in ("active", "duplicate", "refused")) > 5
+    assert listener.records == sum(outcome.tally.read for outcome in reports[1].outcomes)
+    before = comparable(inbox)
+    again = inbox.load(workers=workers)
+    assert (again.outcomes, again.unchanged) == ([], reports[1].unchanged + len(second))
+    assert comparable(inbox) == before
+
+
+def test_several_workers_are_at_work_at_once(inbox: Inbox, beside: Connection) -> None:
+    for day in range(1, 10):
+        inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day},tea,2.50\n" * 100_000)
+    seen: list[list[tuple[int, str]]] = []
+    listener = Meddler(meddle=lambda: None)
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.02):
+            seen.append(workers_of(beside))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    inbox.load(workers=3, reporter=listener)
+    stop.set()
+    thread.join()
+    assert max(sum(query.startswith("copy") for _, query in moment) for moment in seen) >= 2
+    assert inbox.query("select count(*) from raw.shop__lines") == [(900_000,)]
+    assert worker_processes() == []
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_little_work_starts_no_workers(inbox: Inbox, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(subprocess, "Popen", None)
+    for day in range(1, count + 1):
+        inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day},tea,2.50\n")
+    assert inbox.load(workers=4).statuses == {"active": count}
+
+
+def test_a_file_without_a_new_column_does_not_wait_for_one_that_has_it(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n" * 200_000)
+    for day in range(2, 8):
+        inbox.deliver(f"2024-01-{day:02d}.csv", WIDE + f"{day},t,1,L\n" if day % 2 else HEADER + f"{day},t,1\n")
+    inbox.load(workers=2)
+    assert inbox.query("select uri, message from ledger.files where message is not null") == [
+        ("shop/2024-01-03.csv", "new column: loyalty_card")
+    ]
+    assert inbox.query("select count(*) from raw.shop__lines where loyalty_card = 'L'") == [(3,)]
+
+
+# --- what dies ----------------------------------------------------------------------------------------------------
+
+
+def deliver_days(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
+    for day in range(1, days + 1):
+        inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day},tea,2.50\n" * rows)
+
+
+def finish(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
+    """Load again and see that all is there, once."""
+    assert worker_processes() == []
+    listener = Listener()
+    report = inbox.load(workers=2, reporter=listener)
+    assert listener.said == []
+    assert report.statuses["active"] + report.unchanged == days
+    assert inbox.query("select count(*), count(distinct _file_id) from raw.shop__lines") == [(days * rows, days)]
+    assert inbox.query("select status, version, rows_loaded, count(*) from ledger.files group by 1, 2, 3") == [
+        ("active", 1, rows, days)
+    ]
+    assert inbox.query("select count(*) from ledger.file_events") == [(days,)]
+
+
+@pytest.mark.parametrize("at_file", [False, True])
+def test_a_killed_worker_stops_the_load_and_nothing_is_half_done(inbox: Inbox, at_file: bool) -> None:
+    deliver_days(inbox)
+    listener = Meddler(meddle=lambda: os.kill(worker_processes()[0], signal.SIGKILL), at_file=at_file)
+    with pytest.raises(WorkerLost, match=r"ended by SIGKILL.*nothing is half done"):
+        inbox.load(workers=2, reporter=listener)
+    finish(inbox)
+
+
+def test_a_worker_whose_connection_is_cut_ends_the_load_as_a_cut_connection_does(
+    inbox: Inbox, beside: Connection
+) -> None:
+    deliver_days(inbox)
+
+    def cut() -> None:
+        with beside.cursor() as cursor:
+            cursor.execute("select pg_terminate_backend(%s)", (workers_of(beside)[0][0],))
+
+    with pytest.raises(psycopg2.OperationalError):
+        inbox.load(workers=2, reporter=Meddler(meddle=cut))
+    finish(inbox)
+
+
+def test_an_error_in_one_worker_is_raised_as_it_was(inbox: Inbox, beside: Connection) -> None:
+    deliver_days(inbox)
+    inbox.load(only=None)
+    with beside.cursor() as cursor:
+        # as a fault of the loader would show
+        cursor.execute("alter table ledger.files add constraint c check (uri <> 'shop/2024-02-03.csv')")
+    for day in range(1, 7):
+        inbox.deliver(f"2024-02-{day:02d}.csv", HEADER + f"{day},pot,1\n" * 10_000)
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        inbox.load(workers=2)
+    with beside.cursor() as cursor:
+        cursor.execute("select count(*) from raw.shop__lines left join ledger.files on file_id = _file_id "
+                       "where uri is null")  # fmt: skip
+        assert cursor.fetchone() == (0,)
+        cursor.execute("alter table ledger.files drop constraint c")
+    inbox.load(workers=2)
+    assert inbox.query("select count(*) from raw.shop__lines") == [(8 * 60_000 + 6 * 10_000,)]
+    assert worker_processes() == []
+
+
+def test_a_broken_off_load_leaves_no_worker(inbox: Inbox) -> None:
+    deliver_days(inbox)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inbox.load(workers=2, reporter=Meddler(meddle=interrupt))
+    finish(inbox)
+
+
+LOADER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from deliver import Listener, make_feed
+import psycopg2
+from sales_warehouse.load import hand_out
+from sales_warehouse.load.run_load import run_load
+hand_out.WORTH_WORKERS_BYTES = 0
+class Teller(Listener):
+    def advance(self, size_bytes, records):
+        print("reading", flush=True)
+run_load(psycopg2.connect(), [make_feed()], Path({folder!r}), Teller(), settle_seconds=0, workers=2)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_when_the_loader_dies_its_workers_end_and_leave_nothing_half_done(
+    inbox: Inbox, database: Settings, beside: Connection, number: signal.Signals
+) -> None:
+    deliver_days(inbox, rows=400_000)
+    code = LOADER.format(tests=str(Path(__file__).parent), folder=str(inbox.folder))
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | server.environment(database),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as loader:
+        assert loader.stdout is not None
+        loader.stdout.readline()
+        workers = worker_processes(loader.pid)
+        assert len(workers) == 2
+        loader.send_signal(number)
+        loader.wait()
+    # the next loader waits for what is left of them, however long that takes
+    inbox.load(workers=2)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5)
+    assert workers_of(beside) == []
+    assert inbox.query("select count(*), count(distinct _file_id) from raw.shop__lines") == [(8 * 400_000, 8)]
+    assert inbox.query("select status, version, rows_loaded, count(*) from ledger.files group by 1, 2, 3") == [
+        ("active", 1, 400_000, 8)
+    ]
+
+
+def test_a_loader_waits_for_the_workers_of_one_that_is_gone_and_says_so(
+    inbox: Inbox, database: Settings, beside: Connection
+) -> None:
+    inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
+    with closing(server.connect(database, application_name="left over")) as left_over:
+        with as_the_loader(inbox.connection, lambda _: None):
+            become_a_worker(left_over, describe_loader(inbox.connection))
+        listener = Listener()
+        threading.Thread(
+            target=lambda: (wait_until(lambda: listener.said), left_over.close()), daemon=True
+        ).start()  # fmt: skip
+        assert inbox.load(reporter=listener).statuses == {"active": 1}
+    assert listener.said == ["Workers of a loader that broke off are still at work. Waiting for them to end."]
+
+
+def test_a_worker_that_comes_too_late_does_nothing(inbox: Inbox, database: Settings) -> None:
+    with closing(server.connect(database, application_name="late")) as late:
+        with as_the_loader(inbox.connection, lambda _: None):
+            gone = describe_loader(inbox.connection)
+        with pytest.raises(LoaderGone):
+            become_a_worker(late, gone)
+        # another loader holds the lock, and it is not the one
+        with as_the_loader(inbox.connection, lambda _: None), pytest.raises(LoaderGone):
+            become_a_worker(late, type(gone)(gone.pid, "2001-01-01 00:00:00+00"))
+
+
+def test_no_password_is_on_a_command_line_or_in_an_error(inbox: Inbox, database: Settings) -> None:
+    assert database.external is not None
+    password = database.external.password
+    deliver_days(inbox, days=2)
+    seen: list[str] = []
+
+    def look() -> None:
+        for pid in worker_processes():
+            seen.append(Path(f"/proc/{pid}/cmdline").read_text())
+        raise WarehouseError("enough")
+
+    with pytest.raises(WarehouseError, match="enough"):
+        inbox.load(workers=2, reporter=Meddler(meddle=look))
+    assert len(seen) == 2
+    assert password not in "".join(seen)
+    assert password not in repr(hand_out._Workers(inbox.connection, 2)._start)
+
+
+def test_compressed_content_counts_once_whichever_worker_is_quicker(inbox: Inbox) -> None:
+    data = gzip.compress((HEADER + "1,tea,2\n" * 100_000).encode())
+    for number in range(12):
+        path = inbox.deliver(f"2024-01-{number + 1:02d}.csv", data)
+        path.rename(path.with_suffix(".csv.gz"))
+    assert inbox.load(workers=4).statuses == {"active": 1, "duplicate": 11}
+    assert inbox.query("select uri from ledger.files where status = 'active'") == [("shop/2024-01-01.csv.gz",)]
+
+
+def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, database: Settings) -> None:
+    deliver_days(inbox, rows=20_000)
+    statuses: list[dict[str, int]] = []
+
+    def load() -> None:
+        with closing(server.connect(database, application_name="another")) as connection:
+            report = run_load(connection, [inbox.feed], inbox.folder, Listener(), settle_seconds=0, workers=2)
+            statuses.append(dict(report.statuses))
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses, key=len) == [{}, {}, {"active": 8}]
+    finish(inbox, rows=20_000)

@@ -1,0 +1,331 @@
+"""Contracts: what may be declared, and how the columns of a file are found under it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.contract import Contract, Control
+from sales_warehouse.feeds.declare import Dialect, Feed
+from sales_warehouse.feeds.invalid import Invalid
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.ledger.fates import SkippedLine
+from sales_warehouse.load.check_control import TrailerLines
+from sales_warehouse.load.leave_out_fields import FieldFilter
+from sales_warehouse.load.match_columns import match_columns, name_ignored
+from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.parse_record import RecordGrammar
+from sales_warehouse.load.read_json_lines import JsonLineSplitter
+
+TRAILER = r"^T;(?P<records>\d+);(?P<amount>[-0-9.]+)$"
+FEED = Feed("shop", "sales", "raw", "shop__sales", "shop/*.csv", ("order_id", "amount", "discount"))
+
+DECLARED = """\
+version: 2
+sources:
+  - name: shop
+    schema: raw
+    tables:
+      - name: sales
+        identifier: shop__sales
+        external:
+          location: shop/*.csv
+          file_format: {file_format}
+          options:
+            {option}  # line 12
+        columns: [{{name: order_id}}, {{name: amount}}, {{name: discount}}]
+"""
+
+
+def read(folder: Path, option: str, file_format: str = "csv") -> Feed:
+    path = folder / "models/staging/shop/_shop__sources.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(DECLARED.format(option=option, file_format=file_format), encoding="utf-8")
+    (feed,) = read_feeds(folder)
+    return feed
+
+
+def with_contract(**contract: Any) -> Feed:
+    return replace(FEED, contract=Contract(**contract))
+
+
+# --- what may be declared
+
+
+def test_a_contract_is_read_from_the_options(tmp_path: Path) -> None:
+    feed = read(
+        tmp_path,
+        "{optional: [discount], aliases: {order_id: [Order No, Bestell-Nr]}, on_new_column: ignore, "
+        "control: {file: '{name}.ctl', pattern: '(?P<records>[0-9]+)', decimal: ','}}",
+    )
+    assert feed.contract == Contract(
+        optional=("discount",),
+        aliases=(("order_id", ("Order No", "Bestell-Nr")),),
+        on_new_column="ignore",
+        control=Control("(?P<records>[0-9]+)", "{name}.ctl", ","),
+    )
+    assert feed.required_columns == ("order_id", "amount")
+    assert [feed.column_of(text) for text in ("ORDER NO", "bestell_nr", "OrderId", "Other")] == [
+        "order_id", "order_id", "order_id", "other",
+    ]  # fmt: skip
+
+
+def test_without_options_every_column_is_required_and_new_ones_are_added(tmp_path: Path) -> None:
+    feed = read(tmp_path, "{}")
+    assert feed.contract == Contract()
+    assert feed.required_columns == feed.columns
+
+
+def test_the_lines_of_control_trailer_are_the_trailer_lines(tmp_path: Path) -> None:
+    feed = read(tmp_path, f"control: {{trailer: '{TRAILER}'}}")
+    assert feed.contract.control == Control(TRAILER)
+    assert feed.dialect == Dialect(trailer=TRAILER)
+
+
+def test_every_part_of_a_contract_gives_a_refused_file_another_chance() -> None:
+    contracts = [
+        {}, {"optional": ("discount",)}, {"aliases": (("amount", ("Sum",)),)}, {"aliases": (("discount", ("Sum",)),)},
+        {"on_new_column": "ignore"}, {"control": Control("(?P<records>1)", "{name}.ctl")},
+        {"control": Control("(?P<records>2)", "{name}.ctl")}, {"control": Control("(?P<records>2)", "{name}.ctl", ",")},
+    ]  # fmt: skip
+    assert len({with_contract(**contract).fingerprint for contract in contracts}) == len(contracts)
+
+
+@pytest.mark.parametrize(
+    ("option", "key", "told"),
+    [
+        ("optional: discount", "optional", "a list of declared columns"),
+        ("optional: [rebate]", "optional", "'rebate' is no declared column; allowed: some of order_id"),
+        ("optional: [order_id, amount, discount]", "optional", "no column is left that a file must have"),
+        ("aliases: [a]", "aliases", "is no mapping"),
+        ("aliases: {order: [No]}", "aliases.order", "did you mean order_id?"),
+        ("aliases: {order_id: No}", "aliases.order_id", "a list of header texts"),
+        ("aliases: {order_id: [No]}", "aliases.order_id", "[False] is no list of texts; allowed: a list of header"),
+        ("aliases: {order_id: [1]}", "aliases.order_id", "is no list of texts"),
+        ("aliases: {order_id: ['?!']}", "aliases.order_id", "no letter or digit"),
+        ("aliases: {order_id: [Amount]}", "aliases.order_id", "'Amount' is the declared column amount"),
+        ("aliases: {order_id: [Nr], amount: ['NR']}", "aliases.amount", "an alias of order_id already"),
+        ("aliases: {order_id: [Order No, order_no]}", "aliases.order_id", "an alias of order_id already"),
+        ("on_new_column: drop", "on_new_column", "allowed: add, ignore, refuse"),
+        ("on_new_column: [add]", "on_new_column", "text in quotes"),
+        ("control: '^T'", "control", "is no mapping"),
+        ("control: {}", "control", "trailer alone, or file and pattern"),
+        ("control: {file: '{name}.ctl'}", "control", "trailer alone, or file and pattern"),
+        ("control: {trailer: '(?P<records>1)', file: '{name}.c', pattern: a}", "control", "trailer alone, or"),
+        ("control: {trailer: ''}", "control.trailer", "named groups"),
+        ("control: {trailer: '('}", "control.trailer", "is no regular expression"),
+        ("control: {trailer: '(?P<total>1)'}", "control.trailer", "the group 'total' is no declared column"),
+        ("control: {file: '{name}.ctl', pattern: '(?P<total>1)'}", "control.pattern", "is no declared column"),
+        ("control: {file: 'totals.ctl', pattern: '(?P<records>1)'}", "control.file", "such as '{name}.ctl'"),
+        ("control: {file: '{name}', pattern: '(?P<records>1)'}", "control.file", "such as '{name}.ctl'"),
+        ("control: {file: '../{name}', pattern: '(?P<records>1)'}", "control.file", "such as '{name}.ctl'"),
+        ("control: {file: '{nam}.c', pattern: '(?P<records>1)'}", "control.file", "such as '{name}.ctl'"),
+        ("control: {trailer: '(?P<records>1)', decimal: ';'}", "control.decimal", "'.' or ','"),
+        ("control: {trailer: '(?P<records>1)', decimal: 1}", "control.decimal", "text in quotes"),
+        ("control: {trial: a}", "control.trial", "did you mean trailer?"),
+        ("{trailer: '^X', control: {trailer: '(?P<records>1)'}}", "trailer", "leave it out beside control.trailer"),
+        ("{header: false, optional: [discount]}", "optional", "no header to find columns by"),
+        ("{header: false, aliases: {amount: [Sum]}}", "aliases", "no header to find columns by"),
+        ("{header: false, on_new_column: refuse}", "on_new_column", "no header to find columns by"),
+    ],
+)
+def test_a_mistake_is_told_with_file_line_key_and_what_is_allowed(
+    tmp_path: Path, option: str, key: str, told: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path, option)
+    assert f"_shop__sources.yml:12: shop.sales: external.options.{key}: " in str(caught.value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet", "xlsx", "xls"])
+def test_only_text_has_a_trailer_line(tmp_path: Path, file_format: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"a file of {file_format} has no trailer line; allowed: file and"):
+        read(tmp_path, "control: {trailer: '(?P<records>1)'}", file_format)
+    assert read(tmp_path, "control: {file: '{name}.c', pattern: '(?P<records>1)'}", file_format).contract.control
+
+
+def test_columns_of_fixed_width_are_all_required(tmp_path: Path) -> None:
+    places = "positions: {order_id: 1-2, amount: 3-4, discount: 5-6}"
+    with pytest.raises(ConfigurationError, match=r"is an option of file_format csv and .*, not of fixed"):
+        read(tmp_path, f"{{{places}, optional: [discount]}}", "fixed")
+    assert read(tmp_path, f"{{{places}, control: {{trailer: '(?P<records>1)'}}}}", "fixed").contract.control
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "side"),
+    [
+        ("{name}.ctl", "a.csv", "a.csv.ctl"),
+        ("{stem}.ctl", "a.csv", "a.ctl"),
+        ("{stem}.ctl", "v1.2.csv.gz", "v1.2.ctl"),
+        ("{name}.ctl", "a.csv.gz", "a.csv.gz.ctl"),
+        ("control-{stem}-{name}", "a.csv", "control-a-a.csv"),
+        ("{name}.ctl", "{stem}\n'; drop--.csv", "{stem}\n'; drop--.csv.ctl"),
+        ("{stem}.ctl", "{name}", "{name}.ctl"),
+    ],
+)
+def test_a_control_file_is_named_after_the_delivery(template: str, name: str, side: str) -> None:
+    assert Control("(?P<records>1)", template).side_file_of(name) == side
+
+
+# --- how columns are found
+
+
+def refusal(feed: Feed, *header: str) -> str:
+    with pytest.raises(FileRefused) as caught:
+        match_columns(header, feed)
+    return caught.value.message
+
+
+def test_columns_stand_in_any_order_under_their_name_or_an_alias() -> None:
+    feed = with_contract(aliases=(("order_id", ("Bestell-Nr",)), ("amount", ("Umsatz €",))))
+    assert match_columns(["Discount", "UMSATZ", "bestell nr"], feed) == ["discount", "amount", "order_id"]
+
+
+def test_an_optional_column_may_be_missing_and_others_may_not() -> None:
+    feed = with_contract(optional=("discount",))
+    assert match_columns(["amount", "order_id"], feed) == ["amount", "order_id"]
+    assert refusal(feed, "amount", "discount").startswith("the header lacks order_id. Found in the header: amount, ")
+
+
+def test_what_is_missing_is_told_with_the_nearest_headers() -> None:
+    message = refusal(FEED, "OrderNr", "Kunde", "Amount EUR", "Discount")
+    assert message.startswith(
+        "the header lacks order_id (nearest in the file: OrderNr), amount (nearest in the file: Amount EUR). "
+        "Found in the header: OrderNr, Kunde, Amount EUR, Discount. Correct the file, or"
+    )
+
+
+def test_what_is_near_an_alias_is_near_too_and_what_is_taken_is_not() -> None:
+    feed = with_contract(aliases=(("discount", ("Rabatt",)),))
+    assert "discount (nearest in the file: Rabat)" in refusal(feed, "order_id", "amount", "Rabat")
+    assert "the header lacks discount." in refusal(replace(FEED, columns=("discount", "discount_2")), "Discount 2")
+
+
+def test_two_headers_that_mean_one_column_refuse_the_file() -> None:
+    feed = with_contract(aliases=(("order_id", ("Bestell-Nr",)),))
+    message = refusal(feed, "Order Id", "Bestell-Nr", "amount", "discount")
+    assert message.startswith("more than one column is called order_id (Order Id, Bestell-Nr). ")
+
+
+def test_ignored_columns_may_be_called_anything() -> None:
+    feed = with_contract(on_new_column="ignore")
+    header = ["order_id", "Note", "", "note", "x" * 70, "amount", "discount", "?"]
+    columns = match_columns(header, feed)
+    assert columns == ["order_id", None, None, None, None, "amount", "discount", None]
+    assert name_ignored(header, columns) == ("note", "column 3", "x" * 70, "column 8")
+
+
+def test_refused_columns_are_named_with_the_option() -> None:
+    message = refusal(with_contract(on_new_column="refuse"), "order_id", "amount", "discount", "Note", "Gift Card")
+    assert message.startswith("new columns, which on_new_column: refuse does not let in: note, gift_card. Found")
+
+
+def test_an_endless_header_gives_a_short_message() -> None:
+    assert len(refusal(with_contract(on_new_column="refuse"), *(["order_id" * 100] * 20))) < 6000
+
+
+# --- how fields are left out
+
+FIELDS = st.binary(max_size=6).map(lambda b: b.replace(b"\0", b""))
+
+
+@given(
+    records=st.lists(st.lists(st.tuples(FIELDS, st.booleans()), min_size=4, max_size=4), min_size=1, max_size=5),
+    is_kept=st.lists(st.booleans(), min_size=4, max_size=4),
+    dialect=st.sampled_from([Dialect(), Dialect(";", "'"), Dialect("\t"), Dialect("||"), Dialect("|", "^")]),
+)
+def test_what_is_kept_stays_as_it_is_byte_for_byte(
+    records: list[list[tuple[bytes, bool]]], is_kept: list[bool], dialect: Dialect
+) -> None:
+    grammar = RecordGrammar(dialect)
+
+    def write(keep: list[bool]) -> bytes:
+        lines = []
+        for number, record in enumerate(records, 1):
+            fields = [field for field, kept in zip(record, keep, strict=True) if kept]
+            values = [b"7", b"%d" % number, *(value for value, _ in fields)]
+            lines.append(grammar.write(values, [False, False, *(quoted for _, quoted in fields)]) + b"\n")
+        return b"".join(lines)
+
+    assert FieldFilter(grammar, is_kept).apply(write([True] * 4), is_plain_text=False) == write(is_kept)
+
+
+def test_in_the_text_format_a_quote_is_a_character_like_any_other() -> None:
+    keep = FieldFilter(RecordGrammar(Dialect()), [True, False, True])
+    assert keep.apply(b'7,1,a",b\\,",c"\n7,2,,x,\n', is_plain_text=True) == b'7,1,a",c"\n7,2,,\n'
+
+
+def test_a_wide_file_with_few_columns_to_keep_is_no_trouble() -> None:
+    keep = FieldFilter(RecordGrammar(Dialect()), [number % 2 == 0 for number in range(3000)])
+    record = b"7,1," + b",".join(b"%d" % number for number in range(3000)) + b"\n"
+    assert keep.apply(record * 2, is_plain_text=False).split(b"\n")[1].split(b",")[2:5] == [b"0", b"2", b"4"]
+
+
+# --- keys of JSON Lines
+
+
+def split_json(splitter: JsonLineSplitter, *objects: dict[str, Any]) -> bytes:
+    splitter.read_header(b"", final=False)
+    splitter.start(7)
+    return splitter.split("".join(json.dumps(it) + "\n" for it in objects).encode(), final=True)
+
+
+def test_an_optional_key_no_object_has_does_not_refuse_the_file() -> None:
+    splitter = JsonLineSplitter(("a", "b"), optional=("b",))
+    assert split_json(splitter, {"a": 1}) == b'7,1,"1",,\n'
+    assert splitter.missing == ("b",)
+    with pytest.raises(FileRefused, match="no object has a"):
+        split_json(JsonLineSplitter(("a", "b"), optional=("b",)), {"b": 1})
+
+
+def test_a_key_may_be_an_alias_and_two_that_mean_one_column_reject_the_line() -> None:
+    feed = replace(with_contract(aliases=(("amount", ("Sum",)),)), file_format="jsonl", columns=("amount", "b"))
+    splitter = JsonLineSplitter(feed.columns, column_of=feed.column_of)
+    assert split_json(splitter, {"SUM": 1, "b": 2}, {"amount": 1, "Sum": 2, "b": 3}) == b'7,1,"1","2",\n'
+    (reject,) = splitter.take_rejects()
+    assert (reject.reason, reject.detail) == ("bad_json", "the keys 'amount' and 'Sum' both stand for amount")
+
+
+def test_ignored_keys_are_left_out_and_named_refused_ones_refuse_the_file() -> None:
+    splitter = JsonLineSplitter(("a",), on_new_column="ignore")
+    assert splitter.read_header(b"{}\n", final=True) == ["a"]
+    splitter = JsonLineSplitter(("a",), on_new_column="ignore")
+    assert split_json(splitter, {"a": 1, "Gift Card": {"x": 1}}, {"gift_card": 2, "?": 3}) == b'7,1,"1"\n7,2,\n'
+    assert splitter.ignored == ("gift_card", "?")
+    with pytest.raises(FileRefused, match="line 2 has new keys, which on_new_column: refuse does not let in: B, c"):
+        split_json(JsonLineSplitter(("a",), on_new_column="refuse"), {"a": 1}, {"a": 1, "B": 1, "c": 2})
+
+
+def test_of_keys_without_end_only_the_first_are_kept() -> None:
+    splitter = JsonLineSplitter(("a",), on_new_column="ignore")
+    split_json(splitter, {"a": 1, **{f"k{number}": 1 for number in range(500)}})
+    assert len(splitter.ignored) == 100
+
+
+# --- control lines
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp037", "utf-16-le", "utf-16-be"])
+def test_a_trailer_line_is_read_in_the_encoding_of_the_file(encoding: str) -> None:
+    declared = "utf-16" if encoding.startswith("utf-16") else encoding
+    trailers = TrailerLines(Control(TRAILER), declared)
+    trailers.add(
+        [
+            SkippedLine(1, None, "preamble", "T;9;9".encode(encoding)),
+            SkippedLine(8, 7, "comment", "T;9;9".encode(encoding)),
+            SkippedLine(9, 8, "trailer", "T;7;1.50".encode(encoding)),
+        ]
+    )
+    (line,) = trailers.lines
+    assert (line.place, line.figures) == ("line 9", {"records": "7", "amount": "1.50"})
+
+
+def test_a_contract_knows_nothing_it_cannot_hold() -> None:
+    with pytest.raises(Invalid, match="is not known; allowed: add, ignore, refuse"):
+        Contract(on_new_column="")

@@ -1,0 +1,46 @@
+"""Fail points: what is named happens where and when it is named, and nowhere else."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sales_warehouse.ledger import fail_point
+from sales_warehouse.ledger.fail_point import VARIABLE
+
+PASS_BY = """
+from sales_warehouse.ledger.fail_point import reach
+for n in range(3):
+    print(n, flush=True)
+    reach("here")
+"""
+
+
+def run(value: str, code: str = PASS_BY) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {VARIABLE: value, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_without_the_variable_nothing_is_looked_up() -> None:
+    assert fail_point.reach is fail_point._pass_by
+    assert run("").stdout == "0\n1\n2\n"
+
+
+@pytest.mark.parametrize(("value", "passed"), [("here:kill", "0\n"), ("here@3:kill", "0\n1\n2\n")])
+def test_a_process_ends_at_the_named_time(value: str, passed: str) -> None:
+    done = run(value)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, passed)
+
+
+def test_another_place_is_passed_by() -> None:
+    assert (run("there:kill").returncode, run("here@4:kill").returncode) == (0, 0)
+
+
+def test_a_defect_is_an_exception_nobody_expects() -> None:
+    assert "RuntimeError: fail point here" in run("here@2:raise").stderr
+
+
+def test_a_wrong_value_is_said_at_once() -> None:
+    assert "must be like after_copy:kill" in run("here:explode").stderr

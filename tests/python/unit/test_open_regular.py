@@ -1,0 +1,68 @@
+"""Only files are opened, whatever stands in their place by then."""
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sales_warehouse.load.open_file import ContentReader, hash_file
+from sales_warehouse.load.open_regular import open_regular
+from sales_warehouse.load.read_archive import list_members, open_archive
+
+
+def swap_for_link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def swap_for_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def swap_for_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.timeout(10)  # opened carelessly, a pipe nobody writes to is waited for without end
+@pytest.mark.parametrize("swap", [swap_for_link, swap_for_pipe, swap_for_folder])
+@pytest.mark.parametrize("read", [open_regular, ContentReader, hash_file, list_members, open_archive])
+def test_a_file_swapped_for_something_else_is_not_read(
+    tmp_path: Path, swap: Callable[[Path], None], read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "a\n1\n")
+    swap(path)
+    with pytest.raises(OSError, match="no file any more"):
+        read(path)
+
+
+def test_a_file_that_is_gone_or_may_not_be_read_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "a.csv")
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a\n1\n")
+    with open_regular(path) as file:
+        assert file.read() == b"a\n1\n"
+
+
+def test_no_file_stays_open_behind_an_archive(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "a\n1\n")
+    before = len(os.listdir("/dev/fd"))
+    opened = open_archive(path)
+    assert len(os.listdir("/dev/fd")) == before + 1
+    opened.close()
+    assert len(os.listdir("/dev/fd")) == before
+    path.write_bytes(b"no archive")
+    with pytest.raises(OSError, match="no zip archive any more"):
+        open_archive(path)
+    assert len(os.listdir("/dev/fd")) == before
