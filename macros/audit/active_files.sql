@@ -2,7 +2,7 @@
 {% macro active_files() -%}
     select file_id
     from {{ source('ledger', 'file_events') }}
-    where event_id <= {{ upper_event() if execute else 0 }} and kind in ('activated', 'deactivated')
+    where event_id <= {{ upper_event() }} and kind in ('activated', 'deactivated')
     group by file_id
     having max(case when kind = 'activated' then event_id else 0 end)
         > max(case when kind = 'deactivated' then event_id else 0 end)

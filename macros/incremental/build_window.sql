@@ -7,7 +7,7 @@
         'is_whole': true, 'inputs_hash': '', 'event_id': 0, 'watermark': none, 'tested': none,
         'files': [], 'dates': [], 'late_files': [], 'code_hash': none
     } -%}
-    {%- if not execute -%}
+    {%- if not execute or not is_build() -%}
         {{ return(window) }}
     {%- endif -%}
     {%- set parents = ancestors(node) -%}
@@ -53,7 +53,15 @@
     {{ return(window) }}
 {%- endmacro %}
 
+{# Other commands fix no upper event and may run before the books are there: they see the SQL of a full build. #}
+{% macro is_build() -%}
+    {{ return(flags.WHICH in ('build', 'run', 'test', 'seed', 'snapshot', 'retry')) }}
+{%- endmacro %}
+
 {% macro upper_event() -%}
+    {%- if not execute or not is_build() -%}
+        {{ return(0) }}
+    {%- endif -%}
     {%- set rows = run_query(
         "select upper_event_id from " ~ ledger_books('builds') ~ " where invocation_id = '" ~ invocation_id ~ "'"
     ).rows -%}

@@ -13,7 +13,7 @@
 {%- endmacro %}
 
 {% macro only_untested() -%}
-    {%- set node = graph.nodes.get(model.attached_node) if execute and model.attached_node else none -%}
+    {%- set node = graph.nodes.get(model.attached_node) if execute and is_build() and model.attached_node else none -%}
     {%- if not node or not follows_ledger(node) -%}
         {{ return('') }}
     {%- endif -%}
