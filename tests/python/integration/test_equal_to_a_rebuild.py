@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from histories import STEPS, Act, History, World, histories, script
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
@@ -32,6 +32,8 @@ WAREHOUSES = int(os.environ.get("SOAK", "1"))
     database=None,
     # a failing history is found in its warehouse by what its rows have in them, and is short: nothing to shrink
     phases=[Phase.generate],
+    # what failed tells its own history; hypothesis would print all of them
+    verbosity=Verbosity.quiet,
     suppress_health_check=list(HealthCheck),
 )
 @given(drawn=st.lists(histories, min_size=HISTORIES, max_size=HISTORIES))
@@ -52,10 +54,13 @@ def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[A
             for step in range(STEPS):
                 for turn in range(max(len(history[step]) for history in drawn)):
                     world.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
-                checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+                build = checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test", check=False)
                 wrong = find_differences(connection, rebuilt)
                 if wrong:
                     pytest.fail(explain(step, wrong, drawn), pytrace=False)
+                # every arrow balances, and no other test is red either
+                if build.returncode:
+                    pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
 
 
 def compile_whole(checkout: Checkout) -> dict[str, tuple[str, str]]:
