@@ -25,6 +25,9 @@
     {%- if not rows -%}
         {{ return('') }}
     {%- endif -%}
+    {%- if node.config.incremental_strategy == 'when_new' -%}
+        {{ return('false' if rows[0][1] == rows[0][0] else '') }}
+    {%- endif -%}
     {%- if node.config.incremental_strategy == 'by_file' -%}
         {{ return(in_list('_file_id', touched_files(rows[0][1], rows[0][0]))) }}
     {%- endif -%}

@@ -1,4 +1,8 @@
 {% macro open_build() -%}
+    {%- set filtered = feeds() | map(attribute='raw_relation') | list -%}
+    {%- for node in (graph.nodes.values() if execute else []) if node.resource_type == 'model' and follows_ledger(node) -%}
+        {%- do filtered.append(node.relation_name) -%}
+    {%- endfor -%}
     create schema if not exists {{ ledger_books('builds').schema }};
     create table if not exists {{ ledger_books('builds') }} (
         invocation_id {{ text_type() }} primary key,
@@ -26,5 +30,6 @@
         '{{ invocation_id }}',
         coalesce(max(event_id), 0),
         current_timestamp
-    from {{ source('ledger', 'file_events') }}
+    from {{ source('ledger', 'file_events') }};
+    {{ summarise_block_ranges(filtered) if filtered }}
 {%- endmacro %}

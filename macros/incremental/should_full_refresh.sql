@@ -6,7 +6,9 @@
         {%- set asked = flags.FULL_REFRESH -%}
     {%- endif -%}
     {%- if not asked and execute and model.resource_type == 'model' and follows_ledger(model) -%}
-        {{ return(is_empty_run() or build_window(model).is_whole) }}
+        {%- set window = build_window(model) -%}
+        {%- set is_rebuilt_anyway = model.config.incremental_strategy == 'when_new' and window.files | length > 0 -%}
+        {{ return(is_empty_run() or window.is_whole or is_rebuilt_anyway) }}
     {%- endif -%}
     {{ return(asked) }}
 {%- endmacro %}
