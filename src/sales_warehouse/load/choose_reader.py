@@ -30,6 +30,8 @@ class Splitter(Protocol):
     """Cuts blocks of content into records: COPY data, rejects and skipped lines."""
 
     tally: Tally
+    # whether the number of delimiters in a block stands for that of each of its lines; the server finds the difference
+    counts_by_block: bool
     # whether the COPY data given out so far can go to COPY's text format as well as to CSV
     is_plain_text: bool
 

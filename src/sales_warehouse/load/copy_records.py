@@ -29,6 +29,10 @@ _SMALL_BYTES = 1024 * 1024
 Progress = Callable[[int, int], None]  # bytes as delivered and records, both since the last call
 
 
+class WidthsInDoubt(Exception):
+    """The server found a record of the wrong width among those that were counted by the block; count each by itself."""
+
+
 def copy_records(
     cursor: Cursor, file: InboxFile, file_id: int, content: Content, splitter: Splitter,
     rejects: RejectSpool, skipped: SkippedSpool, progress: Progress, trailers: TrailerLines | None = None,
@@ -59,6 +63,7 @@ def copy_records(
     kept = None
     if len(columns) < len(matched):
         kept = FieldFilter(splitter.grammar, [column is not None for column in matched])
+        splitter.counts_by_block = False  # it takes records of the right width alone
     splitter.start(file_id)
     grammar = splitter.grammar
     target = sql.SQL("copy {} ({}) from stdin with ").format(
@@ -79,6 +84,8 @@ def copy_records(
                 # of the source nothing but read() is called
                 cursor.copy_expert(target + formats[source.choose_format()], cast(TextIO, source))
             except (psycopg2.DataError, errors.ProgramLimitExceeded) as error:
+                if splitter.counts_by_block and isinstance(error, errors.BadCopyFileFormat):
+                    raise WidthsInDoubt from None
                 raise FileRefused(f"the server does not take its rows: {str(error).strip()}") from None
             except psycopg2.Error:
                 if source.error is not None:

@@ -56,6 +56,7 @@ class JsonLineSplitter:
 
     grammar = COPY_GRAMMAR
     is_plain_text = False
+    counts_by_block = False
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class TableSplitter:
 
     grammar = COPY_GRAMMAR
     is_plain_text = False
+    counts_by_block = False
 
     def __init__(self, lines_before: int) -> None:
         self._lines_before = lines_before

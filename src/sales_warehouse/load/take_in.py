@@ -24,10 +24,11 @@ from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.check_control import TrailerLines, check_control
 from sales_warehouse.load.choose_reader import OpenContent, choose_splitter
-from sales_warehouse.load.copy_records import Progress, copy_records
+from sales_warehouse.load.copy_records import Progress, WidthsInDoubt, copy_records
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
 from sales_warehouse.load.open_file import hash_file
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome
+from sales_warehouse.load.split_records import RecordSplitter
 
 
 def take_in_or_leave(
@@ -125,7 +126,7 @@ def _look_up(file: InboxFile, books: Books, sha256: str) -> tuple[Decision, str]
 
 def _load(
     cursor: Cursor, file: InboxFile, books: Books, key: str | None, hash_before: str, started_at: datetime,
-    progress: Progress, may_add_columns: bool,
+    progress: Progress, may_add_columns: bool, counts_by_block: bool = True,
 ) -> tuple[Entry, Tally, str | None]:  # fmt: skip
     if file.side is not None and file.side.content is None:
         raise FileWaits(
@@ -133,6 +134,8 @@ def _load(
         )
     file_id = next_file_id(cursor)
     splitter = choose_splitter(file.feed)
+    if isinstance(splitter, RecordSplitter):
+        splitter.counts_by_block = counts_by_block
     tally = splitter.tally
     refusal: FileRefused | None = None
     shape = Shape()
@@ -154,6 +157,11 @@ def _load(
                     f"{file.feed.max_rejects}. See them with: warehouse rejects {file_id}"
                 )
             check_control(cursor, file, file_id, tally, trailers)
+        except WidthsInDoubt:  # one of millions; the second reading counts each line by itself
+            cursor.execute("rollback to savepoint before_rows")
+            return _load(
+                cursor, file, books, key, hash_before, started_at, progress, may_add_columns, counts_by_block=False
+            )  # fmt: skip
         except FileRefused as error:
             refusal = error
             cursor.execute("rollback to savepoint before_rows")

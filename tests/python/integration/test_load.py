@@ -14,9 +14,11 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import MaxRejects
+from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.load import take_in
+from sales_warehouse.load.choose_reader import Splitter
 from sales_warehouse.settings import Settings
 
 ONE = HEADER + "1,tea,2.50\n2,cup,3\n"
@@ -553,3 +555,26 @@ def test_an_unknown_feed_and_a_missing_inbox_are_said_with_what_there_is(inbox: 
         inbox.load(only="shop.line")
     with pytest.raises(ConfigurationError, match="is no directory"):
         Inbox(inbox.folder / "nowhere", inbox.connection, inbox.feed).load()
+
+
+def test_a_line_too_short_and_one_too_long_do_not_make_up_for_each_other(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n2,tea\n3,tea,4,5\n4,tea,6\n")
+    # as many delimiters as four sound lines have, so the server is the one to find out, and the file is read again
+    readings = []
+    choose = take_in.choose_splitter
+
+    def choose_and_note(feed: Feed) -> Splitter:
+        readings.append(feed)
+        return choose(feed)
+
+    monkeypatch.setattr(take_in, "choose_splitter", choose_and_note)
+    (outcome,) = inbox.load().outcomes
+    assert len(readings) == 2
+    assert (outcome.status, outcome.tally.loaded, outcome.tally.rejected) == ("active", 2, 2)
+    assert inbox.rows() == [("1", "tea", "2"), ("4", "tea", "6")]
+    assert inbox.query("select row_number, reason from ledger.rejects order by 1") == [
+        (2, "too_few_fields"),
+        (3, "too_many_fields"),
+    ]
