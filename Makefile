@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest accept suites docs faults bench bench-peers lock clean
+.PHONY: help install run test lint types pytest soak accept suites docs faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ types: install
 
 pytest: install
 	$(BIN)/pytest -n logical --dist loadfile -m "not acceptance"
+
+soak: install ## random histories of deliveries, built step by step and held against a rebuild; WAREHOUSES=20 of 24 each
+	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/integration/test_equal_to_a_rebuild.py
 
 accept: install ## the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -m acceptance

@@ -8,6 +8,7 @@
         {%- do found.append({
             'name': source.source_name ~ '.' ~ source.name,
             'raw_relation': source.relation_name,
+            'staging_model': model.unique_id if model else none,
             'staging_relation': model.relation_name if model else none,
         }) -%}
     {%- endfor -%}

@@ -6,6 +6,7 @@
         _file_id,
         count(*) as row_count
     from {{ feed.raw_relation }}
+    where {{ only_new_files() }}
     group by _file_id
     {%- endfor %}
 {%- endmacro %}

@@ -6,5 +6,6 @@
         cast('{{ feed.name }}' as {{ text_type() }}) as feed,
         {{ columns | join(', ') }}
     from {{ feed.staging_relation }}
+    where {{ only_new_files() }}
     {%- endfor %}
 {%- endmacro %}

@@ -1,6 +1,10 @@
 -- Grain: one row per quarantined row of any feed.
 -- The feeds are found by name, below the models that ref() must see first:
 -- depends_on: {{ ref('int_sales__lines_unioned') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_file',
+) }}
 with
 
 staged_rows as (

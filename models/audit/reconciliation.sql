@@ -10,12 +10,14 @@ files as (
         file_id as _file_id,
         rows_loaded as row_count
     from {{ source('ledger', 'files') }}
-    where status = 'active'
+    where file_id in ({{ active_files() }})
 
 ),
 
 raw_row_counts as (
-    {{ raw_row_counts() }}
+
+    select * from {{ ref('raw_figures') }}
+
 ),
 
 staged as (
@@ -32,14 +34,20 @@ staged as (
 
 ),
 
+fact_figures as (
+
+    select * from {{ ref('fact_figures') }}
+
+),
+
 fact_per_file as (
 
     select
         _file_id,
-        count(*) as row_count,
+        sum(row_count) as row_count,
         sum(quantity) as quantity,
         sum(net_amount) as net_amount
-    from {{ ref('fct_sales_lines') }}
+    from fact_figures
     group by _file_id
 
 ),
@@ -49,13 +57,13 @@ fact_per_day as (
     select
         order_date,
         source_system,
-        coalesce(country, 'unknown') as country,
+        country,
         currency,
-        count(*) as row_count,
+        sum(row_count) as row_count,
         sum(quantity) as quantity,
         sum(net_amount) as net_amount
-    from {{ ref('fct_sales_lines') }}
-    group by order_date, source_system, coalesce(country, 'unknown'), currency
+    from fact_figures
+    group by order_date, source_system, country, currency
 
 ),
 

@@ -2,6 +2,10 @@
 -- quantity and net_amount of quarantined rows hold only the values that could be read: use them as a hint, not a sum.
 -- The feeds are found by name, below the models that ref() must see first:
 -- depends_on: {{ ref('int_sales__lines_unioned') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_file',
+) }}
 with
 
 staged_rows as (
@@ -15,7 +19,7 @@ active_files as (
         file_id,
         name as file_name
     from {{ source('ledger', 'files') }}
-    where status = 'active'
+    where status = 'active' and {{ only_new_files('file_id') }}
 
 ),
 

@@ -355,6 +355,25 @@ def bench_load(
         print_bench(result)
 
 
+@bench_app.command("build")
+def bench_build(
+    rows: Annotated[int, typer.Option(min=300_000, help="Rows to build; a tenth of them is what is compared.")] = (
+        10_000_000
+    ),
+    rounds: Annotated[int, typer.Option(min=1, help="How often a day is added to each.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure `dbt build`: from nothing beside psql, a day on top of all rows and of a tenth, nothing new."""
+    from sales_warehouse.bench.build import bench_build as run_bench
+    from sales_warehouse.bench.build import print_build_bench
+
+    result = run_bench(get_settings(), rows, rounds)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        print_build_bench(result)
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Run the command and end the process: 0 done, 1 needs a person, 2 wrong usage, 3 server not reachable."""
     try:

@@ -1,10 +1,16 @@
 -- Grain: one row per source system and customer id, and one unknown member for lines without a customer.
 -- Read from the facts: the files bring no customer list, so the lines are all that is known about a customer.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='when_new',
+) }}
 with
 
 lines as (
 
-    select * from {{ ref('fct_sales_lines') }}
+    select *
+    from {{ ref('fct_sales_lines') }}
+    where {{ only_when_new() }}
 
 ),
 

@@ -1,10 +1,16 @@
 -- Grain: one row per source system and product id, and one unknown member.
 -- Read from the facts: the files bring no product list, so the lines are all that is known about a product.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='when_new',
+) }}
 with
 
 lines as (
 
-    select * from {{ ref('fct_sales_lines') }}
+    select *
+    from {{ ref('fct_sales_lines') }}
+    where {{ only_when_new() }}
 
 ),
 

@@ -1,5 +1,11 @@
 -- Grain: one row per accepted sales line.
 -- unit_price must not be summed; amounts only within one currency; cost_amount is NULL where a source does not tell it.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_file',
+    meta={'date_column': 'order_date'},
+    indexes=[{'columns': ['_file_id'], 'type': 'brin'}, {'columns': ['order_date']}],
+) }}
 with
 
 lines as (
@@ -34,6 +40,7 @@ final as (
         _file_id,
         _row_number
     from lines
+    where {{ only_new_files() }}
 
 )
 

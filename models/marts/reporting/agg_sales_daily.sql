@@ -1,6 +1,11 @@
 -- Grain: one row per order_date, source_system, country and currency that has a sales line.
 -- order_count must not be summed: an order whose lines fall on two days or countries counts in both.
 -- Amounts may be summed only within one currency; cost_amount leaves out lines whose source does not tell a cost.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_touched_date',
+    meta={'date_column': 'order_date'},
+) }}
 with
 
 lines as (
@@ -31,6 +36,7 @@ final as (
         cast(sum(case when line_type = 'adjustment' then net_amount else 0 end) as numeric(28, 4)) as adjustment_amount,
         cast(sum(cost_amount) as numeric(28, 4)) as cost_amount
     from lines
+    where {{ only_touched_dates('order_date') }}
     group by order_date, source_system, coalesce(country, 'unknown'), currency
 
 )

@@ -1,6 +1,11 @@
 -- Grain: one row per month_start_date, source_system, country and currency that has a sales line.
 -- order_count must not be summed: an order whose lines fall in two months or countries counts in both.
 -- Amounts may be summed only within one currency; cost_amount leaves out lines whose source does not tell a cost.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_touched_date',
+    meta={'date_column': 'month_start_date', 'period': 'month'},
+) }}
 with
 
 lines as (
@@ -42,6 +47,7 @@ final as (
     -- cannot miss: a line dated outside the calendar is quarantined, and the relationship is tested
     inner join days
         on lines.order_date = days.date_day
+    where {{ only_touched_dates('lines.order_date', 'month') }}
     group by days.month_start_date, lines.source_system, coalesce(lines.country, 'unknown'), lines.currency
 
 )

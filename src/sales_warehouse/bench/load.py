@@ -38,7 +38,7 @@ from sales_warehouse.settings import Settings
 from sales_warehouse.show.console import err, out
 from sales_warehouse.show.tables import print_table
 
-_DATABASE = "warehouse_bench"
+BENCH_DATABASE = "warehouse_bench"
 _COLUMNS = (
     "line_id", "order_id", "order_date", "customer_id", "product_id", "product_name", "category", "store", "city",
     "country", "channel", "quantity", "unit_price", "discount", "amount", "currency",
@@ -137,7 +137,7 @@ def bench_load(
         max_rejects=MaxRejects.parse("2%"),
     )
     copied, sound, ten_copied, ten, broken, small, known = [], [], [], [], [], [], []
-    with tempfile.TemporaryDirectory() as folder, _scratch_database(settings) as connection:
+    with tempfile.TemporaryDirectory() as folder, scratch_database(settings) as connection:
         inboxes = {name: Path(folder) / name for name in ("sound", "ten", "broken", "small", "known")}
         for inbox in inboxes.values():
             inbox.mkdir()
@@ -210,18 +210,21 @@ def write_bench_file(path: Path, rows: int, first: int = 1) -> None:
 
 
 @contextmanager
-def _scratch_database(settings: Settings) -> Iterator[Connection]:
+def scratch_database(settings: Settings) -> Iterator[Connection]:
+    """Connect to a new database of that name on the settings' server, dropped at the end."""
     with closing(server.connect(settings, application_name="warehouse bench")) as maintenance:
         maintenance.autocommit = True
         with maintenance.cursor() as cursor:
-            cursor.execute(f"drop database if exists {_DATABASE} with (force)")
-            cursor.execute(f"create database {_DATABASE}")
+            cursor.execute(f"drop database if exists {BENCH_DATABASE} with (force)")
+            cursor.execute(f"create database {BENCH_DATABASE}")
         try:
-            with closing(server.connect(settings, application_name="warehouse bench", dbname=_DATABASE)) as connection:
+            with closing(
+                server.connect(settings, application_name="warehouse bench", dbname=BENCH_DATABASE)
+            ) as connection:
                 yield connection
         finally:
             with maintenance.cursor() as cursor:
-                cursor.execute(f"drop database if exists {_DATABASE} with (force)")
+                cursor.execute(f"drop database if exists {BENCH_DATABASE} with (force)")
 
 
 def _prepare_peer(connection: Connection) -> None:
@@ -234,7 +237,7 @@ def _time_copy(settings: Settings, path: Path) -> float:
     started = time.monotonic()
     subprocess.run(
         [
-            server.binary("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={_DATABASE}",
+            server.binary("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={BENCH_DATABASE}",
             "--command", f"\\copy {_PEER} from '{path}' with (format csv, header)",
         ],
         env=server.environment(settings),
@@ -282,7 +285,7 @@ class _PeerRun:
     """One peer over the rounds."""
 
     def __init__(self, settings: Settings, name: str, folder: Path, rows: int) -> None:
-        self._environment = os.environ | server.environment(settings) | {"PGDATABASE": _DATABASE}
+        self._environment = os.environ | server.environment(settings) | {"PGDATABASE": BENCH_DATABASE}
         self._project, self._name, self._rows = settings.project, name, rows
         self._path = folder / f"{rows}.csv"
         if not self._path.exists():
@@ -316,7 +319,7 @@ class _Loader:
     """Runs the loader, each time in a new process, and remembers the largest of them."""
 
     def __init__(self, settings: Settings, feed: Feed) -> None:
-        self._environment = os.environ | server.environment(settings) | {"PGDATABASE": _DATABASE}
+        self._environment = os.environ | server.environment(settings) | {"PGDATABASE": BENCH_DATABASE}
         self._feed = feed
         self.peak_memory_bytes = 0
 

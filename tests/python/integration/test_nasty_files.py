@@ -175,17 +175,18 @@ def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Chec
         "insert into raw.superstore__order_lines select * from raw.superstore__order_lines where _row_number = 1; "
         f"update raw.superstore__order_lines set _row_number = 99 where {newest}"
     )
-    build = checkout.run("warehouse", "build", check=False)
+    # no event of the ledger tells of such rows: only who looks at all files finds them
+    build = checkout.dbt("build", "--quiet", "--full-refresh", "--exclude-resource-type", "unit_test", check=False)
     assert build.returncode == 1
     assert "reconciliation__file_to_raw_balances" in build.stdout
     alter("delete from raw.superstore__order_lines where _row_number = 99")
-    assert checkout.run("warehouse", "build").returncode == 0
+    checkout.dbt("build", "--quiet", "--full-refresh", "--exclude-resource-type", "unit_test")
 
     alter(
         "delete from marts.fct_sales_lines where order_id = '600000'; "
         "update marts.agg_sales_monthly set quantity = quantity + 1 where source_system = 'superstore'"
     )
-    checks = checkout.dbt("build", "--select", "reconciliation", check=False).stdout
+    checks = checkout.dbt("build", "--full-refresh", "--select", "fact_figures", "reconciliation", check=False).stdout
     for arrow in ("staging_to_fact", "fact_to_daily", "daily_to_monthly"):
         assert re.search(f"FAIL 1 reconciliation__{arrow}_balances", checks), checks
     for arrow in ("file_to_raw", "raw_to_staging"):

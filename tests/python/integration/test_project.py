@@ -87,7 +87,9 @@ def test_marts_are_contracts_with_a_stated_grain(manifest: dict[str, Any]) -> No
         layer = node["original_file_path"].split("/")[1]
         if layer in ("marts", "audit"):
             assert node["config"]["contract"]["enforced"], node["name"]
-            assert node["config"]["materialized"] == "table", node["name"]
+            follows_ledger = node["config"]["incremental_strategy"] in ("by_file", "by_touched_date", "when_new")
+            expected = "incremental" if follows_ledger else "table"
+            assert node["config"]["materialized"] == expected, node["name"]
             assert "Grain: " in node["raw_code"][:400], node["name"]
         else:
             assert node["config"]["materialized"] == "view", node["name"]

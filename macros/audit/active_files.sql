@@ -1,0 +1,9 @@
+{# Not by their status: that is of now, and the loader may be at work during a build. #}
+{% macro active_files() -%}
+    select file_id
+    from {{ source('ledger', 'file_events') }}
+    where event_id <= {{ upper_event() }} and kind in ('activated', 'deactivated')
+    group by file_id
+    having max(case when kind = 'activated' then event_id else 0 end)
+        > max(case when kind = 'deactivated' then event_id else 0 end)
+{%- endmacro %}

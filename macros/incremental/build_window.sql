@@ -1,0 +1,103 @@
+{# What of a relation is due in this build, from the books. `is_whole`: the relation is to be built from nothing, as it is
+   new, was asked to, or its SQL, its contract or what it reads was changed. Else `files` are those whose rows changed
+   since the watermark, and `dates` what they touched. `late_files` became active after the build's upper event.
+   A relation never gets ahead of the relations it reads. #}
+{% macro build_window(node) -%}
+    {%- set window = {
+        'is_whole': true, 'inputs_hash': '', 'event_id': 0, 'watermark': none, 'tested': none,
+        'files': [], 'dates': [], 'late_files': [], 'code_hash': none
+    } -%}
+    {%- if not execute or not is_build() -%}
+        {{ return(window) }}
+    {%- endif -%}
+    {%- set parents = ancestors(node) -%}
+    {%- set names = {node.relation_name: none} -%}
+    {%- for parent in parents.code + parents.followed if parent.relation_name -%}
+        {%- do names.update({parent.relation_name: none}) -%}
+    {%- endfor -%}
+    {%- set state = {} -%}
+    {%- for row in run_query(
+        "select relation_name, code_hash, inputs_hash, rebuilt_by, event_id, tested_event_id"
+        ~ " from " ~ ledger_books('model_watermarks')
+        ~ " where relation_name in ('" ~ names | join("', '") ~ "')"
+    ).rows -%}
+        {%- do state.update({row[0]: row}) -%}
+    {%- endfor -%}
+    {%- set inputs = [node.checksum.checksum, node.contract.checksum or ''] -%}
+    {%- for parent in parents.code | sort(attribute='unique_id') if parent.relation_name in state -%}
+        {%- do inputs.append(parent.unique_id ~ '=' ~ state[parent.relation_name][1]) -%}
+    {%- endfor -%}
+    {%- set reached = [upper_event()] -%}
+    {%- set followed_names = [] -%}
+    {%- for parent in parents.followed | sort(attribute='unique_id') if parent.relation_name in state -%}
+        {%- do inputs.append(parent.unique_id ~ '=' ~ (state[parent.relation_name][3] or '')) -%}
+        {%- do reached.append((state[parent.relation_name][4] or 0) | int) -%}
+        {%- do followed_names.append(parent.relation_name) -%}
+    {%- endfor -%}
+    {%- do window.update({'event_id': reached | min, 'inputs_hash': local_md5(inputs | join('\n'))}) -%}
+    {%- set own = state[node.relation_name] if node.relation_name in state else none -%}
+    {%- if own -%}
+        {%- do window.update({
+            'is_whole': own[4] is none or own[2] != window.inputs_hash,
+            'watermark': own[4], 'tested': own[5], 'code_hash': own[1],
+        }) -%}
+    {%- endif -%}
+    {%- if not window.is_whole -%}
+        {%- do window.update({
+            'files': touched_files(window.watermark, window.event_id),
+            'dates': touched_dates(followed_names, window.watermark, window.event_id)
+            if node.config.incremental_strategy == 'by_touched_date' else [],
+        }) -%}
+    {%- endif -%}
+    {%- do window.update({'late_files': late_files(window.event_id)}) -%}
+    {{ return(window) }}
+{%- endmacro %}
+
+{# Other commands fix no upper event and may run before the books are there: they see the SQL of a full build. #}
+{% macro is_build() -%}
+    {{ return(flags.WHICH in ('build', 'run', 'test', 'seed', 'snapshot', 'retry')) }}
+{%- endmacro %}
+
+{% macro upper_event() -%}
+    {%- if not execute or not is_build() -%}
+        {{ return(0) }}
+    {%- endif -%}
+    {%- set rows = run_query(
+        "select upper_event_id from " ~ ledger_books('builds') ~ " where invocation_id = '" ~ invocation_id ~ "'"
+    ).rows -%}
+    {{ return(rows[0][0] | int if rows else 0) }}
+{%- endmacro %}
+
+{% macro touched_files(after_event, up_to_event) -%}
+    {%- set rows = run_query(
+        "select distinct file_id from " ~ source('ledger', 'file_events')
+        ~ " where kind in ('activated', 'deactivated', 'replayed') and event_id > " ~ after_event
+        ~ " and event_id <= " ~ up_to_event ~ " order by file_id"
+    ).rows -%}
+    {{ return(rows | map(attribute=0) | map('int') | list) }}
+{%- endmacro %}
+
+{# Files whose rows are in raw tables now, but were not after the event: the loader may be at work during a build. #}
+{% macro late_files(event_id) -%}
+    {%- set rows = run_query(
+        "select file_id from " ~ source('ledger', 'file_events')
+        ~ " where kind in ('activated', 'deactivated') and file_id in (select file_id from "
+        ~ source('ledger', 'file_events') ~ " where kind = 'activated' and event_id > " ~ event_id ~ ")"
+        ~ " group by file_id having coalesce(max(case when kind = 'activated' and event_id <= " ~ event_id
+        ~ " then event_id end), 0) <= coalesce(max(case when kind = 'deactivated' and event_id <= " ~ event_id
+        ~ " then event_id end), 0) order by file_id"
+    ).rows -%}
+    {{ return(rows | map(attribute=0) | map('int') | list) }}
+{%- endmacro %}
+
+{% macro touched_dates(relation_names, after_event, up_to_event) -%}
+    {%- if not relation_names -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set rows = run_query(
+        "select distinct touched_date from " ~ ledger_books('touched_dates')
+        ~ " where relation_name in ('" ~ relation_names | join("', '") ~ "') and event_id > " ~ after_event
+        ~ " and event_id <= " ~ up_to_event ~ " order by touched_date"
+    ).rows -%}
+    {{ return(rows | map(attribute=0) | map('string') | list) }}
+{%- endmacro %}

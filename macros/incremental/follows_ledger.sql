@@ -1,0 +1,6 @@
+{% macro follows_ledger(node) -%}
+    {{ return(
+        node.config.materialized == 'incremental'
+        and node.config.incremental_strategy in ('by_file', 'by_touched_date', 'when_new')
+    ) }}
+{%- endmacro %}

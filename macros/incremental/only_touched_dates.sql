@@ -1,0 +1,26 @@
+{% macro only_touched_dates(column, period='day') -%}
+    {%- if not execute or model.resource_type != 'model' or not follows_ledger(model) or not is_incremental() -%}
+        {{ return('/*new*/ true /*new*/') }}
+    {%- endif -%}
+    {{ return('/*new*/ ' ~ in_dates(column, build_window(model).dates, period) ~ ' /*new*/') }}
+{%- endmacro %}
+
+{# With the period month the whole months of the dates: a range each, so that an index on the column serves. #}
+{% macro in_dates(column, dates, period='day') -%}
+    {%- if not dates -%}
+        {{ return('false') }}
+    {%- elif period == 'day' -%}
+        {{ return(column ~ " in (cast('" ~ dates | join("' as date), cast('") ~ "' as date))") }}
+    {%- elif period != 'month' -%}
+        {{ exceptions.raise_compiler_error("in_dates: the period is day or month, not " ~ period) }}
+    {%- endif -%}
+    {%- set ranges = [] -%}
+    {%- for month in dates | map('truncate', 7, true, '', 0) | unique -%}
+        {%- set year, number = month[:4] | int, month[5:] | int -%}
+        {%- set next = '%04d-%02d-01' % (year + number // 12, number % 12 + 1) -%}
+        {%- do ranges.append(
+            column ~ " >= cast('" ~ month ~ "-01' as date) and " ~ column ~ " < cast('" ~ next ~ "' as date)"
+        ) -%}
+    {%- endfor -%}
+    {{ return('(' ~ ranges | join(' or ') ~ ')') }}
+{%- endmacro %}

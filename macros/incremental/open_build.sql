@@ -1,0 +1,35 @@
+{% macro open_build() -%}
+    {%- set filtered = feeds() | map(attribute='raw_relation') | list -%}
+    {%- for node in (graph.nodes.values() if execute else []) if node.resource_type == 'model' and follows_ledger(node) -%}
+        {%- do filtered.append(node.relation_name) -%}
+    {%- endfor -%}
+    create schema if not exists {{ ledger_books('builds').schema }};
+    create table if not exists {{ ledger_books('builds') }} (
+        invocation_id {{ text_type() }} primary key,
+        upper_event_id bigint not null,
+        started_at timestamp with time zone not null
+    );
+    create table if not exists {{ ledger_books('model_watermarks') }} (
+        relation_name {{ text_type() }} primary key,
+        code_hash {{ text_type() }} not null,
+        inputs_hash {{ text_type() }},
+        rebuilt_by {{ text_type() }},
+        built_by {{ text_type() }} not null,
+        built_at timestamp with time zone not null,
+        event_id bigint,
+        tested_event_id bigint
+    );
+    create table if not exists {{ ledger_books('touched_dates') }} (
+        relation_name {{ text_type() }} not null,
+        event_id bigint not null,
+        touched_date date not null,
+        primary key (relation_name, event_id, touched_date)
+    );
+    insert into {{ ledger_books('builds') }} (invocation_id, upper_event_id, started_at)
+    select
+        '{{ invocation_id }}',
+        coalesce(max(event_id), 0),
+        current_timestamp
+    from {{ source('ledger', 'file_events') }};
+    {{ summarise_block_ranges(filtered) if filtered }}
+{%- endmacro %}

@@ -1,0 +1,107 @@
+"""Marts built step by step are those of a rebuild, row by row, whatever was delivered and taken back between."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from histories import STEPS, Act, History, World, histories, script
+from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
+from hypothesis import strategies as st
+from psycopg2.extensions import connection as Connection
+
+from checkout import Checkout
+from databases import Databases
+from sales_warehouse import server
+from sales_warehouse.feeds.read_feeds import read_feeds
+
+HISTORIES = 24  # in one warehouse, built together
+VERBS = {"deliver", "copy", "unload", "restore", "replay"}
+# make soak sets it: so many warehouses, with so many histories each
+WAREHOUSES = int(os.environ.get("SOAK", "1"))
+
+
+@pytest.mark.timeout(60 + 240 * WAREHOUSES)
+@settings(
+    max_examples=WAREHOUSES,
+    deadline=None,
+    database=None,
+    # a failing history is found in its warehouse by what its rows have in them, and is short: nothing to shrink
+    phases=[Phase.generate],
+    # what failed tells its own history; hypothesis would print all of them
+    verbosity=Verbosity.quiet,
+    suppress_health_check=list(HealthCheck),
+)
+@given(drawn=st.lists(histories, min_size=HISTORIES, max_size=HISTORIES))
+def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[Act]]], databases: Databases) -> None:
+    done = [act.verb for history in drawn for step in history for act in step]
+    assume(set(done) == VERBS and len(done) > HISTORIES * STEPS // 2)
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = databases.make(Path(folder))
+        checkout = Checkout.copy_to(
+            Path(folder) / "project",
+            WAREHOUSE_HOME=str(warehouse.home),
+            **{key: value for key, value in server.environment(warehouse).items() if key.startswith("PG")},
+        )
+        checkout.warehouse("up")
+        rebuilt = compile_whole(checkout)
+        with closing(server.connect(warehouse, application_name="test")) as connection:
+            world = World(connection, read_feeds(checkout.project), warehouse.inbox)
+            for step in range(STEPS):
+                for turn in range(max(len(history[step]) for history in drawn)):
+                    world.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
+                build = checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test", check=False)
+                wrong = find_differences(connection, rebuilt)
+                if wrong:
+                    pytest.fail(explain(step, wrong, drawn), pytrace=False)
+                # every arrow balances, and no other test is red either
+                if build.returncode:
+                    pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
+
+
+def compile_whole(checkout: Checkout) -> dict[str, tuple[str, str]]:
+    """Return columns and SQL of a build from nothing, by relation, of every table that dbt makes."""
+    checkout.dbt("compile", "--quiet", "--full-refresh")
+    target = checkout.project / "target"
+    nodes = json.loads((target / "manifest.json").read_text())["nodes"]
+    return {
+        result["relation_name"]: (", ".join(nodes[result["unique_id"]]["columns"]), result["compiled_code"])
+        for result in json.loads((target / "run_results.json").read_text())["results"]
+        if nodes[result["unique_id"]]["resource_type"] == "model"
+        and nodes[result["unique_id"]]["config"]["materialized"] in ("table", "incremental")
+        # its SQL holds the upper event of its build; that it balances is tested by the build itself
+        and nodes[result["unique_id"]]["name"] != "reconciliation"
+    }
+
+
+def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]) -> list[str]:
+    """Return rows that are there and not in a rebuild, or the other way round, as text with relation and file name."""
+    found = []
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select file_id, name from ledger.files")
+        names = dict(cursor.fetchall())
+        for relation, (columns, query) in rebuilt.items():
+            there, due = f"select {columns} from {relation}", f"select {columns} from ({query}) as due"
+            cursor.execute(
+                f"select 'too many', rows.* from ({there} except all {due}) as rows "
+                f"union all select 'missing', rows.* from ({due} except all {there}) as rows"
+            )
+            assert cursor.description is not None
+            file_id = (
+                [column.name for column in cursor.description].index("_file_id") if "_file_id" in columns else None
+            )
+            for row in cursor.fetchall():
+                of = names.get(row[file_id], "a file that is not on the books") if file_id is not None else ""
+                found.append(f"{relation}: {' | '.join(map(str, row))} {of}")
+    return found
+
+
+def explain(step: int, wrong: Sequence[str], drawn: Sequence[History]) -> str:
+    """Return the rows and the histories they are of, up to the build that showed them."""
+    numbers = sorted({int(number) for row in wrong for number in re.findall(r"\bH(\d{3})", row)})
+    scripts = [script(number, drawn[number][: step + 1]) for number in numbers[:3]]
+    return "\n".join([f"After build {step + 1} of {STEPS} not as rebuilt:", *wrong[:20], *scripts])

@@ -1,0 +1,124 @@
+"""What a build does with relations that follow the ledger, when models change and in the ways analysts run dbt."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from checkout import Checkout
+
+ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+UNIT = ("--exclude-resource-type", "unit_test")
+NET = "select sum(net_amount) from marts.{}"
+
+
+@pytest.fixture(scope="module")
+def shop(checkout: Checkout) -> Checkout:
+    """A warehouse that was built with `dbt run --empty`, then with one file."""
+    checkout.warehouse("up")
+    checkout.dbt("seed", "--quiet")
+    checkout.dbt("run", "--quiet", "--empty")
+    deliver(checkout, 1, "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n2,A,Tea,2,2024-01-01 10:00:00,2.50,,UK\n")
+    checkout.dbt("build", "--quiet", *UNIT)
+    return checkout
+
+
+def deliver(checkout: Checkout, day: int, records: str) -> None:
+    """Load a file of a day."""
+    inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
+    path = inbox / "online_retail" / f"2024-01-{day:02d}.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(ONLINE + records)
+    checkout.load(inbox)
+
+
+def rebuilt_by(checkout: Checkout, model: str) -> str:
+    """The build that made the relation from nothing."""
+    return checkout.value(f"select rebuilt_by from audit.model_watermarks where relation_name like '%\"{model}\"'")
+
+
+def edit(checkout: Checkout, path: str, old: str, new: str) -> None:
+    """Change one place of a file of the project."""
+    file = checkout.project / path
+    text = file.read_text()
+    assert text.count(old) == 1, (path, old)
+    file.write_text(text.replace(old, new))
+
+
+def test_a_build_after_an_empty_run_has_everything(shop: Checkout) -> None:
+    for mart in ("fct_sales_lines", "agg_sales_daily", "agg_sales_monthly"):
+        assert shop.value(NET.format(mart)) == "7.5000"
+
+
+def test_what_is_there_already_is_not_built_again(shop: Checkout) -> None:
+    before = rebuilt_by(shop, "fct_sales_lines"), rebuilt_by(shop, "dim_product")
+    oldest = shop.value("select min(xmin::text::bigint) from marts.fct_sales_lines")
+    deliver(shop, 2, "3,B,Cup,1,2024-01-01 10:00:00,1.00,8,UK\n")
+    shop.dbt("build", "--quiet", *UNIT)
+    assert rebuilt_by(shop, "fct_sales_lines") == before[0]
+    assert shop.value("select min(xmin::text::bigint) from marts.fct_sales_lines") == oldest
+    assert shop.value(NET.format("agg_sales_daily")) == "8.5000"
+    # a dimension is small: it is built from nothing when something is new, and only then
+    assert rebuilt_by(shop, "dim_product") != before[1]
+    product = rebuilt_by(shop, "dim_product")
+    shop.dbt("build", "--quiet", *UNIT)
+    assert rebuilt_by(shop, "dim_product") == product
+
+
+def test_one_selected_model_does_not_get_ahead_of_what_it_reads(shop: Checkout) -> None:
+    deliver(shop, 3, "4,B,Cup,1,2024-01-03 10:00:00,1.00,8,UK\n")
+    shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
+    assert shop.value(NET.format("agg_sales_daily")) == "8.5000"
+    shop.dbt("run", "--quiet", "--select", "fct_sales_lines")
+    shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
+    assert shop.value(NET.format("agg_sales_daily")) == "9.5000"
+
+
+def test_a_failed_test_looks_at_its_rows_again_until_it_passes(shop: Checkout) -> None:
+    path = "models/marts/core/fct_sales_lines.yml"
+    edit(shop, path, "right: net_amount", "right: case when order_id = '5' then 0 else net_amount end")
+    deliver(shop, 4, "5,B,Cup,1,2024-01-04 10:00:00,1.00,8,UK\n")
+    for _ in range(2):  # the second build has nothing new, and must be as red
+        build = shop.dbt("build", *UNIT, check=False)
+        assert "FAIL 1 fct_sales_lines__gross_less_discount_is_net" in build.stdout
+    edit(shop, path, "right: case when order_id = '5' then 0 else net_amount end", "right: net_amount")
+    shop.dbt("build", "--quiet", *UNIT)
+    assert shop.value(NET.format("agg_sales_monthly")) == "10.5000"
+
+
+def test_a_changed_model_or_what_it_reads_rebuilds_the_relation_and_those_behind_it(shop: Checkout) -> None:
+    before = {model: rebuilt_by(shop, model) for model in ("fct_sales_lines", "agg_sales_daily", "raw_figures")}
+    staging = "models/staging/online_retail/stg_online_retail__invoice_lines.sql"
+    edit(shop, staging, "cast('GBP' as", "cast('EUR' as")
+    shop.dbt("build", "--quiet", *UNIT)
+    assert shop.value("select distinct currency from marts.agg_sales_monthly") == "EUR"
+    assert all(rebuilt_by(shop, model) != build for model, build in before.items())
+    edit(shop, "models/marts/reporting/agg_sales_daily.yml", "name: line_count\n        data_type: bigint",
+         "name: line_count\n        data_type: integer")  # fmt: skip
+    edit(shop, "models/marts/reporting/agg_sales_daily.sql", "count(*) as line_count",
+         "cast(count(*) as integer) as line_count")  # fmt: skip
+    shop.dbt("build", "--quiet", *UNIT)
+    assert shop.value(
+        "select data_type from information_schema.columns where table_name = 'agg_sales_daily' "
+        "and column_name = 'line_count'"
+    ) == "integer"  # fmt: skip
+
+
+def test_a_changed_macro_of_the_model_itself_stops_the_build_and_says_what_to_do(shop: Checkout) -> None:
+    edit(shop, "macros/marts/member_key.sql", "|| ':' ||", "|| '::' ||")
+    build = shop.dbt("build", *UNIT, check=False)
+    assert build.returncode == 1
+    message = re.sub(r"\s+", " ", build.stdout)
+    assert "dbt build --full-refresh --select fct_sales_lines+" in message
+    shop.dbt("build", "--quiet", "--full-refresh", "--select", "fct_sales_lines+", *UNIT)
+    shop.dbt("build", "--quiet", *UNIT)
+    assert shop.value("select customer_key from marts.fct_sales_lines where order_id = '1'") == "online_retail::7"
+
+
+def test_the_filter_on_files_reaches_the_raw_table(shop: Checkout) -> None:
+    plan = shop.sql("explain select * from intermediate.int_sales__lines_unioned where _file_id in (2, 3)")
+    lines = [row["QUERY PLAN"] for row in plan]
+    scans = [number for number, line in enumerate(lines) if re.search(r"(Seq|Heap) Scan on .*_lines\b", line)]
+    assert len(scans) >= 3
+    for number in scans:
+        assert any("_file_id = ANY" in line for line in lines[number : number + 4]), "\n".join(lines)
