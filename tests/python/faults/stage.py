@@ -52,6 +52,8 @@ class Loader:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # a shell starts what it runs in the background deaf to Ctrl-C, and children inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def wait_until_stopped(self) -> int:
