@@ -17,6 +17,7 @@ from sales_warehouse.explain.find_rows import FACT, Place, find_rows
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
+from sales_warehouse.ledger.booked_rejects import stream_rejects
 from sales_warehouse.ledger.find_entries import BookedFile, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import decode_raw
@@ -26,7 +27,6 @@ from sales_warehouse.load.open_file import ContentReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.verify.read_again import read_again
 from sales_warehouse.verify.records import CannotRead, NotComparable, Record
-from sales_warehouse.verify.run_verify import stream_rejects
 
 _LAYERS = ("marts", "staging", "intermediate", "audit")
 

@@ -1,6 +1,6 @@
 """Rejects as they stand on the books, and what they need to be read by themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from psycopg2.extensions import cursor as Cursor
@@ -14,23 +14,24 @@ class BookedReject:
 
     row_number: int
     line_number: int
+    byte_offset: int
     reason: str
-    detail: str
     raw: bytes
-    replayed_as: str | None
+    replayed_as: str | None = None
+    detail: str = ""
 
 
-def stream_rejects(cursor: Cursor, file_id: int) -> Iterator[BookedReject]:
-    """Give the rejects of a file by their row number, some at a time; replayed ones are among them."""
+def stream_rejects(cursor: Cursor, file_id: int) -> Generator[BookedReject, None, None]:
+    """Give the rejects of a file in the order of their bytes, some at a time; replayed ones are among them."""
     with cursor.connection.cursor("booked_rejects") as stream:
         stream.itersize = _ROWS_AT_A_TIME
         stream.execute(
-            "select row_number, line_number, reason, detail, raw, replayed_as from ledger.rejects "
-            "where file_id = %s order by row_number",
+            "select row_number, line_number, byte_offset, reason, raw, replayed_as, detail from ledger.rejects "
+            "where file_id = %s order by byte_offset, row_number",
             (file_id,),
         )
-        for row_number, line_number, reason, detail, raw, replayed_as in stream:
-            yield BookedReject(row_number, line_number, reason, detail, bytes(raw), replayed_as)
+        for row_number, line_number, byte_offset, reason, raw, replayed_as, detail in stream:
+            yield BookedReject(row_number, line_number, byte_offset, reason, bytes(raw), replayed_as, detail)
 
 
 def read_replayed(cursor: Cursor, file_id: int) -> list[tuple[int, str]]:

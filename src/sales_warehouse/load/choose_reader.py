@@ -67,14 +67,14 @@ def choose_grammar(feed: Feed) -> Grammar:
     return RecordGrammar(feed.dialect)
 
 
-def choose_splitter(feed: Feed) -> Splitter:
-    """Return a new splitter for a file of the feed."""
+def choose_splitter(feed: Feed, counts_by_block: bool = False) -> Splitter:
+    """Return a new splitter for a file of the feed; one for text counts delimiters by the block if it may."""
     if feed.file_format in TEXT_FORMATS:
         dialect = feed.dialect
         if feed.file_format == "fixed":  # the positions are declared: what a header says does not matter
             before = dialect.preamble_lines + dialect.header_lines
             dialect = replace(dialect, preamble_lines=before, header_lines=0)
-        return RecordSplitter(dialect, choose_grammar(feed), feed.columns)
+        return RecordSplitter(dialect, choose_grammar(feed), feed.columns, counts_by_block)
     if feed.file_format == "jsonl":
         contract = feed.contract
         return JsonLineSplitter(feed.columns, contract.optional, feed.column_of, contract.on_new_column)

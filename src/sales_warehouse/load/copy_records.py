@@ -41,7 +41,7 @@ def copy_records(
     """Copy the sound records into the raw table; return the columns the file came with.
 
     Its trailer lines are shown to `trailers`. Raises `ColumnsAreMissing` before the first record when the raw table
-    lacks some and they may not be added.
+    lacks some and they may not be added, and `WidthsInDoubt` when the splitter counted by the block and must not.
     """
     header, begun = None, b""
     while header is None:

@@ -18,10 +18,6 @@ class Order:
         self._followers: dict[int, list[int]] = defaultdict(list)
         self._ready: list[int] = []
 
-    def __len__(self) -> int:
-        """Return the number of files that are not finished."""
-        return len(self._keys)
-
     def add(self, number: int, keys: Iterable[Hashable]) -> None:
         """Put in the next file; its number is higher than all before."""
         self._keys[number] = list(keys)

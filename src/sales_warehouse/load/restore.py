@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.booked_rejects import read_replayed
+from sales_warehouse.ledger.booked_rejects import BookedReject, read_replayed, stream_rejects
 from sales_warehouse.ledger.fates import Reject, Tally
 from sales_warehouse.ledger.find_entries import (
     BookedFile,
@@ -174,11 +174,11 @@ class _RejectDigest(RejectSpool):
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:  # noqa: ARG002 (it is the same for all)
         """Take note of rejects, in the order of their records."""
         for reject in rejects:
-            self.note(reject.row_number, reject.byte_offset, reject.raw)
+            self.note(reject)
 
-    def note(self, row_number: int, byte_offset: int, raw: bytes) -> None:
+    def note(self, reject: Reject | BookedReject) -> None:
         """Take note of one reject."""
-        self._sha256.update(b"%d %d %d %b" % (row_number, byte_offset, len(raw), raw))
+        self._sha256.update(b"%d %d %d %b" % (reject.row_number, reject.byte_offset, len(reject.raw), reject.raw))
 
     def digest(self) -> str:
         """Return the digest of all rejects so far in hex."""
@@ -187,13 +187,9 @@ class _RejectDigest(RejectSpool):
 
 def _digest_on_books(cursor: Cursor, entry: BookedFile) -> str:
     digest = _RejectDigest()
-    with digest, cursor.connection.cursor("rejects_on_the_books") as booked:
-        booked.execute(
-            "select row_number, byte_offset, raw from ledger.rejects where file_id = %s order by row_number",
-            (entry.file_id,),
-        )
-        for row_number, byte_offset, raw in booked:
-            digest.note(row_number, byte_offset, bytes(raw))
+    with digest:
+        for reject in stream_rejects(cursor, entry.file_id):
+            digest.note(reject)
     return digest.digest()
 
 

@@ -27,7 +27,9 @@ Problem = tuple[str, str]  # reason and detail of a reject
 class RecordSplitter:
     """Turns the content of one file, block by block, into COPY data, rejects and skipped lines."""
 
-    def __init__(self, dialect: Dialect, grammar: Grammar, columns: Sequence[str] = ()) -> None:
+    def __init__(
+        self, dialect: Dialect, grammar: Grammar, columns: Sequence[str] = (), counts_by_block: bool = False
+    ) -> None:
         """`columns` are those of a file without header, in their order."""
         self.grammar = grammar
         self._decoder = LineDecoder(dialect.encoding, dialect.line_end_text)
@@ -47,7 +49,7 @@ class RecordSplitter:
         self.is_plain_text = grammar.is_plain_text
         self._marks_of_csv = {*grammar.marks_of_csv, b"\\"}
         # whether the server is left to find lines that are too short for as many delimiters as others have too many
-        self.counts_by_block = False
+        self.counts_by_block = counts_by_block
         self.tally = Tally()
         self._rejects: list[Reject] = []
         self._skipped: list[SkippedLine] = []
@@ -312,9 +314,7 @@ class RecordSplitter:
                         "Ask for them apart, or declare repeated_header: load if the lines behind it belong here."
                     )
 
-    def _check_lines(
-        self, text: bytes, lines: list[bytes], more: set[int]
-    ) -> tuple[list[bytes], list[int]]:  # fmt: skip
+    def _check_lines(self, text: bytes, lines: list[bytes], more: set[int]) -> tuple[list[bytes], list[int]]:
         """Return the lines as records for COPY, and which of them are not, each by itself, sound, or are of `more`."""
         if not self.grammar.is_copyable:
             translated = [self.grammar.translate(line, self.fields) for line in lines]

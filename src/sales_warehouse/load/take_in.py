@@ -28,7 +28,6 @@ from sales_warehouse.load.copy_records import Progress, WidthsInDoubt, copy_reco
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
 from sales_warehouse.load.open_file import hash_file
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome
-from sales_warehouse.load.split_records import RecordSplitter
 
 
 def take_in_or_leave(
@@ -133,9 +132,7 @@ def _load(
             f"waits for its control file: {file.side.uri} {file.side.problem}. Put it there: the next load looks again"
         )
     file_id = next_file_id(cursor)
-    splitter = choose_splitter(file.feed)
-    if isinstance(splitter, RecordSplitter):
-        splitter.counts_by_block = counts_by_block
+    splitter = choose_splitter(file.feed, counts_by_block)
     tally = splitter.tally
     refusal: FileRefused | None = None
     shape = Shape()

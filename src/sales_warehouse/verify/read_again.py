@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
+from sales_warehouse.ledger.booked_rejects import BookedReject
 from sales_warehouse.load.open_file import ContentReader
 from sales_warehouse.verify.read_objects import ObjectReading
 from sales_warehouse.verify.read_tables import TableReading
 from sales_warehouse.verify.read_text import TextReading
-from sales_warehouse.verify.records import BookedReject, SecondReading
+from sales_warehouse.verify.records import SecondReading
 
 
 @contextmanager

@@ -7,8 +7,9 @@ before; each still takes its row number. Blank lines are records too.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from sales_warehouse.ledger.booked_rejects import BookedReject
 from sales_warehouse.verify.cut_lines import Lines
-from sales_warehouse.verify.records import BookedReject, CannotRead, Record, RejectPlace, Values
+from sales_warehouse.verify.records import CannotRead, Record, RejectPlace, Values
 
 
 class LineReading(ABC):

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
+from sales_warehouse.ledger.booked_rejects import BookedReject
 from sales_warehouse.verify.cut_lines import Lines
 from sales_warehouse.verify.read_lines import LineReading
-from sales_warehouse.verify.records import BookedReject, CannotRead, Record, Values
+from sales_warehouse.verify.records import CannotRead, Record, Values
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 16_000  # documented nowhere but in PostgreSQL: what jsonb keeps of a number

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
 from sales_warehouse.feeds.declare import Dialect, Feed
+from sales_warehouse.ledger.booked_rejects import BookedReject
 from sales_warehouse.ledger.read_ledger import decode_raw
 from sales_warehouse.verify.cut_lines import Lines
 from sales_warehouse.verify.name_columns import name_columns
 from sales_warehouse.verify.read_lines import LineReading
-from sales_warehouse.verify.records import BookedReject, CannotRead, Record, RejectPlace, Values
+from sales_warehouse.verify.records import CannotRead, Record, RejectPlace, Values
 
 # More than the longest record the loader takes in; bounds the memory a quote that never closes can cost.
 _FIELD_LIMIT = 4 * 1024 * 1024

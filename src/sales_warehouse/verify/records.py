@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sales_warehouse.ledger.booked_rejects import BookedReject
+
 Values = list[str | None]
 
 # Kinds of skipped lines whose bytes are kept in `ledger.skipped_lines`; blank lines and total rows are only counted.
@@ -20,18 +22,6 @@ class CannotRead(Exception):
 
 class NotComparable(Exception):
     """There is nothing here that could read the file a second time; the text says what to do."""
-
-
-@dataclass(frozen=True)
-class BookedReject:
-    """A reject as it stands in `ledger.rejects`; `replayed_as` is the repaired text of one that was loaded since."""
-
-    row_number: int
-    line_number: int
-    byte_offset: int
-    reason: str
-    raw: bytes
-    replayed_as: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
+from sales_warehouse.ledger.booked_rejects import stream_rejects
 from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
 from sales_warehouse.ledger.transaction import transaction
@@ -22,7 +23,7 @@ from sales_warehouse.load.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.verify.compare import Difference, Row, find_differences
 from sales_warehouse.verify.read_again import read_again
-from sales_warehouse.verify.records import BookedReject, BookedSkip, CannotRead, NotComparable
+from sales_warehouse.verify.records import BookedSkip, CannotRead, NotComparable
 
 MAX_DIFFERENCES = 10  # shown of one file; one fault early in a file can differ in every row behind it
 
@@ -161,19 +162,6 @@ def _read_and_tell(content: ContentReader, reporter: Reporter) -> Callable[[], b
         return block
 
     return read
-
-
-def stream_rejects(cursor: Cursor, file_id: int) -> Generator[BookedReject, None, None]:
-    """Give the rejects of a file in the order of their bytes, some at a time."""
-    with cursor.connection.cursor("verify_rejects") as stream:
-        stream.itersize = _ROWS_AT_A_TIME
-        stream.execute(
-            "select row_number, line_number, byte_offset, reason, raw, replayed_as from ledger.rejects "
-            "where file_id = %s order by byte_offset, row_number",
-            (file_id,),
-        )
-        for row_number, line_number, byte_offset, reason, raw, replayed_as in stream:
-            yield BookedReject(row_number, line_number, byte_offset, reason, bytes(raw), replayed_as)
 
 
 def stream_skips(cursor: Cursor, file_id: int) -> Generator[BookedSkip, None, None]:

@@ -565,9 +565,9 @@ def test_a_line_too_short_and_one_too_long_do_not_make_up_for_each_other(
     readings = []
     choose = take_in.choose_splitter
 
-    def choose_and_note(feed: Feed) -> Splitter:
+    def choose_and_note(feed: Feed, counts_by_block: bool) -> Splitter:
         readings.append(feed)
-        return choose(feed)
+        return choose(feed, counts_by_block)
 
     monkeypatch.setattr(take_in, "choose_splitter", choose_and_note)
     (outcome,) = inbox.load().outcomes

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from sales_warehouse.feeds.declare import Dialect, Feed
+from sales_warehouse.ledger.booked_rejects import BookedReject
 from sales_warehouse.verify.read_text import TextReading
-from sales_warehouse.verify.records import BookedReject, CannotRead, Record
+from sales_warehouse.verify.records import CannotRead, Record
 
 Value = str | None
 
