@@ -87,7 +87,8 @@ def workers_of(beside: Connection) -> list[tuple[int, str]]:
 
 def worker_processes(parent: int | None = None) -> list[int]:
     """Process ids of workers among the children of `parent`, by default of this process."""
-    found = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    # -ww: a set COLUMNS would cut the command lines
+    found = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in found.splitlines()]
     return [
         int(pid) for pid, ppid, args in rows
