@@ -4,7 +4,7 @@
     python scripts/lint_portability.py FILE …     these files
 
 Prints `file:line:column: construct: what to write instead` and ends with 1 when there was something to print.
-Comments, string literals and Jinja are told apart before anything is compared. Texts that a macro gets as SQL, such as
+Comments, string literals and Jinja are told apart first. Texts that a macro gets as SQL, such as
 the conditions of issue_codes, are looked at like the SQL around them. A line may be let off, with its reason:
 `-- portable: reason` or `{# portable: reason #}`; one that lets nothing off is named too.
 
@@ -51,7 +51,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("generate_series", r"\bgenerate_series\s*\(", "calendar_days(first_day, last_day)"),
     ("regular expression", r"!?~\*?", "matches(expression, pattern)"),
     ("format", r"\bto_(?:char|date|timestamp|number)\s*\(", "try_date, try_timestamp, try_amount or date_part_number"),
-    ("type name", r"(?:\bas|::)\s*(?:text|double\s+precision|timestamptz|bytea)\b", "text_type() or another macro for it"),
+    ("type name", r"(?:\bas|::)\s*(?:text|double\s+precision|timestamptz|bytea)\b", "text_type() or such a macro"),
     ("numeric", r"\b(?:as|::)\s*(?:numeric|decimal)\b(?!\s*\()", "numeric(precision, scale): Spark takes 10 digits"),
     ("at time zone", r"\bat\s+time\s+zone\b", "a dispatched macro"),
     ("escape string", r"\be(?=')", "chr(…), or the character itself"),
