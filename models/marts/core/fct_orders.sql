@@ -3,7 +3,9 @@
 -- those in the reporting currency; cost_amount leaves out lines whose source does not tell a cost.
 {{ config(
     materialized='incremental',
-    incremental_strategy='when_new',
+    incremental_strategy='by_touched_key',
+    meta={'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date'},
+    indexes=[{'columns': ['order_key']}, {'columns': ['last_order_date']}],
 ) }}
 with
 
@@ -11,7 +13,7 @@ lines as (
 
     select *
     from {{ ref('fct_sales_lines') }}
-    where {{ only_when_new() }}
+    where {{ only_touched_keys(ref('fct_sales_lines'), order_key(), 'order_date') }}
 
 ),
 
