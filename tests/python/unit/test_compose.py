@@ -126,6 +126,7 @@ def test_dockerfile_and_compose_file_are_sound_to_their_linters(tmp_path: Path) 
     assert lint("hadolint", "Dockerfile") == ""
     compose_schema = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec")
     assert lint(*compose_schema, "docker-compose.yml") == ""
+    assert lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml") == ""
     # the linters do bite
     (tmp_path / "Dockerfile").write_text("FROM debian\nRUN apt-get install curl\n")
     assert "DL3006" in lint("hadolint", str(tmp_path / "Dockerfile"))
