@@ -8,8 +8,8 @@ Comments, string literals and Jinja are told apart first. Texts that a macro get
 the conditions of issue_codes, are looked at like the SQL around them. A line may be let off, with its reason:
 `-- portable: reason` or `{# portable: reason #}`; one that lets nothing off is named too.
 
-Not looked at: macros/portable, which is where the engines may differ, and macros/incremental, whose statements write the
-books of this engine in its transactions: another engine brings its own of both. And macros/tests, which holds tables of
+Not looked at: macros/portable, which is where the engines may differ, and macros/incremental, whose statements keep
+the books in transactions of this engine: another engine brings its own of both. And macros/tests, which holds tables of
 texts to be read, not SQL.
 """
 
@@ -27,8 +27,8 @@ LEFT_OUT = ("macros/portable/", "macros/incremental/", "macros/tests/")
 OPERAND = "j"
 # Arguments that are no SQL: all of these calls, and those of the macros from the given place on (first is 0).
 NO_SQL = {
-    "ref", "source", "var", "env_var", "doc", "config", "get", "log", "raise_compiler_error", "replace", "join", "split",
-    "literal_pattern", "number_pattern",
+    "ref", "source", "var", "env_var", "doc", "config", "get", "log", "raise_compiler_error", "replace", "join",
+    "split", "literal_pattern", "number_pattern",
 }  # fmt: skip
 NO_SQL_FROM = {"matches": 1, "try_date": 1, "try_timestamp": 1, "try_amount": 1, "try_rate": 1, "read_format": 1}
 
