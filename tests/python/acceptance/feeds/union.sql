@@ -19,6 +19,7 @@ electronics as (
         net_amount,
         cast(null as numeric(18, 4)) as cost_amount,
         currency,
+        true as is_merchandise,
         _file_id,
         _row_number
     from {{ ref('stg_electronics__sales') }}
@@ -47,6 +48,7 @@ cdnow as (
         net_amount,
         cast(null as numeric(18, 4)) as cost_amount,
         currency,
+        true as is_merchandise,
         _file_id,
         _row_number
     from {{ ref('stg_cdnow__purchases') }}
