@@ -18,6 +18,9 @@
         {{ exceptions.raise_compiler_error('Quality rule ' ~ code ~ ', ' ~ feed ~ ': nobody knows the key ' ~ key ~ '.') }}
     {%- endfor -%}
     {%- do rule.update(exception) -%}
+    {%- if 'because' in exception -%}
+        {%- do rule.update({'description': rule.description ~ ' For this feed: ' ~ exception.because ~ '.'}) -%}
+    {%- endif -%}
     {%- if usual_fate not in ['quarantined', 'flagged', 'skipped'] or rule.fate not in ['quarantined', 'flagged', 'skipped'] -%}
         {{ exceptions.raise_compiler_error(
             'Quality rule ' ~ code ~ ': the fate is quarantined, flagged or skipped, not ' ~ rule.fate ~ '.'

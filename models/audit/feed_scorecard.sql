@@ -25,7 +25,7 @@ files as (
 ),
 
 periods as (
-    {{ delivery_periods(feeds() | map(attribute='name') | list) }}
+    {{ delivery_periods() }}
 ),
 
 latest_days as (
@@ -95,7 +95,7 @@ final as (
         {{ div('quarantined_count', 'records_read', 9, 4) }} as quarantined_share,
         {{ div('accepted_count', 'records_read', 9, 4) }} as accepted_share,
         {{ div('flagged_count', 'accepted_count', 9, 4) }} as flagged_share,
-        -- NULL where the feed declares no period or no limit: not judged is not on time
+        -- NULL where the business key names no period or the feed has no limit: not judged is not on time
         days_after_period > days_allowed as is_late,
         days_after_period,
         period_start_date,
