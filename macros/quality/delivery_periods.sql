@@ -1,7 +1,7 @@
-{# Query with the period that each file on the books is about: file_id, period_start_date, period_end_date. The groups of
-   the business key tell it: business_date (YYYY-MM-DD or YYYYMMDD) or year, month and day are a day; year and month are a
-   month. Both dates are NULL for any other key, and where the parts make no real day. A month is a number or its English
-   name. Read from the text of the key, not from the declaration, so that an old file keeps its period. #}
+{# Query with the period that each file on the books is about: file_id, period_start_date, period_end_date. The groups
+   of the business key tell it: business_date (YYYY-MM-DD or YYYYMMDD), or year, month and day, are a day; year and month
+   are a month. Both dates are NULL for any other key, and where the parts make no real day. A month is a number or its
+   English name. Read from the key on the books, not from the declaration: an old file keeps its period. #}
 {% macro delivery_periods() -%}
     select
         file_id,

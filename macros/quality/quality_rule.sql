@@ -9,23 +9,21 @@
     {%- endif -%}
     {%- set rule = {'code': code, 'limit': none, 'is_fixed': false, 'is_offered': false, 'feeds': {}} -%}
     {%- do rule.update(found[0]) -%}
-    {%- for key in rule if key not in ['code', 'fate', 'is_fixed', 'limit', 'feeds', 'is_offered', 'description'] -%}
-        {{ exceptions.raise_compiler_error('Quality rule ' ~ code ~ ': nobody knows the key ' ~ key ~ '.') }}
-    {%- endfor -%}
     {%- set usual_fate = rule.fate -%}
     {%- set exception = rule.feeds.get(feed, {}) -%}
-    {%- for key in exception if key not in ['fate', 'limit', 'because'] -%}
-        {{ exceptions.raise_compiler_error('Quality rule ' ~ code ~ ', ' ~ feed ~ ': nobody knows the key ' ~ key ~ '.') }}
+    {%- set known_keys = ['code', 'fate', 'is_fixed', 'limit', 'feeds', 'is_offered', 'description'] -%}
+    {%- for key in rule | reject('in', known_keys) | list + exception | reject('in', ['fate', 'limit', 'because']) | list -%}
+        {{ exceptions.raise_compiler_error('Quality rule ' ~ code ~ ': nobody knows the key ' ~ key ~ '.') }}
     {%- endfor -%}
     {%- do rule.update(exception) -%}
     {%- if 'because' in exception -%}
         {%- do rule.update({'description': rule.description ~ ' For this feed: ' ~ exception.because ~ '.'}) -%}
     {%- endif -%}
-    {%- if usual_fate not in ['quarantined', 'flagged', 'skipped'] or rule.fate not in ['quarantined', 'flagged', 'skipped'] -%}
+    {%- for fate in [usual_fate, rule.fate] if fate not in ['quarantined', 'flagged', 'skipped'] -%}
         {{ exceptions.raise_compiler_error(
-            'Quality rule ' ~ code ~ ': the fate is quarantined, flagged or skipped, not ' ~ rule.fate ~ '.'
+            'Quality rule ' ~ code ~ ': the fate is quarantined, flagged or skipped, not ' ~ fate ~ '.'
         ) }}
-    {%- endif -%}
+    {%- endfor -%}
     {%- if rule.is_fixed and (rule.fate == 'flagged' or rule.fate != usual_fate) -%}
         {{ exceptions.raise_compiler_error(
             'Quality rule ' ~ code ~ ' cannot be ' ~ rule.fate ~ ': the facts would lack a value that they need.'

@@ -1,5 +1,5 @@
-{# The rules as they are used: feed, and what quality_rule returns. The codes are found in the text of the staging models, and
-   file:late wherever it has a limit. Empty while dbt parses. #}
+{# The rules as they are used: feed, and what quality_rule returns. The codes are found in the text of the staging models;
+   file:late is used wherever it has a limit. Empty while dbt parses. #}
 {% macro used_rules() -%}
     {%- set used = [] -%}
     {%- if not execute -%}
@@ -19,11 +19,13 @@
         {%- if late.limit is not none -%}
             {%- do used.append({'feed': feed.name, 'rule': late}) -%}
         {%- endif -%}
-        {%- for rule in quality_rules() if feed.name in rule.get('feeds', {}) and rule.code not in own_codes + ['file:late'] -%}
-            {{ exceptions.raise_compiler_error(
-                'Quality rule ' ~ rule.code ~ ' has something of its own for ' ~ feed.name
-                ~ ', whose staging model does not use it. Take it out of macros/quality/quality_rules.sql.'
-            ) }}
+        {%- for rule in quality_rules() if rule.code not in own_codes + ['file:late'] and rule.feeds -%}
+            {%- if feed.name in rule.feeds -%}
+                {{ exceptions.raise_compiler_error(
+                    'Quality rule ' ~ rule.code ~ ' has something of its own for ' ~ feed.name
+                    ~ ', whose staging model does not use it. Take it out of macros/quality/quality_rules.sql.'
+                ) }}
+            {%- endif -%}
         {%- endfor -%}
     {%- endfor -%}
     {%- for rule in quality_rules() -%}

@@ -13,7 +13,7 @@
             ) }}
         {%- elif '{limit}' in condition and rule.limit is none -%}
             {{ exceptions.raise_compiler_error(
-                judging_feed ~ ': the check of ' ~ code ~ ' needs a limit, and macros/quality/quality_rules.sql has none.'
+                judging_feed ~ ': the check of ' ~ code ~ ' needs a limit; give it one in macros/quality/quality_rules.sql.'
             ) }}
         {%- elif rule.fate == fate -%}
             {%- set sql = condition | replace('{limit}', rule_limit(rule) or '') -%}

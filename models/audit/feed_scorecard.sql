@@ -64,7 +64,7 @@ placed as (
         rows_by_status.quarantined_count,
         periods.period_start_date,
         periods.period_end_date,
-        {{ dbt.datediff('periods.period_end_date', 'files.delivered_date', 'day') }} as days_after_period,
+        {{ days_between('periods.period_end_date', 'files.delivered_date') }} as days_after_period,
         latest_days.days_allowed
     from files
     inner join rows_by_status

@@ -86,8 +86,8 @@ priced as (
 
 ),
 
--- The only join of a staging model. file_id is the key of the ledger, so no row is lost or doubled, and PostgreSQL leaves the
--- join out where nobody asks for row_issues.
+-- A staging model joins nothing else. file_id is the key of the ledger, so no row is lost or doubled; where nobody asks
+-- for row_issues, PostgreSQL leaves the join out.
 placed as (
 
     select
