@@ -28,7 +28,7 @@ OPERAND = "j"
 # Arguments that are no SQL: all of these calls, and those of the macros from the given place on (first is 0).
 NO_SQL = {
     "ref", "source", "var", "env_var", "doc", "config", "get", "log", "raise_compiler_error", "replace", "join",
-    "split", "literal_pattern", "number_pattern",
+    "split", "return", "literal_pattern", "number_pattern",
 }  # fmt: skip
 NO_SQL_FROM = {"matches": 1, "try_date": 1, "try_timestamp": 1, "try_amount": 1, "try_rate": 1, "read_format": 1}
 
@@ -160,6 +160,8 @@ def _read_jinja(text: str, start: int, parts: Parts, in_literal: bool = False) -
         for place in range(start, min(at + 2, len(text))):
             if text[place] != "\n":
                 parts.code[place] = OPERAND
+    if re.match(r"\{%-?\s*end(?:set|macro|call|test)\b", text[start:]):
+        parts.code[start] = ";"
     return min(at + 2, len(text))
 
 

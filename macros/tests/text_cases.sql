@@ -15,9 +15,5 @@
             'call': "is_blank_record(['given', 'expected'])", 'sql': is_blank_record(['given', "nullif(expected, 'true')"]),
             'cases': [(' \t', 'true'), (none, 'true'), ('a', 'false')],
         },
-        {
-            'call': "issue_codes", 'sql': issue_codes([('a:short', 'length(given) < 2'), ('a:empty', "given = ''")]),
-            'cases': [('', ';a:short;a:empty'), ('x', ';a:short'), ('xy', ''), (none, '')],
-        },
     ]) }}
 {%- endmacro %}

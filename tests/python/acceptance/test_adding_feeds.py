@@ -1,7 +1,7 @@
 """Two real feeds added as docs/adding-a-feed.md says: a declaration, a staging model, a CTE in the union.
 
-Nothing else changes but what is meant to be set: the first day of the calendar, as one of the feeds is of 1997, and the
-reporting currency.
+Nothing else changes but what is meant to be set: two codes in the table of quality rules, the first day of the calendar, as
+one of the feeds is of 1997, and the reporting currency.
 """
 
 import shutil
@@ -15,6 +15,12 @@ from checkout import Checkout
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 FEEDS = Path(__file__).parent / "feeds"
+NEW_RULES = """\
+        {'code': 'order_status:cancelled', 'fate': 'skipped', 'is_fixed': true,
+            'description': 'The order was cancelled before it was sold.'},
+        {'code': 'order_status:unknown', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'Neither completed nor cancelled.'},
+"""
 UNION = Path("models/intermediate/sales/int_sales__lines_unioned.sql")
 
 
@@ -31,6 +37,11 @@ def built(checkout: Checkout, more: Path, tmp_path_factory: pytest.TempPathFacto
     assert text.count(last) == 1
     joined = "".join(f"    union all\n    select * from {feed}\n" for feed in ("electronics", "cdnow"))
     union.write_text(text.replace(last, last + joined), encoding="utf-8")
+    # what the table of rules does not know yet
+    rules = checkout.project / "macros" / "quality" / "quality_rules.sql"
+    text = rules.read_text(encoding="utf-8")
+    assert text.count("    {{ return([\n") == 1
+    rules.write_text(text.replace("    {{ return([\n", "    {{ return([\n" + NEW_RULES), encoding="utf-8")
     settings = checkout.project / "dbt_project.yml"
     text = settings.read_text(encoding="utf-8")
     assert text.count('calendar_start: "2000-01-01"') == 1

@@ -33,18 +33,19 @@ typed as (
 
 ),
 
+{% set checks = [
+    ('order_status:unknown', "coalesce(order_status, '') not in ('Completed', 'Cancelled')"),
+    ('quantity:not_an_integer', 'quantity is null'),
+    ('net_amount:not_a_decimal', 'net_amount is null'),
+    ('order_date:not_a_date', 'order_date is null'),
+    ('order_date:outside_calendar', is_outside_calendar('order_date')),
+] %}
+
 checked as (
 
     select
         *,
-        {{ issue_codes([
-            ('order_status:unknown', "coalesce(order_status, '') not in ('Completed', 'Cancelled')"),
-            ('customer_id:missing', 'customer_id is null'),
-            ('quantity:not_an_integer', 'quantity is null'),
-            ('net_amount:not_a_decimal', 'net_amount is null'),
-            ('order_date:not_a_date', 'order_date is null'),
-            ('order_date:outside_calendar', is_outside_calendar('order_date')),
-        ]) }} as issues
+        {{ issue_codes(checks, 'quarantined') }} as issues
     from typed
 
 ),
