@@ -319,9 +319,12 @@ def _kill_a_publisher_at(desk: Desk, step: str) -> None:
     build = desk.build()
 
     def publish_it() -> None:
-        with closing(desk.connect(fail_point=step)) as connection, connection.cursor() as cursor:
-            with pytest.raises(psycopg2.OperationalError):
-                cursor.execute("select ledger.publish(%s)", (build,))
+        with (
+            closing(desk.connect(fail_point=step)) as connection,
+            connection.cursor() as cursor,
+            pytest.raises(psycopg2.OperationalError),
+        ):
+            cursor.execute("select ledger.publish(%s)", (build,))
 
     with at_work(publish_it):
         desk.run("select pg_terminate_backend(%s)", desk.wait_until_asleep())
@@ -352,9 +355,12 @@ def test_a_second_publisher_waits_says_so_and_publishes_once(desk: Desk) -> None
     numbers = []
 
     def first() -> None:
-        with closing(desk.connect(fail_point="marts_written")) as connection, connection.cursor() as cursor:
-            with pytest.raises(psycopg2.OperationalError):
-                cursor.execute("select ledger.publish(%s)", (build,))
+        with (
+            closing(desk.connect(fail_point="marts_written")) as connection,
+            connection.cursor() as cursor,
+            pytest.raises(psycopg2.OperationalError),
+        ):
+            cursor.execute("select ledger.publish(%s)", (build,))
 
     def second() -> None:
         with closing(server.connect(desk.warehouse, application_name="test")) as connection:
@@ -393,7 +399,8 @@ def test_views_upon_a_publication_and_rights_on_it_survive_new_types(desk: Desk)
     desk.publish()
     desk.run(
         "create view public.upon as select amount from published.fct; create view public.upon_that as table upon;"
-        "grant usage on schema published to test_reader; grant select on published.fct, upon_that to test_reader;"
+        "grant usage on schema published to test_reader;"
+        "grant select on published.fct, published.as_of, upon_that to test_reader;"
         "grant select (amount) on upon to test_reader; comment on view upon is 'ours'"
     )
     desk.make("fct", "id bigint, amount numeric(18, 4)")
@@ -454,9 +461,12 @@ def test_going_back_is_one_row_and_the_next_publication_moves_on(desk: Desk) -> 
     assert desk.publish() == 4
     assert [desk.read("fct", number) for number in (1, 2, 3, 4)] == [["(1)"], ["(2)"], ["(3)"], ["(4)"]]
     for wrong in ("9", "x"):
-        with closing(desk.connect(publication=wrong)) as connection, connection.cursor() as cursor:
-            with pytest.raises(psycopg2.errors.InvalidParameterValue):
-                cursor.execute("select * from published.fct")
+        with (
+            closing(desk.connect(publication=wrong)) as connection,
+            connection.cursor() as cursor,
+            pytest.raises(psycopg2.errors.InvalidParameterValue),
+        ):
+            cursor.execute("select * from published.fct")
 
 
 def test_folding_old_publications_leaves_the_kept_ones_as_they_are(desk: Desk) -> None:
