@@ -293,11 +293,23 @@ def explain(
     where: Annotated[str | None, typer.Option(help="SQL condition that picks the rows; default all.")] = None,
     file: Annotated[str | None, typer.Option(help="Explain a record of this file: its id or path.")] = None,
     row: Annotated[int | None, typer.Option(help="Row number of that record.")] = None,
+    between: Annotated[
+        tuple[int, int] | None,
+        typer.Option(help="Two publications: which files changed their figures; --where picks sales lines."),
+    ] = None,
     inbox: Inbox = None,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """Tell where rows come from: file, line, the original text, their fate, and the mart rows they feed."""
+    if between is not None:
+        from sales_warehouse.explain.between import explain_between
+
+        if table is not None or file is not None or row is not None:
+            raise ConfigurationError("--between takes --where alone, a condition on the sales lines.")
+        page = _read_books(lambda connection: explain_between(connection, *between, where))
+        _print_page(page, as_json, list(page.columns))
+        return
     from sales_warehouse.explain.explain import explain_record, explain_table
     from sales_warehouse.show.explanation import explanations_as_json, print_explanations
 
