@@ -415,6 +415,26 @@ def bench_load(
         print_bench(result)
 
 
+@bench_app.command("publish")
+def bench_publish(
+    rows: Annotated[
+        int, typer.Option(min=10_000, help="Rows of the largest fact; the smallest has 10,000.")
+    ] = 10_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is run.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Measure publications: the switch, writing what is new, and queries beside the same on the mart."""
+    from sales_warehouse.bench.publish import bench_publish as run_bench
+    from sales_warehouse.bench.publish import print_publish_bench
+
+    sizes = [size for size in (10_000, 100_000, 1_000_000) if size < rows] + [rows]
+    results = run_bench(get_settings(), sizes, rounds)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    else:
+        print_publish_bench(results)
+
+
 @bench_app.command("build")
 def bench_build(
     rows: Annotated[int, typer.Option(min=300_000, help="Rows to build; a tenth of them is what is compared.")] = (

@@ -1,5 +1,6 @@
 """Which dbt runs publish, and what the others say."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def deliver(checkout: Checkout, day: int) -> None:
 
 def test_a_partial_run_publishes_nothing_and_says_what_is_missing(shop: Checkout) -> None:
     deliver(shop, 2)
-    built = shop.dbt("build", *UNIT, "--exclude", "agg_sales_monthly")
+    built = shop.dbt("build", *UNIT, "--exclude", "fct_sales_lines__gross_less_discount_is_net")
     assert "Not published" in built.stdout and "not in this run: " in built.stdout
     assert shop.value(NET) == "2.5000"
     refused = shop.run("warehouse", "publish", check=False)
@@ -66,3 +67,13 @@ def test_publish_never_waits_for_the_command_and_rollback_goes_back(shop: Checko
     assert "Readers see publication 1." in shop.warehouse("rollback")
     assert shop.value(NET) == "2.5000"
     assert "current" in shop.warehouse("publications", "--limit", "2")
+
+
+def test_the_files_between_two_publications_are_told(shop: Checkout) -> None:
+    told = json.loads(shop.warehouse("explain", "--between", "1", "2", "--json"))
+    assert [(row["what"], row["uri"], row["rows_before"], row["rows_after"], row["net_after"]) for row in told] == [
+        ("came", "online_retail/2024-01-02.csv", 0, 1, "2.5000")
+    ]
+    assert "There are none" in shop.warehouse("explain", "--between", "1", "2", "--where", "order_date = '2024-01-01'")
+    refused = shop.run("warehouse", "explain", "--between", "1", "9", check=False)
+    assert refused.returncode == 2 and "Publication 9 is not kept" in refused.stderr
