@@ -348,15 +348,16 @@ def sql(
 def publish(quiet: Quiet = False) -> None:
     """Let readers see the marts of the last whole green build; exit code 1 when there is none to publish."""
     from sales_warehouse.publish.publish import publish as publish_marts
-    from sales_warehouse.publish.read_publications import read_published_marts
+    from sales_warehouse.publish.read_publications import find_publication, read_published_marts
 
     settings = get_settings()
     with _session(settings, "warehouse publish") as connection:
         prepare_ledger(connection, read_feeds(settings.project))
         number = publish_marts(connection, lambda message: err.print(message, markup=False))
         marts = read_published_marts(connection, number)
+        seen = find_publication(connection, None)  # another one, after a rollback
     if not quiet:
-        out.print(f"Readers see publication {number}.")
+        out.print(f"Readers see publication {seen}.")
         _print_page(marts, False, ["mart", "row_count", "rows_added", "rows_closed", "compared", "seconds"])
 
 

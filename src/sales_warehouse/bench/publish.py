@@ -46,8 +46,8 @@ events as (
     select file_id, 'bench.lines', 'activated' from files order by file_id
 )
 insert into marts.fct
-select md5(number || '/' || row), 'O' || row / 3, date '2001-01-01' + number, 'P' || row %% 4000, 'Product ' || row %% 4000,
-    'Country ' || row %% 10, 1 + row %% 9, (1 + row %% 5000) / 100.0, 'GBP', number, row
+select md5(number || '/' || row), 'O' || row / 3, date '2001-01-01' + number, 'P' || row %% 4000,
+    'Product ' || row %% 4000, 'Country ' || row %% 10, 1 + row %% 9, (1 + row %% 5000) / 100.0, 'GBP', number, row
 from generate_series(%(first)s, %(last)s) as numbers (number), generate_series(1, %(rows)s) as rows (row)
 order by number, row
 """
