@@ -49,7 +49,7 @@ def test_a_failing_test_of_any_layer_leaves_what_readers_see(shop: Checkout, mod
     planted = shop.project / "tests" / "dbt" / "planted__fails.sql"
     planted.write_text(f"select 1 from {{{{ ref('{model}') }}}}\n")
     try:
-        built = shop.dbt("build", *UNIT, "--select", f"{model}", "planted__fails", check=False)
+        built = shop.dbt("build", *UNIT, "--select", f"+{model}", "planted__fails", check=False)
         assert built.returncode == 1
         whole = shop.dbt("build", *UNIT, check=False) if model == "row_fates" else built
     finally:
