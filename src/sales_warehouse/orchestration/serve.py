@@ -1,0 +1,67 @@
+"""Start Dagster's pages, sensors and schedules for this warehouse: `python -m sales_warehouse.orchestration.serve`."""
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from sales_warehouse import server
+from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.settings import Settings, get_settings
+
+HOST = "127.0.0.1"
+MODULE = "sales_warehouse.orchestration.definitions"
+
+# Written once; a person may edit it afterwards.
+_INSTANCE = """\
+# Dagster's settings for this warehouse; its state lies beside this file.
+telemetry: {enabled: false}
+nux: {enabled: false}
+concurrency:
+  # Two runs would wait for each other's locks at best.
+  runs: {max_concurrent_runs: 1}
+run_monitoring:
+  enabled: true
+  # A run whose process is gone must not be waited for for ever; longer than any build.
+  max_runtime_seconds: 43200
+"""
+
+
+def write_instance(settings: Settings) -> Path:
+    """Return the folder of Dagster's state, below the home, with its settings in it."""
+    folder = settings.home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "dagster.yaml"
+    if not path.exists():
+        path.write_text(_INSTANCE, encoding="utf-8")
+    return folder
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables Dagster's processes run with."""
+    return os.environ | {
+        "DAGSTER_HOME": str(write_instance(settings)),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Bring the server up and become `dagster dev`, with further arguments such as `--port 3001`."""
+    settings = get_settings()
+    server.up(settings)
+    with closing(server.connect(settings, application_name="warehouse dagster")) as connection:
+        prepare_ledger(connection, read_feeds(settings.project))
+    settings.inbox.mkdir(parents=True, exist_ok=True)
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--module-name", MODULE]
+    os.chdir(settings.project)
+    os.execve(command[0], [*command, *arguments], environment(settings))  # noqa: S606  no shell is wanted
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except WarehouseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
