@@ -2,29 +2,31 @@
 
 import json
 import os
-import shutil
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import psycopg2
 import pytest
 from dagster import (
     AssetKey,
     DagsterEventType,
     DagsterInstance,
+    DagsterRunStatus,
     Definitions,
     ExecuteInProcessResult,
-    RunFailureSensorContext,
-    SensorResult,
-    SkipReason,
     build_run_status_sensor_context,
     build_sensor_context,
 )
 from dagster_dbt import get_asset_key_for_source
+from psycopg2.extensions import connection as Connection
 
 from checkout import Checkout
+from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.orchestration.define import DAILY, ON_DELIVERY, define
 from sales_warehouse.orchestration.define_raw_tables import CHECK
 from sales_warehouse.orchestration.tell_failure import describe_failure, post
@@ -113,3 +115,207 @@ def test_one_run_loads_builds_and_checks_everything(
             == figures["records_read"] - figures["rows_rejected"] - figures["rows_skipped"]
         )
     assert shop.value("select count(*) from marts.fct_sales_lines") == str(truth["totals"]["accepted"])
+
+
+# --- the sensor ------------------------------------------------------------------------------------------------------
+
+
+class Watcher:
+    """Evaluates the sensor as its daemon does: with the cursor it left, and one run for each run key."""
+
+    def __init__(self, shop: Checkout, defs: Definitions, instance: DagsterInstance) -> None:
+        self._shop, self._defs, self._instance = shop, defs, instance
+        self._cursor: str | None = None
+        self._keys: set[str | None] = set()
+
+    def look(self) -> int:
+        """Return how many runs it starts; a file written just now has settled."""
+        context = build_sensor_context(instance=self._instance, cursor=self._cursor)
+        result = self._defs.get_sensor_def("inbox").evaluate_tick(context)
+        self._cursor = result.cursor or self._cursor
+        started = {request.run_key for request in result.run_requests or ()} - self._keys
+        self._keys |= started
+        return len(started)
+
+    def run(self) -> None:
+        """Do what a run does to books and builds, without the seconds dbt takes."""
+        self._shop.load(Path(self._shop.variables["WAREHOUSE_INBOX"]))
+        self.build()
+
+    def build(self) -> None:
+        """Say that a build saw all there is."""
+        with connect(self._shop) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "insert into audit.builds (invocation_id, upper_event_id, started_at) "
+                "select gen_random_uuid()::text, max(event_id), now() from ledger.file_events"
+            )
+
+
+@contextmanager
+def connect(shop: Checkout) -> Iterator[Connection]:
+    variables = shop.variables
+    connection = psycopg2.connect(
+        host=variables["PGHOST"], port=variables["PGPORT"], user=variables["PGUSER"],
+        password=variables["PGPASSWORD"], dbname=variables["PGDATABASE"],
+    )  # fmt: skip
+    with closing(connection), connection:
+        yield connection
+
+
+def deliver(shop: Checkout, name: str, quantity: int, age: int = 60) -> Path:
+    """Write an online retail file of one line, last modified so many seconds ago."""
+    path = Path(shop.variables["WAREHOUSE_INBOX"]) / "online_retail" / name
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    path.write_text(f"{header}1,A,Tea,{quantity},2024-02-01 10:00:00,2.50,7,UK\n")
+    moment = time.time() - age
+    os.utime(path, (moment, moment))
+    return path
+
+
+def test_each_news_starts_exactly_one_run_and_a_duplicate_none(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance
+) -> None:
+    watcher = Watcher(shop, defs, instance)
+    watcher.run()
+    assert watcher.look() == 0, "nothing is new"
+
+    first = deliver(shop, "2024-02-01.csv", 1, age=90)
+    first_time = first.stat().st_mtime_ns
+    assert [watcher.look(), watcher.look()] == [1, 0], "a new file, once"
+    watcher.run()
+    assert watcher.look() == 0
+
+    deliver(shop, "2024-02-01.csv", 2)
+    assert [watcher.look(), watcher.look()] == [1, 0], "a corrected file"
+    watcher.run()
+    assert watcher.look() == 0
+
+    deliver(shop, "2024-02-01.csv", 1)
+    os.utime(first, ns=(first_time, first_time))
+    assert [watcher.look(), watcher.look()] == [1, 0], "the earlier content with its earlier time is a correction too"
+    watcher.run()
+    assert watcher.look() == 0
+
+    duplicate = deliver(shop, "2024-02-02.csv", 1)
+    assert [watcher.look(), watcher.look()] == [0, 0], "a duplicate of another name"
+    watcher.run()
+    assert watcher.look() == 0
+    duplicate.unlink()
+
+    touched = time.time() - 30
+    os.utime(first, (touched, touched))
+    assert watcher.look() == 0, "the same content with another time"
+
+    shop.warehouse("unload", "online_retail/2024-02-01.csv")
+    assert [watcher.look(), watcher.look()] == [1, 0], "an unloaded file"
+    watcher.build()
+    assert watcher.look() == 0
+    shop.warehouse("load", "--restore", "online_retail/2024-02-01.csv")
+    assert [watcher.look(), watcher.look()] == [1, 0], "a restored file"
+    watcher.build()
+    assert watcher.look() == 0
+
+    deliver(shop, "2024-02-03.csv", 7, age=0)
+    assert watcher.look() == 0, "it may still be written"
+    deliver(shop, "2024-02-03.csv", 7, age=10)
+    assert watcher.look() == 1
+    # the run failed before it loaded anything: no other one until something changes
+    assert watcher.look() == 0
+    deliver(shop, "2024-02-03.csv", 8, age=10)
+    assert watcher.look() == 1
+    watcher.run()
+    assert watcher.look() == 0
+
+
+def test_nothing_is_looked_at_while_a_run_is_at_work(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance
+) -> None:
+    deliver(shop, "2024-02-04.csv", 4)
+    with DagsterInstance.ephemeral() as busy:
+        busy.create_run_for_job(defs.resolve_job_def(DAILY), status=DagsterRunStatus.STARTED)
+        assert Watcher(shop, defs, busy).look() == 0
+    assert Watcher(shop, defs, instance).look() == 1
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_failing_test_ends_the_run_once_and_is_told(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]"
+) -> None:
+    planted = shop.project / "tests" / "dbt" / "agg_sales_monthly__planted.sql"
+    planted.write_text("select 1 as found from {{ ref('agg_sales_monthly') }} limit 1\n")
+    try:
+        red = define(get_settings())
+        result = run(red, ON_DELIVERY, instance)
+    finally:
+        planted.unlink()
+    assert not result.success
+    steps = [event.step_key for event in result.all_events if event.event_type == DagsterEventType.STEP_START]
+    assert steps.count("dbt_build") == 1
+    assert "dbt_unit_tests" not in steps
+    assert not [event for event in result.all_events if event.event_type == DagsterEventType.STEP_UP_FOR_RETRY]
+    checks = {it.check_name: it.passed for it in result.get_asset_check_evaluations()}
+    assert [name for name, passed in checks.items() if not passed] == ["agg_sales_monthly__planted"]
+    [failed] = [event for event in result.all_events if event.event_type == DagsterEventType.RUN_FAILURE]
+    context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
+    told = describe_failure(context.for_run_failure())
+    assert told["exit_code"] == 1
+    assert "agg_sales_monthly__planted: Got 1 result, configured to fail if != 0" in told["text"]
+    assert "dbt build --select agg_sales_monthly__planted --store-failures" in told["text"]
+    post(webhook.url, told)
+    assert webhook.received == [told]
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_only_a_lost_server_is_tried_again(
+    shop: Checkout, defs: Definitions, monkeypatch: pytest.MonkeyPatch, retries: int
+) -> None:
+    calls = []
+
+    def load(*_: object, **__: object) -> None:
+        calls.append(1)
+        if len(calls) > retries:
+            raise ConfigurationError("The inbox is a tree.")
+        raise ServerAway("The server is away.")
+
+    monkeypatch.setattr("sales_warehouse.orchestration.define_raw_tables.load_with_retries", load)
+    monkeypatch.setattr("sales_warehouse.orchestration.fail_or_retry.FIRST_WAIT_SECONDS", 0)
+    with DagsterInstance.ephemeral() as instance:
+        raw = defs.get_implicit_global_asset_job_def()
+        result = raw.execute_in_process(
+            instance=instance, raise_on_error=False, asset_selection=[AssetKey(["superstore", "order_lines"])]
+        )
+        assert not result.success
+        assert len(calls) == retries + 1
+        [failed] = [event for event in result.all_events if event.event_type == DagsterEventType.RUN_FAILURE]
+        context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
+        told = describe_failure(context.for_run_failure())
+    assert told["exit_code"] == 2
+    assert told["text"].endswith("The inbox is a tree.")
+
+
+class Webhook(BaseHTTPRequestHandler):
+    """Takes what is posted to it."""
+
+    url = ""
+    received: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        self.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def webhook() -> Iterator[type[Webhook]]:
+    with HTTPServer(("127.0.0.1", 0), Webhook) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        Webhook.url, Webhook.received = f"http://127.0.0.1:{http.server_port}/", []
+        yield Webhook
+        http.shutdown()
+        thread.join()
