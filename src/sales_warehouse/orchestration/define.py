@@ -7,6 +7,7 @@ from dagster_dbt import DbtCliResource
 
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.orchestration.define_models import Translator, define_models, define_unit_tests
+from sales_warehouse.orchestration.define_publication import define_publication
 from sales_warehouse.orchestration.define_raw_tables import define_raw_tables
 from sales_warehouse.orchestration.read_manifest import DBT, read_project
 from sales_warehouse.orchestration.tell_failure import define_failure_hook
@@ -26,6 +27,8 @@ def define(settings: Settings) -> Definitions:
     project = read_project(settings)
     manifest = json.loads(project.manifest_path.read_text(encoding="utf-8"))
     translator = Translator()
+    models = define_models(settings, project, manifest, translator)
+    marts = [key for key in models.keys if models.group_names_by_key[key] == "marts"]
     unit_tests = define_unit_tests(settings, project, manifest, translator)
     # Unit tests answer for the models, which a delivery does not change.
     on_delivery = define_asset_job(ON_DELIVERY, AssetSelection.all() - AssetSelection.checks(unit_tests))
@@ -33,7 +36,8 @@ def define(settings: Settings) -> Definitions:
     return Definitions(
         assets=[
             *define_raw_tables(settings, feeds, project, manifest, translator),
-            define_models(settings, project, manifest, translator),
+            models,
+            define_publication(settings, marts),
         ],
         asset_checks=[unit_tests],
         jobs=[on_delivery, daily],

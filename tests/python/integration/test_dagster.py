@@ -114,7 +114,19 @@ def test_one_run_loads_builds_and_checks_everything(
             metadata["dagster/row_count"].value
             == figures["records_read"] - figures["rows_rejected"] - figures["rows_skipped"]
         )
-    assert shop.value("select count(*) from marts.fct_sales_lines") == str(truth["totals"]["accepted"])
+    totals = truth["totals"]
+    assert shop.value("select count(*) from published.fct_sales_lines") == str(totals["accepted"])
+    published = {name: entry.value for name, entry in told["published/as_of"].items()}
+    assert published["publication"] == 1
+    assert published["files"] == sum(figures["files"] for figures in truth["feeds"].values())
+    assert published["records"] == totals["records_read"]
+    assert published["records_rejected"] == totals["rows_rejected"]
+    assert published["rows_quarantined"] == sum(sum(it["quarantined"].values()) for it in truth["feeds"].values())
+    sales = shop.sql("select currency, sum(net_sales_amount) as net from marts.agg_sales_daily group by currency")
+    assert {name for name in published if name.startswith("net_sales")} == {
+        f"net_sales_{it['currency']}" for it in sales
+    }
+    assert all(published[f"net_sales_{it['currency']}"] == float(it["net"]) for it in sales)
 
 
 # --- the sensor ------------------------------------------------------------------------------------------------------
@@ -206,11 +218,14 @@ def test_each_news_starts_exactly_one_run_and_a_duplicate_none(
     os.utime(first, (touched, touched))
     assert watcher.look() == 0, "the same content with another time"
 
-    shop.warehouse("unload", "online_retail/2024-02-01.csv")
+    unloaded = shop.value(
+        "select file_id from ledger.files where uri = 'online_retail/2024-02-01.csv' and status = 'active'"
+    )
+    shop.warehouse("unload", unloaded)
     assert [watcher.look(), watcher.look()] == [1, 0], "an unloaded file"
     watcher.build()
     assert watcher.look() == 0
-    shop.warehouse("load", "--restore", "online_retail/2024-02-01.csv")
+    shop.warehouse("load", "--restore", unloaded)
     assert [watcher.look(), watcher.look()] == [1, 0], "a restored file"
     watcher.build()
     assert watcher.look() == 0
