@@ -104,6 +104,21 @@ begin
     return nullif(coalesce(chosen, 0), latest);
 end $$;
 
+-- <=, but the planner takes it to hold for nearly every row, as it does; for <= with a number it does not know it takes a
+-- third, and plans joins for that.
+do $$ begin
+    if to_regoperator('ledger.<=~(bigint, bigint)') is null then
+        create operator ledger.<=~ (
+            leftarg = bigint, rightarg = bigint, function = int8le, negator = operator(ledger.>~),
+            restrict = regexnesel, join = regexnejoinsel
+        );
+        create operator ledger.>~ (
+            leftarg = bigint, rightarg = bigint, function = int8gt, negator = operator(ledger.<=~),
+            restrict = regexeqsel, join = regexeqjoinsel
+        );
+    end if;
+end $$;
+
 create or replace view published.as_of as
 select publication, published_at, upper_event_id, files
 from ledger.publications
@@ -397,9 +412,10 @@ begin
         format('published_history.%I', stem || '_closed'), shape, number, null
     )
     returning * into made;
-    execute format('create table %s (%s, _from_publication bigint not null)', made.open_table, columns);
+    -- in front, so that looking at it costs nothing: to reach a column all before it are unpacked
+    execute format('create table %s (_from_publication bigint not null, %s)', made.open_table, columns);
     execute format(
-        'create table %s (%s, _from_publication bigint not null, _to_publication bigint not null)',
+        'create table %s (_from_publication bigint not null, _to_publication bigint not null, %s)',
         made.closed_table, columns
     );
     return made;
@@ -417,8 +433,11 @@ begin
         select kept, kind
         from unnest(array[tables.open_table, tables.closed_table]) as history (kept)
         cross join (
-            select distinct substring(pg_get_indexdef(indexrelid) from ' USING .*$') as kind
+            select substring(pg_get_indexdef(indexrelid) from ' USING .*$') as kind
             from pg_index where indrelid = source::regclass and indisvalid
+            union
+            -- counts rows without reading them
+            select ' USING btree (_from_publication)'
         ) as wanted
         where not exists (
             select from pg_index
@@ -434,17 +453,21 @@ begin
     where pg_am.amname = 'brin' and pg_index.indrelid = tables.open_table::regclass;
 end $$;
 
--- Make or change the view of a mart: one branch for whoever reads the latest publication, which looks at nothing but the
--- rows, and others that are not run then. Columns only ever come to a view; one that left the mart is NULL today.
+-- Make or change the view of a mart. Whoever reads the latest publication reads the open rows; the other branches have a
+-- condition that is looked at once, and are not run then. The open rows have none, and the condition on all of them stands
+-- outside: only so does PostgreSQL merge the branch into the query. Columns only ever come to a view; one that left the
+-- mart is NULL today.
 create or replace function ledger.show_mart(mart_name text) returns void
 language plpgsql
 as $$
 declare
     shown constant text := format('published.%I', mart_name);
+    earlier constant text := '(select ledger.earlier_publication())';
     body text;
 begin
     with generations as (
-        select * from ledger.history_tables where history_tables.mart = mart_name
+        select *, coalesce(earlier || ' < ' || until_publication, earlier || ' is not null') as is_asked_for
+        from ledger.history_tables where history_tables.mart = mart_name
     ),
     kept_columns as (
         select generation, place, one ->> 'name' as name, one ->> 'type' as type,
@@ -518,25 +541,24 @@ begin
         group by generations.generation
     ),
     branches as (
-        select generation, 1 as branch, format('select %s from %s where %s', list, open_table,
-            '(select ledger.earlier_publication()) is null') as query
+        select generation, 1 as branch, format('select _from_publication, %s from %s', list, open_table) as query
         from generations inner join selected using (generation)
         where until_publication is null
         union all
-        select generation, 2, format('select %s from %s where %s and _from_publication <= %s', list, open_table,
-            coalesce('(select ledger.earlier_publication()) < ' || until_publication,
-                '(select ledger.earlier_publication()) is not null'),
-            '(select ledger.earlier_publication())')
+        select generation, 2, format('select _from_publication, %s from %s where %s', list, open_table, is_asked_for)
         from generations inner join selected using (generation)
+        where until_publication is not null
         union all
-        select generation, 3, format('select %1$s from %2$s where %3$s and _from_publication <= %4$s '
-            'and _to_publication > %4$s', list, closed_table,
-            coalesce('(select ledger.earlier_publication()) < ' || until_publication,
-                '(select ledger.earlier_publication()) is not null'),
-            '(select ledger.earlier_publication())')
+        select generation, 3, format('select _from_publication, %s from %s where %s and _to_publication > %s',
+            list, closed_table, is_asked_for, earlier)
         from generations inner join selected using (generation)
     )
-    select string_agg(query, E'\nunion all\n' order by generation desc, branch) into body from branches;
+    select format(
+        E'select %s from (\n%s\n) as kept\nwhere _from_publication operator(ledger.<=~) '
+        '(select coalesce(ledger.earlier_publication(), 9223372036854775807))',
+        (select string_agg(quote_ident(name), ', ' order by generation, place) from typed),
+        string_agg(query, E'\nunion all\n' order by generation desc, branch)
+    ) into body from branches;
     perform ledger.replace_view(shown, body);
 end $$;
 
