@@ -175,9 +175,12 @@ expected_days as (
     from expected_senders
     inner join calendar
         on calendar.date_day between expected_senders.start_date and expected_senders.end_date
-    -- most days are no holiday, and no day of the feed's own on which nothing comes
+    -- most days are no holiday, and no day of the feed's own on which nothing comes; a month has no holiday
     left join holidays
-        on calendar.date_day = holidays.holiday_date and expected_senders.holiday_country = holidays.country
+        on
+            calendar.date_day = holidays.holiday_date
+            and expected_senders.holiday_country = holidays.country
+            and expected_senders.iso_days_of_week <> ''
     left join closing_days
         on calendar.date_day = closing_days.closing_date and expected_senders.feed = closing_days.feed
     where
