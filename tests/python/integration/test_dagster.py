@@ -62,6 +62,12 @@ def run(defs: Definitions, name: str, instance: DagsterInstance) -> ExecuteInPro
     return defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False)
 
 
+def why(result: ExecuteInProcessResult) -> str:
+    """What a step that failed said."""
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    return "; ".join(str(it.user_failure_data or it.error) for it in failures)
+
+
 def manifest(shop: Checkout) -> dict[str, Any]:
     path = Path(shop.variables["WAREHOUSE_HOME"]) / "dagster" / "dbt" / "manifest.json"
     found: dict[str, Any] = json.loads(path.read_text())
@@ -88,14 +94,16 @@ def test_every_dbt_test_is_a_check(shop: Checkout, defs: Definitions) -> None:
     units = {test["name"] for test in found["unit_tests"].values()}
     assert len(tests) > 20
     assert len(units) > 10
-    assert checks == tests | units | {CHECK}
+    # a singular test of several relations is left out until its YAML names one: config: {meta: {dagster: {ref: {name: …}}}}
+    assert (tests | units) - checks == set()
+    assert checks - tests - units == {CHECK}
 
 
 def test_one_run_loads_builds_and_checks_everything(
     shop: Checkout, defs: Definitions, instance: DagsterInstance
 ) -> None:
     result = run(defs, DAILY, instance)
-    assert result.success, [event.message for event in result.all_events if event.is_failure]
+    assert result.success, why(result)
     checks = {it.check_name: it.passed for it in result.get_asset_check_evaluations()}
     assert set(checks) == {key.name for key in defs.resolve_asset_graph().asset_check_keys}
     assert [name for name, passed in checks.items() if not passed] == []
