@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import psycopg2
 import pytest
 from dagster import (
+    AssetCheckSeverity,
     AssetKey,
     DagsterEventType,
     DagsterInstance,
@@ -94,7 +95,7 @@ def test_every_dbt_test_is_a_check(shop: Checkout, defs: Definitions) -> None:
     units = {test["name"] for test in found["unit_tests"].values()}
     assert len(tests) > 20
     assert len(units) > 10
-    # a singular test of several relations is left out until its YAML names one: config: {meta: {dagster: {ref: {name: …}}}}
+    # a singular test of several relations is none until its YAML says config: {meta: {dagster: {ref: {name: …}}}}
     assert (tests | units) - checks == set()
     assert checks - tests - units == {CHECK}
 
@@ -269,8 +270,7 @@ def test_a_failing_test_ends_the_run_once_and_is_told(
     planted = shop.project / "tests" / "dbt" / "agg_sales_monthly__planted.sql"
     planted.write_text("select 1 as found from {{ ref('agg_sales_monthly') }} limit 1\n")
     try:
-        red = define(get_settings())
-        result = run(red, ON_DELIVERY, instance)
+        result = run(define(get_settings()), ON_DELIVERY, instance)
     finally:
         planted.unlink()
     assert not result.success
@@ -278,8 +278,11 @@ def test_a_failing_test_ends_the_run_once_and_is_told(
     assert steps.count("dbt_build") == 1
     assert "dbt_unit_tests" not in steps
     assert not [event for event in result.all_events if event.event_type == DagsterEventType.STEP_UP_FOR_RETRY]
-    checks = {it.check_name: it.passed for it in result.get_asset_check_evaluations()}
-    assert [name for name, passed in checks.items() if not passed] == ["agg_sales_monthly__planted"]
+    red = {it.check_name: it.severity for it in result.get_asset_check_evaluations() if not it.passed}
+    assert red.pop("agg_sales_monthly__planted") == AssetCheckSeverity.ERROR
+    # the files of the sensor's test came weeks after the others
+    assert red == {"feed_status__nothing_is_missing": AssetCheckSeverity.WARN}
+    assert shop.value("select publication from published.as_of") == "1"
     [failed] = [event for event in result.all_events if event.event_type == DagsterEventType.RUN_FAILURE]
     context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
     told = describe_failure(context.for_run_failure())
