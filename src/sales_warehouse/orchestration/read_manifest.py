@@ -1,5 +1,6 @@
 """The dbt project as Dagster sees it: its manifest, made anew when a file of the project is newer."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -26,8 +27,11 @@ def read_project(settings: Settings) -> DbtProject:
     target = settings.home / "dagster" / "dbt"
     target.mkdir(parents=True, exist_ok=True)
     project = DbtProject(settings.project, target_path=target, profiles_dir=_profiles_dir(settings))
-    if not _is_newer_than_all(project.manifest_path, settings.project):
-        _parse(project)
+    with (target / "lock").open("w") as lock:
+        # pages, daemon and runs are processes of their own, and none may read what another is writing
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_newer_than_all(project.manifest_path, settings.project):
+            _parse(project)
     return project
 
 
