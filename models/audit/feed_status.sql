@@ -1,4 +1,4 @@
--- Grain: one row per feed, part_value and business_date that a delivery was expected for or came for, as of the build's start.
+-- Grain: one row per feed, part_value and business_date that a delivery was expected for or came for.
 -- No measures: count the rows. content_count counts the versions of one delivery.
 with
 
@@ -135,7 +135,7 @@ feeds as (
 
 ),
 
--- Who is expected: each sender seen so far, from its first delivery on; where there is but one, it need not have come yet.
+-- Each sender seen so far is expected, from its first delivery on; where there is but one, it need not have come yet.
 expected_senders as (
 
     select
@@ -169,7 +169,7 @@ expected_days as (
         expected_senders.*,
         calendar.date_day as business_date,
         case
-            when expected_senders.iso_days_of_week = '' then {{ dbt.last_day('calendar.date_day', 'month') }}
+            when expected_senders.iso_days_of_week = '' then {{ month_end('calendar.date_day') }}
             else calendar.date_day
         end as period_end_date
     from expected_senders
@@ -193,18 +193,29 @@ expected_days as (
 
 ),
 
-due_days as (
+due_dates as (
+
+    select
+        feed,
+        part_value,
+        business_date,
+        due_time,
+        time_zone,
+        grace_minutes,
+        cast({{ later('period_end_date', 'days_after', 'day') }} as date) as due_date
+    from expected_days
+
+),
+
+due_instants as (
 
     select
         feed,
         part_value,
         business_date,
         grace_minutes,
-        case
-            when due_time is not null
-                then {{ instant_at('cast(' ~ dbt.dateadd('day', 'days_after', 'period_end_date') ~ ' as date)', 'due_time', 'time_zone') }}
-        end as due_at
-    from expected_days
+        case when due_time is not null then {{ instant_at('due_date', 'due_time', 'time_zone') }} end as due_at
+    from due_dates
 
 ),
 
@@ -215,8 +226,8 @@ deadlines as (
         part_value,
         business_date,
         due_at,
-        {{ dbt.dateadd('minute', 'grace_minutes', 'due_at') }} as deadline_at
-    from due_days
+        {{ later('due_at', 'grace_minutes', 'minute') }} as deadline_at
+    from due_instants
 
 ),
 

@@ -96,7 +96,7 @@ def _read_date(value: dict[str, Any], name: str) -> date | None:
 
 
 def _read_days_after(value: dict[str, Any]) -> int:
-    days = value.get("days_after", 1)
+    days: object = value.get("days_after", 1)
     if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= 366:
         raise Invalid(f"{KEY}.days_after", f"{days!r} is no number of days", "0 (the same day) to 366")
     return days
