@@ -30,6 +30,7 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
+	$(BIN)/python scripts/lint_portability.py
 
 types: install
 	$(BIN)/mypy

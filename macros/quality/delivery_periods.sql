@@ -31,7 +31,7 @@
                         || case
                             {%- for name in ['january', 'february', 'march', 'april', 'may', 'june', 'july', 'august',
                                 'september', 'october', 'november', 'december'] %}
-                            when lower(month_text) in ('{{ name }}', '{{ name[:3] }}') then '{{ '%02d' % loop.index }}'
+                            when lower(month_text) in ('{{ name }}', '{{ name[:3] }}') then '{{ '%02d' % loop.index }}' {# portable: names of months are ASCII #}
                             {%- endfor %}
                             when month_text like '_' then '0' || month_text
                             else month_text

@@ -41,7 +41,7 @@ rearranged as (
         case
             when ordered_at_text like '__/__/__ __:__'
                 then
-                    '20' || substring(ordered_at_text, 7, 2)
+                    {{ full_year('substring(ordered_at_text, 7, 2)') }}
                     || '-' || substring(ordered_at_text, 1, 2)
                     || '-' || substring(ordered_at_text, 4, 2)
                     || substring(ordered_at_text, 9, 6) || ':00'

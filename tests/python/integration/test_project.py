@@ -2,12 +2,11 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from checkout import PROJECT, Checkout
+from checkout import Checkout
 
 
 @pytest.fixture(scope="module")
@@ -134,30 +133,3 @@ def test_another_target_than_the_shared_one_gets_schemas_of_its_own(checkout: Ch
         "--resource-type", "model", "--output", "json", "--output-keys", "schema", "--no-partial-parse",
     )  # fmt: skip
     assert json.loads(listed.stdout)["schema"] == "dev_alice_marts"
-
-
-def test_the_models_keep_to_what_runs_on_spark_too() -> None:
-    """The constructs that run on both engines and mean something else on each; a linter grows from this list."""
-    dangerous = {
-        r"\btarget\.type\b": "asks for the engine",
-        r"\bavg\s*\(": "div(sum, count) instead",
-        r"\bdistinct\s+on\b": "row_number() instead",
-        r"\bregexp_replace\s*\(": "replaces all on one engine, one on the other",
-        r"(?<![!<>=~])~(?!=)\*?\s*'": "matches() instead",
-        r"\bto_char\s*\(|\bto_date\s*\(": "patterns differ",
-        r"\bgenerate_series\s*\(": "calendar_days() instead",
-        r"\bconcat\s*\(": "NULL differs",
-        r"::": "cast( as ) instead",
-        r"\bdate_trunc\s*\(": "cast to date, in a macro",
-    }
-    found = []
-    for path in sorted((PROJECT / "models").rglob("*.sql")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            code = line.split("--")[0]
-            found += [
-                f"{path.relative_to(PROJECT)}:{number}: {why}"
-                for pattern, why in dangerous.items()
-                if re.search(pattern, code, re.IGNORECASE)
-            ]
-    assert found == []
-    assert Path(PROJECT / "macros" / "portable").is_dir()
