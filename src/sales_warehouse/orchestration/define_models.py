@@ -128,7 +128,7 @@ def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
     if not results:
         error = invocation.get_error()
         messages = [str(error)] if error else []
-    is_lost = bool(messages) and not has_failed_test and all(map(_is_transient, messages))
+    is_lost = bool(messages) and not has_failed_test and all(map(is_transient_message, messages))
     if is_lost and retry_number < RETRIES:
         ask_for_retry(retry_number, Exception(messages[0]))
     if not problems:
@@ -145,7 +145,8 @@ def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
     )  # fmt: skip
 
 
-def _is_transient(message: str) -> bool:
+def is_transient_message(message: str) -> bool:
+    """Say whether dbt's message is that of a server that was lost, full, or stood in the way for a moment."""
     return any(text in message.lower() for text in TRANSIENT)
 
 

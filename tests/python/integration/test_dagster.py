@@ -33,6 +33,7 @@ from sales_warehouse.orchestration.define_raw_tables import CHECK
 from sales_warehouse.orchestration.tell_failure import describe_failure, post
 from sales_warehouse.sample import write_sample
 from sales_warehouse.settings import get_settings
+from sales_warehouse.transform.builder_lock import as_the_builder
 
 RAW = {"online_retail/invoice_lines", "store_orders/order_lines", "superstore/order_lines"}
 
@@ -319,6 +320,28 @@ def test_only_a_lost_server_is_tried_again(
         told = describe_failure(context.for_run_failure())
     assert told["exit_code"] == 2
     assert told["text"].endswith("The inbox is a tree.")
+
+
+def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) -> None:
+    settings, said, order = get_settings(), [], []
+    waiting = threading.Event()
+
+    def say(message: str) -> None:
+        said.append(message)
+        waiting.set()
+
+    def build_too() -> None:
+        with as_the_builder(settings, say):
+            order.append("second")
+
+    with as_the_builder(settings, said.append):
+        second = threading.Thread(target=build_too)
+        second.start()
+        assert waiting.wait(60)
+        order.append("first")
+    second.join(60)
+    assert order == ["first", "second"]
+    assert said == ["Another build is at work. Waiting for it to end."]
 
 
 class Webhook(BaseHTTPRequestHandler):
