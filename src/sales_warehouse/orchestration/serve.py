@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 
 from sales_warehouse import server
@@ -14,28 +15,14 @@ from sales_warehouse.settings import Settings, get_settings
 HOST = "127.0.0.1"
 MODULE = "sales_warehouse.orchestration.definitions"
 
-# Written once; a person may edit it afterwards.
-_INSTANCE = """\
-# Dagster's settings for this warehouse; its state lies beside this file.
-telemetry: {enabled: false}
-nux: {enabled: false}
-concurrency:
-  # Two runs would wait for each other's locks at best.
-  runs: {max_concurrent_runs: 1}
-run_monitoring:
-  enabled: true
-  # A run whose process is gone must not be waited for for ever; longer than any build.
-  max_runtime_seconds: 43200
-"""
-
 
 def write_instance(settings: Settings) -> Path:
-    """Return the folder of Dagster's state, below the home, with its settings in it."""
+    """Return the folder of Dagster's state, below the home, with its settings in it: ours, unless some are there."""
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "dagster.yaml"
     if not path.exists():
-        path.write_text(_INSTANCE, encoding="utf-8")
+        path.write_bytes((files("sales_warehouse.orchestration") / path.name).read_bytes())
     return folder
 
 
