@@ -159,6 +159,7 @@ def build(
 ) -> None:
     """Load, run `dbt build`, and say what the warehouse holds now."""
     from sales_warehouse.show.summary import print_next_steps, print_problems, print_summary
+    from sales_warehouse.show.what_readers_see import print_what_readers_see
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = _with_inbox(get_settings(), inbox)
@@ -171,10 +172,13 @@ def build(
         built = run_dbt_build(settings, progress, left_out)
     if not built.is_green:
         print_problems(built)
+        with _session(settings, "warehouse build") as connection:
+            print_what_readers_see(connection, built)
         raise typer.Exit(1)
     if not quiet:
         with _session(settings, "warehouse build") as connection:
             print_summary(connection, built)
+            print_what_readers_see(connection, built)
         out.print(f"Load {report.seconds:.1f} s, build {built.seconds:.1f} s.")
         print_next_steps()
     if report.needs_a_person:
@@ -332,6 +336,50 @@ def sql(
         print_csv(columns, rows)
     else:
         print_table(None, columns, rows)
+
+
+@app.command()
+def publish(quiet: Quiet = False) -> None:
+    """Let readers see the marts of the last whole green build; exit code 1 when there is none to publish."""
+    from sales_warehouse.publish.publish import publish as publish_marts
+    from sales_warehouse.publish.read_publications import read_published_marts
+
+    settings = get_settings()
+    with _session(settings, "warehouse publish") as connection:
+        prepare_ledger(connection, read_feeds(settings.project))
+        number = publish_marts(connection, lambda message: err.print(message, markup=False))
+        marts = read_published_marts(connection, number)
+    if not quiet:
+        out.print(f"Readers see publication {number}.")
+        _print_page(marts, False, ["mart", "row_count", "rows_added", "rows_closed", "compared", "seconds"])
+
+
+@app.command()
+def publications(limit: Limit = 20, as_json: AsJson = False) -> None:
+    """Show the publications: when, by whom, of which files, how many rows came and went; the newest last."""
+    from sales_warehouse.publish.read_publications import read_publications
+
+    page = _read_books(lambda connection: read_publications(connection, None if as_json else limit))
+    _print_page(
+        page,
+        as_json,
+        ["publication", "state", "published_at", "published_by", "upper_event_id", "files", "rows", "rows_added",
+         "rows_closed"],
+    )  # fmt: skip
+
+
+@app.command()
+def rollback(
+    publication: Annotated[int | None, typer.Argument(help="Which one; default the one before the current.")] = None,
+) -> None:
+    """Let readers see an earlier publication, at once and whole; the next green build moves on from there."""
+    from sales_warehouse.publish.publish import switch
+
+    settings = get_settings()
+    with _session(settings, "warehouse rollback") as connection:
+        prepare_ledger(connection, read_feeds(settings.project))
+        number = switch(connection, publication, lambda message: err.print(message, markup=False))
+    out.print(f"Readers see publication {number}. The next whole green build publishes again.")
 
 
 @bench_app.command("load")

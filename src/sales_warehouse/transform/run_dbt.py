@@ -31,6 +31,7 @@ class BuildReport:
     done: Counter[str] = field(default_factory=Counter)  # nodes that ended well, by kind
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
+    invocation_id: str = ""  # as dbt writes it onto its books
 
     @property
     def is_green(self) -> bool:
@@ -66,7 +67,10 @@ def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[st
     # imported here: it takes seconds, and only this command needs it
     from dbt.cli.main import dbtRunner
 
+    invocation_ids = [""]
+
     def follow(event: Any) -> None:
+        invocation_ids[0] = event.info.invocation_id
         if event.info.name == "LogStartLine":
             reporter.start_node(event.data.description, event.data.total)
         elif event.info.name == "NodeFinished":
@@ -93,4 +97,4 @@ def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[st
                     path=one.node.original_file_path,
                 )
             )
-    return BuildReport(done, tuple(problems), time.monotonic() - started)
+    return BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0])
