@@ -11,12 +11,11 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.orchestration.fail_or_retry import fail, fail_or_retry
+from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
+from sales_warehouse.publish.publish import publish
 from sales_warehouse.settings import Settings
 
 PUBLICATION = AssetKey(["published", "as_of"])
-
-_LATEST_BUILD = "select invocation_id from ledger.green_builds order by ended_at desc, invocation_id limit 1"
 
 _FIGURES = """
 select
@@ -54,25 +53,12 @@ def define_publication(settings: Settings, marts: Iterable[AssetKey]) -> AssetsD
     def publication(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         try:
             with closing(server.connect(settings, application_name="warehouse dagster")) as connection:
-                figures = read_figures(connection, publish_latest(connection))
+                figures = read_figures(connection, publish(connection, context.log.info))
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
         yield MaterializeResult(metadata=figures)
 
     return publication
-
-
-def publish_latest(connection: Connection) -> int:
-    """Publish the latest whole green build, if it is not published yet; return the number of its publication."""
-    with transaction(connection) as cursor:
-        cursor.execute(_LATEST_BUILD)
-        build = cursor.fetchone()
-        if build is None:
-            fail("There is no whole green build to publish. Build everything, without a selection: warehouse build")
-        cursor.execute("select ledger.publish(%s)", build)
-        row = cursor.fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def read_figures(connection: Connection, publication: int) -> dict[str, int | float]:
