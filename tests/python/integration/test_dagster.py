@@ -30,7 +30,7 @@ from checkout import Checkout
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.orchestration.define import DAILY, ON_DELIVERY, define
 from sales_warehouse.orchestration.define_raw_tables import CHECK
-from sales_warehouse.orchestration.tell_failure import describe_failure, post
+from sales_warehouse.orchestration.tell_failure import describe_failure
 from sales_warehouse.sample import write_sample
 from sales_warehouse.settings import get_settings
 from sales_warehouse.transform.builder_lock import as_the_builder
@@ -137,6 +137,18 @@ def test_one_run_loads_builds_and_checks_everything(
         f"net_sales_{it['currency']}" for it in sales
     }
     assert all(published[f"net_sales_{it['currency']}"] == float(it["net"]) for it in sales)
+
+
+def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
+    told = json.loads(shop.warehouse("status", "--feeds", "--json"))
+    assert told["missing"] == []
+    counts = {feed["feed"]: feed for feed in told["feeds"]}
+    shops = counts["online_retail.invoice_lines"]
+    # 14 days from Monday, 1 January, which is a holiday, with two Saturdays; the shop delivers on neither
+    assert (shops["on_time"], shops["unexpected"], shops["late"], shops["latest"]) == (11, 3, 0, "2024-01-14")
+    assert counts["store_orders.order_lines"]["on_time"] == 1
+    assert "superstore.order_lines" not in counts
+    assert "online_retail.invoice_lines" in shop.warehouse("status", "--feeds")
 
 
 # --- the sensor ------------------------------------------------------------------------------------------------------
@@ -266,8 +278,9 @@ def test_nothing_is_looked_at_while_a_run_is_at_work(
 
 
 def test_a_failing_test_ends_the_run_once_and_is_told(
-    shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]"
-) -> None:
+    shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]",
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
     planted = shop.project / "tests" / "dbt" / "agg_sales_monthly__planted.sql"
     planted.write_text("select 1 as found from {{ ref('agg_sales_monthly') }} limit 1\n")
     try:
@@ -286,12 +299,14 @@ def test_a_failing_test_ends_the_run_once_and_is_told(
     assert shop.value("select publication from published.as_of") == "1"
     [failed] = [event for event in result.all_events if event.event_type == DagsterEventType.RUN_FAILURE]
     context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
-    told = describe_failure(context.for_run_failure())
+    monkeypatch.setenv("WAREHOUSE_WEBHOOK", webhook.url)
+    with caplog.at_level("ERROR"):
+        define(get_settings()).get_sensor_def("failure")(context.for_run_failure())
+    [told] = webhook.received
+    assert f"run failed {json.dumps(told, ensure_ascii=False)}" in caplog.text
     assert told["exit_code"] == 1
     assert "agg_sales_monthly__planted: Got 1 result, configured to fail if != 0" in told["text"]
     assert "dbt build --select agg_sales_monthly__planted --store-failures" in told["text"]
-    post(webhook.url, told)
-    assert webhook.received == [told]
 
 
 @pytest.mark.parametrize("retries", [0, 2])
