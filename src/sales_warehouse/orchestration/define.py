@@ -41,7 +41,7 @@ def define(settings: Settings) -> Definitions:
         ],
         asset_checks=[unit_tests],
         jobs=[on_delivery, daily],
-        sensors=[define_sensor(settings, feeds, on_delivery, [DAILY]), define_failure_hook(settings)],
+        sensors=[define_sensor(settings, feeds, on_delivery), define_failure_hook(settings)],
         schedules=[define_schedule(daily)],
         resources={
             "dbt": DbtCliResource(project_dir=project, dbt_executable=str(DBT)),

@@ -38,10 +38,8 @@ _AT_WORK = [
 ]
 
 
-def define_sensor(
-    settings: Settings, feeds: Sequence[Feed], run: UnresolvedAssetJobDefinition, others: Sequence[str]
-) -> SensorDefinition:
-    """Return the sensor that starts `run` once for each state of inbox and books; `others` build as well."""
+def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAssetJobDefinition) -> SensorDefinition:
+    """Return the sensor that starts `run` once for each state of inbox and books."""
 
     @sensor(
         name="inbox",
@@ -51,10 +49,9 @@ def define_sensor(
         description="Starts one run when a file came, was corrected or restored; none for a duplicate.",
     )
     def inbox(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        # While one runs, the books are half way; what it leaves undone is seen once it is done.
-        for name in (run.name, *others):
-            if context.instance.get_run_ids(RunsFilter(job_name=name, statuses=_AT_WORK), limit=1):
-                return SkipReason(f"{name} is at work.")
+        # While one is at work, whoever started it, the books are half way; what it leaves undone is seen afterwards.
+        if context.instance.get_run_ids(RunsFilter(statuses=_AT_WORK), limit=1):
+            return SkipReason("A run is at work.")
         if not settings.inbox.is_dir():
             return SkipReason(f"There is no inbox {settings.inbox} yet.")
         before = Seen.parse(context.cursor)
