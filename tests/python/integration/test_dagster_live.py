@@ -71,7 +71,7 @@ def pages(checkout: Checkout) -> Iterator[Pages]:
         wait_for(lambda: process.poll() is None and answers(found), 240)
         yield found
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
