@@ -1,6 +1,7 @@
 """Start Dagster's pages, sensors and schedules for this warehouse: `python -m sales_warehouse.orchestration.serve`."""
 
 import os
+import signal
 import sys
 from contextlib import closing
 from importlib.resources import files
@@ -42,6 +43,9 @@ def main(arguments: list[str]) -> None:
         prepare_ledger(connection, read_feeds(settings.project))
     settings.inbox.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--module-name", MODULE]
+    # a shell starts what runs in its background deaf to both, and Dagster would stay so
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)
     os.chdir(settings.project)
     os.execve(command[0], [*command, *arguments], environment(settings))  # noqa: S606  no shell is wanted
 
