@@ -84,14 +84,16 @@ def test_layers_only_look_to_the_layer_before(manifest: dict[str, Any]) -> None:
 def test_marts_are_contracts_with_a_stated_grain(manifest: dict[str, Any]) -> None:
     for node in _nodes(manifest, "model"):
         layer = node["original_file_path"].split("/")[1]
+        follows_ledger = node["config"]["incremental_strategy"] in ("by_file", "by_touched_date", "when_new")
         if layer in ("marts", "audit"):
             assert node["config"]["contract"]["enforced"], node["name"]
-            follows_ledger = node["config"]["incremental_strategy"] in ("by_file", "by_touched_date", "when_new")
             expected = "incremental" if follows_ledger else "table"
             assert node["config"]["materialized"] == expected, node["name"]
             assert "Grain: " in node["raw_code"][:400], node["name"]
         else:
-            assert node["config"]["materialized"] == "view", node["name"]
+            # an intermediate table must earn its place: it saves the models behind it from reading all lines
+            expected = "incremental" if layer == "intermediate" and follows_ledger else "view"
+            assert node["config"]["materialized"] == expected, node["name"]
 
 
 def test_every_table_of_the_marts_has_a_tested_key(manifest: dict[str, Any]) -> None:
