@@ -299,11 +299,23 @@ def explain(
     where: Annotated[str | None, typer.Option(help="SQL condition that picks the rows; default all.")] = None,
     file: Annotated[str | None, typer.Option(help="Explain a record of this file: its id or path.")] = None,
     row: Annotated[int | None, typer.Option(help="Row number of that record.")] = None,
+    between: Annotated[
+        tuple[int, int] | None,
+        typer.Option(help="Two publications: which files changed their figures; --where picks sales lines."),
+    ] = None,
     inbox: Inbox = None,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """Tell where rows come from: file, line, the original text, their fate, and the mart rows they feed."""
+    if between is not None:
+        from sales_warehouse.explain.between import explain_between
+
+        if table is not None or file is not None or row is not None:
+            raise ConfigurationError("--between takes --where alone, a condition on the sales lines.")
+        page = _read_books(lambda connection: explain_between(connection, *between, where))
+        _print_page(page, as_json, list(page.columns))
+        return
     from sales_warehouse.explain.explain import explain_record, explain_table
     from sales_warehouse.show.explanation import explanations_as_json, print_explanations
 
@@ -342,15 +354,16 @@ def sql(
 def publish(quiet: Quiet = False) -> None:
     """Let readers see the marts of the last whole green build; exit code 1 when there is none to publish."""
     from sales_warehouse.publish.publish import publish as publish_marts
-    from sales_warehouse.publish.read_publications import read_published_marts
+    from sales_warehouse.publish.read_publications import find_publication, read_published_marts
 
     settings = get_settings()
     with _session(settings, "warehouse publish") as connection:
         prepare_ledger(connection, read_feeds(settings.project))
         number = publish_marts(connection, lambda message: err.print(message, markup=False))
         marts = read_published_marts(connection, number)
+        seen = find_publication(connection, None)  # another one, after a rollback
     if not quiet:
-        out.print(f"Readers see publication {number}.")
+        out.print(f"Readers see publication {seen}.")
         _print_page(marts, False, ["mart", "row_count", "rows_added", "rows_closed", "compared", "seconds"])
 
 
@@ -407,6 +420,26 @@ def bench_load(
         print_json(result.as_dict())
     else:
         print_bench(result)
+
+
+@bench_app.command("publish")
+def bench_publish(
+    rows: Annotated[
+        int, typer.Option(min=10_000, help="Rows of the largest fact; the smallest has 10,000.")
+    ] = 10_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is run.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Measure publications: the switch, writing what is new, and queries beside the same on the mart."""
+    from sales_warehouse.bench.publish import bench_publish as run_bench
+    from sales_warehouse.bench.publish import print_publish_bench
+
+    sizes = [size for size in (10_000, 100_000, 1_000_000) if size < rows] + [rows]
+    results = run_bench(get_settings(), sizes, rounds)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    else:
+        print_publish_bench(results)
 
 
 @bench_app.command("build")

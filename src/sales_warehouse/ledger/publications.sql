@@ -79,29 +79,36 @@ create table if not exists ledger.publication_switches (
     publication bigint not null references ledger.publications
 );
 
--- The publication this session reads, unless it is the latest: then NULL. Views ask once a query, not once a row.
+-- The publication this session reads: the current one, or what it chose. Views ask once a query, not once a row.
 -- Works with the rights of its owner, so that readers need none on the ledger.
-create or replace function ledger.earlier_publication() returns bigint
+create or replace function ledger.reading_publication() returns bigint
 language plpgsql stable parallel safe security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     wanted constant text := nullif(current_setting('warehouse.publication', true), '');
     chosen bigint;
-    latest bigint;
 begin
-    select publication, latest_publication into chosen, latest from ledger.current_publication;
-    if wanted is not null then
-        if not pg_input_is_valid(wanted, 'bigint') then
-            raise exception 'warehouse.publication is %, which is no number of a publication.', quote_literal(wanted)
-            using errcode = 'invalid_parameter_value', hint = 'reset warehouse.publication; reads the current one.';
-        end if;
-        chosen := wanted;
-        if not exists (select from ledger.publications where publication = chosen and folded_at is null) then
-            raise exception 'Publication % is not kept.', chosen
-            using errcode = 'invalid_parameter_value', hint = 'reset warehouse.publication; reads the current one.';
-        end if;
+    if wanted is null then
+        return coalesce((select publication from ledger.current_publication), 0);
     end if;
-    return nullif(coalesce(chosen, 0), latest);
+    if not pg_input_is_valid(wanted, 'bigint') then
+        raise exception 'warehouse.publication is %, which is no number of a publication.', quote_literal(wanted)
+        using errcode = 'invalid_parameter_value', hint = 'reset warehouse.publication; reads the current one.';
+    end if;
+    chosen := wanted;
+    if not exists (select from ledger.publications where publication = chosen and folded_at is null) then
+        raise exception 'Publication % is not kept.', chosen
+        using errcode = 'invalid_parameter_value', hint = 'reset warehouse.publication; reads the current one.';
+    end if;
+    return chosen;
+end $$;
+
+-- The same, but NULL for the latest publication, whose rows are all open.
+create or replace function ledger.earlier_publication() returns bigint
+language plpgsql stable parallel safe security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return nullif(ledger.reading_publication(), (select latest_publication from ledger.current_publication));
 end $$;
 
 -- <=, but the planner takes it to hold for nearly every row, as it does; for <= with a number it does not know it takes a
@@ -122,9 +129,7 @@ end $$;
 create or replace view published.as_of as
 select publication, published_at, upper_event_id, files
 from ledger.publications
-where publication = coalesce(
-    (select ledger.earlier_publication()), (select latest_publication from ledger.current_publication)
-);
+where publication = (select ledger.reading_publication());
 
 -- Where a test can stop a publisher: set warehouse.fail_point to the name of a step.
 create or replace function ledger.reach(step text) returns void
@@ -262,7 +267,7 @@ begin
             'jsonb_build_object(' || string_agg(
                 format('%L, coalesce(sum(%I), 0)', attname, attname), ', ' order by attnum
             ) filter (where atttypid = 'numeric'::regtype and attname ~ '(^|_)(amount|quantity)(_|$)') || ')',
-            '''{}''::jsonb'
+            'cast(coalesce(max(''{}''), ''{}'') as jsonb)'
         )
     into shape, names, sums
     from pg_attribute where attrelid = source::regclass and attnum > 0 and not attisdropped;
@@ -454,7 +459,8 @@ begin
 end $$;
 
 -- Make or change the view of a mart. Whoever reads the latest publication reads the open rows; the other branches have a
--- condition that is looked at once, and are not run then. The open rows have none, and the condition on all of them stands
+-- condition that is looked at once, and are not run then. A transaction with a snapshot of before may meet a view of after:
+-- it still reads the publication of its snapshot, and so the rows of the generation before. The open rows have none, and the condition on all of them stands
 -- outside: only so does PostgreSQL merge the branch into the query. Columns only ever come to a view; one that left the
 -- mart is NULL today.
 create or replace function ledger.show_mart(mart_name text) returns void
@@ -463,10 +469,11 @@ as $$
 declare
     shown constant text := format('published.%I', mart_name);
     earlier constant text := '(select ledger.earlier_publication())';
+    reading constant text := '(select ledger.reading_publication())';
     body text;
 begin
     with generations as (
-        select *, coalesce(earlier || ' < ' || until_publication, earlier || ' is not null') as is_asked_for
+        select *, coalesce(reading || ' < ' || until_publication, earlier || ' is not null') as is_asked_for
         from ledger.history_tables where history_tables.mart = mart_name
     ),
     kept_columns as (
@@ -550,12 +557,11 @@ begin
         where until_publication is not null
         union all
         select generation, 3, format('select _from_publication, %s from %s where %s and _to_publication > %s',
-            list, closed_table, is_asked_for, earlier)
+            list, closed_table, is_asked_for, reading)
         from generations inner join selected using (generation)
     )
     select format(
-        E'select %s from (\n%s\n) as kept\nwhere _from_publication operator(ledger.<=~) '
-        '(select coalesce(ledger.earlier_publication(), 9223372036854775807))',
+        E'select %s from (\n%s\n) as kept\nwhere _from_publication operator(ledger.<=~) ' || reading,
         (select string_agg(quote_ident(name), ', ' order by generation, place) from typed),
         string_agg(query, E'\nunion all\n' order by generation desc, branch)
     ) into body from branches;

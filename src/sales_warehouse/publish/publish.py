@@ -23,14 +23,21 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
     `NotPublished` when no build was whole and green, or another one has touched its marts since.
     """
     with transaction(connection) as cursor:
-        cursor.execute("select invocation_id from ledger.green_builds order by ended_at desc, invocation_id limit 1")
-        build = cursor.fetchone()
-    if build is None:
+        cursor.execute(
+            "select invocation_id, publication from ledger.green_builds left join ledger.publications "
+            "using (invocation_id) order by ended_at desc, invocation_id limit 1"
+        )
+        found = cursor.fetchone()
+    if found is None:
         raise NotPublished("No build was whole and green so far, so nothing was published: warehouse build")
+    build, publication = found
+    if publication is not None:
+        say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
+        return int(publication)
     _tell_of_another(connection, say)
     try:
         with transaction(connection) as cursor:
-            cursor.execute("select ledger.publish(%s)", build)
+            cursor.execute("select ledger.publish(%s)", (build,))
             return _number(cursor.fetchone())
     except (errors.RaiseException, errors.DependentObjectsStillExist) as error:
         raise NotPublished(f"Nothing was published, readers see what they saw before. {_describe(error)}") from None

@@ -252,8 +252,8 @@ def test_what_is_wrong_would_be_found() -> None:
     assert (
         find_broken_links(page, "# A b, c\n[a](#a-b-c) [b](docs/testing.md#the-real-files) [c](https://x.org/)") == []
     )
-    assert find_unknown_commands("`warehouse publish`, `make coffee`\n```sh\n.venv/bin/warehouse undo\n```") == {
-        "warehouse publish",
+    assert find_unknown_commands("`warehouse brew`, `make coffee`\n```sh\n.venv/bin/warehouse undo\n```") == {
+        "warehouse brew",
         "make coffee",
         "warehouse undo",
     }
