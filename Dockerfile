@@ -36,6 +36,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     DBT_SEND_ANONYMOUS_USAGE_STATS=false
 # owned by the user before a volume is laid over them: a named volume takes over owner and mode
 RUN ["install", "--directory", "--owner=warehouse", "--mode=0750", "/home/warehouse/state/dagster", "/inbox"]
+# telemetry off, one run at a time
+COPY --chown=warehouse src/sales_warehouse/orchestration/dagster.yaml /home/warehouse/state/dagster/
 USER 10001
 ENTRYPOINT ["warehouse"]
 CMD ["build"]

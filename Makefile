@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest soak accept suites docs faults bench bench-peers lock clean
+.PHONY: help install run test lint types pytest soak accept suites dagster docs faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ accept: install ## the published figures of real files, from ../shared/data (or 
 
 suites: install ## public suites of difficult CSV files; writes docs/suites.md from what came out
 	$(BIN)/python tests/python/acceptance/write_suites.py
+
+dagster: install ## Dagster's pages on 127.0.0.1:3000; it follows the inbox and runs by itself while it is open
+	@$(BIN)/python -m sales_warehouse.orchestration.serve
 
 docs: install ## the models' documentation with their lineage, as pages below target/
 	@$(BIN)/warehouse up > /dev/null

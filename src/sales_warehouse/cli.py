@@ -84,8 +84,14 @@ def down() -> None:
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
-    """Describe the server; exit code 3 when it does not run."""
+def status(
+    as_json: AsJson = False,
+    feeds: Annotated[bool, typer.Option("--feeds", help="Instead: which deliveries are late or missing.")] = False,
+) -> None:
+    """Describe the server; exit code 3 when it does not run. With --feeds, say what came when it was due."""
+    if feeds:
+        _print_feeds(as_json)
+        return
     state = server.status(get_settings())
     if as_json:
         print_json(asdict(state))
@@ -531,6 +537,17 @@ def _session(settings: Settings, name: str) -> Iterator[Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def _print_feeds(as_json: bool) -> None:
+    from sales_warehouse.show.feed_status import print_feed_status, read_feed_status
+
+    with _session(get_settings(), "warehouse status") as connection:
+        told = read_feed_status(connection)
+    if as_json:
+        print_json(told)
+    else:
+        print_feed_status(told)
 
 
 def _print_page(page: Page, as_json: bool, shown: list[str]) -> None:
