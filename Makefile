@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest soak accept suites docs faults bench bench-peers lock clean
+.PHONY: help install run dev test lint types pytest soak accept suites docs lineage faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ accept: install ## the published figures of real files, from ../shared/data (or 
 
 suites: install ## public suites of difficult CSV files; writes docs/suites.md from what came out
 	$(BIN)/python tests/python/acceptance/write_suites.py
+
+dev: install ## build the models you changed since `make run`, and what reads them, in schemas of your own
+	$(BIN)/dbt build --target dev --select state:modified+ --defer --favor-state --state $(or $(WAREHOUSE_HOME),.warehouse)/state
 
 docs: install ## the models' documentation with their lineage, as pages below target/
 	@$(BIN)/warehouse up > /dev/null
