@@ -337,6 +337,18 @@ def diff(
         raise typer.Exit(1)
 
 
+@app.command(
+    "mf", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False}
+)
+def metricflow(context: typer.Context) -> None:
+    """Query metrics: what follows is given to MetricFlow, as in `warehouse mf query --metrics net_sales`."""
+    from sales_warehouse.transform.run_metricflow import run_metricflow
+
+    settings = get_settings()
+    server.connect(settings, application_name="warehouse mf").close()
+    run_metricflow(settings, context.args or ["--help"])
+
+
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One query; it can read, not write.")],
