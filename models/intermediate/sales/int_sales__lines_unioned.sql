@@ -24,6 +24,7 @@ online_retail as (
         net_amount,
         cast(null as numeric(18, 4)) as cost_amount,
         currency,
+        is_merchandise,
         _file_id,
         _row_number
     from {{ ref('int_sales__online_retail_lines_typed') }}
@@ -53,6 +54,7 @@ store_orders as (
         net_amount,
         cast(null as numeric(18, 4)) as cost_amount,
         currency,
+        true as is_merchandise,
         _file_id,
         _row_number
     from {{ ref('stg_store_orders__order_lines') }}
@@ -82,6 +84,7 @@ superstore as (
         net_amount,
         cost_amount,
         currency,
+        true as is_merchandise,
         _file_id,
         _row_number
     from {{ ref('stg_superstore__order_lines') }}

@@ -34,6 +34,8 @@ final as (
         invoice_lines.quantity,
         invoice_lines.unit_price,
         invoice_lines.net_amount,
+        -- by the code alone, whatever became of the line: a cancelled postage is no merchandise either
+        non_product_codes.stock_code is null as is_merchandise,
         invoice_lines.order_date,
         invoice_lines.ordered_at,
         invoice_lines._file_id,

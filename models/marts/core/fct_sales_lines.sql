@@ -1,5 +1,6 @@
 -- Grain: one row per accepted sales line.
--- unit_price must not be summed; amounts only within one currency; cost_amount is NULL where a source does not tell it.
+-- unit_price and fx_rate must not be summed; amounts only within one currency, but for net_amount_reporting.
+-- cost_amount is NULL where a source does not tell it.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_file',
@@ -14,33 +15,46 @@ lines as (
 
 ),
 
+exchange_rates as (
+
+    select * from {{ ref('fct_exchange_rates') }}
+
+),
+
 final as (
 
     select
-        sales_line_id,
-        source_system,
-        order_id,
-        line_type,
-        ordered_at,
-        order_date,
-        customer_id,
-        {{ member_key('source_system', 'customer_id') }} as customer_key,
-        product_id,
-        {{ member_key('source_system', 'product_id') }} as product_key,
-        product_name,
-        channel,
-        country,
-        quantity,
-        unit_price,
-        gross_amount,
-        discount_amount,
-        net_amount,
-        cost_amount,
-        currency,
-        _file_id,
-        _row_number
+        lines.sales_line_id,
+        lines.source_system,
+        lines.order_id,
+        lines.line_type,
+        lines.ordered_at,
+        lines.order_date,
+        lines.customer_id,
+        {{ member_key('lines.source_system', 'lines.customer_id') }} as customer_key,
+        lines.product_id,
+        {{ member_key('lines.source_system', 'lines.product_id') }} as product_key,
+        lines.product_name,
+        lines.channel,
+        lines.country,
+        lines.quantity,
+        lines.unit_price,
+        lines.gross_amount,
+        lines.discount_amount,
+        lines.net_amount,
+        lines.cost_amount,
+        lines.currency,
+        exchange_rates.fx_rate,
+        -- rounded once
+        cast(round(lines.net_amount * exchange_rates.fx_rate, 4) as numeric(28, 4)) as net_amount_reporting,
+        lines.is_merchandise,
+        lines._file_id,
+        lines._row_number
     from lines
-    where {{ only_new_files() }}
+    -- one rate a currency and day (tested), so no line is doubled; a line without a rate stays, for the test to name it
+    left join exchange_rates
+        on lines.currency = exchange_rates.currency and lines.order_date = exchange_rates.rate_date
+    where {{ only_new_files('lines._file_id') }}
 
 )
 

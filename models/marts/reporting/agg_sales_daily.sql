@@ -1,6 +1,7 @@
 -- Grain: one row per order_date, source_system, country and currency that has a sales line.
 -- order_count must not be summed: an order whose lines fall on two days or countries counts in both.
--- Amounts may be summed only within one currency; cost_amount leaves out lines whose source does not tell a cost.
+-- Amounts may be summed only within one currency, but for the _reporting ones, which are in one.
+-- cost_amount leaves out lines whose source does not tell a cost.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',
@@ -34,7 +35,11 @@ final as (
             as cancellation_amount,
         cast(sum(case when line_type = 'fee' then net_amount else 0 end) as numeric(28, 4)) as fee_amount,
         cast(sum(case when line_type = 'adjustment' then net_amount else 0 end) as numeric(28, 4)) as adjustment_amount,
-        cast(sum(cost_amount) as numeric(28, 4)) as cost_amount
+        cast(sum(cost_amount) as numeric(28, 4)) as cost_amount,
+        cast(sum(case when is_merchandise then net_amount else 0 end) as numeric(28, 4)) as net_sales_amount,
+        cast(sum(net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,
+        cast(sum(case when is_merchandise then net_amount_reporting else 0 end) as numeric(28, 4))
+            as net_sales_amount_reporting
     from lines
     where {{ only_touched_dates('order_date') }}
     group by order_date, source_system, coalesce(country, 'unknown'), currency

