@@ -47,7 +47,7 @@ suites: install ## public suites of difficult CSV files; writes docs/suites.md f
 	$(BIN)/python tests/python/acceptance/write_suites.py
 
 dev: install ## build the models you changed since `make run`, and what reads them, in schemas of your own
-	$(BIN)/dbt build --target dev --select state:modified+ --defer --favor-state --state $(or $(WAREHOUSE_HOME),.warehouse)/state
+	$(BIN)/dbt build --target dev --selector changed --defer --favor-state --state $(or $(WAREHOUSE_HOME),.warehouse)/state
 
 docs: install ## the models' documentation with their lineage, as pages below target/
 	@$(BIN)/warehouse up > /dev/null
