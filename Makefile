@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest soak accept suites dagster docs faults bench bench-peers lock clean
+.PHONY: help install run dev test lint types pytest soak accept suites dagster docs lineage faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ suites: install ## public suites of difficult CSV files; writes docs/suites.md f
 
 dagster: install ## Dagster's pages on 127.0.0.1:3000; it follows the inbox and runs by itself while it is open
 	@$(BIN)/python -m sales_warehouse.orchestration.serve
+
+dev: install ## build the models you changed since `make run`, and what reads them, in schemas of your own
+	$(BIN)/dbt build --target dev --selector changed --defer --favor-state --state $(or $(WAREHOUSE_HOME),.warehouse)/state
 
 docs: install ## the models' documentation with their lineage, as pages below target/
 	@$(BIN)/warehouse up > /dev/null
