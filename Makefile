@@ -31,6 +31,9 @@ lint: install
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
 	$(BIN)/python scripts/lint_portability.py
+	@mkdir -p target/lint && cp profiles.yml.example target/lint/profiles.yml
+	PGHOST=none.invalid $(BIN)/dbt --quiet parse --profiles-dir target/lint --target-path target/lint
+	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
 
 types: install
 	$(BIN)/mypy
@@ -57,6 +60,10 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	@$(BIN)/warehouse up > /dev/null
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
+
+lineage: docs ## where each column comes from and goes to, as one page below target/lineage/
+	$(BIN)/colibri generate --manifest target/manifest.json --catalog target/catalog.json \
+		--output-dir target/lineage --disable-telemetry
 
 faults: install ## some seventy faults, each followed by the same command again; writes docs/fault-matrix.md (6 minutes)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py
