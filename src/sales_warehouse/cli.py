@@ -27,6 +27,7 @@ from sales_warehouse.show.console import err, out
 from sales_warehouse.show.database_error import explain_database_error
 from sales_warehouse.show.load_progress import LoadProgress
 from sales_warehouse.show.load_report import load_report_as_json, print_load_report
+from sales_warehouse.show.log_lines import log_error, write_json_lines
 from sales_warehouse.show.tables import print_csv, print_json, print_table
 
 app = typer.Typer(
@@ -503,11 +504,11 @@ def run(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, prog_name="warehouse")
     except WarehouseError as error:
-        err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        _print_error(str(error), error.exit_code)
         sys.exit(error.exit_code)
     except psycopg2.Error as error:
         message, code = explain_database_error(error)
-        err.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+        _print_error(message, code)
         sys.exit(code)
     except MemoryError:
         # as bytes, straight to the descriptor: there may be no memory for more
@@ -519,13 +520,20 @@ def run(arguments: list[str] | None = None) -> None:
         raise
 
 
+def _print_error(message: str, code: int) -> None:
+    if not log_error(message, code):
+        err.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+
+
 def _with_inbox(settings: Settings, inbox: Path | None) -> Settings:
     return settings if inbox is None else replace(settings, inbox=inbox.expanduser().absolute())
 
 
 def _load(settings: Settings, feed: str | None, settle: float, workers: int, quiet: bool) -> LoadReport:
+    if settings.log_as_json:
+        write_json_lines()
     feeds = read_feeds(settings.project)
-    with LoadProgress(quiet) as progress:
+    with LoadProgress(quiet or settings.log_as_json) as progress:
         return load_with_retries(
             lambda: server.connect(settings, application_name="warehouse load"),
             feeds, settings.inbox, progress, feed, settle, workers,

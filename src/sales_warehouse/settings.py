@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,6 +34,7 @@ class Environment(BaseSettings):
     webhook: str | None = Field(
         default=None, repr=False, pattern=r"^https?://[!-~]+$", validation_alias="WAREHOUSE_WEBHOOK"
     )
+    log: Literal["text", "json"] = Field(default="text", validation_alias="WAREHOUSE_LOG")
 
     @field_validator("home", "project", "inbox")
     @classmethod
@@ -67,6 +69,7 @@ class Settings:
     inbox: Path
     home_as_given: str = ""
     external: ExternalServer | None = None
+    log_as_json: bool = False
     webhook: str | None = field(default=None, repr=False)  # who hears of a failed run; the address may hold a key
 
     @property
@@ -111,6 +114,7 @@ def get_settings() -> Settings:
         inbox=inbox,
         home_as_given=environment.home or "",
         external=external,
+        log_as_json=environment.log == "json",
         webhook=environment.webhook,
     )
 
@@ -137,6 +141,7 @@ def _explain(error: ValidationError) -> list[str]:
         "WAREHOUSE_HOME": "a path without line breaks or control characters",
         "WAREHOUSE_PROJECT": "a path without line breaks or control characters",
         "WAREHOUSE_INBOX": "a path without line breaks or control characters",
+        "WAREHOUSE_LOG": "text or json",
         "WAREHOUSE_WEBHOOK": "an address that begins with http:// or https://",
     }
     names = [str(detail["loc"][0]) for detail in error.errors()]

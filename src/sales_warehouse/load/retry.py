@@ -1,5 +1,6 @@
 """Load again after an error that passes by itself, with longer and longer waits in between."""
 
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ FIRST_WAIT_SECONDS = 0.5
 _JITTER = 0.2  # so that loaders which lost the same server do not all come back at one instant
 
 ON_THE_BOOKS = ("active", "duplicate", "refused")
+
+log = logging.getLogger("sales_warehouse.load")
 
 _TRANSIENT = {
     "40001": "another transaction was in the way",  # serialization failure
@@ -64,11 +67,12 @@ def load_with_retries(
                 raise
             attempt += 1
             wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 2) * random.uniform(1 - _JITTER, 1 + _JITTER)
-            reporter.say(f"{_say_why(error)} Trying again in {wait:.1f} s (attempt {attempt} of {ATTEMPTS}).")
+            listener.say(f"{_say_why(error)} Trying again in {wait:.1f} s (attempt {attempt} of {ATTEMPTS}).")
             time.sleep(wait)
         else:
             _add_earlier(report, taken_in)
             report.seconds = time.monotonic() - started
+            _log_the_end(report)
             return report
 
 
@@ -101,13 +105,18 @@ class _Listener:
     """Passes on what the reporter is told, and keeps the files that are on the books now."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.say, self.start, self.advance = reporter.say, reporter.start, reporter.advance
-        self._finish_file = reporter.finish_file
+        self.start, self.advance = reporter.start, reporter.advance
+        self._say, self._finish_file = reporter.say, reporter.finish_file
         self.taken_in: list[Outcome] = []
+
+    def say(self, message: str) -> None:
+        log.info("message", extra={"figures": {"message": message}})
+        self._say(message)
 
     def finish_file(self, outcome: Outcome) -> None:
         if outcome.status in ON_THE_BOOKS:
             self.taken_in.append(outcome)
+            _log_file(outcome)
         self._finish_file(outcome)
 
 
@@ -119,3 +128,39 @@ def _add_earlier(report: LoadReport, earlier: list[Outcome]) -> None:
     refused = {outcome.uri for outcome in known if outcome.status == "refused"}
     report.still_refused = [uri for uri in report.still_refused if uri not in refused]
     report.outcomes[:0] = earlier
+
+
+def _log_file(outcome: Outcome) -> None:
+    """Log what became of a file: the words of the books for what is on them."""
+    tally = outcome.tally
+    figures = {
+        "uri": outcome.uri,
+        "feed": outcome.feed,
+        "status": outcome.status,
+        "file_id": outcome.file_id,
+        "version": outcome.version,
+        "size_bytes": outcome.size_bytes,
+        "records_read": tally.read,
+        "rows_loaded": tally.loaded,
+        "rows_rejected": tally.rejected,
+        "rows_skipped": tally.skipped,
+        "seconds": round(outcome.seconds, 3),
+        "message": outcome.message,
+    }
+    needs_a_person = outcome.status in ("refused", "waiting", "unreadable")
+    log.log(logging.WARNING if needs_a_person else logging.INFO, "file", extra={"figures": figures})
+
+
+def _log_the_end(report: LoadReport) -> None:
+    for outcome in report.outcomes:
+        # the others had their line when they were put on the books
+        if outcome.status not in ON_THE_BOOKS:
+            _log_file(outcome)
+    figures = {
+        "files": dict(report.statuses),
+        "unchanged": report.unchanged,
+        "still_refused": report.still_refused,
+        "strangers": len(report.strangers),
+        "seconds": round(report.seconds, 3),
+    }
+    log.info("load", extra={"figures": figures})

@@ -1,0 +1,149 @@
+"""The operations page: its commands are run as they stand there, and the log lines it promises are written."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkout import BIN, PROJECT, Checkout
+from sales_warehouse import server
+from sales_warehouse.sample import write_sample
+from sales_warehouse.settings import Settings
+
+PAGE = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+MARTS = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+AS_OF = "select * from published.as_of"
+ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+NET = "select sum(net_amount) from published.fct_sales_lines"
+
+
+def make_shop(database: Settings, folder: Path, **variables: str) -> Checkout:
+    """Return a copy of the project whose commands use this database and its inbox."""
+    server_variables = server.environment(database)
+    places = {"WAREHOUSE_HOME": str(database.home), "WAREHOUSE_INBOX": str(database.inbox)}
+    return Checkout.copy_to(folder / "project", **places, **server_variables, **variables)
+
+
+def read_commands(heading: str) -> str:
+    """Return the shell commands below a heading of the page."""
+    [found] = re.findall(rf"^### {re.escape(heading)}$.*?^```sh$(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+def run_commands(where: Checkout, heading: str, **variables: str) -> str:
+    """Run them as a person would who has the programs on the path; stop at the first that fails."""
+    path = os.pathsep.join([str(BIN), str(server.binary("pg_dump").parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["sh", "-euxc", read_commands(heading)],
+        cwd=where.project,
+        env=where.environment | {"PATH": path} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def read_marts(where: Checkout) -> dict[str, str]:
+    """Return the number of rows and a digest of the texts of all rows, by mart."""
+    found = {}
+    for row in where.sql(MARTS):
+        mart = row["table_name"]
+        found[mart] = where.value(
+            f"select count(*) || ' ' || coalesce(md5(string_agg(md5(m::text), '' order by md5(m::text))), '') "
+            f"from marts.{mart} as m"
+        )
+    return found
+
+
+def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(checkout: Checkout, tmp_path: Path) -> None:
+    inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
+    write_sample(inbox, days=14, records=3_080)
+    checkout.warehouse("up")
+    checkout.run("warehouse", "load", "--settle", "0")
+    checkout.dbt("build", "--exclude-resource-type", "unit_test")
+    earlier = checkout.value(NET)
+    # a file that was corrected, one that was unloaded: what the books alone remember
+    corrected = sorted((inbox / "online_retail").iterdir())[0]
+    corrected.write_bytes(b"".join(corrected.read_bytes().splitlines(keepends=True)[:-1]))
+    checkout.run("warehouse", "load", "--settle", "0")
+    unloaded = checkout.value("select max(uri) from ledger.files where feed = 'online_retail.invoice_lines'")
+    checkout.warehouse("unload", unloaded)
+    checkout.dbt("build", "--exclude-resource-type", "unit_test")
+    before, files = read_marts(checkout), checkout.warehouse("files", "--json")
+    assert len(before) > 10
+    assert [row["publication"] for row in checkout.sql(AS_OF)] == ["2"]
+    assert checkout.value(NET) != earlier
+    known = {path for path in inbox.rglob("*.*") if path.parent != inbox}
+
+    folder = str(tmp_path)
+    run_commands(checkout, "Back up", BACKUP=folder)
+    # another database, and the inbox elsewhere
+    moved = {"PGDATABASE": "warehouse_restored", "WAREHOUSE_HOME": f"{folder}/home", "WAREHOUSE_INBOX": f"{folder}/inbox"}
+    restored = Checkout(checkout.project, checkout.variables | moved)
+    run_commands(restored, "Restore", BACKUP=folder)
+    assert restored.warehouse("files", "--json") == files
+    assert read_marts(restored) == before
+    first = Checkout(restored.project, restored.variables | {"PGOPTIONS": "-c warehouse.publication=1"})
+    assert first.value(NET) == earlier
+    assert [row["publication"] for row in restored.sql(AS_OF)] == ["3"]
+    assert restored.sql("select sum(rows_added), sum(rows_closed) from ledger.published_marts where publication = 3") == []
+    report = restored.load(Path(folder) / "inbox")
+    assert (report["files"], report["unchanged"]) == ([], len(known))
+
+
+def read_log(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
+    """Return standard error, of which every line must be a JSON object."""
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_as_json_the_log_has_a_line_a_file_with_its_figures(database: Settings, tmp_path: Path) -> None:
+    shop = make_shop(database, tmp_path, WAREHOUSE_LOG="json")
+    folder = database.inbox / "online_retail"
+    folder.mkdir()
+    sound = "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n" * 998
+    (folder / "2024-01-01.csv").write_text(f"{ONLINE}{sound}2,A\n\n")
+    (folder / "2024-01-02.csv").write_text("no,such,header\n")
+    (folder / "2024-01-03\u2028\x1b[31m.csv").symlink_to("nowhere")
+    done = shop.run("warehouse", "load", "--settle", "0", check=False)
+    assert done.returncode == 1
+    first, second, third, end = read_log(done)
+    assert (first["event"], first["level"], first["uri"]) == ("file", "info", "online_retail/2024-01-01.csv")
+    counts = [first[name] for name in ("records_read", "rows_loaded", "rows_rejected", "rows_skipped")]
+    assert counts == [1000, 998, 1, 1]
+    assert first["at"].endswith("+00:00") and first["size_bytes"] > 100
+    assert (second["level"], second["status"]) == ("warning", "refused")
+    assert "lacks invoice_no" in second["message"]
+    assert (third["level"], third["status"]) == ("warning", "unreadable")
+    assert (end["event"], end["files"]) == ("load", {"active": 1, "refused": 1, "unreadable": 1})
+
+    again = read_log(shop.run("warehouse", "load", "--settle", "0", check=False))
+    assert [line["event"] for line in again] == ["file", "load"]
+    assert (again[1]["unchanged"], again[1]["still_refused"]) == (2, ["online_retail/2024-01-02.csv"])
+
+
+def test_as_json_an_error_is_a_line_too(database: Settings, tmp_path: Path) -> None:
+    shop = make_shop(database, tmp_path, WAREHOUSE_LOG="json")
+    [line] = read_log(shop.run("warehouse", "load", "--inbox", str(tmp_path / "nowhere"), check=False))
+    assert (line["event"], line["level"], line["exit_code"]) == ("error", "error", 2)
+    assert "no directory" in line["message"]
+    shop.variables["WAREHOUSE_LOG"] = "xml"
+    assert "WAREHOUSE_LOG must be text or json" in shop.run("warehouse", "load", check=False).stderr
+
+
+@pytest.mark.parametrize("variables", [{"PGSSLMODE": "require"}, {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "system"}])
+def test_without_tls_there_is_no_connection_once_it_is_asked_for(
+    database: Settings, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    shop = make_shop(database, tmp_path)
+    shop.warehouse("up")
+    asked = Checkout(shop.project, shop.variables | variables)
+    for command, code in ((("warehouse", "load"), 3), (("dbt", "debug", "--connection"), 1)):
+        done = asked.run(*command, check=False)
+        assert done.returncode == code
+        assert "server does not support SSL" in done.stdout + done.stderr
