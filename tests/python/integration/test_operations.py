@@ -13,6 +13,7 @@ from checkout import BIN, PROJECT, Checkout
 from sales_warehouse import server
 from sales_warehouse.sample import write_sample
 from sales_warehouse.settings import Settings
+from sales_warehouse.verify.run_verify import Verdict
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 MARTS = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
@@ -95,6 +96,34 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
     assert restored.sql("select sum(rows_added), sum(rows_closed) from ledger.published_marts where publication = 3") == []
     report = restored.load(Path(folder) / "inbox")
     assert (report["files"], report["unchanged"]) == ([], len(known))
+
+
+def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
+    def first_cells(heading: str) -> str:
+        section = re.split(r"^#+ .*$", PAGE.split(f"\n### {heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+        return "\n".join(re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE))
+
+    def literals(source: str, pattern: str) -> set[str]:
+        text = (PROJECT / "src" / "sales_warehouse" / source).read_text(encoding="utf-8")
+        return {name for found in re.findall(pattern, text) for name in re.findall(r"\w+", found)}
+
+    codes = {"0", "1", "2", "3", "130"}
+    told = re.search(r"^def run\(.*?\n    \"\"\"(.*?)\"\"\"", (PROJECT / "src/sales_warehouse/cli.py").read_text(), re.M | re.S)
+    assert told and set(re.findall(r"\b\d\b", told[1])) == codes - {"130"}
+    assert codes <= set(re.findall(r"\b\d+\b", first_cells("Exit codes of `warehouse`")))
+    statuses = literals("ledger/schema.sql", r"status text not null check \(status in \((.*?)\)\)")
+    assert len(statuses) == 5
+    statuses |= {"waiting", "unreadable", "growing"}
+    assert statuses <= set(re.findall(r"`(\w+)`", first_cells("Files")))
+    verdicts = set(re.findall(r"`(\w+)`", Verdict.__doc__ or ""))
+    assert len(verdicts) == 6
+    assert verdicts == set(re.findall(r"`(\w+)`", first_cells("verify")))
+    checks = {path.stem for path in (PROJECT / "tests" / "dbt").rglob("*.sql")}
+    assert len(checks) >= 12
+    # and those of dbt itself that a model asks for
+    asked = {name for path in PROJECT.glob("models/**/*.yml") for name in re.findall(r"^ *- (\w+):?$", path.read_text(), re.M)}
+    checks |= asked & {"unique", "not_null", "relationships", "accepted_values"}
+    assert checks <= set(re.findall(r"`(\w+)`", first_cells("Failing checks")))
 
 
 def read_log(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
