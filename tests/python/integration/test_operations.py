@@ -105,7 +105,11 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
         return {name for found in re.findall(pattern, text) for name in re.findall(r"\w+", found)}
 
     codes = {"0", "1", "2", "3", "130"}
-    told = re.search(r"^def run\(.*?\n    \"\"\"(.*?)\"\"\"", (PROJECT / "src/sales_warehouse/cli.py").read_text(), re.M | re.S)
+    told = re.search(
+        r"^def run\(.*?\n    \"\"\"(.*?)\"\"\"",
+        (PROJECT / "src" / "sales_warehouse" / "cli.py").read_text(),
+        re.M | re.S,
+    )
     assert told and set(re.findall(r"\b\d\b", told[1])) == codes - {"130"}
     assert codes <= set(re.findall(r"\b\d+\b", first_cells("Exit codes of `warehouse`")))
     statuses = literals("ledger/schema.sql", r"status text not null check \(status in \((.*?)\)\)")
@@ -118,7 +122,11 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
     checks = {path.stem for path in (PROJECT / "tests" / "dbt").rglob("*.sql")}
     assert len(checks) >= 12
     # and those of dbt itself that a model asks for
-    asked = {name for path in PROJECT.glob("models/**/*.yml") for name in re.findall(r"^ *- (\w+):?$", path.read_text(), re.M)}
+    asked = {
+        name
+        for path in PROJECT.glob("models/**/*.yml")
+        for name in re.findall(r"^ *- (\w+):?$", path.read_text(), re.M)
+    }
     checks |= asked & {"unique", "not_null", "relationships", "accepted_values"}
     assert checks <= set(re.findall(r"`(\w+)`", first_cells("Failing checks")))
 
@@ -162,7 +170,9 @@ def test_as_json_an_error_is_a_line_too(database: Settings, tmp_path: Path) -> N
     assert "WAREHOUSE_LOG must be text or json" in shop.run("warehouse", "load", check=False).stderr
 
 
-@pytest.mark.parametrize("variables", [{"PGSSLMODE": "require"}, {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "system"}])
+@pytest.mark.parametrize(
+    "variables", [{"PGSSLMODE": "require"}, {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "system"}]
+)
 def test_without_tls_there_is_no_connection_once_it_is_asked_for(
     database: Settings, tmp_path: Path, variables: dict[str, str]
 ) -> None:
