@@ -33,15 +33,23 @@ products_per_order as (
 
 ),
 
--- an order of one product says nothing about pairs, and would only dilute every share
-orders as (
+-- orders and products get numbers, which are compared and sorted several times as fast as their ids
+numbered_orders as (
 
     select
-        source_system,
-        order_id
+        *,
+        count(*) over (partition by source_system, order_id) as product_count,
+        dense_rank() over (order by source_system asc nulls last, order_id asc nulls last) as order_number
     from products_per_order
-    group by source_system, order_id
-    having count(*) > 1
+
+),
+
+-- an order of one product says nothing about pairs, and would only dilute every share
+baskets as (
+
+    select *
+    from numbered_orders
+    where product_count > 1
 
 ),
 
@@ -50,21 +58,23 @@ limits as (
 
     select
         source_system,
-        count(*) as order_count,
-        greatest({{ var('affinity_min_orders') }}, count(*) * {{ var('affinity_min_support') }}) as min_order_count
-    from orders
+        count(distinct order_number) as order_count,
+        greatest(
+            {{ var('affinity_min_orders') }}, count(distinct order_number) * {{ var('affinity_min_support') }}
+        ) as min_order_count
+    from baskets
     group by source_system
 
 ),
 
-baskets as (
+orders_per_product as (
 
-    select products_per_order.*
-    from products_per_order
-    inner join orders
-        on
-            products_per_order.source_system = orders.source_system
-            and products_per_order.order_id = orders.order_id
+    select
+        source_system,
+        product_key,
+        count(*) as order_count
+    from baskets
+    group by source_system, product_key
 
 ),
 
@@ -73,20 +83,24 @@ baskets as (
 frequent_products as (
 
     select
-        baskets.source_system,
-        baskets.product_key,
-        count(*) as order_count
-    from baskets
+        orders_per_product.*,
+        limits.order_count as all_order_count,
+        limits.min_order_count,
+        row_number() over (
+            order by orders_per_product.source_system asc nulls last, orders_per_product.product_key asc nulls last
+        ) as product_number
+    from orders_per_product
     inner join limits
-        on baskets.source_system = limits.source_system
-    group by baskets.source_system, baskets.product_key, limits.min_order_count
-    having count(*) >= limits.min_order_count
+        on orders_per_product.source_system = limits.source_system
+    where orders_per_product.order_count >= limits.min_order_count
 
 ),
 
 frequent_baskets as (
 
-    select baskets.*
+    select
+        baskets.order_number,
+        frequent_products.product_number
     from baskets
     inner join frequent_products
         on
@@ -98,58 +112,50 @@ frequent_baskets as (
 pairs as (
 
     select
-        first_products.source_system,
-        first_products.product_key as first_product_key,
-        second_products.product_key as second_product_key,
+        first_products.product_number as first_product_number,
+        second_products.product_number as second_product_number,
         count(*) as pair_order_count
     from frequent_baskets as first_products
     inner join frequent_baskets as second_products
         on
-            first_products.source_system = second_products.source_system
-            and first_products.order_id = second_products.order_id
-            and first_products.product_key < second_products.product_key
-    group by first_products.source_system, first_products.product_key, second_products.product_key
+            first_products.order_number = second_products.order_number
+            and first_products.product_number < second_products.product_number
+    group by first_products.product_number, second_products.product_number
 
 ),
 
 final as (
 
     select
-        pairs.source_system,
-        pairs.first_product_key,
-        pairs.second_product_key,
+        first_products.source_system,
+        first_products.product_key as first_product_key,
+        second_products.product_key as second_product_key,
         first_names.product_name as first_product_name,
         second_names.product_name as second_product_name,
-        limits.order_count,
+        first_products.all_order_count as order_count,
         first_products.order_count as first_order_count,
         second_products.order_count as second_order_count,
         pairs.pair_order_count,
-        {{ div('pairs.pair_order_count', 'limits.order_count', 9, 6) }} as support,
+        {{ div('pairs.pair_order_count', 'first_products.all_order_count', 9, 6) }} as support,
         {{ div('pairs.pair_order_count', 'first_products.order_count', 9, 6) }} as confidence_first_to_second,
         {{ div('pairs.pair_order_count', 'second_products.order_count', 9, 6) }} as confidence_second_to_first,
         {{ div(
-            'pairs.pair_order_count * limits.order_count',
+            'pairs.pair_order_count * first_products.all_order_count',
             'first_products.order_count * second_products.order_count',
             18,
             4,
         ) }} as lift
     from pairs
-    inner join limits
-        on pairs.source_system = limits.source_system
     inner join frequent_products as first_products
-        on
-            pairs.source_system = first_products.source_system
-            and pairs.first_product_key = first_products.product_key
+        on pairs.first_product_number = first_products.product_number
     inner join frequent_products as second_products
-        on
-            pairs.source_system = second_products.source_system
-            and pairs.second_product_key = second_products.product_key
+        on pairs.second_product_number = second_products.product_number
     -- neither can miss: both are made of the products of the facts
     inner join products as first_names
-        on pairs.first_product_key = first_names.product_key
+        on first_products.product_key = first_names.product_key
     inner join products as second_names
-        on pairs.second_product_key = second_names.product_key
-    where pairs.pair_order_count >= limits.min_order_count
+        on second_products.product_key = second_names.product_key
+    where pairs.pair_order_count >= first_products.min_order_count
 
 )
 
