@@ -142,7 +142,7 @@ final as (
         return_lines.currency,
         cast(-return_lines.quantity as numeric(18, 4)) as quantity,
         cast(-return_lines.net_amount as numeric(18, 4)) as return_amount,
-        cast(-return_lines.net_amount_reporting as numeric(18, 4)) as return_amount_reporting,
+        cast(-return_lines.net_amount_reporting as numeric(28, 4)) as return_amount_reporting,
         {{ days_between('sales_of_returns.sale_date', 'return_lines.order_date') }} as days_to_return,
         sales_of_returns.sale_line_id is not null as is_matched,
         return_lines.order_date as return_date,

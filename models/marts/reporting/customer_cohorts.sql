@@ -1,4 +1,4 @@
--- Grain: one row per source_system, cohort_month_start_date and months_since, up to the last month of the source, without gaps.
+-- Grain: one row per source_system, cohort_month_start_date and months_since, to the last month of the source, no gaps.
 -- cohort_customer_count and retention_share must not be summed; active_customer_count not over months.
 {{ config(
     materialized='incremental',

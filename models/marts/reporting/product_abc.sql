@@ -1,4 +1,4 @@
--- Grain: one row per product that has a line of merchandise; all currencies of its source together, as reporting amounts.
+-- Grain: one row per product that has a line of merchandise; all currencies of its source as reporting amounts.
 -- cumulative_share must not be summed.
 {{ config(
     materialized='incremental',

@@ -1,4 +1,4 @@
--- Grain: one row per source_system and pair of products that are often sold in one order; first_product_key is the lesser.
+-- Grain: one row per source_system and pair of products often sold in one order; first_product_key is the lesser.
 -- Nothing here may be summed: an order with three products counts in three pairs.
 {{ config(
     materialized='incremental',

@@ -1,6 +1,6 @@
--- Grain: one row per month, source_system and currency, without a gap from the first to the last month with a sales line.
--- Changes and averages must not be summed; amounts to date not over months; amounts only within one currency, those that
--- end in _reporting over sources too.
+-- Grain: one row per month, source_system and currency, without a gap from first to last month with a sales line.
+-- Changes and averages must not be summed; amounts to date not over months; amounts only within one currency, those
+-- that end in _reporting over sources too.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -30,7 +30,8 @@ months as (
         cast(sum(days.net_sales_amount) as numeric(28, 4)) as net_sales_amount,
         cast(sum(days.net_sales_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting,
         count(*) as day_count,
-        min(days.date_day) = calendar.month_start_date and max(days.date_day) = calendar.month_end_date as is_complete,
+        min(days.date_day) = calendar.month_start_date
+        and max(days.date_day) = calendar.month_end_date as is_complete,
         min(days.date_day) as first_date,
         max(days.date_day) as last_date
     from days
@@ -40,7 +41,7 @@ months as (
 
 ),
 
--- A whole month is compared with the whole month, with 29 February in or not; one that has just begun with as many days.
+-- A whole month is compared with the whole month, 29 February included; one that has just begun with as many days.
 spans as (
 
     select

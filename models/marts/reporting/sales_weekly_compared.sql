@@ -1,4 +1,4 @@
--- Grain: one row per ISO week, source_system and currency, without a gap from the first to the last week with a sales line.
+-- Grain: one row per ISO week, source_system and currency, without a gap from first to last week with a sales line.
 -- Changes and averages must not be summed; amounts to date not over weeks; amounts only within one currency, those that
 -- end in _reporting over sources too.
 {{ config(
