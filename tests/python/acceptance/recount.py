@@ -78,7 +78,7 @@ def _euros_a_pound(path: Path) -> Mapping[date, Decimal]:
 
 
 def per_day(lines: Iterable[Line]) -> dict[date, tuple[Decimal | None, ...]]:
-    """Return of each day: net sales, of the day before, of the comparable day, month to date, means of 7 and 28 days."""
+    """Return of each day: net sales, of the day before, of the comparable day, month to date, mean of 7 and 28 days."""
     sales: dict[date, Decimal] = defaultdict(lambda: ZERO)
     for line in lines:
         sales[line.day] += line.amount
@@ -180,7 +180,7 @@ def abc_classes(lines: Iterable[Line]) -> dict[str, str]:
 
 
 def frequent_pairs(lines: Iterable[Line], min_support: Decimal) -> dict[tuple[str, str], tuple[int, int, int, int]]:
-    """Return of each frequent pair in how many orders are both, the first, the second, and how many orders there are."""
+    """Return of each frequent pair how many orders have both, the first, the second, and how many orders there are."""
     baskets: dict[str, set[str]] = defaultdict(set)
     for line in lines:
         if line.is_sale:

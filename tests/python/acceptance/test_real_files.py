@@ -296,7 +296,8 @@ def test_reports_are_what_a_recount_of_the_files_gives(built: Checkout, inbox: P
     assert {
         (first.split(":", 1)[1], second.split(":", 1)[1]): tuple(map(int, counts))
         for first, second, *counts in rows(
-            "first_product_key, second_product_key, pair_order_count, first_order_count, second_order_count, order_count",
+            "first_product_key, second_product_key, pair_order_count, first_order_count, second_order_count, "
+            "order_count",
             "product_affinity",
         )
     } == recount.frequent_pairs(goods, Decimal("0.01"))
