@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest soak accept suites docs faults bench bench-peers lock clean
+.PHONY: help install run test lint types pytest soak accept suites dagster docs faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
+	$(BIN)/python scripts/lint_portability.py
 
 types: install
 	$(BIN)/mypy
@@ -45,6 +46,9 @@ accept: install ## the published figures of real files, from ../shared/data (or 
 
 suites: install ## public suites of difficult CSV files; writes docs/suites.md from what came out
 	$(BIN)/python tests/python/acceptance/write_suites.py
+
+dagster: install ## Dagster's pages on 127.0.0.1:3000; it follows the inbox and runs by itself while it is open
+	@$(BIN)/python -m sales_warehouse.orchestration.serve
 
 docs: install ## the models' documentation with their lineage, as pages below target/
 	@$(BIN)/warehouse up > /dev/null
@@ -68,6 +72,9 @@ bench-peers: install .venv-peers/installed ## the same beside DuckDB, ADBC, dlt 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --group build --python-platform linux --python-version 3.11 --generate-hashes \
+		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
+		--output-file requirements-runtime.lock
 	uv pip compile scripts/bench_peers/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file scripts/bench_peers/requirements.txt
 
