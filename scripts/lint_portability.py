@@ -8,9 +8,9 @@ Comments, string literals and Jinja are told apart first. Texts that a macro get
 the conditions of issue_codes, are looked at like the SQL around them. A line may be let off, with its reason:
 `-- portable: reason` or `{# portable: reason #}`; one that lets nothing off is named too.
 
-Not looked at: macros/portable, which is where the engines may differ, and macros/incremental, whose statements keep
-the books in transactions of this engine: another engine brings its own of both. And macros/tests, which holds tables of
-texts to be read, not SQL.
+Not looked at: macros/portable, which is where the engines may differ; macros/incremental and macros/publish, whose
+statements keep the books in transactions of this engine: another engine brings its own of both; macros/tests, which
+holds tables of texts to be read, not SQL.
 """
 
 import re
@@ -21,7 +21,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 FOLDERS = ("models", "tests/dbt", "macros")
-LEFT_OUT = ("macros/portable/", "macros/incremental/", "macros/tests/")
+LEFT_OUT = ("macros/portable/", "macros/incremental/", "macros/publish/", "macros/tests/")
 
 # what stands in the place of a Jinja expression: an operand
 OPERAND = "j"
