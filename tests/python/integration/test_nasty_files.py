@@ -162,7 +162,10 @@ def test_a_file_without_records_is_counted(checkout: Checkout, inbox: Path) -> N
 def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Checkout, inbox: Path) -> None:
     assert checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
     arrows = {row["arrow"] for row in checkout.sql("select distinct arrow from audit.reconciliation")}
-    assert arrows == {"file_to_raw", "raw_to_staging", "staging_to_fact", "fact_to_daily", "daily_to_monthly"}
+    assert arrows == {
+        "file_to_raw", "raw_to_staging", "staging_to_fact", "fact_to_daily", "daily_to_monthly", "fact_to_orders",
+        "fact_to_returns",
+    }  # fmt: skip
 
     def alter(statement: str) -> None:
         with closing(psycopg2.connect("", **intruder)) as connection, connection, connection.cursor() as cursor:
