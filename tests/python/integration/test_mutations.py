@@ -47,8 +47,9 @@ class Gate:
                 f"'{mutation.name}' of mutations.py up to date:\n{mutation.old}",
                 pytrace=False,
             )
-        # the model before is built again from its restored file
-        repair = [f"{self._broken}+,+reconciliation"] if self._broken else []
+        # another model that was broken before is built again from its restored file
+        is_other = self._broken not in (None, mutation.model)
+        repair = [f"{self._broken}+,+reconciliation"] if is_other else []
         path.write_text(right.replace(mutation.old, mutation.new), encoding="utf-8")
         try:
             return self.build("--select", f"{mutation.model}+,+{mutation.test}", mutation.test, *repair)
