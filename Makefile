@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types pytest soak accept suites dagster docs faults bench bench-peers lock clean
+.PHONY: help install run dev test lint types pytest soak accept suites dagster docs lineage faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: install
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
 	$(BIN)/python scripts/lint_portability.py
+	@mkdir -p target/lint && cp profiles.yml.example target/lint/profiles.yml
+	PGHOST=none.invalid $(BIN)/dbt --quiet parse --profiles-dir target/lint --target-path target/lint
+	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
 
 types: install
 	$(BIN)/mypy
@@ -50,10 +53,17 @@ suites: install ## public suites of difficult CSV files; writes docs/suites.md f
 dagster: install ## Dagster's pages on 127.0.0.1:3000; it follows the inbox and runs by itself while it is open
 	@$(BIN)/python -m sales_warehouse.orchestration.serve
 
+dev: install ## build the models you changed since `make run`, and what reads them, in schemas of your own
+	$(BIN)/dbt build --target dev --selector changed --defer --favor-state --state $(or $(WAREHOUSE_HOME),.warehouse)/state
+
 docs: install ## the models' documentation with their lineage, as pages below target/
 	@$(BIN)/warehouse up > /dev/null
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
+
+lineage: docs ## where each column comes from and goes to, as one page below target/lineage/
+	$(BIN)/colibri generate --manifest target/manifest.json --catalog target/catalog.json \
+		--output-dir target/lineage --disable-telemetry
 
 faults: install ## some seventy faults, each followed by the same command again; writes docs/fault-matrix.md (6 minutes)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py

@@ -17,8 +17,9 @@
     {%- endfor -%}
     {%- set state = {} -%}
     {%- for row in run_query(
-        "select relation_name, code_hash, inputs_hash, rebuilt_by, event_id, tested_event_id"
-        ~ " from " ~ ledger_books('model_watermarks')
+        "select * from " ~ readable_books('model_watermarks', [
+            'relation_name', 'code_hash', 'inputs_hash', 'rebuilt_by', 'event_id', 'tested_event_id'
+        ])
         ~ " where relation_name in ('" ~ names | join("', '") ~ "')"
     ).rows -%}
         {%- do state.update({row[0]: row}) -%}
@@ -95,7 +96,8 @@
         {{ return([]) }}
     {%- endif -%}
     {%- set rows = run_query(
-        "select distinct touched_date from " ~ ledger_books('touched_dates')
+        "select distinct touched_date from "
+        ~ readable_books('touched_dates', ['relation_name', 'event_id', 'touched_date'])
         ~ " where relation_name in ('" ~ relation_names | join("', '") ~ "') and event_id > " ~ after_event
         ~ " and event_id <= " ~ up_to_event ~ " order by touched_date"
     ).rows -%}

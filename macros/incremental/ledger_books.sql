@@ -5,3 +5,18 @@
         database=target.database, schema=generate_schema_name('audit', none), identifier=name, type='table'
     )) }}
 {%- endmacro %}
+
+{# The same to read from: with --defer what is read of another target stands on the books of that target. #}
+{% macro readable_books(name, columns) -%}
+    {%- set own = ledger_books(name) -%}
+    {%- set selects = ['select ' ~ columns | join(', ') ~ ' from ' ~ own] -%}
+    {%- for node in graph.nodes.values() if is_deferring() and node.defer_relation and node.config.schema == 'audit' -%}
+        {%- if loop.first and node.defer_relation.schema != own.schema -%}
+            {%- set other = adapter.get_relation(target.database, node.defer_relation.schema, name) -%}
+            {%- if other -%}
+                {%- do selects.append('select ' ~ columns | join(', ') ~ ' from ' ~ other) -%}
+            {%- endif -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return('(' ~ selects | join(' union all ') ~ ') as books') }}
+{%- endmacro %}

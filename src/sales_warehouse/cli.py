@@ -335,6 +335,43 @@ def explain(
 
 
 @app.command()
+def diff(
+    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models; default all marts.")] = None,
+    target: Annotated[str, typer.Option(help="Target of profiles.yml to hold against the shared one.")] = "dev",
+    examples: Annotated[int, typer.Option(min=0, help="Show so many differing rows a model.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Compare marts of another target with the shared ones, row by row by their key; exit code 1 if not equal."""
+    from sales_warehouse.diff.find_models import find_models
+    from sales_warehouse.diff.run_diff import run_diff
+    from sales_warehouse.show.diff_report import diff_report_as_json, print_diff_report
+    from sales_warehouse.transform.parse_project import parse_project
+
+    settings = get_settings()
+    with _session(settings, "warehouse diff") as connection:
+        found = find_models(parse_project(settings, target), models or ())
+        report = run_diff(connection, target, found, examples)
+    if as_json:
+        print_json(diff_report_as_json(report))
+    else:
+        print_diff_report(report)
+    if not report.is_equal:
+        raise typer.Exit(1)
+
+
+@app.command(
+    "mf", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False}
+)
+def metricflow(context: typer.Context) -> None:
+    """Query metrics: what follows is given to MetricFlow, as in `warehouse mf query --metrics net_sales`."""
+    from sales_warehouse.transform.run_metricflow import run_metricflow
+
+    settings = get_settings()
+    server.connect(settings, application_name="warehouse mf").close()
+    run_metricflow(settings, context.args or ["--help"])
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One query; it can read, not write.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,

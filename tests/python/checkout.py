@@ -13,7 +13,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-DBT_PARTS = ("dbt_project.yml", "models", "seeds", "macros", "tests/dbt")
+DBT_PARTS = ("dbt_project.yml", "selectors.yml", "models", "seeds", "macros", "tests/dbt")
 
 
 @dataclass

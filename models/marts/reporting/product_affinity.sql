@@ -3,6 +3,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
+    pre_hook='{{ without_nested_loops() }}',
 ) }}
 with
 

@@ -20,6 +20,8 @@ PROFILE = "sales_warehouse"
 MARKER = "# Written by `warehouse up`, and again whenever a server changes. It holds passwords: keep it to yourself."
 # dbt puts the name of a target that does not exist into its error message
 NO_SERVER = "run_warehouse_up_first"
+# of the person, in letters that need no quotes in SQL
+DEV_SCHEMA = "'dev_' ~ modules.re.sub('[^a-z0-9]+', '_', (env_var('USER', '') or 'me') | lower)"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def render(known: list[KnownHome]) -> str:
   target: >-
     {{{{ 'shared' if {external} or {chosen} in {keys} else '{NO_SERVER}' }}}}
   outputs:
-    shared:
+    # The warehouse that everybody reads: schemas staging, intermediate, marts, audit.
+    shared: &server
       type: postgres
       threads: 4
       schema: warehouse
@@ -89,6 +92,11 @@ def render(known: list[KnownHome]) -> str:
       connect_timeout: 10
       keepalives_idle: 60
       retries: 1
+    # Your own copy on the same server, in schemas of its own (dev_alice_marts, …): `dbt build --target dev`.
+    dev:
+      <<: *server
+      schema: >-
+        {{{{ {DEV_SCHEMA} }}}}
 """
 
 

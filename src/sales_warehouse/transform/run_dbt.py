@@ -1,10 +1,12 @@
 """Run `dbt build` inside this process and gather what came of it."""
 
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from sales_warehouse import server
@@ -97,4 +99,19 @@ def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[st
                     path=one.node.original_file_path,
                 )
             )
-    return BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0])
+    report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0])
+    if report.is_green:
+        _keep_manifest(settings)
+    return report
+
+
+def _keep_manifest(settings: Settings) -> None:
+    """Keep what was built beside the server, so that `dbt build --target dev --state` can tell what an analyst changed.
+
+    dbt's own copy is overwritten by the next command on any target.
+    """
+    made = Path(os.environ.get("DBT_TARGET_PATH") or settings.project / "target") / "manifest.json"
+    kept = settings.home / "state" / "manifest.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(made, kept.with_suffix(".new"))
+    kept.with_suffix(".new").replace(kept)

@@ -1,0 +1,1 @@
+"""Compares what two targets have built."""

@@ -1,0 +1,190 @@
+"""The analyst's day: an edited model in schemas of its own, parents read from the shared target, both compared."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkout import Checkout
+
+ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+DAILY = "models/marts/reporting/agg_sales_daily.sql"
+FACT = "models/marts/core/fct_sales_lines.sql"
+FATES = "models/audit/row_fates.sql"
+
+
+@pytest.fixture(scope="module")
+def shop(checkout: Checkout) -> Checkout:
+    """A shared warehouse with one file, and the manifest it was built from."""
+    checkout.variables["USER"] = "Alice.B"
+    checkout.warehouse("up")
+    deliver(checkout, 1, "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n2,A,Tea,2,2024-01-01 10:00:00,2.50,,\n")
+    checkout.warehouse("build", "--quiet")
+    return checkout
+
+
+def deliver(checkout: Checkout, day: int, records: str) -> None:
+    """Load a file of a day."""
+    inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
+    path = inbox / "online_retail" / f"2024-01-{day:02d}.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(ONLINE + records)
+    checkout.load(inbox)
+
+
+def edit(checkout: Checkout, path: str, old: str, new: str) -> None:
+    """Change a text of a file of the project wherever it stands."""
+    file = checkout.project / path
+    text = file.read_text()
+    assert old in text, (path, old)
+    file.write_text(text.replace(old, new))
+
+
+def build_dev(checkout: Checkout, *models: str) -> str:
+    """Build what was changed and its children with their tests, as `make dev` does, or these models alone.
+
+    Returns what was printed; tests may fail.
+    """
+    state = Path(checkout.variables["WAREHOUSE_HOME"]) / "state"
+    deferred = ("--quiet", "--target", "dev", "--defer", "--favor-state", "--state", str(state))
+    if models:
+        return checkout.dbt("run", *deferred, "--select", *models).stdout
+    selected = ("--selector", "changed", "--exclude-resource-type", "unit_test")
+    return checkout.dbt("build", *deferred, *selected, check=False).stdout
+
+
+def diff(checkout: Checkout, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of `warehouse diff`."""
+    done = checkout.run("warehouse", "diff", "--json", *arguments, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def relations(checkout: Checkout) -> set[str]:
+    """What stands in the schemas of the dev target, dbt's books apart."""
+    found = checkout.sql(
+        "select table_schema, table_name from information_schema.tables where table_schema like 'dev%'"
+    )
+    books = {"builds", "model_watermarks", "touched_dates"}
+    return {f"{row['table_schema']}.{row['table_name']}" for row in found if row["table_name"] not in books}
+
+
+def books(checkout: Checkout) -> list[dict[str, str]]:
+    """The shared target's books and figures."""
+    return checkout.sql(
+        "select relation_name, event_id, tested_event_id, rebuilt_by, built_by from audit.model_watermarks order by 1"
+    ) + checkout.sql("select count(*), sum(line_count), sum(net_amount) from marts.agg_sales_daily")
+
+
+def watermark(checkout: Checkout, relation: str) -> tuple[str, str]:
+    """Last event a dev relation has seen, and the build that made it from nothing."""
+    [row] = checkout.sql(
+        "select event_id, rebuilt_by from dev_alice_b_audit.model_watermarks "
+        f"where relation_name like '%\"{relation}\"'"
+    )
+    return row["event_id"], row["rebuilt_by"]
+
+
+def test_only_the_edited_model_and_its_children_are_built_and_shared_relations_stay(shop: Checkout) -> None:
+    before = books(shop)
+    edit(shop, DAILY, "coalesce(country, 'unknown')", "coalesce(country, 'nowhere')")
+    printed = build_dev(shop)
+    # countries of the daily figures are not those of the fact and the months any more
+    assert re.findall(r"FAIL 2 (reconciliation\w+)", printed) and "ERROR" not in printed
+    assert relations(shop) == {"dev_alice_b_marts.agg_sales_daily", "dev_alice_b_audit.reconciliation"}
+    assert books(shop) == before
+    # the parents are the shared fact and the shared figures
+    assert shop.value("select sum(net_amount) from dev_alice_b_marts.agg_sales_daily") == "7.5000"
+
+
+def test_the_diff_tells_rows_columns_and_totals(shop: Checkout) -> None:
+    code, report = diff(shop)
+    assert code == 1
+    assert report["not_built"] and "agg_sales_monthly" in report["not_built"]
+    [daily] = report["models"]
+    assert (daily["name"], daily["key"]) == (
+        "agg_sales_daily", ["order_date", "source_system", "country", "currency"],
+    )  # fmt: skip
+    assert (daily["added"], daily["removed"], daily["changed"]) == (1, 1, 0)
+    assert [(row["what"], row["key"][2]) for row in daily["examples"]] == [("added", "nowhere"), ("removed", "unknown")]
+    assert all(column["total_before"] == column["total_after"] for column in daily["columns"])
+    assert not report["is_behind"]
+
+
+def test_a_dev_relation_does_not_get_ahead_of_the_shared_one_it_reads(shop: Checkout) -> None:
+    seen, made = watermark(shop, "agg_sales_daily")
+    deliver(shop, 2, "3,A,Cup,1,2024-01-01 10:00:00,1.00,7,UK\n4,A,Cup,1,2024-01-02 10:00:00,1.00,7,UK\n")
+    build_dev(shop, "agg_sales_daily")
+    assert watermark(shop, "agg_sales_daily") == (seen, made)
+    shop.dbt("run", "--quiet", "--select", "fct_sales_lines")
+    build_dev(shop, "agg_sales_daily")
+    later, still = watermark(shop, "agg_sales_daily")
+    assert int(later) > int(seen) and still == made
+    # a late line of the first day, and a new day
+    assert shop.sql("select order_date, net_amount from dev_alice_b_marts.agg_sales_daily order by 1, 2") == [
+        {"order_date": "2024-01-01", "net_amount": "3.5000"},
+        {"order_date": "2024-01-01", "net_amount": "5.0000"},
+        {"order_date": "2024-01-02", "net_amount": "1.0000"},
+    ]
+    assert diff(shop, "agg_sales_daily")[1]["is_behind"]
+
+
+def test_what_is_rebuilt_in_the_shared_target_is_rebuilt_behind_it(shop: Checkout) -> None:
+    made = watermark(shop, "agg_sales_daily")[1]
+    shop.dbt("run", "--quiet", "--full-refresh", "--select", "fct_sales_lines")
+    build_dev(shop, "agg_sales_daily")
+    assert watermark(shop, "agg_sales_daily")[1] != made
+
+
+def test_an_edited_fact_is_built_whole_once_and_follows_the_ledger_then(shop: Checkout) -> None:
+    edit(shop, DAILY, "coalesce(country, 'nowhere')", "coalesce(country, 'unknown')")
+    edit(
+        shop,
+        FACT,
+        "        unit_price,\n",
+        "        case when product_id = 'A' then 2.0000 * unit_price end as unit_price,\n",
+    )
+    edit(shop, FACT, "        lines.unit_price,\n", "        2 * lines.unit_price as unit_price,\n")
+    build_dev(shop, "fct_sales_lines", "agg_sales_daily")
+    made = watermark(shop, "fct_sales_lines")[1]
+    deliver(shop, 3, "5,A,Tea,1,2024-01-03 10:00:00,4.00,7,UK\n")
+    build_dev(shop, "fct_sales_lines", "agg_sales_daily")
+    assert watermark(shop, "fct_sales_lines")[1] == made
+    assert shop.value("select count(*) from marts.fct_sales_lines") == "4"
+    assert shop.value("select sum(line_count) from dev_alice_b_marts.agg_sales_daily") == "5"
+    code, report = diff(shop, "fct_sales_lines", "--examples", "1")
+    [fact] = report["models"]
+    assert code == 1 and report["is_behind"]
+    assert (fact["added"], fact["removed"], fact["changed"]) == (1, 0, 4)
+    [price] = [column for column in fact["columns"] if column["name"] == "unit_price"]
+    assert (price["changed_rows"], price["total_before"], price["total_after"]) == (4, "7.0000", "22.0000")
+    assert [example["values"] for example in fact["examples"] if example["what"] == "changed"] in (
+        [[["unit_price", "2.5000", "5.0000"]]], [[["unit_price", "1.0000", "2.0000"]]],
+    )  # fmt: skip
+
+
+def test_audit_models_find_the_staging_of_the_shared_target(shop: Checkout) -> None:
+    edit(shop, FATES, "coalesce(fates.row_count, 0)", "coalesce(fates.row_count, -1)")
+    build_dev(shop, "row_fates")
+    assert shop.value("select sum(row_count) from dev_alice_b_audit.row_fates") == "5"
+    assert not any("staging" in relation for relation in relations(shop))
+
+
+def test_nothing_edited_is_equal(shop: Checkout) -> None:
+    edit(shop, FACT, "2 * lines.unit_price as unit_price", "lines.unit_price")
+    shop.warehouse("build", "--quiet")
+    build_dev(shop, "fct_sales_lines", "agg_sales_daily")
+    code, report = diff(shop)
+    assert (code, report["is_equal"], report["is_behind"]) == (0, True, False)
+    assert {model["name"] for model in report["models"]} == {"fct_sales_lines", "agg_sales_daily"}
+
+
+def test_the_shared_target_is_not_compared_with_itself(shop: Checkout) -> None:
+    done = shop.run("warehouse", "diff", "--target", "shared", check=False)
+    assert done.returncode == 2
+    assert "is shared itself" in done.stderr
+    done = shop.run("warehouse", "diff", "--target", "nobody", check=False)
+    assert done.returncode == 2
+    assert "nobody" in done.stderr
