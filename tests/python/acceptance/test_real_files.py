@@ -13,13 +13,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import psycopg2
 import pytest
+import recount
 
-from checkout import Checkout
+from checkout import PROJECT, Checkout
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
@@ -206,6 +208,115 @@ def test_cancellations_and_dates_of_online_retail(built: Checkout) -> None:
     assert (row["first"], row["last"]) == ("2010-12-01 08:26:00", "2011-12-09 12:50:00")
     assert (row["first_date"], row["last_date"]) == ("2010-12-01", "2011-12-09")
     assert built.value("select sum(cancellation_amount) from marts.agg_sales_daily") == "-896812.4900"
+
+
+def test_published_figures_of_customers_regions_and_cities(built: Checkout) -> None:
+    [row] = built.sql(
+        "select count(*) as lines, sum(net_amount) as net, count(distinct customer_id) as customers, "
+        "count(distinct order_id) as orders from marts.fct_sales_lines "
+        "where source_system = 'online_retail' and customer_id is not null and quantity > 0 and unit_price > 0"
+    )
+    assert (int(row["lines"]), Decimal(row["net"])) == (397_884, Decimal("8911407.904"))
+    assert (row["customers"], row["orders"]) == ("4338", "18532")
+
+    def net_by(column: str, of: str) -> dict[str, Decimal]:
+        return {
+            row["name"]: Decimal(row["net"])
+            for row in built.sql(f"select {column} as name, sum(l.net_amount) as net from {of} group by 1")
+        }
+
+    superstore = "marts.fct_sales_lines as l join staging.stg_superstore__order_lines as s using (sales_line_id)"
+    assert net_by("s.region", superstore) == {
+        "Central": Decimal("501239.8908"), "East": Decimal("678781.2400"),
+        "South": Decimal("391721.9050"), "West": Decimal("725457.8245"),
+    }  # fmt: skip
+    products = "marts.fct_sales_lines as l join marts.dim_product as p using (product_key)"
+    assert net_by("p.product_category", f"{products} where l.source_system = 'superstore'") == {
+        "Furniture": Decimal("741999.7953"), "Office Supplies": Decimal("719047.0320"),
+        "Technology": Decimal("836154.0330"),
+    }  # fmt: skip
+    cities = "marts.fct_sales_lines as l join staging.stg_store_orders__order_lines as s using (sales_line_id)"
+    # two states have a Portland
+    city = "split_part(s.purchase_address, ', ', 2) || ' ' || left(split_part(s.purchase_address, ', ', 3), 2)"
+    assert net_by(city, cities) == {
+        "Atlanta GA": Decimal("2795498.58"), "Austin TX": Decimal("1819581.75"), "Boston MA": Decimal("3661642.01"),
+        "Dallas TX": Decimal("2767975.40"), "Los Angeles CA": Decimal("5452570.80"),
+        "New York City NY": Decimal("4664317.43"), "Portland ME": Decimal("449758.27"),
+        "Portland OR": Decimal("1870732.34"), "San Francisco CA": Decimal("8262203.91"),
+        "Seattle WA": Decimal("2747755.48"),
+    }  # fmt: skip
+
+
+def test_reports_are_what_a_recount_of_the_files_gives(built: Checkout, inbox: Path) -> None:
+    goods = recount.read_goods(inbox, PROJECT / "seeds" / "reference")
+
+    def rows(columns: str, mart: str) -> list[tuple[str, ...]]:
+        found = built.sql(f"select {columns} from marts.{mart} where source_system = 'online_retail'")
+        return [tuple(row.values()) for row in found]
+
+    def month(text: str) -> recount.Month:
+        return int(text[:4]), int(text[5:7])
+
+    days = rows(
+        "date_day, net_sales_amount, previous_day_amount, comparable_date_last_year_amount, month_to_date_amount, "
+        "average_amount_7_days, average_amount_28_days",
+        "sales_daily_compared",
+    )
+    assert {
+        date.fromisoformat(day): tuple(Decimal(value) if value else None for value in values) for day, *values in days
+    } == recount.per_day(goods)
+
+    scores = "recency_score, frequency_score, monetary_score"
+    assert {
+        customer: recount.Customer(int(orders), Decimal(net), int(days), (int(r), int(f), int(m)))
+        for customer, orders, net, days, r, f, m in rows(
+            f"customer_id, order_count, net_sales_amount_reporting, recency_days, {scores}", "customer_rfm"
+        )
+    } == recount.customers(goods)
+
+    active = recount.active_by_cohort(goods)
+    assert {
+        (month(cohort), month(of)): int(count)
+        for cohort, of, count in rows(
+            "cohort_month_start_date, month_start_date, active_customer_count", "customer_cohorts"
+        )
+        if count != "0"
+    } == active
+    new = {of: count for (cohort, of), count in active.items() if cohort == of}
+    every = {of: sum(count for (_, at), count in active.items() if at == of) for of in new}
+    assert {
+        month(of): (int(count), int(count) + int(others))
+        for of, count, others in rows(
+            "month_start_date, new_customer_count, returning_customer_count", "customers_new_and_returning"
+        )
+    } == {of: (count, every[of]) for of, count in new.items()}
+
+    assert dict(rows("product_id, abc_class", "product_abc")) == recount.abc_classes(goods)
+
+    assert {
+        (first.split(":", 1)[1], second.split(":", 1)[1]): tuple(map(int, counts))
+        for first, second, *counts in rows(
+            "first_product_key, second_product_key, pair_order_count, first_order_count, second_order_count, "
+            "order_count",
+            "product_affinity",
+        )
+    } == recount.frequent_pairs(goods, Decimal("0.01"))
+
+    assert {
+        (month(of), product.split(":", 1)[1]): (int(Decimal(pieces)), Decimal(amount))
+        for of, product, pieces, amount, lines in rows(
+            "month_start_date, product_key, returned_quantity, return_amount, return_count", "returns_analysis"
+        )
+        if lines != "0"
+    } == recount.returned(goods)
+
+
+def test_reports_add_up_to_the_net_sales_of_the_facts(built: Checkout) -> None:
+    net = "select source_system, sum({}) as net from marts.{} group by source_system order by source_system"
+    expected = built.sql(net.format("net_sales_amount_reporting", "agg_sales_daily"))
+    for mart in ("sales_daily_compared", "sales_weekly_compared", "sales_monthly_compared", "agg_product_sales_monthly",
+                 "product_abc", "customers_new_and_returning"):  # fmt: skip
+        assert built.sql(net.format("net_sales_amount_reporting", mart)) == expected, mart
 
 
 def test_loading_the_folder_again_loads_nothing(built: Checkout, inbox: Path) -> None:

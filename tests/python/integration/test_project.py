@@ -84,7 +84,12 @@ def test_layers_only_look_to_the_layer_before(manifest: dict[str, Any]) -> None:
 def test_marts_are_contracts_with_a_stated_grain(manifest: dict[str, Any]) -> None:
     for node in _nodes(manifest, "model"):
         layer = node["original_file_path"].split("/")[1]
-        follows_ledger = node["config"]["incremental_strategy"] in ("by_file", "by_touched_date", "when_new")
+        follows_ledger = node["config"]["incremental_strategy"] in (
+            "by_file",
+            "by_touched_date",
+            "by_touched_key",
+            "when_new",
+        )
         if layer in ("marts", "audit"):
             assert node["config"]["contract"]["enforced"], node["name"]
             expected = "incremental" if follows_ledger else "table"
