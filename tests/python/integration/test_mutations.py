@@ -1,7 +1,6 @@
 """Each model is broken on purpose, in every way of the table, and each time the gate turns red."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,14 +58,14 @@ class Gate:
 
 
 @pytest.fixture(scope="module")
-def gate(checkout: Checkout) -> Iterator[Gate]:
+def gate(checkout: Checkout) -> Gate:
     checkout.warehouse("up")
     checkout.warehouse("sample", "--days", "14", "--records", "3500")
     checkout.load(Path(checkout.variables["WAREHOUSE_INBOX"]))
     gate = Gate(checkout)
     statuses = gate.build("--exclude-resource-type", "unit_test")
     assert {status for status in statuses.values() if status not in ("success", "pass", "no-op")} == set()
-    yield gate
+    return gate
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.model}: {mutation.name}")
