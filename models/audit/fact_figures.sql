@@ -38,8 +38,11 @@ final as (
             as numeric(28, 4)
         ) as return_amount,
         cast(
-            sum(case when is_merchandise and line_type in ('return', 'cancellation') then -net_amount_reporting else 0 end)
-            as numeric(28, 4)
+            sum(
+                case
+                    when is_merchandise and line_type in ('return', 'cancellation') then -net_amount_reporting else 0
+                end
+            ) as numeric(28, 4)
         ) as return_amount_reporting,
         order_date,
         _file_id

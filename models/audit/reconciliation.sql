@@ -457,13 +457,15 @@ final as (
         cast(left_net_amount - right_net_amount as numeric(28, 4)) as net_amount_difference,
         cast(left_net_amount_reporting as numeric(28, 4)) as left_net_amount_reporting,
         cast(right_net_amount_reporting as numeric(28, 4)) as right_net_amount_reporting,
-        cast(left_net_amount_reporting - right_net_amount_reporting as numeric(28, 4)) as net_amount_reporting_difference,
+        cast(left_net_amount_reporting - right_net_amount_reporting as numeric(28, 4))
+            as net_amount_reporting_difference,
         cast(left_net_sales_amount as numeric(28, 4)) as left_net_sales_amount,
         cast(right_net_sales_amount as numeric(28, 4)) as right_net_sales_amount,
         cast(left_net_sales_amount - right_net_sales_amount as numeric(28, 4)) as net_sales_amount_difference,
         cast(left_net_sales_amount_reporting as numeric(28, 4)) as left_net_sales_amount_reporting,
         cast(right_net_sales_amount_reporting as numeric(28, 4)) as right_net_sales_amount_reporting,
-        cast(left_net_sales_amount_reporting - right_net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting_difference,
+        cast(left_net_sales_amount_reporting - right_net_sales_amount_reporting as numeric(28, 4))
+            as net_sales_amount_reporting_difference,
         (left_rows = right_rows)
         and (left_quantity is not distinct from right_quantity)
         and (left_net_amount is not distinct from right_net_amount)

@@ -25,7 +25,16 @@ class Gate:
         os.chdir(self._checkout.project)
         try:
             done = dbtRunner().invoke(
-                ["--quiet", "--log-level", "none", "build", "--indirect-selection", "empty", *selection]
+                [
+                    "--quiet",
+                    "--log-level",
+                    "none",
+                    "--no-write-json",
+                    "build",
+                    "--indirect-selection",
+                    "empty",
+                    *selection,
+                ]
             )
         finally:
             os.chdir(folder)
