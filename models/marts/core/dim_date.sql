@@ -1,8 +1,5 @@
 -- Grain: one row per day from calendar_start to calendar_end, both included.
-{%- set fiscal_start = var('fiscal_year_start_month') | int %}
-{%- if fiscal_start < 1 or fiscal_start > 12 %}
-    {{ exceptions.raise_compiler_error('fiscal_year_start_month is a month, 1 to 12, not ' ~ fiscal_start) }}
-{%- endif %}
+{% set fiscal_start = fiscal_start_month() | int %}
 with
 
 days as (
@@ -66,7 +63,7 @@ retail_weeks as (
     select
         *,
         cast(
-            1 + {{ div(dbt.datediff('retail_year_start_date', 'retail_week_start_date', 'day'), 7, 9, 0) }} as integer
+            1 + {{ div(days_between('retail_year_start_date', 'retail_week_start_date'), 7, 9, 0) }} as integer
         ) as retail_week_number
     from weeks
 
