@@ -75,6 +75,10 @@ def test_analysts_do_not_read_quarantined_rows(granted: Connection) -> None:
     assert not allowed(granted, "analyst", "select * from audit.quarantined_rows")
 
 
+def test_readers_see_which_publication_they_read(granted: Connection) -> None:
+    assert allowed(granted, "reader", "select * from published.as_of")
+
+
 def test_tables_made_tomorrow_are_readable(granted: Connection) -> None:
     with granted.cursor() as cursor:
         owner = sql.Identifier(role_name(granted.info.dbname, "transformer"))
