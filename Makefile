@@ -30,6 +30,10 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
+	@# the conventions of dbt-bouncer.yml; parsing needs a profile, but no server
+	@mkdir -p target/lint && cp profiles.yml.example target/lint/profiles.yml
+	PGHOST=nowhere.invalid $(BIN)/dbt --quiet parse --profiles-dir target/lint --target-path target/lint
+	$(BIN)/dbt-bouncer run --show-all-failures
 
 types: install
 	$(BIN)/mypy
@@ -53,6 +57,10 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	@$(BIN)/warehouse up > /dev/null
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
+
+lineage: docs ## which column comes from which: a page for the browser, below target/lineage
+	DBT_COLIBRI_NO_VERSION_CHECK=1 $(BIN)/colibri generate --disable-telemetry --output-dir target/lineage
+	@echo "Open target/lineage/index.html in a browser."
 
 faults: install ## some seventy faults, each followed by the same command again; writes docs/fault-matrix.md (6 minutes)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py

@@ -1,0 +1,109 @@
+"""The rules of dbt-bouncer.yml bite: on a manifest in which each is broken once, each says so."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from checkout import BIN, PROJECT, Checkout
+
+CONFIG = PROJECT / "dbt-bouncer.yml"
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The manifest of the project, parsed with the example profile and no server."""
+    folder = tmp_path_factory.mktemp("conventions")
+    checkout = Checkout.copy_to(folder, PGHOST="nowhere.invalid")
+    (folder / "profiles.yml").write_text((PROJECT / "profiles.yml.example").read_text())
+    checkout.dbt("parse", "--quiet")
+    content: dict[str, Any] = json.loads((folder / "target" / "manifest.json").read_text())
+    return content
+
+
+def find_failures(manifest: dict[str, Any], folder: Path) -> set[int]:
+    """Numbers of the rules, as they stand in the file, that are broken in a manifest."""
+    config = yaml.safe_load(CONFIG.read_text())
+    config["dbt_artifacts_dir"] = str(folder)
+    (folder / "dbt-bouncer.yml").write_text(yaml.safe_dump(config))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    found = folder / "found.json"
+    subprocess.run(
+        [BIN / "dbt-bouncer", "run", "--config-file", folder / "dbt-bouncer.yml", "--output-file", found],
+        cwd=PROJECT, capture_output=True, check=False,
+    )  # fmt: skip
+    results = json.loads(found.read_text())
+    assert results
+    return {int(one["check_run_id"].split(":")[1]) for one in results if one["outcome"] == "failed"}
+
+
+def break_everything(manifest: dict[str, Any]) -> None:
+    """Break each rule at one place."""
+    prefix = "model.sales_warehouse."
+    nodes, sources = manifest["nodes"], manifest["sources"]
+
+    def model(name: str) -> dict[str, Any]:
+        node: dict[str, Any] = nodes[prefix + name]
+        return node
+
+    def column(name: str, data_type: str, **other: str) -> dict[str, Any]:
+        return {"name": name, "description": "Of no use.", "data_type": data_type, "meta": {}, "tags": []} | other
+
+    staging, typed = model("stg_superstore__order_lines"), model("int_sales__online_retail_lines_typed")
+    fact, daily, monthly = model("fct_sales_lines"), model("agg_sales_daily"), model("agg_sales_monthly")
+    product, customer, fates = model("dim_product"), model("dim_customer"), model("row_fates")
+    raw = "source.sales_warehouse.superstore.order_lines"
+    seed = next(name for name in nodes if name.startswith("seed."))
+    # names
+    staging["name"], typed["name"], fact["name"], daily["name"] = "lines", "typed", "sales_lines", "fct_daily"
+    for wrong in (
+        column("Bad Name", "text"),
+        column("weekend", "boolean"),
+        column("ordered", "timestamp"),
+        column("a_day", "date"),
+        column("untyped", ""),
+        column("undescribed", "text", description=""),
+    ):
+        product["columns"][wrong["name"]] = wrong
+    product["columns"]["untyped"]["data_type"] = None
+    nodes[seed]["name"], sources[raw]["name"] = "Rates", "Lines"
+    # layers
+    staging["depends_on"]["nodes"] += [prefix + "fct_sales_lines", seed, "source.sales_warehouse.ledger.files"]
+    typed["depends_on"]["nodes"].append(prefix + "fct_sales_lines")
+    fact["depends_on"]["nodes"] += [prefix + "stg_superstore__order_lines", raw]
+    daily["depends_on"]["nodes"].append(prefix + "int_sales__lines_unioned")
+    monthly["depends_on"]["nodes"] = []
+    # what a layer is
+    staging["config"]["materialized"], daily["config"]["materialized"] = "table", "view"
+    customer["contract"]["enforced"] = customer["config"]["contract"]["enforced"] = False
+    monthly["raw_code"] = "select 1"
+    daily["raw_code"] = "-- Grain: one row\nselect\n    current_date as a_date"
+    # descriptions
+    monthly["description"], customer["description"] = "", "All the customers there are."
+    fates["patch_path"] = "sales_warehouse://models/marts/row_fates.yml"
+    nodes[seed]["description"] = sources[raw]["description"] = ""
+    macro = manifest["macros"]["macro.sales_warehouse.member_key"]
+    macro["description"] = macro["arguments"][0]["description"] = ""
+    exposure = next(iter(manifest["exposures"].values()))
+    exposure["description"], exposure["owner"] = "", {"name": "", "email": None}
+    exposure["depends_on"]["nodes"].append(prefix + "stg_superstore__order_lines")
+    # tests
+    for name in [name for name, node in nodes.items() if node.get("attached_node") == prefix + "dim_product"]:
+        del nodes[name]
+    for name in [name for name in manifest["unit_tests"] if ".dim_product." in name]:
+        del manifest["unit_tests"][name]
+
+
+def test_the_project_keeps_its_conventions(manifest: dict[str, Any], tmp_path: Path) -> None:
+    assert find_failures(manifest, tmp_path) == set()
+
+
+def test_each_rule_says_when_it_is_broken(manifest: dict[str, Any], tmp_path: Path) -> None:
+    broken = json.loads(json.dumps(manifest))
+    break_everything(broken)
+    rules = yaml.safe_load(CONFIG.read_text())["manifest_checks"]
+    found = find_failures(broken, tmp_path)
+    assert [rule for number, rule in enumerate(rules) if number not in found] == []

@@ -1,0 +1,132 @@
+"""MetricFlow beside the marts: the same figures, and no call to anybody."""
+
+import csv
+import os
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from checkout import Checkout
+
+ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+MONTHLY = (
+    "select month_start_date, sum(net_sales_amount_reporting) as net_sales from marts.agg_sales_monthly "
+    "group by month_start_date order by month_start_date"
+)
+
+
+@pytest.fixture(scope="module")
+def shop(checkout: Checkout) -> Checkout:
+    """A built warehouse with sales in several currencies, a return, a postage and a cancelled postage."""
+    checkout.warehouse("sample", "--days", "40", "--records", "9000")
+    checkout.run("warehouse", "load", "--settle", "0", "--quiet", check=False)
+    inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
+    (inbox / "online_retail" / "2024-03-02.csv").write_text(
+        ONLINE + "1,A,Tea,3,2024-03-02 10:00:00,2.50,7,France\nC2,A,Tea,-1,2024-03-02 10:00:00,2.50,7,France\n"
+        "3,POST,Postage,1,2024-03-02 10:00:00,18.00,7,France\nC4,POST,Postage,-1,2024-03-02 10:00:00,18.00,7,France\n"
+    )
+    checkout.load(inbox)
+    checkout.warehouse("up")
+    checkout.dbt("run", "--quiet", "--full-refresh", "--select", "+agg_sales_monthly", "+dim_customer", "+dim_product")
+    return checkout
+
+
+def query(shop: Checkout, *arguments: str) -> list[dict[str, str]]:
+    """Rows of `warehouse mf query` as texts by column."""
+    path = shop.project / "queried.csv"
+    shop.warehouse("mf", "query", *arguments, "--csv", str(path))
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_net_sales_by_month_are_those_of_the_monthly_report(shop: Checkout) -> None:
+    found = query(shop, "--metrics", "net_sales", "--group-by", "metric_time__month", "--order", "metric_time__month")
+    expected = shop.sql(MONTHLY)
+    assert len(expected) >= 2
+    assert [(row["metric_time__month"][:10], Decimal(row["net_sales"])) for row in found] == [
+        (row["month_start_date"], Decimal(row["net_sales"])) for row in expected
+    ]
+
+
+def test_by_country_and_currency_they_are_those_of_the_report_in_both_currencies(shop: Checkout) -> None:
+    found = query(shop, "--saved-query", "monthly_sales_by_country")
+    expected = shop.sql(
+        "select month_start_date, source_system, country, currency, net_sales_amount, net_sales_amount_reporting "
+        "from marts.agg_sales_monthly"
+    )
+    assert len({row["currency"] for row in expected}) >= 2
+    names = ("sales_line__source_system", "sales_line__country", "sales_line__currency")
+    assert sorted(
+        (row["metric_time__month"][:10], *(row[name] for name in names), Decimal(row["net_sales_in_currency"]),
+         Decimal(row["net_sales"])) for row in found
+    ) == sorted(
+        (row["month_start_date"], row["source_system"], row["country"], row["currency"],
+         Decimal(row["net_sales_amount"]), Decimal(row["net_sales_amount_reporting"])) for row in expected
+    )  # fmt: skip
+
+
+def test_amounts_of_several_currencies_are_never_added(shop: Checkout) -> None:
+    [total] = query(shop, "--metrics", "net_sales_in_currency,net_sales")
+    assert total["net_sales_in_currency"] == ""
+    assert Decimal(total["net_sales"]) > 0
+
+
+def test_the_metrics_hang_together_as_they_are_defined(shop: Checkout) -> None:
+    names = [
+        "net_sales", "gross_sales", "discounts", "sales_after_discount", "returns", "return_rate", "orders",
+        "units_sold", "average_order_value", "units_per_order", "active_customers", "gross_margin",
+        "gross_margin_rate", "net_sales_with_cost", "fees_and_adjustments",
+    ]  # fmt: skip
+    [row] = query(shop, "--metrics", ",".join(names))
+    found = {name: Decimal(row[name]) for name in names}
+    assert found["gross_sales"] - found["discounts"] == found["sales_after_discount"]
+    assert found["sales_after_discount"] - found["returns"] == found["net_sales"]
+    assert found["returns"] > 0 and found["discounts"] > 0 and found["fees_and_adjustments"] != 0
+    cents = Decimal("0.0001")
+    assert abs(found["return_rate"] - found["returns"] / found["sales_after_discount"]) <= cents
+    assert abs(found["average_order_value"] - found["sales_after_discount"] / found["orders"]) <= cents
+    assert abs(found["units_per_order"] - found["units_sold"] / found["orders"]) <= cents
+    assert abs(found["gross_margin_rate"] - found["gross_margin"] / found["net_sales_with_cost"]) <= cents
+    [counted] = shop.sql(
+        "select count(distinct (source_system, order_id, currency)) as orders, sum(quantity) as units, "
+        "count(distinct customer_key) filter (where customer_key <> 'unknown') as customers "
+        "from marts.fct_sales_lines where is_merchandise and line_type = 'sale'"
+    )
+    assert found["orders"] == int(counted["orders"])
+    assert found["units_sold"] == Decimal(counted["units"])
+    assert found["active_customers"] == int(counted["customers"])
+    [march] = query(shop, "--metrics", "net_sales,fees_and_adjustments,returns,net_sales_in_currency",
+                    "--where", "{{ TimeDimension('metric_time', 'day') }} = '2024-03-02'")  # fmt: skip
+    # the postage and its cancellation are no sales; 3 cups of tea less one
+    assert Decimal(march["net_sales_in_currency"]) == Decimal("5.0000")
+    assert Decimal(march["fees_and_adjustments"]) == 0
+    assert Decimal(march["returns"]) * 2 == Decimal(march["net_sales"])
+
+
+def test_every_metric_can_be_computed_and_products_and_weeks_can_be_grouped_by(shop: Checkout) -> None:
+    shop.warehouse("mf", "validate-configs")
+    assert len(query(shop, "--saved-query", "product_sales")) > 5
+    assert len(query(shop, "--metrics", "orders", "--group-by", "metric_time__retail_week")) > 3
+
+
+def test_the_package_index_is_not_asked(shop: Checkout, tmp_path: Path) -> None:
+    """mf asks it at each call; a socket to anywhere but the server is an error here."""
+    guard = tmp_path / "sitecustomize.py"
+    guard.write_text(
+        "import socket\n"
+        "real = socket.getaddrinfo\n"
+        "def only_here(host, *rest, **named):\n"
+        "    if host not in ('127.0.0.1', 'localhost'):\n"
+        f"        open({str(tmp_path / 'called')!r}, 'a').write(str(host))\n"
+        "    return real(host, *rest, **named)\n"
+        "socket.getaddrinfo = only_here\n"
+    )
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    (tmp_path / "cache").mkdir()
+    variables = shop.variables | {"TMPDIR": str(tmp_path / "cache")}
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    other = Checkout(shop.project, variables)
+    other.warehouse("mf", "list", "metrics")
+    assert not (tmp_path / "called").exists()
