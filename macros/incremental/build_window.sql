@@ -47,7 +47,7 @@
         {%- do window.update({
             'files': touched_files(window.watermark, window.event_id),
             'dates': touched_dates(followed_names, window.watermark, window.event_id)
-            if node.config.incremental_strategy == 'by_touched_date' else [],
+            if node.config.incremental_strategy in ('by_touched_date', 'by_touched_key') else [],
         }) -%}
     {%- endif -%}
     {%- do window.update({'late_files': late_files(window.event_id)}) -%}

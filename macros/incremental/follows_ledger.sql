@@ -1,6 +1,6 @@
 {% macro follows_ledger(node) -%}
     {{ return(
         node.config.materialized == 'incremental'
-        and node.config.incremental_strategy in ('by_file', 'by_touched_date', 'when_new')
+        and node.config.incremental_strategy in ('by_file', 'by_touched_date', 'by_touched_key', 'when_new')
     ) }}
 {%- endmacro %}

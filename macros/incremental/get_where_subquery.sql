@@ -33,5 +33,8 @@
     {%- endif -%}
     {%- set followed_names = ancestors(node).followed | map(attribute='relation_name') | list -%}
     {%- set dates = touched_dates(followed_names, rows[0][1], rows[0][0]) -%}
+    {%- if node.config.incremental_strategy == 'by_touched_key' -%}
+        {{ return(meets_dates(node.config.meta, dates)) }}
+    {%- endif -%}
     {{ return(in_dates(node.config.meta.date_column, dates, node.config.meta.get('period', 'day'))) }}
 {%- endmacro %}

@@ -24,6 +24,11 @@
         built_by = excluded.built_by,
         built_at = excluded.built_at,
         event_id = excluded.event_id
+    {%- if is_built_whole and model.config.materialized in ('table', 'incremental') -%}
+    {#- autovacuum comes by within a minute: the models that read this one are built before #}
+    ;
+    analyze {{ this }}
+    {%- endif %}
 {%- endmacro %}
 
 {# Of the SQL as it ran, macros and vars filled in, without what says which files are new. #}

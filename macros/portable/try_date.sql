@@ -1,15 +1,19 @@
-{% macro try_date(expression) -%}
-    {{ return(adapter.dispatch('try_date', 'sales_warehouse')(expression)) }}
+{% macro try_date(expression, format='YYYY-MM-DD') -%}
+    {{ return(adapter.dispatch('try_date', 'sales_warehouse')(expression, format)) }}
 {%- endmacro %}
 
 {# Written back, the value must give the very text: that keeps out whatever the engine would read more freely. #}
-{% macro default__try_date(expression) -%}
+{% macro default__try_date(expression, format) -%}
+    {%- set read = read_format(expression, format) -%}
+    {%- if read.has_time -%}
+        {{ exceptions.raise_compiler_error('try_date: ' ~ format ~ ' has a time; use try_timestamp') }}
+    {%- endif -%}
     case
-        when {{ expression }} like '____-__-__' and pg_input_is_valid({{ expression }}, 'date')
+        when {{ expression }} like '{{ read.shape }}' and pg_input_is_valid({{ read.iso_text }}, 'date')
             then
                 case
-                    when to_char(cast({{ expression }} as date), 'YYYY-MM-DD') = {{ expression }}
-                        then cast({{ expression }} as date)
+                    when to_char(cast({{ read.iso_text }} as date), '{{ format }}') = {{ expression }}
+                        then cast({{ read.iso_text }} as date)
                 end
     end
 {%- endmacro %}

@@ -3,7 +3,7 @@
 {% macro is_repeated_header(columns) -%}
     coalesce(
         substring({{ trimmed(columns[0]) }}, 1, 1) in ('{{ columns[0][0] }}', '{{ columns[0][0] | upper }}')
-        and translate(lower(concat_ws(',', {{ columns | join(', ') }})), ' _-./' || chr(160), '')
+        and translate(lower(concat_ws(',', {{ columns | join(', ') }})), ' _-./' || chr(160), '') {#- portable: names of columns are ASCII #}
         = '{{ columns | join(",") | replace("_", "") }}',
         false
     )

@@ -1,5 +1,24 @@
-{% macro issue_codes(checks) -%}
+{# Conditions may hold {limit}: what the table of rules has for the code. #}
+{% macro issue_codes(checks, fate, feed=none) -%}
+    {%- if fate not in ['quarantined', 'flagged'] -%}
+        {{ exceptions.raise_compiler_error('issue_codes: the fate is quarantined or flagged, not ' ~ fate) }}
+    {%- endif -%}
+    {%- set judging_feed = feed or staged_feed() -%}
+    {%- set found = [] -%}
     {%- for code, condition in checks -%}
-    {{ '\n        || ' if not loop.first }}case when {{ condition }} then ';{{ code }}' else '' end
-    {%- endfor %}
+        {%- set rule = quality_rule(code, judging_feed) -%}
+        {%- if rule.fate == 'skipped' -%}
+            {{ exceptions.raise_compiler_error(
+                judging_feed ~ ': ' ~ code ~ ' says that a row carries no sale; the model decides that, no check.'
+            ) }}
+        {%- elif '{limit}' in condition and rule.limit is none -%}
+            {{ exceptions.raise_compiler_error(
+                judging_feed ~ ': the check of ' ~ code ~ ' needs a limit; give it one in macros/quality/quality_rules.sql.'
+            ) }}
+        {%- elif rule.fate == fate -%}
+            {%- set sql = condition | replace('{limit}', rule_limit(rule) or '') -%}
+            {%- do found.append('case when ' ~ sql ~ " then ';" ~ code ~ "' else '' end") -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ found | join('\n        || ') if found else "''" }}
 {%- endmacro %}

@@ -22,6 +22,18 @@ final as (
         count(*) as row_count,
         cast(sum(quantity) as numeric(28, 4)) as quantity,
         cast(sum(net_amount) as numeric(28, 4)) as net_amount,
+        count(case when is_merchandise then 1 end) as merchandise_row_count,
+        cast(sum(case when is_merchandise then quantity else 0 end) as numeric(28, 4)) as merchandise_quantity,
+        cast(sum(case when is_merchandise then net_amount else 0 end) as numeric(28, 4)) as net_sales_amount,
+        count(case when is_merchandise and line_type in ('return', 'cancellation') then 1 end) as return_row_count,
+        cast(
+            sum(case when is_merchandise and line_type in ('return', 'cancellation') then -quantity else 0 end)
+            as numeric(28, 4)
+        ) as return_quantity,
+        cast(
+            sum(case when is_merchandise and line_type in ('return', 'cancellation') then -net_amount else 0 end)
+            as numeric(28, 4)
+        ) as return_amount,
         order_date,
         _file_id
     from lines

@@ -52,6 +52,90 @@ fact_per_file as (
 
 ),
 
+-- all lines and, apart from them, those of goods: net sales could be wrong where the net amount is right
+fact_per_currency as (
+
+    select
+        source_system || ', ' || currency || ', all lines' as scope,
+        sum(row_count) as row_count,
+        cast(null as numeric(28, 4)) as quantity,
+        sum(net_amount) as net_amount
+    from fact_figures
+    group by source_system, currency
+
+    union all
+
+    select
+        source_system || ', ' || currency || ', goods' as scope,
+        sum(merchandise_row_count) as row_count,
+        sum(merchandise_quantity) as quantity,
+        sum(net_sales_amount) as net_amount
+    from fact_figures
+    group by source_system, currency
+
+),
+
+order_totals as (
+
+    select
+        source_system,
+        currency,
+        sum(line_count) as line_count,
+        sum(merchandise_line_count) as merchandise_line_count,
+        sum(quantity) as quantity,
+        sum(net_sales_amount) as net_sales_amount,
+        sum(net_amount) as net_amount
+    from {{ ref('fct_orders') }}
+    group by source_system, currency
+
+),
+
+orders_per_currency as (
+
+    select
+        source_system || ', ' || currency || ', all lines' as scope,
+        line_count as row_count,
+        cast(null as numeric(28, 4)) as quantity,
+        net_amount
+    from order_totals
+
+    union all
+
+    select
+        source_system || ', ' || currency || ', goods' as scope,
+        merchandise_line_count as row_count,
+        quantity,
+        net_sales_amount as net_amount
+    from order_totals
+
+),
+
+fact_returns_per_file as (
+
+    select
+        source_system,
+        _file_id,
+        sum(return_row_count) as row_count,
+        sum(return_quantity) as quantity,
+        sum(return_amount) as net_amount
+    from fact_figures
+    group by source_system, _file_id
+
+),
+
+returns_per_file as (
+
+    select
+        source_system,
+        _file_id,
+        count(*) as row_count,
+        sum(quantity) as quantity,
+        sum(return_amount) as net_amount
+    from {{ ref('fct_returns') }}
+    group by source_system, _file_id
+
+),
+
 fact_per_day as (
 
     select
@@ -240,6 +324,45 @@ daily_to_monthly as (
 
 ),
 
+fact_to_orders as (
+
+    select
+        'fact_to_orders' as arrow,
+        coalesce(fact_per_currency.scope, orders_per_currency.scope) as scope,
+        cast(null as bigint) as _file_id,
+        coalesce(fact_per_currency.row_count, 0) as left_rows,
+        coalesce(orders_per_currency.row_count, 0) as right_rows,
+        fact_per_currency.quantity as left_quantity,
+        orders_per_currency.quantity as right_quantity,
+        coalesce(fact_per_currency.net_amount, 0) as left_net_amount,
+        coalesce(orders_per_currency.net_amount, 0) as right_net_amount
+    from fact_per_currency
+    full outer join orders_per_currency
+        on fact_per_currency.scope = orders_per_currency.scope
+
+),
+
+fact_to_returns as (
+
+    select
+        'fact_to_returns' as arrow,
+        coalesce(fact_returns_per_file.source_system, returns_per_file.source_system) || ', file '
+        || cast(coalesce(fact_returns_per_file._file_id, returns_per_file._file_id) as {{ text_type() }}) as scope,
+        coalesce(fact_returns_per_file._file_id, returns_per_file._file_id) as _file_id,
+        coalesce(fact_returns_per_file.row_count, 0) as left_rows,
+        coalesce(returns_per_file.row_count, 0) as right_rows,
+        coalesce(fact_returns_per_file.quantity, 0) as left_quantity,
+        coalesce(returns_per_file.quantity, 0) as right_quantity,
+        coalesce(fact_returns_per_file.net_amount, 0) as left_net_amount,
+        coalesce(returns_per_file.net_amount, 0) as right_net_amount
+    from fact_returns_per_file
+    full outer join returns_per_file
+        on
+            fact_returns_per_file.source_system = returns_per_file.source_system
+            and fact_returns_per_file._file_id = returns_per_file._file_id
+
+),
+
 all_arrows as (
 
     select * from arrows_of_text
@@ -249,6 +372,10 @@ all_arrows as (
     select * from fact_to_daily
     union all
     select * from daily_to_monthly
+    union all
+    select * from fact_to_orders
+    union all
+    select * from fact_to_returns
 
 ),
 

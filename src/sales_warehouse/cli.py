@@ -84,8 +84,14 @@ def down() -> None:
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
-    """Describe the server; exit code 3 when it does not run."""
+def status(
+    as_json: AsJson = False,
+    feeds: Annotated[bool, typer.Option("--feeds", help="Instead: which deliveries are late or missing.")] = False,
+) -> None:
+    """Describe the server; exit code 3 when it does not run. With --feeds, say what came when it was due."""
+    if feeds:
+        _print_feeds(as_json)
+        return
     state = server.status(get_settings())
     if as_json:
         print_json(asdict(state))
@@ -153,6 +159,7 @@ def build(
 ) -> None:
     """Load, run `dbt build`, and say what the warehouse holds now."""
     from sales_warehouse.show.summary import print_next_steps, print_problems, print_summary
+    from sales_warehouse.show.what_readers_see import print_what_readers_see
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = _with_inbox(get_settings(), inbox)
@@ -165,10 +172,13 @@ def build(
         built = run_dbt_build(settings, progress, left_out)
     if not built.is_green:
         print_problems(built)
+        with _session(settings, "warehouse build") as connection:
+            print_what_readers_see(connection, built)
         raise typer.Exit(1)
     if not quiet:
         with _session(settings, "warehouse build") as connection:
             print_summary(connection, built)
+            print_what_readers_see(connection, built)
         out.print(f"Load {report.seconds:.1f} s, build {built.seconds:.1f} s.")
         print_next_steps()
     if report.needs_a_person:
@@ -289,11 +299,23 @@ def explain(
     where: Annotated[str | None, typer.Option(help="SQL condition that picks the rows; default all.")] = None,
     file: Annotated[str | None, typer.Option(help="Explain a record of this file: its id or path.")] = None,
     row: Annotated[int | None, typer.Option(help="Row number of that record.")] = None,
+    between: Annotated[
+        tuple[int, int] | None,
+        typer.Option(help="Two publications: which files changed their figures; --where picks sales lines."),
+    ] = None,
     inbox: Inbox = None,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """Tell where rows come from: file, line, the original text, their fate, and the mart rows they feed."""
+    if between is not None:
+        from sales_warehouse.explain.between import explain_between
+
+        if table is not None or file is not None or row is not None:
+            raise ConfigurationError("--between takes --where alone, a condition on the sales lines.")
+        page = _read_books(lambda connection: explain_between(connection, *between, where))
+        _print_page(page, as_json, list(page.columns))
+        return
     from sales_warehouse.explain.explain import explain_record, explain_table
     from sales_warehouse.show.explanation import explanations_as_json, print_explanations
 
@@ -365,6 +387,51 @@ def sql(
         print_table(None, columns, rows)
 
 
+@app.command()
+def publish(quiet: Quiet = False) -> None:
+    """Let readers see the marts of the last whole green build; exit code 1 when there is none to publish."""
+    from sales_warehouse.publish.publish import publish as publish_marts
+    from sales_warehouse.publish.read_publications import find_publication, read_published_marts
+
+    settings = get_settings()
+    with _session(settings, "warehouse publish") as connection:
+        prepare_ledger(connection, read_feeds(settings.project))
+        number = publish_marts(connection, lambda message: err.print(message, markup=False))
+        marts = read_published_marts(connection, number)
+        seen = find_publication(connection, None)  # another one, after a rollback
+    if not quiet:
+        out.print(f"Readers see publication {seen}.")
+        _print_page(marts, False, ["mart", "row_count", "rows_added", "rows_closed", "compared", "seconds"])
+
+
+@app.command()
+def publications(limit: Limit = 20, as_json: AsJson = False) -> None:
+    """Show the publications: when, by whom, of which files, how many rows came and went; the newest last."""
+    from sales_warehouse.publish.read_publications import read_publications
+
+    page = _read_books(lambda connection: read_publications(connection, None if as_json else limit))
+    _print_page(
+        page,
+        as_json,
+        ["publication", "state", "published_at", "published_by", "upper_event_id", "files", "rows", "rows_added",
+         "rows_closed"],
+    )  # fmt: skip
+
+
+@app.command()
+def rollback(
+    publication: Annotated[int | None, typer.Argument(help="Which one; default the one before the current.")] = None,
+) -> None:
+    """Let readers see an earlier publication, at once and whole; the next green build moves on from there."""
+    from sales_warehouse.publish.publish import switch
+
+    settings = get_settings()
+    with _session(settings, "warehouse rollback") as connection:
+        prepare_ledger(connection, read_feeds(settings.project))
+        number = switch(connection, publication, lambda message: err.print(message, markup=False))
+    out.print(f"Readers see publication {number}. The next whole green build publishes again.")
+
+
 @bench_app.command("load")
 def bench_load(
     rows: Annotated[int, typer.Option(min=1000, help="Rows of the one large file.")] = 10_000_000,
@@ -390,6 +457,26 @@ def bench_load(
         print_json(result.as_dict())
     else:
         print_bench(result)
+
+
+@bench_app.command("publish")
+def bench_publish(
+    rows: Annotated[
+        int, typer.Option(min=10_000, help="Rows of the largest fact; the smallest has 10,000.")
+    ] = 10_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is run.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Measure publications: the switch, writing what is new, and queries beside the same on the mart."""
+    from sales_warehouse.bench.publish import bench_publish as run_bench
+    from sales_warehouse.bench.publish import print_publish_bench
+
+    sizes = [size for size in (10_000, 100_000, 1_000_000) if size < rows] + [rows]
+    results = run_bench(get_settings(), sizes, rounds)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    else:
+        print_publish_bench(results)
 
 
 @bench_app.command("build")
@@ -487,6 +574,17 @@ def _session(settings: Settings, name: str) -> Iterator[Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def _print_feeds(as_json: bool) -> None:
+    from sales_warehouse.show.feed_status import print_feed_status, read_feed_status
+
+    with _session(get_settings(), "warehouse status") as connection:
+        told = read_feed_status(connection)
+    if as_json:
+        print_json(told)
+    else:
+        print_feed_status(told)
 
 
 def _print_page(page: Page, as_json: bool, shown: list[str]) -> None:

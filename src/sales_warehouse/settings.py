@@ -30,6 +30,9 @@ class Environment(BaseSettings):
     user: str = Field(default=DEFAULT_USER, validation_alias="PGUSER")
     password: str = Field(default="", repr=False, validation_alias="PGPASSWORD")
     database: str = Field(default=DEFAULT_DATABASE, validation_alias="PGDATABASE")
+    webhook: str | None = Field(
+        default=None, repr=False, pattern=r"^https?://[!-~]+$", validation_alias="WAREHOUSE_WEBHOOK"
+    )
 
     @field_validator("home", "project", "inbox")
     @classmethod
@@ -64,6 +67,7 @@ class Settings:
     inbox: Path
     home_as_given: str = ""
     external: ExternalServer | None = None
+    webhook: str | None = field(default=None, repr=False)  # who hears of a failed run; the address may hold a key
 
     @property
     def default_home(self) -> Path:
@@ -101,7 +105,14 @@ def get_settings() -> Settings:
             database=environment.database,
             password=environment.password,
         )
-    return Settings(project=project, home=home, inbox=inbox, home_as_given=environment.home or "", external=external)
+    return Settings(
+        project=project,
+        home=home,
+        inbox=inbox,
+        home_as_given=environment.home or "",
+        external=external,
+        webhook=environment.webhook,
+    )
 
 
 def _absolute(variable: str, value: str) -> Path:
@@ -126,6 +137,7 @@ def _explain(error: ValidationError) -> list[str]:
         "WAREHOUSE_HOME": "a path without line breaks or control characters",
         "WAREHOUSE_PROJECT": "a path without line breaks or control characters",
         "WAREHOUSE_INBOX": "a path without line breaks or control characters",
+        "WAREHOUSE_WEBHOOK": "an address that begins with http:// or https://",
     }
     names = [str(detail["loc"][0]) for detail in error.errors()]
     return [f"{name} must be {allowed.get(name, 'a text')}; it is something else now." for name in names]

@@ -44,7 +44,8 @@ final as (
         cast(sum(case when lines.line_type = 'adjustment' then lines.net_amount else 0 end) as numeric(28, 4))
             as adjustment_amount,
         cast(sum(lines.cost_amount) as numeric(28, 4)) as cost_amount,
-        cast(sum(case when lines.is_merchandise then lines.net_amount else 0 end) as numeric(28, 4)) as net_sales_amount,
+        cast(sum(case when lines.is_merchandise then lines.net_amount else 0 end) as numeric(28, 4))
+            as net_sales_amount,
         cast(sum(lines.net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,
         cast(sum(case when lines.is_merchandise then lines.net_amount_reporting else 0 end) as numeric(28, 4))
             as net_sales_amount_reporting

@@ -12,6 +12,10 @@ delivered as (
 
 ),
 
+periods as (
+    {{ delivery_periods() }}
+),
+
 -- Trimmed here, as each cast asks for its text several times. PostgreSQL drops the window when nobody asks for
 -- row_issues, and never merges a query with a window into the next one, so nothing in here is done twice.
 texts as (
@@ -66,23 +70,49 @@ priced as (
 
 ),
 
+-- A staging model joins nothing else. file_id is the key of the ledger, so no row is lost or doubled; where nobody asks
+-- for row_issues, PostgreSQL leaves the join out.
+placed as (
+
+    select
+        priced.*,
+        periods.period_start_date,
+        periods.period_end_date
+    from priced
+    left join periods
+        on priced._file_id = periods.file_id
+
+),
+
+{% set checks = [
+    ('order_id:missing', 'order_id is null'),
+    ('order_id:too_long', 'length(order_id) > {limit}'),
+    ('product_id:missing', 'product_id is null'),
+    ('product_id:too_long', 'length(product_id) > {limit}'),
+    ('product_name:too_long', 'length(product_name) > {limit}'),
+    ('customer_id:too_long', 'length(customer_id_text) > {limit}'),
+    ('country:too_long', 'length(country) > {limit}'),
+    ('quantity:missing', 'quantity_text is null'),
+    ('quantity:not_an_integer', 'quantity_text is not null and quantity is null'),
+    ('unit_price:missing', 'unit_price_text is null'),
+    ('unit_price:not_a_decimal', 'unit_price_text is not null and unit_price is null'),
+    ('unit_price:negative', 'unit_price < 0'),
+    ('unit_price:zero', 'unit_price = 0'),
+    ('net_amount:out_of_range', 'quantity is not null and unit_price is not null and net_amount is null'),
+    ('ordered_at:missing', 'ordered_at_text is null'),
+    ('ordered_at:not_a_timestamp', 'ordered_at_text is not null and ordered_at is null'),
+    ('order_date:outside_calendar', is_outside_calendar('order_date')),
+    ('order_date:outside_period', 'order_date not between period_start_date and period_end_date'),
+    ('row:exact_duplicate', 'occurrence_number > 1'),
+] %}
+
 checked as (
 
     select
         *,
-        {{ issue_codes([
-            ('order_id:missing', 'order_id is null'),
-            ('product_id:missing', 'product_id is null'),
-            ('quantity:missing', 'quantity_text is null'),
-            ('quantity:not_an_integer', 'quantity_text is not null and quantity is null'),
-            ('unit_price:missing', 'unit_price_text is null'),
-            ('unit_price:not_a_decimal', 'unit_price_text is not null and unit_price is null'),
-            ('net_amount:out_of_range', 'quantity is not null and unit_price is not null and net_amount is null'),
-            ('ordered_at:missing', 'ordered_at_text is null'),
-            ('ordered_at:not_a_timestamp', 'ordered_at_text is not null and ordered_at is null'),
-            ('order_date:outside_calendar', is_outside_calendar('order_date')),
-        ]) }} as issues
-    from priced
+        {{ issue_codes(checks, 'quarantined') }} as issues,
+        {{ issue_codes(checks, 'flagged') }} as remarks
+    from placed
 
 ),
 
@@ -108,7 +138,7 @@ final as (
         case
             when is_blank then 'row:blank'
             when is_repeated_header then 'row:repeated_header'
-            else substring(issues || case when occurrence_number > 1 then ';row:exact_duplicate' else '' end, 2)
+            else substring(issues || remarks, 2)
         end as row_issues,
         delivered_values,
         quantity,

@@ -102,33 +102,42 @@ priced as (
 
 ),
 
+-- The price is worked out: negative where quantity and line total have opposite signs.
+{% set checks = [
+    ('order_id:missing', 'order_id is null'),
+    ('order_id:too_long', 'length(order_id) > {limit}'),
+    ('product_id:missing', 'product_id is null'),
+    ('product_id:too_long', 'length(product_id) > {limit}'),
+    ('product_name:too_long', 'length(product_name) > {limit}'),
+    ('customer_id:too_long', 'length(customer_id) > {limit}'),
+    ('country:too_long', 'length(country) > {limit}'),
+    ('quantity:missing', 'quantity_text is null'),
+    ('quantity:not_an_integer', 'quantity_text is not null and quantity is null'),
+    ('net_amount:missing', 'net_amount_text is null'),
+    ('net_amount:not_a_decimal', 'net_amount_text is not null and net_amount is null'),
+    ('discount_rate:missing', 'discount_rate_text is null'),
+    ('discount_rate:not_a_decimal', 'discount_rate_text is not null and discount_rate is null'),
+    ('discount_rate:not_between_0_and_1', 'discount_rate not between 0 and 1'),
+    ('gross_amount:out_of_range',
+        'net_amount is not null and discount_rate between 0 and 1 and discount_amount is null'),
+    ('unit_price:negative', 'unit_price < 0'),
+    ('unit_price:zero', 'unit_price = 0'),
+    ('profit:not_a_decimal', 'profit_text is not null and profit_amount is null'),
+    ('cost_amount:out_of_range',
+        'net_amount is not null and profit_amount is not null and cost_amount is null'),
+    ('order_date:missing', 'order_date_text is null'),
+    ('order_date:not_a_date', 'order_date_text is not null and order_date is null'),
+    ('order_date:outside_calendar', is_outside_calendar('order_date')),
+    ('gross_amount:unknown_at_full_discount', 'discount_rate = 1'),
+    ('row:exact_duplicate', 'occurrence_number > 1'),
+] %}
+
 checked as (
 
     select
         *,
-        {{ issue_codes([
-            ('order_id:missing', 'order_id is null'),
-            ('product_id:missing', 'product_id is null'),
-            ('quantity:missing', 'quantity_text is null'),
-            ('quantity:not_an_integer', 'quantity_text is not null and quantity is null'),
-            ('net_amount:missing', 'net_amount_text is null'),
-            ('net_amount:not_a_decimal', 'net_amount_text is not null and net_amount is null'),
-            ('discount_rate:missing', 'discount_rate_text is null'),
-            ('discount_rate:not_a_decimal', 'discount_rate_text is not null and discount_rate is null'),
-            ('discount_rate:not_between_0_and_1', 'discount_rate not between 0 and 1'),
-            ('gross_amount:out_of_range',
-                'net_amount is not null and discount_rate between 0 and 1 and discount_amount is null'),
-            ('profit:not_a_decimal', 'profit_text is not null and profit_amount is null'),
-            ('cost_amount:out_of_range',
-                'net_amount is not null and profit_amount is not null and cost_amount is null'),
-            ('order_date:missing', 'order_date_text is null'),
-            ('order_date:not_a_date', 'order_date_text is not null and order_date is null'),
-            ('order_date:outside_calendar', is_outside_calendar('order_date')),
-        ]) }} as issues,
-        {{ issue_codes([
-            ('gross_amount:unknown_at_full_discount', 'discount_rate = 1'),
-            ('row:exact_duplicate', 'occurrence_number > 1'),
-        ]) }} as remarks
+        {{ issue_codes(checks, 'quarantined') }} as issues,
+        {{ issue_codes(checks, 'flagged') }} as remarks
     from priced
 
 ),

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
 from sales_warehouse.feeds.contract import Contract
+from sales_warehouse.feeds.expect import Expectation
 from sales_warehouse.feeds.invalid import Invalid as Invalid
 from sales_warehouse.feeds.invalid import check_pattern
 from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, name_of, without_compression
@@ -195,6 +196,7 @@ class Feed:
     positions: tuple[tuple[int, int], ...] = ()
     contract: Contract = field(default_factory=Contract)
     unpacking: Unpacking = field(default_factory=Unpacking)
+    expected: Expectation | None = None
 
     def __post_init__(self) -> None:
         if self.file_format not in FILE_FORMATS:
@@ -266,7 +268,9 @@ class Feed:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides how a file is read; a refused file is tried again when it changes."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        told = asdict(self)
+        del told["expected"]  # when files come says nothing of how they are read
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def business_key_of(self, uri: str) -> str | None:
         """Return what the delivery at `uri` is about, such as ``business_date=2011-01-04``.

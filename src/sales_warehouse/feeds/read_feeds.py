@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.contract import Contract, Control
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, FILE_FORMATS, Dialect, Feed, MaxRejects, Unpacking, Workbook
+from sales_warehouse.feeds.expect import read_expectation
 from sales_warehouse.feeds.invalid import Invalid
 
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
@@ -21,7 +23,7 @@ _LINE_KEYS = ("encoding", "line_end", "preamble_lines", "comment", "trailer")
 _DIALECT_KEYS = ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINE_KEYS)
 _WORKBOOK_KEYS = ("sheet", "header_row", "total_rows")
 _CONTROL_KEYS = ("trailer", "file", "pattern", "decimal")
-_FIXED_KEYS = ("business_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio")
+_FIXED_KEYS = ("business_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
 _COMMON_KEYS = (*_FIXED_KEYS, "optional", "aliases", "on_new_column")
 _OPTION_KEYS = {
     "csv": (*_DIALECT_KEYS, "header", *_COMMON_KEYS),
@@ -107,7 +109,7 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
     contract = _read_contract(options, columns)
     if contract.control is not None and contract.control.file is None:
         dialect.setdefault("trailer", contract.control.pattern)
-    return Feed(
+    feed = Feed(
         source=str(source["name"]),
         name=str(table["name"]),
         schema=str(source.get("schema") or source["name"]),
@@ -123,6 +125,10 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
         contract=contract,
         unpacking=Unpacking(options.get("max_unpacked_bytes"), options.get("max_unpacked_ratio")),
     )
+    if "expected" not in options:
+        return feed
+    # last, as it is read beside a business key that is known to be sound
+    return replace(feed, expected=read_expectation(options["expected"], feed.business_key))
 
 
 def _read_contract(options: dict[str, Any], columns: tuple[str, ...]) -> Contract:

@@ -1,6 +1,7 @@
 """Make the ledger and the raw tables, or bring them up to the declarations."""
 
 from collections.abc import Iterable
+from hashlib import sha256
 from importlib.resources import files
 
 from psycopg2 import sql
@@ -12,16 +13,19 @@ from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
 from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
 from sales_warehouse.ledger.transaction import transaction
 
+_FUNCTIONS_LOCK = 0x5A1E_0005
+
 
 def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
     """Create what is missing of the ledger's tables and of every feed's raw table; commits.
 
     Raw tables exist before the first file, so that the models can be built on an empty warehouse.
     """
-    schema = (files("sales_warehouse.ledger") / "schema.sql").read_text(encoding="utf-8")
+    schema = _read("schema.sql")
     with transaction(connection) as cursor:
         cursor.execute("set local client_min_messages = warning")  # "already exists, skipping" is no news
         cursor.execute(schema)
+        _prepare_publications(cursor)
         for feed in feeds:
             _prepare_raw_table(cursor, feed)
 
@@ -29,6 +33,27 @@ def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
 def raw_table(feed: Feed) -> sql.Identifier:
     """Return the quoted name of the feed's raw table."""
     return sql.Identifier(feed.schema, feed.identifier)
+
+
+def _read(name: str) -> str:
+    return (files("sales_warehouse.ledger") / name).read_text(encoding="utf-8")
+
+
+def _prepare_publications(cursor: Cursor) -> None:
+    """Make tables and functions of the publications, unless those there are of this very text.
+
+    Replacing a function that another session replaces is an error, and every command comes by here.
+    """
+    text = _read("publications.sql")
+    digest = sha256(text.encode()).hexdigest()
+    for is_last in (False, True):
+        cursor.execute("select obj_description(to_regprocedure('ledger.publish(text)'), 'pg_proc')")
+        if cursor.fetchone() == (digest,):
+            return
+        if not is_last:
+            cursor.execute("select pg_advisory_xact_lock(%s)", (_FUNCTIONS_LOCK,))
+    cursor.execute(text)
+    cursor.execute(sql.SQL("comment on function ledger.publish(text) is {}").format(sql.Literal(digest)))
 
 
 class ColumnsAreMissing(Exception):

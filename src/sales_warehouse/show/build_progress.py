@@ -32,6 +32,10 @@ class BuildProgress:
     ) -> None:
         self._bar.stop()
 
+    def say(self, message: str) -> None:
+        """Print a sentence above the bar."""
+        self._bar.console.print(message, markup=False, soft_wrap=True)
+
     def start_node(self, node: str, nodes: int) -> None:
         """Name what dbt works on now, one of so many."""
         self._bar.update(self._task, total=nodes, node=node)

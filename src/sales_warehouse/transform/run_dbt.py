@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.settings import Settings
+from sales_warehouse.transform.builder_lock import as_the_builder
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class BuildReport:
     done: Counter[str] = field(default_factory=Counter)  # nodes that ended well, by kind
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
+    invocation_id: str = ""  # as dbt writes it onto its books
 
     @property
     def is_green(self) -> bool:
@@ -41,6 +43,9 @@ class BuildReport:
 
 class Reporter(Protocol):
     """Who is told how far the build is."""
+
+    def say(self, message: str) -> None:
+        """Tell a person something that cannot wait for the end."""
 
     def start_node(self, node: str, nodes: int) -> None:
         """Hear what dbt works on now, one of so many."""
@@ -52,7 +57,8 @@ class Reporter(Protocol):
 def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[str] = ()) -> BuildReport:
     """Run `dbt build` with these further arguments against the settings' server; return what came of it.
 
-    Raises `WarehouseError` when dbt could not start: a model that cannot be read, a wrong selection.
+    Waits while another build is at work. Raises `WarehouseError` when dbt could not start: a model that cannot be read,
+    a wrong selection; errors as of `as_the_builder`.
     """
     started = time.monotonic()
     os.environ.update(server.environment(settings))
@@ -63,15 +69,19 @@ def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[st
     # imported here: it takes seconds, and only this command needs it
     from dbt.cli.main import dbtRunner
 
+    invocation_ids = [""]
+
     def follow(event: Any) -> None:
+        invocation_ids[0] = event.info.invocation_id
         if event.info.name == "LogStartLine":
             reporter.start_node(event.data.description, event.data.total)
         elif event.info.name == "NodeFinished":
             reporter.finish_node()
 
-    result = dbtRunner(callbacks=[follow]).invoke(
-        ["--quiet", "--log-level", "none", "build", "--project-dir", str(settings.project), *arguments]
-    )
+    with as_the_builder(settings, reporter.say):
+        result = dbtRunner(callbacks=[follow]).invoke(
+            ["--quiet", "--log-level", "none", "build", "--project-dir", str(settings.project), *arguments]
+        )
     if result.exception is not None:
         raise WarehouseError(f"dbt could not build: {result.exception}")
     done: Counter[str] = Counter()
@@ -89,7 +99,7 @@ def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[st
                     path=one.node.original_file_path,
                 )
             )
-    report = BuildReport(done, tuple(problems), time.monotonic() - started)
+    report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0])
     if report.is_green:
         _keep_manifest(settings)
     return report

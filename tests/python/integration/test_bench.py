@@ -7,6 +7,7 @@ import pytest
 
 from sales_warehouse import server
 from sales_warehouse.bench.load import Case, LoadBench, bench_load, write_bench, write_bench_file
+from sales_warehouse.bench.publish import bench_publish
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.settings import Settings
 
@@ -61,3 +62,11 @@ def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="end of bench load"):
         write_bench(LoadBench(1, (Case("known", "s", 10, 2, loader=(1.0,)),), 1, "a machine"), page)
     assert page.read_text() == "nothing"
+
+
+def test_publications_are_measured_at_each_size(database: Settings) -> None:
+    [small, larger] = bench_publish(database, [10_000, 20_000], rounds=1)
+    assert (small.rows, larger.rows) == (10_000, 20_000)
+    for result in (small, larger):
+        assert len(result.next_seconds) == len(result.switch_ms) == 1
+        assert all(result.ratio(query) > 0 for query in result.queries)

@@ -29,6 +29,7 @@ def shop(checkout: Checkout) -> Checkout:
     )
     checkout.load(inbox)
     checkout.warehouse("up")
+    checkout.dbt("seed", "--quiet")
     checkout.dbt("run", "--quiet", "--full-refresh", "--select", "+agg_sales_monthly", "+dim_customer", "+dim_product")
     return checkout
 
@@ -102,7 +103,8 @@ def test_the_metrics_hang_together_as_they_are_defined(shop: Checkout) -> None:
     # the postage and its cancellation are no sales; 3 cups of tea less one
     assert Decimal(march["net_sales_in_currency"]) == Decimal("5.0000")
     assert Decimal(march["fees_and_adjustments"]) == 0
-    assert Decimal(march["returns"]) * 2 == Decimal(march["net_sales"])
+    # each line is converted by itself
+    assert abs(Decimal(march["returns"]) * 2 - Decimal(march["net_sales"])) <= cents
 
 
 def test_every_metric_can_be_computed_and_products_and_weeks_can_be_grouped_by(shop: Checkout) -> None:

@@ -1,16 +1,21 @@
-"""docker-compose.yml, as far as it can be tested without an engine: read as compose reads it, and checked."""
+"""Images and compose file, as far as they can be tested without an engine: read as compose reads them, and linted."""
 
+import json
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from checkout import PROJECT
 from sales_warehouse.server.configure import TUNING
 from sales_warehouse.server.locate import MAJOR_VERSION
 
-COMPOSE_FILE = Path(__file__).resolve().parents[3] / "docker-compose.yml"
+COMPOSE_FILE = PROJECT / "docker-compose.yml"
 
 
 class MissingVariable(Exception):
@@ -39,12 +44,19 @@ def resolve(value: Any, variables: dict[str, str]) -> Any:
     return re.sub(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Z_]+)(?P<kind>:[-?])(?P<rest>[^}]*)\}|)", replace, value)
 
 
-def service(**variables: str) -> dict[str, Any]:
-    """The one service, with the variables resolved."""
-    parsed = resolve(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), variables)
-    assert list(parsed["services"]) == ["postgres"]
-    found: dict[str, Any] = parsed["services"]["postgres"]
+def read(**variables: str) -> dict[str, Any]:
+    """The file with its anchors and variables resolved."""
+    parsed: dict[str, Any] = resolve(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), variables)
+    return parsed
+
+
+def service(name: str = "postgres", **variables: str) -> dict[str, Any]:
+    """One service, with the variables resolved."""
+    found: dict[str, Any] = read(**variables)["services"][name]
     return found
+
+
+OURS = ["build", "dagster-webserver", "dagster-daemon", "docs"]
 
 
 def test_the_password_is_required_and_stands_nowhere() -> None:
@@ -62,6 +74,8 @@ def test_the_image_is_the_postgresql_of_the_embedded_server() -> None:
 def test_it_listens_on_loopback_only() -> None:
     assert service(PGPASSWORD="p")["ports"] == ["127.0.0.1:5432:5432"]
     assert service(PGPASSWORD="p", PGPORT="5555")["ports"] == ["127.0.0.1:5555:5432"]
+    ports = [port for one in read(PGPASSWORD="p")["services"].values() for port in one.get("ports", [])]
+    assert ports == ["127.0.0.1:5432:5432", "127.0.0.1:3000:3000", "127.0.0.1:8080:8080"]
 
 
 def test_the_data_is_in_a_named_volume_where_version_18_keeps_it() -> None:
@@ -97,3 +111,79 @@ def test_the_database_is_made_as_safely_as_the_embedded_one() -> None:
     options = service(PGPASSWORD="p")["environment"]["POSTGRES_INITDB_ARGS"].split()
     assert {"--auth-local=scram-sha-256", "--auth-host=scram-sha-256", "--data-checksums"} <= set(options)
     assert {"--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"} <= set(options)
+
+
+BIN = Path(sys.executable).parent
+DOCKERFILE = PROJECT / "Dockerfile"
+
+
+def lint(*command: str) -> str:
+    done = subprocess.run([BIN / command[0], *command[1:]], cwd=PROJECT, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def test_dockerfile_and_compose_file_are_sound_to_their_linters(tmp_path: Path) -> None:
+    assert lint("hadolint", "Dockerfile") == ""
+    compose_schema = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec")
+    assert lint(*compose_schema, "docker-compose.yml") == ""
+    assert lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml") == ""
+    # the linters do bite
+    (tmp_path / "Dockerfile").write_text("FROM debian\nRUN apt-get install curl\n")
+    assert "DL3006" in lint("hadolint", str(tmp_path / "Dockerfile"))
+    (tmp_path / "compose.yml").write_text("services: {a: {image: b, port: 3}}\n")
+    assert "port" in lint(*compose_schema, str(tmp_path / "compose.yml"))
+
+
+def test_our_services_find_the_server_of_the_file_and_may_do_nothing_else() -> None:
+    assert list(read(PGPASSWORD="p")["services"]) == ["postgres", *OURS]
+    for name in OURS:
+        found = service(name, PGPASSWORD="p", PGPORT="5555", PGUSER="u")
+        # inside the network the server has its own port, whatever this machine offers it on
+        assert (found["environment"]["PGHOST"], found["environment"]["PGPORT"]) == ("postgres", "5432")
+        assert (found["environment"]["PGUSER"], found["environment"]["PGPASSWORD"]) == ("u", "p")
+        assert found["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+        assert found["cap_drop"] == ["ALL"]
+        assert "./inbox:/inbox:ro" in found["volumes"]
+
+
+def test_what_goes_on_for_ever_has_a_health_check_and_what_runs_once_does_not_start_by_itself() -> None:
+    for name in ("postgres", *OURS[1:]):
+        assert service(name, PGPASSWORD="p")["healthcheck"]["test"]
+        assert service(name, PGPASSWORD="p")["restart"] == "unless-stopped"
+    assert (service("build", PGPASSWORD="p")["profiles"], service("build", PGPASSWORD="p")["restart"]) == (
+        ["once"],
+        "no",
+    )
+
+
+def test_the_image_is_locked_and_not_root() -> None:
+    text = DOCKERFILE.read_text(encoding="utf-8")
+    assert "--require-hashes" in text
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001"]
+    # nothing of the person's machine can get into it
+    assert (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()[1] == "*"
+
+
+def test_the_lock_of_the_image_agrees_with_the_lock_of_everything_else() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^([a-z0-9.-]+==[^ ;]+)", (PROJECT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+    runtime = pins("requirements-runtime.lock")
+    assert runtime < pins("requirements.lock")
+    assert not {pin for pin in runtime if pin.startswith(("pytest", "mypy", "sqlfluff"))}
+
+
+def test_every_program_a_container_starts_is_there() -> None:
+    texts = {name: service(name, PGPASSWORD="p").get("entrypoint") for name in OURS}
+    entrypoint = re.search(r"^ENTRYPOINT (.*)$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert entrypoint is not None
+    programs = [json.loads(entrypoint[1])[0]]
+    for command in filter(None, texts.values()):
+        if command[0] == "sh":
+            programs += [
+                words[1] if words[0] == "exec" else words[0] for words in map(shlex.split, command[2].split("&&"))
+            ]
+        else:
+            programs.append(command[0])
+    assert programs == ["warehouse", "dagster-webserver", "dagster-daemon", "dbt", "dbt"]
+    assert all((BIN / program).is_file() for program in programs)

@@ -1,0 +1,3 @@
+{% macro later(expression, number, unit) -%}
+    {{ dbt.dateadd(unit, number, expression) }}
+{%- endmacro %}

@@ -1,0 +1,68 @@
+{# Lines of the keys that have, or had when this relation was last built, a line on a touched date. Such a key's other lines
+   lie on touched dates too, or between the first and last date this relation has of it: only those dates are read. #}
+{% macro only_touched_keys(relation, key, date_column) -%}
+    {%- if not execute or model.resource_type != 'model' or not follows_ledger(model) or not is_incremental() -%}
+        {{ return('/*new*/ true /*new*/') }}
+    {%- endif -%}
+    {%- set dates = build_window(model).dates -%}
+    {%- if not dates -%}
+        {{ return('/*new*/ false /*new*/') }}
+    {%- endif -%}
+    {%- set meta = model.config.meta -%}
+    {%- set touched = in_periods(date_column, merged_periods(dates)) -%}
+    {%- set there_now = 'select ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ touched -%}
+    {%- set there_before = 'select ' ~ meta.key_column ~ ' from ' ~ this ~ ' where ' ~ meets_dates(meta, dates) -%}
+    {%- set known = 'select ' ~ meta.date_column ~ ', ' ~ meta.last_date_column ~ ' from ' ~ this ~ ' where ' -%}
+    {%- set periods = run_query(
+        known ~ meta.key_column ~ ' in (' ~ there_now ~ ') union ' ~ known ~ meets_dates(meta, dates)
+    ).rows -%}
+    {{ return(
+        '/*new*/ ' ~ in_periods(date_column, merged_periods(dates, periods))
+        ~ ' and ' ~ key ~ ' in (' ~ there_now ~ ' union all ' ~ there_before ~ ') /*new*/'
+    ) }}
+{%- endmacro %}
+
+{# Whether the period of a key, as the model's meta names its ends, has one of the dates in it. #}
+{% macro meets_dates(meta, dates) -%}
+    {%- set conditions = [] -%}
+    {%- for first, last in merged_periods(dates) -%}
+        {%- do conditions.append(
+            meta.date_column ~ " <= cast('" ~ last ~ "' as date) and "
+            ~ meta.last_date_column ~ " >= cast('" ~ first ~ "' as date)"
+        ) -%}
+    {%- endfor -%}
+    {{ return('(' ~ conditions | join(' or ') ~ ')' if conditions else 'false') }}
+{%- endmacro %}
+
+{% macro in_periods(column, periods) -%}
+    {%- set conditions = [] -%}
+    {%- for first, last in periods -%}
+        {%- do conditions.append(
+            column ~ " between cast('" ~ first ~ "' as date) and cast('" ~ last ~ "' as date)"
+        ) -%}
+    {%- endfor -%}
+    {{ return('(' ~ conditions | join(' or ') ~ ')' if conditions else 'false') }}
+{%- endmacro %}
+
+{# As few periods as hold these days and periods, and no other day: a month of days is one. #}
+{% macro merged_periods(dates, periods=[]) -%}
+    {%- set waiting = [] -%}
+    {%- for date in dates -%}
+        {%- do waiting.append([date | string, date | string]) -%}
+    {%- endfor -%}
+    {%- for first, last in periods -%}
+        {%- do waiting.append([first | string, last | string]) -%}
+    {%- endfor -%}
+    {%- set merged = [] -%}
+    {%- for first, last in waiting | sort -%}
+        {%- set day_before = modules.datetime.date.fromisoformat(first) - modules.datetime.timedelta(days=1) -%}
+        {%- if merged and merged[-1][1] >= day_before | string -%}
+            {%- if last > merged[-1][1] -%}
+                {%- do merged.append([merged.pop()[0], last]) -%}
+            {%- endif -%}
+        {%- else -%}
+            {%- do merged.append([first, last]) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(merged) }}
+{%- endmacro %}

@@ -1,0 +1,7 @@
+{% macro days_between(first_date, last_date) -%}
+    {{ return(adapter.dispatch('days_between', 'sales_warehouse')(first_date, last_date)) }}
+{%- endmacro %}
+
+{% macro default__days_between(first_date, last_date) -%}
+    cast({{ dbt.datediff(first_date, last_date, 'day') }} as integer)
+{%- endmacro %}

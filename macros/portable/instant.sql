@@ -1,0 +1,7 @@
+{% macro instant(text) -%}
+    {{ return(adapter.dispatch('instant', 'sales_warehouse')(text)) }}
+{%- endmacro %}
+
+{% macro default__instant(text) -%}
+    cast('{{ text }}' as timestamp with time zone)
+{%- endmacro %}

@@ -1,0 +1,8 @@
+{% macro local_date(instant_expression, time_zone) -%}
+    {{ return(adapter.dispatch('local_date', 'sales_warehouse')(instant_expression, time_zone)) }}
+{%- endmacro %}
+
+{# A plain cast would give the day in the time zone of whoever builds. #}
+{% macro default__local_date(instant_expression, time_zone) -%}
+    cast({{ instant_expression }} at time zone {{ time_zone }} as date)
+{%- endmacro %}

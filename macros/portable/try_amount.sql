@@ -1,0 +1,29 @@
+{% macro try_amount(expression, precision, scale, decimal_mark, thousands_mark='', currency_sign='') -%}
+    {{ return(adapter.dispatch('try_amount', 'sales_warehouse')(
+        expression, precision, scale, decimal_mark, thousands_mark, currency_sign
+    )) }}
+{%- endmacro %}
+
+{# The pattern lets only what keeps to the declared marks come as far as the cast, so that to take the marks off cannot make
+   another number of it, and the cast cannot round. #}
+{% macro default__try_amount(expression, precision, scale, decimal_mark, thousands_mark, currency_sign) -%}
+    {%- set number = number_pattern(scale, decimal_mark, thousands_mark) -%}
+    {%- set bare = expression -%}
+    {%- set forms = ['[-+]?' ~ number, '[(]' ~ number ~ '[)]'] -%}
+    {%- if currency_sign -%}
+        {%- set sign = literal_pattern(currency_sign) -%}
+        {%- set bare = "replace(" ~ expression ~ ", '" ~ (currency_sign | replace("'", "''")) ~ "', '')" -%}
+        {%- set forms = [
+            '[-+]?(' ~ sign ~ ' ?)?' ~ number, sign ~ ' ?[-+]' ~ number, '[-+]?' ~ number ~ ' ?' ~ sign,
+            '[(](' ~ sign ~ ' ?)?' ~ number ~ '[)]', sign ~ ' ?[(]' ~ number ~ '[)]', '[(]' ~ number ~ ' ?' ~ sign ~ '[)]',
+        ] -%}
+    {%- endif -%}
+    {%- set marks = decimal_mark ~ (thousands_mark | replace("'", "''")) -%}
+    {%- set plain = "translate(" ~ bare ~ ", '(" ~ marks ~ ") ', '-.')" -%}
+    case
+        when
+            {{ matches(expression, '^(' ~ forms | join('|') ~ ')$') }}
+            and pg_input_is_valid({{ plain }}, 'numeric({{ precision }}, {{ scale }})')
+            then cast({{ plain }} as numeric({{ precision }}, {{ scale }}))
+    end
+{%- endmacro %}

@@ -1,0 +1,36 @@
+{# On-run-end, after note_green_build. `warehouse publish` calls the same function of the database. #}
+{% macro publish_build() -%}
+    {%- if not execute or not may_publish() or not is_green_build() -%}
+        {{ return('') }}
+    {%- endif -%}
+    select ledger.publish('{{ invocation_id }}')
+{%- endmacro %}
+
+{# On-run-end, after publish_build: old publications go, and a person hears what became of the new one. #}
+{% macro close_publication() -%}
+    {%- if not execute or not may_publish() or not is_green_build() -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- for publication, changed in run_query(
+        "select publication, coalesce(string_agg(mart || ' +' || rows_added || ' -' || rows_closed, ', ' order by mart)"
+        ~ " filter (where rows_added + rows_closed > 0), 'no row is different')"
+        ~ " from ledger.publications inner join ledger.published_marts using (publication)"
+        ~ " where invocation_id = '" ~ invocation_id ~ "' group by publication"
+    ).rows -%}
+        {%- do log('Publication ' ~ publication ~ ': ' ~ changed, info=true) -%}
+    {%- endfor -%}
+    {%- set days = var('keep_publications_days') -%}
+    select ledger.fold_publications(current_timestamp - interval '{{ days | int }} days')
+{%- endmacro %}
+
+{% macro may_publish() -%}
+    {%- set wanted = var('publish') -%}
+    {%- if wanted not in ('when_green', 'never') -%}
+        {{ exceptions.raise_compiler_error("The variable publish is when_green or never, not " ~ wanted) }}
+    {%- endif -%}
+    {{ return(target.name == 'shared' and flags.WHICH in ('build', 'retry') and wanted == 'when_green') }}
+{%- endmacro %}
+
+{% macro is_green_build() -%}
+    {{ return(run_query("select 1 from ledger.green_builds where invocation_id = '" ~ invocation_id ~ "'").rows | length > 0) }}
+{%- endmacro %}

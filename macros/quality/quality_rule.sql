@@ -1,0 +1,52 @@
+{# The rule of a code as it holds for one feed: code, fate, limit (none without), description. #}
+{% macro quality_rule(code, feed) -%}
+    {%- set found = quality_rules() | selectattr('code', 'equalto', code) | list -%}
+    {%- if found | length != 1 -%}
+        {{ exceptions.raise_compiler_error(
+            feed ~ ': the code ' ~ code ~ ' stands ' ~ found | length ~ ' times in the table of quality rules, not once. '
+            ~ 'Add or correct it in macros/quality/quality_rules.sql.'
+        ) }}
+    {%- endif -%}
+    {%- set rule = {'code': code, 'limit': none, 'is_fixed': false, 'is_offered': false, 'feeds': {}} -%}
+    {%- do rule.update(found[0]) -%}
+    {%- set usual_fate = rule.fate -%}
+    {%- set exception = rule.feeds.get(feed, {}) -%}
+    {%- set known_keys = ['code', 'fate', 'is_fixed', 'limit', 'feeds', 'is_offered', 'description'] -%}
+    {%- for key in rule | reject('in', known_keys) | list + exception | reject('in', ['fate', 'limit', 'because']) | list -%}
+        {{ exceptions.raise_compiler_error('Quality rule ' ~ code ~ ': nobody knows the key ' ~ key ~ '.') }}
+    {%- endfor -%}
+    {%- do rule.update(exception) -%}
+    {%- if 'because' in exception -%}
+        {%- do rule.update({'description': rule.description ~ ' For this feed: ' ~ exception.because ~ '.'}) -%}
+    {%- endif -%}
+    {%- for fate in [usual_fate, rule.fate] if fate not in ['quarantined', 'flagged', 'skipped'] -%}
+        {{ exceptions.raise_compiler_error(
+            'Quality rule ' ~ code ~ ': the fate is quarantined, flagged or skipped, not ' ~ fate ~ '.'
+        ) }}
+    {%- endfor -%}
+    {%- if rule.is_fixed and (rule.fate == 'flagged' or rule.fate != usual_fate) -%}
+        {{ exceptions.raise_compiler_error(
+            'Quality rule ' ~ code ~ ' cannot be ' ~ rule.fate ~ ': the facts would lack a value that they need.'
+        ) }}
+    {%- endif -%}
+    {{ return(rule) }}
+{%- endmacro %}
+
+{# A limit as it stands in SQL, or for a person to read. #}
+{% macro rule_limit(rule, quote="'") -%}
+    {%- if rule.limit is string or rule.limit is number -%}
+        {{ return(rule.limit | string) }}
+    {%- elif rule.limit is none -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {{ return(quote ~ rule.limit | join(quote ~ ', ' ~ quote) ~ quote) }}
+{%- endmacro %}
+
+{# The feed of the staging model that is being compiled, by its name; that of a unit test is the one of its model. #}
+{% macro staged_feed() -%}
+    {%- set name = (model.get('tested_node_unique_id') or model.name).split('.')[-1] -%}
+    {%- if not name.startswith('stg_') or '__' not in name -%}
+        {{ exceptions.raise_compiler_error(name ~ ' is no staging model: its name must be stg_<source>__<feed>.') }}
+    {%- endif -%}
+    {{ return(name[4:] | replace('__', '.', 1)) }}
+{%- endmacro %}

@@ -1,0 +1,103 @@
+{# The one table of quality rules: what each code in row_issues means, and what becomes of a row that has it.
+
+   code         column:issue, as it stands in row_issues
+   fate         quarantined: the row stays out of the facts; flagged: it counts, and says so in row_issues;
+                skipped: it carries no sale
+   is_fixed     the facts need the value, or the model decides: the fate cannot be another one
+   limit        what {limit} stands for in the check: a number, or a list of texts
+   feeds        what is different for one feed, with the reason beside it
+   is_offered   for feeds to come: no staging model need use it
+   description  what it means, for a person
+
+   A change shows at the next build, which builds the facts anew. It is an error when a staging model uses a code that is
+   not here, and when none uses one that is here. #}
+{% macro quality_rules() -%}
+    {{ return([
+        {'code': 'row:blank', 'fate': 'skipped', 'is_fixed': true,
+            'description': 'The row has no value at all.'},
+        {'code': 'row:repeated_header', 'fate': 'skipped', 'is_fixed': true,
+            'description': 'The row is the header once more.'},
+        {'code': 'row:exact_duplicate', 'fate': 'flagged',
+            'description': 'An earlier row of the file has the same values. Two equal sales are possible.'},
+
+        {'code': 'order_id:missing', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'No order number.'},
+        {'code': 'order_id:too_long', 'fate': 'quarantined', 'limit': 200,
+            'description': 'An order number with more characters than the limit: records that ran together?'},
+        {'code': 'product_id:missing', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'No product code.'},
+        {'code': 'product_id:too_long', 'fate': 'quarantined', 'limit': 200,
+            'description': 'A product code with more characters than the limit.'},
+        {'code': 'product_name:too_long', 'fate': 'flagged', 'limit': 200,
+            'description': 'A product name with more characters than the limit. Nothing is keyed by it.'},
+        {'code': 'customer_id:too_long', 'fate': 'quarantined', 'limit': 200,
+            'description': 'A customer number with more characters than the limit.'},
+        {'code': 'country:too_long', 'fate': 'quarantined', 'limit': 200,
+            'description': 'A country with more characters than the limit.'},
+
+        {'code': 'quantity:missing', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'No quantity.'},
+        {'code': 'quantity:not_an_integer', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'The quantity is no whole number of at most 14 digits.'},
+
+        {'code': 'unit_price:missing', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'No price.'},
+        {'code': 'unit_price:not_a_decimal', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'The price is no decimal number that fits numeric(18, 4) exactly.'},
+        {'code': 'unit_price:negative', 'fate': 'quarantined',
+            'feeds': {
+                'online_retail.invoice_lines': {'fate': 'flagged', 'because': 'bad debt comes as negative prices'},
+            },
+            'description': 'The price of one piece is below 0; a return has a negative quantity instead.'},
+        {'code': 'unit_price:zero', 'fate': 'flagged',
+            'description': 'The price of one piece is 0: a gift, a sample, or a price that was left out.'},
+
+        {'code': 'net_amount:missing', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'No line total.'},
+        {'code': 'net_amount:not_a_decimal', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'The line total is no decimal number that fits numeric(18, 4) exactly.'},
+        {'code': 'net_amount:out_of_range', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'Quantity times price is too large for numeric(18, 4).'},
+        {'code': 'gross_amount:out_of_range', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'The amount before discount is too large for numeric(18, 4).'},
+        {'code': 'gross_amount:unknown_at_full_discount', 'fate': 'flagged',
+            'description': 'At a discount of 1 nothing tells the amount before it; gross is the net amount.'},
+        {'code': 'gross_amount:disagrees', 'fate': 'quarantined', 'limit': 0.01, 'is_offered': true,
+            'description': 'Quantity times price is further from the delivered amount than the limit.'},
+        {'code': 'cost_amount:out_of_range', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'Net amount less profit is too large for numeric(18, 4).'},
+        {'code': 'discount_rate:missing', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'No discount.'},
+        {'code': 'discount_rate:not_a_decimal', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'The discount is no decimal number that fits numeric(9, 4) exactly.'},
+        {'code': 'discount_rate:not_between_0_and_1', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'The discount is no share of the amount.'},
+        {'code': 'profit:not_a_decimal', 'fate': 'quarantined',
+            'description': 'The profit is no decimal number that fits numeric(18, 4) exactly.'},
+        {'code': 'currency:missing', 'fate': 'quarantined', 'is_fixed': true, 'is_offered': true,
+            'description': 'No currency.'},
+        {'code': 'currency:unknown', 'fate': 'quarantined', 'is_offered': true,
+            'limit': ['EUR', 'GBP', 'USD'],
+            'description': 'The currency is neither the euro nor one that seeds/reference/exchange_rates.csv has rates of.'},
+
+        {'code': 'ordered_at:missing', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'No date and time of the order.'},
+        {'code': 'ordered_at:not_a_timestamp', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'Date and time are no real moment in the declared form. Day and month are never guessed.'},
+        {'code': 'order_date:missing', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'No date of the order.'},
+        {'code': 'order_date:not_a_date', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'The date is no real day in the declared form. Day and month are never guessed.'},
+        {'code': 'order_date:outside_calendar', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'The date lies outside calendar_start and calendar_end.'},
+        {'code': 'order_date:outside_period', 'fate': 'flagged',
+            'description': 'The date lies outside the day or month that the file is about by its business key.'},
+
+        {'code': 'file:late', 'fate': 'flagged',
+            'feeds': {
+                'online_retail.invoice_lines': {'limit': 2, 'because': 'the shop sends each day the day after'},
+                'store_orders.order_lines': {'limit': 7, 'because': 'the tills export a month in the week after it'},
+            },
+            'description': 'The file arrived more days after its period than the limit.'},
+    ]) }}
+{%- endmacro %}

@@ -1,0 +1,46 @@
+{# The rules as they are used: feed, and what quality_rule returns. The codes are found in the text of the staging models;
+   file:late is used wherever it has a limit. Empty while dbt parses. #}
+{% macro used_rules() -%}
+    {%- set used = [] -%}
+    {%- if not execute -%}
+        {{ return(used) }}
+    {%- endif -%}
+    {%- set names = [] -%}
+    {%- set codes = [] -%}
+    {%- for feed in feeds() if feed.staging_model -%}
+        {%- do names.append(feed.name) -%}
+        {%- set raw_code = graph.nodes[feed.staging_model].raw_code -%}
+        {%- set own_codes = modules.re.findall("'([a-z0-9_]+:[a-z0-9_]+)'", raw_code) | unique | list -%}
+        {%- for code in own_codes -%}
+            {%- do codes.append(code) -%}
+            {%- do used.append({'feed': feed.name, 'rule': quality_rule(code, feed.name)}) -%}
+        {%- endfor -%}
+        {%- set late = quality_rule('file:late', feed.name) -%}
+        {%- if late.limit is not none -%}
+            {%- do used.append({'feed': feed.name, 'rule': late}) -%}
+        {%- endif -%}
+        {%- for rule in quality_rules() if rule.code not in own_codes + ['file:late'] and rule.feeds -%}
+            {%- if feed.name in rule.feeds -%}
+                {{ exceptions.raise_compiler_error(
+                    'Quality rule ' ~ rule.code ~ ' has something of its own for ' ~ feed.name
+                    ~ ', whose staging model does not use it. Take it out of macros/quality/quality_rules.sql.'
+                ) }}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for rule in quality_rules() -%}
+        {%- if rule.code not in codes + ['file:late'] and not rule.get('is_offered') -%}
+            {{ exceptions.raise_compiler_error(
+                'Quality rule ' ~ rule.code ~ ' is used by no staging model. Take it out of '
+                ~ 'macros/quality/quality_rules.sql, or say is_offered there.'
+            ) }}
+        {%- endif -%}
+        {%- for name in rule.get('feeds', {}) if name not in names -%}
+            {{ exceptions.raise_compiler_error(
+                'Quality rule ' ~ rule.code ~ ' has something of its own for ' ~ name ~ ', which is no feed with a '
+                ~ 'staging model. Known are: ' ~ names | join(', ') ~ '.'
+            ) }}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(used) }}
+{%- endmacro %}

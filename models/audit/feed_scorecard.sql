@@ -1,0 +1,109 @@
+-- Grain: one row per active file.
+-- Shares must be neither summed nor averaged: divide the sums of the counts.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_file',
+) }}
+with
+
+files as (
+
+    select
+        feed,
+        file_id as _file_id,
+        name as file_name,
+        business_key,
+        version,
+        records_read,
+        rows_loaded,
+        rows_rejected,
+        rows_skipped,
+        {{ utc_date('started_at') }} as delivered_date
+    from {{ source('ledger', 'files') }}
+    where status = 'active' and {{ only_new_files('file_id') }}
+
+),
+
+periods as (
+    {{ delivery_periods() }}
+),
+
+latest_days as (
+
+    select
+        feed,
+        {{ try_integer('rule_limit') }} as days_allowed
+    from {{ ref('quality_rules') }}
+    where issue_code = 'file:late'
+
+),
+
+rows_by_status as (
+
+    select
+        feed,
+        _file_id,
+        sum(case when row_status = 'accepted' then row_count else 0 end) as accepted_count,
+        sum(case when row_status = 'accepted' and row_issues <> '' then row_count else 0 end) as flagged_count,
+        sum(case when row_status = 'skipped' then row_count else 0 end) as skipped_count,
+        sum(case when row_status = 'quarantined' then row_count else 0 end) as quarantined_count
+    from {{ ref('row_fates') }}
+    where {{ only_new_files() }}
+    group by feed, _file_id
+
+),
+
+-- Every active file has a line in row_fates, so the inner join loses none; not every feed has a period or a limit.
+placed as (
+
+    select
+        files.*,
+        rows_by_status.accepted_count,
+        rows_by_status.flagged_count,
+        rows_by_status.skipped_count,
+        rows_by_status.quarantined_count,
+        periods.period_start_date,
+        periods.period_end_date,
+        {{ days_between('periods.period_end_date', 'files.delivered_date') }} as days_after_period,
+        latest_days.days_allowed
+    from files
+    inner join rows_by_status
+        on files._file_id = rows_by_status._file_id and files.feed = rows_by_status.feed
+    left join periods
+        on files._file_id = periods.file_id
+    left join latest_days
+        on files.feed = latest_days.feed
+
+),
+
+final as (
+
+    select
+        feed,
+        file_name,
+        business_key,
+        version,
+        records_read,
+        rows_loaded as loaded_count,
+        rows_rejected as rejected_count,
+        rows_skipped as skipped_by_loader_count,
+        cast(skipped_count as bigint) as skipped_by_models_count,
+        cast(quarantined_count as bigint) as quarantined_count,
+        cast(accepted_count as bigint) as accepted_count,
+        cast(flagged_count as bigint) as flagged_count,
+        {{ div('rows_rejected', 'records_read', 9, 4) }} as rejected_share,
+        {{ div('quarantined_count', 'records_read', 9, 4) }} as quarantined_share,
+        {{ div('accepted_count', 'records_read', 9, 4) }} as accepted_share,
+        {{ div('flagged_count', 'accepted_count', 9, 4) }} as flagged_share,
+        -- NULL where the business key names no period or the feed has no limit: not judged is not on time
+        days_after_period > days_allowed as is_late,
+        days_after_period,
+        period_start_date,
+        period_end_date,
+        delivered_date,
+        _file_id
+    from placed
+
+)
+
+select * from final

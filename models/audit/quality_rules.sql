@@ -1,0 +1,14 @@
+-- Grain: one row per feed and quality rule that its models use. The table of rules is macros/quality/quality_rules.sql.
+with
+
+final as (
+    {{ rule_rows() }}
+)
+
+select
+    feed,
+    issue_code,
+    fate,
+    rule_limit,
+    description
+from final

@@ -1,0 +1,91 @@
+-- Grain: one row per source_system, order_id and currency that has a sales line.
+-- product_count must not be summed: a product of two orders counts in both. Amounts only within one currency, but for
+-- those in the reporting currency; cost_amount leaves out lines whose source does not tell a cost.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_touched_key',
+    meta={'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date'},
+    indexes=[{'columns': ['order_key']}, {'columns': ['last_order_date']}],
+) }}
+with
+
+lines as (
+
+    select *
+    from {{ ref('fct_sales_lines') }}
+    where {{ only_touched_keys(ref('fct_sales_lines'), order_key(), 'order_date') }}
+
+),
+
+-- Lines of one order seldom disagree about customer, channel or country. Where they do, the first in the order of the
+-- alphabet stands for all, which needs no sort of all lines, as the first by time would.
+orders as (
+
+    select
+        source_system,
+        order_id,
+        min(customer_id) as customer_id,
+        min(channel) as channel,
+        min(country) as country,
+        currency,
+        min(order_date) as order_date,
+        min(ordered_at) as ordered_at,
+        max(order_date) as last_order_date,
+        count(*) as line_count,
+        count(case when is_merchandise then 1 end) as merchandise_line_count,
+        count(case when is_merchandise and line_type = 'sale' then 1 end) as sale_line_count,
+        -- a product on two lines of the order is one product
+        count(distinct case when is_merchandise then product_key end) as product_count,
+        sum(case when is_merchandise then quantity else 0 end) as quantity,
+        sum(case when is_merchandise and line_type = 'sale' then gross_amount else 0 end) as gross_sales_amount,
+        sum(case when is_merchandise and line_type = 'sale' then discount_amount else 0 end) as discount_amount,
+        sum(case when is_merchandise then net_amount else 0 end) as net_sales_amount,
+        sum(case when is_merchandise and line_type = 'return' then net_amount else 0 end) as return_amount,
+        sum(case when is_merchandise and line_type = 'cancellation' then net_amount else 0 end) as cancellation_amount,
+        -- charges that were cancelled or paid back among them
+        sum(case when is_merchandise or line_type = 'adjustment' then 0 else net_amount end) as fee_amount,
+        sum(case when line_type = 'adjustment' then net_amount else 0 end) as adjustment_amount,
+        sum(net_amount) as net_amount,
+        sum(cost_amount) as cost_amount,
+        sum(case when is_merchandise then net_amount_reporting else 0 end) as net_sales_amount_reporting,
+        sum(net_amount_reporting) as net_amount_reporting
+    from lines
+    group by source_system, order_id, currency
+
+),
+
+final as (
+
+    select
+        {{ order_key() }} as order_key,
+        source_system,
+        order_id,
+        {{ member_key('source_system', 'customer_id') }} as customer_key,
+        customer_id,
+        channel,
+        country,
+        currency,
+        line_count,
+        merchandise_line_count,
+        product_count,
+        cast(quantity as numeric(28, 4)) as quantity,
+        cast(gross_sales_amount as numeric(28, 4)) as gross_sales_amount,
+        cast(discount_amount as numeric(28, 4)) as discount_amount,
+        cast(return_amount as numeric(28, 4)) as return_amount,
+        cast(cancellation_amount as numeric(28, 4)) as cancellation_amount,
+        cast(net_sales_amount as numeric(28, 4)) as net_sales_amount,
+        cast(fee_amount as numeric(28, 4)) as fee_amount,
+        cast(adjustment_amount as numeric(28, 4)) as adjustment_amount,
+        cast(net_amount as numeric(28, 4)) as net_amount,
+        cast(cost_amount as numeric(28, 4)) as cost_amount,
+        cast(net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
+        cast(net_amount_reporting as numeric(28, 4)) as net_amount_reporting,
+        sale_line_count > 0 as is_sale,
+        order_date,
+        last_order_date,
+        ordered_at
+    from orders
+
+)
+
+select * from final

@@ -1,0 +1,129 @@
+-- Grain: one row per source_system, cohort_month_start_date and months_since, to the last month of the source, no gaps.
+-- cohort_customer_count and retention_share must not be summed; active_customer_count not over months.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='when_new',
+) }}
+with
+
+orders as (
+
+    select *
+    from {{ ref('fct_orders') }}
+    where {{ only_when_new() }}
+
+),
+
+calendar as (
+
+    select * from {{ ref('dim_date') }}
+
+),
+
+months as (
+
+    select
+        month_start_date,
+        month_end_date,
+        12 * year_number + month_number as month_index
+    from calendar
+    group by month_start_date, month_end_date, year_number, month_number
+
+),
+
+sources as (
+
+    select
+        source_system,
+        max(last_order_date) as as_of_date
+    from orders
+    group by source_system
+
+),
+
+customer_months as (
+
+    select
+        orders.source_system,
+        orders.customer_key,
+        calendar.month_start_date,
+        max(case when orders.is_sale then 1 else 0 end) as is_active,
+        sum(orders.net_sales_amount_reporting) as net_sales_amount_reporting
+    from orders
+    inner join calendar
+        on orders.order_date = calendar.date_day
+    where orders.customer_key <> {{ unknown_member_key() }}
+    group by orders.source_system, orders.customer_key, calendar.month_start_date
+
+),
+
+customers as (
+
+    select
+        source_system,
+        customer_key,
+        min(month_start_date) as cohort_month_start_date
+    from customer_months
+    where is_active = 1
+    group by source_system, customer_key
+
+),
+
+cohorts as (
+
+    select
+        source_system,
+        cohort_month_start_date,
+        count(*) as cohort_customer_count
+    from customers
+    group by source_system, cohort_month_start_date
+
+),
+
+activity as (
+
+    select
+        customers.source_system,
+        customers.cohort_month_start_date,
+        customer_months.month_start_date,
+        sum(customer_months.is_active) as active_customer_count,
+        sum(customer_months.net_sales_amount_reporting) as net_sales_amount_reporting
+    from customers
+    inner join customer_months
+        on
+            customers.source_system = customer_months.source_system
+            and customers.customer_key = customer_months.customer_key
+    group by customers.source_system, customers.cohort_month_start_date, customer_months.month_start_date
+
+),
+
+final as (
+
+    select
+        cohorts.source_system,
+        cohorts.cohort_month_start_date,
+        months.month_index - cohort_months.month_index as months_since,
+        months.month_start_date,
+        cohorts.cohort_customer_count,
+        -- a month in which none of them bought has no row of its own
+        coalesce(activity.active_customer_count, 0) as active_customer_count,
+        {{ div('coalesce(activity.active_customer_count, 0)', 'cohorts.cohort_customer_count', 9, 6) }}
+            as retention_share,
+        cast(coalesce(activity.net_sales_amount_reporting, 0) as numeric(28, 4)) as net_sales_amount_reporting,
+        months.month_end_date <= sources.as_of_date as is_complete
+    from cohorts
+    inner join sources
+        on cohorts.source_system = sources.source_system
+    inner join months as cohort_months
+        on cohorts.cohort_month_start_date = cohort_months.month_start_date
+    inner join months
+        on months.month_start_date between cohorts.cohort_month_start_date and sources.as_of_date
+    left join activity
+        on
+            cohorts.source_system = activity.source_system
+            and cohorts.cohort_month_start_date = activity.cohort_month_start_date
+            and months.month_start_date = activity.month_start_date
+
+)
+
+select * from final

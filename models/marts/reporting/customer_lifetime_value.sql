@@ -1,0 +1,68 @@
+-- Grain: one row per customer who bought something; orders without a customer are left out.
+-- average_order_value_reporting must not be summed.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='when_new',
+) }}
+with
+
+orders as (
+
+    select *
+    from {{ ref('fct_orders') }}
+    where {{ only_when_new() }}
+
+),
+
+-- the last day the source told of, never today: an old file gives the same figures whenever it is built
+sources as (
+
+    select
+        source_system,
+        max(last_order_date) as as_of_date
+    from orders
+    group by source_system
+
+),
+
+customers as (
+
+    select
+        source_system,
+        customer_key,
+        customer_id,
+        -- an order in two currencies is one order
+        count(distinct case when is_sale then order_id end) as order_count,
+        cast(sum(net_sales_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting,
+        min(case when is_sale then order_date end) as first_order_date,
+        max(case when is_sale then order_date end) as last_order_date
+    from orders
+    where customer_key <> {{ unknown_member_key() }}
+    group by source_system, customer_key, customer_id
+
+),
+
+final as (
+
+    select
+        customers.customer_key,
+        customers.source_system,
+        customers.customer_id,
+        customers.order_count,
+        customers.net_sales_amount_reporting,
+        {{ div('customers.net_sales_amount_reporting', 'customers.order_count', 28, 4) }}
+            as average_order_value_reporting,
+        {{ days_between('customers.first_order_date', 'customers.last_order_date') }} as active_days,
+        {{ days_between('customers.first_order_date', 'sources.as_of_date') }} as tenure_days,
+        {{ days_between('customers.last_order_date', 'sources.as_of_date') }} as recency_days,
+        customers.first_order_date,
+        customers.last_order_date,
+        sources.as_of_date
+    from customers
+    inner join sources
+        on customers.source_system = sources.source_system
+    where customers.order_count > 0
+
+)
+
+select * from final

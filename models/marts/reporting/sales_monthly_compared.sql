@@ -1,0 +1,158 @@
+-- Grain: one row per month, source_system and currency, without a gap from first to last month with a sales line.
+-- Changes and averages must not be summed; amounts to date not over months; amounts only within one currency, those
+-- that end in _reporting over sources too.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='when_new',
+) }}
+with
+
+days as (
+
+    select *
+    from {{ ref('sales_daily_compared') }}
+    where {{ only_when_new() }}
+
+),
+
+calendar as (
+
+    select * from {{ ref('dim_date') }}
+
+),
+
+months as (
+
+    select
+        calendar.month_start_date,
+        days.source_system,
+        days.currency,
+        cast(sum(days.net_sales_amount) as numeric(28, 4)) as net_sales_amount,
+        cast(sum(days.net_sales_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting,
+        count(*) as day_count,
+        min(days.date_day) = calendar.month_start_date
+        and max(days.date_day) = calendar.month_end_date as is_complete,
+        min(days.date_day) as first_date,
+        max(days.date_day) as last_date
+    from days
+    inner join calendar
+        on days.date_day = calendar.date_day
+    group by calendar.month_start_date, calendar.month_end_date, days.source_system, days.currency
+
+),
+
+-- A whole month is compared with the whole month, 29 February included; one that has just begun with as many days.
+spans as (
+
+    select
+        months.*,
+        lag(months.net_sales_amount) over months_in_turn as previous_month_amount,
+        lag(months.net_sales_amount_reporting) over months_in_turn as previous_month_amount_reporting,
+        lag(months.is_complete) over months_in_turn as is_previous_complete,
+        first_days.same_date_last_year as same_first_date,
+        case
+            when months.last_date = last_days.month_end_date then last_year.month_end_date
+            else last_days.same_date_last_year
+        end as same_last_date,
+        first_days.comparable_date_last_year as comparable_first_date,
+        last_days.comparable_date_last_year as comparable_last_date
+    from months
+    inner join calendar as first_days
+        on months.first_date = first_days.date_day
+    inner join calendar as last_days
+        on months.last_date = last_days.date_day
+    -- misses where the calendar begins less than a year before
+    left join calendar as last_year
+        on last_days.same_date_last_year = last_year.date_day
+    window months_in_turn as (
+        partition by months.source_system, months.currency order by months.month_start_date asc nulls last
+    )
+
+),
+
+-- What a span of days sold is what the series had sold by its end less what it had before its start; a span whose start
+-- or end the series does not have is NULL instead of too small.
+compared as (
+
+    select
+        spans.*,
+        last_days.quarter_to_date_amount,
+        last_days.year_to_date_amount,
+        last_days.average_amount_28_days,
+        same_last_days.series_to_date_amount
+        - same_first_days.series_to_date_amount
+        + same_first_days.net_sales_amount as same_dates_last_year_amount,
+        comparable_last_days.series_to_date_amount
+        - comparable_first_days.series_to_date_amount
+        + comparable_first_days.net_sales_amount as comparable_dates_last_year_amount,
+        same_last_days.series_to_date_amount_reporting
+        - same_first_days.series_to_date_amount_reporting
+        + same_first_days.net_sales_amount_reporting as same_dates_last_year_amount_reporting,
+        comparable_last_days.series_to_date_amount_reporting
+        - comparable_first_days.series_to_date_amount_reporting
+        + comparable_first_days.net_sales_amount_reporting as comparable_dates_last_year_amount_reporting
+    from spans
+    inner join days as last_days
+        on
+            spans.source_system = last_days.source_system
+            and spans.currency = last_days.currency
+            and spans.last_date = last_days.date_day
+    -- these miss where the series began less than a year before
+    left join days as same_first_days
+        on
+            spans.source_system = same_first_days.source_system
+            and spans.currency = same_first_days.currency
+            and spans.same_first_date = same_first_days.date_day
+    left join days as same_last_days
+        on
+            spans.source_system = same_last_days.source_system
+            and spans.currency = same_last_days.currency
+            and spans.same_last_date = same_last_days.date_day
+    left join days as comparable_first_days
+        on
+            spans.source_system = comparable_first_days.source_system
+            and spans.currency = comparable_first_days.currency
+            and spans.comparable_first_date = comparable_first_days.date_day
+    left join days as comparable_last_days
+        on
+            spans.source_system = comparable_last_days.source_system
+            and spans.currency = comparable_last_days.currency
+            and spans.comparable_last_date = comparable_last_days.date_day
+
+),
+
+final as (
+
+    select
+        month_start_date,
+        source_system,
+        currency,
+        net_sales_amount,
+        previous_month_amount,
+        -- part of a month against a whole one is no change
+        case
+            when is_complete and is_previous_complete
+                then {{ relative_change('net_sales_amount', 'previous_month_amount') }}
+        end as previous_month_change,
+        cast(same_dates_last_year_amount as numeric(28, 4)) as same_dates_last_year_amount,
+        {{ relative_change('net_sales_amount', 'same_dates_last_year_amount') }} as same_dates_last_year_change,
+        cast(comparable_dates_last_year_amount as numeric(28, 4)) as comparable_dates_last_year_amount,
+        {{ relative_change('net_sales_amount', 'comparable_dates_last_year_amount') }}
+            as comparable_dates_last_year_change,
+        quarter_to_date_amount,
+        year_to_date_amount,
+        average_amount_28_days,
+        net_sales_amount_reporting,
+        previous_month_amount_reporting,
+        cast(same_dates_last_year_amount_reporting as numeric(28, 4)) as same_dates_last_year_amount_reporting,
+        cast(comparable_dates_last_year_amount_reporting as numeric(28, 4))
+            as comparable_dates_last_year_amount_reporting,
+        day_count,
+        is_complete,
+        first_date,
+        last_date
+    from compared
+
+)
+
+select * from final

@@ -1,0 +1,162 @@
+"""The dbt models as assets, their tests as checks: one dbt run builds and tests them all."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetsDefinition,
+    multi_asset_check,
+)
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
+
+from sales_warehouse.errors import WarehouseError
+from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
+from sales_warehouse.settings import Settings
+from sales_warehouse.transform.builder_lock import as_the_builder
+
+# What dbt reports when the server was lost or stood in the way for a moment, in the words of libpq and PostgreSQL.
+TRANSIENT = (
+    "server closed the connection unexpectedly",
+    "terminating connection due to administrator command",
+    "connection already closed",
+    "could not connect to server",
+    "connection refused",
+    "the database system is",  # starting up, shutting down, in recovery mode
+    "too many clients already",
+    "remaining connection slots",
+    "deadlock detected",
+    "could not serialize access",
+)
+_NAMED = 10  # problems a message names
+
+
+class Translator(DagsterDbtTranslator):
+    """Groups the assets by their layer: the folder below `models` or `seeds`."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """Return the layer of a node; of a source the schema it lies in."""
+        if dbt_resource_props["resource_type"] == "source":
+            return str(dbt_resource_props["schema"])
+        return str(dbt_resource_props["fqn"][1])
+
+
+def define_models(
+    settings: Settings, project: DbtProject, manifest: dict[str, Any], translator: DagsterDbtTranslator
+) -> AssetsDefinition:
+    """Return the multi-asset that runs `dbt build`.
+
+    There is no retry policy on it: a failing test must not build everything again. Only what was lost with the
+    connection to the server is asked for again.
+    """
+
+    @dbt_assets(manifest=manifest, project=project, dagster_dbt_translator=translator, name="dbt_build")
+    def dbt_build(context: AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        try:
+            with as_the_builder(settings, context.log.info):
+                # Unit tests judge the models, not the data; they are checks of their own.
+                invocation = dbt.cli(
+                    ["build", "--exclude-resource-type", "unit_test"],
+                    context=context, raise_on_error=False, target_path=target_path(settings, "build"),
+                )  # fmt: skip
+                yield from invocation.stream()
+        except (psycopg2.Error, WarehouseError) as error:
+            fail_or_retry(error, context.retry_number)
+        _end(invocation, context.retry_number)
+
+    return dbt_build
+
+
+def define_unit_tests(
+    settings: Settings, project: DbtProject, manifest: dict[str, Any], translator: DagsterDbtTranslator
+) -> AssetChecksDefinition:
+    """Return a check for every dbt unit test, on the model it is of; one `dbt test` answers them all."""
+    tests = {test["name"]: test for test in manifest["unit_tests"].values()}
+    specs = [
+        AssetCheckSpec(
+            name,
+            asset=translator.get_asset_spec(manifest, test["depends_on"]["nodes"][0], project).key,
+            description=test.get("description"),
+        )
+        for name, test in sorted(tests.items())
+    ]
+
+    @multi_asset_check(specs=specs, name="dbt_unit_tests", can_subset=True)
+    def dbt_unit_tests(context: AssetCheckExecutionContext, dbt: DbtCliResource) -> Iterator[AssetCheckResult]:
+        wanted = {key.name: key for key in context.selected_asset_check_keys}
+        select = "test_type:unit" if len(wanted) == len(tests) else " ".join(sorted(wanted))
+        with as_the_builder(settings, context.log.info):
+            invocation = dbt.cli(
+                ["test", "--select", select],
+                manifest=manifest, raise_on_error=False, target_path=target_path(settings, "unit_tests"),
+            ).wait()  # fmt: skip
+        told = {name: result for name, result in _results(invocation) if name in wanted}
+        for name, result in told.items():
+            yield AssetCheckResult(
+                check_name=name,
+                asset_key=wanted[name].asset_key,
+                passed=result["status"] == "pass",
+                description=(result.get("message") or "").strip() or None,
+            )
+        if missing := wanted.keys() - told.keys():
+            fail(f"dbt did not come to {len(missing)} unit tests, such as {min(missing)}; its log says why.")
+
+    return dbt_unit_tests
+
+
+def target_path(settings: Settings, name: str) -> Path:
+    """Return where dbt writes what it compiles: one folder a command, as two of a kind never run at the same time."""
+    path = settings.home / "dagster" / "dbt" / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
+    """Make of an unsuccessful dbt run a failure for a person, or a retry where the server was lost."""
+    if invocation.is_successful():
+        return
+    results = list(_results(invocation))
+    problems = [(name, result) for name, result in results if result["status"] in ("error", "fail")]
+    messages = [(result.get("message") or "").strip() for _, result in problems]
+    has_failed_test = any(result["status"] == "fail" for _, result in problems)
+    if not results:
+        error = invocation.get_error()
+        messages = [str(error)] if error else []
+    is_lost = bool(messages) and not has_failed_test and all(map(is_transient_message, messages))
+    if is_lost and retry_number < RETRIES:
+        ask_for_retry(retry_number, Exception(messages[0]))
+    if not problems:
+        fail(f"dbt could not build: {messages[0] if messages else 'its log says why'}", exit_code=3 if is_lost else 1)
+    lines = [
+        f"{name}: {message.splitlines()[0] if message else ''}"
+        for (name, _), message in zip(problems, messages, strict=True)
+    ]
+    more = f"\nand {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
+    fail(
+        "dbt build is not green:\n" + "\n".join(lines[:_NAMED]) + more
+        + f"\nLook closer with: dbt build --select {problems[0][0]} --store-failures",
+        exit_code=3 if is_lost else 1,
+    )  # fmt: skip
+
+
+def is_transient_message(message: str) -> bool:
+    """Say whether dbt's message is that of a server that was lost, full, or stood in the way for a moment."""
+    return any(text in message.lower() for text in TRANSIENT)
+
+
+def _results(invocation: DbtCliInvocation) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and result of every node dbt came to; nothing when it did not start."""
+    try:
+        found = invocation.get_artifact("run_results.json")
+    except FileNotFoundError:
+        return
+    for result in found["results"]:
+        # <kind>.<project>.<name>, of a generic test with its digest behind, of a unit test with its model before
+        parts = result["unique_id"].split(".")
+        yield parts[3] if parts[0] == "unit_test" else parts[2], result

@@ -1,0 +1,123 @@
+"""One asset a raw table: the loader, called for its feed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetsDefinition,
+    MaterializeResult,
+    asset,
+)
+from dagster_dbt import DagsterDbtTranslator, DbtProject
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse import server
+from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.load.retry import load_with_retries
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, LoadReport
+from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
+from sales_warehouse.settings import Settings
+
+CHECK = "no_file_needs_a_person"
+_NAMED = 20  # files a message names; `warehouse files` shows all
+
+_BOOKS = """
+select count(*), coalesce(sum(records_read), 0)::bigint, coalesce(sum(rows_rejected), 0)::bigint,
+    coalesce(sum(rows_loaded), 0)::bigint
+from ledger.files where feed = %s and status = 'active'
+"""
+
+
+def define_raw_tables(
+    settings: Settings, feeds: Sequence[Feed], project: DbtProject, manifest: dict[str, Any],
+    translator: DagsterDbtTranslator,
+) -> list[AssetsDefinition]:  # fmt: skip
+    """Return an asset for each feed, under the key dbt's models know its source by."""
+    sources = {(node["source_name"], node["name"]): unique_id for unique_id, node in manifest["sources"].items()}
+    return [
+        _define(settings, feeds, feed, translator.get_asset_spec(manifest, sources[feed.source, feed.name], project))
+        for feed in feeds
+    ]
+
+
+def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) -> AssetsDefinition:
+    @asset(
+        key=spec.key,
+        description=spec.description,
+        group_name="raw",
+        kinds={"postgres"},
+        check_specs=[
+            AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, waiting or unreadable.")
+        ],
+    )  # fmt: skip
+    def raw_table(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
+        try:
+            report = load_with_retries(
+                lambda: server.connect(settings, application_name="warehouse dagster"),
+                feeds, settings.inbox, _Log(context), feed.full_name, workers=DEFAULT_WORKERS,
+            )  # fmt: skip
+            with closing(server.connect(settings, application_name="warehouse dagster")) as connection:
+                figures = _read_figures(connection, feed)
+        except (psycopg2.Error, WarehouseError) as error:
+            fail_or_retry(error, context.retry_number)
+        came = {f"files_{status}": count for status, count in sorted(report.statuses.items())}
+        yield MaterializeResult(metadata={**figures, **came}, check_results=[_check(report)])
+
+    return raw_table
+
+
+def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
+    """Return what the books say of the feed's active files, named so that Dagster draws each over time."""
+    with transaction(connection) as cursor:
+        cursor.execute(_BOOKS, (feed.full_name,))
+        row = cursor.fetchone()
+    assert row is not None
+    return dict(zip(("files", "records", "records_rejected", "dagster/row_count"), row, strict=True))
+
+
+def _check(report: LoadReport) -> AssetCheckResult:
+    problems = [f"{it.uri}: {it.message or it.status}" for it in report.outcomes if _needs_a_person(it)]
+    problems += [f"{uri}: still refused" for uri in report.still_refused]
+    return AssetCheckResult(
+        check_name=CHECK,
+        passed=not report.needs_a_person,
+        severity=AssetCheckSeverity.ERROR,
+        description="\n".join(problems[:_NAMED]) or None,
+        metadata={"files": len(problems)},
+    )
+
+
+def _needs_a_person(outcome: Outcome) -> bool:
+    return outcome.status in ("refused", "waiting", "unreadable")
+
+
+class _Log:
+    """Tells Dagster's log what a person at a terminal is told."""
+
+    def __init__(self, context: AssetExecutionContext) -> None:
+        self._log = context.log
+
+    def say(self, message: str) -> None:
+        self._log.info(message)
+
+    def start(self, files: int, size_bytes: int) -> None:
+        self._log.info(f"{files:,} files, {size_bytes:,} bytes to look at.")
+
+    def advance(self, size_bytes: int, records: int) -> None:
+        pass
+
+    def finish_file(self, outcome: Outcome) -> None:
+        told = f"{outcome.uri}: {outcome.status}"
+        if outcome.message:
+            self._log.warning(f"{told}, {outcome.message}")
+        else:
+            self._log.info(f"{told}, {outcome.tally.loaded:,} rows, {outcome.tally.rejected:,} rejected")

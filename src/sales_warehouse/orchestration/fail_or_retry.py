@@ -1,0 +1,33 @@
+"""Errors as Dagster is to take them: one that passes by itself asks for a retry, any other ends the run."""
+
+from typing import NoReturn
+
+import psycopg2
+from dagster import Failure, RetryRequested
+
+from sales_warehouse.errors import ServerUnreachable, WarehouseError
+from sales_warehouse.load.retry import is_transient
+
+RETRIES = 3
+FIRST_WAIT_SECONDS = 30.0  # then 60 and 120: what the loader's own retries, 15 s in all, did not outlast
+EXIT_CODE = "exit_code"  # the metadata of a failure that holds what the command would have ended with
+
+
+def fail_or_retry(error: psycopg2.Error | WarehouseError, retry_number: int) -> NoReturn:
+    """Raise what Dagster makes a retry or a failure of; `retry_number` counts from 0."""
+    if is_transient(error) and retry_number < RETRIES:
+        ask_for_retry(retry_number, error)
+    code = error.exit_code if isinstance(error, WarehouseError) else ServerUnreachable.exit_code
+    if isinstance(error, psycopg2.Error) and not is_transient(error):
+        code = WarehouseError.exit_code
+    fail(str(error).strip(), code, error)
+
+
+def ask_for_retry(retry_number: int, error: Exception | None = None) -> NoReturn:
+    """Have the step run again, after a wait that doubles."""
+    raise RetryRequested(max_retries=RETRIES, seconds_to_wait=FIRST_WAIT_SECONDS * 2**retry_number) from error
+
+
+def fail(description: str, exit_code: int = WarehouseError.exit_code, error: Exception | None = None) -> NoReturn:
+    """End the step for good, whatever retries are set for it."""
+    raise Failure(description, metadata={EXIT_CODE: exit_code}, allow_retries=False) from error

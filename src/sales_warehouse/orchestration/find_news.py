@@ -1,0 +1,138 @@
+"""Tell from names, sizes, times and the books whether there is something to run for; knows nothing of Dagster."""
+
+import hashlib
+import json
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.ledger.books import Books, read_books
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.decide import New, decide, is_known_on_disk, needs_hash_first
+from sales_warehouse.load.find_files import find_files
+from sales_warehouse.load.open_file import hash_file
+from sales_warehouse.load.outcome import FileRefused
+
+# A look must end well before Dagster gives up on it, after 60 s; what is left over is looked at the next time.
+HASHING_SECONDS = 20.0
+
+_LAST = """
+select
+    coalesce((
+        select max(event_id) from ledger.file_events where kind in ('activated', 'deactivated', 'replayed')
+    ), 0),
+    coalesce((select max(file_id) from ledger.files), 0)
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look leaves for the next one."""
+
+    # of files the books do not know and no run is wanted for: a run was asked for already, or they are duplicates
+    seen: frozenset[str] = frozenset()
+    event_id: int = 0  # up to which a run was asked for
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Seen":
+        """Read what `str` wrote; nothing gives an empty one."""
+        told = json.loads(text) if text else {}
+        return cls(frozenset(told.get("seen", ())), told.get("event_id", 0))
+
+    def __str__(self) -> str:
+        return json.dumps({"seen": sorted(self.seen), "event_id": self.event_id})
+
+
+@dataclass(frozen=True)
+class News:
+    """What came since the last run: files below the inbox, and events of the ledger no build has seen."""
+
+    files: tuple[str, ...]  # their URIs
+    events: int  # how far the ledger is ahead of the builds and of what was asked for
+    run_key: str  # another one whenever the news are others
+    cursor: Seen  # once a run was asked for
+
+    @property
+    def is_any(self) -> bool:
+        """Say whether a run is wanted."""
+        return bool(self.files) or self.events > 0
+
+
+def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before: Seen, settle_seconds: float) -> News:
+    """Look through inbox and books without changing anything.
+
+    A file is opened only when the books know its size but not its path, size and time: it may be a duplicate, and is
+    then remembered as one. Files that were written to just now and those that wait for a control file are no news yet.
+    Errors as of `find_files`, and `psycopg2.Error`.
+    """
+    with transaction(connection) as cursor:
+        has_books = _has_table(cursor, "ledger.file_events")
+        last_event, last_file = (0, 0)
+        if has_books:
+            cursor.execute(_LAST)
+            last_event, last_file = cursor.fetchone() or (0, 0)
+        built_event = 0
+        if _has_table(cursor, "audit.builds"):
+            cursor.execute("select coalesce(max(upper_event_id), 0) from audit.builds")
+            (built_event,) = cursor.fetchone() or (0,)
+    books = {feed.full_name: read_books(connection, feed.full_name) if has_books else Books([]) for feed in feeds}
+    files, seen = _look_at_files(find_files(inbox, feeds).files, books, before.seen, settle_seconds)
+    marks = sorted(_mark(file) for file in files)
+    told = json.dumps([marks, last_event, last_file])
+    return News(
+        files=tuple(file.uri for file in files),
+        events=max(last_event - max(built_event, before.event_id), 0),
+        run_key=hashlib.sha256(told.encode()).hexdigest()[:32],
+        cursor=Seen(seen | frozenset(marks), last_event),
+    )
+
+
+def _look_at_files(
+    found: Sequence[InboxFile], books: dict[str, Books], seen_before: Collection[str], settle_seconds: float
+) -> tuple[list[InboxFile], frozenset[str]]:
+    """Return the files that are news, and the marks of those that are not although the books do not know them."""
+    recently = time.time_ns() - int(settle_seconds * 1e9)
+    deadline = time.monotonic() + HASHING_SECONDS
+    news, seen = [], set()
+    for file in found:
+        own_books = books[file.feed.full_name]
+        if is_known_on_disk(file, own_books) is not None:
+            continue
+        mark = _mark(file)
+        if mark in seen_before:
+            seen.add(mark)
+        elif file.mtime_ns > recently or (file.side is not None and file.side.content is None):
+            continue
+        elif not needs_hash_first(file, own_books):
+            news.append(file)
+        elif time.monotonic() < deadline:
+            if _brings_something(file, own_books):
+                news.append(file)
+            else:
+                seen.add(mark)
+    return news, frozenset(seen)
+
+
+def _brings_something(file: InboxFile, books: Books) -> bool:
+    try:
+        sha256 = hash_file(file.path, file.member, file.feed.unpacking)
+    except (OSError, FileRefused):
+        return True  # the load says what is wrong with it
+    return isinstance(decide(file, sha256, books), New)
+
+
+def _mark(file: InboxFile) -> str:
+    """Return what tells one state of a file from another without opening it."""
+    told = "\0".join([file.uri, str(file.size_bytes), str(file.mtime_ns), file.fingerprint])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _has_table(cursor: Cursor, name: str) -> bool:
+    cursor.execute("select to_regclass(%s) is not null", (name,))
+    return cursor.fetchone() == (True,)

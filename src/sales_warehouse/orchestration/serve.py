@@ -1,0 +1,58 @@
+"""Start Dagster's pages, sensors and schedules for this warehouse: `python -m sales_warehouse.orchestration.serve`."""
+
+import os
+import signal
+import sys
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+
+from sales_warehouse import server
+from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.settings import Settings, get_settings
+
+HOST = "127.0.0.1"
+MODULE = "sales_warehouse.orchestration.definitions"
+
+
+def write_instance(settings: Settings) -> Path:
+    """Return the folder of Dagster's state, below the home, with its settings in it: ours, unless some are there."""
+    folder = settings.home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "dagster.yaml"
+    if not path.exists():
+        path.write_bytes((files("sales_warehouse.orchestration") / path.name).read_bytes())
+    return folder
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables Dagster's processes run with."""
+    return os.environ | {
+        "DAGSTER_HOME": str(write_instance(settings)),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Bring the server up and become `dagster dev`, with further arguments such as `--port 3001`."""
+    settings = get_settings()
+    server.up(settings)
+    with closing(server.connect(settings, application_name="warehouse dagster")) as connection:
+        prepare_ledger(connection, read_feeds(settings.project))
+    settings.inbox.mkdir(parents=True, exist_ok=True)
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--module-name", MODULE]
+    # a shell starts what runs in its background deaf to both, and Dagster would stay so
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)
+    os.chdir(settings.project)
+    os.execve(command[0], [*command, *arguments], environment(settings))  # noqa: S606  no shell is wanted
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except WarehouseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,82 @@
+"""Publish the last green build, or let readers see another publication that is kept."""
+
+from collections.abc import Callable
+
+import psycopg2
+from psycopg2 import errors
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.errors import ConfigurationError, WarehouseError
+from sales_warehouse.ledger.transaction import transaction
+
+_PUBLICATIONS_LOCK = 0x5A1E_0004
+
+
+class NotPublished(WarehouseError):
+    """There is nothing that may be published; readers see what they saw before."""
+
+
+def publish(connection: Connection, say: Callable[[str], None]) -> int:
+    """Publish the marts of the last whole green build and return the number of the publication.
+
+    A build that is published already keeps its number. Another publisher is waited for, and `say` hears so. Raises
+    `NotPublished` when no build was whole and green, or another one has touched its marts since.
+    """
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "select invocation_id, publication from ledger.green_builds left join ledger.publications "
+            "using (invocation_id) order by ended_at desc, invocation_id limit 1"
+        )
+        found = cursor.fetchone()
+    if found is None:
+        raise NotPublished("No build was whole and green so far, so nothing was published: warehouse build")
+    build, publication = found
+    if publication is not None:
+        say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
+        return int(publication)
+    _tell_of_another(connection, say)
+    try:
+        with transaction(connection) as cursor:
+            cursor.execute("select ledger.publish(%s)", (build,))
+            return _number(cursor.fetchone())
+    except (errors.RaiseException, errors.DependentObjectsStillExist) as error:
+        raise NotPublished(f"Nothing was published, readers see what they saw before. {_describe(error)}") from None
+
+
+def switch(connection: Connection, publication: int | None, say: Callable[[str], None]) -> int:
+    """Let readers see this publication, or the one before the current; return its number.
+
+    Raises `ConfigurationError` when it is not kept.
+    """
+    # what was before when the person asked, whatever is published while we wait
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "select coalesce(%s, max(publications.publication)) from ledger.publications, ledger.current_publication "
+            "where folded_at is null and publications.publication < current_publication.publication",
+            (publication,),
+        )
+        row = cursor.fetchone()
+    _tell_of_another(connection, say)
+    try:
+        with transaction(connection) as cursor:
+            cursor.execute("select ledger.switch_publication(%s)", row)
+            return _number(cursor.fetchone())
+    except errors.InvalidParameterValue as error:
+        raise ConfigurationError(_describe(error)) from None
+
+
+def _tell_of_another(connection: Connection, say: Callable[[str], None]) -> None:
+    with transaction(connection) as cursor:
+        cursor.execute("select pg_try_advisory_xact_lock(%s)", (_PUBLICATIONS_LOCK,))
+        if cursor.fetchone() != (True,):
+            say("Another publication is being written. Waiting for it to end.")
+
+
+def _number(row: tuple[int] | None) -> int:
+    assert row is not None
+    return int(row[0])
+
+
+def _describe(error: psycopg2.Error) -> str:
+    said = error.diag.message_primary or str(error).strip()
+    return f"{said} {error.diag.message_hint}" if error.diag.message_hint else said

@@ -1,0 +1,64 @@
+"""Read the books of the publications for people."""
+
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.ledger.read_ledger import Page
+from sales_warehouse.ledger.transaction import transaction
+
+_PUBLICATIONS = """
+select
+    publications.publication,
+    case
+        when publications.folded_at is not null then 'folded'
+        when publications.publication = (select publication from ledger.current_publication) then 'current'
+        else 'kept'
+    end as state,
+    publications.published_at,
+    publications.published_by,
+    publications.upper_event_id,
+    publications.files,
+    sum(published_marts.row_count)::bigint as rows,
+    sum(published_marts.rows_added)::bigint as rows_added,
+    sum(published_marts.rows_closed)::bigint as rows_closed,
+    publications.invocation_id,
+    count(*) over () as found
+from ledger.publications
+inner join ledger.published_marts using (publication)
+group by publications.publication
+order by publications.publication desc
+limit %s
+"""
+
+_MARTS = """
+select mart, row_count, rows_added, rows_closed, compared, seconds, totals
+from ledger.published_marts where publication = %s order by mart
+"""
+
+
+def read_publications(connection: Connection, limit: int | None = None) -> Page:
+    """Return the publications, the newest last; `limit` keeps the newest."""
+    with transaction(connection) as cursor:
+        cursor.execute(_PUBLICATIONS, (limit,))
+        rows = cursor.fetchall()
+        columns = tuple(column.name for column in cursor.description or ())
+    return Page(columns[:-1], [row[:-1] for row in rows[::-1]], rows[0][-1] if rows else 0)
+
+
+def read_published_marts(connection: Connection, publication: int) -> Page:
+    """Return what a publication changed, a row a mart."""
+    with transaction(connection) as cursor:
+        cursor.execute(_MARTS, (publication,))
+        rows = cursor.fetchall()
+        columns = tuple(column.name for column in cursor.description or ())
+    return Page(columns, rows, len(rows))
+
+
+def find_publication(connection: Connection, invocation_id: str | None) -> int | None:
+    """Return the publication of a build, or the current one where none is named; none if there is none."""
+    with transaction(connection) as cursor:
+        if invocation_id is None:
+            cursor.execute("select publication from ledger.current_publication")
+        else:
+            cursor.execute("select publication from ledger.publications where invocation_id = %s", (invocation_id,))
+        row = cursor.fetchone()
+    return int(row[0]) if row else None

@@ -1,0 +1,39 @@
+-- Prevents: a code in row_issues that is missing from feed_issues, as no rule tells it or its file was left out.
+with
+
+codes_in_fates as (
+
+    select
+        _file_id,
+        sum(row_count * (length(row_issues) - length(replace(row_issues, ';', '')) + 1)) as code_count
+    from {{ ref('row_fates') }}
+    where row_issues <> ''
+    group by _file_id
+
+),
+
+codes_counted as (
+
+    select
+        _file_id,
+        sum(row_count) as code_count
+    from {{ ref('feed_issues') }}
+    where fate <> 'rejected'
+    group by _file_id
+
+),
+
+final as (
+
+    select
+        codes_in_fates.code_count as codes_in_fates,
+        codes_counted.code_count as codes_counted,
+        coalesce(codes_in_fates._file_id, codes_counted._file_id) as _file_id
+    from codes_in_fates
+    full outer join codes_counted
+        on codes_in_fates._file_id = codes_counted._file_id
+    where codes_in_fates.code_count is distinct from codes_counted.code_count
+
+)
+
+select * from final

@@ -1,0 +1,88 @@
+"""Two real feeds added as docs/adding-a-feed.md says: a declaration, a staging model, a CTE in the union.
+
+Nothing else changes but what is meant to be set: two codes in the table of quality rules, the first day of the calendar
+(one of the feeds is of 1997) and the reporting currency.
+"""
+
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from checkout import Checkout
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+
+FEEDS = Path(__file__).parent / "feeds"
+NEW_RULES = """\
+        {'code': 'order_status:cancelled', 'fate': 'skipped', 'is_fixed': true,
+            'description': 'The order was cancelled before it was sold.'},
+        {'code': 'order_status:unknown', 'fate': 'quarantined', 'is_fixed': true,
+            'description': 'Neither completed nor cancelled.'},
+"""
+UNION = Path("models/intermediate/sales/int_sales__lines_unioned.sql")
+
+
+@pytest.fixture(scope="module")
+def built(checkout: Checkout, more: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    shutil.copytree(FEEDS / "models", checkout.project / "models", dirs_exist_ok=True)
+    union = checkout.project / UNION
+    text = union.read_text(encoding="utf-8")
+    place = "final as (\n"
+    assert text.count(place) == 1
+    ctes = (FEEDS / "union.sql").read_text(encoding="utf-8")
+    text = text.replace(place, f"{ctes}\n{place}")
+    last = "    select * from superstore\n"
+    assert text.count(last) == 1
+    joined = "".join(f"    union all\n    select * from {feed}\n" for feed in ("electronics", "cdnow"))
+    union.write_text(text.replace(last, last + joined), encoding="utf-8")
+    # what the table of rules does not know yet
+    rules = checkout.project / "macros" / "quality" / "quality_rules.sql"
+    text = rules.read_text(encoding="utf-8")
+    assert text.count("    {{ return([\n") == 1
+    rules.write_text(text.replace("    {{ return([\n", "    {{ return([\n" + NEW_RULES), encoding="utf-8")
+    settings = checkout.project / "dbt_project.yml"
+    text = settings.read_text(encoding="utf-8")
+    assert text.count('calendar_start: "2000-01-01"') == 1
+    text = text.replace('calendar_start: "2000-01-01"', 'calendar_start: "1997-01-01"')
+    # there are no reference rates of the euro before 1999
+    text = text.replace("reporting_currency: EUR", "reporting_currency: USD")
+    text = text.replace('reporting_currency: "EUR"', 'reporting_currency: "USD"')
+    settings.write_text(text, encoding="utf-8")
+
+    inbox = tmp_path_factory.mktemp("inbox")
+    for name in ("electronics/electronic_sales.csv", "cdnow/CDNOW_master.txt"):
+        (inbox / name).parent.mkdir()
+        shutil.copy(more / name, inbox / name)
+    checkout.warehouse("up")
+    checkout.load(inbox)
+    # the unit test of the union would have to be given rows of the new feeds
+    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    return checkout
+
+
+def test_both_feeds_reach_the_facts_to_the_last_decimal(built: Checkout) -> None:
+    found = built.sql(
+        "select source_system, count(*) as lines, sum(net_amount) as net, count(distinct customer_id) as customers "
+        "from marts.fct_sales_lines group by source_system"
+    )
+    assert {row["source_system"]: (int(row["lines"]), Decimal(row["net"])) for row in found} == {
+        "cdnow": (69_659, Decimal("2500315.63")),
+        "electronics": (13_432, Decimal("42629615.57")),
+    }
+    assert {row["source_system"]: row["customers"] for row in found}["cdnow"] == "23570"
+    assert built.value("select sum(quantity) from marts.fct_sales_lines where source_system = 'cdnow'") == "167881.0000"
+
+
+def test_cancelled_orders_are_skipped_and_add_up_too(built: Checkout) -> None:
+    [row] = built.sql(
+        "select count(*) as lines, sum(net_amount) as net from staging.stg_electronics__sales "
+        "where row_status = 'skipped' and row_issues = 'order_status:cancelled'"
+    )
+    assert (row["lines"], Decimal(row["net"])) == ("6568", Decimal("20973052.80"))
+    assert built.value("select count(*) from audit.quarantined_rows") == "0"
+
+
+def test_every_arrow_balances(built: Checkout) -> None:
+    assert built.value("select count(*) from audit.reconciliation where not is_balanced") == "0"

@@ -1,0 +1,385 @@
+"""The whole road under Dagster: assets, checks, the sensor, a failing test, the pages."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import psycopg2
+import pytest
+from dagster import (
+    AssetCheckSeverity,
+    AssetKey,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRunStatus,
+    Definitions,
+    ExecuteInProcessResult,
+    build_run_status_sensor_context,
+    build_sensor_context,
+)
+from dagster_dbt import get_asset_key_for_source
+from psycopg2.extensions import connection as Connection
+
+from checkout import Checkout
+from sales_warehouse.errors import ConfigurationError, ServerAway
+from sales_warehouse.orchestration.define import DAILY, ON_DELIVERY, define
+from sales_warehouse.orchestration.define_raw_tables import CHECK
+from sales_warehouse.orchestration.tell_failure import describe_failure
+from sales_warehouse.sample import write_sample
+from sales_warehouse.settings import get_settings
+from sales_warehouse.transform.builder_lock import as_the_builder
+
+RAW = {"online_retail/invoice_lines", "store_orders/order_lines", "superstore/order_lines"}
+
+
+@pytest.fixture(scope="module")
+def shop(checkout: Checkout) -> Checkout:
+    """A warehouse with a small inbox and nothing loaded."""
+    checkout.warehouse("up")
+    write_sample(Path(checkout.variables["WAREHOUSE_INBOX"]), days=14, records=14 * 220)
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
+    """The definitions for it, with the variables a person would have set."""
+    for name, value in {**shop.variables, "WAREHOUSE_PROJECT": str(shop.project)}.items():
+        monkeypatch.setenv(name, value)
+    return define(get_settings())
+
+
+def run(defs: Definitions, name: str, instance: DagsterInstance) -> ExecuteInProcessResult:
+    return defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False)
+
+
+def why(result: ExecuteInProcessResult) -> str:
+    """What a step that failed said."""
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    return "; ".join(str(it.user_failure_data or it.error) for it in failures)
+
+
+def manifest(shop: Checkout) -> dict[str, Any]:
+    path = Path(shop.variables["WAREHOUSE_HOME"]) / "dagster" / "dbt" / "manifest.json"
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def test_every_model_seed_and_feed_is_an_asset_under_the_key_dbt_derives(shop: Checkout, defs: Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    nodes = manifest(shop)["nodes"].values()
+    assert {key.split("/")[-1] for key in keys} >= {n["name"] for n in nodes if n["resource_type"] in ("model", "seed")}
+    assert keys >= RAW
+    models = [assets for assets in defs.assets or () if len(getattr(assets, "keys", ())) > 1]
+    for source in ("online_retail", "store_orders", "superstore"):
+        key = get_asset_key_for_source(models, source)  # type: ignore[arg-type]
+        assert key.to_user_string() in RAW
+        assert graph.get(key).is_materializable
+
+
+def test_every_dbt_test_is_a_check(shop: Checkout, defs: Definitions) -> None:
+    checks = {key.name for key in defs.resolve_asset_graph().asset_check_keys}
+    found = manifest(shop)
+    tests = {node["name"] for node in found["nodes"].values() if node["resource_type"] == "test"}
+    units = {test["name"] for test in found["unit_tests"].values()}
+    assert len(tests) > 20
+    assert len(units) > 10
+    # a singular test of several relations is none until its YAML says config: {meta: {dagster: {ref: {name: …}}}}
+    assert (tests | units) - checks == set()
+    assert checks - tests - units == {CHECK}
+
+
+def test_one_run_loads_builds_and_checks_everything(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance
+) -> None:
+    result = run(defs, DAILY, instance)
+    assert result.success, why(result)
+    checks = {it.check_name: it.passed for it in result.get_asset_check_evaluations()}
+    assert set(checks) == {key.name for key in defs.resolve_asset_graph().asset_check_keys}
+    assert [name for name, passed in checks.items() if not passed] == []
+    truth = json.loads((Path(shop.variables["WAREHOUSE_INBOX"]) / "truth.json").read_text())
+    told = {}
+    for event in result.get_asset_materialization_events():
+        told[event.asset_key.to_user_string()] = event.materialization.metadata
+    materialised = {key.to_user_string() for key in defs.resolve_asset_graph().materializable_asset_keys}
+    assert set(told) == materialised
+    for feed, figures in truth["feeds"].items():
+        metadata = told[feed.replace(".", "/")]
+        assert metadata["files"].value == figures["files"]
+        assert metadata["records"].value == figures["records_read"]
+        assert metadata["records_rejected"].value == figures["rows_rejected"]
+        assert (
+            metadata["dagster/row_count"].value
+            == figures["records_read"] - figures["rows_rejected"] - figures["rows_skipped"]
+        )
+    totals = truth["totals"]
+    assert shop.value("select count(*) from published.fct_sales_lines") == str(totals["accepted"])
+    published = {name: entry.value for name, entry in told["published/as_of"].items()}
+    assert published["publication"] == 1
+    assert published["files"] == sum(figures["files"] for figures in truth["feeds"].values())
+    assert published["records"] == totals["records_read"]
+    assert published["records_rejected"] == totals["rows_rejected"]
+    assert published["rows_quarantined"] == sum(sum(it["quarantined"].values()) for it in truth["feeds"].values())
+    sales = shop.sql("select currency, sum(net_sales_amount) as net from marts.agg_sales_daily group by currency")
+    assert {name for name in published if name.startswith("net_sales")} == {
+        f"net_sales_{it['currency']}" for it in sales
+    }
+    assert all(published[f"net_sales_{it['currency']}"] == float(it["net"]) for it in sales)
+
+
+def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
+    told = json.loads(shop.warehouse("status", "--feeds", "--json"))
+    assert told["missing"] == []
+    counts = {feed["feed"]: feed for feed in told["feeds"]}
+    shops = counts["online_retail.invoice_lines"]
+    # 14 days from Monday, 1 January, which is a holiday, with two Saturdays; the shop delivers on neither
+    assert (shops["on_time"], shops["unexpected"], shops["late"], shops["latest"]) == (11, 3, 0, "2024-01-14")
+    assert counts["store_orders.order_lines"]["on_time"] == 1
+    assert "superstore.order_lines" not in counts
+    assert "online_retail.invoice_lines" in shop.warehouse("status", "--feeds")
+
+
+# --- the sensor ------------------------------------------------------------------------------------------------------
+
+
+class Watcher:
+    """Evaluates the sensor as its daemon does: with the cursor it left, and one run for each run key."""
+
+    def __init__(self, shop: Checkout, defs: Definitions, instance: DagsterInstance) -> None:
+        self._shop, self._defs, self._instance = shop, defs, instance
+        self._cursor: str | None = None
+        self._keys: set[str | None] = set()
+
+    def look(self) -> int:
+        """Return how many runs it starts; a file written just now has settled."""
+        context = build_sensor_context(instance=self._instance, cursor=self._cursor)
+        result = self._defs.get_sensor_def("inbox").evaluate_tick(context)
+        self._cursor = result.cursor or self._cursor
+        started = {request.run_key for request in result.run_requests or ()} - self._keys
+        self._keys |= started
+        return len(started)
+
+    def run(self) -> None:
+        """Do what a run does to books and builds, without the seconds dbt takes."""
+        self._shop.load(Path(self._shop.variables["WAREHOUSE_INBOX"]))
+        self.build()
+
+    def build(self) -> None:
+        """Say that a build saw all there is."""
+        with connect(self._shop) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "insert into audit.builds (invocation_id, upper_event_id, started_at) "
+                "select gen_random_uuid()::text, max(event_id), now() from ledger.file_events"
+            )
+
+
+@contextmanager
+def connect(shop: Checkout) -> Iterator[Connection]:
+    variables = shop.variables
+    connection = psycopg2.connect(
+        host=variables["PGHOST"], port=variables["PGPORT"], user=variables["PGUSER"],
+        password=variables["PGPASSWORD"], dbname=variables["PGDATABASE"],
+    )  # fmt: skip
+    with closing(connection), connection:
+        yield connection
+
+
+def deliver(shop: Checkout, name: str, quantity: int, age: int = 60) -> Path:
+    """Write an online retail file of one line, last modified so many seconds ago."""
+    path = Path(shop.variables["WAREHOUSE_INBOX"]) / "online_retail" / name
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    path.write_text(f"{header}1,A,Tea,{quantity},2024-02-01 10:00:00,2.50,7,UK\n")
+    moment = time.time() - age
+    os.utime(path, (moment, moment))
+    return path
+
+
+def test_each_news_starts_exactly_one_run_and_a_duplicate_none(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance
+) -> None:
+    watcher = Watcher(shop, defs, instance)
+    watcher.run()
+    assert watcher.look() == 0, "nothing is new"
+
+    first = deliver(shop, "2024-02-01.csv", 1, age=90)
+    first_time = first.stat().st_mtime_ns
+    assert [watcher.look(), watcher.look()] == [1, 0], "a new file, once"
+    watcher.run()
+    assert watcher.look() == 0
+
+    deliver(shop, "2024-02-01.csv", 2)
+    assert [watcher.look(), watcher.look()] == [1, 0], "a corrected file"
+    watcher.run()
+    assert watcher.look() == 0
+
+    deliver(shop, "2024-02-01.csv", 1)
+    os.utime(first, ns=(first_time, first_time))
+    assert [watcher.look(), watcher.look()] == [1, 0], "the earlier content with its earlier time is a correction too"
+    watcher.run()
+    assert watcher.look() == 0
+
+    duplicate = deliver(shop, "2024-02-02.csv", 1)
+    assert [watcher.look(), watcher.look()] == [0, 0], "a duplicate of another name"
+    watcher.run()
+    assert watcher.look() == 0
+    duplicate.unlink()
+
+    touched = time.time() - 30
+    os.utime(first, (touched, touched))
+    assert watcher.look() == 0, "the same content with another time"
+
+    unloaded = shop.value(
+        "select file_id from ledger.files where uri = 'online_retail/2024-02-01.csv' and status = 'active'"
+    )
+    shop.warehouse("unload", unloaded)
+    assert [watcher.look(), watcher.look()] == [1, 0], "an unloaded file"
+    watcher.build()
+    assert watcher.look() == 0
+    shop.warehouse("load", "--restore", unloaded)
+    assert [watcher.look(), watcher.look()] == [1, 0], "a restored file"
+    watcher.build()
+    assert watcher.look() == 0
+
+    deliver(shop, "2024-02-03.csv", 7, age=0)
+    assert watcher.look() == 0, "it may still be written"
+    deliver(shop, "2024-02-03.csv", 7, age=10)
+    assert watcher.look() == 1
+    # the run failed before it loaded anything: no other one until something changes
+    assert watcher.look() == 0
+    deliver(shop, "2024-02-03.csv", 8, age=10)
+    assert watcher.look() == 1
+    watcher.run()
+    assert watcher.look() == 0
+
+
+def test_nothing_is_looked_at_while_a_run_is_at_work(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance
+) -> None:
+    deliver(shop, "2024-02-04.csv", 4)
+    with DagsterInstance.ephemeral() as busy:
+        busy.create_run_for_job(defs.resolve_job_def(DAILY), status=DagsterRunStatus.STARTED)
+        assert Watcher(shop, defs, busy).look() == 0
+    assert Watcher(shop, defs, instance).look() == 1
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_failing_test_ends_the_run_once_and_is_told(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]",
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    planted = shop.project / "tests" / "dbt" / "agg_sales_monthly__planted.sql"
+    planted.write_text("select 1 as found from {{ ref('agg_sales_monthly') }} limit 1\n")
+    try:
+        result = run(define(get_settings()), ON_DELIVERY, instance)
+    finally:
+        planted.unlink()
+    assert not result.success
+    steps = [event.step_key for event in result.all_events if event.event_type == DagsterEventType.STEP_START]
+    assert steps.count("dbt_build") == 1
+    assert "dbt_unit_tests" not in steps
+    assert not [event for event in result.all_events if event.event_type == DagsterEventType.STEP_UP_FOR_RETRY]
+    red = {it.check_name: it.severity for it in result.get_asset_check_evaluations() if not it.passed}
+    assert red.pop("agg_sales_monthly__planted") == AssetCheckSeverity.ERROR
+    # the files of the sensor's test came weeks after the others
+    assert red == {"feed_status__nothing_is_missing": AssetCheckSeverity.WARN}
+    assert shop.value("select publication from published.as_of") == "1"
+    [failed] = [event for event in result.all_events if event.event_type == DagsterEventType.RUN_FAILURE]
+    context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
+    monkeypatch.setenv("WAREHOUSE_WEBHOOK", webhook.url)
+    with caplog.at_level("ERROR"):
+        define(get_settings()).get_sensor_def("failure")(context.for_run_failure())
+    [told] = webhook.received
+    assert f"run failed {json.dumps(told, ensure_ascii=False)}" in caplog.text
+    assert told["exit_code"] == 1
+    assert "agg_sales_monthly__planted: Got 1 result, configured to fail if != 0" in told["text"]
+    assert "dbt build --select agg_sales_monthly__planted --store-failures" in told["text"]
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_only_a_lost_server_is_tried_again(
+    shop: Checkout, defs: Definitions, monkeypatch: pytest.MonkeyPatch, retries: int
+) -> None:
+    calls = []
+
+    def load(*_: object, **__: object) -> None:
+        calls.append(1)
+        if len(calls) > retries:
+            raise ConfigurationError("The inbox is a tree.")
+        raise ServerAway("The server is away.")
+
+    monkeypatch.setattr("sales_warehouse.orchestration.define_raw_tables.load_with_retries", load)
+    monkeypatch.setattr("sales_warehouse.orchestration.fail_or_retry.FIRST_WAIT_SECONDS", 0)
+    with DagsterInstance.ephemeral() as instance:
+        raw = defs.get_implicit_global_asset_job_def()
+        result = raw.execute_in_process(
+            instance=instance, raise_on_error=False, asset_selection=[AssetKey(["superstore", "order_lines"])]
+        )
+        assert not result.success
+        assert len(calls) == retries + 1
+        [failed] = [event for event in result.all_events if event.event_type == DagsterEventType.RUN_FAILURE]
+        context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
+        told = describe_failure(context.for_run_failure())
+    assert told["exit_code"] == 2
+    assert told["text"].endswith("The inbox is a tree.")
+
+
+def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) -> None:
+    settings, said, order = get_settings(), [], []
+    waiting = threading.Event()
+
+    def say(message: str) -> None:
+        said.append(message)
+        waiting.set()
+
+    def build_too() -> None:
+        with as_the_builder(settings, say):
+            order.append("second")
+
+    with as_the_builder(settings, said.append):
+        second = threading.Thread(target=build_too)
+        second.start()
+        assert waiting.wait(60)
+        order.append("first")
+    second.join(60)
+    assert order == ["first", "second"]
+    assert said == ["Another build is at work. Waiting for it to end."]
+
+
+class Webhook(BaseHTTPRequestHandler):
+    """Takes what is posted to it."""
+
+    url = ""
+    received: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        self.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def webhook() -> Iterator[type[Webhook]]:
+    with HTTPServer(("127.0.0.1", 0), Webhook) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        Webhook.url, Webhook.received = f"http://127.0.0.1:{http.server_port}/", []
+        yield Webhook
+        http.shutdown()
+        thread.join()

@@ -1,0 +1,80 @@
+"""Which dbt runs publish, and what the others say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from checkout import Checkout
+
+ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+UNIT = ("--exclude-resource-type", "unit_test")
+NET = "select sum(net_amount) from published.fct_sales_lines"
+
+
+@pytest.fixture(scope="module")
+def shop(checkout: Checkout) -> Checkout:
+    """A warehouse with one file, built and published."""
+    checkout.warehouse("up")
+    deliver(checkout, 1)
+    built = checkout.dbt("build", *UNIT)
+    assert "Publication 1: " in built.stdout and "fct_sales_lines +1 -0" in built.stdout
+    return checkout
+
+
+def deliver(checkout: Checkout, day: int) -> None:
+    """Load a file of a day, of 2.50."""
+    inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
+    path = inbox / "online_retail" / f"2024-01-{day:02d}.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(ONLINE + f"{day},A,Tea,1,2024-01-{day:02d} 10:00:00,2.50,7,UK\n")
+    checkout.load(inbox)
+
+
+def test_a_partial_run_publishes_nothing_and_says_what_is_missing(shop: Checkout) -> None:
+    deliver(shop, 2)
+    built = shop.dbt("build", *UNIT, "--exclude", "fct_sales_lines__gross_less_discount_is_net")
+    assert "Not published" in built.stdout and "not in this run: " in built.stdout
+    assert shop.value(NET) == "2.5000"
+    told = shop.run("warehouse", "publish")
+    assert "Publication 1 is of the last build that was whole and green" in told.stderr
+    assert shop.value(NET) == "2.5000"
+
+
+@pytest.mark.parametrize(
+    "model", ["stg_online_retail__invoice_lines", "int_sales__lines_unioned", "fct_sales_lines", "row_fates"]
+)
+def test_a_failing_test_of_any_layer_leaves_what_readers_see(shop: Checkout, model: str) -> None:
+    before = shop.sql("select * from published.as_of")
+    planted = shop.project / "tests" / "dbt" / "planted__fails.sql"
+    planted.write_text(f"select 1 from {{{{ ref('{model}') }}}}\n")
+    try:
+        built = shop.dbt("build", *UNIT, "--select", f"+{model}", "planted__fails", check=False)
+        assert built.returncode == 1
+        whole = shop.dbt("build", *UNIT, check=False) if model == "row_fates" else built
+    finally:
+        planted.unlink()
+    assert "rows: test planted__fails in tests/dbt/planted__fails.sql. Look closer: dbt test" in whole.stdout
+    assert shop.sql("select * from published.as_of") == before
+    assert shop.value(NET) == "2.5000"
+
+
+def test_publish_never_waits_for_the_command_and_rollback_goes_back(shop: Checkout) -> None:
+    shop.dbt("build", "--quiet", *UNIT, "--vars", "{publish: never}")
+    assert shop.value(NET) == "2.5000"
+    assert "Readers see publication 2." in shop.warehouse("publish")
+    assert shop.value(NET) == "5.0000"
+    assert shop.value("select files from published.as_of") == "2"
+    assert "Readers see publication 1." in shop.warehouse("rollback")
+    assert shop.value(NET) == "2.5000"
+    assert "current" in shop.warehouse("publications", "--limit", "2")
+
+
+def test_the_files_between_two_publications_are_told(shop: Checkout) -> None:
+    told = json.loads(shop.warehouse("explain", "--between", "1", "2", "--json"))
+    assert [(row["what"], row["uri"], row["rows_before"], row["rows_after"], row["net_after"]) for row in told] == [
+        ("came", "online_retail/2024-01-02.csv", 0, 1, "2.5000")
+    ]
+    assert "There are none" in shop.warehouse("explain", "--between", "1", "2", "--where", "order_date = '2024-01-01'")
+    refused = shop.run("warehouse", "explain", "--between", "1", "9", check=False)
+    assert refused.returncode == 2 and "Publication 9 is not kept" in refused.stderr

@@ -1,0 +1,70 @@
+"""What passes by itself is tried again, with longer and longer waits; anything else ends the run with its exit code."""
+
+from pathlib import Path
+
+import psycopg2
+import pytest
+from dagster import Failure, RetryRequested
+
+from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable, WarehouseError
+from sales_warehouse.orchestration.define_models import is_transient_message
+from sales_warehouse.orchestration.fail_or_retry import EXIT_CODE, RETRIES, fail_or_retry
+from sales_warehouse.orchestration.serve import environment, write_instance
+from sales_warehouse.settings import Settings
+
+
+def test_the_waits_double_and_end() -> None:
+    waits = []
+    for number in range(RETRIES):
+        with pytest.raises(RetryRequested) as asked:
+            fail_or_retry(ServerAway("away"), number)
+        waits.append(asked.value.seconds_to_wait)
+    assert waits == [30, 60, 120]
+    with pytest.raises(Failure) as failed:
+        fail_or_retry(ServerAway("away"), RETRIES)
+    assert failed.value.metadata[EXIT_CODE].value == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("no inbox"), 2),
+        (ServerUnreachable("wrong password"), 3),
+        (WarehouseError("no"), 1),
+        (psycopg2.errors.UndefinedTable("no table"), 1),
+    ],
+)
+def test_what_does_not_pass_is_not_tried_again(error: psycopg2.Error | WarehouseError, code: int) -> None:
+    with pytest.raises(Failure) as failed:
+        fail_or_retry(error, 0)
+    assert not failed.value.allow_retries
+    assert failed.value.metadata[EXIT_CODE].value == code
+    assert str(error) in str(failed.value.description)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Database Error in model x\n  server closed the connection unexpectedly", True),
+        ('connection to server at "127.0.0.1", port 1 failed: Connection refused', True),
+        ('connection to server at "db" failed: FATAL:  the database system is starting up', True),
+        ("Database Error\n  deadlock detected", True),
+        ("Database Error in model x\n  division by zero", False),
+        ("Got 3 results, configured to fail if != 0", False),
+        ("", False),
+    ],
+)
+def test_a_lost_connection_is_told_from_a_wrong_model(message: str, expected: bool) -> None:
+    assert is_transient_message(message) is expected
+
+
+def test_the_settings_of_dagster_are_written_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings = Settings(project=home, home=home, inbox=home / "inbox")
+    folder = write_instance(settings)
+    path = folder / "dagster.yaml"
+    assert "telemetry: {enabled: false}" in path.read_text()
+    path.write_text("telemetry: {enabled: false}\n# mine\n")
+    assert write_instance(settings) == folder
+    assert path.read_text().endswith("# mine\n")
+    assert environment(settings)["DAGSTER_HOME"] == str(folder)

@@ -1,0 +1,79 @@
+"""What a feed says of its deliveries is read, or refused with key and what is allowed."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.expect import Expectation, read_expectation
+from sales_warehouse.feeds.invalid import Invalid
+
+DAY = r"(?P<business_date>\d{4}-\d{2}-\d{2})"
+STORE_DAY = DAY + "_(?P<store>.+)"
+MONTH = r"(?P<month>[A-Z][a-z]+)_(?P<year>\d{4})"
+
+
+def test_all_of_it_is_read() -> None:
+    declared = {
+        "every": ["friday", "monday"], "per": "store", "by": "06:00", "days_after": 0, "grace": "2h",
+        "time_zone": "Europe/London", "from": "2024-01-01", "until": "2024-12-31", "holidays": "United Kingdom",
+    }  # fmt: skip
+    assert read_expectation(declared, STORE_DAY) == Expectation(
+        ("monday", "friday"), "store", "06:00", 0, "2h", "Europe/London", date(2024, 1, 1), date(2024, 12, 31),
+        "United Kingdom",
+    )  # fmt: skip
+
+
+def test_little_is_enough() -> None:
+    assert read_expectation({"every": "month"}, MONTH) == Expectation(every=())
+    assert len(read_expectation({"every": "weekdays"}, DAY).every) == 5
+    assert len(read_expectation({"every": "day"}, DAY).every) == 7
+
+
+@pytest.mark.parametrize(
+    ("value", "pattern", "key", "allowed"),
+    [
+        ("day", DAY, "", "weekdays"),
+        ({"by": "06:00"}, DAY, "", "how often"),
+        ({"every": "week"}, DAY, ".every", "month"),
+        ({"every": ["mon"]}, DAY, ".every", "[monday, thursday]"),
+        ({"every": []}, DAY, ".every", "[monday, thursday]"),
+        ({"every": [["monday"]]}, DAY, ".every", "[monday, thursday]"),
+        ({"every": "day"}, None, ".every", "business_date"),
+        ({"every": "day"}, MONTH, ".every", "business_date"),
+        ({"every": "month"}, DAY, ".every", "year and month"),
+        ({"every": "day"}, STORE_DAY, ".every", "and that of per"),
+        ({"every": "day", "per": "shop"}, STORE_DAY, ".per", "store"),
+        ({"every": "day", "per": "business_date"}, STORE_DAY, ".per", "store"),
+        ({"every": "day", "by": 360}, DAY, ".by", "'06:00'"),
+        ({"every": "day", "by": "6:00"}, DAY, ".by", "'06:00'"),
+        ({"every": "day", "by": "24:00"}, DAY, ".by", "'06:00'"),
+        ({"every": "day", "grace": "2h"}, DAY, ".grace", "by: the time"),
+        ({"every": "day", "by": "06:00", "grace": "2"}, DAY, ".grace", "30m, 2h, 1d"),
+        ({"every": "day", "by": "06:00", "grace": 2}, DAY, ".grace", "30m, 2h, 1d"),
+        ({"every": "day", "by": "06:00", "days_after": -1}, DAY, ".days_after", "0 (the same day)"),
+        ({"every": "day", "by": "06:00", "days_after": True}, DAY, ".days_after", "0 (the same day)"),
+        ({"every": "day", "by": "06:00", "time_zone": "Londinium"}, DAY, ".time_zone", "Europe/London"),
+        ({"every": "day", "from": date(2024, 1, 1)}, DAY, ".from", "in quotes"),
+        ({"every": "day", "from": "2024-02-30"}, DAY, ".from", "in quotes"),
+        ({"every": "day", "from": "2024-02-02", "until": "2024-02-01"}, DAY, ".until", "a day after it"),
+        ({"every": "day", "holidays": "Côte d'Ivoire"}, DAY, ".holidays", "holidays.csv"),
+        ({"every": "day", "zone": "UTC"}, DAY, ".zone", "time_zone"),
+    ],
+)
+def test_a_mistake_is_told_with_key_and_what_is_allowed(
+    value: Any, pattern: str | None, key: str, allowed: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        read_expectation(value, pattern)
+    assert caught.value.key == f"external.options.expected{key}"
+    assert allowed in str(caught.value)
+
+
+def test_an_expectation_does_not_have_refused_files_tried_again() -> None:
+    feed = Feed("shop", "sales", "raw", "sales", "*.csv", ("a",), business_key=DAY)
+    watched = Feed(
+        "shop", "sales", "raw", "sales", "*.csv", ("a",), business_key=DAY, expected=Expectation(every=("monday",))
+    )
+    assert feed.fingerprint == watched.fingerprint
