@@ -35,8 +35,8 @@ customers as (
 
 ),
 
--- Only the lines of the last day that names a country are put in order, not all a customer ever had. File and row number
--- make the order total, so that the same lines give the same country on every build.
+-- Only the lines of the last day that names a country are put in order, not all a customer ever had. File and row
+-- number make the order total, so that the same lines give the same country on every build.
 countries_latest_first as (
 
     select
