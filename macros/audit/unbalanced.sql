@@ -9,6 +9,9 @@ arrow_lines as (
         rows_difference,
         quantity_difference,
         net_amount_difference,
+        net_amount_reporting_difference,
+        net_sales_amount_difference,
+        net_sales_amount_reporting_difference,
         is_balanced
     from {{ ref('reconciliation') }}
     where arrow = '{{ arrow }}'
@@ -29,7 +32,10 @@ final as (
         scope,
         rows_difference,
         quantity_difference,
-        net_amount_difference
+        net_amount_difference,
+        net_amount_reporting_difference,
+        net_sales_amount_difference,
+        net_sales_amount_reporting_difference
     from arrow_lines
     where not is_balanced
 
@@ -39,7 +45,10 @@ final as (
         'the arrow has no lines, although there are {{ called }}' as scope,
         null as rows_difference,
         null as quantity_difference,
-        null as net_amount_difference
+        null as net_amount_difference,
+        null as net_amount_reporting_difference,
+        null as net_sales_amount_difference,
+        null as net_sales_amount_reporting_difference
     from reasons
     where reason_count > 0 and not exists (select 1 as found from arrow_lines)
 

@@ -24,8 +24,9 @@
         built_by = excluded.built_by,
         built_at = excluded.built_at,
         event_id = excluded.event_id
-    {%- if is_built_whole and model.config.materialized in ('table', 'incremental') -%}
-    {#- autovacuum comes by within a minute: the models that read this one are built before #}
+    {%- if model.config.materialized in ('table', 'incremental') and (is_built_whole or window.files) -%}
+    {#- autovacuum comes by within a minute, and the models that read this one are built before: without it the planner
+        expects one row for a day it has not seen #}
     ;
     analyze {{ this }}
     {%- endif %}

@@ -59,7 +59,8 @@ fact_per_currency as (
         source_system || ', ' || currency || ', all lines' as scope,
         sum(row_count) as row_count,
         cast(null as numeric(28, 4)) as quantity,
-        sum(net_amount) as net_amount
+        sum(net_amount) as net_amount,
+        sum(net_amount_reporting) as net_amount_reporting
     from fact_figures
     group by source_system, currency
 
@@ -69,7 +70,8 @@ fact_per_currency as (
         source_system || ', ' || currency || ', goods' as scope,
         sum(merchandise_row_count) as row_count,
         sum(merchandise_quantity) as quantity,
-        sum(net_sales_amount) as net_amount
+        sum(net_sales_amount) as net_amount,
+        sum(net_sales_amount_reporting) as net_amount_reporting
     from fact_figures
     group by source_system, currency
 
@@ -84,7 +86,9 @@ order_totals as (
         sum(merchandise_line_count) as merchandise_line_count,
         sum(quantity) as quantity,
         sum(net_sales_amount) as net_sales_amount,
-        sum(net_amount) as net_amount
+        sum(net_amount) as net_amount,
+        sum(net_sales_amount_reporting) as net_sales_amount_reporting,
+        sum(net_amount_reporting) as net_amount_reporting
     from {{ ref('fct_orders') }}
     group by source_system, currency
 
@@ -96,7 +100,8 @@ orders_per_currency as (
         source_system || ', ' || currency || ', all lines' as scope,
         line_count as row_count,
         cast(null as numeric(28, 4)) as quantity,
-        net_amount
+        net_amount,
+        net_amount_reporting
     from order_totals
 
     union all
@@ -105,7 +110,8 @@ orders_per_currency as (
         source_system || ', ' || currency || ', goods' as scope,
         merchandise_line_count as row_count,
         quantity,
-        net_sales_amount as net_amount
+        net_sales_amount as net_amount,
+        net_sales_amount_reporting as net_amount_reporting
     from order_totals
 
 ),
@@ -117,7 +123,8 @@ fact_returns_per_file as (
         _file_id,
         sum(return_row_count) as row_count,
         sum(return_quantity) as quantity,
-        sum(return_amount) as net_amount
+        sum(return_amount) as net_amount,
+        sum(return_amount_reporting) as net_amount_reporting
     from fact_figures
     group by source_system, _file_id
 
@@ -130,7 +137,8 @@ returns_per_file as (
         _file_id,
         count(*) as row_count,
         sum(quantity) as quantity,
-        sum(return_amount) as net_amount
+        sum(return_amount) as net_amount,
+        sum(return_amount_reporting) as net_amount_reporting
     from {{ ref('fct_returns') }}
     group by source_system, _file_id
 
@@ -145,7 +153,10 @@ fact_per_day as (
         currency,
         sum(row_count) as row_count,
         sum(quantity) as quantity,
-        sum(net_amount) as net_amount
+        sum(net_amount) as net_amount,
+        sum(net_amount_reporting) as net_amount_reporting,
+        sum(net_sales_amount) as net_sales_amount,
+        sum(net_sales_amount_reporting) as net_sales_amount_reporting
     from fact_figures
     group by order_date, source_system, country, currency
 
@@ -162,7 +173,10 @@ daily as (
         currency,
         line_count as row_count,
         quantity,
-        net_amount
+        net_amount,
+        net_amount_reporting,
+        net_sales_amount,
+        net_sales_amount_reporting
     from {{ ref('agg_sales_daily') }}
 
 ),
@@ -176,7 +190,10 @@ daily_per_month as (
         currency,
         sum(row_count) as row_count,
         sum(quantity) as quantity,
-        sum(net_amount) as net_amount
+        sum(net_amount) as net_amount,
+        sum(net_amount_reporting) as net_amount_reporting,
+        sum(net_sales_amount) as net_sales_amount,
+        sum(net_sales_amount_reporting) as net_sales_amount_reporting
     from daily
     group by make_date(year_number, month_number, 1), source_system, country, currency
 
@@ -191,7 +208,10 @@ monthly as (
         currency,
         line_count as row_count,
         quantity,
-        net_amount
+        net_amount,
+        net_amount_reporting,
+        net_sales_amount,
+        net_sales_amount_reporting
     from {{ ref('agg_sales_monthly') }}
 
 ),
@@ -236,7 +256,13 @@ arrows_of_text as (
         cast(null as numeric(28, 4)) as left_quantity,
         cast(null as numeric(28, 4)) as right_quantity,
         cast(null as numeric(28, 4)) as left_net_amount,
-        cast(null as numeric(28, 4)) as right_net_amount
+        cast(null as numeric(28, 4)) as right_net_amount,
+        cast(null as numeric(28, 4)) as left_net_amount_reporting,
+        cast(null as numeric(28, 4)) as right_net_amount_reporting,
+        cast(null as numeric(28, 4)) as left_net_sales_amount,
+        cast(null as numeric(28, 4)) as right_net_sales_amount,
+        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
+        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
     from file_to_raw
 
     union all
@@ -250,7 +276,13 @@ arrows_of_text as (
         cast(null as numeric(28, 4)) as left_quantity,
         cast(null as numeric(28, 4)) as right_quantity,
         cast(null as numeric(28, 4)) as left_net_amount,
-        cast(null as numeric(28, 4)) as right_net_amount
+        cast(null as numeric(28, 4)) as right_net_amount,
+        cast(null as numeric(28, 4)) as left_net_amount_reporting,
+        cast(null as numeric(28, 4)) as right_net_amount_reporting,
+        cast(null as numeric(28, 4)) as left_net_sales_amount,
+        cast(null as numeric(28, 4)) as right_net_sales_amount,
+        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
+        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
     from raw_to_staging
 
 ),
@@ -267,7 +299,13 @@ staging_to_fact as (
         coalesce(staged.accepted_quantity, 0) as left_quantity,
         coalesce(fact_per_file.quantity, 0) as right_quantity,
         coalesce(staged.accepted_net_amount, 0) as left_net_amount,
-        coalesce(fact_per_file.net_amount, 0) as right_net_amount
+        coalesce(fact_per_file.net_amount, 0) as right_net_amount,
+        cast(null as numeric(28, 4)) as left_net_amount_reporting,
+        cast(null as numeric(28, 4)) as right_net_amount_reporting,
+        cast(null as numeric(28, 4)) as left_net_sales_amount,
+        cast(null as numeric(28, 4)) as right_net_sales_amount,
+        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
+        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
     from staged
     full outer join fact_per_file
         on staged._file_id = fact_per_file._file_id
@@ -288,7 +326,13 @@ fact_to_daily as (
         coalesce(fact_per_day.quantity, 0) as left_quantity,
         coalesce(daily.quantity, 0) as right_quantity,
         coalesce(fact_per_day.net_amount, 0) as left_net_amount,
-        coalesce(daily.net_amount, 0) as right_net_amount
+        coalesce(daily.net_amount, 0) as right_net_amount,
+        coalesce(fact_per_day.net_amount_reporting, 0) as left_net_amount_reporting,
+        coalesce(daily.net_amount_reporting, 0) as right_net_amount_reporting,
+        coalesce(fact_per_day.net_sales_amount, 0) as left_net_sales_amount,
+        coalesce(daily.net_sales_amount, 0) as right_net_sales_amount,
+        coalesce(fact_per_day.net_sales_amount_reporting, 0) as left_net_sales_amount_reporting,
+        coalesce(daily.net_sales_amount_reporting, 0) as right_net_sales_amount_reporting
     from fact_per_day
     full outer join daily
         on
@@ -313,7 +357,13 @@ daily_to_monthly as (
         coalesce(daily_per_month.quantity, 0) as left_quantity,
         coalesce(monthly.quantity, 0) as right_quantity,
         coalesce(daily_per_month.net_amount, 0) as left_net_amount,
-        coalesce(monthly.net_amount, 0) as right_net_amount
+        coalesce(monthly.net_amount, 0) as right_net_amount,
+        coalesce(daily_per_month.net_amount_reporting, 0) as left_net_amount_reporting,
+        coalesce(monthly.net_amount_reporting, 0) as right_net_amount_reporting,
+        coalesce(daily_per_month.net_sales_amount, 0) as left_net_sales_amount,
+        coalesce(monthly.net_sales_amount, 0) as right_net_sales_amount,
+        coalesce(daily_per_month.net_sales_amount_reporting, 0) as left_net_sales_amount_reporting,
+        coalesce(monthly.net_sales_amount_reporting, 0) as right_net_sales_amount_reporting
     from daily_per_month
     full outer join monthly
         on
@@ -335,7 +385,13 @@ fact_to_orders as (
         fact_per_currency.quantity as left_quantity,
         orders_per_currency.quantity as right_quantity,
         coalesce(fact_per_currency.net_amount, 0) as left_net_amount,
-        coalesce(orders_per_currency.net_amount, 0) as right_net_amount
+        coalesce(orders_per_currency.net_amount, 0) as right_net_amount,
+        coalesce(fact_per_currency.net_amount_reporting, 0) as left_net_amount_reporting,
+        coalesce(orders_per_currency.net_amount_reporting, 0) as right_net_amount_reporting,
+        cast(null as numeric(28, 4)) as left_net_sales_amount,
+        cast(null as numeric(28, 4)) as right_net_sales_amount,
+        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
+        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
     from fact_per_currency
     full outer join orders_per_currency
         on fact_per_currency.scope = orders_per_currency.scope
@@ -354,7 +410,13 @@ fact_to_returns as (
         coalesce(fact_returns_per_file.quantity, 0) as left_quantity,
         coalesce(returns_per_file.quantity, 0) as right_quantity,
         coalesce(fact_returns_per_file.net_amount, 0) as left_net_amount,
-        coalesce(returns_per_file.net_amount, 0) as right_net_amount
+        coalesce(returns_per_file.net_amount, 0) as right_net_amount,
+        coalesce(fact_returns_per_file.net_amount_reporting, 0) as left_net_amount_reporting,
+        coalesce(returns_per_file.net_amount_reporting, 0) as right_net_amount_reporting,
+        cast(null as numeric(28, 4)) as left_net_sales_amount,
+        cast(null as numeric(28, 4)) as right_net_sales_amount,
+        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
+        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
     from fact_returns_per_file
     full outer join returns_per_file
         on
@@ -393,9 +455,23 @@ final as (
         cast(left_net_amount as numeric(28, 4)) as left_net_amount,
         cast(right_net_amount as numeric(28, 4)) as right_net_amount,
         cast(left_net_amount - right_net_amount as numeric(28, 4)) as net_amount_difference,
+        cast(left_net_amount_reporting as numeric(28, 4)) as left_net_amount_reporting,
+        cast(right_net_amount_reporting as numeric(28, 4)) as right_net_amount_reporting,
+        cast(left_net_amount_reporting - right_net_amount_reporting as numeric(28, 4))
+            as net_amount_reporting_difference,
+        cast(left_net_sales_amount as numeric(28, 4)) as left_net_sales_amount,
+        cast(right_net_sales_amount as numeric(28, 4)) as right_net_sales_amount,
+        cast(left_net_sales_amount - right_net_sales_amount as numeric(28, 4)) as net_sales_amount_difference,
+        cast(left_net_sales_amount_reporting as numeric(28, 4)) as left_net_sales_amount_reporting,
+        cast(right_net_sales_amount_reporting as numeric(28, 4)) as right_net_sales_amount_reporting,
+        cast(left_net_sales_amount_reporting - right_net_sales_amount_reporting as numeric(28, 4))
+            as net_sales_amount_reporting_difference,
         (left_rows = right_rows)
         and (left_quantity is not distinct from right_quantity)
-        and (left_net_amount is not distinct from right_net_amount) as is_balanced,
+        and (left_net_amount is not distinct from right_net_amount)
+        and (left_net_amount_reporting is not distinct from right_net_amount_reporting)
+        and (left_net_sales_amount is not distinct from right_net_sales_amount)
+        and (left_net_sales_amount_reporting is not distinct from right_net_sales_amount_reporting) as is_balanced,
         _file_id
     from all_arrows
 

@@ -389,6 +389,23 @@ def sql(
 
 
 @app.command()
+def grants(
+    apply: Annotated[bool, typer.Option("--apply/--print", help="Run the SQL, or only print it.")] = False,
+) -> None:
+    """Make the roles loader, transformer, analyst and reader of this database, or print the SQL that does."""
+    from sales_warehouse.grants.write_grants import apply_grants, write_grants
+
+    settings = get_settings()
+    with _session(settings, "warehouse grants") as connection:
+        if not apply:
+            sys.stdout.write(write_grants(connection))
+            return
+        prepare_ledger(connection, read_feeds(settings.project))
+        apply_grants(connection)
+    out.print("Roles and rights are in place.")
+
+
+@app.command()
 def publish(quiet: Quiet = False) -> None:
     """Let readers see the marts of the last whole green build; exit code 1 when there is none to publish."""
     from sales_warehouse.publish.publish import publish as publish_marts

@@ -14,36 +14,45 @@ lines as (
 
 ),
 
+orders as (
+
+    select *
+    from {{ ref('fct_orders') }}
+    where {{ only_when_new() }}
+
+),
+
 customers as (
 
     select
         customer_key,
         source_system,
         customer_id,
-        min(order_date) as first_order_date,
-        max(order_date) as last_order_date
+        max(case when country is not null then order_date end) as country_date
     from lines
     where customer_id is not null
     group by customer_key, source_system, customer_id
 
 ),
 
--- file and row number make the order total, so that the same lines give the same country on every build
+-- Only the lines of the last day that names a country are put in order, not all a customer ever had. File and row
+-- number make the order total, so that the same lines give the same country on every build.
 countries_latest_first as (
 
     select
-        customer_key,
-        country,
+        lines.customer_key,
+        lines.country,
         row_number() over (
-            partition by customer_key
+            partition by lines.customer_key
             order by
-                order_date desc nulls last,
-                ordered_at desc nulls last,
-                _file_id desc nulls last,
-                _row_number desc nulls last
+                lines.ordered_at desc nulls last,
+                lines._file_id desc nulls last,
+                lines._row_number desc nulls last
         ) as recency
     from lines
-    where customer_id is not null and country is not null
+    inner join customers
+        on lines.customer_key = customers.customer_key and lines.order_date = customers.country_date
+    where lines.country is not null
 
 ),
 
@@ -57,6 +66,31 @@ latest_countries as (
 
 ),
 
+-- the last day the source told of, never today: an old file gives the same figures whenever it is built
+sources as (
+
+    select
+        source_system,
+        max(last_order_date) as as_of_date
+    from orders
+    group by source_system
+
+),
+
+purchases as (
+
+    select
+        customer_key,
+        -- an order in two currencies is one order
+        count(distinct order_id) as order_count,
+        min(order_date) as first_order_date,
+        max(order_date) as last_order_date
+    from orders
+    where is_sale and customer_id is not null
+    group by customer_key
+
+),
+
 unknown_member as (
 
     select
@@ -64,6 +98,9 @@ unknown_member as (
         'unknown' as source_system,
         cast(null as {{ text_type() }}) as customer_id,
         cast(null as {{ text_type() }}) as country,
+        0 as order_count,
+        cast(null as integer) as tenure_days,
+        false as is_known,
         cast(null as date) as first_order_date,
         cast(null as date) as last_order_date
 
@@ -76,12 +113,22 @@ final as (
         customers.source_system,
         customers.customer_id,
         latest_countries.country,
-        customers.first_order_date,
-        customers.last_order_date
+        -- a customer who never bought has no orders, not an unknown number of them
+        coalesce(purchases.order_count, 0) as order_count,
+        {{ days_between('purchases.first_order_date', 'sources.as_of_date') }} as tenure_days,
+        true as is_known,
+        purchases.first_order_date,
+        purchases.last_order_date
     from customers
     -- misses for a customer whose every line has a blank country
     left join latest_countries
         on customers.customer_key = latest_countries.customer_key
+    -- misses for a customer who only ever brought something back, or paid fees
+    left join purchases
+        on customers.customer_key = purchases.customer_key
+    -- cannot miss: a line is part of an order
+    left join sources
+        on customers.source_system = sources.source_system
 
     union all
 

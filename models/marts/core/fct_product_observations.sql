@@ -3,7 +3,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',
-    meta={'date_column': 'month_start_date', 'period': 'month'},
+    meta={'date_column': 'month_start_date', 'period': 'month', 'public': false},
 ) }}
 with
 

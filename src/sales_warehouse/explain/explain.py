@@ -33,7 +33,7 @@ _LAYERS = ("marts", "staging", "intermediate", "audit")
 
 @dataclass(frozen=True)
 class MartRow:
-    """A row of a mart a record is part of: the whole row of the fact, the key of an aggregate."""
+    """A row of a mart a record is part of: the whole row of the fact, the key of an order or aggregate."""
 
     table: str
     values: dict[str, Any]
@@ -303,6 +303,10 @@ class _Tracer:
         day = line["order_date"]
         return [
             MartRow(fact_name, line),
+            MartRow(
+                f"{marts}.fct_orders",
+                {"order_key": f"{line['source_system']}:{line['order_id']}:{line['currency']}"},
+            ),
             MartRow(f"{marts}.agg_sales_daily", {"order_date": day, **key}),
             MartRow(f"{marts}.agg_sales_monthly", {"month_start_date": day.replace(day=1), **key}),
         ]

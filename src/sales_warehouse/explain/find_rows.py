@@ -14,6 +14,7 @@ _KEYS = {
     "month_start_date": "date_trunc('month', order_date)",
     "date_day": "order_date",
     "country": "coalesce(country, 'unknown')",
+    "order_key": "source_system || ':' || order_id || ':' || currency",
 }
 
 Place = tuple[int, int]  # file id and row number
@@ -75,6 +76,8 @@ def _describe_way_to_fact(cursor: Cursor, schema: str, name: str, columns: dict[
         for column, type_ in columns.items()
         if (column in fact or column in _KEYS) and not type_.startswith("numeric")
     ]
+    if "order_key" in keys:  # its lines may be of other days, customers and countries
+        keys = ["order_key"]
     start = f"{schema}.{name} has no _file_id and _row_number, so its rows lead to no single record."
     if not keys or not fact:
         return f"{start} Ask a table that has them, such as marts.{FACT}."

@@ -21,8 +21,8 @@ from sales_warehouse.sample.sum_truth import Options, Truth, sum_truth
 
 FIRST_DATE = date(2024, 1, 1)
 FOLDERS = ("online_retail", "store_orders", "superstore")
-# Fewer days and two faults would share a file; ten years are more than a demonstration needs.
-FEWEST_DAYS, MOST_DAYS = 14, 3650
+# Fewer days and two faults would share a file; later ones than 1000 from then on may have no exchange rate in the seed.
+FEWEST_DAYS, MOST_DAYS = 14, 1000
 # With fewer records a day the rejects of some file would come to 1 % of it, and the loader would refuse the file.
 FEWEST_RECORDS_A_DAY = 220
 # Files are drafted in memory, about 300 bytes a record at the peak.

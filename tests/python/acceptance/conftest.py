@@ -1,11 +1,13 @@
 """Where the real files are. They are not part of this project; the README of their folder gives their exact figures."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from homes import Homes
 
-from checkout import PROJECT
+from checkout import PROJECT, Checkout
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,20 @@ def _find(folder: str) -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return data / folder
+
+
+@pytest.fixture(scope="session")
+def make_checkout() -> Iterator[Homes]:
+    homes = Homes()
+    yield homes
+    homes.remove()
+
+
+@pytest.fixture(scope="session")
+def built(make_checkout: Homes, inbox: Path) -> Checkout:
+    """A fresh home after `warehouse load` and a plain `dbt build`."""
+    checkout = make_checkout.make()
+    report = checkout.load(inbox)
+    assert report["totals"]["files"] == {"active": 318}
+    checkout.dbt("build", "--quiet")
+    return checkout

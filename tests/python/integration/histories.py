@@ -141,7 +141,7 @@ def _record(number: int, row: int, dice: random.Random) -> str:
     if number % 2:
         return (
             f"{row},{mark}-{dice.randrange(3)},{day},{day},First,{mark}-{dice.randrange(2)},N,S,{mark},C,S,1,R,"
-            f"{mark}-{dice.randrange(3)},F,B,P{dice.randrange(9)},{cents},{quantity},0.2,1"
+            f"{mark}-{dice.randrange(3)},F,B{dice.randrange(2)},P{dice.randrange(9)},{cents},{quantity},0.2,1"
         )
     return (
         f"{mark}{dice.randrange(3)},{mark}-{dice.randrange(3)},P{dice.randrange(9)},{quantity},{day} 10:00:00,{cents},"

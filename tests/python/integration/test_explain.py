@@ -98,11 +98,12 @@ def test_a_sales_line_leads_to_its_line_and_on_to_the_aggregates(reader: Reader)
     )  # fmt: skip
     assert (it.original, it.original_from) == (f"103,A4,Pot,4,{DAY},2.25,,France", "file")
     assert (it.fate, it.reason) == ("accepted", "")
-    fact, daily, monthly = it.mart_rows
+    fact, order, daily, monthly = it.mart_rows
     assert (fact.table, fact.values["net_amount"]) == ("marts.fct_sales_lines", Decimal("9.0000"))
-    for row in (daily, monthly):  # the keys are those of one row there
+    for row in (order, daily, monthly):  # the keys are those of one row there
         condition = " and ".join(f"{column} = '{value}'" for column, value in row.values.items())
         assert reader.checkout.value(f"select count(*) from {row.table} where {condition}") == "1"
+    assert (order.table, order.values) == ("marts.fct_orders", {"order_key": "online_retail:103:GBP"})
     assert (daily.table, monthly.table) == ("marts.agg_sales_daily", "marts.agg_sales_monthly")
 
 
@@ -110,7 +111,7 @@ def test_a_record_over_two_lines_and_a_country_that_is_missing(reader: Reader) -
     [it] = reader.table("marts.fct_sales_lines", "order_id = '101'")
     assert (it.row_number, it.line_number) == (4, 5)
     assert it.original == f'101,A2,"Two\nlines",1,{DAY},3.00,,'
-    assert it.mart_rows[1].values["country"] == "unknown"
+    assert it.mart_rows[2].values["country"] == "unknown"
 
 
 def test_a_compressed_file_in_a_legacy_encoding(reader: Reader) -> None:
@@ -148,6 +149,7 @@ def test_rows_of_several_files_come_in_the_order_of_files_and_records(reader: Re
             "date_trunc('month', order_date) = '…' and source_system = '…' and coalesce(country, 'unknown') = '…' "
             "and currency = '…'",
         ),
+        ("marts.fct_orders", "source_system || ':' || order_id || ':' || currency = '…'"),
         ("marts.dim_product", "product_key = '…'"),
         ("marts.dim_date", "order_date = '…'"),
     ],
@@ -158,9 +160,15 @@ def test_a_table_of_sums_tells_the_way_to_the_sales_lines(reader: Reader, table:
     assert f'warehouse explain --table marts.{FACT} --where "' in str(caught.value)
     assert condition in str(caught.value)
     # and the way can be gone: the keys of some row there lead to records
-    keys = ["order_date", "date_trunc('month', order_date)", "country, 'unknown')", "source_system", "product_key"]
-    values = ["2024-01-01", "2024-01-01", "France", "online_retail", "online_retail:A4"]
-    for key, value in zip(keys, values, strict=True):
+    values = {
+        "order_date": "2024-01-01",
+        "date_trunc('month', order_date)": "2024-01-01",
+        "country, 'unknown')": "France",
+        "source_system": "online_retail",
+        "product_key": "online_retail:A4",
+        "order_id || ':' || currency": "online_retail:103:GBP",
+    }
+    for key, value in values.items():
         condition = condition.replace(f"{key} = '…'", f"{key} = '{value}'")
     assert reader.table(f"marts.{FACT}", condition.replace("…", "GBP")) != []
 

@@ -76,6 +76,8 @@ def find_unknown_options(text: str) -> set[str]:
     commands = getattr(typer.main.get_command(app), "commands", {})
     unknown = set()
     for verb, rest in re.findall(r"warehouse ([a-z]+)([^`\n|]*)", text):
+        if verb == "mf":  # the options are MetricFlow's
+            continue
         known = {"--help"}
         for one in [commands[verb], *getattr(commands[verb], "commands", {}).values()] if verb in commands else []:
             known |= {name for parameter in one.params for name in (*parameter.opts, *parameter.secondary_opts)}

@@ -1,0 +1,16 @@
+{# One row per source whose files the loader takes in: described once, where its feeds are declared. #}
+{% macro declared_sources() -%}
+    {%- set described = {} -%}
+    {%- set feed_counts = {} -%}
+    {%- for source in (graph.sources.values() if execute else []) | sort(attribute='unique_id') if source.external -%}
+        {%- do described.update({source.source_name: source.source_description}) -%}
+        {%- do feed_counts.update({source.source_name: feed_counts.get(source.source_name, 0) + 1}) -%}
+    {%- endfor -%}
+    {%- for name, description in described.items() %}
+    {{ 'union all' if not loop.first }}
+    select
+        cast('{{ name }}' as {{ text_type() }}) as source_system,
+        cast('{{ description | trim | replace("'", "''") }}' as {{ text_type() }}) as source_description,
+        {{ feed_counts[name] }} as feed_count
+    {%- endfor %}
+{%- endmacro %}

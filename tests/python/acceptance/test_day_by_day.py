@@ -1,0 +1,53 @@
+"""Day by day as at once: what came in 305 deliveries, built now and then, gives the marts of one delivery."""
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from figures import assert_figures, digest_marts
+from homes import Homes
+
+from checkout import Checkout
+from sales_warehouse import server
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.load.run_load import run_load
+from sales_warehouse.settings import Settings
+from sales_warehouse.show.load_progress import LoadProgress
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+
+DAYS = 305
+# after so many days of online_retail the marts are built; what else has come by then
+BUILDS = {60: (), 130: ("store_orders",), 200: (), 270: ("superstore",), DAYS: ()}
+
+
+def test_305_deliveries_in_five_builds_give_the_marts_of_one(
+    built: Checkout, make_checkout: Homes, inbox: Path, tmp_path: Path
+) -> None:
+    at_once = digest_marts(built)
+    stepwise = make_checkout.make()
+    stepwise.warehouse("up")
+    grown = tmp_path / "inbox"
+    days = sorted((inbox / "online_retail").iterdir())
+    assert len(days) == DAYS
+    (grown / "online_retail").mkdir(parents=True)
+    project = stepwise.project
+    settings = Settings(project=project, home=Path(stepwise.variables["WAREHOUSE_HOME"]), inbox=grown)
+    feeds = read_feeds(project)
+    with closing(server.connect(settings, application_name="test")) as connection:
+
+        def load() -> int:
+            report = run_load(connection, feeds, grown, LoadProgress(quiet=True), settle_seconds=0)
+            return sum(outcome.status == "active" for outcome in report.outcomes)
+
+        for number, day in enumerate(days, 1):
+            shutil.copy2(day, grown / "online_retail")
+            assert load() == 1, day.name
+            if number in BUILDS:
+                for source in BUILDS[number]:
+                    shutil.copytree(inbox / source, grown / source)
+                    load()
+                stepwise.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    assert_figures(stepwise)
+    assert digest_marts(stepwise) == at_once

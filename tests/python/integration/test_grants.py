@@ -1,0 +1,107 @@
+"""Every role against every schema."""
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.grants.write_grants import OWNERS, ROLES, apply_grants, role_name, write_grants
+from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.settings import Settings
+
+# s: select, i: insert, c: create a table
+MATRIX = {
+    "raw": ("sic", "s", "", ""),
+    "ledger": ("sic", "s", "", ""),
+    "staging": ("", "sic", "", ""),
+    "intermediate": ("", "sic", "", ""),
+    "marts": ("", "sic", "s", ""),
+    "audit": ("", "sic", "s", ""),
+    "reference": ("", "sic", "s", ""),
+    "published": ("", "sic", "s", "s"),
+    "published_history": ("", "sic", "", ""),
+}
+STATEMENTS = {
+    "s": "select * from {}.probe",
+    "i": "insert into {}.probe values (1)",
+    "c": "create table {}.made (a int)",
+}
+
+
+@pytest.fixture
+def granted(connection: Connection, database: Settings) -> Connection:
+    prepare_ledger(connection, read_feeds(database.project))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for schema in OWNERS:
+            cursor.execute(f"create schema if not exists {schema}; create table {schema}.probe (a int)")
+        cursor.execute("create table audit.quarantined_rows (a int)")
+    connection.autocommit = False
+    apply_grants(connection)
+    return connection
+
+
+def allowed(connection: Connection, role: str, statement: str) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            name = sql.Identifier(role_name(connection.info.dbname, role))
+            cursor.execute(sql.SQL("set local role {}").format(name))
+            cursor.execute(statement)
+        return True
+    except psycopg2.errors.InsufficientPrivilege:
+        return False
+    finally:
+        connection.rollback()
+
+
+def test_each_role_may_do_in_each_schema_what_the_matrix_says(granted: Connection) -> None:
+    found = {
+        schema: tuple(
+            "".join(key for key, text in STATEMENTS.items() if allowed(granted, role, text.format(schema)))
+            for role in ROLES
+        )
+        for schema in OWNERS
+    }
+    assert found == MATRIX
+
+
+def test_analysts_make_schemas_of_their_own_and_readers_none(granted: Connection) -> None:
+    assert allowed(granted, "analyst", "create schema dev_ann create table t (a int)")
+    assert not allowed(granted, "reader", "create schema dev_ann")
+
+
+def test_analysts_do_not_read_quarantined_rows(granted: Connection) -> None:
+    assert not allowed(granted, "analyst", "select * from audit.quarantined_rows")
+
+
+def test_readers_see_which_publication_they_read(granted: Connection) -> None:
+    assert allowed(granted, "reader", "select * from published.as_of")
+
+
+def test_tables_made_tomorrow_are_readable(granted: Connection) -> None:
+    with granted.cursor() as cursor:
+        owner = sql.Identifier(role_name(granted.info.dbname, "transformer"))
+        cursor.execute(sql.SQL("set role {}").format(owner))
+        cursor.execute("create table marts.tomorrow (a int)")
+        cursor.execute("reset role; create table marts.by_admin (a int)")
+    granted.commit()
+    assert allowed(granted, "analyst", "select * from marts.tomorrow, marts.by_admin")
+    assert not allowed(granted, "reader", "select * from marts.tomorrow")
+
+
+def test_applied_twice_changes_nothing(granted: Connection) -> None:
+    def rights() -> list[tuple[object, ...]]:
+        with granted.cursor() as cursor:
+            cursor.execute(
+                "select oid::regclass::text, relowner, relacl::text from pg_class "
+                "where relnamespace::regnamespace::text !~ '^pg_|information' "
+                "union all select nspname, nspowner, nspacl::text from pg_namespace "
+                "union all select defaclnamespace::text, defaclrole, defaclacl::text from pg_default_acl order by 1, 2"
+            )
+            return cursor.fetchall()
+
+    before, text = rights(), write_grants(granted)
+    apply_grants(granted)
+    assert rights() == before
+    assert write_grants(granted) == text

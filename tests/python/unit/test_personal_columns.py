@@ -1,0 +1,27 @@
+"""Personal columns stay in raw and staging."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checkout import PROJECT
+
+
+def _columns(path: Path) -> list[dict[str, Any]]:
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    tables = [table for source in content.get("sources", []) for table in source["tables"]]
+    return [column for one in [*content.get("models", []), *tables] for column in one.get("columns", [])]
+
+
+def test_no_personal_column_reaches_a_mart_by_its_name() -> None:
+    models = PROJECT / "models"
+    personal = {
+        column["name"]
+        for path in (models / "staging").rglob("*.yml")
+        for column in _columns(path)
+        if column.get("config", {}).get("meta", {}).get("personal")
+    }
+    shown = {column["name"] for path in (models / "marts").rglob("*.yml") for column in _columns(path)}
+    assert personal == {"customer_name", "purchase_address"}
+    assert not personal & shown
