@@ -99,8 +99,8 @@ def test_a_changed_model_or_what_it_reads_rebuilds_the_relation_and_those_behind
          "cast(count(*) as integer) as line_count")  # fmt: skip
     shop.dbt("build", "--quiet", *UNIT)
     assert shop.value(
-        "select data_type from information_schema.columns where table_schema = 'marts' and table_name = 'agg_sales_daily' "
-        "and column_name = 'line_count'"
+        "select data_type from information_schema.columns "
+        "where table_schema = 'marts' and table_name = 'agg_sales_daily' and column_name = 'line_count'"
     ) == "integer"  # fmt: skip
 
 
