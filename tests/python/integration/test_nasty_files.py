@@ -37,7 +37,7 @@ BAD_VALUES = {
     ("1", "1", "2024-02-30 10:00:00"): "ordered_at:not_a_timestamp",
     ("1", "1", "2024-01-01 25:00:00"): "ordered_at:not_a_timestamp",
     ("1", "1", ""): "ordered_at:missing",
-    ("1", "1", "1899-12-31 10:00:00"): "order_date:outside_calendar",
+    ("1", "1", "1899-12-31 10:00:00"): "order_date:outside_calendar;order_date:outside_period",
 }
 
 
