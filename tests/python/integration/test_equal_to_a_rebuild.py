@@ -25,7 +25,7 @@ VERBS = {"deliver", "copy", "unload", "restore", "replay"}
 WAREHOUSES = int(os.environ.get("SOAK", "1"))
 
 
-@pytest.mark.timeout(60 + 240 * WAREHOUSES)
+@pytest.mark.timeout(120 + 480 * WAREHOUSES)
 @settings(
     max_examples=WAREHOUSES,
     deadline=None,
