@@ -2,7 +2,7 @@
 {% macro declared_sources() -%}
     {%- set described = {} -%}
     {%- set feed_counts = {} -%}
-    {%- for source in (graph.sources.values() if execute else []) | sort(attribute='unique_id') if source.external -%}
+    {%- for source in feeds() | map(attribute='source') -%}
         {%- do described.update({source.source_name: source.source_description}) -%}
         {%- do feed_counts.update({source.source_name: feed_counts.get(source.source_name, 0) + 1}) -%}
     {%- endfor -%}

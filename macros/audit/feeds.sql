@@ -6,6 +6,7 @@
         {%- set model_name = 'stg_' ~ source.source_name ~ '__' ~ source.name -%}
         {%- set model = graph.nodes.get('model.' ~ source.package_name ~ '.' ~ model_name) -%}
         {%- do found.append({
+            'source': source,
             'name': source.source_name ~ '.' ~ source.name,
             'raw_relation': source.relation_name,
             'staging_model': model.unique_id if model else none,

@@ -4,9 +4,8 @@
     {%- set weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] -%}
     {%- set minutes_of = {'m': 1, 'h': 60, 'd': 1440} -%}
     {%- set found = [] -%}
-    {%- for source in (graph.sources.values() if execute else []) | sort(attribute='unique_id')
-        if source.external and (source.external.options or {}).get('expected') -%}
-        {%- set expected = source.external.options.expected -%}
+    {%- for feed in feeds() if (feed.source.external.options or {}).get('expected') -%}
+        {%- set expected = feed.source.external.options.expected -%}
         {%- set every = expected.every -%}
         {%- set named = {'day': weekdays, 'weekdays': weekdays[:5], 'month': []}[every] if every is string else every -%}
         {%- set days = [] -%}
@@ -15,7 +14,7 @@
         {%- endfor -%}
         {%- set grace = expected.get('grace', '0m') -%}
         {%- do found.append({
-            'feed': source.source_name ~ '.' ~ source.name,
+            'feed': feed.name,
             'iso_days_of_week': days | join,
             'per_part': expected.get('per'),
             'due_time': expected.get('by'),

@@ -8,7 +8,7 @@
         period_start_date,
         case
             when is_day then period_start_date
-            else {{ dbt.last_day('period_start_date', 'month') }}
+            else {{ month_end('period_start_date') }}
         end as period_end_date
     from (
         select

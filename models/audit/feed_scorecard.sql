@@ -18,7 +18,7 @@ files as (
         rows_loaded,
         rows_rejected,
         rows_skipped,
-        {{ utc_date('started_at') }} as delivered_date
+        {{ local_date('started_at', "'UTC'") }} as delivered_date
     from {{ source('ledger', 'files') }}
     where status = 'active' and {{ only_new_files('file_id') }}
 

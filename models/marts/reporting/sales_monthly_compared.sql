@@ -70,54 +70,9 @@ spans as (
 
 ),
 
--- What a span of days sold is what the series had sold by its end less what it had before its start; a span whose start
--- or end the series does not have is NULL instead of too small.
 compared as (
 
-    select
-        spans.*,
-        last_days.quarter_to_date_amount,
-        last_days.year_to_date_amount,
-        last_days.average_amount_28_days,
-        same_last_days.series_to_date_amount
-        - same_first_days.series_to_date_amount
-        + same_first_days.net_sales_amount as same_dates_last_year_amount,
-        comparable_last_days.series_to_date_amount
-        - comparable_first_days.series_to_date_amount
-        + comparable_first_days.net_sales_amount as comparable_dates_last_year_amount,
-        same_last_days.series_to_date_amount_reporting
-        - same_first_days.series_to_date_amount_reporting
-        + same_first_days.net_sales_amount_reporting as same_dates_last_year_amount_reporting,
-        comparable_last_days.series_to_date_amount_reporting
-        - comparable_first_days.series_to_date_amount_reporting
-        + comparable_first_days.net_sales_amount_reporting as comparable_dates_last_year_amount_reporting
-    from spans
-    inner join days as last_days
-        on
-            spans.source_system = last_days.source_system
-            and spans.currency = last_days.currency
-            and spans.last_date = last_days.date_day
-    -- these miss where the series began less than a year before
-    left join days as same_first_days
-        on
-            spans.source_system = same_first_days.source_system
-            and spans.currency = same_first_days.currency
-            and spans.same_first_date = same_first_days.date_day
-    left join days as same_last_days
-        on
-            spans.source_system = same_last_days.source_system
-            and spans.currency = same_last_days.currency
-            and spans.same_last_date = same_last_days.date_day
-    left join days as comparable_first_days
-        on
-            spans.source_system = comparable_first_days.source_system
-            and spans.currency = comparable_first_days.currency
-            and spans.comparable_first_date = comparable_first_days.date_day
-    left join days as comparable_last_days
-        on
-            spans.source_system = comparable_last_days.source_system
-            and spans.currency = comparable_last_days.currency
-            and spans.comparable_last_date = comparable_last_days.date_day
+    {{ spans_against_last_year('spans', 'days') }}
 
 ),
 
