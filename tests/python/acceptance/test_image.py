@@ -88,7 +88,7 @@ def carry_out(folder: Path) -> Stage:
         elif name == "ENV":
             stage.variables |= dict(pair.split("=", 1) for pair in shlex.split(rest))
         elif name == "COPY":
-            *sources, target = [word for word in rest.split() if not word.startswith("--from=")]
+            *sources, target = [word for word in rest.split() if not word.startswith("--")]
             if "--from=" in rest:
                 # a virtual environment knows its own path, so it stays where it was made
                 origin = stages[rest.split("--from=")[1].split()[0]]
@@ -97,7 +97,7 @@ def carry_out(folder: Path) -> Stage:
                 continue
             for source in sources:
                 found = PROJECT / source
-                goal = stage.place(target) / found.name if target == "./" else stage.place(target)
+                goal = stage.place(target) / found.name if target.endswith("/") else stage.place(target)
                 goal.parent.mkdir(parents=True, exist_ok=True)
                 (shutil.copytree if found.is_dir() else shutil.copy)(found, goal)
         elif name == "RUN":
@@ -117,7 +117,7 @@ def test_what_the_image_does_builds_and_runs_in_a_clean_environment(tmp_path: Pa
     image = carry_out(tmp_path / "image")
     assert image.left_out == ["useradd", "install"]
     for path in ("/home/warehouse/state/dagster", "/inbox"):
-        image.place(path).mkdir(parents=True)
+        image.place(path).mkdir(parents=True, exist_ok=True)
     truth = write_sample(image.place("/inbox"), days=14, records=5_000)
     connect = server.environment(database)
     printed = image.run([*image.command, "--settle", "0"], **connect)
