@@ -126,11 +126,6 @@ do $$ begin
     end if;
 end $$;
 
-create or replace view published.as_of as
-select publication, published_at, upper_event_id, files
-from ledger.publications
-where publication = (select ledger.reading_publication());
-
 -- Where a test can stop a publisher: set warehouse.fail_point to the name of a step.
 create or replace function ledger.reach(step text) returns void
 language plpgsql
