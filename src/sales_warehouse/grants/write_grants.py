@@ -29,8 +29,8 @@ READERS: dict[str, tuple[Role, ...]] = {
     "reference": ("analyst",),
     "published": ("analyst", "reader"),
 }
-# What was delivered stands in them word for word, names and addresses too. The models say so, `meta.personal`, and close
-# the relation again whenever they make it (macros/publish/close_personal.sql).
+# What was delivered stands in them word for word, names and addresses too. The models say so, `meta.personal`, and
+# close the relation again whenever they make it (macros/publish/close_personal.sql).
 PERSONAL = ("audit.quarantined_rows",)
 PUBLICATION_TABLES = (
     "green_builds",
@@ -161,7 +161,9 @@ def write_grants(connection: Connection) -> str:
         parts.append(
             sql.SQL("grant insert, update, delete on {} to {};\n").format(sql.Identifier("ledger", table), transformer)
         )
-    parts.append(sql.SQL(_LOGINS).format(database=sql.Identifier(database), transformer=sql.Literal(names["transformer"])))
+    parts.append(
+        sql.SQL(_LOGINS).format(database=sql.Identifier(database), transformer=sql.Literal(names["transformer"]))
+    )
     return sql.SQL("\n").join(parts).as_string(connection)
 
 
@@ -188,7 +190,7 @@ def apply_grants(connection: Connection) -> bool:
 
 
 def write_default_role(connection: Connection) -> str:
-    """Return the SQL that makes the connection's login work as transformer in this database, where it asks for no role."""
+    """Return the SQL by which the connection's login works as transformer in this database where it asks for no role."""
     database = connection.info.dbname
     statement = sql.SQL(_LOGIN).format(
         login=sql.Identifier(connection.info.user),

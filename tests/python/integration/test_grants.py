@@ -1,15 +1,20 @@
 """Every role against every schema."""
 
+from contextlib import closing
+from dataclasses import replace
+
 import psycopg2
 import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.grants.write_grants import OWNERS, apply_grants, write_grants
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.roles import ROLES, Role, role_name
+from sales_warehouse.server.dial import show
 from sales_warehouse.settings import Settings
 
 # s: select, i: insert, c: create a table
@@ -152,6 +157,34 @@ def test_applied_twice_changes_nothing_and_what_strays_is_brought_back(granted: 
         assert rights() != before
         assert apply_grants(granted)
         assert rights() == before
+
+
+def test_a_login_that_is_no_superuser_applies_them(database: Settings, connection: Connection) -> None:
+    """As docs/operations.md sets it up: its DBA made the roles, and the database is its own."""
+    external = database.external
+    assert external is not None
+    login, password = f"{external.database}_owner", "of-the-owner"
+    roles = [role_name(external.database, role) for role in ROLES]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"create role {login} login password '{password}'; alter database {external.database} owner to {login}; "
+            + "".join(f"create role {role}; grant {role} to {login} with admin option; " for role in roles)
+        )
+    connection.commit()
+    own = replace(database, external=replace(external, user=login, password=password))
+    with closing(server.connect(own, application_name="test")) as mine:
+        prepare_ledger(mine, read_feeds(database.project))
+        assert apply_grants(mine)
+        assert not apply_grants(mine)
+        assert show(mine, "role") == "none"
+    for asked, role in ((None, "none"), ("loader", roles[0]), ("transformer", roles[1]), ("reader", roles[3])):
+        with closing(server.connect(own, application_name="test", role=asked)) as mine:  # type: ignore[arg-type]
+            assert show(mine, "role") == role
+            prepare_ledger(mine, read_feeds(database.project))
+            assert show(mine, "role") == role
+    with closing(psycopg2.connect(host=external.host, port=external.port, user=login, password=password,
+                                  dbname=external.database)) as plain:  # fmt: skip
+        assert show(plain, "role") == roles[1]
 
 
 def test_names_that_would_be_cut_off_are_refused() -> None:

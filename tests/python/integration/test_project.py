@@ -176,7 +176,9 @@ def test_nothing_of_a_personal_column_reaches_an_intermediate_model_or_a_mart(
         new = made_of.get(todo.pop(), set()) - reached
         reached |= new
         todo += new
-    shown = {(one, column) for one, column in reached if one in nodes and nodes[one]["config"].get("schema") != "staging"}
+    shown = {
+        (one, column) for one, column in reached if one in nodes and nodes[one]["config"].get("schema") != "staging"
+    }
     assert {unique_id.split(".", 2)[2] for unique_id, _ in shown} > {"superstore.order_lines", "quarantined_rows"}
     assert shown == {(one, column) for one, column in declared if one in nodes} & shown
     assert not {one for one, _ in shown if nodes[one]["config"].get("schema") in ("intermediate", "marts")}

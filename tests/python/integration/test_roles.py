@@ -149,7 +149,9 @@ def test_each_role_writes_its_own_schemas_alone(shop: Shop) -> None:
 
 def test_a_build_that_works_as_somebody_else_does_not_begin(shop: Shop) -> None:
     done = shop.as_("run").dbt("run", "--select", "dim_source", check=False)
-    default = f"alter role \"{shop.login('run')}\" in database \"{shop.database}\" set role = '{shop.database}_transformer'"
+    default = (
+        f'alter role "{shop.login("run")}" in database "{shop.database}" set role = \'{shop.database}_transformer\''
+    )
     assert done.returncode and default in " ".join(done.stdout.split())
     # what it says is enough, and everybody may do it for a login of their own
     shop.query("run", default)
