@@ -190,7 +190,7 @@ def apply_grants(connection: Connection) -> bool:
 
 
 def write_default_role(connection: Connection) -> str:
-    """Return the SQL by which the connection's login works as transformer in this database where it asks for no role."""
+    """Return the SQL by which the connection's login works as transformer here when it asks for no role."""
     database = connection.info.dbname
     statement = sql.SQL(_LOGIN).format(
         login=sql.Identifier(connection.info.user),

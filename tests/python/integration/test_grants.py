@@ -97,6 +97,25 @@ def test_tables_made_tomorrow_are_readable(granted: Connection) -> None:
     assert not allowed(granted, "reader", "select * from marts.tomorrow")
 
 
+def test_a_view_of_somebody_else_upon_a_changed_one_is_named_and_stays(granted: Connection) -> None:
+    def run_as(role: Role, statement: str) -> None:
+        with granted.cursor() as cursor:
+            cursor.execute(sql.SQL("set local role {}").format(sql.Identifier(role_name(granted.info.dbname, role))))
+            cursor.execute(statement)
+        granted.commit()
+
+    run_as("transformer", "create view published.shown as select a from marts.probe")
+    run_as("transformer", "create view marts.upon as select a from published.shown")
+    changed = "select ledger.rebuild_view('published.shown', 'select cast(a as bigint) as a from marts.probe')"
+    run_as("transformer", changed)
+    assert allowed(granted, "reader", "select a from published.shown")
+    run_as("analyst", "create schema dev_ann create view mine as select a from published.shown")
+    with pytest.raises(psycopg2.errors.RaiseException, match=r"The view dev_ann\.mine of \w+_analyst stands upon"):
+        run_as("transformer", changed)
+    granted.rollback()
+    assert allowed(granted, "analyst", "select a from dev_ann.mine")
+
+
 def test_an_older_ledger_is_brought_up_to_date_by_the_loader_alone(granted: Connection, database: Settings) -> None:
     with granted.cursor() as cursor:
         cursor.execute("comment on function ledger.publish(text) is 'of an older version'")
