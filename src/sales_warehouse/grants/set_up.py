@@ -6,6 +6,7 @@ from sales_warehouse import server
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings
 
 
@@ -17,7 +18,7 @@ def set_up(settings: Settings, application_name: str) -> None:
     """
     feeds = read_feeds(settings.project)
     is_ours = settings.external is None
-    role = None if is_ours else "loader"
+    role: Role | None = None if is_ours else "loader"
     with closing(server.connect(settings, application_name=application_name, role=role)) as connection:
         prepare_ledger(connection, feeds)
         if is_ours:

@@ -48,8 +48,9 @@ def _prepare_publications(cursor: Cursor) -> None:
     # It stands in a schema of the transformer's, who owns it then. A loader leaves it as it is; `warehouse grants` and
     # `up` bring it up to date.
     cursor.execute(
-        "select has_schema_privilege('published', 'create') and coalesce(("
-        "select pg_has_role(relowner, 'usage') from pg_class where oid = to_regclass('published.as_of')), true)"
+        # from the catalogue: to_regclass asks for the right to look into the schema
+        "select has_schema_privilege('published', 'create') and not exists (select from pg_class where relnamespace = "
+        "to_regnamespace('published') and relname = 'as_of' and not pg_has_role(relowner, 'usage'))"
     )
     if cursor.fetchone() == (True,):
         _replace(cursor, "as_of.sql", "view published.as_of", "to_regclass('published.as_of')")

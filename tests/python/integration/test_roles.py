@@ -60,7 +60,9 @@ class Shop:
         parameters = {
             "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"
         }  # fmt: skip
-        with closing(psycopg2.connect(**{key: variables[name] for key, name in parameters.items()})) as connection:
+        found = {key: variables[variable] for key, variable in parameters.items()}
+        found["options"] = "-c role=none" if name is None else ""
+        with closing(psycopg2.connect(**found)) as connection:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
                 rows = cursor.fetchall() if cursor.description else []
