@@ -469,7 +469,7 @@ def test_workers_work_as_their_loader_does(database: Settings, connection: Conne
     with closing(server.connect(own, application_name="test", role="loader")) as loader:
         inbox = Inbox(tmp_path / "inbox", loader, make_feed())
         for day in range(1, 5):
-            inbox.deliver(f"2024-05-{day:02d}.csv", HEADER + "1,Tea,2.50\n")
+            inbox.deliver(f"2024-05-{day:02d}.csv", HEADER + f"{day},Tea,2.50\n")
         assert inbox.load(workers=2).statuses == {"active": 4}
     # and of a loader at work another login hears, though the server does not tell it since when
     other = Listener()
