@@ -1,4 +1,5 @@
 {% macro open_build() -%}
+    {%- do assert_role() -%}
     {%- set filtered = feeds() | map(attribute='raw_relation') | list -%}
     {%- for node in (graph.nodes.values() if execute else []) if node.resource_type == 'model' and follows_ledger(node) -%}
         {%- do filtered.append(node.relation_name) -%}

@@ -21,6 +21,7 @@ from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, 
 from sales_warehouse.load.retry import load_with_retries
 from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport
 from sales_warehouse.printable import show_line
+from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings, get_settings
 from sales_warehouse.show.build_progress import BuildProgress
 from sales_warehouse.show.console import err, out
@@ -70,11 +71,12 @@ def main(
 
 @app.command()
 def up() -> None:
-    """Start the server, make ledger and raw tables, write profiles.yml for dbt."""
+    """Start the server, make ledger, raw tables and roles, write profiles.yml for dbt."""
+    from sales_warehouse.grants.set_up import set_up
+
     settings = get_settings()
     state = server.up(settings)
-    with _session(settings, "warehouse up") as connection:
-        prepare_ledger(connection, read_feeds(settings.project))
+    set_up(settings, "warehouse up")
     _print_server(state)
 
 
@@ -244,7 +246,7 @@ def replay(
     from sales_warehouse.show.corrections import print_replayed
 
     settings = get_settings()
-    with _session(settings, "warehouse replay") as connection, LoadProgress(as_json) as progress:
+    with _session(settings, "warehouse replay", "loader") as connection, LoadProgress(as_json) as progress:
         replayed = replay_rejects(connection, read_feeds(settings.project), file, repaired, progress.say)
     if as_json:
         print_json(asdict(replayed))
@@ -264,7 +266,7 @@ def unload(
     from sales_warehouse.show.corrections import print_unloaded
 
     settings = get_settings()
-    with _session(settings, "warehouse unload") as connection, LoadProgress(as_json) as progress:
+    with _session(settings, "warehouse unload", "loader") as connection, LoadProgress(as_json) as progress:
         unloaded = unload_file(connection, read_feeds(settings.project), file, progress.say)
     if as_json:
         print_json(asdict(unloaded))
@@ -392,17 +394,20 @@ def sql(
 def grants(
     apply: Annotated[bool, typer.Option("--apply/--print", help="Run the SQL, or only print it.")] = False,
 ) -> None:
-    """Make the roles loader, transformer, analyst and reader of this database, or print the SQL that does."""
+    """Make the roles loader, transformer, analyst and reader of this database, or print the SQL that does.
+
+    With --apply the login works as transformer in this database by default; the loader takes its own role.
+    """
     from sales_warehouse.grants.write_grants import apply_grants, write_grants
 
     settings = get_settings()
-    with _session(settings, "warehouse grants") as connection:
+    with _session(settings, "warehouse grants", None) as connection:
         if not apply:
             sys.stdout.write(write_grants(connection))
             return
         prepare_ledger(connection, read_feeds(settings.project))
-        apply_grants(connection)
-    out.print("Roles and rights are in place.")
+        changed = apply_grants(connection)
+    out.print(f"Roles and rights {'are in place' if changed else 'were in place already'}.")
 
 
 @app.command()
@@ -552,7 +557,7 @@ def _load(settings: Settings, feed: str | None, settle: float, workers: int, qui
     feeds = read_feeds(settings.project)
     with LoadProgress(quiet or settings.log_as_json) as progress:
         return load_with_retries(
-            lambda: server.connect(settings, application_name="warehouse load"),
+            lambda: server.connect(settings, application_name="warehouse load", role="loader"),
             feeds, settings.inbox, progress, feed, settle, workers,
         )  # fmt: skip
 
@@ -562,7 +567,7 @@ def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
     from sales_warehouse.show.corrections import print_restored
 
     feeds = read_feeds(settings.project)
-    with _session(settings, "warehouse load") as connection, LoadProgress(quiet or as_json) as progress:
+    with _session(settings, "warehouse load", "loader") as connection, LoadProgress(quiet or as_json) as progress:
         restored = restore(connection, feeds, settings.inbox, file, progress)
     if as_json:
         print_json(asdict(restored))
@@ -593,8 +598,8 @@ def _read_books(read: Callable[[Connection], Page]) -> Page:
 
 
 @contextmanager
-def _session(settings: Settings, name: str) -> Iterator[Connection]:
-    connection = server.connect(settings, application_name=name)
+def _session(settings: Settings, name: str, role: Role | None = "transformer") -> Iterator[Connection]:
+    connection = server.connect(settings, application_name=name, role=role)
     try:
         yield connection
     finally:

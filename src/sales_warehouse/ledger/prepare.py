@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.feeds.declare import LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.roles import own_the_books
 
 _FUNCTIONS_LOCK = 0x5A1E_0005
 
@@ -18,10 +19,13 @@ _FUNCTIONS_LOCK = 0x5A1E_0005
 def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
     """Create what is missing of the ledger's tables and of every feed's raw table; commits.
 
-    Raw tables exist before the first file, so that the models can be built on an empty warehouse.
+    Raw tables exist before the first file, so that the models can be built on an empty warehouse. All of it belongs to
+    the ledger's owner; a login that may not act as that one leaves everything as it is.
     """
     schema = _read("schema.sql")
     with transaction(connection) as cursor:
+        if not own_the_books(cursor):
+            return
         cursor.execute("set local client_min_messages = warning")  # "already exists, skipping" is no news
         cursor.execute(schema)
         _prepare_publications(cursor)
@@ -39,20 +43,34 @@ def _read(name: str) -> str:
 
 
 def _prepare_publications(cursor: Cursor) -> None:
-    """Make tables and functions of the publications, unless those there are of this very text.
+    _replace(cursor, "publications.sql", "function ledger.publish(text)", "to_regprocedure('ledger.publish(text)')")
+    # It stands in a schema of the transformer's, who owns it then. A loader leaves it as it is; `warehouse grants` and
+    # `up` bring it up to date.
+    cursor.execute(
+        # from the catalogue: to_regclass asks for the right to look into the schema
+        "select has_schema_privilege('published', 'create') and not exists (select from pg_class where relnamespace = "
+        "to_regnamespace('published') and relname = 'as_of' and not pg_has_role(relowner, 'usage'))"
+    )
+    if cursor.fetchone() == (True,):
+        _replace(cursor, "as_of.sql", "view published.as_of", "to_regclass('published.as_of')")
 
-    Replacing a function that another session replaces is an error, and every command comes by here.
+
+def _replace(cursor: Cursor, script: str, marked: str, its_oid: str) -> None:
+    """Run a script unless what is there is of this very text; `marked` is the object that carries its digest.
+
+    Replacing what another session replaces is an error, and every command comes by here.
     """
-    text = _read("publications.sql")
+    text = _read(script)
     digest = sha256(text.encode()).hexdigest()
+    catalogue = "pg_proc" if marked.startswith("function") else "pg_class"
     for is_last in (False, True):
-        cursor.execute("select obj_description(to_regprocedure('ledger.publish(text)'), 'pg_proc')")
+        cursor.execute(f"select obj_description({its_oid}, %s)", (catalogue,))
         if cursor.fetchone() == (digest,):
             return
         if not is_last:
             cursor.execute("select pg_advisory_xact_lock(%s)", (_FUNCTIONS_LOCK,))
     cursor.execute(text)
-    cursor.execute(sql.SQL("comment on function ledger.publish(text) is {}").format(sql.Literal(digest)))
+    cursor.execute(sql.SQL("comment on {} is {}").format(sql.SQL(marked), sql.Literal(digest)))
 
 
 class ColumnsAreMissing(Exception):

@@ -126,11 +126,6 @@ do $$ begin
     end if;
 end $$;
 
-create or replace view published.as_of as
-select publication, published_at, upper_event_id, files
-from ledger.publications
-where publication = (select ledger.reading_publication());
-
 -- Where a test can stop a publisher: set warehouse.fail_point to the name of a step.
 create or replace function ledger.reach(step text) returns void
 language plpgsql
@@ -617,6 +612,15 @@ begin
         where pg_rewrite.ev_class <> upon.view_id
     )
     select view_id, max(depth) as depth from upon group by view_id;
+    -- it would be gone, and only its owner could make it again
+    for one in
+        select rebuilt_views.view_id::regclass as name, pg_get_userbyid(pg_class.relowner) as owner
+        from rebuilt_views inner join pg_class on pg_class.oid = rebuilt_views.view_id
+        where not pg_has_role(pg_class.relowner, 'usage') order by rebuilt_views.view_id limit 1
+    loop
+        raise exception 'The view % of % stands upon %, whose columns have other types now.', one.name, one.owner, shown
+        using hint = 'Its owner drops it, then: warehouse publish';
+    end loop;
     select array_agg(made.statement order by made.depth, made.view_id, made.step) into statements
     from (
         select rebuilt_views.depth, rebuilt_views.view_id, 1 as step, format(

@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.books import Books
+from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.decide import New, decide
 from sales_warehouse.load.loader_lock import describe_loader
 from sales_warehouse.load.open_file import hash_file
@@ -251,7 +252,11 @@ class _Workers:
     def __init__(self, connection: Connection, count: int) -> None:
         dsn = connection.info.dsn_parameters | {"password": connection.info.password}
         dsn["application_name"] = f"{dsn.get('application_name', 'warehouse')} (worker)"
-        self._start = Start({name: value for name, value in dsn.items() if value}, describe_loader(connection))
+        with transaction(connection) as cursor:
+            cursor.execute("select current_setting('role')")
+            [role] = cursor.fetchone() or ("none",)
+        dsn = {name: value for name, value in dsn.items() if value}
+        self._start = Start(dsn, role, describe_loader(connection))
         self._count = count
         self._workers: list[_Worker] = []
 

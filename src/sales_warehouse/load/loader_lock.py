@@ -50,6 +50,7 @@ def as_the_loader(connection: Connection, say: Callable[[str], None]) -> Iterato
 def describe_loader(connection: Connection) -> LoaderSession:
     """Return what the workers of the loader on this connection recognise it by."""
     with transaction(connection) as cursor:
+        _be_the_login(cursor)
         cursor.execute("select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()")
         row = cursor.fetchone()
         assert row is not None
@@ -63,6 +64,7 @@ def become_a_worker(connection: Connection, loader: LoaderSession) -> None:
     if it does not, the next one may be at work already.
     """
     with transaction(connection) as cursor:
+        _be_the_login(cursor)
         cursor.execute("select pg_advisory_lock_shared(%s)", (_WORKERS_LOCK,))
         cursor.execute(
             "select from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and classid = 0 "
@@ -72,6 +74,11 @@ def become_a_worker(connection: Connection, loader: LoaderSession) -> None:
         if cursor.fetchone() is None:
             cursor.execute("select pg_advisory_unlock_shared(%s)", (_WORKERS_LOCK,))
             raise LoaderGone("The loader this worker belongs to is gone. Nothing was done.")
+
+
+def _be_the_login(cursor: Cursor) -> None:
+    """Until the transaction ends; the server tells a session's beginning to its login, not to the role it took."""
+    cursor.execute("set local role none")
 
 
 def _workers_are_away(cursor: Cursor) -> bool:
@@ -90,13 +97,17 @@ def _become_the_loader(connection: Connection, say: Callable[[str], None]) -> No
     with transaction(connection) as cursor:
         cursor.execute("select pg_try_advisory_lock(%s)", (_LOADER_LOCK,))
         if cursor.fetchone() != (True,):
+            _be_the_login(cursor)
             cursor.execute(
                 "select pid, backend_start from pg_locks join pg_stat_activity using (pid) "
                 "where locktype = 'advisory' and objid = %s and granted and datname = current_database()",
                 (_LOADER_LOCK,),
             )
             other = cursor.fetchone()
-            since = f" (since {other[1]:%H:%M:%S} UTC, server process {other[0]})" if other else ""
+            since = ""
+            if other:
+                began = f"since {other[1]:%H:%M:%S} UTC, " if other[1] else ""  # of another login
+                since = f" ({began}server process {other[0]})"
             say(f"Another loader is at work{since}. Waiting for it to end.")
             cursor.execute("select pg_advisory_lock(%s)", (_LOADER_LOCK,))
     try:

@@ -35,6 +35,7 @@ class Start:
     """The first thing a worker hears: how to connect, and to which loader it belongs."""
 
     dsn: dict[str, Any] = field(repr=False)
+    role: str  # what the loader's session works as; "none" is its login
     loader: LoaderSession
 
 
@@ -101,7 +102,7 @@ def main(descriptor: int) -> None:
 def _work(channel: Channel, start: Start, tasks: "queue.SimpleQueue[Task]") -> NoReturn:
     with closing(psycopg2.connect(**start.dsn)) as connection:
         with connection.cursor() as cursor:
-            cursor.execute("set time zone 'UTC'")
+            cursor.execute("set time zone 'UTC'; select set_config('role', %s, false)", (start.role,))
         connection.commit()
         become_a_worker(connection, start.loader)
         while True:

@@ -52,7 +52,9 @@ def define_publication(settings: Settings, marts: Iterable[AssetKey]) -> AssetsD
     )
     def publication(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         try:
-            with closing(server.connect(settings, application_name="warehouse dagster")) as connection:
+            with closing(
+                server.connect(settings, application_name="warehouse dagster", role="transformer")
+            ) as connection:
                 figures = read_figures(connection, publish(connection, context.log.info))
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)

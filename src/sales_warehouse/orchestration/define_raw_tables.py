@@ -62,10 +62,10 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
     def raw_table(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         try:
             report = load_with_retries(
-                lambda: server.connect(settings, application_name="warehouse dagster"),
+                lambda: server.connect(settings, application_name="warehouse dagster", role="loader"),
                 feeds, settings.inbox, _Log(context), feed.full_name, workers=DEFAULT_WORKERS,
             )  # fmt: skip
-            with closing(server.connect(settings, application_name="warehouse dagster")) as connection:
+            with closing(server.connect(settings, application_name="warehouse dagster", role="loader")) as connection:
                 figures = _read_figures(connection, feed)
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)

@@ -3,14 +3,12 @@
 import os
 import signal
 import sys
-from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.feeds.read_feeds import read_feeds
-from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.grants.set_up import set_up
 from sales_warehouse.settings import Settings, get_settings
 
 HOST = "127.0.0.1"
@@ -39,8 +37,7 @@ def main(arguments: list[str]) -> None:
     """Bring the server up and become `dagster dev`, with further arguments such as `--port 3001`."""
     settings = get_settings()
     server.up(settings)
-    with closing(server.connect(settings, application_name="warehouse dagster")) as connection:
-        prepare_ledger(connection, read_feeds(settings.project))
+    set_up(settings, "warehouse dagster")
     settings.inbox.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--module-name", MODULE]
     # a shell starts what runs in its background deaf to both, and Dagster would stay so

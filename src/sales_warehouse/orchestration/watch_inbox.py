@@ -56,7 +56,9 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
             return SkipReason(f"There is no inbox {settings.inbox} yet.")
         before = Seen.parse(context.cursor)
         try:
-            with closing(server.connect(settings, application_name="warehouse dagster")) as connection:
+            with closing(
+                server.connect(settings, application_name="warehouse dagster", role="transformer")
+            ) as connection:
                 news = find_news(connection, feeds, settings.inbox, before, SETTLE_SECONDS)
         except (psycopg2.Error, ServerUnreachable) as error:
             if not is_transient(error):

@@ -27,6 +27,8 @@ TUNING = {
     # the models are many short queries, for which compiling costs more than it saves
     "jit": "off",
     "max_connections": "50",
+    # what a build that was broken off has begun: its role may not end a session of its login
+    "client_connection_check_interval": "5s",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

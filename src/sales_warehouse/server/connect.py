@@ -6,6 +6,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ServerAway, ServerUnreachable
+from sales_warehouse.roles import Role, take_role
 from sales_warehouse.server.bring_up import up
 from sales_warehouse.server.dial import dial_embedded, dial_external, is_full, is_passing, say_why
 from sales_warehouse.server.locate import belongs_to
@@ -15,14 +16,30 @@ from sales_warehouse.server.record import HOST, ServerRecord, read_record
 from sales_warehouse.settings import Settings
 
 
-def connect(settings: Settings, *, application_name: str, dbname: str | None = None) -> Connection:
+def connect(
+    settings: Settings, *, application_name: str, dbname: str | None = None, role: Role | None = None
+) -> Connection:
     """Connect to the server; the embedded one is made or started when it is not running.
 
-    `dbname` is another database than the configured one. The session speaks UTF-8 and its time zone is UTC.
+    `dbname` is another database than the configured one. `role` is what the session works as where roles are in use
+    and its login may take that one; without it the login itself. The session speaks UTF-8 and its time zone is UTC.
     Returns a connection with no transaction open.
     Raises ServerUnreachable when there is none to be had, and ServerAway, which is one, when waiting may help;
     ConfigurationError as `up`.
     """
+    connection = _connect(settings, application_name, dbname)
+    if role is not None:
+        try:
+            with connection.cursor() as cursor:
+                take_role(cursor, role)
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _connect(settings: Settings, application_name: str, dbname: str | None) -> Connection:
     if settings.external is not None:
         return dial_external(settings.external, application_name=application_name, dbname=dbname)
     record = read_record(settings.home)

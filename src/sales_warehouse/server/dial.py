@@ -123,8 +123,9 @@ def say_why(error: psycopg2.Error, password: str) -> str:
     return " ".join(reason.split())
 
 
+# The login itself, whatever its default in this database is: who needs a role asks for it.
 _SESSION = (
-    "set time zone 'UTC'; "
+    "set role none; set time zone 'UTC'; "
     f"set tcp_keepalives_idle = {SILENT_SECONDS - _PROBES * _PROBE_SECONDS}; "
     f"set tcp_keepalives_interval = {_PROBE_SECONDS}; set tcp_keepalives_count = {_PROBES}; "
     f"set tcp_user_timeout = {SILENT_SECONDS * 1000}"

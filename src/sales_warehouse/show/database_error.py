@@ -20,6 +20,12 @@ def explain_database_error(error: psycopg2.Error) -> tuple[str, int]:
             "then run the same command again.",
             1,
         )
+    if isinstance(error, errors.InsufficientPrivilege):
+        return (
+            f"the login lacks a right for this: {said}\n"
+            "docs/operations.md tells which role does what, and how its DBA gives it to a login.",
+            1,
+        )
     if is_transient(error):
         return (
             f"the server went away or refused: {said}\n"

@@ -16,7 +16,7 @@ def as_the_builder(settings: Settings, say: Callable[[str], object]) -> Iterator
 
     A plain `dbt build` knows nothing of it. Errors as of `server.connect`, and `psycopg2.Error`.
     """
-    with closing(server.connect(settings, application_name="warehouse build")) as connection:
+    with closing(server.connect(settings, application_name="warehouse build", role="transformer")) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("select pg_try_advisory_lock(%s)", (_BUILDER_LOCK,))

@@ -40,8 +40,9 @@ RAW = {"online_retail/invoice_lines", "store_orders/order_lines", "superstore/or
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with a small inbox and nothing loaded."""
+    """A warehouse with a small inbox and nothing loaded. The loader and dbt have roles."""
     checkout.warehouse("up")
+    checkout.warehouse("grants", "--apply")
     write_sample(Path(checkout.variables["WAREHOUSE_INBOX"]), days=14, records=14 * 220)
     return checkout
 

@@ -136,8 +136,9 @@ def test_another_target_than_the_shared_one_gets_schemas_of_its_own(checkout: Ch
     assert json.loads(listed.stdout)["schema"] == "dev_alice_marts"
 
 
-def test_the_page_of_column_lineage_tells_the_origin_of_columns(checkout: Checkout, manifest: dict[str, Any]) -> None:
-    """Through unions, joins and macros: a column the parser cannot follow has no origin, and nobody is told."""
+@pytest.fixture(scope="module")
+def edges(checkout: Checkout, manifest: dict[str, Any]) -> list[dict[str, str]]:
+    """The page of column lineage: which column of a relation is made of which columns of others."""
     # a test before may have parsed the project, and what dbt parsed has no SQL to follow
     checkout.dbt("docs", "generate", "--quiet")
     done = subprocess.run(
@@ -148,11 +149,48 @@ def test_the_page_of_column_lineage_tells_the_origin_of_columns(checkout: Checko
     )  # fmt: skip
     assert "ERROR" not in done.stdout + done.stderr
     page = json.loads((checkout.project / "target" / "lineage" / "colibri-manifest.json").read_text())
+    found: list[dict[str, str]] = page["lineage"]["edges"]
+    return found
+
+
+def test_nothing_of_a_personal_column_reaches_an_intermediate_model_or_a_mart(
+    manifest: dict[str, Any], edges: list[dict[str, str]]
+) -> None:
+    """Under whatever name: in audit, what holds some of it says so itself."""
+    nodes = {node["unique_id"]: node for node in _nodes(manifest, "model", "source", "seed")}
+    declared = {
+        (unique_id, name)
+        for unique_id, node in nodes.items()
+        for name, column in node["columns"].items()
+        if column["config"].get("meta", {}).get("personal")
+    }
+    assert {name for _, name in declared} == {"customer_name", "purchase_address", "delivered_values"}
+    made_of: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for edge in edges:
+        # codes of ours that say what is wrong with a row tell nothing of its values
+        if edge["targetColumn"] not in ("row_status", "row_issues"):
+            source = (edge["source"], edge["sourceColumn"])
+            made_of.setdefault(source, set()).add((edge["target"], edge["targetColumn"]))
+    reached, todo = set(declared), list(declared)
+    while todo:
+        new = made_of.get(todo.pop(), set()) - reached
+        reached |= new
+        todo += new
+    shown = {
+        (one, column) for one, column in reached if one in nodes and nodes[one]["config"].get("schema") != "staging"
+    }
+    assert {unique_id.split(".", 2)[2] for unique_id, _ in shown} > {"superstore.order_lines", "quarantined_rows"}
+    assert shown == {(one, column) for one, column in declared if one in nodes} & shown
+    assert not {one for one, _ in shown if nodes[one]["config"].get("schema") in ("intermediate", "marts")}
+
+
+def test_the_page_of_column_lineage_tells_the_origin_of_columns(edges: list[dict[str, str]]) -> None:
+    """Through unions, joins and macros: a column the parser cannot follow has no origin, and nobody is told."""
 
     def origins(table: str, column: str) -> set[str]:
         return {
             f"{edge['source'].split('.', 2)[2]}.{edge['sourceColumn']}"
-            for edge in page["lineage"]["edges"]
+            for edge in edges
             if edge["target"].endswith(f".{table}") and edge["targetColumn"] == column
         }
 

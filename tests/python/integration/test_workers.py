@@ -11,7 +11,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.contract import Contract
+from sales_warehouse.grants.write_grants import apply_grants
+from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load import hand_out
 from sales_warehouse.load.hand_out import WorkerLost
 from sales_warehouse.load.loader_lock import LoaderGone, as_the_loader, become_a_worker, describe_loader
@@ -342,6 +344,8 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from deliver import Listener, make_feed
 import psycopg2
+from sales_warehouse.grants.write_grants import apply_grants
+from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load import hand_out
 from sales_warehouse.load.run_load import run_load
 hand_out.WORTH_WORKERS_BYTES = 0
@@ -449,3 +453,30 @@ def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, 
         thread.join()
     assert sorted(statuses, key=len) == [{}, {}, {"active": 8}]
     finish(inbox, rows=20_000)
+
+
+def test_workers_work_as_their_loader_does(database: Settings, connection: Connection, tmp_path: Path) -> None:
+    """A login whose own rights are none: what the loader took, its workers take too."""
+    prepare_ledger(connection, [make_feed()])
+    apply_grants(connection)
+    external = database.external
+    assert external is not None
+    login = f"{external.database}_loading"
+    with connection.cursor() as cursor:
+        cursor.execute(f"create role {login} login noinherit password '{login}' in role {external.database}_loader")
+    connection.commit()
+    own = replace(database, external=replace(external, user=login, password=login))
+    with closing(server.connect(own, application_name="test", role="loader")) as loader:
+        inbox = Inbox(tmp_path / "inbox", loader, make_feed())
+        for day in range(1, 5):
+            inbox.deliver(f"2024-05-{day:02d}.csv", HEADER + f"{day},Tea,2.50\n")
+        assert inbox.load(workers=2).statuses == {"active": 4}
+    # and of a loader at work another login hears, though the server does not tell it since when
+    other = Listener()
+    with closing(server.connect(own, application_name="test", role="loader")) as mine, as_the_loader(mine, other.say):
+        assert describe_loader(mine).started
+        waiting = threading.Thread(target=lambda: as_the_loader(connection, other.say).__enter__(), daemon=True)
+        waiting.start()
+        wait_until(lambda: other.said)
+    waiting.join()
+    assert "Another loader is at work" in other.said[0]

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from checkout import PROJECT
+from sales_warehouse.grants.write_grants import PERSONAL, READERS
 
 
 def _columns(path: Path) -> list[dict[str, Any]]:
@@ -25,3 +26,14 @@ def test_no_personal_column_reaches_a_mart_by_its_name() -> None:
     shown = {column["name"] for path in (models / "marts").rglob("*.yml") for column in _columns(path)}
     assert personal == {"customer_name", "purchase_address"}
     assert not personal & shown
+
+
+def test_relations_that_analysts_could_read_are_closed_where_they_say_personal() -> None:
+    schemas = {schema for schema, readers in READERS.items() if "analyst" in readers} - {"published", "reference"}
+    found = {
+        f"{path.relative_to(PROJECT / 'models').parts[0]}.{path.stem}"
+        for schema in schemas
+        for path in (PROJECT / "models" / schema).rglob("*.yml")
+        if any(column.get("config", {}).get("meta", {}).get("personal") for column in _columns(path))
+    }
+    assert found == set(PERSONAL)

@@ -1,0 +1,25 @@
+"""What `warehouse up` does once the server runs."""
+
+from contextlib import closing
+
+from sales_warehouse import server
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.grants.write_grants import apply_grants
+from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.roles import Role
+from sales_warehouse.settings import Settings
+
+
+def set_up(settings: Settings, application_name: str) -> None:
+    """Make ledger and raw tables or bring them up to date; on the embedded server the roles and their rights too.
+
+    On any other, roles are a matter of its DBA: `warehouse grants`. Errors as of `server.connect`, `read_feeds` and
+    `apply_grants`.
+    """
+    feeds = read_feeds(settings.project)
+    is_ours = settings.external is None
+    role: Role | None = None if is_ours else "loader"
+    with closing(server.connect(settings, application_name=application_name, role=role)) as connection:
+        prepare_ledger(connection, feeds)
+        if is_ours:
+            apply_grants(connection)
