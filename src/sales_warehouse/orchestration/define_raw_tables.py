@@ -93,13 +93,14 @@ def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
 
 def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Collection[str]:
     """Return the URIs of the files that needed a person when the check was last made."""
-    [last] = instance.event_log_storage.get_asset_check_execution_history(
+    made = instance.event_log_storage.get_asset_check_execution_history(
         check_key, limit=1,
         status={AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED},
-    ) or [None]  # fmt: skip
-    if last is None or last.evaluation is None or ALL not in last.evaluation.metadata:
+    )  # fmt: skip
+    last = made[0].evaluation if made else None
+    if last is None or ALL not in last.metadata:
         return ()
-    found = last.evaluation.metadata[ALL].value
+    found = last.metadata[ALL].value
     assert isinstance(found, dict)
     return found.keys()
 
