@@ -14,9 +14,8 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.find_rows import FACT, Place, find_rows
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, TEXT_FORMATS, Feed
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
 from sales_warehouse.ledger.booked_rejects import stream_rejects
 from sales_warehouse.ledger.find_entries import BookedFile, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger

@@ -23,6 +23,7 @@ FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
 LINE_ENDS = ("lf", "cr")
 STRAY_QUOTES = ("reject", "text")
 REPEATED_HEADERS = ("load", "refuse")
+LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
 EXTRA_COLUMN = "_extra"
 
 

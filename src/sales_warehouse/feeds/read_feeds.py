@@ -11,11 +11,19 @@ import yaml
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.contract import Contract, Control
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, FILE_FORMATS, Dialect, Feed, MaxRejects, Unpacking, Workbook
+from sales_warehouse.feeds.declare import (
+    EXTRA_COLUMN,
+    FILE_FORMATS,
+    LINEAGE_COLUMNS,
+    Dialect,
+    Feed,
+    MaxRejects,
+    Unpacking,
+    Workbook,
+)
 from sales_warehouse.feeds.expect import read_expectation
 from sales_warehouse.feeds.invalid import Invalid
 
-LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
 OWN_COLUMNS = {**LINEAGE_COLUMNS, EXTRA_COLUMN: "jsonb"}
 
 _EXTERNAL_KEYS = ("location", "file_format", "options")

@@ -8,9 +8,8 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
-from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
 from sales_warehouse.ledger.transaction import transaction
 
 _FUNCTIONS_LOCK = 0x5A1E_0005

@@ -60,6 +60,15 @@ class HashingReader(io.RawIOBase):
         """Say that this can be read: it is all that can be done with it."""
         return True
 
+    def read(self, size: int = -1) -> bytes:
+        """Return at most `size` bytes, none at the end. Raises as `readinto`."""
+        if self._archive is not None:
+            return super().read(size) or b""
+        data = self._file.read(size) or b""  # without the two copies that RawIOBase makes
+        self._sha256.update(data)
+        self.bytes_read += len(data)
+        return data
+
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
         """Fill `buffer`, return the number of bytes that came, 0 at the end.
 

@@ -100,6 +100,15 @@ class RecordSplitter:
         Rejects wait for `take_rejects`, skipped lines for `take_skipped`, every record is counted in `tally`. Raises
         `FileRefused` when a line does not end within `MAX_LINE_BYTES`.
         """
+        if not final and len(self._decoder.newline) == 1 and len(self._rest) + len(block) <= MAX_LINE_BYTES:
+            # nearly every block: copied once, what is left over apart
+            end = self._decoder.end_of_last_line(block)
+            if not end:
+                self._rest += block
+                return b""
+            data = b"".join((self._rest, memoryview(block)[:end]))
+            self._rest = block[end:]
+            return b"".join(self._split_lines(data, final))
         data = self._rest + block
         end = len(data) if final else self._decoder.end_of_last_line(data)
         if len(data) > MAX_LINE_BYTES:  # with the blocks of the loader this is rare, so it may cost something

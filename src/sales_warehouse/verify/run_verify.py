@@ -11,9 +11,8 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.feeds.read_feeds import LINEAGE_COLUMNS
 from sales_warehouse.ledger.booked_rejects import stream_rejects
 from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table

@@ -655,8 +655,11 @@ def test_the_time_grows_no_faster_than_the_file(pattern: bytes) -> None:
         split(content, CSV, 64 * 1024)
         return time.process_time() - start
 
+    def best(size: int) -> float:
+        return min(seconds(size) for _ in range(3))  # whatever else the machine does meanwhile
+
     # Quadratic work would take 64 times as long for 8 times the size.
-    assert seconds(80_000) < 24 * max(seconds(10_000), 0.005)
+    assert best(80_000) < 24 * max(best(10_000), 0.005)
 
 
 def test_blank_lines_before_the_header_do_not_take_for_ever() -> None:
