@@ -113,7 +113,7 @@ class Desk:
 
     def wait_until_asleep(self) -> int:
         """Return the server process of the publisher that stands at its fail point."""
-        for _ in range(200):
+        for _ in range(1200):
             found = self.run(
                 "select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
             )
