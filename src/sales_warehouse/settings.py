@@ -70,7 +70,7 @@ class Settings:
     home_as_given: str = ""
     external: ExternalServer | None = None
     log_as_json: bool = False
-    webhook: str | None = field(default=None, repr=False)  # who hears of a failed run; the address may hold a key
+    webhook: str | None = field(default=None, repr=False)  # hears of failed runs and refused files; may hold a key
 
     @property
     def default_home(self) -> Path:

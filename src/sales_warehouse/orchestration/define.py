@@ -10,7 +10,7 @@ from sales_warehouse.orchestration.define_models import Translator, define_model
 from sales_warehouse.orchestration.define_publication import define_publication
 from sales_warehouse.orchestration.define_raw_tables import define_raw_tables
 from sales_warehouse.orchestration.read_manifest import DBT, read_project
-from sales_warehouse.orchestration.tell_failure import define_failure_hook
+from sales_warehouse.orchestration.tell_failure import define_failure_hook, define_files_hook
 from sales_warehouse.orchestration.watch_inbox import define_schedule, define_sensor
 from sales_warehouse.settings import Settings
 
@@ -41,7 +41,11 @@ def define(settings: Settings) -> Definitions:
         ],
         asset_checks=[unit_tests],
         jobs=[on_delivery, daily],
-        sensors=[define_sensor(settings, feeds, on_delivery), define_failure_hook(settings)],
+        sensors=[
+            define_sensor(settings, feeds, on_delivery),
+            define_failure_hook(settings),
+            define_files_hook(settings),
+        ],
         schedules=[define_schedule(daily)],
         resources={
             "dbt": DbtCliResource(project_dir=project, dbt_executable=str(DBT)),

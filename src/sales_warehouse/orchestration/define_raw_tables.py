@@ -1,19 +1,23 @@
 """One asset a raw table: the loader, called for its feed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import psycopg2
 from dagster import (
+    AssetCheckKey,
     AssetCheckResult,
     AssetCheckSeverity,
     AssetCheckSpec,
     AssetExecutionContext,
     AssetsDefinition,
+    DagsterInstance,
     MaterializeResult,
+    MetadataValue,
     asset,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 from psycopg2.extensions import connection as Connection
 
@@ -28,7 +32,8 @@ from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
 from sales_warehouse.settings import Settings
 
 CHECK = "no_file_needs_a_person"
-_NAMED = 20  # files a message names; `warehouse files` shows all
+NAMED = 20  # files a message names; `warehouse files` shows all
+ALL, UNTOLD = "all", "untold"  # the metadata of the check: files and why, all and those no run before has told
 
 _BOOKS = """
 select count(*), coalesce(sum(records_read), 0)::bigint, coalesce(sum(rows_rejected), 0)::bigint,
@@ -69,8 +74,10 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
                 figures = _read_figures(connection, feed)
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
+        check_key = AssetCheckKey(spec.key, CHECK)
+        before = _read_problems(context.instance, check_key)
         came = {f"files_{status}": count for status, count in sorted(report.statuses.items())}
-        yield MaterializeResult(metadata={**figures, **came}, check_results=[_check(report)])
+        yield MaterializeResult(metadata={**figures, **came}, check_results=[_check(report, before)])
 
     return raw_table
 
@@ -84,15 +91,33 @@ def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
     return dict(zip(("files", "records", "records_rejected", "dagster/row_count"), row, strict=True))
 
 
-def _check(report: LoadReport) -> AssetCheckResult:
-    problems = [f"{it.uri}: {it.message or it.status}" for it in report.outcomes if _needs_a_person(it)]
-    problems += [f"{uri}: still refused" for uri in report.still_refused]
+def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Collection[str]:
+    """Return the URIs of the files that needed a person when the check was last made."""
+    made = instance.event_log_storage.get_asset_check_execution_history(
+        check_key, limit=1,
+        status={AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED},
+    )  # fmt: skip
+    last = made[0].evaluation if made else None
+    if last is None or ALL not in last.metadata:
+        return ()
+    found = last.metadata[ALL].value
+    assert isinstance(found, dict)
+    return found.keys()
+
+
+def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:
+    """Say which files need a person. One that needed one before is told again only when it was refused anew."""
+    problems = {it.uri: it.message or it.status for it in report.outcomes if _needs_a_person(it)}
+    anew = {it.uri for it in report.outcomes if it.status == "refused"}
+    problems |= dict.fromkeys(report.still_refused, "still refused")
+    untold = {uri: why for uri, why in problems.items() if uri in anew or uri not in before}
+    lines = [f"{uri}: {why}" for uri, why in problems.items()]
     return AssetCheckResult(
         check_name=CHECK,
         passed=not report.needs_a_person,
         severity=AssetCheckSeverity.ERROR,
-        description="\n".join(problems[:_NAMED]) or None,
-        metadata={"files": len(problems)},
+        description="\n".join(lines[:NAMED]) or None,
+        metadata={"files": len(problems), ALL: MetadataValue.json(problems), UNTOLD: MetadataValue.json(untold)},
     )
 
 

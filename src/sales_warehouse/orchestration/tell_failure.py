@@ -1,13 +1,23 @@
-"""When a run fails: a line in the log, and a message to a webhook where one is set."""
+"""When a run fails, or files need a person: a line in the log, and a message to a webhook where one is set."""
 
 import json
 import logging
 import urllib.request
 from typing import Any
 
-from dagster import DefaultSensorStatus, RunFailureSensorContext, SensorDefinition, run_failure_sensor
+from dagster import (
+    DagsterEventType,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunFailureSensorContext,
+    RunStatusSensorContext,
+    SensorDefinition,
+    run_failure_sensor,
+    run_status_sensor,
+)
 
 from sales_warehouse.errors import WarehouseError
+from sales_warehouse.orchestration.define_raw_tables import CHECK, NAMED, UNTOLD
 from sales_warehouse.orchestration.fail_or_retry import EXIT_CODE
 from sales_warehouse.settings import Settings
 
@@ -25,12 +35,26 @@ def define_failure_hook(settings: Settings) -> SensorDefinition:
         description="Logs a failed run, tells the webhook.",
     )
     def failure(context: RunFailureSensorContext) -> None:
-        told = describe_failure(context)
-        log.error("run failed %s", json.dumps(told, ensure_ascii=False))
-        if settings.webhook:
-            post(settings.webhook, told)
+        _tell(settings, "run failed", describe_failure(context))
 
     return failure
+
+
+def define_files_hook(settings: Settings) -> SensorDefinition:
+    """Return what hears of the files a run that went on without them left to a person; of each once."""
+
+    @run_status_sensor(
+        run_status=DagsterRunStatus.SUCCESS,
+        name="refused_files",
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Logs files that are refused, waiting or unreadable, tells the webhook; once, not at every run.",
+    )
+    def refused_files(context: RunStatusSensorContext) -> None:
+        told = describe_files(context)
+        if told is not None:
+            _tell(settings, "files need a person", told)
+
+    return refused_files
 
 
 def describe_failure(context: RunFailureSensorContext) -> dict[str, Any]:
@@ -47,8 +71,48 @@ def describe_failure(context: RunFailureSensorContext) -> dict[str, Any]:
         steps.append({"step": event.step_key, "message": message})
     run = context.dagster_run
     why = steps[0]["message"] if steps else context.failure_event.message  # a run that never started has no steps
+    files = _untold_files(context)
     # text is what chat programs show
-    return {"run": run.run_id, "exit_code": code, "text": f"{run.job_name} failed: {why}", "steps": steps}
+    text = f"{run.job_name} failed: {why}" + (f"\n{_say(files)}" if files else "")
+    return {"run": run.run_id, "exit_code": code, "text": text, "steps": steps, "files": files}
+
+
+def describe_files(context: RunStatusSensorContext) -> dict[str, Any] | None:
+    """Return what a person has to know of a run that is done but for some files; none where there is nothing new."""
+    files = _untold_files(context)
+    if not files:
+        return None
+    run = context.dagster_run
+    text = f"{run.job_name} is done. {_say(files)}"
+    return {"run": run.run_id, "exit_code": WarehouseError.exit_code, "text": text, "steps": [], "files": files}
+
+
+def _untold_files(context: RunStatusSensorContext) -> list[dict[str, str]]:
+    """Return the files the run's checks found to need a person, without those an earlier run told already."""
+    records = context.instance.get_records_for_run(
+        context.dagster_run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION
+    ).records
+    files: list[dict[str, str]] = []
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        if event is not None and event.asset_check_evaluation_data.check_name == CHECK:
+            untold = event.asset_check_evaluation_data.metadata[UNTOLD].value
+            assert isinstance(untold, dict)
+            files += [{"uri": uri, "message": message} for uri, message in untold.items()]
+    return files
+
+
+def _say(files: list[dict[str, str]]) -> str:
+    lines = [f"{file['uri']}: {file['message']}" for file in files[:NAMED]]
+    if len(files) > NAMED:
+        lines.append(f"and {len(files) - NAMED:,} more")
+    return f"{'1 file needs' if len(files) == 1 else f'{len(files):,} files need'} a person:\n" + "\n".join(lines)
+
+
+def _tell(settings: Settings, what: str, told: dict[str, Any]) -> None:
+    log.error("%s %s", what, json.dumps(told, ensure_ascii=False))
+    if settings.webhook:
+        post(settings.webhook, told)
 
 
 def post(url: str, told: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def assert_figures(checkout: Checkout) -> None:
             select source_system, count(*) as lines, sum(quantity) as quantity, count(distinct order_id) as orders,
                 count(distinct product_id) as products, count(distinct customer_id) as customers,
                 sum(net_amount) as net, sum(net_amount - cost_amount) as profit
-            from marts.fct_sales_lines group by source_system
+            from published.fct_sales_lines group by source_system
             """
         )
     }
@@ -73,7 +73,7 @@ def assert_figures(checkout: Checkout) -> None:
         row["source_system"]: (int(row["lines"]), Decimal(row["quantity"]), Decimal(row["net"]))
         for row in checkout.sql(
             "select source_system, sum(line_count) as lines, sum(quantity) as quantity, sum(net_amount) as net "
-            "from marts.agg_sales_daily group by source_system"
+            "from published.agg_sales_daily group by source_system"
         )
     }
     assert daily == {

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 def test_the_published_figures_come_out_to_the_last_decimal(built: Checkout) -> None:
     assert_figures(built)
+    assert built.value("select files from published.as_of") == "318"
 
 
 def test_months_come_out_as_published(built: Checkout) -> None:
@@ -56,11 +57,11 @@ def test_months_come_out_as_published(built: Checkout) -> None:
     }  # fmt: skip
     for source, figures in expected.items():
         exact = {month: Decimal(value) for month, value in figures.items()}
-        assert months(source, "marts.agg_sales_daily", "order_date") == exact
-        assert months(source, "marts.agg_sales_monthly", "month_start_date") == exact
+        assert months(source, "published.agg_sales_daily", "order_date") == exact
+        assert months(source, "published.agg_sales_monthly", "month_start_date") == exact
     years = built.sql(
         "select extract(year from order_date)::int as year, sum(net_amount) as net, "
-        "sum(net_amount - cost_amount) as profit from marts.fct_sales_lines where source_system = 'superstore' "
+        "sum(net_amount - cost_amount) as profit from published.fct_sales_lines where source_system = 'superstore' "
         "group by 1 order by 1"
     )
     assert [(row["year"], Decimal(row["net"]), Decimal(row["profit"])) for row in years] == [
@@ -77,18 +78,18 @@ def test_cancellations_and_dates_of_online_retail(built: Checkout) -> None:
         "sum(net_amount) filter (where line_type = 'cancellation') as net, "
         "min(ordered_at)::text as first, max(ordered_at)::text as last, min(order_date)::text as first_date, "
         "max(order_date)::text as last_date "
-        "from marts.fct_sales_lines where source_system = 'online_retail'"
+        "from published.fct_sales_lines where source_system = 'online_retail'"
     )
     assert (int(row["lines"]), Decimal(row["net"])) == (9_288, Decimal("-896812.49"))
     assert (row["first"], row["last"]) == ("2010-12-01 08:26:00", "2011-12-09 12:50:00")
     assert (row["first_date"], row["last_date"]) == ("2010-12-01", "2011-12-09")
-    assert built.value("select sum(cancellation_amount) from marts.agg_sales_daily") == "-896812.4900"
+    assert built.value("select sum(cancellation_amount) from published.agg_sales_daily") == "-896812.4900"
 
 
 def test_published_figures_of_customers_regions_and_cities(built: Checkout) -> None:
     [row] = built.sql(
         "select count(*) as lines, sum(net_amount) as net, count(distinct customer_id) as customers, "
-        "count(distinct order_id) as orders from marts.fct_sales_lines "
+        "count(distinct order_id) as orders from published.fct_sales_lines "
         "where source_system = 'online_retail' and customer_id is not null and quantity > 0 and unit_price > 0"
     )
     assert (int(row["lines"]), Decimal(row["net"])) == (397_884, Decimal("8911407.904"))
@@ -100,17 +101,17 @@ def test_published_figures_of_customers_regions_and_cities(built: Checkout) -> N
             for row in built.sql(f"select {column} as name, sum(l.net_amount) as net from {of} group by 1")
         }
 
-    superstore = "marts.fct_sales_lines as l join staging.stg_superstore__order_lines as s using (sales_line_id)"
+    superstore = "published.fct_sales_lines as l join staging.stg_superstore__order_lines as s using (sales_line_id)"
     assert net_by("s.region", superstore) == {
         "Central": Decimal("501239.8908"), "East": Decimal("678781.2400"),
         "South": Decimal("391721.9050"), "West": Decimal("725457.8245"),
     }  # fmt: skip
-    products = "marts.fct_sales_lines as l join marts.dim_product as p using (product_key)"
+    products = "published.fct_sales_lines as l join published.dim_product as p using (product_key)"
     assert net_by("p.product_category", f"{products} where l.source_system = 'superstore'") == {
         "Furniture": Decimal("741999.7953"), "Office Supplies": Decimal("719047.0320"),
         "Technology": Decimal("836154.0330"),
     }  # fmt: skip
-    cities = "marts.fct_sales_lines as l join staging.stg_store_orders__order_lines as s using (sales_line_id)"
+    cities = "published.fct_sales_lines as l join staging.stg_store_orders__order_lines as s using (sales_line_id)"
     # two states have a Portland
     city = "split_part(s.purchase_address, ', ', 2) || ' ' || left(split_part(s.purchase_address, ', ', 3), 2)"
     assert net_by(city, cities) == {
@@ -122,11 +123,40 @@ def test_published_figures_of_customers_regions_and_cities(built: Checkout) -> N
     }  # fmt: skip
 
 
+def test_what_the_data_page_counts_beside_the_totals(built: Checkout) -> None:
+    [row] = built.sql(
+        """
+        select count(*) filter (where customer_id is null) as without_customer,
+            count(*) filter (where product_name is null) as without_description,
+            count(distinct country) as countries,
+            count(distinct order_id) filter (where order_id like 'C%') as cancellations,
+            count(*) filter (where quantity < 0) as negative,
+            count(*) filter (where quantity < 0 and order_id not like 'C%') as negative_but_not_cancelled,
+            count(*) filter (where unit_price = 0) as free,
+            count(*) filter (where unit_price < 0) as adjusted,
+            sum(net_amount) filter (where unit_price < 0) as adjusted_net,
+            count(*) filter (where quantity > 0 and unit_price > 0) as sold,
+            sum(net_amount) filter (where quantity > 0 and unit_price > 0) as sold_net
+        from published.fct_sales_lines where source_system = 'online_retail'
+        """
+    )
+    assert {name: Decimal(value) for name, value in row.items()} == {
+        "without_customer": 135_080, "without_description": 1_454, "countries": 38, "cancellations": 3_836,
+        "negative": 10_624, "negative_but_not_cancelled": 1_336, "free": 2_515, "adjusted": 2,
+        "adjusted_net": Decimal("-22124.12"), "sold": 530_104, "sold_net": Decimal("10666684.544"),
+    }  # fmt: skip
+    [row] = built.sql(
+        "select count(*) filter (where net_amount < cost_amount) as at_a_loss, count(distinct product_name) as names "
+        "from published.fct_sales_lines where source_system = 'superstore'"
+    )
+    assert (row["at_a_loss"], row["names"]) == ("1871", "1850")
+
+
 def test_reports_are_what_a_recount_of_the_files_gives(built: Checkout, inbox: Path) -> None:
     goods = recount.read_goods(inbox, PROJECT / "seeds" / "reference")
 
     def rows(columns: str, mart: str) -> list[tuple[str, ...]]:
-        found = built.sql(f"select {columns} from marts.{mart} where source_system = 'online_retail'")
+        found = built.sql(f"select {columns} from published.{mart} where source_system = 'online_retail'")
         return [tuple(row.values()) for row in found]
 
     def month(text: str) -> recount.Month:
@@ -187,7 +217,7 @@ def test_reports_are_what_a_recount_of_the_files_gives(built: Checkout, inbox: P
 
 
 def test_reports_add_up_to_the_net_sales_of_the_facts(built: Checkout) -> None:
-    net = "select source_system, sum({}) as net from marts.{} group by source_system order by source_system"
+    net = "select source_system, sum({}) as net from published.{} group by source_system order by source_system"
     expected = built.sql(net.format("net_sales_amount_reporting", "agg_sales_daily"))
     for mart in ("sales_daily_compared", "sales_weekly_compared", "sales_monthly_compared", "agg_product_sales_monthly",
                  "product_abc", "customers_new_and_returning"):  # fmt: skip
@@ -219,7 +249,7 @@ def test_one_changed_byte_replaces_that_file_alone_and_equals_a_build_from_scrat
     ]
     assert report["unchanged"] == 317
     built.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
-    assert Decimal(built.value("select sum(net_amount) from marts.agg_sales_daily")) != Decimal("46536984.7643")
+    assert Decimal(built.value("select sum(net_amount) from published.agg_sales_daily")) != Decimal("46536984.7643")
 
     scratch = make_checkout.make()
     scratch.load(changed)

@@ -36,14 +36,17 @@ from sales_warehouse.settings import get_settings
 from sales_warehouse.transform.builder_lock import as_the_builder
 
 RAW = {"online_retail/invoice_lines", "store_orders/order_lines", "superstore/order_lines"}
+REFUSED = "superstore/without_columns.csv"
 
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with a small inbox and nothing loaded. The loader and dbt have roles."""
+    """A warehouse with roles and a small inbox, in which one file has to be refused, and nothing loaded."""
     checkout.warehouse("up")
     checkout.warehouse("grants", "--apply")
-    write_sample(Path(checkout.variables["WAREHOUSE_INBOX"]), days=14, records=14 * 220)
+    inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
+    write_sample(inbox, days=14, records=14 * 220)
+    (inbox / REFUSED).write_text("Row ID,Order ID\n1,A\n")
     return checkout
 
 
@@ -61,6 +64,13 @@ def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
     return define(get_settings())
 
 
+@pytest.fixture
+def hooks(defs: Definitions, webhook: "type[Webhook]", monkeypatch: pytest.MonkeyPatch) -> Definitions:
+    """The same with the webhook set."""
+    monkeypatch.setenv("WAREHOUSE_WEBHOOK", webhook.url)
+    return define(get_settings())
+
+
 def run(defs: Definitions, name: str, instance: DagsterInstance) -> ExecuteInProcessResult:
     return defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False)
 
@@ -69,6 +79,19 @@ def why(result: ExecuteInProcessResult) -> str:
     """What a step that failed said."""
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     return "; ".join(str(it.user_failure_data or it.error) for it in failures)
+
+
+def red(result: ExecuteInProcessResult) -> dict[str, AssetCheckSeverity]:
+    """The checks that did not pass."""
+    return {it.check_name: it.severity for it in result.get_asset_check_evaluations() if not it.passed}
+
+
+def tell(hooks: Definitions, result: ExecuteInProcessResult, instance: DagsterInstance) -> None:
+    """Let the hooks hear of the end of a run, as the daemon does."""
+    [end] = [event for event in result.all_events if event.is_job_success or event.is_job_failure]
+    name = "refused_files" if result.success else "failure"
+    context = build_run_status_sensor_context(name, end, instance, result.dagster_run)
+    hooks.get_sensor_def(name)(context if result.success else context.for_run_failure())
 
 
 def manifest(shop: Checkout) -> dict[str, Any]:
@@ -102,14 +125,22 @@ def test_every_dbt_test_is_a_check(shop: Checkout, defs: Definitions) -> None:
     assert checks - tests - units == {CHECK}
 
 
-def test_one_run_loads_builds_and_checks_everything(
-    shop: Checkout, defs: Definitions, instance: DagsterInstance
-) -> None:
+def test_one_run_loads_builds_and_checks_everything_and_a_refused_file_is_told(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
     result = run(defs, DAILY, instance)
     assert result.success, why(result)
-    checks = {it.check_name: it.passed for it in result.get_asset_check_evaluations()}
-    assert set(checks) == {key.name for key in defs.resolve_asset_graph().asset_check_keys}
-    assert [name for name, passed in checks.items() if not passed] == []
+    checks = {it.check_name for it in result.get_asset_check_evaluations()}
+    assert checks == {key.name for key in defs.resolve_asset_graph().asset_check_keys}
+    assert red(result) == {CHECK: AssetCheckSeverity.ERROR}
+    with caplog.at_level("ERROR"):
+        tell(hooks, result, instance)
+    [told] = webhook.received
+    assert f"files need a person {json.dumps(told, ensure_ascii=False)}" in caplog.text
+    assert (told["run"], told["exit_code"]) == (result.run_id, 1)
+    assert told["text"].startswith(f"{DAILY} is done. 1 file needs a person:\n{REFUSED}: ")
+    assert [file["uri"] for file in told["files"]] == [REFUSED]
     truth = json.loads((Path(shop.variables["WAREHOUSE_INBOX"]) / "truth.json").read_text())
     told = {}
     for event in result.get_asset_materialization_events():
@@ -138,6 +169,35 @@ def test_one_run_loads_builds_and_checks_everything(
         f"net_sales_{it['currency']}" for it in sales
     }
     assert all(published[f"net_sales_{it['currency']}"] == float(it["net"]) for it in sales)
+
+
+def test_a_file_that_needs_a_person_is_told_once_and_again_when_it_is_refused_anew(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions
+) -> None:  # fmt: skip
+    path = Path(shop.variables["WAREHOUSE_INBOX"]) / REFUSED
+    raw = defs.get_implicit_global_asset_job_def()
+
+    def load() -> bool:
+        """Load the feed; return whether its check passed."""
+        done = raw.execute_in_process(instance=instance, asset_selection=[AssetKey(["superstore", "order_lines"])])
+        tell(hooks, done, instance)
+        [check] = done.get_asset_check_evaluations()
+        return check.passed
+
+    assert (load(), webhook.received) == (False, [])
+    path.write_text("Row ID,Order Id,Colour\n1,A,red\n")
+    assert (load(), len(webhook.received)) == (False, 1)
+    assert (load(), len(webhook.received)) == (False, 1)
+    path.unlink()
+    stray = path.with_name("stray.csv")
+    os.mkfifo(stray)
+    assert (load(), len(webhook.received)) == (False, 2)
+    assert (load(), len(webhook.received)) == (False, 2)
+    stray.unlink()
+    assert (load(), len(webhook.received)) == (True, 2)
+    assert [[file["uri"] for file in told["files"]] for told in webhook.received] == [
+        [REFUSED], ["superstore/stray.csv"]
+    ]  # fmt: skip
 
 
 def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
@@ -279,35 +339,38 @@ def test_nothing_is_looked_at_while_a_run_is_at_work(
 
 
 def test_a_failing_test_ends_the_run_once_and_is_told(
-    shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]",
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     planted = shop.project / "tests" / "dbt" / "agg_sales_monthly__planted.sql"
     planted.write_text("select 1 as found from {{ ref('agg_sales_monthly') }} limit 1\n")
+    broken = Path(shop.variables["WAREHOUSE_INBOX"]) / REFUSED
+    broken.write_text("Row ID,Order ID\n2,B\n")
     try:
         result = run(define(get_settings()), ON_DELIVERY, instance)
     finally:
         planted.unlink()
+        broken.unlink()
     assert not result.success
     steps = [event.step_key for event in result.all_events if event.event_type == DagsterEventType.STEP_START]
     assert steps.count("dbt_build") == 1
     assert "dbt_unit_tests" not in steps
     assert not [event for event in result.all_events if event.event_type == DagsterEventType.STEP_UP_FOR_RETRY]
-    red = {it.check_name: it.severity for it in result.get_asset_check_evaluations() if not it.passed}
-    assert red.pop("agg_sales_monthly__planted") == AssetCheckSeverity.ERROR
-    # the files of the sensor's test came weeks after the others
-    assert red == {"feed_status__nothing_is_missing": AssetCheckSeverity.WARN}
+    assert red(result) == {
+        "agg_sales_monthly__planted": AssetCheckSeverity.ERROR,
+        CHECK: AssetCheckSeverity.ERROR,
+        # the files of the sensor's test came weeks after the others
+        "feed_status__nothing_is_missing": AssetCheckSeverity.WARN,
+    }
     assert shop.value("select publication from published.as_of") == "1"
-    [failed] = [event for event in result.all_events if event.event_type == DagsterEventType.RUN_FAILURE]
-    context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
-    monkeypatch.setenv("WAREHOUSE_WEBHOOK", webhook.url)
     with caplog.at_level("ERROR"):
-        define(get_settings()).get_sensor_def("failure")(context.for_run_failure())
+        tell(hooks, result, instance)
     [told] = webhook.received
     assert f"run failed {json.dumps(told, ensure_ascii=False)}" in caplog.text
     assert told["exit_code"] == 1
     assert "agg_sales_monthly__planted: Got 1 result, configured to fail if != 0" in told["text"]
     assert "dbt build --select agg_sales_monthly__planted --store-failures" in told["text"]
+    assert f"1 file needs a person:\n{REFUSED}: " in told["text"]
 
 
 @pytest.mark.parametrize("retries", [0, 2])

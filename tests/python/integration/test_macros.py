@@ -1,6 +1,18 @@
-"""The casts, by `dbt run-operation test_macros`."""
+"""The casts, by `dbt run-operation test_macros`, and held against Python's numbers and calendar with any texts."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from io import StringIO
+
+import psycopg2
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+from psycopg2.extensions import connection as Connection
 
 from checkout import Checkout
 
@@ -21,3 +33,216 @@ def test_a_wrong_cast_is_named_with_what_it_was_given(checkout: Checkout) -> Non
     macro.write_text(sound, encoding="utf-8")
     assert done.returncode != 0
     assert "of '£12,34.50': expected NULL, got '1234.5000'" in done.stdout
+
+
+# --- as Python reads the same text ---------------------------------------------------------------------------------
+
+Oracle = Callable[[str], object]
+
+_DIGITS = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+_PARTS = {"YYYY": "%Y", "YY": "%y", "MM": "%m", "Mon": "%b", "DD": "%d", "HH24": "%H", "MI": "%M", "SS": "%S"}
+
+
+def _decimal(precision: int, scale: int) -> Oracle:
+    def read(text: str) -> Fraction | None:
+        if not _DIGITS.fullmatch(text):
+            return None
+        value = Fraction(text)  # Decimal would round to 28 digits
+        return value if value * 10**scale % 1 == 0 and abs(value) < 10 ** (precision - scale) else None
+
+    return read
+
+
+def _rate(precision: int, scale: int) -> Oracle:
+    def read(text: str) -> Fraction | None:
+        number = _decimal(precision, scale - 2)(text[:-1].removesuffix(" ")) if text.endswith("%") else None
+        return number / 100 if isinstance(number, Fraction) else None
+
+    return read
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[-+]?[0-9]+", text) and abs(int(text)) < 10**18 else None
+
+
+def _moment(form: str) -> Oracle:
+    """A text is a moment when writing that moment gives the text: strptime alone reads 1/2/2024 too."""
+    pythons = re.sub("YYYY|YY|MM|Mon|DD|HH24|MI|SS", lambda part: _PARTS[part[0]], form)
+    has_time = "HH24" in form
+
+    def read(text: str) -> date | None:
+        try:
+            found = datetime.strptime(text, pythons)
+        except ValueError:
+            return None
+        if "YYYY" not in form:
+            # strptime turns at 69, the project at 70
+            year = int(found.strftime("%y"))
+            found = found.replace(year=(1900 if year >= 70 else 2000) + year)
+        written = found.strftime(pythons.replace("%Y", f"{found.year:04d}"))
+        if written != text:
+            return None
+        return found if has_time else found.date()
+
+    return read
+
+
+def _excel_date(text: str) -> date | None:
+    if not re.fullmatch("[0-9]{1,7}", text) or not 1 <= int(text) <= 2_958_465 or int(text) == 60:
+        return None
+    return date(1899, 12, 31 if int(text) < 60 else 30) + timedelta(days=int(text))
+
+
+CASTS: dict[str, Oracle] = {
+    "try_decimal('given', 18, 4)": _decimal(18, 4),
+    "try_decimal('given', 5, 2)": _decimal(5, 2),
+    "try_integer('given')": _integer,
+    "try_rate('given', 9, 4, decimal_mark='.')": _rate(9, 4),
+    "try_excel_date('given')": _excel_date,
+    **{
+        f"try_date('given', '{form}')": _moment(form)
+        for form in ("YYYY-MM-DD", "DD/MM/YYYY", "MM/DD/YY", "YYYYMMDD", "DD-Mon-YYYY")
+    },
+    **{
+        f"try_timestamp('given', '{form}')": _moment(form)
+        for form in ("YYYY-MM-DD HH24:MI:SS", "MM/DD/YY HH24:MI", "DD.MM.YYYY HH24:MI:SS")
+    },
+}
+AMOUNT = "try_amount('given', 18, 4, decimal_mark='.', thousands_mark=',', currency_sign='£')"
+
+
+@pytest.fixture(scope="module")
+def casts(checkout: Checkout) -> dict[str, str]:
+    """The SQL of each cast of a column `given`."""
+    checkout.warehouse("up")
+    inline = " ---- ".join(f"{{{{ {call} }}}}" for call in [*CASTS, AMOUNT])
+    made = checkout.dbt("compile", "--quiet", "--inline", inline).stdout
+    return dict(zip([*CASTS, AMOUNT], made.split("----"), strict=True))
+
+
+@pytest.fixture(scope="module")
+def session(checkout: Checkout) -> Iterator[Connection]:
+    variables = checkout.variables
+    connection = psycopg2.connect(
+        host=variables["PGHOST"], port=variables["PGPORT"], user=variables["PGUSER"],
+        password=variables["PGPASSWORD"], dbname=variables["PGDATABASE"],
+    )  # fmt: skip
+    with connection, connection.cursor() as cursor:
+        cursor.execute("create temporary table texts (place integer, given text)")
+    with closing(connection):
+        yield connection
+
+
+def read_all(connection: Connection, casts: dict[str, str], texts: list[str]) -> dict[str, list[object]]:
+    """Return what each cast gives of each text."""
+    file = StringIO()
+    for place, text in enumerate(texts):
+        escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+        file.write(f"{place}\t{escaped}\n")
+    file.seek(0)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("truncate texts")
+        cursor.copy_expert("copy texts from stdin", file)
+        cursor.execute(f"select {', '.join(casts.values())} from texts order by place")
+        return dict(zip(casts, map(list, zip(*cursor.fetchall(), strict=True)), strict=True))
+
+
+_ALPHABET = "0123456789.,-+/: %£()eE_JanDecdecNIf\n\t\u00a0\u0661\uff15'"
+_stray = st.text(_ALPHABET, max_size=20)
+
+
+def _damaged(texts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """One character is lost, or one comes."""
+    return st.builds(
+        lambda text, at, lost, came: text[: at % (len(text) + 1)] + came + text[at % (len(text) + 1) + lost :],
+        texts, st.integers(0, 40), st.integers(0, 1), st.text(_ALPHABET, max_size=1),
+    )  # fmt: skip
+
+
+_sign = st.sampled_from(["", "", "-", "+", "--"])
+_digits = st.text("0123456789", max_size=20)
+_numbers = st.builds(
+    "".join, st.tuples(_sign, _digits, st.sampled_from(["", ".", "."]), _digits, st.sampled_from(["", "0", "%", " %"]))
+)
+_two = st.integers(0, 62).map("{:02d}".format)
+_years = st.one_of(st.integers(0, 10_000).map("{:04d}".format), st.sampled_from(["1900", "2000", "2023", "2024"]), _two)
+_months = st.one_of(st.integers(0, 13).map("{:02d}".format), st.sampled_from(["Jan", "Feb", "DEC", "Sept"]))
+_days = st.one_of(st.integers(0, 32).map("{:02d}".format), st.sampled_from(["28", "29", "30", "31", "5"]))
+_times = st.one_of(st.just(""), st.builds(" {}:{}:{}".format, _two, _two, _two), st.builds(" {}:{}".format, _two, _two))
+_orders = ["{y}-{m}-{d}{t}", "{d}/{m}/{y}{t}", "{m}/{d}/{y}{t}", "{y}{m}{d}{t}", "{d}-{m}-{y}{t}", "{d}.{m}.{y}{t}"]
+_moments = st.builds(
+    lambda order, y, m, d, t: order.format(y=y, m=m, d=d, t=t), st.sampled_from(_orders), _years, _months, _days, _times
+)
+_serials = st.integers(0, 3_000_000).map(str)
+_sound = st.one_of(_numbers, _moments, _moments, _serials)
+_texts = st.lists(st.one_of(_sound, _sound, _damaged(_sound), _stray), min_size=40, max_size=120)
+# the message names the texts that were read wrongly, so that nothing is to be made smaller
+_often = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+
+
+@given(_texts)
+@example(
+    [
+        "60",
+        "0060",
+        "2958465",
+        "2958466",
+        "69",
+        "70",
+        "01/01/69",
+        "01/01/70",
+        "0001-01-01",
+        "29/02/1900",
+        "1e3",
+        "2024-01-05 24:00:00",
+        "2024-01-05 23:59:60",
+    ]
+)
+@_often
+def test_numbers_and_days_are_read_as_python_reads_them(
+    session: Connection, casts: dict[str, str], texts: list[str]
+) -> None:
+    got = read_all(session, casts, texts)
+    for call, oracle in CASTS.items():
+        other = {text: read for text, read in zip(texts, got[call], strict=True) if read != oracle(text)}
+        assert not other, call
+
+
+@st.composite
+def _written(draw: st.DrawFn) -> tuple[str, Decimal]:
+    """An amount in a form people write, and the amount."""
+    value = draw(st.decimals(0, 99_999_999_999_999, places=draw(st.integers(0, 4))))
+    number = format(value, draw(st.sampled_from([",f", "f"])))
+    sign = draw(st.sampled_from(["", "+", "-"]))
+    form = draw(
+        st.sampled_from(["{s}{n}", "{s}£{n}", "{s}£ {n}", "£{s}{n}", "£ {s}{n}", "{s}{n}£", "{s}{n} £", "({n})",
+                         "(£{n})", "(£ {n})", "£({n})", "£ ({n})", "({n} £)", "({n}£)"])
+    )  # fmt: skip
+    is_below = sign == "-" if "{s}" in form else "(" in form
+    return form.format(s=sign, n=number), -value if is_below else value
+
+
+_not_as_written = st.one_of(_damaged(_written().map(lambda written: written[0])), _stray)
+
+
+@given(st.lists(_written(), min_size=40, max_size=80), st.lists(_not_as_written, min_size=40, max_size=80))
+@_often
+def test_amounts_are_read_as_they_were_written_and_no_digit_is_lost(
+    session: Connection, casts: dict[str, str], written: list[tuple[str, Decimal]], stray: list[str]
+) -> None:
+    texts = [text for text, _ in written] + stray
+    [got] = read_all(session, {AMOUNT: casts[AMOUNT]}, texts).values()
+    for (text, value), read in zip(written, got, strict=False):
+        assert read == value, text
+    for text, read in zip(stray, got[len(written) :], strict=True):
+        if isinstance(read, Decimal):
+            digits = re.sub("[^0-9.]", "", text)
+            assert abs(read) == Decimal(digits), text
+            grouped = re.sub("[^0-9,]", "", text.partition(".")[0])
+            assert "," not in grouped or grouped == format(int(grouped.replace(",", "")), ","), text
+            assert (read < 0) == (("-" in text or "(" in text) and Decimal(digits) != 0), text

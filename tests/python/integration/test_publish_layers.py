@@ -1,0 +1,144 @@
+"""Whole builds in which something goes wrong, layer by layer: none is published, and readers see what they saw."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from dbt.cli.main import dbtRunner
+from small_project import PLANTED, deliver, write_small_project
+
+from checkout import Checkout
+from databases import Databases
+
+FIGURES = "select (select sum(amount) from published.fct_lines), (select amount from published.agg_lines), publication"
+
+
+class Shop:
+    """The small project in a database of its own, built in this process."""
+
+    def __init__(self, databases: Databases, folder: Path) -> None:
+        settings = databases.make(folder)
+        external = settings.external
+        assert external is not None
+        write_small_project(folder / "project")
+        self.inbox = settings.inbox
+        self.checkout = Checkout(
+            folder / "project",
+            {
+                "WAREHOUSE_HOME": str(settings.home),
+                "PGHOST": external.host,
+                "PGPORT": str(external.port),
+                "PGUSER": external.user,
+                "PGPASSWORD": external.password,
+                "PGDATABASE": external.database,
+            },
+        )
+        self.checkout.warehouse("up")
+        self.connection = psycopg2.connect(
+            host=external.host, port=external.port, user=external.user, password=external.password,
+            dbname=external.database,
+        )  # fmt: skip
+        self.connection.autocommit = True
+        self.run(PLANTED)
+
+    def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def build(self, *arguments: str) -> tuple[dict[str, str], str]:
+        """Run `dbt build`; return the status of each node by its name, and all dbt said."""
+        before, said = dict(os.environ), []
+        os.environ.clear()
+        os.environ.update(self.checkout.environment)
+        try:
+            done = dbtRunner(callbacks=[lambda event: said.append(event.info.msg)]).invoke(
+                ["--log-level", "none", "build", "--project-dir", str(self.checkout.project),
+                 "--profiles-dir", str(self.checkout.project), *arguments]
+            )  # fmt: skip
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        if done.exception is not None:
+            raise done.exception
+        statuses = {result.node.name: str(result.status) for result in done.result.results}  # type: ignore[union-attr]
+        return statuses, "\n".join(said)
+
+    @contextmanager
+    def planted(self, layer: str, kind: str) -> Iterator[None]:
+        """Let something go wrong in a layer."""
+        self.run("insert into public.planted values (%s, %s)", layer, kind)
+        try:
+            yield
+        finally:
+            self.run("delete from public.planted")
+
+    def seen(self) -> list[tuple[Any, ...]]:
+        """What readers see."""
+        return self.run(f"{FIGURES}, published_at, upper_event_id, files from published.as_of")
+
+
+@pytest.fixture(scope="module")
+def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A warehouse with one file published, and another one that is loaded."""
+    shop = Shop(databases, tmp_path_factory.mktemp("shop"))
+    with closing(shop.connection):
+        deliver(shop.checkout, shop.inbox, 1)
+        _, said = shop.build()
+        assert "Publication 1: " in said
+        deliver(shop.checkout, shop.inbox, 2)
+        yield shop
+
+
+TEST_OF = {
+    "reference": "sound_codes_reference",
+    "raw": "source_sound_shop_lines_raw",
+    "staging": "sound_stg_shop__lines_staging",
+    "intermediate": "sound_int_sales__lines_intermediate",
+    "marts": "sound_fct_lines_marts",
+    "audit": "sound_line_counts_audit",
+    "reconciliation": "reconciliation__fact_to_counts",
+}
+PLANTS = [
+    *[(layer, "fail", name) for layer, name in TEST_OF.items()],
+    ("raw", "error", TEST_OF["raw"]),
+    ("reconciliation", "error", TEST_OF["reconciliation"]),
+    ("marts", "broken", "fct_lines"),
+    ("audit", "broken", "line_counts"),
+]
+
+
+@pytest.mark.parametrize(("layer", "kind", "name"), PLANTS)
+def test_whatever_goes_wrong_in_any_layer_nothing_is_published(shop: Shop, layer: str, kind: str, name: str) -> None:
+    before = shop.seen()
+    assert before[0][:3] == (1, 1, 1)
+    with shop.planted(layer, kind):
+        statuses, said = shop.build()
+    went_wrong = {node for node, status in statuses.items() if status in ("fail", "error")}
+    # a mart has two models, so its layer's test is there twice
+    assert name in went_wrong and went_wrong <= {name, "sound_agg_lines_marts"}
+    assert f"{statuses[name]}{', 1 rows' if kind == 'fail' else ''}: " in said
+    assert f" {name} in " in said and "Not published, readers see what they saw before:" in said
+    assert shop.seen() == before
+    assert shop.run("select count(*) from ledger.green_builds") == [(1,)]
+
+
+def test_a_node_that_was_only_skipped_keeps_it_from_being_published(shop: Shop) -> None:
+    before = shop.seen()
+    with shop.planted("raw", "fail"):
+        statuses, said = shop.build()
+    assert statuses["fct_lines"] == statuses["line_counts"] == "skipped"
+    assert " skipped because of it: " in said
+    assert shop.seen() == before
+
+
+def test_a_warning_is_published(shop: Shop) -> None:
+    with shop.planted("warning", "fail"):
+        statuses, said = shop.build()
+    assert statuses["fct_lines__warned"] == "warn"
+    assert "Publication 2: " in said
+    assert shop.seen()[0][:3] == (3, 3, 2)
