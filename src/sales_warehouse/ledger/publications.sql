@@ -561,7 +561,9 @@ begin
         from generations inner join selected using (generation)
     )
     select format(
-        E'select %s from (\n%s\n) as kept\nwhere _from_publication operator(ledger.<=~) ' || reading,
+        -- for the latest publication one look at a constant is all that a row costs
+        E'select %s from (\n%s\n) as kept\nwhere ' || earlier || ' is null or _from_publication operator(ledger.<=~) '
+            || reading,
         (select string_agg(quote_ident(name), ', ' order by generation, place) from typed),
         string_agg(query, E'\nunion all\n' order by generation desc, branch)
     ) into body from branches;
