@@ -110,6 +110,14 @@ def test_one_run_loads_builds_and_checks_everything(
     checks = {it.check_name: it.passed for it in result.get_asset_check_evaluations()}
     assert set(checks) == {key.name for key in defs.resolve_asset_graph().asset_check_keys}
     assert [name for name, passed in checks.items() if not passed] == []
+    owners = shop.sql(
+        "select distinct schemaname, tableowner from pg_tables where schemaname in ('raw', 'marts') order by 1"
+    )
+    database = shop.variables["PGDATABASE"]
+    assert [tuple(row.values()) for row in owners] == [
+        ("marts", f"{database}_transformer"),
+        ("raw", f"{database}_loader"),
+    ]
     truth = json.loads((Path(shop.variables["WAREHOUSE_INBOX"]) / "truth.json").read_text())
     told = {}
     for event in result.get_asset_materialization_events():
