@@ -141,6 +141,14 @@ def test_one_run_loads_builds_and_checks_everything_and_a_refused_file_is_told(
     assert (told["run"], told["exit_code"]) == (result.run_id, 1)
     assert told["text"].startswith(f"{DAILY} is done. 1 file needs a person:\n{REFUSED}: ")
     assert [file["uri"] for file in told["files"]] == [REFUSED]
+    owners = shop.sql(
+        "select distinct schemaname, tableowner from pg_tables where schemaname in ('raw', 'marts') order by 1"
+    )
+    database = shop.variables["PGDATABASE"]
+    assert [tuple(row.values()) for row in owners] == [
+        ("marts", f"{database}_transformer"),
+        ("raw", f"{database}_loader"),
+    ]
     truth = json.loads((Path(shop.variables["WAREHOUSE_INBOX"]) / "truth.json").read_text())
     told = {}
     for event in result.get_asset_materialization_events():
