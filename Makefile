@@ -39,7 +39,7 @@ types: install
 	$(BIN)/mypy
 
 pytest: install
-	$(BIN)/pytest -n logical --dist loadfile -m "not acceptance"
+	$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder -m "not acceptance"
 
 soak: install ## random histories of deliveries, built step by step and held against a rebuild; WAREHOUSES=20 of 24 each
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/integration/test_equal_to_a_rebuild.py

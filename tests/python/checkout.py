@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from warm_commands import is_warm, run_warm
+
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 DBT_PARTS = ("dbt_project.yml", "selectors.yml", "models", "seeds", "macros", "tests/dbt")
@@ -44,14 +46,17 @@ class Checkout:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one of the installed commands to its end; with `check`, fail with all it printed."""
-        done = subprocess.run(
-            [BIN / command[0], *command[1:]],
-            cwd=self.project,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        if is_warm(command, self.variables):
+            done = run_warm(command, self.project, self.environment)
+        else:
+            done = subprocess.run(
+                [BIN / command[0], *command[1:]],
+                cwd=self.project,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         if check and done.returncode:
             raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
