@@ -15,7 +15,6 @@ from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.settings import Settings
 
-
 # The longest first, so that at the end no worker has to wait for another one's; it matters for the time alone.
 LONGEST = (
     "test_dagster_live", "test_incremental", "test_dev_target", "test_roles", "test_operations", "test_metrics",
