@@ -117,6 +117,11 @@ select obj_description(to_regnamespace('ledger'), 'pg_namespace') is not distinc
         or exists (select from pg_proc where pronamespace = pg_namespace.oid and proowner <> pg_roles.oid)
         or exists (select from pg_operator where oprnamespace = pg_namespace.oid and oprowner <> pg_roles.oid)
     )
+    -- a copy of a database has the owners and the comment, but not the rights in the database itself
+    and not exists (
+        select from pg_roles
+        where rolname = any(%(owners)s) and not has_database_privilege(oid, current_database(), 'create')
+    )
 """
 
 

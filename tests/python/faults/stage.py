@@ -150,6 +150,9 @@ class Stage:
                 f"create database {self.record['database']} template {_BEFORE} "
                 f"strategy file_copy tablespace {tablespace}"
             )
+            # what belongs to a database by name is in no copy of it
+            roles = ", ".join(f"{self.record['database']}_{role}" for role in ("loader", "transformer"))
+            cursor.execute(f"grant create on database {self.record['database']} to {roles}")
 
     def start(self, *command: str, fail_point: str | None = None, **variables: str) -> Loader:
         """Start a command of `warehouse`."""
