@@ -210,3 +210,18 @@ def test_names_that_would_be_cut_off_are_refused() -> None:
     assert len(role_name("w" * 51, "transformer")) == 63
     with pytest.raises(ConfigurationError, match="too long"):
         role_name("w" * 52, "transformer")
+
+
+def test_rights_in_the_database_itself_are_given_again(granted: Connection) -> None:
+    """A copy of a database has the owners and the comment, but not these."""
+    loader = role_name(granted.info.dbname, "loader")
+    with granted.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("revoke create on database {} from {}").format(
+                sql.Identifier(granted.info.dbname), sql.Identifier(loader)
+            )
+        )
+    granted.commit()
+    assert apply_grants(granted)
+    assert not apply_grants(granted)
+    assert allowed(granted, "loader", "create schema if not exists raw")
