@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
 from warm_commands import is_warm, run_warm
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -71,6 +74,14 @@ class Checkout:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def connect(self) -> Connection:
+        """A connection with nothing of ours in between, to be closed by the caller."""
+        variables = self.variables
+        return psycopg2.connect(
+            host=variables["PGHOST"], port=variables["PGPORT"], user=variables["PGUSER"],
+            password=variables["PGPASSWORD"], dbname=variables["PGDATABASE"],
+        )  # fmt: skip
 
     def warehouse(self, *arguments: str) -> str:
         """Run `warehouse` and return what it printed."""

@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
-import psycopg2
 import pytest
 from dagster import (
     AssetCheckSeverity,
@@ -256,12 +255,7 @@ class Watcher:
 
 @contextmanager
 def connect(shop: Checkout) -> Iterator[Connection]:
-    variables = shop.variables
-    connection = psycopg2.connect(
-        host=variables["PGHOST"], port=variables["PGPORT"], user=variables["PGUSER"],
-        password=variables["PGPASSWORD"], dbname=variables["PGDATABASE"],
-    )  # fmt: skip
-    with closing(connection), connection:
+    with closing(shop.connect()) as connection, connection:
         yield connection
 
 

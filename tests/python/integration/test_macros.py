@@ -8,7 +8,6 @@ from decimal import Decimal
 from fractions import Fraction
 from io import StringIO
 
-import psycopg2
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -122,11 +121,7 @@ def casts(checkout: Checkout) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def session(checkout: Checkout) -> Iterator[Connection]:
-    variables = checkout.variables
-    connection = psycopg2.connect(
-        host=variables["PGHOST"], port=variables["PGPORT"], user=variables["PGUSER"],
-        password=variables["PGPASSWORD"], dbname=variables["PGDATABASE"],
-    )  # fmt: skip
+    connection = checkout.connect()
     with connection, connection.cursor() as cursor:
         cursor.execute("create temporary table texts (place integer, given text)")
     with closing(connection):
