@@ -1,15 +1,27 @@
 {# What of a relation is due in this build, from the books. `is_whole`: the relation is to be built from nothing, as it is
    new, was asked to, or its SQL, its contract or what it reads was changed. Else `files` are those whose rows changed
    since the watermark, and `dates` what they touched. `late_files` became active after the build's upper event.
-   A relation never gets ahead of the relations it reads. #}
+   A relation never gets ahead of the relations it reads.
+   Looked up once for each relation, in front of its statement: macros ask for it a dozen times, and get one answer. #}
 {% macro build_window(node) -%}
-    {%- set window = {
-        'is_whole': true, 'inputs_hash': '', 'event_id': 0, 'watermark': none, 'tested': none,
-        'files': [], 'dates': [], 'late_files': [], 'code_hash': none
-    } -%}
     {%- if not execute or not is_build() -%}
-        {{ return(window) }}
+        {{ return({'is_whole': true, 'event_id': 0, 'files': [], 'dates': [], 'late_files': []}) }}
     {%- endif -%}
+    {%- set windows = remembered('windows') -%}
+    {%- if node.unique_id not in windows -%}
+        {%- do windows.update({node.unique_id: look_up_window(node)}) -%}
+    {%- endif -%}
+    {{ return(windows[node.unique_id]) }}
+{%- endmacro %}
+
+{# What this run keeps below a name, an empty mapping at first. dbt gives every model the same graph, and nothing else that
+   lasts from one to the next. #}
+{% macro remembered(name) -%}
+    {{ return(graph.setdefault('remembered', {}).setdefault((invocation_id, name), {})) }}
+{%- endmacro %}
+
+{% macro look_up_window(node) -%}
+    {%- set window = {'is_whole': true, 'watermark': none, 'tested': none, 'files': [], 'dates': [], 'code_hash': none} -%}
     {%- set parents = ancestors(node) -%}
     {%- set names = {node.relation_name: none} -%}
     {%- for parent in parents.code + parents.followed if parent.relation_name -%}
@@ -63,13 +75,21 @@
     {%- if not execute or not is_build() -%}
         {{ return(0) }}
     {%- endif -%}
-    {%- set rows = run_query(
-        "select upper_event_id from " ~ ledger_books('builds') ~ " where invocation_id = '" ~ invocation_id ~ "'"
-    ).rows -%}
-    {{ return(rows[0][0] | int if rows else 0) }}
+    {%- set found = remembered('upper_event') -%}
+    {%- if not found -%}
+        {%- for row in run_query(
+            "select upper_event_id from " ~ ledger_books('builds') ~ " where invocation_id = '" ~ invocation_id ~ "'"
+        ).rows -%}
+            {%- do found.update({'event_id': row[0] | int}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(found.get('event_id', 0)) }}
 {%- endmacro %}
 
 {% macro touched_files(after_event, up_to_event) -%}
+    {%- if after_event == up_to_event -%}
+        {{ return([]) }}
+    {%- endif -%}
     {%- set rows = run_query(
         "select distinct file_id from " ~ source('ledger', 'file_events')
         ~ " where kind in ('activated', 'deactivated', 'replayed') and event_id > " ~ after_event
@@ -92,7 +112,7 @@
 {%- endmacro %}
 
 {% macro touched_dates(relation_names, after_event, up_to_event) -%}
-    {%- if not relation_names -%}
+    {%- if not relation_names or after_event == up_to_event -%}
         {{ return([]) }}
     {%- endif -%}
     {%- set rows = run_query(

@@ -17,6 +17,14 @@
     {%- if not node or not follows_ledger(node) -%}
         {{ return('') }}
     {%- endif -%}
+    {%- set conditions = remembered('untested') -%}
+    {%- if node.unique_id not in conditions -%}
+        {%- do conditions.update({node.unique_id: look_up_untested(node)}) -%}
+    {%- endif -%}
+    {{ return(conditions[node.unique_id]) }}
+{%- endmacro %}
+
+{% macro look_up_untested(node) -%}
     {%- set rows = run_query(
         "select event_id, tested_event_id from " ~ ledger_books('model_watermarks')
         ~ " where relation_name = '" ~ node.relation_name ~ "' and built_by = '" ~ invocation_id ~ "'"

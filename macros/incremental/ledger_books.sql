@@ -10,7 +10,8 @@
 {% macro readable_books(name, columns) -%}
     {%- set own = ledger_books(name) -%}
     {%- set selects = ['select ' ~ columns | join(', ') ~ ' from ' ~ own] -%}
-    {%- for node in graph.nodes.values() if is_deferring() and node.defer_relation and node.config.schema == 'audit' -%}
+    {%- set nodes = graph.nodes.values() if is_deferring() else [] -%}
+    {%- for node in nodes if node.defer_relation and node.config.schema == 'audit' -%}
         {%- if loop.first and node.defer_relation.schema != own.schema -%}
             {%- set other = adapter.get_relation(target.database, node.defer_relation.schema, name) -%}
             {%- if other -%}
