@@ -50,6 +50,12 @@ def embedded() -> Iterator[Settings]:
     (project / "dbt_project.yml").touch()
     settings = Settings(project=project, home=home / "home", inbox=home / "inbox")
     server.up(settings)
+    with closing(server.connect(settings, application_name="test")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            # no test lets the machine lose power, and hundreds of databases would be synced at the end
+            cursor.execute("alter system set fsync = off")
+            cursor.execute("select pg_reload_conf()")
     yield settings
     server.down(settings)
     shutil.rmtree(home)

@@ -26,7 +26,7 @@ from sales_warehouse.load.open_regular import open_regular
 from sales_warehouse.load.order_files import Order
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.take_in import take_in_or_leave, unreadable
-from sales_warehouse.load.worker import BringsColumns, Done, Failed, Progress, Start, Task
+from sales_warehouse.load.worker import BringsColumns, Committing, Done, Failed, Progress, Start, Task
 
 # Opening and committing a file costs what reading so many bytes does.
 _FILE_COSTS_BYTES = 150_000
@@ -40,7 +40,7 @@ _AHEAD_FILES = 8
 
 _HEAD_BYTES = 64 * 1024  # more than a header, so that two deliveries of one size nearly always differ in it
 
-_END_SECONDS = 3.0  # that workers have to clean up in when they are stopped
+_END_SECONDS = 3.0  # that workers have to end in when they are stopped
 
 
 class WorkerLost(WarehouseError):
@@ -176,7 +176,7 @@ class _Worker:
                 process_group=0,  # Ctrl-C is for the loader, which stops its workers
             )
         self.channel = Channel(ours.detach())
-        self._sizes: dict[int, int] = {}  # of the files it has, by number
+        self._sizes: dict[int, int] = {}  # of the files it has still to read, by number
         self._send(start)
 
     @property
@@ -186,7 +186,7 @@ class _Worker:
 
     @property
     def load(self) -> int:
-        """How many files it has."""
+        """How many files it has still to read."""
         return len(self._sizes)
 
     def give(self, task: Task, size_bytes: int) -> None:
@@ -202,8 +202,8 @@ class _Worker:
             raise WorkerLost(self._tell_end()) from None
         if isinstance(message, Failed):
             raise message.error
-        if isinstance(message, Done | BringsColumns):
-            del self._sizes[message.number]
+        if isinstance(message, Committing | Done | BringsColumns):
+            self._sizes.pop(message.number, None)
         return message
 
     def _send(self, message: Any) -> None:

@@ -1,6 +1,7 @@
 """Take in one file: its rows, its rejects, its entry and the removal of its earlier version, in one transaction."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -32,11 +33,11 @@ from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Ou
 
 def take_in_or_leave(
     connection: Connection, file: InboxFile, books: Books, progress: Progress, sha256: str = "",
-    may_add_columns: bool = True,
+    may_add_columns: bool = True, before_commit: Callable[[], None] = lambda: None,
 ) -> Outcome:  # fmt: skip
     """Take in one file as `take_in` does; one that changes, waits or cannot be read is left for the next load."""
     try:
-        return take_in(connection, file, books, progress, sha256, may_add_columns)
+        return take_in(connection, file, books, progress, sha256, may_add_columns, before_commit)
     except FileChanged:
         return left_alone(file)
     except FileWaits as waits:
@@ -69,13 +70,14 @@ def left_alone(file: InboxFile) -> Outcome:
 
 def take_in(
     connection: Connection, file: InboxFile, books: Books, progress: Progress, sha256: str = "",
-    may_add_columns: bool = True,
+    may_add_columns: bool = True, before_commit: Callable[[], None] = lambda: None,
 ) -> Outcome:  # fmt: skip
     """Bring one file of the inbox onto the books and commit; return what became of it.
 
-    `sha256` is the hash of its content, if it was hashed already. Raises `FileChanged` when the file was written to
-    meanwhile, `FileWaits` when its control file is not there, `ColumnsAreMissing` when it brings new columns and may
-    not add them, and `psycopg2.Error` when the database failed; nothing of the file is left behind then.
+    `sha256` is the hash of its content, if it was hashed already. `before_commit` is called when nothing but the commit
+    is left. Raises `FileChanged` when the file was written to meanwhile, `FileWaits` when its control file is not
+    there, `ColumnsAreMissing` when it brings new columns and may not add them, and `psycopg2.Error` when the database
+    failed; nothing of the file is left behind then.
     """
     clock = time.monotonic()
     started_at = datetime.now(UTC)
@@ -97,6 +99,7 @@ def take_in(
             )  # fmt: skip
             status = entry.status
         reach("before_commit")
+        before_commit()
     reach("after_commit")
     if status == "unchanged":
         entry = replace(entry, mtime_ns=file.mtime_ns)

@@ -1,5 +1,8 @@
 """A worker: a process that takes in the files its loader hands to it, one after the other.
 
+While the server commits a file, the worker reads the next one on a second connection: behind a hundred megabytes a
+commit waits for the disk a tenth of a second, in which nothing else would happen.
+
 Loader and worker talk through one socket. What goes over it, the password of the connection among it, is on no command
 line and in no environment.
 """
@@ -7,16 +10,16 @@ line and in no environment.
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 import traceback
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Channel
 from typing import Any, NoReturn
 
 import psycopg2
+from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
@@ -27,7 +30,6 @@ from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.take_in import take_in_or_leave
 
 _TELL_SECONDS = 0.1  # how often the loader hears how far a file is
-_END_SECONDS = 2.0  # that a worker has to clean up in when its loader is gone
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,13 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Committing:
+    """A file is read; the worker has a hand free for another while it is committed."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Done:
     """What became of a file, and its entry on the books if it has one."""
 
@@ -84,48 +93,79 @@ class Failed:
 def main(descriptor: int) -> None:
     """Serve the loader at the other end of the socket with this number until it closes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the loader says what becomes of its workers
-    signal.signal(signal.SIGTERM, _end)
-    channel = Channel(descriptor)
-    start = channel.recv()
+    voice = _Voice(Channel(descriptor))
+    start = voice.channel.recv()
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(channel, tasks), daemon=True).start()
+    threading.Thread(target=_listen, args=(voice.channel, tasks), daemon=True).start()
+    reading = threading.Lock()
+    hands = [threading.Thread(target=_work, args=(voice, start, tasks, reading), daemon=True) for _ in range(2)]
     try:
-        _work(channel, start, tasks)
+        for hand in hands:
+            hand.start()
+        for hand in hands:
+            hand.join()
+    finally:
+        _exit()
+
+
+def _work(voice: "_Voice", start: Start, tasks: "queue.SimpleQueue[Task]", reading: threading.Lock) -> None:
+    """Take in files until something fails; of the two that do so one reads, while the other commits."""
+    try:
+        with closing(psycopg2.connect(**start.dsn)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("set time zone 'UTC'; select set_config('role', %s, false)", (start.role,))
+            connection.commit()
+            become_a_worker(connection, start.loader)
+            while True:
+                _take_in_next(connection, voice, tasks, reading)
     except Exception as error:
         error.add_note(traceback.format_exc())  # the loader's own says nothing of it
-        channel.send(Failed(_without_secrets(error, start.dsn.get("password"))))
-    finally:
-        # All is closed. Python taking itself apart as well would cost the loader, which waits for it, 0.08 s.
-        os._exit(1)
+        voice.say(Failed(_without_secrets(error, start.dsn.get("password"))))
 
 
-def _work(channel: Channel, start: Start, tasks: "queue.SimpleQueue[Task]") -> NoReturn:
-    with closing(psycopg2.connect(**start.dsn)) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("set time zone 'UTC'; select set_config('role', %s, false)", (start.role,))
-        connection.commit()
-        become_a_worker(connection, start.loader)
-        while True:
-            task = tasks.get()
-            books = Books(task.entries)
-            teller = _Teller(channel)
-            try:
-                outcome = take_in_or_leave(
-                    connection, task.file, books, teller.advance, task.sha256, task.may_add_columns
-                )
-            except ColumnsAreMissing:
-                channel.send(BringsColumns(task.number))
-                continue
+def _take_in_next(
+    connection: Connection, voice: "_Voice", tasks: "queue.SimpleQueue[Task]", reading: threading.Lock
+) -> None:
+    with ExitStack() as turn:
+        turn.enter_context(reading)
+        task = tasks.get()
+        books = Books(task.entries)
+        teller = _Teller(voice)
+
+        def pass_on() -> None:
             teller.tell()
-            entry = None if outcome.file_id is None else books.latest_at(task.file.uri)
-            channel.send(Done(task.number, outcome, entry))
+            voice.say(Committing(task.number))
+            turn.close()
+
+        try:
+            outcome = take_in_or_leave(
+                connection, task.file, books, teller.advance, task.sha256, task.may_add_columns, pass_on
+            )
+        except ColumnsAreMissing:
+            voice.say(BringsColumns(task.number))
+            return
+        teller.tell()
+    entry = None if outcome.file_id is None else books.latest_at(task.file.uri)
+    voice.say(Done(task.number, outcome, entry))
+
+
+class _Voice:
+    """What speaks to the loader, from either thread."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._lock = threading.Lock()
+
+    def say(self, message: object) -> None:
+        with self._lock:
+            self.channel.send(message)
 
 
 class _Teller:
     """Tells the loader how far a file is, not more often than a person could see."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, voice: _Voice) -> None:
+        self._voice = voice
         self._size_bytes = self._records = 0
         self._told = time.monotonic()
 
@@ -137,7 +177,7 @@ class _Teller:
 
     def tell(self) -> None:
         if self._size_bytes or self._records:
-            self._channel.send(Progress(self._size_bytes, self._records))
+            self._voice.say(Progress(self._size_bytes, self._records))
         self._size_bytes = self._records = 0
         self._told = time.monotonic()
 
@@ -151,14 +191,12 @@ def _listen(channel: Channel, tasks: "queue.SimpleQueue[Task]") -> None:
         while True:
             tasks.put(channel.recv())
     except (EOFError, OSError):
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_END_SECONDS)  # the main thread may be waiting for the server, where no signal is heard
-        os._exit(1)
+        _exit()
 
 
-def _end(number: int, _frame: object) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)  # a second one would disturb what the first one has begun
-    sys.exit(1)
+def _exit() -> NoReturn:
+    """End at once: Python taking itself apart would cost the loader, which waits for it, 0.08 s."""
+    os._exit(1)
 
 
 def _without_secrets(error: Exception, password: object) -> Exception:

@@ -242,6 +242,45 @@ def test_several_workers_are_at_work_at_once(inbox: Inbox, beside: Connection) -
     assert worker_processes() == []
 
 
+def test_a_worker_reads_the_next_file_while_one_is_committed(inbox: Inbox, beside: Connection) -> None:
+    prepare_ledger(inbox.connection, [inbox.feed])
+    with beside.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(42)")
+        cursor.execute(
+            "create function ledger.hold() returns trigger language plpgsql as $$ begin "
+            "perform pg_advisory_xact_lock_shared(42); return null; end $$; "
+            "create constraint trigger held after insert on ledger.files deferrable initially deferred "
+            "for each row execute function ledger.hold()"
+        )
+    for day in range(1, 7):
+        inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day},tea,2.50\n" * 50_000)
+
+    def three_wait() -> bool:
+        """One commits; its worker and the other one have read the next file and wait for their turn to enter it."""
+        with beside.cursor() as cursor:
+            cursor.execute(
+                "select count(*) from pg_stat_activity where datname = current_database() "
+                "and application_name like '%(worker)' and wait_event = 'advisory'"
+            )
+            return cursor.fetchone() == (3,)
+
+    def let_go() -> None:
+        try:
+            wait_until(three_wait)
+        finally:
+            with beside.cursor() as cursor:
+                cursor.execute("select pg_advisory_unlock(42)")
+        seen.append(True)
+
+    seen: list[bool] = []
+    thread = threading.Thread(target=let_go)
+    thread.start()
+    assert inbox.load(workers=2).statuses == {"active": 6}
+    thread.join()
+    assert seen
+    assert inbox.query("select count(*) from raw.shop__lines") == [(300_000,)]
+
+
 @pytest.mark.parametrize("count", [1, 20])
 def test_little_work_starts_no_workers(inbox: Inbox, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()

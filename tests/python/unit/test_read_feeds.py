@@ -219,7 +219,7 @@ def test_a_feed_without_columns_is_refused(project: Path, columns: str) -> None:
     "text",
     [
         "external: 5",
-        "external:",
+        "external: ",
         "external: {location: a.csv, options: [header]}",
         "external: {location: a.csv}, columns: 5",
         "external: {location: a.csv}, columns: {a: text}",
