@@ -151,6 +151,7 @@ def bench_load(
         _write_small_files(inboxes["known"], known_files)
         prepare_ledger(connection, [feed])
         _prepare_peer(connection)
+        _keep_autovacuum_away(connection, feed)
         loader = _Loader(settings, feed)
         peers = [_PeerRun(settings, name, Path(folder), min(rows, most)) for name, most in PEERS.items() if with_peers]
         for _ in track(range(rounds), "[bold]rounds", console=err, transient=True):
@@ -231,6 +232,13 @@ def _prepare_peer(connection: Connection) -> None:
     columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in _COLUMNS)
     with transaction(connection) as cursor:
         cursor.execute(sql.SQL("create table {} ({})").format(sql.Identifier(_PEER), columns))
+
+
+def _keep_autovacuum_away(connection: Connection, feed: Feed) -> None:
+    """It comes once a minute, and the load that happens to be under way then would pay for all before it."""
+    with transaction(connection) as cursor:
+        for table in (raw_table(feed), sql.Identifier(_PEER)):
+            cursor.execute(sql.SQL("alter table {} set (autovacuum_enabled = off)").format(table))
 
 
 def _time_copy(settings: Settings, path: Path) -> float:
