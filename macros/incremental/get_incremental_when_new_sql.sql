@@ -1,5 +1,5 @@
-{# Reached only with nothing new: otherwise should_full_refresh has the relation built from nothing. #}
+{# dbt wants a macro for each strategy. Nothing comes to this one: with a new file should_full_refresh has the relation built
+   from nothing, without one our materialization leaves it alone. #}
 {% macro get_incremental_when_new_sql(arg_dict) -%}
-    {%- do check_code_is_known(build_window(model)) -%}
     select 1 as nothing_new where false
 {%- endmacro %}

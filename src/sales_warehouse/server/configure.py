@@ -52,6 +52,7 @@ def write_configuration(data_directory: Path, port: int, account: Account) -> No
         # no socket: its path has a length limit that a deep home would pass
         "unix_socket_directories": "",
         "password_encryption": "scram-sha-256",
+        "scram_iterations": "4096",
         "log_line_prefix": "%m [%p] %a ",
         "log_checkpoints": "off",
     }

@@ -233,6 +233,10 @@ def test_a_wrong_password_and_no_password_are_refused(running: Settings) -> None
 
 def test_no_rule_of_the_server_trusts_anyone(running: Settings) -> None:
     assert value(running, "select array_agg(distinct auth_method) from pg_hba_file_rules") == ["scram-sha-256"]
+    # ours cannot be guessed; those made later may be
+    iterations = "select split_part(split_part(rolpassword, '$', 2), ':', 1) from pg_authid where rolname = "
+    assert value(running, iterations + "session_user") == "1"
+    assert value(running, "show scram_iterations") == "4096"
     assert value(running, "select left(rolpassword, 13) from pg_authid where rolcanlogin") == "SCRAM-SHA-256"
 
 
