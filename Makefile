@@ -1,6 +1,8 @@
 # The verbs of this project. Everything is installed into .venv from requirements.lock.
 PYTHON ?= python3
 BIN := .venv/bin
+# half as many again as cores: some tests wait for a clock
+TESTS_AT_ONCE ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) '*' 3 / 2)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
@@ -39,7 +41,7 @@ types: install
 	$(BIN)/mypy
 
 pytest: install
-	$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder -m "not acceptance"
+	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance"
 
 soak: install ## random histories of deliveries, built step by step and held against a rebuild; WAREHOUSES=20 of 24 each
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/integration/test_equal_to_a_rebuild.py

@@ -160,6 +160,7 @@ def test_a_password_of_a_service_file_is_not_said(project: Checkout, checkout: C
 def test_the_password_that_works_is_in_no_output_log_or_process_list(checkout: Checkout) -> None:
     """The whole road with the real password of a server of one's own: dbt is told it by the environment."""
     secret = checkout.variables["PGPASSWORD"]
+    checkout.variables["DBT_LOG_LEVEL_FILE"] = "debug"  # all that dbt would ever write
     with Watch() as watch:
         runs = [
             checkout.run("warehouse", *command, check=False)
@@ -176,3 +177,4 @@ def test_the_password_that_works_is_in_no_output_log_or_process_list(checkout: C
         if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes()
     ]
     assert holding == []
+    assert "on-run-end" in (checkout.project / "logs" / "dbt.log").read_text(encoding="utf-8")
