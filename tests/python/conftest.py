@@ -24,7 +24,7 @@ LONGEST = (
     "test_publish_killed", "test_explain", "test_quality_rules", "test_replay", "test_faults",
 )  # fmt: skip
 
-# dbt and Dagster leave a million objects in this process: looking through them again and again takes a fifth of its time.
+# dbt and Dagster leave a million objects in this process: looking through them over and over is a fifth of its time.
 gc.set_threshold(200_000, 50, 100)
 
 
