@@ -177,4 +177,4 @@ def test_the_password_that_works_is_in_no_output_log_or_process_list(checkout: C
         if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes()
     ]
     assert holding == []
-    assert "on-run-end" in (checkout.project / "logs" / "dbt.log").read_text(encoding="utf-8")
+    assert "[debug]" in (checkout.project / "logs" / "dbt.log").read_text(encoding="utf-8")

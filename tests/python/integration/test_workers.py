@@ -416,7 +416,7 @@ def test_when_the_loader_dies_its_workers_end_and_leave_nothing_half_done(
     # the next loader waits for what is left of them, however long that takes
     inbox.load(workers=2)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5)
-    assert workers_of(beside) == []
+    wait_until(lambda: workers_of(beside) == [], 5)
     assert inbox.query("select count(*), count(distinct _file_id) from raw.shop__lines") == [(8 * 400_000, 8)]
     assert inbox.query("select status, version, rows_loaded, count(*) from ledger.files group by 1, 2, 3") == [
         ("active", 1, 400_000, 8)
