@@ -45,13 +45,14 @@ class Pages:
         return [run["status"] for run in found["runsOrError"]["results"]]
 
     def looks(self) -> list[str]:
-        """Return how each look into the inbox ended, the latest first."""
+        """Return how each look into the inbox that is over ended, the latest first."""
         selector = f'repositoryName: "__repository__", repositoryLocationName: "{MODULE}", sensorName: "inbox"'
         found = self.ask(
             f"{{ sensorOrError(sensorSelector: {{{selector}}}) "
             "{ ... on Sensor { sensorState { ticks { status } } } } }"
         )
-        return [tick["status"] for tick in found["sensorOrError"]["sensorState"]["ticks"]]
+        ticks = found["sensorOrError"]["sensorState"]["ticks"]
+        return [tick["status"] for tick in ticks if tick["status"] != "STARTED"]
 
 
 def wait_for(what: Callable[[], bool], seconds: float) -> None:
