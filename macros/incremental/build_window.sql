@@ -21,7 +21,7 @@
 {%- endmacro %}
 
 {% macro look_up_window(node) -%}
-    {%- set window = {'is_whole': true, 'watermark': none, 'tested': none, 'files': [], 'dates': [], 'code_hash': none} -%}
+    {%- set window = {'is_whole': true, 'watermark': none, 'files': [], 'dates': [], 'code_hash': none} -%}
     {%- set parents = ancestors(node) -%}
     {%- set names = {node.relation_name: none} -%}
     {%- for parent in parents.code + parents.followed if parent.relation_name -%}
@@ -30,7 +30,7 @@
     {%- set state = {} -%}
     {%- for row in run_query(
         "select * from " ~ readable_books('model_watermarks', [
-            'relation_name', 'code_hash', 'inputs_hash', 'rebuilt_by', 'event_id', 'tested_event_id'
+            'relation_name', 'code_hash', 'inputs_hash', 'rebuilt_by', 'event_id'
         ])
         ~ " where relation_name in ('" ~ names | join("', '") ~ "')"
     ).rows -%}
@@ -52,7 +52,7 @@
     {%- if own -%}
         {%- do window.update({
             'is_whole': own[4] is none or own[2] != window.inputs_hash,
-            'watermark': own[4], 'tested': own[5], 'code_hash': own[1],
+            'watermark': own[4], 'code_hash': own[1],
         }) -%}
     {%- endif -%}
     {%- if not window.is_whole -%}

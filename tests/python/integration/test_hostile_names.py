@@ -5,7 +5,6 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from checkout import Checkout
@@ -60,9 +59,7 @@ def hostile(checkout: Checkout) -> Checkout:
 
 
 def change(checkout: Checkout, statement: str) -> None:
-    names = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password", "PGDATABASE": "dbname"}
-    server = {name: checkout.variables[variable] for variable, name in names.items()}
-    with closing(psycopg2.connect("", **server)) as connection, connection, connection.cursor() as cursor:
+    with closing(checkout.connect()) as connection, connection, connection.cursor() as cursor:
         cursor.execute(statement)
 
 
