@@ -1,4 +1,4 @@
-"""Measure publications of one fact: the switch, what writing the next one costs, and reading beside the mart itself."""
+"""Measure publications of one fact: the switch, what the next one and going back cost, and reading beside the mart."""
 
 import statistics
 import time
@@ -52,6 +52,14 @@ from generate_series(%(first)s, %(last)s) as numbers (number), generate_series(1
 order by number, row
 """
 
+# a file that was corrected, so that rows ended as they do in a warehouse at work
+_CORRECT_FILE = """
+with event as (
+    insert into ledger.file_events (file_id, feed, kind) values (%(file)s, 'bench.lines', 'replayed')
+)
+update marts.fct set net_amount = net_amount + 0.01 where _file_id = %(file)s
+"""
+
 _QUERIES = {
     "sum of all rows": "select sum(net_amount), sum(quantity) from {}.fct",
     "count of all rows": "select count(*) from {}.fct",
@@ -62,12 +70,13 @@ _QUERIES = {
 
 @dataclass(frozen=True)
 class PublishBench:
-    """Measured at one size: seconds to write, milliseconds to switch, seconds of each query by schema."""
+    """Measured at one size: seconds to write, milliseconds to switch, seconds to go back, and of each query by schema."""
 
     rows: int
     first_seconds: float
     next_seconds: tuple[float, ...]
     switch_ms: tuple[float, ...]
+    back_seconds: tuple[float, ...]
     queries: dict[str, dict[str, tuple[float, ...]]]
 
     def ratio(self, query: str) -> float:
@@ -99,6 +108,11 @@ def _bench_one(connection: Connection, rows: int, rounds: int) -> PublishBench:
         seconds, milliseconds = _publish(connection, f"build {number}")
         writes.append(seconds)
         switches.append(milliseconds)
+    with transaction(connection) as cursor:
+        cursor.execute(_CORRECT_FILE, {"file": files})
+    _publish(connection, f"build {rounds + 1}")
+    # over the correction and over the new file before it, and forth again
+    backs = [_go_to(connection, rounds + 2 - step) for _ in range(rounds) for step in (1, 2, 0)]
     _analyse(connection)
     queries: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, query in _QUERIES.items():
@@ -107,7 +121,7 @@ def _bench_one(connection: Connection, rows: int, rounds: int) -> PublishBench:
             for schema in times:
                 times[schema] += (_time(connection, query.format(schema)),)
         queries[name] = {schema: values[1:] for schema, values in times.items()}  # the first fills the cache
-    return PublishBench(rows, first, tuple(writes), tuple(switches), queries)
+    return PublishBench(rows, first, tuple(writes), tuple(switches), tuple(backs), queries)
 
 
 def _add_files(connection: Connection, first: int, last: int) -> None:
@@ -138,6 +152,14 @@ def _publish(connection: Connection, build: str) -> tuple[float, float]:
         return written - started, (time.monotonic() - written) * 1000
 
 
+def _go_to(connection: Connection, publication: int) -> float:
+    """Let readers see this publication; return the seconds."""
+    started = time.monotonic()
+    with transaction(connection) as cursor:
+        cursor.execute("select ledger.switch_publication(%s)", (publication,))
+    return time.monotonic() - started
+
+
 def _analyse(connection: Connection) -> None:
     """Leave tables as a warehouse at work has them: vacuumed and analysed."""
     connection.autocommit = True
@@ -163,6 +185,7 @@ def print_publish_bench(results: Sequence[PublishBench]) -> None:
         rows.append((size, "first publication", f"{result.first_seconds:.2f} s", ""))
         rows.append((size, f"next, {_FILE_ROWS:,} rows new", f"{statistics.median(result.next_seconds):.2f} s", ""))
         rows.append((size, "switch", f"{switch:.1f} ms", f"{_MAX_SWITCH_MS} ms"))
+        rows.append((size, "going back by one", f"{statistics.median(result.back_seconds):.2f} s", ""))
         for query in result.queries:
             rows.append((size, f"{query}; marts", f"{result.ratio(query):.2f}", f"{_MAX_RATIO}, aim {_AIM_RATIO}"))
     print_table("Publications of one fact: medians", ["rows", "case", "measured", "target"], rows)

@@ -87,7 +87,9 @@ def _count_lines(
     query = sql.SQL(
         "select _file_id, count(*), sum(net_amount) from {} where _file_id in ({}) and (\n{}\n) group by _file_id"
     ).format(
-        sql.Identifier("published", FACT), sql.SQL(", ").join(map(sql.Literal, file_ids)), sql.SQL(where or "true")
+        sql.Identifier("published_as_of", FACT),
+        sql.SQL(", ").join(map(sql.Literal, file_ids)),
+        sql.SQL(where or "true"),
     )
     try:
         open_query(cursor, query.as_string(cursor))

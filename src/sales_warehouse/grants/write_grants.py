@@ -18,6 +18,7 @@ OWNERS: dict[str, Role] = {
     "audit": "transformer",
     "reference": "transformer",
     "published": "transformer",
+    "published_as_of": "transformer",
     "published_history": "transformer",
 }
 READERS: dict[str, tuple[Role, ...]] = {
@@ -28,6 +29,7 @@ READERS: dict[str, tuple[Role, ...]] = {
     "audit": ("analyst",),
     "reference": ("analyst",),
     "published": ("analyst", "reader"),
+    "published_as_of": ("analyst", "reader"),
 }
 # What was delivered stands in them word for word, names and addresses too. The models say so, `meta.personal`, and
 # close the relation again whenever they make it (macros/publish/close_personal.sql).

@@ -48,7 +48,8 @@ def _prepare_publications(cursor: Cursor) -> None:
     # `up` bring it up to date.
     cursor.execute(
         # from the catalogue: to_regclass asks for the right to look into the schema
-        "select has_schema_privilege('published', 'create') and not exists (select from pg_class where relnamespace = "
+        "select has_schema_privilege('published', 'create') and has_schema_privilege('published_as_of', 'create') "
+        "and not exists (select from pg_class where relnamespace = "
         "to_regnamespace('published') and relname = 'as_of' and not pg_has_role(relowner, 'usage'))"
     )
     if cursor.fetchone() == (True,):

@@ -1,8 +1,9 @@
 -- Publications: what readers see, how it is written, and the way back. docs/architecture.md tells how the parts fit.
 -- Every statement may run again on a database that has it already.
 
--- Readers need rights on `published` alone: its views read `published_history` with the rights of their owner.
+-- Readers need rights on these two alone: their views read `published_history` with the rights of their owner.
 create schema if not exists published;
+create schema if not exists published_as_of;
 create schema if not exists published_history;
 
 -- A build that was whole and green: its marts may be published, as long as no other build touches them.
@@ -46,8 +47,8 @@ create table if not exists ledger.published_marts (
     primary key (publication, mart)
 );
 
--- A mart's rows are kept in two tables: those of the latest publication, and those that ended before it. Other columns or
--- types are a new generation of both, so that no table readers use is ever altered.
+-- A mart's rows are kept in two tables: those readers see, and those that ended. So reading what is published costs what
+-- reading the mart does. Other columns or types are a new generation of both, so that no table readers use is ever altered.
 create table if not exists ledger.history_tables (
     mart text not null,
     generation integer not null check (generation >= 1),
@@ -58,17 +59,19 @@ create table if not exists ledger.history_tables (
     since_publication bigint not null,
     -- exclusive; its open rows end here. NULL for the generation that is written now
     until_publication bigint,
+    -- whose rows the open table holds since readers were sent back to it; NULL is the latest one
+    holds_publication bigint,
     primary key (mart, generation),
     constraint ends_after_its_beginning check (until_publication > since_publication)
 );
+alter table ledger.history_tables add column if not exists holds_publication bigint;
 create unique index if not exists history_tables_one_written_per_mart
 on ledger.history_tables (mart) where until_publication is null;
 
--- One row: which publication readers see. Changing it is all that publishing and going back do to them.
+-- One row: which publication readers see.
 create table if not exists ledger.current_publication (
     is_the_row boolean primary key default true check (is_the_row),
     publication bigint not null references ledger.publications,
-    -- the one the open tables hold
     latest_publication bigint not null references ledger.publications
 );
 
@@ -79,8 +82,15 @@ create table if not exists ledger.publication_switches (
     publication bigint not null references ledger.publications
 );
 
--- The publication this session reads: the current one, or what it chose. Views ask once a query, not once a row.
--- Works with the rights of its owner, so that readers need none on the ledger.
+-- The publication readers see, 0 before the first. Like the next two it works with the rights of its owner, so that readers
+-- need none on the ledger, and views ask it once a query, not once a row.
+create or replace function ledger.shown_publication() returns bigint
+language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce((select publication from ledger.current_publication), 0)
+$$;
+
+-- The publication this session reads in `published_as_of`: the one it chose, or what all see.
 create or replace function ledger.reading_publication() returns bigint
 language plpgsql stable parallel safe security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -89,7 +99,7 @@ declare
     chosen bigint;
 begin
     if wanted is null then
-        return coalesce((select publication from ledger.current_publication), 0);
+        return ledger.shown_publication();
     end if;
     if not pg_input_is_valid(wanted, 'bigint') then
         raise exception 'warehouse.publication is %, which is no number of a publication.', quote_literal(wanted)
@@ -103,13 +113,15 @@ begin
     return chosen;
 end $$;
 
--- The same, but NULL for the latest publication, whose rows are all open.
-create or replace function ledger.earlier_publication() returns bigint
-language plpgsql stable parallel safe security definer set search_path = pg_catalog, pg_temp
+-- The same number, but NULL for the latest publication while readers see it: all of its rows are open then, and no other.
+create or replace function ledger.earlier_publication(reading bigint) returns bigint
+language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp
 as $$
-begin
-    return nullif(ledger.reading_publication(), (select latest_publication from ledger.current_publication));
-end $$;
+    select nullif(
+        reading,
+        (select latest_publication from ledger.current_publication where publication = latest_publication)
+    )
+$$;
 
 -- <=, but the planner takes it to hold for nearly every row, as it does; for <= with a number it does not know it takes a
 -- third, and plans joins for that.
@@ -199,13 +211,14 @@ begin
     update ledger.history_tables as gone set until_publication = number
     where until_publication is null
     and not exists (select from jsonb_array_elements(build.marts) as one where one ->> 'name' = gone.mart);
+    update ledger.history_tables set holds_publication = null where holds_publication is not null;
     perform ledger.reach('marts_written');
     -- last, as the views are locked from here to the end
     perform ledger.show_mart(mart_name)
     from (
         select distinct changed.mart as mart_name from ledger.history_tables as changed
         where number in (since_publication, until_publication)
-        or until_publication is null and to_regclass(format('published.%I', changed.mart)) is null
+        or until_publication is null and to_regclass(format('published_as_of.%I', changed.mart)) is null
         order by 1
     ) as shown;
     perform ledger.reach('views_made');
@@ -228,7 +241,7 @@ as $$
         > coalesce(max(event_id) filter (where kind = 'deactivated'), 0)
 $$;
 
--- Write what is different between a mart and the latest publication.
+-- Write what is different between a mart and the publication readers see.
 create or replace function ledger.publish_mart(
     number bigint, latest bigint, build ledger.green_builds, mart jsonb
 ) returns void
@@ -270,8 +283,8 @@ begin
     into is_rebuilt_by, has_event_id using mart ->> 'relation_name';
     select * into tables from ledger.history_tables where history_tables.mart = mart_name and until_publication is null;
     select * into before from ledger.published_marts
-    where published_marts.mart = mart_name and publication = latest;
-    if tables.mart is null or before.mart is null or not (tables.columns @> shape and shape @> tables.columns) then
+    where published_marts.mart = mart_name and publication = coalesce(tables.holds_publication, latest);
+    if tables.mart is null or not (tables.columns @> shape and shape @> tables.columns) then
         tables := ledger.begin_generation(mart_name, number, shape);
         -- a scan that starts in the middle would spread the rows of a file
         set local synchronize_seqscans = off;
@@ -328,7 +341,8 @@ begin
                 '    returning kept.*'
                 '), ended as ('
                 '    insert into %3$s (%1$s, _from_publication, _to_publication)'
-                '    select %1$s, _from_publication, $1 from gone'
+                -- what was put back for readers who were sent back stands among the ended rows already
+                '    select %1$s, _from_publication, $1 from gone where _from_publication < $1'
                 ') select %4$s from gone', names, tables.open_table, tables.closed_table, sums
             ) into went using number;
         end if;
@@ -345,9 +359,13 @@ begin
         drop table publish_changes;
     end if;
     perform ledger.follow_indexes(source, tables);
+    if before.mart is null then
+        -- readers were sent back to before its first publication
+        execute format('select %s from %s where false', sums, source) into before.totals;
+    end if;
     insert into ledger.published_marts
     values (
-        number, mart_name, before.row_count + added - closed, added, closed,
+        number, mart_name, coalesce(before.row_count, 0) + added - closed, added, closed,
         (
             select coalesce(jsonb_object_agg(
                 key, (value)::numeric + coalesce((came ->> key)::numeric, 0) - coalesce((went ->> key)::numeric, 0)
@@ -432,12 +450,14 @@ begin
     for index_of, index_kind in
         select kept, kind
         from unnest(array[tables.open_table, tables.closed_table]) as history (kept)
-        cross join (
+        cross join lateral (
             select substring(pg_get_indexdef(indexrelid) from ' USING .*$') as kind
             from pg_index where indrelid = source::regclass and indisvalid
             union
-            -- counts rows without reading them
-            select ' USING btree (_from_publication)'
+            -- finds what an earlier publication does not have, or has besides
+            select case kept
+                when tables.open_table then ' USING btree (_from_publication)' else ' USING btree (_to_publication)'
+            end
         ) as wanted
         where not exists (
             select from pg_index
@@ -453,18 +473,37 @@ begin
     where pg_am.amname = 'brin' and pg_index.indrelid = tables.open_table::regclass;
 end $$;
 
--- Make or change the view of a mart. Whoever reads the latest publication reads the open rows; the other branches have a
--- condition that is looked at once, and are not run then. A transaction with a snapshot of before may meet a view of after:
--- it still reads the publication of its snapshot, and so the rows of the generation before. The open rows have none, and the condition on all of them stands
--- outside: only so does PostgreSQL merge the branch into the query. Columns only ever come to a view; one that left the
--- mart is NULL today.
+-- Make or change the views of a mart. Readers of `published` read the open rows and nothing else, as long as they are all of
+-- one generation. A transaction with a snapshot of before another generation may meet a view of after: it reads the
+-- publication of its snapshot, and so the rows of the generation before. Columns only ever come to a view; one that left
+-- the mart is NULL today.
 create or replace function ledger.show_mart(mart_name text) returns void
 language plpgsql
 as $$
 declare
+    is_of_one_generation constant boolean := (
+        select count(*) = 1 and every(until_publication is null) from ledger.history_tables
+        where history_tables.mart = mart_name
+    );
+begin
+    perform ledger.replace_view(format('published.%I', mart_name), ledger.write_view(
+        mart_name, 'ledger.shown_publication()', is_of_one_generation
+    ));
+    perform ledger.replace_view(format('published_as_of.%I', mart_name), ledger.write_view(
+        mart_name, 'ledger.reading_publication()', false
+    ));
+end $$;
+
+-- Write the query of a view: the open rows, or those of the publication that `asked_for` returns. Branches of ended rows have
+-- a condition that is looked at once. The open rows have none, and the condition on all of them stands outside: only so does
+-- PostgreSQL merge the branch into the query.
+create or replace function ledger.write_view(mart_name text, asked_for text, is_open_rows boolean) returns text
+language plpgsql
+as $$
+declare
     shown constant text := format('published.%I', mart_name);
-    earlier constant text := '(select ledger.earlier_publication())';
-    reading constant text := '(select ledger.reading_publication())';
+    reading constant text := format('(select %s)', asked_for);
+    earlier constant text := format('(select ledger.earlier_publication(%s))', asked_for);
     body text;
 begin
     with generations as (
@@ -543,26 +582,28 @@ begin
         group by generations.generation
     ),
     branches as (
-        select generation, 1 as branch, format('select _from_publication, %s from %s', list, open_table) as query
+        select generation, 1 as branch, format('select _from_publication, %s from %s', list, open_table) as query,
+            format('select %s from %s', list, open_table) as whole
         from generations inner join selected using (generation)
         where until_publication is null
         union all
-        select generation, 2, format('select _from_publication, %s from %s where %s', list, open_table, is_asked_for)
+        select generation, 2, format('select _from_publication, %s from %s where %s', list, open_table, is_asked_for),
+            null
         from generations inner join selected using (generation)
         where until_publication is not null
         union all
         select generation, 3, format('select _from_publication, %s from %s where %s and _to_publication > %s',
-            list, closed_table, is_asked_for, reading)
+            list, closed_table, is_asked_for, reading), null
         from generations inner join selected using (generation)
     )
-    select format(
-        -- for the latest publication one look at a constant is all that a row costs
+    select case when is_open_rows then max(whole) else format(
+        -- where all rows are open one look at a constant is all that a row costs
         E'select %s from (\n%s\n) as kept\nwhere ' || earlier || ' is null or _from_publication operator(ledger.<=~) '
             || reading,
         (select string_agg(quote_ident(name), ', ' order by generation, place) from typed),
         string_agg(query, E'\nunion all\n' order by generation desc, branch)
-    ) into body from branches;
-    perform ledger.replace_view(shown, body);
+    ) end into body from branches;
+    return body;
 end $$;
 
 -- Change a view under the eyes of its readers: it waits for those who are reading it, in short tries, so that nobody
@@ -677,9 +718,11 @@ as $$
 declare
     here bigint;
     there bigint;
+    latest bigint;
+    tables ledger.history_tables;
 begin
     perform ledger.lock_publications();
-    select publication into here from ledger.current_publication;
+    select publication, latest_publication into here, latest from ledger.current_publication;
     select max(publication) into there from ledger.publications
     where folded_at is null and case when wanted is null then publication < here else publication = wanted end;
     if there is null then
@@ -688,10 +731,60 @@ begin
         ) using errcode = 'invalid_parameter_value', hint = 'Those that are: warehouse publications';
     end if;
     if there <> here then
+        for tables in select * from ledger.history_tables where until_publication is null order by history_tables.mart loop
+            if to_regclass(format('published_as_of.%I', tables.mart)) is null then
+                -- published by a version of this project that moved no rows
+                perform ledger.show_mart(tables.mart);
+            end if;
+            perform ledger.hold(tables, latest, case
+                -- readers get the rows of the generation before, which are where they were
+                when there < tables.since_publication and exists (
+                    select from ledger.history_tables as others
+                    where others.mart = tables.mart and others.generation <> tables.generation
+                ) then latest
+                else there
+            end);
+        end loop;
+        perform ledger.reach('rows_moved');
         update ledger.current_publication set publication = there;
         insert into ledger.publication_switches (publication) values (there);
     end if;
     return there;
+end $$;
+
+-- Let the open table hold the rows of another publication. None is lost to those who read a publication by its number: a row
+-- that goes stands among the ended ones, one that comes stays there too, and is open for the next publication only.
+create or replace function ledger.hold(tables ledger.history_tables, latest bigint, wanted bigint) returns void
+language plpgsql
+as $$
+declare
+    coming constant bigint := latest + 1;
+    names text;
+begin
+    if wanted = coalesce(tables.holds_publication, latest) then
+        return;
+    end if;
+    select string_agg(quote_ident(one ->> 'name'), ', ' order by place) into names
+    from jsonb_array_elements(tables.columns) with ordinality as columns (one, place);
+    execute format(
+        'with gone as (delete from %2$s where _from_publication > $2 returning *) '
+        'insert into %3$s (%1$s, _from_publication, _to_publication) '
+        'select %1$s, _from_publication, $1 from gone where _from_publication < $1',
+        names, tables.open_table, tables.closed_table
+    ) using coming, wanted;
+    -- those that went when readers were sent back before
+    execute format(
+        'with back as (delete from %3$s where _to_publication = $1 and _from_publication <= $2 returning *) '
+        'insert into %2$s (%1$s, _from_publication) select %1$s, _from_publication from back',
+        names, tables.open_table, tables.closed_table
+    ) using coming, wanted;
+    execute format(
+        'insert into %2$s (%1$s, _from_publication) '
+        'select %1$s, $1 from %3$s where _from_publication <= $2 and _to_publication > $2',
+        names, tables.open_table, tables.closed_table
+    ) using coming, wanted;
+    update ledger.history_tables set holds_publication = nullif(wanted, latest)
+    where history_tables.mart = tables.mart and generation = tables.generation;
 end $$;
 
 -- Give up publications made before an instant, but the current and the latest; return how many. Rows that a kept one

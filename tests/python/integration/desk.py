@@ -105,9 +105,10 @@ class Desk:
         return publish(self.connection, lambda _: None)
 
     def read(self, name: str, publication: int | None = None, columns: str = "*") -> list[tuple[str, ...]]:
-        """Return what readers see, as sorted texts, every digit as it is stored."""
+        """Return what readers see, of a publication they ask for too, as sorted texts, every digit as it is stored."""
+        schema = "published" if publication is None else "published_as_of"
         self.run("select set_config('warehouse.publication', %s, false)", str(publication or ""))
-        rows = self.run(f"select cast(rows as text) from (select {columns} from published.{name}) as rows order by 1")
+        rows = self.run(f"select cast(rows as text) from (select {columns} from {schema}.{name}) as rows order by 1")
         self.run("reset warehouse.publication")
         return [row[0] for row in rows]
 

@@ -69,4 +69,5 @@ def test_publications_are_measured_at_each_size(database: Settings) -> None:
     assert (small.rows, larger.rows) == (10_000, 20_000)
     for result in (small, larger):
         assert len(result.next_seconds) == len(result.switch_ms) == 1
+        assert len(result.back_seconds) == 3
         assert all(result.ratio(query) > 0 for query in result.queries)

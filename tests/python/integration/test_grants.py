@@ -27,6 +27,7 @@ MATRIX = {
     "audit": ("", "sic", "s", ""),
     "reference": ("", "sic", "s", ""),
     "published": ("", "sic", "s", "s"),
+    "published_as_of": ("", "sic", "s", "s"),
     "published_history": ("", "sic", "", ""),
 }
 STATEMENTS = {

@@ -111,10 +111,10 @@ def assert_owners_and_rights(shop: Shop) -> None:
     assert found == {(schema, f"{shop.database}_{role}") for schema, role in OWNERS.items()}
     relations = [str(name) for [name] in shop.query(None, "select format('%s.%s', relnamespace::regnamespace, relname) "
         "from pg_class where relkind in ('r', 'v') and relnamespace in ('marts'::regnamespace, 'audit'::regnamespace, "
-        "'published'::regnamespace, 'intermediate'::regnamespace)")]  # fmt: skip
+        "'published'::regnamespace, 'published_as_of'::regnamespace, 'intermediate'::regnamespace)")]  # fmt: skip
     assert len(relations) > 60 and set(PERSONAL) < set(relations)
     opened = [name for name in relations if name not in PERSONAL] + ["reference.holidays", "ledger.file_events"]
-    published = [name for name in relations if name.startswith("published.")]
+    published = [name for name in relations if name.startswith("published")]
     looks = " union all ".join(f"(select 1 from {name} limit 1)" for name in opened)
     assert shop.may("alice", looks)
     assert shop.may("bob", " union all ".join(f"(select 1 from {name} limit 1)" for name in published))
@@ -204,7 +204,7 @@ def test_an_analyst_builds_marts_in_schemas_of_their_own(shop: Shop, tmp_path: P
 def test_the_role_of_dbt_reads_all_that_a_backup_holds(shop: Shop, tmp_path: Path) -> None:
     done = subprocess.run(
         [server.binary("pg_dump"), "--format=custom", "--no-owner", f"--file={tmp_path / 'dump'}",
-         *(f"--schema={schema}" for schema in ("ledger", "raw", "published", "published_history"))],
+         *(f"--schema={schema}" for schema in ("ledger", "raw", "published", "published_as_of", "published_history"))],
         env=shop.as_("dbt").environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
