@@ -19,7 +19,7 @@ class Databases:
 
     def make(self, folder: Path) -> Settings:
         """Return settings of a new database, as an external server's, with home and empty inbox below `folder`."""
-        name = f"test_{next(self._numbers)}"
+        name = f"test_{next(self._numbers):04}"
         with closing(server.connect(self._embedded, application_name="test")) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:

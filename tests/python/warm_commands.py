@@ -72,5 +72,8 @@ def _become(command: tuple[str, ...], folder: Path, environment: dict[str, str],
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     sys.argv = [str(Path(sys.executable).parent / command[0]), *command[1:]]
     gc.disable()  # it ends soon
+    import warm_up  # is imported already, in the process this one was forked off
+
+    warm_up.leave_parsed(environment)
     [command_line] = entry_points(group="console_scripts", name=command[0])
     sys.exit(command_line.load()())

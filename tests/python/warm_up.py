@@ -2,14 +2,23 @@
 
 import gc
 import os
+import shutil
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
+from pprint import pformat
 from tempfile import TemporaryDirectory
 
+# as long as every name that databases.py gives
+_DATABASE = "test_0000"
+
 os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+os.environ |= {"PGHOST": "127.0.0.1", "PGPORT": "1", "PGUSER": "warehouse", "PGDATABASE": _DATABASE}
 # What asks at import whether it has a terminal has none.
 with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirectory() as name:
+    from dbt.adapters.factory import get_adapter_by_type
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.clients.jinja import template_cache
@@ -17,15 +26,11 @@ with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirector
     import sales_warehouse.cli
     import sales_warehouse.transform.run_dbt  # noqa: F401
 
-    # the project itself, as dbt keeps the template of every macro it has compiled, by its text
+    # the project itself: dbt keeps the template of every macro it has compiled, by its text, and what it has parsed
     project, folder = Path(__file__).resolve().parents[2], Path(name)
     for part in ("dbt_project.yml", "selectors.yml", "models", "seeds", "macros", "tests"):
         (folder / part).symlink_to(project / part)
-    (folder / "profiles.yml").write_text(
-        "sales_warehouse: {target: t, outputs: {t: {type: postgres, host: none.invalid, port: 1, user: u, password: p, "
-        "dbname: d, schema: s}}}\n",
-        encoding="utf-8",
-    )
+    shutil.copy(project / "profiles.yml.example", folder / "profiles.yml")
     paths = [f"--{kind}-{what}={name}" for kind, what in
              (("project", "dir"), ("profiles", "dir"), ("target", "path"), ("log", "path"))]  # fmt: skip
     # the static parser starts threads, which do not survive a fork
@@ -33,6 +38,36 @@ with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirector
     assert done.success and isinstance(done.result, Manifest), done.exception
     for macro in done.result.macros.values():
         template_cache.get_node_template(macro)
+    _declaration = (project / "dbt_project.yml").read_bytes()
+    _parsed = (folder / "partial_parse.msgpack").read_bytes()
+    # what dbt holds a parsed project against, as ManifestLoader.build_manifest_state_check writes it
+    _connection = pformat(sorted(get_adapter_by_type("postgres").config.credentials.connection_info()))
 if (tasks := Path("/proc/self/task")).is_dir():
     assert len([*tasks.iterdir()]) == 1, "a thread: a command forked off might wait for it for ever"
 gc.freeze()  # shared with the commands as it is
+
+
+def leave_parsed(environment: Mapping[str, str]) -> None:
+    """Let dbt find the parsed project where it would write it itself, in a copy of the project that has none.
+
+    So it parses only what the test changed. All names of databases are equally long, so that one can stand in the place
+    of another. Where the connection is another one in any way, dbt sees it and parses everything.
+    """
+    database, port = environment.get("PGDATABASE", ""), environment.get("PGPORT", "")
+    declaration = Path("dbt_project.yml")
+    if len(database) != len(_DATABASE) or not declaration.exists() or declaration.read_bytes() != _declaration:
+        return
+    connection = _connection.replace(repr(_DATABASE), repr(database)).replace("('port', 1)", f"('port', {port})")
+    parsed = _parsed.replace(_DATABASE.encode(), database.encode())
+    parsed = parsed.replace(_digest(_connection), _digest(connection))
+    targets = [Path("target")]
+    if "WAREHOUSE_HOME" in environment:
+        targets.append(Path(environment["WAREHOUSE_HOME"]) / "dbt" / "target")
+    for target in targets:
+        if not (target / "partial_parse.msgpack").exists():
+            target.mkdir(parents=True, exist_ok=True)
+            (target / "partial_parse.msgpack").write_bytes(parsed)
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).hexdigest().encode()

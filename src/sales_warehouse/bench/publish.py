@@ -70,7 +70,7 @@ _QUERIES = {
 
 @dataclass(frozen=True)
 class PublishBench:
-    """Measured at one size: seconds to write, milliseconds to switch, seconds to go back, and of each query by schema."""
+    """One size: seconds to write and to go back, milliseconds to switch, seconds of each query by schema."""
 
     rows: int
     first_seconds: float
