@@ -23,7 +23,8 @@ class Databases:
         with closing(server.connect(self._embedded, application_name="test")) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(f"create database {name}")
+                # half of what it takes by way of the log, as nothing is synced here
+                cursor.execute(f"create database {name} strategy file_copy")
         variables = server.environment(self._embedded)
         inbox = folder / "inbox"
         inbox.mkdir()

@@ -3,12 +3,17 @@
 A `dbt` takes four seconds before it does anything, most of them for imports, and the tests run hundreds of commands.
 """
 
+import atexit
 import gc
+import json
 import multiprocessing
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -23,9 +28,23 @@ import pytest
 READ_LATE = {
     "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS", "USER",
     "WAREHOUSE_HOME", "WAREHOUSE_INBOX", "WAREHOUSE_PROJECT", "WAREHOUSE_LOG", "WAREHOUSE_WEBHOOK",
-    "DBT_LOG_LEVEL_FILE",
+    "DBT_LOG_LEVEL_FILE", "DBT_LOG_FORMAT", "DBT_LOG_PATH", "DBT_TARGET_PATH", "DBT_PROJECT_DIR",
+    "DBT_PROFILES_DIR",
 }  # fmt: skip
 NAMES = {"dbt", "warehouse"}
+# What stands for one of them where a shell or Dagster looks for it: hands over what it was called with, and waits.
+_PROGRAM = """\
+#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    called = os.getpid(), {name!r}, sys.argv[1:], os.getcwd(), dict(os.environ)
+    server.sendall(json.dumps(called).encode() + b"\\n")
+    code = server.recv(100)
+if code == b"cold":
+    os.execv({cold!r}, [{cold!r}, *sys.argv[1:]])
+sys.exit(int(code))
+"""
 
 _fork_server = multiprocessing.get_context("forkserver")
 
@@ -48,6 +67,45 @@ def run_warm(
         out, err = (path.read_text(encoding="utf-8") if path.exists() else "" for path in paths)
     assert process.exitcode is not None
     return subprocess.CompletedProcess(command, process.exitcode, out, err)
+
+
+@cache
+def put_programs() -> Path:
+    """Return a folder with programs of their names that start at once too, for who has to find them by a path."""
+    _warm_up()
+    folder = Path(tempfile.mkdtemp(prefix="warehouse-test-"))
+    atexit.register(shutil.rmtree, folder)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(folder / "socket"))
+    listener.listen()
+    for name in NAMES:
+        cold = Path(sys.executable).with_name(name)
+        program = _PROGRAM.format(python=sys.executable, address=listener.getsockname(), name=name, cold=str(cold))
+        (folder / name).write_text(program, encoding="utf-8")
+        (folder / name).chmod(0o755)
+    threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+    return folder
+
+
+def _serve(listener: socket.socket) -> None:
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=_run_program, args=(connection,), daemon=True).start()
+
+
+def _run_program(connection: socket.socket) -> None:
+    with connection, connection.makefile() as lines:
+        pid, name, arguments, folder, environment = json.loads(lines.readline())
+        ours = {variable for variable in environment if variable.startswith(("PG", "WAREHOUSE_", "DBT_"))}
+        code = "cold"
+        if ours <= READ_LATE | {"DBT_SEND_ANONYMOUS_USAGE_STATS"}:
+            outputs = [Path(f"/proc/{pid}/fd/{descriptor}") for descriptor in (1, 2)]
+            command = (name, *arguments)
+            process = _fork_server.Process(target=_become, args=(command, Path(folder), environment, *outputs))
+            process.start()
+            process.join()
+            code = str(process.exitcode)
+        connection.sendall(code.encode())
 
 
 @cache

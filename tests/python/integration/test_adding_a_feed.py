@@ -14,6 +14,7 @@ import pytest
 
 from checkout import BIN, PROJECT, Checkout
 from databases import Databases
+from warm_commands import put_programs
 
 PAGE = PROJECT / "docs" / "adding-a-feed.md"
 TUTORIAL = re.compile(r"^## The tutorial$(.*?)^## ", re.DOTALL | re.MULTILINE)
@@ -81,7 +82,7 @@ class Follower:
     def run(self, commands: str) -> None:
         """Run commands in a shell, all of which must end well, and keep what they print to standard output."""
         environment = self.checkout.environment
-        environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+        environment["PATH"] = os.pathsep.join([str(put_programs()), str(BIN), environment["PATH"]])
         done = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", commands],
             cwd=self.checkout.project,

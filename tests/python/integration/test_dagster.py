@@ -33,6 +33,7 @@ from sales_warehouse.orchestration.tell_failure import describe_failure
 from sales_warehouse.sample import write_sample
 from sales_warehouse.settings import get_settings
 from sales_warehouse.transform.builder_lock import as_the_builder
+from warm_commands import put_programs
 
 RAW = {"online_retail/invoice_lines", "store_orders/order_lines", "superstore/order_lines"}
 REFUSED = "superstore/without_columns.csv"
@@ -60,6 +61,8 @@ def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
     """The definitions for it, with the variables a person would have set."""
     for name, value in {**shop.variables, "WAREHOUSE_PROJECT": str(shop.project)}.items():
         monkeypatch.setenv(name, value)
+    for module in ("define", "read_manifest"):
+        monkeypatch.setattr(f"sales_warehouse.orchestration.{module}.DBT", put_programs() / "dbt")
     return define(get_settings())
 
 

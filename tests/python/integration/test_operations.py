@@ -14,6 +14,7 @@ from sales_warehouse import server
 from sales_warehouse.sample import write_sample
 from sales_warehouse.settings import Settings
 from sales_warehouse.verify.run_verify import Verdict
+from warm_commands import put_programs
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 MARTS = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
@@ -36,7 +37,7 @@ def read_commands(heading: str) -> str:
 
 def run_commands(where: Checkout, heading: str, **variables: str) -> str:
     """Run them as a person would who has the programs on the path; stop at the first that fails."""
-    path = os.pathsep.join([str(BIN), str(server.binary("pg_dump").parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(put_programs()), str(BIN), str(server.binary("pg_dump").parent), os.environ["PATH"]])
     done = subprocess.run(
         ["sh", "-euxc", read_commands(heading)],
         cwd=where.project,
