@@ -3,11 +3,19 @@
 import json
 import os
 import re
+import select
+import socket
+import ssl
+import struct
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from checkout import BIN, PROJECT, Checkout
 from sales_warehouse import server
@@ -184,3 +192,62 @@ def test_without_tls_there_is_no_connection_once_it_is_asked_for(
         done = asked.run(*command, check=False)
         assert done.returncode == code
         assert "server does not support SSL" in done.stdout + done.stderr
+
+
+@contextmanager
+def tls_front(port: int, context: ssl.SSLContext, served: list[str]) -> Iterator[int]:
+    """Be a server that speaks TLS, in front of one that does not; yield the port, and note who came through."""
+
+    def serve(plain: socket.socket) -> None:
+        with plain, socket.create_connection(("127.0.0.1", port)) as behind:
+            request = plain.recv(8)
+            assert request == struct.pack(">II", 8, 80877103), "asks for TLS first"
+            plain.sendall(b"S")
+            try:
+                secret = context.wrap_socket(plain, server_side=True)
+            except ssl.SSLError:
+                return  # the client knows another authority
+            with secret:
+                served.append(str(secret.version()))
+                while True:
+                    found = [secret] if secret.pending() else select.select([secret, behind], [], [])[0]
+                    for come, go in ((secret, behind), (behind, secret)):
+                        if come in found:
+                            if not (block := come.recv(65536)):
+                                return
+                            go.sendall(block)
+
+    def listen() -> None:
+        with suppress(OSError):  # closed: it is over
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_all_go_through_tls_with_a_server_whose_authority_they_know_and_with_no_other(
+    database: Settings, tmp_path: Path
+) -> None:
+    ours, another = trustme.CA(), trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.issue_cert("127.0.0.1").configure_cert(context)
+    shop = make_shop(database, tmp_path)
+    shop.warehouse("up")
+    served: list[str] = []
+    with tls_front(int(shop.variables["PGPORT"]), context, served) as port:
+        for authority, codes in ((ours, (0, 0)), (another, (3, 1))):
+            known = tmp_path / "authority.pem"
+            authority.cert_pem.write_to_path(str(known))
+            variables = {"PGPORT": str(port), "PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(known)}
+            asked = Checkout(shop.project, shop.variables | variables)
+            for command, code in zip((("warehouse", "load"), ("dbt", "debug", "--connection")), codes, strict=True):
+                served.clear()
+                done = asked.run(*command, check=False)
+                assert done.returncode == code, done.stderr
+                assert bool(served) == (code == 0)
+                assert ("certificate verify failed" in done.stdout + done.stderr) == (code != 0)
