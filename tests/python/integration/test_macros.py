@@ -92,12 +92,23 @@ def _excel_date(text: str) -> date | None:
     return date(1899, 12, 31 if int(text) < 60 else 30) + timedelta(days=int(text))
 
 
+def _excel_timestamp(text: str) -> datetime | None:
+    serial = _decimal(20, 13)(text)
+    if not isinstance(serial, Fraction) or serial < 1 or int(serial) == 60:
+        return None
+    second = round(serial * 86_400)
+    if second == 60 * 86_400 or second >= 2_958_466 * 86_400 or abs(serial * 86_400 - second) >= Fraction(1, 1000):
+        return None
+    return datetime(1899, 12, 31 if serial < 60 else 30) + timedelta(seconds=second)
+
+
 CASTS: dict[str, Oracle] = {
     "try_decimal('given', 18, 4)": _decimal(18, 4),
     "try_decimal('given', 5, 2)": _decimal(5, 2),
     "try_integer('given')": _integer,
     "try_rate('given', 9, 4, decimal_mark='.')": _rate(9, 4),
     "try_excel_date('given')": _excel_date,
+    "try_excel_timestamp('given')": _excel_timestamp,
     **{
         f"try_date('given', '{form}')": _moment(form)
         for form in ("YYYY-MM-DD", "DD/MM/YYYY", "MM/DD/YY", "YYYYMMDD", "DD-Mon-YYYY")
@@ -169,7 +180,12 @@ _moments = st.builds(
     lambda order, y, m, d, t: order.format(y=y, m=m, d=d, t=t), st.sampled_from(_orders), _years, _months, _days, _times
 )
 _serials = st.integers(0, 3_000_000).map(str)
-_sound = st.one_of(_numbers, _moments, _moments, _serials)
+_near = st.sampled_from([0, 58, 59, 60, 61, 45_413, 2_958_465, 2_958_466])
+_serials_of_seconds = st.builds(
+    lambda day, second, digits: f"{(Decimal(day * 86_400) + second) / 86_400:.{digits}f}",
+    _near, st.integers(-5, 86_405), st.integers(4, 14),
+)  # fmt: skip
+_sound = st.one_of(_numbers, _moments, _moments, _serials, _serials_of_seconds)
 _texts = st.lists(st.one_of(_sound, _sound, _damaged(_sound), _stray), min_size=40, max_size=120)
 # the message names the texts that were read wrongly, so that nothing is to be made smaller
 _often = settings(
@@ -184,6 +200,8 @@ _often = settings(
 @example(
     [
         "60",
+        "59.9999999999999",
+        "60.5",
         "0060",
         "2958465",
         "2958466",
