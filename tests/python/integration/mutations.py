@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Mutation(NamedTuple):
     """One edit of one model: `old` is found in it once and becomes `new`; then `test` is red.
 
-    Where `test` is the name of a model, the key of its table must refuse the rows.
+    Where `test` is the name of a model, the key or a NOT NULL of its table must refuse the rows.
     """
 
     model: str
@@ -25,6 +25,8 @@ FACT_TO_RETURNS = "reconciliation__fact_to_returns_balances"
 DAILY_TO_MONTHLY = "reconciliation__daily_to_monthly_balances"
 FILE_TO_RAW = "reconciliation__file_to_raw_balances"
 PRICED = "fct_sales_lines__price_and_quantity_give_gross"
+KNOWN = "relationships_fct_sales_lines_{0}__{0}__ref_dim_{1}_"
+CORRECTLY_RATED = "fct_exchange_rates__a_rate_undoes_the_reference_rate"
 
 ONLINE = "stg_online_retail__invoice_lines"
 STORE = "stg_store_orders__order_lines"
@@ -46,6 +48,10 @@ STORE_LINE = """        net_amount as gross_amount,
         true as is_merchandise,"""
 RATE_OF_DAY = "and lines.order_date = exchange_rates.rate_date"
 CALENDAR_DAY = "on lines.order_date = days.date_day"
+A_DAY_LATE = "on days.date_day between lines.order_date and lines.order_date + 1"
+CLASS_A = """accumulated.counted_amount
+                < accumulated.total_amount * {{ var('abc_share_of_a') }}"""
+RETURNS_OF_MONTH = "monthly_sales.month_start_date = monthly_returns.month_start_date\n            and "
 
 MUTATIONS = (
     # what a staging model loses or doubles shows beside the raw table, what it works out wrongly beside the price
@@ -118,7 +124,7 @@ MUTATIONS = (
              "fct_sales_lines__every_line_has_an_exchange_rate"),
     Mutation("fct_exchange_rates", "double rows", LAST, f"{LAST} union all {LAST}", "fct_exchange_rates"),
     Mutation("fct_exchange_rates", "round early", "'units_per_euro', 18, 10)", "'units_per_euro', 18, 2)",
-             "rates_cross_through_the_euro_and_hold_for_some_days"),
+             CORRECTLY_RATED),
     Mutation("dim_date", "drop a day", LAST, f"{LAST} where day_of_month <> 5", DAILY_TO_MONTHLY),
     Mutation("dim_date", "double days", LAST, f"{LAST} union all {LAST}", "dim_date"),
     # the aggregates
@@ -128,13 +134,112 @@ MUTATIONS = (
              "sum(net_amount)", FACT_TO_DAILY),
     Mutation("agg_sales_daily", "round the converted amount early", "cast(sum(net_amount_reporting) as",
              "cast(round(sum(net_amount_reporting), 0) as", FACT_TO_DAILY),
-    Mutation("agg_sales_monthly", "double a join", CALENDAR_DAY,
-             "on days.date_day between lines.order_date and lines.order_date + 1", DAILY_TO_MONTHLY),
+    Mutation("agg_sales_monthly", "double a join", CALENDAR_DAY, A_DAY_LATE, DAILY_TO_MONTHLY),
     Mutation("agg_sales_monthly", "swap a sign", "cast(sum(lines.quantity) as", "cast(-sum(lines.quantity) as",
              DAILY_TO_MONTHLY),
     Mutation("agg_sales_monthly", "take fees for sales",
              "sum(case when lines.is_merchandise then lines.net_amount_reporting else 0 end)",
              "sum(lines.net_amount_reporting)", DAILY_TO_MONTHLY),
+    # the dimensions: a member that is lost is missed by a fact, one too many by its key
+    Mutation("dim_date", "count a week too few back", "date_day - 364", "date_day - 357",
+             "the_calendar_knows_iso_weeks_and_leap_days"),
+    Mutation("dim_source", "drop a row", LAST, f"{LAST} where source_system <> 'superstore'",
+             KNOWN.format("source_system", "source")),
+    Mutation("dim_channel", "drop a row", LAST, f"{LAST} where is_digital is not null",
+             KNOWN.format("channel", "channel")),
+    Mutation("dim_channel", "double rows", LAST, f"{LAST} union all {LAST}", "dim_channel"),
+    Mutation("dim_customer", "drop the unknown member", LAST, f"{LAST} where is_known",
+             KNOWN.format("customer_key", "customer")),
+    Mutation("dim_customer", "double a join", "where recency = 1", "where recency <= 2", "dim_customer"),
+    Mutation("dim_customer", "take returns for orders", "where is_sale and customer_id", "where customer_id",
+             "dim_customer__a_customer_has_all_orders_that_sold_goods"),
+    Mutation("dim_product", "drop products that were renamed", "where is_current and",
+             "where is_current and version_number = 1 and", "dim_product__products_are_those_observed"),
+    Mutation("dim_product", "take old versions too", "where is_current and", "where", "dim_product"),
+    Mutation("dim_product", "take the first month for the last", "max(last_date)", "min(last_date)",
+             "a_product_is_its_current_version"),
+    Mutation("dim_product_history", "drop versions of one day", "from numbered\n",
+             "from numbered where first_date < last_date\n",
+             "dim_product__products_are_those_observed"),
+    Mutation("dim_product_history", "take the first version for the current one", "valid_to_date is null as is_current",
+             "version_number = 1 as is_current",
+             "dim_product_history__versions_end_after_they_begin_or_are_current"),
+    Mutation("dim_product_history", "end a version on the last day of the next", "lead(first_date)", "lead(last_date)",
+             "a_version_lasts_until_another_name_or_category_is_told"),
+    Mutation("fct_product_observations", "drop a source", "from lines\n    group by",
+             "from lines where source_system <> 'store_orders'\n    group by", KNOWN.format("product_key", "product")),
+    Mutation("fct_product_observations", "double a join", "where recency = 1\n\n),\n\ncategories",
+             "\n\n),\n\ncategories", "the_latest_line_of_a_day_names_the_product"),
+    # the reports, whose totals are those of what they are made of
+    Mutation("agg_product_sales_monthly", "double a join", CALENDAR_DAY, A_DAY_LATE,
+             "agg_product_sales_monthly__products_have_the_net_sales_of_the_month"),
+    Mutation("agg_product_sales_monthly", "take fees for sales", " and lines.is_merchandise\n", "\n",
+             "agg_product_sales_monthly__products_have_the_net_sales_of_the_month"),
+    Mutation("agg_product_sales_monthly", "take returns for sold",
+             "case when lines.line_type = 'sale' then lines.net_amount else 0 end", "lines.net_amount",
+             "only_goods_count_and_returns_lower_what_was_sold"),
+    Mutation("product_abc", "drop a row", LAST, f"{LAST} where sales_rank <> 1",
+             "product_abc__products_have_the_net_sales_of_all_months"),
+    Mutation("product_abc", "share all sources", "over (partition by source_system) as total_amount",
+             "over () as total_amount", "product_abc__shares_add_up_to_one"),
+    Mutation("product_abc", "count the product itself", f" - {CLASS_A}",
+             CLASS_A.replace("accumulated.counted_amount", ""),
+             "classes_follow_what_better_products_leave"),
+    Mutation("product_affinity", "double a join", "first_products.product_number < second_products.product_number",
+             "first_products.product_number <> second_products.product_number",
+             "product_affinity__each_pair_is_there_once"),
+    Mutation("product_affinity", "take returns for sales", " and line_type = 'sale'", "",
+             "a_pair_counts_orders_not_lines_and_must_be_frequent"),
+    Mutation("returns_analysis", "drop rows without a return", "left join monthly_returns",
+             "inner join monthly_returns", "returns_analysis__all_that_was_sold_is_there"),
+    Mutation("returns_analysis", "double a join", RETURNS_OF_MONTH, "",
+             "a_rate_needs_sales_and_an_average_needs_matches"),
+    Mutation("returns_analysis", "round early", "sum(returns.return_amount_reporting)",
+             "sum(round(returns.return_amount_reporting, 0))", "returns_analysis__all_that_came_back_is_there"),
+    Mutation("sales_daily_compared", "drop the first day", "between series.first_date and series.last_date",
+             "between series.first_date + 1 and series.last_date", "sales_daily_compared__each_day_has_its_net_sales"),
+    Mutation("sales_daily_compared", "take fees for sales", "sum(net_sales_amount) as net_sales_amount",
+             "sum(net_amount) as net_sales_amount", "sales_daily_compared__each_day_has_its_net_sales"),
+    Mutation("sales_daily_compared", "go on over the end of the month", "currency, month_start_date order",
+             "currency order", "sales_daily_compared__to_date_begins_anew_each_month"),
+    Mutation("sales_daily_compared", "average a day too many", "between 6 preceding", "between 7 preceding",
+             "averages_wait_for_all_their_days"),
+    Mutation("sales_weekly_compared", "drop weeks that are not complete", LAST, f"{LAST} where is_complete",
+             "sales_weekly_compared__weeks_have_the_net_sales_of_all_days"),
+    Mutation("sales_weekly_compared", "begin a week a day early", "        calendar.iso_week_start_date,\n        days",
+             "        calendar.iso_week_start_date - 1 as iso_week_start_date,\n        days",
+             "sales_weekly_compared__a_complete_week_has_its_seven_days"),
+    Mutation("sales_weekly_compared", "compare with the week after", "weeks.iso_week_start_date asc nulls last",
+             "weeks.iso_week_start_date desc nulls last", "whole_weeks_in_turn_have_a_change"),
+    Mutation("sales_monthly_compared", "double a join", "on days.date_day = calendar.date_day\n    group",
+             "on calendar.date_day between days.date_day and days.date_day + 1\n    group",
+             "sales_monthly_compared__each_month_has_its_net_sales"),
+    Mutation("sales_monthly_compared", "leave 29 February out", "then last_year.month_end_date",
+             "then last_days.same_date_last_year", "a_whole_month_meets_the_whole_month_of_the_year_before"),
+    Mutation("customer_lifetime_value", "round early", "cast(sum(net_sales_amount_reporting) as",
+             "cast(round(sum(net_sales_amount_reporting), 0) as",
+             "customer_lifetime_value__customers_have_all_their_orders"),
+    Mutation("customer_lifetime_value", "take returns for orders",
+             "count(distinct case when is_sale then order_id end)", "count(distinct order_id)",
+             "customer_lifetime_value"),
+    Mutation("customer_lifetime_value", "take the first order for the last", "max(case when is_sale",
+             "min(case when is_sale", "a_customer_is_worth_what_orders_left_after_returns"),
+    Mutation("customer_lifetime_value", "count days to the last first line", "max(last_order_date) as as_of_date",
+             "max(order_date) as as_of_date", "a_customer_is_worth_what_orders_left_after_returns"),
+    Mutation("customer_rfm", "drop who bought once", "from scored\n", "from scored where order_count > 1\n",
+             "customer_rfm__customers_are_those_of_lifetime_value"),
+    Mutation("customer_rfm", "rank recency upwards", "order by recency_days desc", "order by recency_days asc",
+             "equal_customers_have_equal_scores"),
+    Mutation("customers_new_and_returning", "drop the unknown customer", "left join customers\n",
+             "inner join customers\n", "customers_new_and_returning__all_orders_and_customers_are_there"),
+    Mutation("customers_new_and_returning", "count returning customers as new", "= customers.first_month_start_date",
+             ">= customers.first_month_start_date", "new_is_who_bought_first_in_this_month"),
+    Mutation("customer_cohorts", "take returns for activity", "    where is_active = 1\n", "",
+             "a_month_without_orders_is_there_and_returns_are_no_activity"),
+    Mutation("customer_cohorts", "count months from 1", "months.month_index - cohort_months.month_index",
+             "months.month_index - cohort_months.month_index + 1", "customer_cohorts__cohorts_are_the_new_customers"),
+    Mutation("customer_cohorts", "drop months without orders", "    left join activity\n", "    inner join activity\n",
+             "a_month_without_orders_is_there_and_returns_are_no_activity"),
     # the figures the gate itself stands on
     Mutation("raw_figures", "lose a file", "from final", "from final where _file_id > 1", FILE_TO_RAW),
     Mutation("row_fates", "filter skipped rows away", "from staged_rows",
@@ -148,4 +253,24 @@ MUTATIONS = (
              "    from all_arrows where arrow <> 'fact_to_orders'\n", FACT_TO_ORDERS),
     Mutation("feed_issues", "drop a code", LAST, f"{LAST} where issue_code <> 'row:exact_duplicate'",
              "feed_issues__every_code_is_counted"),
+    Mutation("quality_rules", "drop a code", "from final", "from final where issue_code <> 'row:exact_duplicate'",
+             "feed_issues__every_code_is_counted"),
+    # what tells people about feeds and files
+    Mutation("quarantined_rows", "take skipped rows too", "row_status = 'quarantined'", "row_status <> 'accepted'",
+             "quarantined_rows__every_quarantined_row_is_there"),
+    Mutation("quarantined_rows", "double a join", "on staged_rows._file_id = files.file_id",
+             "on staged_rows._file_id >= files.file_id", "quarantined_rows__every_quarantined_row_is_there"),
+    Mutation("feed_scorecard", "filter skipped rows away", "    group by feed, _file_id\n",
+             "        and row_status <> 'skipped'\n    group by feed, _file_id\n",
+             "feed_scorecard__every_loaded_row_has_one_fate"),
+    Mutation("feed_scorecard", "be late a day early", "days_after_period > days_allowed",
+             "days_after_period >= days_allowed", "feed_scorecard_judges_each_file_by_its_period_and_limit"),
+    Mutation("feed_expectations", "lose a feed", "from final", "from final where iso_days_of_week <> ''",
+             "feed_expectations__every_feed_that_expects_is_there"),
+    Mutation("feed_status", "forget what came in time", "            when compared.is_delivered then 'on_time'\n", "",
+             "feed_status__what_came_is_not_pending_or_missing"),
+    Mutation("feed_status", "count unloaded files", "having bool_or(is_active)", "",
+             "stores_months_and_versions_are_told_apart_without_a_clock"),
+    Mutation("feed_status", "be late at the deadline", "compared.delivered_at > compared.deadline_at",
+             "compared.delivered_at >= compared.deadline_at", "what_is_due_by_the_clock_is_told_in_its_time_zone"),
 )  # fmt: skip

@@ -66,12 +66,14 @@ def test_what_is_there_already_is_not_built_again(shop: Checkout) -> None:
 
 
 def test_one_selected_model_does_not_get_ahead_of_what_it_reads(shop: Checkout) -> None:
-    deliver(shop, 3, "4,B,Cup,1,2024-01-03 10:00:00,1.00,8,UK\n")
+    deliver(shop, 3, "4,A,Tea,1,2024-01-03 10:00:00,1.00,8,UK\n")
     shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
     assert shop.value(NET.format("agg_sales_daily")) == "8.5000"
     shop.dbt("run", "--quiet", "--select", "fct_sales_lines")
     shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
     assert shop.value(NET.format("agg_sales_daily")) == "9.5000"
+    # the report that was left behind is not held against it
+    shop.dbt("test", "--quiet", "--select", "sales_daily_compared__each_day_has_its_net_sales")
 
 
 def test_a_failed_test_looks_at_its_rows_again_until_it_passes(shop: Checkout) -> None:

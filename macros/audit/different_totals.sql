@@ -1,0 +1,74 @@
+{# A group that is on one side only counts 0 on the other, as in audit.reconciliation. What is not new is left out on both
+   sides, so a column of that condition must be on both. #}
+{% macro different_totals(relation, by, totals, other, other_by=none, other_totals=none) -%}
+with
+
+own as (
+
+    select
+        {%- for column in by %}
+        {{ column }} as group_{{ loop.index }},
+        {%- endfor %}
+        {%- for total in totals %}
+        {{ total }} as total_{{ loop.index }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ relation }}
+    group by {{ by | join(', ') }}
+
+),
+
+others as (
+
+    select
+        {%- for column in other_by or by %}
+        {{ column }} as group_{{ loop.index }},
+        {%- endfor %}
+        {%- for total in other_totals or totals %}
+        {{ total }} as total_{{ loop.index }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ other }}
+    where {{ only_untested() or 'true' }}
+    group by {{ (other_by or by) | join(', ') }}
+
+),
+
+compared as (
+
+    select
+        {%- for column in by %}
+        coalesce(own.group_{{ loop.index }}, others.group_{{ loop.index }}) as group_{{ loop.index }},
+        {%- endfor %}
+        {%- for total in totals %}
+        coalesce(own.total_{{ loop.index }}, 0) as own_total_{{ loop.index }},
+        coalesce(others.total_{{ loop.index }}, 0) as other_total_{{ loop.index }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from own
+    full outer join others
+        on
+            {%- for column in by %}
+            {{ 'and ' if not loop.first }}own.group_{{ loop.index }} = others.group_{{ loop.index }}
+            {%- endfor %}
+
+)
+
+select *
+from compared
+where
+    {{ has_come_as_far_as(other) }}
+    and (
+        {%- for total in totals %}
+        {{ 'or ' if not loop.first }}own_total_{{ loop.index }} <> other_total_{{ loop.index }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{# A build of one of the two alone leaves the other behind; the next whole build compares them. #}
+{% macro has_come_as_far_as(other) -%}
+    {%- if not execute or not is_build() -%}
+        {{ return('true') }}
+    {%- endif -%}
+    {{ return(
+        "(select count(distinct event_id) from " ~ readable_books('model_watermarks', ['relation_name', 'event_id'])
+        ~ " where relation_name in ('" ~ graph.nodes[model.attached_node].relation_name ~ "', '" ~ other ~ "')) < 2"
+    ) }}
+{%- endmacro %}
