@@ -7,6 +7,7 @@ from typing import Any
 
 from dagster import (
     DagsterEventType,
+    DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
     RunFailureSensorContext,
@@ -73,8 +74,15 @@ def describe_failure(context: RunFailureSensorContext) -> dict[str, Any]:
     why = steps[0]["message"] if steps else context.failure_event.message  # a run that never started has no steps
     files = _untold_files(context)
     # text is what chat programs show
-    text = f"{run.job_name} failed: {why}" + (f"\n{_say(files)}" if files else "")
+    text = f"{_name(run)} failed: {why}" + (f"\n{_say(files)}" if files else "")
     return {"run": run.run_id, "exit_code": code, "text": text, "steps": steps, "files": files}
+
+
+def _name(run: DagsterRun) -> str:
+    """Return what ran: the assets somebody picked by hand, which Dagster gives a name of its own, or the run's name."""
+    if run.job_name.startswith("__") and run.asset_selection:
+        return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
+    return run.job_name
 
 
 def describe_files(context: RunStatusSensorContext) -> dict[str, Any] | None:
@@ -83,7 +91,7 @@ def describe_files(context: RunStatusSensorContext) -> dict[str, Any] | None:
     if not files:
         return None
     run = context.dagster_run
-    text = f"{run.job_name} is done. {_say(files)}"
+    text = f"{_name(run)} is done. {_say(files)}"
     return {"run": run.run_id, "exit_code": WarehouseError.exit_code, "text": text, "steps": [], "files": files}
 
 

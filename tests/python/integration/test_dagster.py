@@ -403,7 +403,7 @@ def test_only_a_lost_server_is_tried_again(
         context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
         told = describe_failure(context.for_run_failure())
     assert told["exit_code"] == 2
-    assert told["text"].endswith("The inbox is a tree.")
+    assert told["text"] == "superstore/order_lines failed: The inbox is a tree."
 
 
 def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) -> None:
