@@ -1,6 +1,7 @@
 """Each model is broken on purpose, in every way of the table, and each time the gate turns red."""
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,14 @@ class Gate:
         parents = {node.unique_id: _find_parents(node) for node, _ in results}
         names = {node.unique_id: node.name for node, _ in results}
 
+        @cache
         def find_ancestors(unique_id: str) -> set[str]:
-            found = {names[unique_id]}
-            for parent in parents[unique_id]:
-                found |= find_ancestors(parent) if parent in names else set()
-            return found
+            behind = (find_ancestors(parent) for parent in parents[unique_id] if parent in names)
+            return {names[unique_id]}.union(*behind)
 
         self._ancestors = {names[unique_id]: find_ancestors(unique_id) for unique_id in names}
+        unknown = {name for mutation in MUTATIONS for name in (mutation.model, mutation.test)} - self._ancestors.keys()
+        assert not unknown, f"mutations.py names what is not there: {unknown}"
         for mutation in MUTATIONS:
             free = (batch for batch in self._batches if not any(self._meet(mutation, other) for other in batch))
             batch = next(free, None)
@@ -62,7 +64,7 @@ class Gate:
         return self._statuses[mutation]
 
     def _meet(self, one: Mutation, other: Mutation) -> bool:
-        """Whether the test of one could be red because of the other."""
+        """Whether the test of one could be red, or skipped, because of the other."""
         return one.model in self._ancestors[other.test] or other.model in self._ancestors[one.test]
 
     def _try_batch(self, batch: list[Mutation]) -> dict[str, str]:
