@@ -260,6 +260,8 @@ MUTATIONS = (
              "quarantined_rows__every_quarantined_row_is_there"),
     Mutation("quarantined_rows", "double a join", "on staged_rows._file_id = files.file_id",
              "on staged_rows._file_id >= files.file_id", "quarantined_rows__every_quarantined_row_is_there"),
+    Mutation("feed_scorecard", "drop corrected files", "where status = 'active' and",
+             "where status = 'active' and version = 1 and", "feed_scorecard__every_file_is_there"),
     Mutation("feed_scorecard", "filter skipped rows away", "    group by feed, _file_id\n",
              "        and row_status <> 'skipped'\n    group by feed, _file_id\n",
              "feed_scorecard__every_loaded_row_has_one_fate"),
