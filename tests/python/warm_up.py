@@ -57,16 +57,18 @@ def leave_parsed(environment: Mapping[str, str]) -> None:
     declaration = Path("dbt_project.yml")
     if len(database) != len(_DATABASE) or not declaration.exists() or declaration.read_bytes() != _declaration:
         return
-    connection = _connection.replace(repr(_DATABASE), repr(database)).replace("('port', 1)", f"('port', {port})")
-    parsed = _parsed.replace(_DATABASE.encode(), database.encode())
-    parsed = parsed.replace(_digest(_connection), _digest(connection))
     targets = [Path("target")]
     if "WAREHOUSE_HOME" in environment:
         targets.append(Path(environment["WAREHOUSE_HOME"]) / "dbt" / "target")
-    for target in targets:
-        if not (target / "partial_parse.msgpack").exists():
-            target.mkdir(parents=True, exist_ok=True)
-            (target / "partial_parse.msgpack").write_bytes(parsed)
+    missing = [target for target in targets if not (target / "partial_parse.msgpack").exists()]
+    if not missing:
+        return
+    connection = _connection.replace(repr(_DATABASE), repr(database)).replace("('port', 1)", f"('port', {port})")
+    parsed = _parsed.replace(_DATABASE.encode(), database.encode())
+    parsed = parsed.replace(_digest(_connection), _digest(connection))
+    for target in missing:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "partial_parse.msgpack").write_bytes(parsed)
 
 
 def _digest(text: str) -> bytes:

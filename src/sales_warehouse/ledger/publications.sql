@@ -582,21 +582,23 @@ begin
         group by generations.generation
     ),
     branches as (
-        select generation, 1 as branch, format('select _from_publication, %s from %s', list, open_table) as query,
-            format('select %s from %s', list, open_table) as whole
+        select generation, 1 as branch, format('select _from_publication, %s from %s', list, open_table) as query
         from generations inner join selected using (generation)
         where until_publication is null
         union all
-        select generation, 2, format('select _from_publication, %s from %s where %s', list, open_table, is_asked_for),
-            null
+        select generation, 2, format('select _from_publication, %s from %s where %s', list, open_table, is_asked_for)
         from generations inner join selected using (generation)
         where until_publication is not null
         union all
         select generation, 3, format('select _from_publication, %s from %s where %s and _to_publication > %s',
-            list, closed_table, is_asked_for, reading), null
+            list, closed_table, is_asked_for, reading)
         from generations inner join selected using (generation)
     )
-    select case when is_open_rows then max(whole) else format(
+    select case when is_open_rows then (
+        select format('select %s from %s', list, open_table)
+        from generations inner join selected using (generation)
+        where until_publication is null
+    ) else format(
         -- where all rows are open one look at a constant is all that a row costs
         E'select %s from (\n%s\n) as kept\nwhere ' || earlier || ' is null or _from_publication operator(ledger.<=~) '
             || reading,
