@@ -108,14 +108,16 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
                 )
             )
         return
-    declared = [sql.SQL("{} text").format(sql.Identifier(column)) for column in feed.columns]
+    # Lineage first: what the index reads of a row then stands where each row has it. Behind the texts, whose lengths
+    # differ, COPY took each new row apart once more for it.
     lineage = [
         sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
         for name, type_ in LINEAGE_COLUMNS.items()
     ]
+    declared = [sql.SQL("{} text").format(sql.Identifier(column)) for column in feed.columns]
     extra = [sql.SQL("{} jsonb").format(sql.Identifier(feed.extra_column))] if feed.extra_column else []
     cursor.execute(
-        sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join([*declared, *extra, *lineage]))
+        sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join([*lineage, *declared, *extra]))
     )
     # The rows of a file lie together, so a block range index finds them, and hardly slows COPY down.
     cursor.execute(

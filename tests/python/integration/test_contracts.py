@@ -190,7 +190,7 @@ def test_ignored_columns_stay_out_of_the_raw_table_and_change_nothing_else(
     ]  # fmt: skip
     assert inbox.query(
         "select attname from pg_attribute where attrelid = 'raw.shop__lines'::regclass and attnum > 0 order by attnum"
-    ) == [("order_no",), ("product",), ("amount",), ("_file_id",), ("_row_number",)]
+    ) == [("_file_id",), ("_row_number",), ("order_no",), ("product",), ("amount",)]
 
 
 def replace_feed(inbox: Inbox, **changes: Any) -> Inbox:

@@ -225,8 +225,8 @@ def test_json_lines_land_as_written_with_the_rest_beside_them(make_inbox: Callab
         "select attname::text, format_type(atttypid, null) from pg_attribute "
         "where attrelid = 'raw.shop__lines'::regclass and attnum > 0 order by attnum"
     ) == [
-        ("order_no", "text"), ("product", "text"), ("amount", "text"), ("_extra", "jsonb"), ("_file_id", "bigint"),
-        ("_row_number", "bigint"),
+        ("_file_id", "bigint"), ("_row_number", "bigint"), ("order_no", "text"), ("product", "text"),
+        ("amount", "text"), ("_extra", "jsonb"),
     ]  # fmt: skip
 
 
