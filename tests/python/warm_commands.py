@@ -26,10 +26,11 @@ import pytest
 # What a command looks at when it runs, not when it is imported. With any other variable it gets an interpreter of its
 # own.
 READ_LATE = {
-    "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS", "USER",
+    "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS", "PGCLIENTENCODING", "PGSSLMODE",
+    "PGSSLROOTCERT", "USER",
     "WAREHOUSE_HOME", "WAREHOUSE_INBOX", "WAREHOUSE_PROJECT", "WAREHOUSE_LOG", "WAREHOUSE_WEBHOOK",
     "DBT_LOG_LEVEL_FILE", "DBT_LOG_FORMAT", "DBT_LOG_PATH", "DBT_TARGET_PATH", "DBT_PROJECT_DIR",
-    "DBT_PROFILES_DIR",
+    "DBT_PROFILES_DIR", "DBT_SEND_ANONYMOUS_USAGE_STATS", "WAREHOUSE_TEST_DATA",
 }  # fmt: skip
 NAMES = {"dbt", "warehouse"}
 # What stands for one of them where a shell or Dagster looks for it: hands over what it was called with, and waits.
@@ -98,7 +99,7 @@ def _run_program(connection: socket.socket) -> None:
         pid, name, arguments, folder, environment = json.loads(lines.readline())
         ours = {variable for variable in environment if variable.startswith(("PG", "WAREHOUSE_", "DBT_"))}
         code = "cold"
-        if ours <= READ_LATE | {"DBT_SEND_ANONYMOUS_USAGE_STATS"}:
+        if ours <= READ_LATE:
             outputs = [Path(f"/proc/{pid}/fd/{descriptor}") for descriptor in (1, 2)]
             command = (name, *arguments)
             process = _fork_server.Process(target=_become, args=(command, Path(folder), environment, *outputs))

@@ -2,12 +2,16 @@
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dbt.artifacts.resources import FileHash
 from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+from dbt.contracts.graph.nodes import ModelNode
 from mutations import MUTATIONS, Mutation
 
 from checkout import PROJECT, Checkout
@@ -20,10 +24,15 @@ RED = re.compile("fail|error: .*(violates|is duplicated|No exchange rate)", re.D
 
 
 class Gate:
-    """A warehouse with a small inbox, whose models are broken, many at once, and restored."""
+    """A warehouse with a small inbox, whose models are broken, many at once, and restored.
+
+    They are broken in the project as dbt has parsed it, so that it is parsed once.
+    """
 
     def __init__(self, checkout: Checkout) -> None:
         self._checkout = checkout
+        self._manifest = Manifest()
+        self._models: dict[str, ModelNode] = {}
         self._ancestors: dict[str, set[str]] = {}  # of a node, by names; itself among them
         self._wrong: set[str] = set()  # relations made by a broken model; the files are as they were
         self._statuses: dict[Mutation, dict[str, str]] = {}
@@ -31,6 +40,8 @@ class Gate:
 
     def build_all(self) -> dict[str, str]:
         """Build everything, and run the unit tests of the table; return the status of each node by its name."""
+        self._manifest = self._invoke("parse")
+        self._models = {node.name: node for node in self._manifest.nodes.values() if isinstance(node, ModelNode)}
         kinds = [f"resource_type:{kind}" for kind in ("seed", "model", "test")]
         results = self._build(*kinds, *{mutation.test for mutation in MUTATIONS})
         parents = {node.unique_id: _find_parents(node) for node, _ in results}
@@ -55,7 +66,7 @@ class Gate:
 
     def try_mutation(self, mutation: Mutation) -> dict[str, str]:
         """Return the status of each node of the build in which the model was broken, alone or with others."""
-        found = _find_file(self._checkout.project, mutation).read_text(encoding="utf-8").count(mutation.old)
+        found = self._models[mutation.model].raw_code.count(mutation.old)
         if found != 1:
             pytest.fail(
                 f"{mutation.model}: the text to break is there {found} times, not once. Bring the row "
@@ -72,55 +83,55 @@ class Gate:
         return one.model in self._ancestors[other.test] or other.model in self._ancestors[one.test]
 
     def _try_batch(self, batch: list[Mutation]) -> dict[str, str]:
-        """Break the models, build what lies between each and its test, and restore the files."""
+        """Break the models, build what lies between each and its test, and restore them."""
         read = set().union(*(self._ancestors[mutation.test] for mutation in batch))
-        broken = {mutation.model for mutation in batch}
-        below = {node for node in read if broken & self._ancestors[node]}
-        right = {}
+        right = {mutation.model: self._models[mutation.model].raw_code for mutation in batch}
+        below = {node for node in read if right.keys() & self._ancestors[node]}
+        tests = {mutation.test for mutation in batch}
+        models = (below | (read & self._wrong)) - tests
         try:
-            for mutation in batch:
-                path = _find_file(self._checkout.project, mutation)
-                right[path] = path.read_text(encoding="utf-8")
-                path.write_text(right[path].replace(mutation.old, mutation.new), encoding="utf-8")
-            tests = {mutation.test for mutation in batch}
-            models = (below | (read & self._wrong)) - tests
+            self._rewrite({it.model: right[it.model].replace(it.old, it.new) for it in batch})
             results = self._build(*(f"{model},resource_type:model" for model in models), *tests)
         finally:
-            for path, text in right.items():
-                path.write_text(text, encoding="utf-8")
+            self._rewrite(right)
         statuses = {node.name: status for node, status in results}
         built = {name for name, status in statuses.items() if status == "success"}
         self._wrong = self._wrong - built | built & below
         return statuses
 
+    def _rewrite(self, texts: Mapping[str, str]) -> None:
+        """Give models these texts, as if their files had been parsed anew."""
+        for model, text in texts.items():
+            node = self._models[model]
+            node.raw_code, node.checksum = text, FileHash.from_contents(text)
+        self._manifest.build_flat_graph()
+
     def _build(self, *selection: str) -> list[tuple[Any, str]]:
         """Run `dbt build` of the selection alone, in this process; return each node with its status."""
+        results = self._invoke("build", "--indirect-selection", "empty", "--select", *selection)
+        return [(one.node, f"error: {one.message}" if one.status == "error" else str(one.status)) for one in results]
+
+    def _invoke(self, *command: str) -> Any:
         before, folder = dict(os.environ), Path.cwd()
         os.environ.clear()
         os.environ.update(self._checkout.environment)
         os.chdir(self._checkout.project)
-        quiet = ("--quiet", "--log-level", "none", "--no-write-json")
+        known = self._manifest if self._models else None
         try:
-            done = dbtRunner().invoke([*quiet, "build", "--indirect-selection", "empty", "--select", *selection])
+            done = dbtRunner(known).invoke(["--quiet", "--log-level", "none", "--no-write-json", *command])
         finally:
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(before)
         if done.exception is not None:
             raise done.exception
-        results: Any = done.result
-        return [(one.node, f"error: {one.message}" if one.status == "error" else str(one.status)) for one in results]
+        return done.result
 
 
 def _find_parents(node: Any) -> list[str]:
     # what a unit test depends on by itself are its made-up inputs
     tested: str | None = getattr(node, "tested_node_unique_id", None)
     return [tested] if tested else node.depends_on_nodes
-
-
-def _find_file(project: Path, mutation: Mutation) -> Path:
-    [path] = (project / "models").rglob(f"{mutation.model}.sql")
-    return path
 
 
 @pytest.fixture(scope="module")
