@@ -1,8 +1,9 @@
 # The verbs of this project. Everything is installed into .venv from requirements.lock.
 PYTHON ?= python3
 BIN := .venv/bin
+CORES := $(shell getconf _NPROCESSORS_ONLN)
 # half as many again as cores: some tests wait for a clock
-TESTS_AT_ONCE ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) '*' 3 / 2)
+TESTS_AT_ONCE ?= $(shell expr $(CORES) '*' 3 / 2)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
@@ -46,8 +47,8 @@ pytest: install
 soak: install ## random histories of deliveries, built step by step and held against a rebuild; WAREHOUSES=20 of 24 each
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/integration/test_equal_to_a_rebuild.py
 
-accept: install ## the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
-	$(BIN)/pytest -m acceptance
+accept: install ## Dagster as a person has it, and the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance
 
 suites: install ## public suites of difficult CSV files; writes docs/suites.md from what came out
 	$(BIN)/python tests/python/acceptance/write_suites.py

@@ -18,7 +18,7 @@ from sales_warehouse.settings import Settings
 
 # The longest first, so that at the end no worker has to wait for another one's; it matters for the time alone.
 LONGEST = (
-    "test_dagster_live", "test_incremental", "test_dev_target", "test_roles", "test_operations", "test_metrics",
+    "test_real_files", "test_day_by_day", "test_dagster_live", "test_incremental", "test_dev_target", "test_roles", "test_operations", "test_metrics",
     "test_adding_a_feed", "test_calendar_and_rates", "test_mutations", "test_nasty_files", "test_dagster",
     "test_publish_builds", "test_demonstration", "test_hostile_names", "test_project", "test_equal_to_a_rebuild",
     "test_publish_killed", "test_explain", "test_quality_rules", "test_replay", "test_faults",
@@ -26,6 +26,11 @@ LONGEST = (
 
 # dbt and Dagster leave a million objects in this process: looking through them over and over is a fifth of its time.
 gc.set_threshold(200_000, 50, 100)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the garbage collector need not look at it again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,8 +62,10 @@ def embedded() -> Iterator[Settings]:
     with closing(server.connect(settings, application_name="test")) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            # no test lets the machine lose power, and hundreds of databases would be synced at the end
+            # no test lets the machine lose power, and hundreds of databases would be synced at the end, and looked
+            # through ten a second for something to vacuum
             cursor.execute("alter system set fsync = off")
+            cursor.execute("alter system set autovacuum = off")
             cursor.execute("select pg_reload_conf()")
     yield settings
     server.down(settings)

@@ -177,7 +177,7 @@ def test_audit_models_find_the_staging_of_the_shared_target(shop: Checkout) -> N
 
 def test_nothing_edited_is_equal(shop: Checkout) -> None:
     edit(shop, FACT, "2 * lines.unit_price as unit_price", "lines.unit_price")
-    shop.warehouse("build", "--quiet")
+    shop.dbt("run", "--quiet")
     build_dev(shop, "fct_sales_lines", "agg_sales_daily", *COMPARED)
     code, report = diff(shop)
     assert (code, report["is_equal"], report["is_behind"]) == (0, True, False)

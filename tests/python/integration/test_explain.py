@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from checkout import Checkout
+from checkout import WITHOUT_TESTS, Checkout
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.explain import Explanation, explain_record, explain_table
 from sales_warehouse.explain.find_rows import FACT
@@ -76,7 +76,7 @@ def built(checkout: Checkout) -> Checkout:
         path.write_bytes(data)
     checkout.load(folder)
     checkout.warehouse("unload", "online_retail/2024-01-02.csv")
-    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", *WITHOUT_TESTS)
     return checkout
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import Checkout
+from checkout import WITHOUT_TESTS, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 UNIT = ("--exclude-resource-type", "unit_test")
@@ -54,14 +54,14 @@ def test_what_is_there_already_is_not_built_again(shop: Checkout) -> None:
     before = rebuilt_by(shop, "fct_sales_lines"), rebuilt_by(shop, "dim_product")
     oldest = shop.value("select min(xmin::text::bigint) from marts.fct_sales_lines")
     deliver(shop, 2, "3,B,Cup,1,2024-01-01 10:00:00,1.00,8,UK\n")
-    shop.dbt("build", "--quiet", *UNIT)
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS)
     assert rebuilt_by(shop, "fct_sales_lines") == before[0]
     assert shop.value("select min(xmin::text::bigint) from marts.fct_sales_lines") == oldest
     assert shop.value(NET.format("agg_sales_daily")) == "8.5000"
     # a dimension is small: it is built from nothing when something is new, and only then
     assert rebuilt_by(shop, "dim_product") != before[1]
     product = rebuilt_by(shop, "dim_product")
-    shop.dbt("build", "--quiet", *UNIT)
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS)
     assert rebuilt_by(shop, "dim_product") == product
 
 
@@ -92,14 +92,14 @@ def test_a_changed_model_or_what_it_reads_rebuilds_the_relation_and_those_behind
     before = {model: rebuilt_by(shop, model) for model in ("fct_sales_lines", "agg_sales_daily", "raw_figures")}
     staging = "models/staging/online_retail/stg_online_retail__invoice_lines.sql"
     edit(shop, staging, "cast('GBP' as", "cast('EUR' as")
-    shop.dbt("build", "--quiet", *UNIT)
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS)
     assert shop.value("select distinct currency from marts.agg_sales_monthly") == "EUR"
     assert all(rebuilt_by(shop, model) != build for model, build in before.items())
     edit(shop, "models/marts/reporting/agg_sales_daily.yml", "name: line_count\n        data_type: bigint",
          "name: line_count\n        data_type: integer")  # fmt: skip
     edit(shop, "models/marts/reporting/agg_sales_daily.sql", "count(*) as line_count",
          "cast(count(*) as integer) as line_count")  # fmt: skip
-    shop.dbt("build", "--quiet", *UNIT)
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS)
     assert shop.value(
         "select data_type from information_schema.columns "
         "where table_schema = 'marts' and table_name = 'agg_sales_daily' and column_name = 'line_count'"
@@ -113,7 +113,7 @@ def test_a_changed_macro_of_the_model_itself_stops_the_build_and_says_what_to_do
     message = re.sub(r"\s+", " ", build.stdout)
     assert "dbt build --full-refresh --select fct_sales_lines+" in message
     behind = ("fct_sales_lines+", "int_products__categories_observed+")  # both use the macro
-    shop.dbt("build", "--quiet", "--full-refresh", "--select", *behind, *UNIT)
+    shop.dbt("build", "--quiet", "--full-refresh", "--select", *behind, *WITHOUT_TESTS)
     shop.dbt("build", "--quiet", *UNIT)
     assert shop.value("select customer_key from marts.fct_sales_lines where order_id = '1'") == "online_retail::7"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from checkout import Checkout
+from checkout import WITHOUT_TESTS, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 STORE = "Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address\n"
@@ -183,7 +183,7 @@ def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Chec
     assert build.returncode == 1
     assert "reconciliation__file_to_raw_balances" in build.stdout
     alter("delete from raw.superstore__order_lines where _row_number = 99")
-    checkout.dbt("build", "--quiet", "--full-refresh", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", "--full-refresh", *WITHOUT_TESTS)
 
     alter(
         "delete from marts.fct_sales_lines where order_id = '600000'; "

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from checkout import PROJECT, Checkout
+from checkout import PROJECT, WITHOUT_TESTS, Checkout
 
 
 @pytest.fixture(scope="module")
 def manifest(checkout: Checkout) -> dict[str, Any]:
     """The parsed project, after `dbt docs generate` on an empty but built warehouse."""
     checkout.warehouse("up")
-    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", *WITHOUT_TESTS)
     checkout.dbt("docs", "generate", "--quiet")
     content: dict[str, Any] = json.loads((checkout.project / "target" / "manifest.json").read_text())
     return content

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
-from checkout import Checkout
+from checkout import WITHOUT_TESTS, Checkout
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.explain import explain_record
@@ -722,7 +722,7 @@ def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout
 
     checkout.warehouse("unload", "1")
     checkout.warehouse("load", "--restore", "1")
-    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", *WITHOUT_TESTS)
     assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
     for command in (("rejects", "--export", str(path)), ("rejects", "1", "--export", str(path)), ("replay", "9", "x")):
         assert checkout.run("warehouse", *command, check=False).returncode == 2

@@ -20,6 +20,8 @@ from checkout import BIN, Checkout
 from sales_warehouse.sample import write_sample
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
+
 LAYERS = ("raw", "staging", "intermediate", "marts", "audit", "reference", "published")
 MODULE = "sales_warehouse.orchestration.definitions"
 
@@ -97,7 +99,6 @@ def answers(pages: Pages) -> bool:
         return False
 
 
-@pytest.mark.timeout(600)
 def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> None:
     shop = pages.shop
     assert shop.value("select publication from published.as_of") == "1"
