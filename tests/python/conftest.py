@@ -18,7 +18,8 @@ from sales_warehouse.settings import Settings
 
 # The longest first, so that at the end no worker has to wait for another one's; it matters for the time alone.
 LONGEST = (
-    "test_real_files", "test_day_by_day", "test_dagster_live", "test_incremental", "test_dev_target", "test_roles", "test_operations", "test_metrics",
+    "test_real_files", "test_day_by_day", "test_dagster_live",
+    "test_incremental", "test_dev_target", "test_roles", "test_operations", "test_metrics",
     "test_adding_a_feed", "test_calendar_and_rates", "test_mutations", "test_nasty_files", "test_dagster",
     "test_publish_builds", "test_demonstration", "test_hostile_names", "test_project", "test_equal_to_a_rebuild",
     "test_publish_killed", "test_explain", "test_quality_rules", "test_replay", "test_faults",
