@@ -27,7 +27,9 @@ run: install ## start the server, load the inbox (demonstration files if it is e
 	@$(BIN)/warehouse sample --if-empty
 	@$(BIN)/warehouse build
 
-test: lint types pytest ## all checks: style, types, unit and integration tests, full builds in scratch databases
+test: install ## all checks: style, types, unit and integration tests, full builds in scratch databases
+	@$(MAKE) --no-print-directory --jobs 2 lint types # each keeps a core busy
+	@$(MAKE) --no-print-directory pytest
 
 lint: install
 	$(BIN)/ruff check
