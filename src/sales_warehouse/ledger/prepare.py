@@ -38,6 +38,16 @@ def raw_table(feed: Feed) -> sql.Identifier:
     return sql.Identifier(feed.schema, feed.identifier)
 
 
+def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
+    """Return the names of the columns of the feed's raw table, in their order, those of lineage among them."""
+    cursor.execute(
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
+        "order by attnum",
+        (raw_table(feed).as_string(cursor),),
+    )
+    return [name for (name,) in cursor]
+
+
 def _read(name: str) -> str:
     return (files("sales_warehouse.ledger") / name).read_text(encoding="utf-8")
 
@@ -83,11 +93,7 @@ def add_columns(cursor: Cursor, feed: Feed, columns: Iterable[str], may_add: boo
 
     Raises `ColumnsAreMissing` when there are some and `may_add` forbids it.
     """
-    cursor.execute(
-        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
-        (raw_table(feed).as_string(cursor),),
-    )
-    present = {name for (name,) in cursor}
+    present = set(read_raw_columns(cursor, feed))
     missing = [column for column in columns if column not in present]
     if missing and not may_add:
         raise ColumnsAreMissing(", ".join(missing))

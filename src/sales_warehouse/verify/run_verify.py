@@ -15,7 +15,7 @@ from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.booked_rejects import stream_rejects
 from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
-from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
+from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.find_files import find_files
 from sales_warehouse.load.open_file import ContentReader
@@ -128,7 +128,8 @@ def _verify_file(cursor: Cursor, entry: BookedFile, file: InboxFile, reporter: R
                     closing(stream_skips(cursor, entry.file_id)) as skips,
                     read_again(content, file.feed, rejects, _read_and_tell(content, reporter)) as reading,
                 ):
-                    columns = _read_columns(cursor, file.feed)
+                    present = read_raw_columns(cursor, file.feed)
+                    columns = [name for name in present if name not in LINEAGE_COLUMNS]
                     with closing(_stream_rows(cursor, file.feed, columns, entry.file_id)) as rows:
                         found = find_differences(reading, entry, columns, rows, skips)
                         differences = list(islice(found, MAX_DIFFERENCES))
@@ -187,16 +188,6 @@ def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: in
         )
         for row_number, *values in stream:
             yield row_number, values
-
-
-def _read_columns(cursor: Cursor, feed: Feed) -> list[str]:
-    """Return the raw table's columns without file id and row number."""
-    cursor.execute(
-        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
-        "order by attnum",
-        (raw_table(feed).as_string(cursor),),
-    )
-    return [name for (name,) in cursor if name not in LINEAGE_COLUMNS]
 
 
 def _as_text(column: str) -> sql.Composable:
