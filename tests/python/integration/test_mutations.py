@@ -31,17 +31,17 @@ class Gate:
 
     def __init__(self, checkout: Checkout) -> None:
         self._checkout = checkout
-        self._manifest = Manifest()
+        self._manifest: Manifest | None = None  # until it is parsed
         self._models: dict[str, ModelNode] = {}
         self._ancestors: dict[str, set[str]] = {}  # of a node, by names; itself among them
-        self._wrong: set[str] = set()  # relations made by a broken model; the files are as they were
+        self._wrong: set[str] = set()  # relations made by a broken model; their texts are as they were
         self._statuses: dict[Mutation, dict[str, str]] = {}
         self._batches: list[list[Mutation]] = []
 
     def build_all(self) -> dict[str, str]:
         """Build everything, and run the unit tests of the table; return the status of each node by its name."""
-        self._manifest = self._invoke("parse")
-        self._models = {node.name: node for node in self._manifest.nodes.values() if isinstance(node, ModelNode)}
+        self._manifest = manifest = self._invoke("parse")
+        self._models = {node.name: node for node in manifest.nodes.values() if isinstance(node, ModelNode)}
         kinds = [f"resource_type:{kind}" for kind in ("seed", "model", "test")]
         results = self._build(*kinds, *{mutation.test for mutation in MUTATIONS})
         parents = {node.unique_id: _find_parents(node) for node, _ in results}
@@ -101,6 +101,7 @@ class Gate:
 
     def _rewrite(self, texts: Mapping[str, str]) -> None:
         """Give models these texts, as if their files had been parsed anew."""
+        assert self._manifest is not None
         for model, text in texts.items():
             node = self._models[model]
             node.raw_code, node.checksum = text, FileHash.from_contents(text)
@@ -116,9 +117,8 @@ class Gate:
         os.environ.clear()
         os.environ.update(self._checkout.environment)
         os.chdir(self._checkout.project)
-        known = self._manifest if self._models else None
         try:
-            done = dbtRunner(known).invoke(["--quiet", "--log-level", "none", "--no-write-json", *command])
+            done = dbtRunner(self._manifest).invoke(["--quiet", "--log-level", "none", "--no-write-json", *command])
         finally:
             os.chdir(folder)
             os.environ.clear()
