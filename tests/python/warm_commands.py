@@ -62,12 +62,9 @@ def run_warm(
     _warm_up()
     with tempfile.TemporaryDirectory() as texts:
         paths = [Path(texts) / name for name in ("out", "err")]
-        process = _fork_server.Process(target=_become, args=(tuple(command), folder, dict(environment), *paths))
-        process.start()
-        process.join()
+        code = _run_to_its_end(command, folder, environment, *paths)
         out, err = (path.read_text(encoding="utf-8") if path.exists() else "" for path in paths)
-    assert process.exitcode is not None
-    return subprocess.CompletedProcess(command, process.exitcode, out, err)
+    return subprocess.CompletedProcess(command, code, out, err)
 
 
 @cache
@@ -101,11 +98,7 @@ def _run_program(connection: socket.socket) -> None:
         code = "cold"
         if ours <= READ_LATE:
             outputs = [Path(f"/proc/{pid}/fd/{descriptor}") for descriptor in (1, 2)]
-            command = (name, *arguments)
-            process = _fork_server.Process(target=_become, args=(command, Path(folder), environment, *outputs))
-            process.start()
-            process.join()
-            code = str(process.exitcode)
+            code = str(_run_to_its_end((name, *arguments), Path(folder), environment, *outputs))
         connection.sendall(code.encode())
 
 
@@ -116,6 +109,14 @@ def _warm_up() -> None:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         _fork_server.set_forkserver_preload(["warm_up"])
         forkserver.ensure_running()
+
+
+def _run_to_its_end(command: Sequence[str], folder: Path, environment: Mapping[str, str], out: Path, err: Path) -> int:
+    process = _fork_server.Process(target=_become, args=(tuple(command), folder, dict(environment), out, err))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def _become(command: tuple[str, ...], folder: Path, environment: dict[str, str], out: Path, err: Path) -> None:

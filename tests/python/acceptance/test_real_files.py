@@ -21,7 +21,7 @@ import recount
 from figures import assert_figures, digest_marts
 from homes import Homes
 
-from checkout import PROJECT, Checkout
+from checkout import PROJECT, WITHOUT_UNIT_TESTS, Checkout
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
@@ -248,17 +248,17 @@ def test_one_changed_byte_replaces_that_file_alone_and_equals_a_build_from_scrat
         ("online_retail/2011-03-17.csv", "active", 2)
     ]
     assert report["unchanged"] == 317
-    built.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    built.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert Decimal(built.value("select sum(net_amount) from published.agg_sales_daily")) != Decimal("46536984.7643")
 
     scratch = make_checkout.make()
     scratch.load(changed)
-    scratch.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    scratch.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert digest_marts(built) == digest_marts(scratch)
 
     # as it was, for the tests that follow
     built.load(inbox)
-    built.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    built.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
 
 
 def test_killed_loader_and_killed_server_and_the_same_command_finishes(make_checkout: Homes, inbox: Path) -> None:
@@ -279,7 +279,7 @@ def test_killed_loader_and_killed_server_and_the_same_command_finishes(make_chec
         assert loader.returncode == 0, output  # it starts the server again, and tries again
     checkout.run(*command)
     _assert_books_agree(checkout)
-    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert_figures(checkout)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from checkout import Checkout
+from checkout import WITHOUT_UNIT_TESTS, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 DAILY = "models/marts/reporting/agg_sales_daily.sql"
@@ -53,7 +53,7 @@ def build_dev(checkout: Checkout, *models: str) -> str:
     deferred = ("--quiet", "--target", "dev", "--defer", "--favor-state", "--state", str(state))
     if models:
         return checkout.dbt("run", *deferred, "--select", *models).stdout
-    selected = ("--selector", "changed", "--exclude-resource-type", "unit_test")
+    selected = ("--selector", "changed", *WITHOUT_UNIT_TESTS)
     return checkout.dbt("build", *deferred, *selected, check=False).stdout
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
-from checkout import Checkout
+from checkout import WITHOUT_UNIT_TESTS, Checkout
 from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.feeds.read_feeds import read_feeds
@@ -54,7 +54,7 @@ def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[A
             for step in range(STEPS):
                 for turn in range(max(len(history[step]) for history in drawn)):
                     world.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
-                build = checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test", check=False)
+                build = checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, check=False)
                 wrong = find_differences(connection, rebuilt)
                 if wrong:
                     pytest.fail(explain(step, wrong, drawn), pytrace=False)

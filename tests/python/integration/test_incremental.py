@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from checkout import WITHOUT_TESTS, Checkout
+from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
-UNIT = ("--exclude-resource-type", "unit_test")
 NET = "select sum(net_amount) from marts.{}"
 
 
@@ -19,7 +18,7 @@ def shop(checkout: Checkout) -> Checkout:
     checkout.dbt("seed", "--quiet")
     checkout.dbt("run", "--quiet", "--empty")
     deliver(checkout, 1, "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n2,A,Tea,2,2024-01-01 10:00:00,2.50,,UK\n")
-    checkout.dbt("build", "--quiet", *UNIT)
+    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     return checkout
 
 
@@ -81,10 +80,10 @@ def test_a_failed_test_looks_at_its_rows_again_until_it_passes(shop: Checkout) -
     edit(shop, path, "right: net_amount", "right: case when order_id = '5' then 0 else net_amount end")
     deliver(shop, 4, "5,B,Cup,1,2024-01-04 10:00:00,1.00,8,UK\n")
     for _ in range(2):  # the second build has nothing new, and must be as red
-        build = shop.dbt("build", *UNIT, check=False)
+        build = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
         assert "FAIL 1 fct_sales_lines__gross_less_discount_is_net" in build.stdout
     edit(shop, path, "right: case when order_id = '5' then 0 else net_amount end", "right: net_amount")
-    shop.dbt("build", "--quiet", *UNIT)
+    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert shop.value(NET.format("agg_sales_monthly")) == "10.5000"
 
 
@@ -108,13 +107,13 @@ def test_a_changed_model_or_what_it_reads_rebuilds_the_relation_and_those_behind
 
 def test_a_changed_macro_of_the_model_itself_stops_the_build_and_says_what_to_do(shop: Checkout) -> None:
     edit(shop, "macros/marts/member_key.sql", "|| ':' ||", "|| '::' ||")
-    build = shop.dbt("build", *UNIT, check=False)
+    build = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
     assert build.returncode == 1
     message = re.sub(r"\s+", " ", build.stdout)
     assert "dbt build --full-refresh --select fct_sales_lines+" in message
     behind = ("fct_sales_lines+", "int_products__categories_observed+")  # both use the macro
     shop.dbt("build", "--quiet", "--full-refresh", "--select", *behind, *WITHOUT_TESTS)
-    shop.dbt("build", "--quiet", *UNIT)
+    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert shop.value("select customer_key from marts.fct_sales_lines where order_id = '1'") == "online_retail::7"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from checkout import WITHOUT_TESTS, Checkout
+from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 STORE = "Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address\n"
@@ -45,7 +45,7 @@ BAD_VALUES = {
 def inbox(checkout: Checkout) -> Path:
     """An inbox of nasty files, loaded; and an empty warehouse was built before it, which must work too."""
     checkout.warehouse("up")
-    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     folder = Path(checkout.variables["WAREHOUSE_INBOX"])
 
     def deliver(name: str, content: str | bytes) -> None:
@@ -83,7 +83,7 @@ def inbox(checkout: Checkout) -> Path:
         + "3,CA-2,2024-05-05,2024-05-06,First,C1,N,S,US,C,S,1,R,P2,F,B,Odd,10,1,1.5,0\n",
     )
     checkout.load(folder)
-    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     return folder
 
 
@@ -179,7 +179,7 @@ def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Chec
         f"update raw.superstore__order_lines set _row_number = 99 where {newest}"
     )
     # no event of the ledger tells of such rows: only who looks at all files finds them
-    build = checkout.dbt("build", "--quiet", "--full-refresh", "--exclude-resource-type", "unit_test", check=False)
+    build = checkout.dbt("build", "--quiet", "--full-refresh", *WITHOUT_UNIT_TESTS, check=False)
     assert build.returncode == 1
     assert "reconciliation__file_to_raw_balances" in build.stdout
     alter("delete from raw.superstore__order_lines where _row_number = 99")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import trustme
 
-from checkout import BIN, PROJECT, Checkout
+from checkout import BIN, PROJECT, WITHOUT_UNIT_TESTS, Checkout
 from sales_warehouse import server
 from sales_warehouse.sample import write_sample
 from sales_warehouse.settings import Settings
@@ -78,7 +78,7 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
     report = checkout.load(inbox)
     assert report["totals"]["files"] == {"active": 1}
     checkout.warehouse("unload", checkout.value("select max(uri) from ledger.files where feed like 'online_retail.%'"))
-    checkout.dbt("build", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", *WITHOUT_UNIT_TESTS)
     before, books, net = read_marts(checkout), checkout.warehouse("files", "--json"), checkout.value(NET)
     assert len(before) > 10
     assert {entry["status"] for entry in json.loads(books)} == {"active", "superseded", "unloaded", "duplicate"}

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from checkout import Checkout
+from checkout import WITHOUT_UNIT_TESTS, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
-UNIT = ("--exclude-resource-type", "unit_test")
 NET = "select sum(net_amount) from published.fct_sales_lines"
 
 
@@ -17,7 +16,7 @@ def shop(checkout: Checkout) -> Checkout:
     """A warehouse with one file, built and published."""
     checkout.warehouse("up")
     deliver(checkout, 1)
-    built = checkout.dbt("build", *UNIT)
+    built = checkout.dbt("build", *WITHOUT_UNIT_TESTS)
     assert "Publication 1: " in built.stdout and "fct_sales_lines +1 -0" in built.stdout
     return checkout
 
@@ -33,7 +32,7 @@ def deliver(checkout: Checkout, day: int) -> None:
 
 def test_a_partial_run_publishes_nothing_and_says_what_is_missing(shop: Checkout) -> None:
     deliver(shop, 2)
-    built = shop.dbt("build", *UNIT, "--exclude", "fct_sales_lines__gross_less_discount_is_net")
+    built = shop.dbt("build", *WITHOUT_UNIT_TESTS, "--exclude", "fct_sales_lines__gross_less_discount_is_net")
     assert "Not published" in built.stdout and "not in this run: " in built.stdout
     assert shop.value(NET) == "2.5000"
     told = shop.run("warehouse", "publish")
@@ -47,7 +46,7 @@ def test_a_failing_test_in_a_whole_build_leaves_what_readers_see(shop: Checkout)
     planted = shop.project / "tests" / "dbt" / "planted__fails.sql"
     planted.write_text("select 1 from {{ ref('row_fates') }}\n")
     try:
-        built = shop.dbt("build", *UNIT, check=False)
+        built = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
     finally:
         planted.unlink()
     assert built.returncode == 1
@@ -57,7 +56,7 @@ def test_a_failing_test_in_a_whole_build_leaves_what_readers_see(shop: Checkout)
 
 
 def test_publish_never_waits_for_the_command_and_rollback_goes_back(shop: Checkout) -> None:
-    shop.dbt("build", "--quiet", *UNIT, "--vars", "{publish: never}")
+    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, "--vars", "{publish: never}")
     assert shop.value(NET) == "2.5000"
     assert "Readers see publication 2." in shop.warehouse("publish")
     assert shop.value(NET) == "5.0000"

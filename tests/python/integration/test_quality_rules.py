@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from checkout import Checkout
+from checkout import WITHOUT_UNIT_TESTS, Checkout
 
 TABLE = "macros/quality/quality_rules.sql"
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ZERO = "{'code': 'unit_price:zero', 'fate': 'flagged',"
 # tests that ask for dimensions are not in it
 BUILD = (
-    "build", "--quiet", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable",
+    "build", "--quiet", *WITHOUT_UNIT_TESTS, "--indirect-selection", "buildable",
     "--select", "+fct_sales_lines", "+feed_issues", "+feed_scorecard", "quarantined_rows",
 )  # fmt: skip
 SUPERSTORE = "models/staging/superstore/stg_superstore__order_lines.sql"

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
-from checkout import WITHOUT_TESTS, Checkout
+from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.explain import explain_record
@@ -709,7 +709,7 @@ def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout
     ]  # fmt: skip
     assert "replayed_as" in checkout.warehouse("rejects", "1")
 
-    checkout.dbt("build", "--quiet", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
     assert checkout.value("select left_rows from audit.reconciliation where arrow = 'file_to_raw'") == "201"
     [told] = json.loads(checkout.warehouse("explain", "--file", "1", "--row", "201", "--json"))

@@ -12,12 +12,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from checkout import Checkout
+from checkout import WITHOUT_UNIT_TESTS, Checkout
 from sales_warehouse import server
 from sales_warehouse.grants.write_grants import OWNERS, PERSONAL
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
-UNIT = ("--exclude-resource-type", "unit_test")
 PASSWORD = "of-every-login"
 LOGINS = {
     "load": ["loader"],
@@ -91,7 +90,7 @@ def shop(checkout: Checkout) -> Shop:
     checkout.warehouse("up")
     shop.deliver(1, "2.50")
     checkout.load(shop.inbox)
-    assert "Publication 1: " in checkout.dbt("build", *UNIT).stdout
+    assert "Publication 1: " in checkout.dbt("build", *WITHOUT_UNIT_TESTS).stdout
     shop.query(None, checkout.warehouse("grants", "--print"))  # as a DBA would
     assert "are in place" in checkout.warehouse("grants", "--apply")
     assert "were in place already" in checkout.warehouse("grants", "--apply")
@@ -165,7 +164,7 @@ def test_a_correction_goes_from_the_loader_to_readers_and_back(shop: Shop) -> No
     report = shop.as_("load").load(shop.inbox)
     assert report["totals"]["files"] == {"active": 2}
     # from nothing: every relation is dropped and made again by the role that owns it
-    built = shop.as_("dbt").dbt("build", *UNIT, "--full-refresh")
+    built = shop.as_("dbt").dbt("build", *WITHOUT_UNIT_TESTS, "--full-refresh")
     assert "Publication 2: " in built.stdout
     assert_owners_and_rights(shop)
     assert shop.query("bob", NET) == [(7,)]
