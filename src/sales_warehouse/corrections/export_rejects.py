@@ -35,7 +35,7 @@ def export_rejects(
     """Write the rejects of the file called `name`, an id or a path below the inbox, to `path`: whole or not at all.
 
     They are in the feed's own dialect with the head of the file in front, each as delivered below a line that marks it;
-    those that were replayed are left out. Raises `ConfigurationError` when the ledger knows no such file or no rejects of
+    those that were replayed are left out. Raises `ConfigurationError` when the ledger has no such file or no rejects of
     it, when `path` is there already and not `force`, or lies below the inbox.
     """
     path = path.expanduser().absolute()

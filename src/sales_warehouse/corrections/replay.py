@@ -71,7 +71,7 @@ def replay(
 ) -> Replayed:
     """Load the repaired rejects that stand at `path` under the active file called `name`, an id or a path.
 
-    Each becomes a row with its old row number; the ledger counts it as loaded and keep the repaired text beside the bytes
+    Each becomes a row with its old row number; the ledger counts it as loaded and keeps the new text beside the bytes
     as delivered. The rejects of the file and the repaired texts are held in memory. Waits while a loader is at work,
     and says so. Raises `ConfigurationError` when the ledger knows no such file, it is not active, or `path` cannot be
     read; and `ReplayRefused` when one of the records is not sound or does not belong there: nothing is changed then.

@@ -43,8 +43,8 @@ class Explanation:
     """The story of one record.
 
     `original_from` says where the original text was found: `file`, `rejects` or `skipped_lines` (the ledger's bytes),
-    `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, rejected, refused, taken
-    out or unknown.
+    `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, rejected, refused,
+    taken out or unknown.
     """
 
     file_id: int

@@ -59,8 +59,8 @@ class _Spool:
 class RejectSpool(_Spool):
     """Rejects of one file, on their way into the ledger.
 
-    `head` is what stands in front of the file's first record. It goes into the ledger with the rejects, so that they can
-    be read by themselves later, wherever the file is then.
+    `head` is what stands in front of the file's first record. It goes into the ledger with the rejects, so that they
+    can be read by themselves later, wherever the file is then.
     """
 
     def __init__(self) -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.ledger.outcomes import Reject, Tally
-from sales_warehouse.load import parse_record, split_records
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.readers import parse_record, split_records
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, RecordGrammar
 from sales_warehouse.load.readers.split_records import RecordSplitter
 
