@@ -7,7 +7,7 @@ TESTS_AT_ONCE ?= $(shell expr $(CORES) '*' 3 / 2)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint types pytest soak accept suites dagster docs lineage faults bench bench-peers lock clean
+.PHONY: help install run dev test lint types pytest soak accept suites dagster docs site lineage faults bench bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	@$(BIN)/warehouse up > /dev/null
 	$(BIN)/dbt docs generate --quiet
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
+
+site: install ## the documentation as pages below target/site
+	$(BIN)/properdocs build --strict --quiet --config-file mkdocs.yml
+	@echo "Open target/site/index.html in a browser."
 
 lineage: docs ## which column comes from which, as a page below target/lineage/
 	DBT_COLIBRI_NO_VERSION_CHECK=1 $(BIN)/python scripts/show_lineage.py generate --disable-telemetry --output-dir target/lineage
