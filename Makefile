@@ -67,7 +67,7 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
 
 site: install ## the documentation as pages below target/site
-	$(BIN)/properdocs build --strict --quiet --config-file mkdocs.yml
+	$(BIN)/properdocs build --strict --config-file mkdocs.yml
 	@echo "Open target/site/index.html in a browser."
 
 lineage: docs ## which column comes from which, as a page below target/lineage/
