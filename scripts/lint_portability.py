@@ -9,7 +9,7 @@ the conditions of issue_codes, are looked at like the SQL around them. A line ma
 `-- portable: reason` or `{# portable: reason #}`; one that lets nothing off is named too.
 
 Not looked at: macros/portable, which is where the engines may differ; macros/incremental and macros/publish, whose
-statements keep the books in transactions of this engine: another engine brings its own of both; macros/tests, which
+statements keep the ledger in transactions of this engine: another engine brings its own of both; macros/tests, which
 holds tables of texts to be read, not SQL.
 """
 

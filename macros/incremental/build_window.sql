@@ -1,4 +1,4 @@
-{# What of a relation is due in this build, from the books. `is_whole`: the relation is to be built from nothing, as it is
+{# What of a relation is due in this build, from the ledger. `is_whole`: the relation is to be built from nothing, as it is
    new, was asked to, or its SQL, its contract or what it reads was changed. Else `files` are those whose rows changed
    since the watermark, and `dates` what they touched. `late_files` became active after the build's upper event.
    A relation never gets ahead of the relations it reads.
@@ -66,7 +66,7 @@
     {{ return(window) }}
 {%- endmacro %}
 
-{# Other commands fix no upper event and may run before the books are there: they see the SQL of a full build. #}
+{# Other commands fix no upper event and may run before the ledger is there: they see the SQL of a full build. #}
 {% macro is_build() -%}
     {{ return(flags.WHICH in ('build', 'run', 'test', 'seed', 'snapshot', 'retry')) }}
 {%- endmacro %}

@@ -6,7 +6,7 @@
     )) }}
 {%- endmacro %}
 
-{# The same to read from: with --defer what is read of another target stands on the books of that target. #}
+{# The same to read from: with --defer what is read of another target stands in the ledger of that target. #}
 {% macro readable_books(name, columns) -%}
     {%- set own = ledger_books(name) -%}
     {%- set selects = ['select ' ~ columns | join(', ') ~ ' from ' ~ own] -%}

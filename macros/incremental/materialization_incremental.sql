@@ -21,7 +21,7 @@
     {{ return(dbt.materialization_incremental_default()) }}
 {% endmaterialization %}
 
-{# dbt's own macro of that name. The columns of a relation that follows the ledger are its contract's, and another contract
+{# dbt's own macro of that name. The columns of a relation that follows the ledger is its contract's, and another contract
    has it built from nothing. #}
 {% macro process_schema_changes(on_schema_change, source_relation, target_relation) -%}
     {%- if follows_ledger(model) -%}

@@ -1,4 +1,4 @@
-{# dbt's own macro of that name, and one more reason to build a relation from nothing: the books cannot vouch for what
+{# dbt's own macro of that name, and one more reason to build a relation from nothing: the ledger cannot vouch for what
    is there. `dbt run --empty` empties relations of every kind. #}
 {% macro should_full_refresh() -%}
     {%- set asked = config.get('full_refresh') -%}

@@ -1,4 +1,4 @@
-{# On-run-end. A build that was whole and green goes on the books with its marts, so that it can be published, now or
+{# On-run-end. A build that was whole and green goes in the ledger with its marts, so that it can be published, now or
    later; of any other it is said what was missing. Only the target that everybody reads is published. #}
 {% macro note_green_build(results) -%}
     {%- if not execute or target.name != 'shared' or flags.WHICH not in ('build', 'retry') -%}

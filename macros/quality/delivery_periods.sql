@@ -1,7 +1,7 @@
-{# Query with the period that each file on the books is about: file_id, period_start_date, period_end_date. The groups
-   of the business key tell it: business_date (YYYY-MM-DD or YYYYMMDD), or year, month and day, are a day; year and month
+{# Query with the period that each file in the ledger is about: file_id, period_start_date, period_end_date. The groups
+   of the delivery key tell it: business_date (YYYY-MM-DD or YYYYMMDD), or year, month and day, are a day; year and month
    are a month. Both dates are NULL for any other key, and where the parts make no real day. A month is a number or its
-   English name. Read from the key on the books, not from the declaration: an old file keeps its period. #}
+   English name. Read from the key in the ledger, not from the declaration: an old file keeps its period. #}
 {% macro delivery_periods() -%}
     select
         file_id,
@@ -47,7 +47,7 @@
                 select
                     file_id,
                     {%- for group in ['business_date', 'year', 'month', 'day'] %}
-                    split_part(split_part(' ' || business_key, ' {{ group }}=', 2), ' ', 1) as {{ group }}_text
+                    split_part(split_part(' ' || delivery_key, ' {{ group }}=', 2), ' ', 1) as {{ group }}_text
                     {{- ',' if not loop.last }}
                     {%- endfor %}
                 from {{ source('ledger', 'files') }}

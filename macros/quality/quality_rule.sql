@@ -1,4 +1,4 @@
-{# The rule of a code as it holds for one feed: code, fate, limit (none without), description. #}
+{# The rule of a code as it holds for one feed: code, outcome, limit (none without), description. #}
 {% macro quality_rule(code, feed) -%}
     {%- set found = quality_rules() | selectattr('code', 'equalto', code) | list -%}
     {%- if found | length != 1 -%}
@@ -9,24 +9,24 @@
     {%- endif -%}
     {%- set rule = {'code': code, 'limit': none, 'is_fixed': false, 'is_offered': false, 'feeds': {}} -%}
     {%- do rule.update(found[0]) -%}
-    {%- set usual_fate = rule.fate -%}
+    {%- set usual_fate = rule.outcome -%}
     {%- set exception = rule.feeds.get(feed, {}) -%}
-    {%- set known_keys = ['code', 'fate', 'is_fixed', 'limit', 'feeds', 'is_offered', 'description'] -%}
-    {%- for key in rule | reject('in', known_keys) | list + exception | reject('in', ['fate', 'limit', 'because']) | list -%}
+    {%- set known_keys = ['code', 'outcome', 'is_fixed', 'limit', 'feeds', 'is_offered', 'description'] -%}
+    {%- for key in rule | reject('in', known_keys) | list + exception | reject('in', ['outcome', 'limit', 'because']) | list -%}
         {{ exceptions.raise_compiler_error('Quality rule ' ~ code ~ ': nobody knows the key ' ~ key ~ '.') }}
     {%- endfor -%}
     {%- do rule.update(exception) -%}
     {%- if 'because' in exception -%}
         {%- do rule.update({'description': rule.description ~ ' For this feed: ' ~ exception.because ~ '.'}) -%}
     {%- endif -%}
-    {%- for fate in [usual_fate, rule.fate] if fate not in ['quarantined', 'flagged', 'skipped'] -%}
+    {%- for outcome in [usual_fate, rule.outcome] if outcome not in ['quarantined', 'flagged', 'skipped'] -%}
         {{ exceptions.raise_compiler_error(
-            'Quality rule ' ~ code ~ ': the fate is quarantined, flagged or skipped, not ' ~ fate ~ '.'
+            'Quality rule ' ~ code ~ ': the outcome is quarantined, flagged or skipped, not ' ~ outcome ~ '.'
         ) }}
     {%- endfor -%}
-    {%- if rule.is_fixed and (rule.fate == 'flagged' or rule.fate != usual_fate) -%}
+    {%- if rule.is_fixed and (rule.outcome == 'flagged' or rule.outcome != usual_fate) -%}
         {{ exceptions.raise_compiler_error(
-            'Quality rule ' ~ code ~ ' cannot be ' ~ rule.fate ~ ': the facts would lack a value that they need.'
+            'Quality rule ' ~ code ~ ' cannot be ' ~ rule.outcome ~ ': the facts would lack a value that they need.'
         ) }}
     {%- endif -%}
     {{ return(rule) }}

@@ -1,4 +1,4 @@
--- Grain: one row per file, issue_code and fate that a record of the file has.
+-- Grain: one row per file, issue_code and outcome that a record of the file has.
 -- A row with two codes counts under both: row_count must not be summed over codes.
 {{ config(
     materialized='incremental',
@@ -6,7 +6,7 @@
 ) }}
 with
 
-fates as (
+outcomes as (
 
     select
         feed,
@@ -14,7 +14,7 @@ fates as (
         row_status,
         row_issues,
         row_count
-    from {{ ref('row_fates') }}
+    from {{ ref('row_outcomes') }}
     where {{ only_new_files() }}
 
 ),
@@ -52,17 +52,17 @@ open_rejects as (
 row_issue_counts as (
 
     select
-        fates.feed,
+        outcomes.feed,
         rules.issue_code,
-        fates.row_status as fate,
-        sum(fates.row_count) as row_count,
-        fates._file_id
-    from fates
+        outcomes.row_status as outcome,
+        sum(outcomes.row_count) as row_count,
+        outcomes._file_id
+    from outcomes
     inner join rules
         on
-            fates.feed = rules.feed
-            and position(';' || rules.issue_code || ';' in ';' || fates.row_issues || ';') > 0
-    group by fates.feed, rules.issue_code, fates.row_status, fates._file_id
+            outcomes.feed = rules.feed
+            and position(';' || rules.issue_code || ';' in ';' || outcomes.row_issues || ';') > 0
+    group by outcomes.feed, rules.issue_code, outcomes.row_status, outcomes._file_id
 
 ),
 
@@ -71,7 +71,7 @@ reject_counts as (
     select
         active_files.feed,
         open_rejects.reason as issue_code,
-        'rejected' as fate,
+        'rejected' as outcome,
         count(*) as row_count,
         active_files.file_id as _file_id
     from open_rejects
@@ -94,7 +94,7 @@ final as (
     select
         feed,
         issue_code,
-        fate,
+        outcome,
         cast(row_count as bigint) as row_count,
         _file_id
     from all_counts

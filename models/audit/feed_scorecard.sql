@@ -12,7 +12,7 @@ files as (
         feed,
         file_id as _file_id,
         name as file_name,
-        business_key,
+        delivery_key,
         version,
         records_read,
         rows_loaded,
@@ -47,13 +47,13 @@ rows_by_status as (
         sum(case when row_status = 'accepted' and row_issues <> '' then row_count else 0 end) as flagged_count,
         sum(case when row_status = 'skipped' then row_count else 0 end) as skipped_count,
         sum(case when row_status = 'quarantined' then row_count else 0 end) as quarantined_count
-    from {{ ref('row_fates') }}
+    from {{ ref('row_outcomes') }}
     where {{ only_new_files() }}
     group by feed, _file_id
 
 ),
 
--- Every active file has a line in row_fates, so the inner join loses none; not every feed has a period or a limit.
+-- Every active file has a line in row_outcomes, so the inner join loses none; not every feed has a period or a limit.
 placed as (
 
     select
@@ -81,7 +81,7 @@ final as (
     select
         feed,
         file_name,
-        business_key,
+        delivery_key,
         version,
         records_read,
         rows_loaded as loaded_count,
@@ -95,7 +95,7 @@ final as (
         {{ div('quarantined_count', 'records_read', 9, 4) }} as quarantined_share,
         {{ div('accepted_count', 'records_read', 9, 4) }} as accepted_share,
         {{ div('flagged_count', 'accepted_count', 9, 4) }} as flagged_share,
-        -- NULL where the business key names no period or the feed has no limit: not judged is not on time
+        -- NULL where the delivery key names no period or the feed has no limit: not judged is not on time
         days_after_period > days_allowed as is_late,
         days_after_period,
         period_start_date,

@@ -35,7 +35,7 @@ files as (
     select
         feed,
         file_id,
-        business_key
+        delivery_key
     from {{ source('ledger', 'files') }}
 
 ),
@@ -83,7 +83,7 @@ keyed_files as (
         -- the last part of the key, so its value goes to the end, blanks and all
         case
             when expectations.per_part is null then ''
-            else split_part(' ' || files.business_key, ' ' || expectations.per_part || '=', 2)
+            else split_part(' ' || files.delivery_key, ' ' || expectations.per_part || '=', 2)
         end as part_value,
         periods.period_start_date as business_date,
         file_states.taken_in_at,

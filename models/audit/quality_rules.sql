@@ -8,7 +8,7 @@ final as (
 select
     feed,
     issue_code,
-    fate,
+    outcome,
     rule_limit,
     description
 from final

@@ -29,7 +29,7 @@ staged as (
         cast(sum(case when row_status = 'accepted' then row_count else 0 end) as bigint) as accepted_row_count,
         coalesce(sum(case when row_status = 'accepted' then quantity end), 0) as accepted_quantity,
         coalesce(sum(case when row_status = 'accepted' then net_amount end), 0) as accepted_net_amount
-    from {{ ref('row_fates') }}
+    from {{ ref('row_outcomes') }}
     group by feed, _file_id
 
 ),

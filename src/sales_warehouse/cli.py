@@ -113,7 +113,7 @@ def sample(
     if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing when the directory has files.")] = False,
 ) -> None:
     """Write demonstration files with the dirt of real ones, and truth.json with their exact figures."""
-    from sales_warehouse.sample import write_sample
+    from sales_warehouse.demo import write_sample
 
     target = directory or get_settings().inbox
     if if_empty and target.is_dir() and any(target.iterdir()):
@@ -201,7 +201,7 @@ def files(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show the files on the books, the newest last."""
+    """Show the files in the ledger, the newest last."""
     instant = parse_instant(since) if since is not None else None
     page = _read_books(lambda connection: read_files(connection, feed, only, None if as_json else limit, instant))
     _print_page(
@@ -242,7 +242,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Load repaired rejects as rows of their file, all or none; exit code 1 if none is loaded."""
-    from sales_warehouse.load.replay import replay as replay_rejects
+    from sales_warehouse.corrections.replay import replay as replay_rejects
     from sales_warehouse.show.corrections import print_replayed
 
     settings = get_settings()
@@ -261,8 +261,8 @@ def unload(
     file: Annotated[str, typer.Argument(help="Id or path of an active file.")],
     as_json: AsJson = False,
 ) -> None:
-    """Take the rows of a file out of its raw table, on the books; `load --restore` brings them back."""
-    from sales_warehouse.load.unload import unload as unload_file
+    """Take the rows of a file out of its raw table, in the ledger; `load --restore` brings them back."""
+    from sales_warehouse.corrections.unload import unload as unload_file
     from sales_warehouse.show.corrections import print_unloaded
 
     settings = get_settings()
@@ -310,7 +310,7 @@ def explain(
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Tell where rows come from: file, line, the original text, their fate, and the mart rows they feed."""
+    """Tell where rows come from: file, line, the original text, their outcome, and the mart rows they feed."""
     if between is not None:
         from sales_warehouse.explain.between import explain_between
 
@@ -538,7 +538,7 @@ def run(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            err.print("Stopped. Files that were finished are on the books, the one at hand left no trace.")
+            err.print("Stopped. Files that were finished are in the ledger, the one at hand left no trace.")
         raise
 
 
@@ -563,7 +563,7 @@ def _load(settings: Settings, feed: str | None, settle: float, workers: int, qui
 
 
 def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
-    from sales_warehouse.load.restore import restore
+    from sales_warehouse.corrections.restore import restore
     from sales_warehouse.show.corrections import print_restored
 
     feeds = read_feeds(settings.project)
@@ -576,7 +576,7 @@ def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:
 
 
 def _export(file: str | None, path: Path, force: bool, as_json: bool) -> None:
-    from sales_warehouse.load.export_rejects import export_rejects
+    from sales_warehouse.corrections.export_rejects import export_rejects
     from sales_warehouse.show.corrections import print_exported
 
     if file is None:

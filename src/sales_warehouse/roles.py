@@ -46,7 +46,7 @@ def take_role(cursor: Cursor, role: Role) -> None:
     cursor.execute(_TAKE, (role,))
 
 
-def own_the_books(cursor: Cursor) -> bool:
+def own_the_ledger(cursor: Cursor) -> bool:
     """Work as the ledger's owner until the transaction ends, where that is needed; say whether that is so now.
 
     Whoever may not is a reader of books that others keep.

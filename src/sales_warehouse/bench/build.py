@@ -35,7 +35,7 @@ _ADD_FILES = """
 with days as (select number from generate_series(%(first)s, %(last)s) as days (number)),
 files as (
     insert into ledger.files (
-        file_id, feed, uri, name, sha256, size_bytes, mtime_ns, business_key, version, status, records_read,
+        file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read,
         rows_loaded, started_at, finished_at, loader_version, declaration_sha256
     ) overriding system value
     select

@@ -32,7 +32,7 @@ from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.find_files import find_files
+from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.run_load import DEFAULT_WORKERS
 from sales_warehouse.settings import Settings
 from sales_warehouse.show.console import err, out
@@ -120,7 +120,7 @@ def bench_load(
 
     The cases: one file of so many rows; the same rows in ten files with two workers, against ten `\copy` one after the
     other; the one file with one line in a hundred broken, against `\copy` of the sound one; so many files of 100 rows;
-    an inbox of so many files that are all on the books. Works in a database of its own on the settings' server,
+    an inbox of so many files that are all in the ledger. Works in a database of its own on the settings' server,
     dropped at the end. Each load is a process of its own. The loader's time is that of the whole load, from looking
     through the inbox to the last commit; psql's includes its start. With `with_peers` other tools load the same rows,
     or the first of them, in the same rounds.
@@ -271,7 +271,7 @@ def _write_small_files(folder: Path, count: int) -> None:
 
 
 def _enter_as_known(connection: Connection, feed: Feed, inbox: Path) -> None:
-    """Put the files of the inbox on the books, as a load would have done."""
+    """Put the files of the inbox in the ledger, as a load would have done."""
     rows = io.StringIO()
     for file in find_files(inbox, [feed]).files:
         digest = hashlib.sha256(file.uri.encode()).hexdigest()
@@ -282,7 +282,7 @@ def _enter_as_known(connection: Connection, feed: Feed, inbox: Path) -> None:
     rows.seek(0)
     with transaction(connection) as cursor:
         cursor.copy_expert(
-            "copy ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, business_key, version, status, "
+            "copy ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, "
             "records_read, rows_loaded, started_at, finished_at, loader_version, declaration_sha256) "
             "from stdin with (format csv)",
             rows,

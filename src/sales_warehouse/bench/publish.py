@@ -33,7 +33,7 @@ create index on marts.fct (order_date);
 _ADD_FILES = """
 with files as (
     insert into ledger.files (
-        file_id, feed, uri, name, sha256, size_bytes, mtime_ns, business_key, version, status, records_read,
+        file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read,
         rows_loaded, started_at, finished_at, loader_version, declaration_sha256
     ) overriding system value
     select number, 'bench.lines', number, number, encode(sha256(number::text::bytea), 'hex'), 1, 1, number, 1, 'active',

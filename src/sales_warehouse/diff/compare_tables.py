@@ -58,7 +58,7 @@ class ModelDiff:
     columns_added: tuple[str, ...]
     columns_removed: tuple[str, ...]
     examples: tuple[ChangedRow, ...]
-    event_before: int | None  # last event of the ledger each has seen; None where the books do not tell
+    event_before: int | None  # last event of the ledger each has seen; None where the ledger does not tell
     event_after: int | None
 
     @property

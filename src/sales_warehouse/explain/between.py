@@ -13,9 +13,9 @@ from sales_warehouse.ledger.read_ledger import Page
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.query import describe_error, open_query
 
-_COLUMNS = ("what", "feed", "business_key", "file_id", "uri", "rows_before", "rows_after", "net_before", "net_after")
+_COLUMNS = ("what", "feed", "delivery_key", "file_id", "uri", "rows_before", "rows_after", "net_before", "net_after")
 
-# A correction is a file that went and one that came for the same business key.
+# A correction is a file that went and one that came for the same delivery key.
 _FILES = """
 with before as (
     select file_id from ledger.active_files(%(before)s) as active (file_id)
@@ -39,10 +39,10 @@ select
             then 'corrected'
         when is_there then 'came'
         else 'went'
-    end as what, feed, business_key, file_id, uri
+    end as what, feed, delivery_key, file_id, uri
 from changed inner join ledger.files using (file_id)
-window key as (partition by feed, business_key)
-order by feed, business_key, is_there, file_id
+window key as (partition by feed, delivery_key)
+order by feed, delivery_key, is_there, file_id
 """
 
 

@@ -21,8 +21,8 @@ from sales_warehouse.ledger.find_entries import BookedFile, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import decode_raw
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.find_files import find_files
-from sales_warehouse.load.open_file import ContentReader, hash_file
+from sales_warehouse.load.inbox.find_files import find_files
+from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.verify.read_again import read_again
 from sales_warehouse.verify.records import CannotRead, NotComparable, Record
@@ -43,8 +43,8 @@ class Explanation:
     """The story of one record.
 
     `original_from` says where the original text was found: `file`, `rejects` or `skipped_lines` (the ledger's bytes),
-    `raw` (rebuilt from the raw table) or `nowhere`. `fate` is accepted, skipped, quarantined, rejected, refused, taken
-    out or unknown.
+    `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, rejected, refused,
+    taken out or unknown.
     """
 
     file_id: int
@@ -57,7 +57,7 @@ class Explanation:
     original: str | None
     original_from: str
     remark: str | None
-    fate: str
+    outcome: str
     reason: str
     mart_rows: list[MartRow] = field(default_factory=list)
     replayed_as: str | None = None  # the repaired text, of a record that was rejected first
@@ -94,7 +94,7 @@ def explain_record(
 ) -> Explanations:
     """Explain one record of the file called `name`, an id or a path below the inbox.
 
-    Raises `ConfigurationError` when the books know no such file, or it has no such record.
+    Raises `ConfigurationError` when the ledger knows no such file, or it has no such record.
     """
     prepare_ledger(connection, feeds)
     with transaction(connection) as cursor:
@@ -104,7 +104,7 @@ def explain_record(
             raise ConfigurationError(f"{entry} brought nothing: {entry.message}. Ask for that file.")
         if not 1 <= row_number <= entry.records_read:
             raise ConfigurationError(
-                f"{entry} has no row {row_number:,}: the books count {entry.records_read:,} records, from 1."
+                f"{entry} has no row {row_number:,}: the ledger counts {entry.records_read:,} records, from 1."
             )
         return Explanations(_explain(cursor, feeds, inbox, [(entry.file_id, row_number)], ""))
 
@@ -160,7 +160,7 @@ class _Tracer:
             skip = (skips or {}).get(number)
             line_number, original, origin, remark = self._find_original(record, reject, skip, row, why_not)
             kind = skip["kind"] if skip else record.skipped_as if record else None
-            fate, reason = self._find_fate(kind, record, reject, row, staged, staging, number)
+            outcome, reason = self._find_fate(kind, record, reject, row, staged, staging, number)
             explanations.append(
                 Explanation(
                     file_id=self._entry.file_id,
@@ -173,7 +173,7 @@ class _Tracer:
                     original=original,
                     original_from=origin,
                     remark=remark,
-                    fate=fate,
+                    outcome=outcome,
                     reason=reason,
                     mart_rows=self._find_marts(fact_name, (facts or {}).get(number)),
                     replayed_as=reject["replayed_as"] if reject else None,
@@ -280,7 +280,7 @@ class _Tracer:
             return "taken out", f"the file is {self._entry.status}, its rows have left the raw table"
         if row is None:
             if record is None and self._entry.rows_skipped:
-                # the books have some, and it is neither row nor reject
+                # the ledger has some, and it is neither row nor reject
                 return "skipped", "blank or total row" if self._feed.workbook.total_rows else f"blank {self._line}"
             return "unknown", f"the raw table has no such row; compare with: warehouse verify {self._entry.file_id}"
         if staged is None:

@@ -189,7 +189,7 @@ class Feed:
     location: str
     columns: tuple[str, ...]
     dialect: Dialect = field(default_factory=Dialect)
-    business_key: str | None = None
+    delivery_key: str | None = None
     max_rejects: MaxRejects = field(default_factory=MaxRejects)
     file_format: str = "csv"
     workbook: Workbook = field(default_factory=Workbook)
@@ -226,24 +226,24 @@ class Feed:
         if twice := {c for c in self.columns if self.columns.count(c) > 1}:
             raise Invalid("columns", f"{', '.join(sorted(twice))} is declared twice", "each column once")
         self._check_contract()
-        if self.business_key is not None:
+        if self.delivery_key is not None:
             try:
-                groups = re.compile(self.business_key).groupindex
+                groups = re.compile(self.delivery_key).groupindex
             except (re.error, OverflowError, RecursionError) as error:
                 groups = {}
-                problem = f"{self.business_key!r} is no regular expression ({error})"
+                problem = f"{self.delivery_key!r} is no regular expression ({error})"
             else:
-                problem = f"{self.business_key!r} names no part of the file's name"
+                problem = f"{self.delivery_key!r} names no part of the file's name"
             if not groups:
                 raise Invalid(
-                    "external.options.business_key",
+                    "external.options.delivery_key",
                     problem,
                     r"a regular expression with named groups such as (?P<business_date>\d{4}-\d{2}-\d{2})",
                 )
 
     @property
     def full_name(self) -> str:
-        """The feed's name in the books: ``<source>.<feed>``."""
+        """The feed's name in the ledger: ``<source>.<feed>``."""
         return f"{self.source}.{self.name}"
 
     @property
@@ -273,15 +273,15 @@ class Feed:
         del told["expected"]  # when files come says nothing of how they are read
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
-    def business_key_of(self, uri: str) -> str | None:
+    def delivery_key_of(self, uri: str) -> str | None:
         """Return what the delivery at `uri` is about, such as ``business_date=2011-01-04``.
 
         Without a declared pattern the path itself is the key, compressed or not. None when the pattern does
-        not fit. An archive as a whole, which is on the books only when it cannot be opened, is known by its path.
+        not fit. An archive as a whole, which is in the ledger only when it cannot be opened, is known by its path.
         """
-        if self.business_key is None or uri.endswith(ARCHIVE_SUFFIX):
+        if self.delivery_key is None or uri.endswith(ARCHIVE_SUFFIX):
             return without_compression(uri)
-        found = re.search(self.business_key, name_of(uri))
+        found = re.search(self.delivery_key, name_of(uri))
         if found is None:
             return None
         parts = [f"{group}={value}" for group, value in found.groupdict().items() if value is not None]

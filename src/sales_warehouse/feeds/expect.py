@@ -24,7 +24,7 @@ class Expectation:
     """Which deliveries of a feed are expected, and until when. The models read the same declaration."""
 
     every: tuple[str, ...]  # names of weekdays; empty for a delivery a month
-    per: str | None = None  # the part of the business key that names who delivers, such as store
+    per: str | None = None  # the part of the delivery key that names who delivers, such as store
     by: str | None = None  # HH:MM on the wall of the time zone; None: no clock, a gap shows once a later delivery came
     days_after: int = 1  # on which day after the business day, or after the month's last day
     grace: str = "0m"
@@ -34,7 +34,7 @@ class Expectation:
     holidays: str | None = None  # country of seeds/reference/holidays.csv on whose holidays nothing is expected
 
 
-def read_expectation(value: Any, business_key: str | None) -> Expectation:
+def read_expectation(value: Any, delivery_key: str | None) -> Expectation:
     """Return what `expected` declares; raises `Invalid` naming the key and what is allowed."""
     for name in value if isinstance(value, dict) else ():
         if name not in KEYS:
@@ -42,8 +42,8 @@ def read_expectation(value: Any, business_key: str | None) -> Expectation:
     if not isinstance(value, dict) or "every" not in value:
         raise Invalid(KEY, f"{value!r} does not say how often", f"{{every: …}}: {_EVERY}")
     every = _read_every(value["every"])
-    per = _read_text(value, "per", "the name of the last group of business_key")
-    _check_business_key(business_key, is_monthly=not every, per=per)
+    per = _read_text(value, "per", "the name of the last group of delivery_key")
+    _check_delivery_key(delivery_key, is_monthly=not every, per=per)
     by = _read_text(value, "by", "a time in quotes such as '06:00'")
     if by is not None and not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", by):
         raise Invalid(f"{KEY}.by", f"{by!r} is no time of day", "a time in quotes such as '06:00'")
@@ -67,16 +67,16 @@ def _read_every(value: Any) -> tuple[str, ...]:
     raise Invalid(f"{KEY}.every", f"{value!r} is not known", _EVERY)
 
 
-def _check_business_key(pattern: str | None, is_monthly: bool, per: str | None) -> None:
+def _check_delivery_key(pattern: str | None, is_monthly: bool, per: str | None) -> None:
     """See that the name of a delivery tells its business day or month and, where asked, who delivers."""
     groups = list(re.compile(pattern).groupindex) if pattern else []
     if per is not None and (not groups or groups[-1] != per):
-        raise Invalid(f"{KEY}.per", f"{per!r} is not the last group of business_key", groups[-1] if groups else "none")
+        raise Invalid(f"{KEY}.per", f"{per!r} is not the last group of delivery_key", groups[-1] if groups else "none")
     dated = set(groups) - {per}
     if dated not in (_MONTH_GROUPS if is_monthly else _DAY_GROUPS):
         need = "year and month" if is_monthly else "business_date (YYYY-MM-DD or YYYYMMDD), or year, month and day"
         raise Invalid(
-            f"{KEY}.every", "business_key does not tell what a delivery is about", f"groups {need}, and that of per"
+            f"{KEY}.every", "delivery_key does not tell what a delivery is about", f"groups {need}, and that of per"
         )
 
 

@@ -34,7 +34,7 @@ _LINE_KEYS = ("encoding", "line_end", "preamble_lines", "comment", "trailer")
 _DIALECT_KEYS = ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINE_KEYS)
 _WORKBOOK_KEYS = ("sheet", "header_row", "total_rows")
 _CONTROL_KEYS = ("trailer", "file", "pattern", "decimal")
-_FIXED_KEYS = ("business_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
+_FIXED_KEYS = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
 _COMMON_KEYS = (*_FIXED_KEYS, "optional", "aliases", "on_new_column")
 _OPTION_KEYS = {
     "csv": (*_DIALECT_KEYS, "header", *_COMMON_KEYS),
@@ -109,7 +109,7 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
     if file_format not in FILE_FORMATS:
         raise Invalid("external.file_format", f"{file_format!r} cannot be read", ", ".join(FILE_FORMATS))
     options = _read_options(external.get("options") or {}, file_format)
-    for key in (*_DIALECT_KEYS, "business_key", "total_rows", "on_new_column"):
+    for key in (*_DIALECT_KEYS, "delivery_key", "total_rows", "on_new_column"):
         if key in options and key != "preamble_lines" and not isinstance(options[key], str):
             raise Invalid(f"external.options.{key}", f"{options[key]!r} is no text", "text in quotes")
     columns = tuple(_read_columns(table.get("columns") or ()))
@@ -128,7 +128,7 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
         location=str(external.get("location") or ""),
         columns=columns,
         dialect=Dialect(**dialect),
-        business_key=options.get("business_key"),
+        delivery_key=options.get("delivery_key"),
         max_rejects=MaxRejects.parse(options.get("max_rejects", 0)),
         file_format=file_format,
         workbook=Workbook(**{key: options[key] for key in _WORKBOOK_KEYS if key in options}),
@@ -138,8 +138,8 @@ def _read_table(source: dict[str, Any], table: dict[str, Any]) -> Feed:
     )
     if "expected" not in options:
         return feed
-    # last, as it is read beside a business key that is known to be sound
-    return replace(feed, expected=read_expectation(options["expected"], feed.business_key))
+    # last, as it is read beside a delivery key that is known to be sound
+    return replace(feed, expected=read_expectation(options["expected"], feed.delivery_key))
 
 
 def _read_contract(options: dict[str, Any], columns: tuple[str, ...]) -> Contract:

@@ -1,1 +1,1 @@
-"""The books: which files were seen, what became of each, and what could not be loaded."""
+"""The ledger: which files were seen, what became of each, and what could not be loaded."""

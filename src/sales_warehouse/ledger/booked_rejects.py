@@ -1,4 +1,4 @@
-"""Rejects as they stand on the books, and what they need to be read by themselves."""
+"""Rejects as they stand in the ledger, and what they need to be read by themselves."""
 
 from collections.abc import Generator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Find files on the books by what a person calls them: an id, or a path below the inbox."""
+"""Find files in the ledger by what a person calls them: an id, or a path below the inbox."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ _SHOWN = 8  # entries named in a message
 
 @dataclass(frozen=True)
 class BookedFile:
-    """One row of `ledger.files`, as far as reading and correcting the books need it."""
+    """One row of `ledger.files`, as far as reading and correcting the ledger need it."""
 
     file_id: int
     feed: str
     uri: str
     sha256: str
     size_bytes: int
-    business_key: str | None
+    delivery_key: str | None
     version: int | None
     status: str
     records_read: int
@@ -57,7 +57,7 @@ def find_entry(cursor: Cursor, name: str, statuses: Collection[str], verb: str) 
     """Return the one file called `name` whose status is one of `statuses`.
 
     `verb` ("unloaded") says in the message what cannot be done to the others. Raises `ConfigurationError` naming what
-    is there when the books know no such file, only ones of another status, or several.
+    is there when the ledger knows no such file, only ones of another status, or several.
     """
     known = find_entries(cursor, name)
     if not known:
@@ -67,7 +67,7 @@ def find_entry(cursor: Cursor, name: str, statuses: Collection[str], verb: str) 
     if not fitting:
         raise ConfigurationError(
             f"{show_line(name)} cannot be {verb}: only a file that is {allowed} can. "
-            f"On the books: {list_entries(known)}."
+            f"On the ledger: {list_entries(known)}."
         )
     if len(fitting) > 1:
         raise ConfigurationError(
@@ -80,7 +80,7 @@ def find_entry(cursor: Cursor, name: str, statuses: Collection[str], verb: str) 
 def find_any_entry(cursor: Cursor, name: str) -> BookedFile:
     """Return the file called `name`, the active one among several.
 
-    Raises `ConfigurationError` when the books know none, or several and none of them active.
+    Raises `ConfigurationError` when the ledger knows none, or several and none of them active.
     """
     known = find_entries(cursor, name)
     active = [entry for entry in known if entry.status == "active"]
@@ -94,10 +94,10 @@ def read_active(cursor: Cursor) -> list[BookedFile]:
 
 
 def active_version(cursor: Cursor, entry: BookedFile) -> BookedFile | None:
-    """Return the active file under the entry's business key."""
+    """Return the active file under the entry's delivery key."""
     cursor.execute(
-        f"select {_COLUMNS} from ledger.files where feed = %s and business_key = %s and status = 'active'",
-        (entry.feed, entry.business_key),
+        f"select {_COLUMNS} from ledger.files where feed = %s and delivery_key = %s and status = 'active'",
+        (entry.feed, entry.delivery_key),
     )
     row = cursor.fetchone()
     return BookedFile(*row) if row else None
@@ -142,9 +142,9 @@ def _describe_unknown(cursor: Cursor, name: str) -> str:
         cursor.execute(f"select {_COLUMNS} from ledger.files order by file_id desc limit 3")
         if newest := [BookedFile(*row) for row in cursor]:
             there = f"The newest are: {list_entries(newest)}. `warehouse files` shows all."
-    return f"The books know no file {show_line(name)}, neither as an id nor as a path below the inbox. {there}"
+    return f"The ledger knows no file {show_line(name)}, neither as an id nor as a path below the inbox. {there}"
 
 
 def _without_dot(name: str) -> str:
-    """Return the path as the books write it, also when a shell completed it to ``./shop/x.csv``."""
+    """Return the path as the ledger write it, also when a shell completed it to ``./shop/x.csv``."""
     return name.removeprefix("./")

@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.feeds.declare import LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.roles import own_the_books
+from sales_warehouse.roles import own_the_ledger
 
 _FUNCTIONS_LOCK = 0x5A1E_0005
 
@@ -24,7 +24,7 @@ def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
     """
     schema = _read("schema.sql")
     with transaction(connection) as cursor:
-        if not own_the_books(cursor):
+        if not own_the_ledger(cursor):
             return
         cursor.execute("set local client_min_messages = warning")  # "already exists, skipping" is no news
         cursor.execute(schema)

@@ -26,7 +26,7 @@ create table if not exists ledger.publications (
     invocation_id text not null unique,
     -- active files up to the upper event
     files bigint not null,
-    -- its own rows are gone from the history; the books stay
+    -- its own rows are gone from the history; the ledger stays
     folded_at timestamptz
 );
 

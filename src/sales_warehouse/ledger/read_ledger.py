@@ -1,4 +1,4 @@
-"""Read the books for people: files and rejects."""
+"""Read the ledger for people: files and rejects."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.transaction import transaction
 
 FILE_COLUMNS = (
-    "file_id", "feed", "uri", "version", "status", "business_key", "records_read", "rows_loaded", "rows_rejected",
+    "file_id", "feed", "uri", "version", "status", "delivery_key", "records_read", "rows_loaded", "rows_rejected",
     "rows_skipped", "rows_refused", "supersedes_file_id", "size_bytes", "sha256", "started_at", "finished_at",
     "message", "schema_changes",
 )  # fmt: skip
@@ -23,7 +23,7 @@ REJECT_COLUMNS = (
 
 @dataclass(frozen=True)
 class Page:
-    """Rows of the books under their column names, and how many there are in all."""
+    """Rows of the ledger under their column names, and how many there are in all."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
@@ -75,9 +75,9 @@ def read_files(
     limit: int | None = None,
     since: datetime | None = None,
 ) -> Page:
-    """Return the files on the books, newest last; `limit` keeps the newest.
+    """Return the files in the ledger, newest last; `limit` keeps the newest.
 
-    Those of one feed or status if asked; `since` keeps those that came onto the books, became active or ceased to be
+    Those of one feed or status if asked; `since` keeps those that came into the ledger, became active or ceased to be
     at that instant or later.
     """
     return _read_page(

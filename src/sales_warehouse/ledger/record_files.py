@@ -1,4 +1,4 @@
-"""Write what became of a file onto the books. Nothing here commits: the caller's transaction does."""
+"""Write what became of a file into the ledger. Nothing here commits: the caller's transaction does."""
 
 import csv
 import tempfile
@@ -14,9 +14,9 @@ from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.name_file import name_of
-from sales_warehouse.ledger.books import Books, Entry
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
+from sales_warehouse.ledger.file_index import Entry, FileIndex
+from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
 
@@ -27,7 +27,7 @@ _SPOOL_BYTES = 8 * 1024 * 1024
 
 
 class _Spool:
-    """Lines of the books of one file on their way into a table; beyond a few MB they wait on disk, not in memory."""
+    """Lines of the ledger of one file on their way into a table; beyond a few MB they wait on disk, not in memory."""
 
     def __init__(self, table: str, columns: str) -> None:
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
@@ -59,8 +59,8 @@ class _Spool:
 class RejectSpool(_Spool):
     """Rejects of one file, on their way into the ledger.
 
-    `head` is what stands in front of the file's first record. It goes onto the books with the rejects, so that they can
-    be read by themselves later, wherever the file is then.
+    `head` is what stands in front of the file's first record. It goes into the ledger with the rejects, so that they
+    can be read by themselves later, wherever the file is then.
     """
 
     def __init__(self) -> None:
@@ -113,12 +113,12 @@ def next_file_id(cursor: Cursor) -> int:
 
 
 def record_taken_in(
-    cursor: Cursor, file: InboxFile, books: Books, file_id: int, sha256: str, key: str, tally: Tally,
+    cursor: Cursor, file: InboxFile, books: FileIndex, file_id: int, sha256: str, key: str, tally: Tally,
     started_at: datetime, shape: Shape,
 ) -> tuple[Entry, str | None]:  # fmt: skip
-    """Write a file that was copied as the active version of its business key, and remove the version before it.
+    """Write a file that was copied as the active version of its delivery key, and remove the version before it.
 
-    What is new about its columns goes on the books too, and is the remark that is returned with the entry.
+    What is new about its columns goes in the ledger too, and is the remark that is returned with the entry.
     """
     earlier = books.active(key)
     if earlier is not None:
@@ -227,7 +227,7 @@ def _entry(file: InboxFile, file_id: int, sha256: str, status: str, key: str | N
         sha256=sha256,
         size_bytes=file.size_bytes,
         mtime_ns=file.mtime_ns,
-        business_key=key,
+        delivery_key=key,
         version=version,
         status=status,
         declaration_sha256=file.fingerprint,
@@ -247,7 +247,7 @@ def _insert(
         "sha256": entry.sha256,
         "size_bytes": entry.size_bytes,
         "mtime_ns": entry.mtime_ns,
-        "business_key": entry.business_key,
+        "delivery_key": entry.delivery_key,
         "version": entry.version,
         "status": entry.status,
         "supersedes_file_id": supersedes,

@@ -1,4 +1,4 @@
--- The books. Every statement may run again on a database that has it already.
+-- The ledger. Every statement may run again on a database that has it already.
 -- What must always hold is held by the database itself, not by the program.
 
 create schema if not exists ledger;
@@ -14,7 +14,7 @@ create table if not exists ledger.files (
     size_bytes bigint not null check (size_bytes >= 0),
     -- modification time in nanoseconds since 1970; with size_bytes it tells an unchanged file without reading it
     mtime_ns bigint not null,
-    business_key text,
+    delivery_key text,
     version integer check (version >= 1),
     status text not null check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'refused')),
     supersedes_file_id bigint references ledger.files,
@@ -32,7 +32,7 @@ create table if not exists ledger.files (
     declaration_sha256 text not null,
     -- what stands in front of the first record, so that rejects can be read by themselves; kept of files that have some
     head bytea,
-    constraint every_record_has_one_fate
+    constraint every_record_has_one_outcome
     check (records_read = rows_loaded + rows_rejected + rows_skipped + rows_refused),
     constraint refused_means_not_loaded
     check (case when status = 'refused' then rows_loaded = 0 else rows_refused = 0 end),
@@ -41,17 +41,17 @@ create table if not exists ledger.files (
     constraint taken_in_means_versioned
     check ((status in ('active', 'superseded', 'unloaded')) = (version is not null)),
     constraint taken_in_means_keyed
-    check (version is null or business_key is not null),
+    check (version is null or delivery_key is not null),
     constraint finished_after_started
     check (finished_at >= started_at)
 );
 
 create unique index if not exists files_one_active_per_content
 on ledger.files (feed, sha256) where status = 'active';
-create unique index if not exists files_one_active_per_business_key
-on ledger.files (feed, business_key) where status = 'active';
+create unique index if not exists files_one_active_per_delivery_key
+on ledger.files (feed, delivery_key) where status = 'active';
 create unique index if not exists files_one_row_per_version
-on ledger.files (feed, business_key, version) where version is not null;
+on ledger.files (feed, delivery_key, version) where version is not null;
 create index if not exists files_by_uri on ledger.files (feed, uri);
 
 create table if not exists ledger.rejects (

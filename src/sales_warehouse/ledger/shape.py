@@ -20,7 +20,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class ShapeChange:
-    """A way in which a file's columns differ from those of the files before it: an event of the books."""
+    """A way in which a file's columns differ from those of the files before it: an event of the ledger."""
 
     kind: str  # column_added, column_left_out, column_missing
     column: str

@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.contract import RECORDS, Control
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.fates import SkippedLine, Tally
+from sales_warehouse.ledger.outcomes import SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.load.outcome import FileRefused
 

@@ -16,12 +16,12 @@ from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.load.check_control import TrailerLines
-from sales_warehouse.load.choose_reader import Content, Splitter
-from sales_warehouse.load.leave_out_fields import FieldFilter
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.read_ahead import read_ahead
-from sales_warehouse.load.read_json_lines import JsonLineSplitter
+from sales_warehouse.load.readers.choose_reader import Content, Splitter
+from sales_warehouse.load.readers.leave_out_fields import FieldFilter
+from sales_warehouse.load.readers.read_json_lines import JsonLineSplitter
+from sales_warehouse.load.workers.read_ahead import read_ahead
 
 # A file this small is read before a thread would have started.
 _SMALL_BYTES = 1024 * 1024

@@ -1,14 +1,14 @@
-"""Decide what a file of the inbox is, from the books alone."""
+"""Decide what a file of the inbox is, from the ledger alone."""
 
 from dataclasses import dataclass
 
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.file_index import Entry, FileIndex
 
 
 @dataclass(frozen=True)
 class Unchanged:
-    """The books know this content at this path; nothing is to be done. `entry` is where they do."""
+    """The ledger knows this content at this path; nothing is to be done. `entry` is where they do."""
 
     entry: Entry
 
@@ -22,13 +22,13 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class New:
-    """The content is to be taken in, as the first or the next version of its business key."""
+    """The content is to be taken in, as the first or the next version of its delivery key."""
 
 
 Decision = Unchanged | Duplicate | New
 
 
-def is_known_on_disk(file: InboxFile, books: Books) -> Unchanged | None:
+def is_known_on_disk(file: InboxFile, books: FileIndex) -> Unchanged | None:
     """Tell an unchanged file by path, size and modification time, without opening it."""
     latest = books.latest_at(file.uri)
     if latest is None or (latest.size_bytes, latest.mtime_ns) != (file.size_bytes, file.mtime_ns):
@@ -36,15 +36,15 @@ def is_known_on_disk(file: InboxFile, books: Books) -> Unchanged | None:
     return _unchanged(file, latest)
 
 
-def needs_hash_first(file: InboxFile, books: Books) -> bool:
+def needs_hash_first(file: InboxFile, books: FileIndex) -> bool:
     """Say whether the content might be known, so that the file has to be hashed before it is loaded.
 
-    A size the books do not have cannot belong to a known content; such a file is read only once.
+    A size the ledger does not have cannot belong to a known content; such a file is read only once.
     """
     return books.knows_size(file.size_bytes)
 
 
-def decide(file: InboxFile, sha256: str, books: Books) -> Decision:
+def decide(file: InboxFile, sha256: str, books: FileIndex) -> Decision:
     """Decide what is to be done with a file of this content.
 
     A path that goes back to a content it had before is a new version: what lies in the inbox counts. The same

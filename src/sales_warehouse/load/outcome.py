@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.ledger.fates import Tally
+from sales_warehouse.ledger.outcomes import Tally
 
 
 class FileRefused(WarehouseError):
-    """The file as a whole cannot be taken in; the message says why and what to do. It goes on the books."""
+    """The file as a whole cannot be taken in; the message says why and what to do. It goes in the ledger."""
 
 
 class FileChanged(WarehouseError):
@@ -24,7 +24,7 @@ class Outcome:
 
     uri: str
     feed: str
-    status: str  # active, duplicate, refused (as on the books), unchanged, growing, waiting, unreadable
+    status: str  # active, duplicate, refused (as in the ledger), unchanged, growing, waiting, unreadable
     size_bytes: int = 0
     file_id: int | None = None
     version: int | None = None

@@ -46,7 +46,7 @@ def load_with_retries(
 ) -> LoadReport:
     """Run the load on a connection of its own; when that is lost, connect and run the same load again.
 
-    That is exact, as a file is on the books as a whole or not at all. The report covers all attempts. A file taken in
+    That is exact, as a file is in the ledger as a whole or not at all. The report covers all attempts. A file taken in
     counts as progress, after which there are `ATTEMPTS` again. Errors as of `run_load`: a terminal one at once, a
     transient one when the attempts are used up; `connect` raises `ServerUnreachable`, of which `ServerAway` is the
     transient kind.
@@ -102,7 +102,7 @@ def _say_why(error: Exception) -> str:
 
 
 class _Listener:
-    """Passes on what the reporter is told, and keeps the files that are on the books now."""
+    """Passes on what the reporter is told, and keeps the files that are in the ledger now."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.start, self.advance = reporter.start, reporter.advance
@@ -131,7 +131,7 @@ def _add_earlier(report: LoadReport, earlier: list[Outcome]) -> None:
 
 
 def _log_file(outcome: Outcome) -> None:
-    """Log what became of a file: the words of the books for what is on them."""
+    """Log what became of a file: the words of the ledger for what is on them."""
     tally = outcome.tally
     figures = {
         "uri": outcome.uri,
@@ -153,7 +153,7 @@ def _log_file(outcome: Outcome) -> None:
 
 def _log_the_end(report: LoadReport) -> None:
     for outcome in report.outcomes:
-        # the others had their line when they were put on the books
+        # the others had their line when they were put in the ledger
         if outcome.status not in ON_THE_BOOKS:
             _log_file(outcome)
     figures = {

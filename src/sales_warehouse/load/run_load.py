@@ -13,15 +13,15 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.books import Books, read_books
 from sales_warehouse.ledger.fail_point import reach
+from sales_warehouse.ledger.file_index import FileIndex, read_books
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load.decide import is_known_on_disk
-from sales_warehouse.load.find_files import find_files
-from sales_warehouse.load.hand_out import hand_out, is_work_for_several
+from sales_warehouse.load.inbox.find_files import find_files
+from sales_warehouse.load.load_file import left_alone, take_in_or_leave
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.load.take_in import left_alone, take_in_or_leave
+from sales_warehouse.load.workers.dispatch import hand_out, is_work_for_several
 
 SETTLE_SECONDS = 2.0
 # Each worker keeps a core of the server busy too. On two cores, busy with other things as well, the second one gained a
@@ -50,7 +50,7 @@ class LoadReport:
     """What one run of the loader did."""
 
     outcomes: list[Outcome] = field(default_factory=list)  # of every file that was not simply unchanged
-    unchanged: int = 0  # files the books knew
+    unchanged: int = 0  # files the ledger knew
     still_refused: list[str] = field(default_factory=list)  # URIs among them that were refused before
     strangers: list[str] = field(default_factory=list)  # URIs no feed declares
     seconds: float = 0.0
@@ -112,7 +112,7 @@ def run_load(
 
 
 def _take_in_all(
-    connection: Connection, files: list[InboxFile], books: dict[str, Books], reporter: Reporter
+    connection: Connection, files: list[InboxFile], books: dict[str, FileIndex], reporter: Reporter
 ) -> list[Outcome]:
     outcomes = []
     for file in files:
@@ -128,7 +128,7 @@ def _find_feed(feeds: Sequence[Feed], name: str) -> Feed:
     raise ConfigurationError(f"There is no feed {name}. Declared are: {', '.join(feed.full_name for feed in feeds)}.")
 
 
-def _leave_out_unchanged(files: list[InboxFile], books: dict[str, Books], report: LoadReport) -> list[InboxFile]:
+def _leave_out_unchanged(files: list[InboxFile], books: dict[str, FileIndex], report: LoadReport) -> list[InboxFile]:
     candidates = []
     for file in files:
         known = is_known_on_disk(file, books[file.feed.full_name])

@@ -83,7 +83,7 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
 
 
 def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
-    """Return what the books say of the feed's active files, named so that Dagster draws each over time."""
+    """Return what the ledger says of the feed's active files, named so that Dagster draws each over time."""
     with transaction(connection) as cursor:
         cursor.execute(_BOOKS, (feed.full_name,))
         row = cursor.fetchone()

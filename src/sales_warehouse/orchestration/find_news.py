@@ -1,4 +1,4 @@
-"""Tell from names, sizes, times and the books whether there is something to run for; knows nothing of Dagster."""
+"""Tell from names, sizes, times and the ledger whether there is something to run for; knows nothing of Dagster."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.books import Books, read_books
+from sales_warehouse.ledger.file_index import FileIndex, read_books
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.decide import New, decide, is_known_on_disk, needs_hash_first
-from sales_warehouse.load.find_files import find_files
-from sales_warehouse.load.open_file import hash_file
+from sales_warehouse.load.inbox.find_files import find_files
+from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileRefused
 
 # A look must end well before Dagster gives up on it, after 60 s; what is left over is looked at the next time.
@@ -35,7 +35,7 @@ select
 class Seen:
     """What a look leaves for the next one."""
 
-    # of files the books do not know and no run is wanted for: a run was asked for already, or they are duplicates
+    # of files the ledger does not know and no run is wanted for: a run was asked for already, or they are duplicates
     seen: frozenset[str] = frozenset()
     event_id: int = 0  # up to which a run was asked for
 
@@ -67,7 +67,7 @@ class News:
 def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before: Seen, settle_seconds: float) -> News:
     """Look through inbox and books without changing anything.
 
-    A file is opened only when the books know its size but not its path, size and time: it may be a duplicate, and is
+    A file is opened only when the ledger knows its size but not its path, size and time: it may be a duplicate, and is
     then remembered as one. Files that were written to just now and those that wait for a control file are no news yet.
     Errors as of `find_files`, and `psycopg2.Error`.
     """
@@ -81,7 +81,7 @@ def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before
         if _has_table(cursor, "audit.builds"):
             cursor.execute("select coalesce(max(upper_event_id), 0) from audit.builds")
             (built_event,) = cursor.fetchone() or (0,)
-    books = {feed.full_name: read_books(connection, feed.full_name) if has_books else Books([]) for feed in feeds}
+    books = {feed.full_name: read_books(connection, feed.full_name) if has_books else FileIndex([]) for feed in feeds}
     files, seen = _look_at_files(find_files(inbox, feeds).files, books, before.seen, settle_seconds)
     marks = sorted(_mark(file) for file in files)
     told = json.dumps([marks, last_event, last_file])
@@ -94,9 +94,9 @@ def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before
 
 
 def _look_at_files(
-    found: Sequence[InboxFile], books: dict[str, Books], seen_before: Collection[str], settle_seconds: float
+    found: Sequence[InboxFile], books: dict[str, FileIndex], seen_before: Collection[str], settle_seconds: float
 ) -> tuple[list[InboxFile], frozenset[str]]:
-    """Return the files that are news, and the marks of those that are not although the books do not know them."""
+    """Return the files that are news, and the marks of those that are not although the ledger does not know them."""
     recently = time.time_ns() - int(settle_seconds * 1e9)
     deadline = time.monotonic() + HASHING_SECONDS
     news, seen = [], set()
@@ -119,7 +119,7 @@ def _look_at_files(
     return news, frozenset(seen)
 
 
-def _brings_something(file: InboxFile, books: Books) -> bool:
+def _brings_something(file: InboxFile, books: FileIndex) -> bool:
     try:
         sha256 = hash_file(file.path, file.member, file.feed.unpacking)
     except (OSError, FileRefused):

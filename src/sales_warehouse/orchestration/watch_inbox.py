@@ -1,4 +1,4 @@
-"""When the warehouse runs: as soon as a file came or the books changed, and once a day."""
+"""When the warehouse runs: as soon as a file came or the ledger changed, and once a day."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -49,7 +49,7 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
         description="Starts one run when a file came, was corrected or restored; none for a duplicate.",
     )
     def inbox(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        # While one is at work, whoever started it, the books are half way; what it leaves undone is seen afterwards.
+        # While one is at work, whoever started it, the ledger is half way; what it leaves undone is seen afterwards.
         if context.instance.get_run_ids(RunsFilter(statuses=_AT_WORK), limit=1):
             return SkipReason("A run is at work.")
         if not settings.inbox.is_dir():

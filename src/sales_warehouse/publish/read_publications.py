@@ -1,4 +1,4 @@
-"""Read the books of the publications for people."""
+"""Read the ledger of the publications for people."""
 
 from psycopg2.extensions import connection as Connection
 

@@ -1,11 +1,11 @@
-"""Say what was corrected on the books, and how to go on or back."""
+"""Say what was corrected in the ledger, and how to go on or back."""
 
 from collections.abc import Sequence
 
-from sales_warehouse.load.export_rejects import Exported
-from sales_warehouse.load.replay import Replayed
-from sales_warehouse.load.restore import Restored
-from sales_warehouse.load.unload import Unloaded
+from sales_warehouse.corrections.export_rejects import Exported
+from sales_warehouse.corrections.replay import Replayed
+from sales_warehouse.corrections.restore import Restored
+from sales_warehouse.corrections.unload import Unloaded
 from sales_warehouse.printable import show_line
 from sales_warehouse.show.console import out
 from sales_warehouse.show.tables import count
@@ -19,12 +19,12 @@ def print_unloaded(unloaded: Unloaded) -> None:
     out.print(
         f"Unloaded file {file.file_id}, {show_line(file.uri)} (version {file.version}): "
         f"{count(unloaded.rows, 'row')} left {unloaded.raw_table}. Its entry and its rejects "
-        f"({file.rows_rejected:,}) stay on the books.",
+        f"({file.rows_rejected:,}) stay in the ledger.",
         markup=False,
         soft_wrap=True,
     )
     if unloaded.rows != file.rows_loaded:
-        out.print(f"The books say it had {file.rows_loaded:,} rows: the raw table was changed by something else.")
+        out.print(f"The ledger say it had {file.rows_loaded:,} rows: the raw table was changed by something else.")
     out.print(f"`warehouse build` brings the marts up to date; `warehouse load --restore {file.file_id}` goes back.")
 
 
@@ -33,7 +33,7 @@ def print_restored(restored: Restored) -> None:
     file = restored.file
     out.print(
         f"Restored file {file.file_id}, {show_line(file.uri)} (version {file.version}): "
-        f"{count(file.rows_loaded, 'row')}, as on the books."
+        f"{count(file.rows_loaded, 'row')}, as in the ledger."
         + (f" Superseded: {restored.replaced}." if restored.replaced else ""),
         markup=False,
         soft_wrap=True,

@@ -15,7 +15,7 @@ def explain_database_error(error: psycopg2.Error) -> tuple[str, int]:
     if isinstance(error, errors.DiskFull):
         return (
             f"the disk of the server is full: {said}\n"
-            "The file at hand was rolled back, those before it are on the books. "
+            "The file at hand was rolled back, those before it are in the ledger. "
             "Make room where the server keeps its data (`warehouse status` names the folder of the embedded one), "
             "then run the same command again.",
             1,

@@ -9,14 +9,14 @@ from sales_warehouse.show.console import out
 from sales_warehouse.show.tables import print_table
 
 _ORIGINS = {
-    "file": "from the file, whose SHA-256 is still the one on the books",
+    "file": "from the file, whose SHA-256 is still the one in the ledger",
     "rejects": "the bytes kept with the reject",
     "skipped_lines": "the bytes kept of the skipped line",
 }
 
 
 def print_explanations(explanations: Explanations) -> None:
-    """Print each record: where it stands, as it was delivered, its fate, and what it feeds."""
+    """Print each record: where it stands, as it was delivered, its outcome, and what it feeds."""
     if not explanations.rows:
         out.print("There are none.")
     for explanation in explanations.rows:
@@ -40,7 +40,7 @@ def _print_one(it: Explanation) -> None:
         ("as delivered", "not there any more" if it.original is None else _show_blank(it.original)),
         ("", f"({origin})"),
         *_list_repair(it),
-        ("fate", it.fate + (f" ({it.reason})" if it.reason else "")),
+        ("outcome", it.outcome + (f" ({it.reason})" if it.reason else "")),
         *((row.table, _list(row)) for row in it.mart_rows),
     ]
     print_table(None, ["record", ""], rows)

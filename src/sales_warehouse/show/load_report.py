@@ -14,7 +14,7 @@ from sales_warehouse.show.tables import count, print_table
 def print_load_report(report: LoadReport) -> None:
     """Print what came in, per feed, and what needs a person."""
     if not report.outcomes:
-        out.print(f"Nothing new: the books know all of the inbox ({count(report.unchanged, 'file')}).")
+        out.print(f"Nothing new: the ledger knows all of the inbox ({count(report.unchanged, 'file')}).")
     else:
         rows: list[list[Any]] = []
         # an archive that cannot be opened belongs to no feed
@@ -28,8 +28,8 @@ def print_load_report(report: LoadReport) -> None:
                     sum((outcome.version or 1) > 1 for outcome in taken),
                     *(sum(outcome.status == status for outcome in outcomes) for status in ("duplicate", "refused")),
                     *(
-                        sum(getattr(outcome.tally, fate) for outcome in taken)
-                        for fate in ("read", "loaded", "rejected", "skipped")
+                        sum(getattr(outcome.tally, count_of) for outcome in taken)
+                        for count_of in ("read", "loaded", "rejected", "skipped")
                     ),
                 ]
             )

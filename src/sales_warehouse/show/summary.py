@@ -1,4 +1,4 @@
-"""The summary at the end of a build: the books, the fate of every row, the marts."""
+"""The summary at the end of a build: the ledger, the outcome of every row, the marts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,18 +20,18 @@ with files as (
         sum(rows_skipped) as blank_lines
     from ledger.files where status = 'active' group by feed
 ),
-fates as (
+outcomes as (
     select
         feed,
         sum(row_count) filter (where row_status = 'accepted') as accepted,
         sum(row_count) filter (where row_status = 'skipped') as skipped,
         sum(row_count) filter (where row_status = 'quarantined') as quarantined
-    from audit.row_fates group by feed
+    from audit.row_outcomes group by feed
 )
 select
     feed, files, records::bigint, rejected::bigint, (blank_lines + coalesce(skipped, 0))::bigint as skipped,
     coalesce(quarantined, 0)::bigint as quarantined, coalesce(accepted, 0)::bigint as accepted
-from files left join fates using (feed) order by feed
+from files left join outcomes using (feed) order by feed
 """
 
 _MARTS = """
@@ -55,7 +55,7 @@ def print_summary(connection: Connection, build: BuildReport) -> None:
         cursor.execute(_MARTS)
         marts = cursor.fetchall()
     columns = ["feed", "active files", "records", "rejected", "skipped", "quarantined", "accepted"]
-    print_table("The books: every record of every active file", columns, books, _totals(books, len(columns)))
+    print_table("The ledger: every record of every active file", columns, books, _totals(books, len(columns)))
     print_table("The marts", ["mart", "source", "rows", "net amount", "currency"], marts)
     counts = ", ".join(count(number, kind.replace("_", " ")) for kind, number in sorted(build.done.items()))
     out.print(f"dbt build: {counts or 'nothing'} in {build.seconds:.1f} s, all green.")

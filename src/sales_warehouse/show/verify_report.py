@@ -36,7 +36,7 @@ def print_verify_report(report: VerifyReport) -> None:
     for stray in report.strays:
         out.print(
             f"[bold]rows of no active file[/bold] {stray.raw_table}: {count(stray.rows, 'row')} with _file_id "
-            f"{stray.file_id}. `warehouse files --feed {stray.feed}` shows what the books say of it."
+            f"{stray.file_id}. `warehouse files --feed {stray.feed}` shows what the ledger says of it."
         )
     equal = [verdict for verdict in report.verdicts if verdict.status == "equal"]
     if len(equal) == 1:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sales_warehouse.ledger.fates import Tally
 from sales_warehouse.ledger.find_entries import BookedFile
+from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.verify.records import (
     KEPT_KINDS,
     BookedSkip,
@@ -36,8 +36,8 @@ def find_differences(
     """Give the differences between a file and the warehouse, as they come up; none when they are equal.
 
     `rows` are the file's rows of the raw table by row number, `columns` the raw table's without file id and row number,
-    `skips` its skipped lines on the books by line number. A column the file does not have must be NULL in all of its
-    rows. At last the figures on the books are compared.
+    `skips` its skipped lines in the ledger by line number. A column the file does not have must be NULL in all of its
+    rows. At last the figures in the ledger is compared.
     """
     yield from _find_missing_columns(reading.columns, columns)
     comparison = _Comparison(reading, columns, rows, skips)
@@ -102,7 +102,7 @@ class _Comparison:
             yield from self._compare_row(found.line_number, found.row_number, found.text, found.values)
 
     def finish(self, entry: BookedFile) -> Iterator[Difference]:
-        """Compare what is left when the file is at its end, and the figures on the books."""
+        """Compare what is left when the file is at its end, and the figures in the ledger."""
         while self._row is not None:
             yield self._take_extra()
         while self._skip is not None:
@@ -114,7 +114,7 @@ class _Comparison:
             ("rows_skipped", self._tally.skipped, entry.rows_skipped),
         ):
             if expected != found:
-                yield Difference("another figure on the books", None, None, column, f"{expected:,}", f"{found:,}")
+                yield Difference("another figure in the ledger", None, None, column, f"{expected:,}", f"{found:,}")
 
     def _take_extra(self) -> Difference:
         assert self._row is not None
@@ -144,7 +144,7 @@ class _Comparison:
             yield self._take_extra_skip()
         if self._skip is None or self._skip.line_number != line.line_number:
             yield Difference(
-                f"a {line.skipped_as} line is not among the skipped lines on the books",
+                f"a {line.skipped_as} line is not among the skipped lines in the ledger",
                 line.line_number,
                 line.row_number,
                 expected=_show(line.raw),
@@ -163,7 +163,7 @@ class _Comparison:
         assert self._skip is not None
         booked, self._skip = self._skip, next(self._skips, None)
         return Difference(
-            f"a {booked.kind} line on the books that is none in the file",
+            f"a {booked.kind} line in the ledger that is none in the file",
             booked.line_number,
             booked.row_number,
             found=_show(booked.raw),

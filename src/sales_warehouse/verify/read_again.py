@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
 from sales_warehouse.ledger.booked_rejects import BookedReject
-from sales_warehouse.load.open_file import ContentReader
+from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.verify.read_objects import ObjectReading
 from sales_warehouse.verify.read_tables import TableReading
 from sales_warehouse.verify.read_text import TextReading

@@ -1,4 +1,4 @@
-"""Read a file of lines a second time, record by record, around the rejects that stand on the books.
+"""Read a file of lines a second time, record by record, around the rejects that stand in the ledger.
 
 The records that stand in `ledger.rejects` could confuse any reading, so their bytes (`byte_offset`, `raw`) are cut out
 before; each still takes its row number. Blank lines are records too.
@@ -55,7 +55,7 @@ class LineReading(ABC):
             self._reject = next(self._rejects, None)
 
     def is_at_reject(self) -> bool:
-        """Say whether a reject of the books begins with the next line; those in front of it have no place."""
+        """Say whether a reject of the ledger begins with the next line; those in front of it have no place."""
         while self._reject is not None and self._reject.byte_offset < self.lines.offset:
             self._misplaced.append(self._reject)
             self._reject = next(self._rejects, None)

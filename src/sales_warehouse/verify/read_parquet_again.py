@@ -10,7 +10,7 @@ from uuid import UUID
 
 import duckdb
 
-from sales_warehouse.load.table_records import TableUnreadable
+from sales_warehouse.load.readers.table_records import TableUnreadable
 from sales_warehouse.verify.write_again import write_digits, write_double, write_instant
 
 _ROWS_AT_ONCE = 1000

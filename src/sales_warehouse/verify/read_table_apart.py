@@ -1,4 +1,4 @@
-"""The process that reads a workbook or a Parquet file a second time, bounded like the loader's (`load.read_apart`).
+"""The process that reads a workbook or a Parquet file a second time, bounded like the loader's.
 
 A row goes back as its kind and its cells: `record`, `blank`, `total`, or the reason it has to be a reject for.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from sales_warehouse.feeds.declare import Workbook
-from sales_warehouse.load.read_apart import serve
+from sales_warehouse.load.readers.parse_in_subprocess import serve
 
 
 def open_table(options: dict[str, Any], content: IO[bytes]) -> tuple[object, Iterator[list[str | None]]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.booked_rejects import BookedReject
-from sales_warehouse.load.open_file import ContentReader
-from sales_warehouse.load.read_apart import ContentReadApart
+from sales_warehouse.load.inbox.open_file import ContentReader
+from sales_warehouse.load.readers.parse_in_subprocess import ContentReadApart
 from sales_warehouse.verify.name_columns import name_columns
 from sales_warehouse.verify.records import NotComparable, Record, RejectPlace, Values
 from sales_warehouse.verify.write_again import read_row, write_in_utc, write_row

@@ -44,7 +44,7 @@ class TextReading(LineReading):
         self._comment = re.compile(feed.dialect.comment) if feed.dialect.comment else None
         self._trailer = re.compile(feed.dialect.trailer) if feed.dialect.trailer else None
         self._csv = _CsvRecords(self) if feed.file_format == "csv" and _fits_csv_module(feed.dialect) else None
-        self._in_front: list[Record] = []  # lines in front of the header that the books keep
+        self._in_front: list[Record] = []  # lines in front of the header that the ledger keeps
         try:
             self.columns = self._read_head()
         except UnicodeError as error:

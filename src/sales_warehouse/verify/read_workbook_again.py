@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from sales_warehouse.feeds.declare import Workbook
-from sales_warehouse.load.table_records import TableUnreadable
+from sales_warehouse.load.readers.table_records import TableUnreadable
 from sales_warehouse.verify.write_again import Cells, write_cell
 
 Sheet = Iterator[tuple[Cells, set[int]]]  # cells of a row as text, and which of them hold an error

@@ -53,10 +53,10 @@ class Record:
 
 @dataclass(frozen=True)
 class RejectPlace:
-    """A reject of the books and what stands at its place in the file.
+    """A reject of the ledger and what stands at its place in the file.
 
     `raw` is None where no record begins there. `fits_reason` says whether the record can have been rejected for the
-    reason on the books.
+    reason in the ledger.
     """
 
     booked: BookedReject

@@ -17,8 +17,8 @@ from sales_warehouse.ledger.booked_rejects import stream_rejects
 from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.find_files import find_files
-from sales_warehouse.load.open_file import ContentReader
+from sales_warehouse.load.inbox.find_files import find_files
+from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.verify.compare import Difference, Row, find_differences
 from sales_warehouse.verify.read_again import read_again
@@ -146,7 +146,7 @@ def _verify_file(cursor: Cursor, entry: BookedFile, file: InboxFile, reporter: R
         return _verdict(
             entry,
             "changed",
-            f"has SHA-256 {sha256[:12]}…, on the books is {entry.sha256[:12]}…: other bytes than those that were "
+            f"has SHA-256 {sha256[:12]}…, in the ledger is {entry.sha256[:12]}…: other bytes than those that were "
             "loaded. `warehouse load` takes them in.",
         )
     return _verdict(entry, "different" if differences else "equal", None, records, tuple(differences))
@@ -165,7 +165,7 @@ def _read_and_tell(content: ContentReader, reporter: Reporter) -> Callable[[], b
 
 
 def stream_skips(cursor: Cursor, file_id: int) -> Generator[BookedSkip, None, None]:
-    """Give the skipped lines of a file that the books keep, in the order of its lines."""
+    """Give the skipped lines of a file that the ledger keeps, in the order of its lines."""
     with cursor.connection.cursor("verify_skips") as stream:
         stream.itersize = _ROWS_AT_A_TIME
         stream.execute(

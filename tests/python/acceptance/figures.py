@@ -7,8 +7,8 @@ from checkout import Checkout
 
 
 def assert_figures(checkout: Checkout) -> None:
-    """Hold the books, the fact and the daily aggregate against the figures of the data page."""
-    fates = {
+    """Hold the ledger, the fact and the daily aggregate against the figures of the data page."""
+    outcomes = {
         row["feed"]: {name: int(value) for name, value in row.items() if name != "feed"}
         for row in checkout.sql(
             """
@@ -22,15 +22,15 @@ def assert_figures(checkout: Checkout) -> None:
             from (
                 select feed, _file_id as file_id, 0 as records_read, 0 as rows_rejected, row_status, row_issues,
                     row_count as rows
-                from audit.row_fates
+                from audit.row_outcomes
                 union all
                 select feed, file_id, records_read, rows_rejected, null, null, 0 from ledger.files
                 where status = 'active'
-            ) as fates group by feed
+            ) as outcomes group by feed
             """
         )
     }
-    assert fates == {
+    assert outcomes == {
         "store_orders.order_lines": {
             "files": 12, "records": 186_850, "rejected": 0, "accepted": 185_950, "skipped": 900, "blank": 545,
             "headers": 355, "duplicates": 264, "quarantined": 0,

@@ -33,7 +33,7 @@ def rounded(value: Decimal, digits: int) -> Decimal:
 
 
 def read_goods(inbox: Path, seeds: Path) -> list[Line]:
-    """Return the lines of goods in all files of online_retail; charges and corrections of the books are left out."""
+    """Return the lines of goods in all files of online_retail; charges and corrections of the ledger is left out."""
     with (seeds / "online_retail_non_product_codes.csv").open(encoding="utf-8", newline="") as file:
         no_products = {row["stock_code"] for row in csv.DictReader(file)}
     rates = _euros_a_pound(seeds / "exchange_rates.csv")

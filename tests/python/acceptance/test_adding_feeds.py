@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 FEEDS = Path(__file__).parent / "feeds"
 NEW_RULES = """\
-        {'code': 'order_status:cancelled', 'fate': 'skipped', 'is_fixed': true,
+        {'code': 'order_status:cancelled', 'outcome': 'skipped', 'is_fixed': true,
             'description': 'The order was cancelled before it was sold.'},
-        {'code': 'order_status:unknown', 'fate': 'quarantined', 'is_fixed': true,
+        {'code': 'order_status:unknown', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'Neither completed nor cancelled.'},
 """
 UNION = Path("models/intermediate/sales/int_sales__lines_unioned.sql")

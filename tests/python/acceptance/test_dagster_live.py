@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from checkout import BIN, Checkout
-from sales_warehouse.sample import write_sample
+from sales_warehouse.demo import write_sample
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]

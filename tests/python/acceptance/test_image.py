@@ -13,7 +13,7 @@ import pytest
 
 from checkout import PROJECT
 from sales_warehouse import server
-from sales_warehouse.sample import write_sample
+from sales_warehouse.demo import write_sample
 from sales_warehouse.settings import Settings
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]

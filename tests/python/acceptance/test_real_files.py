@@ -298,7 +298,7 @@ class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
             user=record["user"],
             password=record["password"],
             dbname=record["database"],
-            options="-c role=none",  # the login's default is a role that may not lock the books
+            options="-c role=none",  # the login's default is a role that may not lock the ledger
         )
         with self._connection.cursor() as cursor:
             cursor.execute("select count(*) from ledger.files")

@@ -42,7 +42,7 @@ its files.
 - **Equal but for rejects**: every record that is loaded is equal; the others stand in the rejects, with their bytes,
   place and reason. A quote too many is one: where the answer takes it for text, a person decides.
 - **Refused as a whole**: the header itself is broken, or stands in the middle of the file once more, which is then two
-  files. Nothing of it is loaded, the books say why.
+  files. Nothing of it is loaded, the ledger says why.
 - **Wrong in silence**: anything else. With quotes inside a field taken for text (`stray_quotes: text`) five files of
   `row_less_sep` would be among these: two quoted fields without a delimiter between them become one.
 

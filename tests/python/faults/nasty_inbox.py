@@ -15,7 +15,7 @@ sources:
         external:
           location: "shop/*.csv"
           file_format: csv
-          options: {business_key: '(?P<day>\\d{4}-\\d{2}-\\d{2})', max_rejects: 50%}
+          options: {delivery_key: '(?P<day>\\d{4}-\\d{2}-\\d{2})', max_rejects: 50%}
         columns:
           - {name: order_no, data_type: text}
           - {name: product, data_type: text}
@@ -28,7 +28,7 @@ sources:
         external:
           location: "web/*.txt"
           file_format: csv
-          options: {delimiter: ";", encoding: latin-1, business_key: '(?P<day>\\d{4}-\\d{2}-\\d{2})', max_rejects: 0}
+          options: {delimiter: ";", encoding: latin-1, delivery_key: '(?P<day>\\d{4}-\\d{2}-\\d{2})', max_rejects: 0}
         columns:
           - {name: order_id, data_type: text}
           - {name: customer, data_type: text}
@@ -37,7 +37,7 @@ sources:
         external:
           location: "web/*.jsonl"
           file_format: jsonl
-          options: {business_key: '(?P<day>\\d{4}-\\d{2}-\\d{2})', max_rejects: 50%}
+          options: {delivery_key: '(?P<day>\\d{4}-\\d{2}-\\d{2})', max_rejects: 50%}
         columns:
           - {name: page, data_type: text}
 """

@@ -1,4 +1,4 @@
-"""Read all the books and raw rows, so that two databases can be compared: without the ids and times they gave."""
+"""Read all the ledger and raw rows, so that two databases can be compared: without the ids and times they gave."""
 
 import json
 import re
@@ -19,7 +19,7 @@ Group = dict[str, list[str]]
 class State:
     """What the database holds, by what it is about.
 
-    A group is one business key of one feed: its entries, rows, rejects, skipped lines and events. They change together
+    A group is one delivery key of one feed: its entries, rows, rejects, skipped lines and events. They change together
     or not at all. `columns` are those of the raw tables.
     """
 
@@ -47,7 +47,7 @@ def read_state(connection: Connection) -> State:
     groups: dict[str, Group] = defaultdict(lambda: defaultdict(list))
     with connection, connection.cursor() as cursor:
         cursor.execute(
-            "select file_id, feed, coalesce(business_key, uri), "
+            "select file_id, feed, coalesce(delivery_key, uri), "
             "uri || ' ' || coalesce('v' || version, status) || ' ' || left(sha256, 8) from ledger.files"
         )
         known = {file_id: (f"{feed} {key}", label) for file_id, feed, key, label in cursor}

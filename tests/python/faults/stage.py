@@ -191,7 +191,7 @@ class Stage:
                 yield cursor
 
     def read_state(self) -> State:
-        """Return all the books and rows there are now."""
+        """Return all the ledger and rows there are now."""
         with closing(self.connect()) as connection:
             return read_state(connection)
 

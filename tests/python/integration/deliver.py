@@ -51,7 +51,7 @@ def make_feed(**changes: Any) -> Feed:
         "location": "shop/*.csv",
         "columns": ("order_no", "product", "amount"),
         "dialect": Dialect(**dialect),
-        "business_key": r"(?P<day>\d{4}-\d{2}-\d{2})",
+        "delivery_key": r"(?P<day>\d{4}-\d{2}-\d{2})",
         "max_rejects": MaxRejects.parse("50%"),
     }
     return Feed(**(values | changes))
@@ -97,7 +97,7 @@ class Inbox:
                 "join ledger.files on file_id = _file_id order by 1, 2, 3"
             ),
             self.query(
-                "select uri, sha256, status, version, business_key, records_read, rows_loaded, rows_rejected, "
+                "select uri, sha256, status, version, delivery_key, records_read, rows_loaded, rows_rejected, "
                 "rows_skipped, rows_refused, message from ledger.files order by uri, version nulls first, sha256"
             ),
             self.query(

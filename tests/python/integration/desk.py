@@ -62,9 +62,9 @@ class Desk:
         self.marts[name]["is_rebuilt"] = is_rebuilt
 
     def deliver(self, file_id: int, kind: str) -> None:
-        """Put an event of a file onto the books."""
+        """Put an event of a file into the ledger."""
         self.run(
-            "insert into ledger.files (file_id, feed, uri, name, sha256, size_bytes, mtime_ns, business_key, version, "
+            "insert into ledger.files (file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, "
             "status, started_at, finished_at, loader_version, declaration_sha256) "
             "select %s, 'a.b', 'x', 'x', repeat('0', 64), 1, 1, %s, 1, 'unloaded', now(), now(), '1', '1' "
             "on conflict do nothing",

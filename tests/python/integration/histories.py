@@ -1,6 +1,6 @@
 """Histories of deliveries, drawn by hypothesis: what senders and people may do to a few files, with builds between.
 
-Many histories share one warehouse and its builds. Each has business keys, products, customers and a country of its own,
+Many histories share one warehouse and its builds. Each has delivery keys, products, customers and a country of its own,
 so none can repair what another broke; the days they sell on are the same, so that the figures of a day are made and
 unmade by files of many.
 """
@@ -17,13 +17,13 @@ from deliver import Listener
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.corrections.export_rejects import export_rejects
+from sales_warehouse.corrections.replay import replay
+from sales_warehouse.corrections.restore import restore
+from sales_warehouse.corrections.unload import unload
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
-from sales_warehouse.load.export_rejects import export_rejects
-from sales_warehouse.load.replay import replay
-from sales_warehouse.load.restore import restore
 from sales_warehouse.load.run_load import run_load
-from sales_warehouse.load.unload import unload
 
 KEYS = 3
 STEPS = 5

@@ -242,7 +242,7 @@ MUTATIONS = (
              "a_month_without_orders_is_there_and_returns_are_no_activity"),
     # the figures the gate itself stands on
     Mutation("raw_figures", "lose a file", "from final", "from final where _file_id > 1", FILE_TO_RAW),
-    Mutation("row_fates", "filter skipped rows away", "from staged_rows",
+    Mutation("row_outcomes", "filter skipped rows away", "from staged_rows",
              "from staged_rows where row_status <> 'skipped'", RAW_TO_STAGING),
     Mutation("fact_figures", "filter a line type away", "where {{", "where line_type <> 'fee' and {{", STAGING_TO_FACT),
     Mutation("fact_figures", "round early", "cast(sum(net_amount_reporting) as",

@@ -28,7 +28,7 @@ def test_load_says_what_came_in_and_what_was_left_alone(checkout: Checkout, inbo
     [line] = [line for line in printed.splitlines() if "online_retail.invoice_lines" in line]
     assert line.split()[1:] == ["1", "0", "0", "0", "201", "200", "1", "0"]
     assert "Left alone, as no feed declares them (1 file): notes.txt" in printed
-    assert "Nothing new: the books know all of the inbox (1 file)." in checkout.warehouse("load", "--settle", "0")
+    assert "Nothing new: the ledger knows all of the inbox (1 file)." in checkout.warehouse("load", "--settle", "0")
 
 
 def test_load_as_json_is_for_machines(checkout: Checkout, inbox: Path) -> None:

@@ -1,4 +1,4 @@
-"""What senders are held to, against a real server: columns, schema changes on the books, control figures."""
+"""What senders are held to, against a real server: columns, schema changes in the ledger, control figures."""
 
 import io
 import os
@@ -14,13 +14,13 @@ import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.corrections.restore import RestoreRefused, restore
+from sales_warehouse.corrections.unload import unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.contract import Contract, Control
 from sales_warehouse.feeds.declare import Dialect, MaxRejects
 from sales_warehouse.ledger.read_ledger import read_files
-from sales_warehouse.load.restore import RestoreRefused, restore
 from sales_warehouse.load.run_load import LoadReport, run_load
-from sales_warehouse.load.unload import unload
 from sales_warehouse.show.load_report import print_load_report
 
 MakeInbox = Callable[..., Inbox]

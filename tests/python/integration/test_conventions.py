@@ -54,7 +54,7 @@ def break_everything(manifest: dict[str, Any]) -> None:
 
     staging, typed = model("stg_superstore__order_lines"), model("int_sales__online_retail_lines_typed")
     fact, daily, monthly = model("fct_sales_lines"), model("agg_sales_daily"), model("agg_sales_monthly")
-    product, customer, fates = model("dim_product"), model("dim_customer"), model("row_fates")
+    product, customer, outcomes = model("dim_product"), model("dim_customer"), model("row_outcomes")
     raw = "source.sales_warehouse.superstore.order_lines"
     seed = next(name for name in nodes if name.startswith("seed."))
     # names
@@ -83,7 +83,7 @@ def break_everything(manifest: dict[str, Any]) -> None:
     daily["raw_code"] = "-- Grain: one row\nselect\n    current_date as a_date"
     # descriptions
     monthly["description"], customer["description"] = "", "All the customers there are."
-    fates["patch_path"] = "sales_warehouse://models/marts/row_fates.yml"
+    outcomes["patch_path"] = "sales_warehouse://models/marts/row_outcomes.yml"
     nodes[seed]["description"] = sources[raw]["description"] = ""
     macro = manifest["macros"]["macro.sales_warehouse.member_key"]
     macro["description"] = macro["arguments"][0]["description"] = ""

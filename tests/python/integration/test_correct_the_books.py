@@ -1,4 +1,4 @@
-"""Files leave and return: unload and restore, each in one transaction and on the books."""
+"""Files leave and return: unload and restore, each in one transaction and in the ledger."""
 
 import threading
 import zipfile
@@ -11,11 +11,11 @@ from deliver import HEADER, Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
+from sales_warehouse.corrections import restore as restore_module
+from sales_warehouse.corrections.restore import Restored, RestoreRefused, restore
+from sales_warehouse.corrections.unload import Unloaded, unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
-from sales_warehouse.load import restore as restore_module
-from sales_warehouse.load.restore import Restored, RestoreRefused, restore
-from sales_warehouse.load.unload import Unloaded, unload
 from sales_warehouse.settings import Settings
 from sales_warehouse.verify.run_verify import run_verify
 
@@ -110,7 +110,7 @@ def test_what_cannot_be_unloaded_is_said_with_what_is_there(inbox: Inbox) -> Non
         assert caught.value.exit_code == 2
     assert inbox.state() == before
     take_out(inbox, DAY_ONE)  # the path means its active version
-    with pytest.raises(ConfigurationError, match=r"On the books: file 1.*superseded\); file 2.*unloaded\)\.$"):
+    with pytest.raises(ConfigurationError, match=r"On the ledger: file 1.*superseded\); file 2.*unloaded\)\.$"):
         take_out(inbox, DAY_ONE)
 
 
@@ -253,7 +253,7 @@ def test_other_bytes_are_not_restored(inbox: Inbox) -> None:
 
 @pytest.mark.parametrize(
     ("column", "words"),
-    [("records_read = 5, rows_loaded", "other figures now: 4 records, 2 loaded, 1 rejected, 1 blank; on the books")],
+    [("records_read = 5, rows_loaded", "other figures now: 4 records, 2 loaded, 1 rejected, 1 blank; in the ledger")],
 )
 def test_other_figures_than_those_on_the_books_are_rolled_back(inbox: Inbox, column: str, words: str) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
@@ -272,7 +272,7 @@ def test_other_rejects_than_those_on_the_books_are_rolled_back(inbox: Inbox) -> 
     take_out(inbox, "1")
     inbox.query(r"update ledger.rejects set raw = '\x00' returning 1")
     before = inbox.state()
-    with pytest.raises(RestoreRefused, match="other rejects than those on the books"):
+    with pytest.raises(RestoreRefused, match="other rejects than those in the ledger"):
         bring_back(inbox, "1")
     assert inbox.state() == before
 

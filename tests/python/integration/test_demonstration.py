@@ -53,7 +53,7 @@ def test_every_reject_is_kept_with_its_bytes_and_place(checkout: Checkout, truth
 
 def test_every_row_has_the_fate_its_writer_meant(checkout: Checkout, truth: dict[str, Any]) -> None:
     rows = checkout.sql(
-        "select feed, row_status, row_issues, sum(row_count) as rows from audit.row_fates group by 1, 2, 3"
+        "select feed, row_status, row_issues, sum(row_count) as rows from audit.row_outcomes group by 1, 2, 3"
     )
 
     def count(feed: str, status: str, issue: str = "") -> int:

@@ -12,7 +12,7 @@ from checkout import WITHOUT_UNIT_TESTS, Checkout
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 DAILY = "models/marts/reporting/agg_sales_daily.sql"
 FACT = "models/marts/core/fct_sales_lines.sql"
-FATES = "models/audit/row_fates.sql"
+FATES = "models/audit/row_outcomes.sql"
 # what reads the daily figures
 COMPARED = ("sales_daily_compared", "sales_weekly_compared", "sales_monthly_compared")
 
@@ -169,9 +169,9 @@ def test_an_edited_fact_is_built_whole_once_and_follows_the_ledger_then(shop: Ch
 
 
 def test_audit_models_find_the_staging_of_the_shared_target(shop: Checkout) -> None:
-    edit(shop, FATES, "coalesce(fates.row_count, 0)", "coalesce(fates.row_count, -1)")
-    build_dev(shop, "row_fates")
-    assert shop.value("select sum(row_count) from dev_alice_b_audit.row_fates") == "5"
+    edit(shop, FATES, "coalesce(outcomes.row_count, 0)", "coalesce(outcomes.row_count, -1)")
+    build_dev(shop, "row_outcomes")
+    assert shop.value("select sum(row_count) from dev_alice_b_audit.row_outcomes") == "5"
     assert not any("staging" in relation for relation in relations(shop))
 
 

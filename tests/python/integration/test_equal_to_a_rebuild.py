@@ -95,7 +95,7 @@ def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]
                 [column.name for column in cursor.description].index("_file_id") if "_file_id" in columns else None
             )
             for row in cursor.fetchall():
-                of = names.get(row[file_id], "a file that is not on the books") if file_id is not None else ""
+                of = names.get(row[file_id], "a file that is not in the ledger") if file_id is not None else ""
                 found.append(f"{relation}: {' | '.join(map(str, row))} {of}")
     return found
 

@@ -97,7 +97,7 @@ def test_a_sales_line_leads_to_its_line_and_on_to_the_aggregates(reader: Reader)
         "online_retail/2024-01-01.csv", 1, "active", 6, 8,
     )  # fmt: skip
     assert (it.original, it.original_from) == (f"103,A4,Pot,4,{DAY},2.25,,France", "file")
-    assert (it.fate, it.reason) == ("accepted", "")
+    assert (it.outcome, it.reason) == ("accepted", "")
     fact, order, daily, monthly = it.mart_rows
     assert (fact.table, fact.values["net_amount"]) == ("marts.fct_sales_lines", Decimal("9.0000"))
     for row in (order, daily, monthly):  # the keys are those of one row there
@@ -122,7 +122,7 @@ def test_a_compressed_file_in_a_legacy_encoding(reader: Reader) -> None:
 
 def test_quarantined_rows_are_explained_from_the_audit_and_from_staging(reader: Reader) -> None:
     [it] = reader.table("audit.quarantined_rows")
-    assert (it.row_number, it.line_number, it.fate, it.reason) == (5, 7, "quarantined", "quantity:not_an_integer")
+    assert (it.row_number, it.line_number, it.outcome, it.reason) == (5, 7, "quarantined", "quantity:not_an_integer")
     assert it.mart_rows == []
     assert reader.table("staging.stg_online_retail__invoice_lines", "row_status = 'quarantined'") == [it]
     assert reader.table("raw.online_retail__invoice_lines", "quantity = 'NaN'") == [it]
@@ -208,7 +208,7 @@ def test_a_condition_can_write_nothing(reader: Reader, where: str) -> None:
 def test_each_record_of_a_file_has_its_line_and_its_fate(reader: Reader) -> None:
     name = "online_retail/2024-01-01.csv"
     stories = [reader.record(name, number) for number in range(1, 7)]
-    assert [(it.line_number, it.fate, it.reason) for it in stories] == [
+    assert [(it.line_number, it.outcome, it.reason) for it in stories] == [
         (2, "accepted", ""),
         (3, "skipped", "blank line"),
         (4, "rejected", "too_few_fields: 2 fields where the header has 8"),
@@ -218,13 +218,13 @@ def test_each_record_of_a_file_has_its_line_and_its_fate(reader: Reader) -> None
     ]
     assert (stories[2].original, stories[2].original_from) == ("broken,line", "rejects")
     for number in (0, 7):
-        with pytest.raises(ConfigurationError, match=rf"has no row {number}: the books count 6 records"):
+        with pytest.raises(ConfigurationError, match=rf"has no row {number}: the ledger counts 6 records"):
             reader.record(name, number)
 
 
 def test_rows_skipped_by_staging_tell_why(reader: Reader) -> None:
     stories = [reader.record("store_orders/Sales_March_2024.csv", number) for number in (1, 2, 3)]
-    assert [(it.line_number, it.fate, it.reason) for it in stories] == [
+    assert [(it.line_number, it.outcome, it.reason) for it in stories] == [
         (2, "skipped", "row:blank"),
         (3, "skipped", "row:repeated_header"),
         (4, "accepted", ""),
@@ -234,7 +234,7 @@ def test_rows_skipped_by_staging_tell_why(reader: Reader) -> None:
 
 def test_an_unloaded_file_still_tells_its_lines(reader: Reader) -> None:
     it = reader.record("online_retail/2024-01-02.csv", 1)
-    assert (it.status, it.line_number, it.fate) == ("unloaded", 2, "taken out")
+    assert (it.status, it.line_number, it.outcome) == ("unloaded", 2, "taken out")
     assert it.original is not None
     assert it.original.startswith("900,")
     assert it.mart_rows == []
@@ -257,7 +257,7 @@ def test_without_its_file_a_row_is_rebuilt_from_raw_and_said_to_be(reader: Reade
     assert gone.original == f'101,A2,"Two\nlines",1,{DAY},3.00,,'
     assert "not in the inbox any more" in str(gone.remark)
     assert (reject.line_number, reject.original) == (4, "broken,line")
-    assert (blank.fate, blank.original, blank.original_from) == ("skipped", None, "nowhere")
+    assert (blank.outcome, blank.original, blank.original_from) == ("skipped", None, "nowhere")
 
 
 def test_a_row_that_was_lost_is_not_called_blank(reader: Reader) -> None:
@@ -267,7 +267,7 @@ def test_a_row_that_was_lost_is_not_called_blank(reader: Reader) -> None:
         it = reader.record("1", 6)
     finally:
         reader.change("insert into raw.online_retail__invoice_lines select * from raw.kept; drop table raw.kept")
-    assert (it.fate, it.original_from) == ("unknown", "file")
+    assert (it.outcome, it.original_from) == ("unknown", "file")
     assert "warehouse verify 1" in it.reason
 
 
@@ -277,7 +277,7 @@ def test_a_model_that_is_not_built_is_told(reader: Reader) -> None:
         it = reader.record("1", 6)
     finally:
         reader.change("alter schema elsewhere rename to staging")
-    assert (it.fate, it.reason) == (
+    assert (it.outcome, it.reason) == (
         "unknown",
         "staging.stg_online_retail__invoice_lines is not built yet: `warehouse build`",
     )
@@ -292,10 +292,10 @@ def test_the_command_prints_the_story_or_json(reader: Reader) -> None:
     assert "online_retail/2024-01-01.csv (file 1, version 1, active, online_retail.invoice_lines)" in printed
     assert "line 8, row 6" in printed
     assert f"103,A4,Pot,4,{DAY},2.25,,France" in printed
-    assert "fate accepted" in printed
+    assert "outcome accepted" in printed
     assert "marts.agg_sales_monthly month_start_date=2024-01-01, source_system=online_retail, country=France" in printed
     [story] = json.loads(run("explain", "--file", "1", "--row", "3", "--json"))
-    assert (story["line_number"], story["fate"]) == (4, "rejected")
+    assert (story["line_number"], story["outcome"]) == (4, "rejected")
 
 
 def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
@@ -320,7 +320,7 @@ def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
     [
         (("unload", "4"), "only a file that is active can"),
         (("load", "--restore", "1"), "only a file that is unloaded or superseded can"),
-        (("verify", "nothing.csv"), "The books know no file nothing.csv"),
+        (("verify", "nothing.csv"), "The ledger knows no file nothing.csv"),
         (("explain",), "Give --table"),
         (("explain", "--table", "marts.agg_sales_daily"), "Go from its keys"),
         (("files", "--since", "soon"), "Write an ISO date"),

@@ -1,4 +1,4 @@
-"""The line behind a row in every format: from the file, and from the books or the raw table when it is gone."""
+"""The line behind a row in every format: from the file, and from the ledger or the raw table when it is gone."""
 
 import gzip
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from sales_warehouse.explain.explain import Explanation, explain_record
 from sales_warehouse.feeds.declare import Dialect, MaxRejects, Workbook
 from workbook import make_xlsx
 
-Story = tuple[int | None, str | None, str, str, str]  # line, text, where it is from, fate, reason
+Story = tuple[int | None, str | None, str, str, str]  # line, text, where it is from, outcome, reason
 
 NOT_BUILT = "staging.stg_shop__lines is not built yet: `warehouse build`"
 
@@ -31,7 +31,7 @@ def explain(it: Inbox, *row_numbers: int) -> list[Story]:
     found: list[Explanation] = []
     for number in row_numbers:
         found += explain_record(it.connection, [it.feed], it.folder, "1", number).rows
-    return [(e.line_number, e.original, e.original_from, e.fate, e.reason) for e in found]
+    return [(e.line_number, e.original, e.original_from, e.outcome, e.reason) for e in found]
 
 
 def test_skipped_lines_are_explained_with_their_kind_also_when_the_file_is_gone(

@@ -88,12 +88,12 @@ def the_only_message(report: LoadReport) -> str:
 
 @pytest.mark.parametrize("suffix", PACKERS)
 def test_a_compressed_file_is_known_by_the_bytes_delivered(make_inbox: Callable[..., Inbox], suffix: str) -> None:
-    inbox = make_inbox(business_key=None)
+    inbox = make_inbox(delivery_key=None)
     data = PACKERS[suffix](ONE.encode()[:30]) + PACKERS[suffix](ONE.encode()[30:])
     deliver(inbox, f"2024-01-01.csv.{suffix}", data)
     inbox.load()
     assert inbox.rows() == [("1", "tea", "2.50"), ("2", "cup", "3")]
-    assert entries(inbox, "uri, name, sha256, size_bytes, business_key") == [
+    assert entries(inbox, "uri, name, sha256, size_bytes, delivery_key") == [
         (f"shop/2024-01-01.csv.{suffix}", f"2024-01-01.csv.{suffix}", hashlib.sha256(data).hexdigest(), len(data),
          "shop/2024-01-01.csv")
     ]  # fmt: skip
@@ -123,7 +123,7 @@ def test_each_member_of_an_archive_is_a_file_of_its_own(make_inbox: Callable[...
     report = inbox.load()
     assert report.strangers == ["shop/box.zip!note.txt"]
     assert inbox.rows() == [("1", "tea", "2.50"), ("2", "cup", "3"), ("1", "tea", "2.60")]
-    assert entries(inbox, "uri, name, sha256, size_bytes, mtime_ns, business_key, version") == [
+    assert entries(inbox, "uri, name, sha256, size_bytes, mtime_ns, delivery_key, version") == [
         (f"shop/box.zip!{name}", name, hashlib.sha256(members[name]).hexdigest(), len(members[name]),
          path.stat().st_mtime_ns, f"day={name[:10]}", 1)
         for name in ("2024-01-01.csv", "2024-01-02.csv.gz")

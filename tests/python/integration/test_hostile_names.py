@@ -44,7 +44,7 @@ def hostile(checkout: Checkout) -> Checkout:
     path = checkout.project / "models/staging/online_retail/_online_retail__sources.yml"
     text = path.read_text()
     # such names have no day in them, so no day can be expected either
-    start, end = text.index("business_key:"), text.index("        columns:")
+    start, end = text.index("delivery_key:"), text.index("        columns:")
     path.write_text(f"{text[:start]}max_rejects: 50%\n{text[end:]}")
     folder = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The loader against a real server: what lands in raw and on the books, and what never does."""
+"""The loader against a real server: what lands in raw and in the ledger, and what never does."""
 
 import gzip
 import hashlib
@@ -17,8 +17,8 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.load import take_in
-from sales_warehouse.load.choose_reader import Splitter
+from sales_warehouse.load import load_file
+from sales_warehouse.load.readers.choose_reader import Splitter
 from sales_warehouse.settings import Settings
 
 ONE = HEADER + "1,tea,2.50\n2,cup,3\n"
@@ -45,7 +45,7 @@ def test_a_file_lands_as_text_with_its_lineage_and_one_line_on_the_books(inbox: 
 
     assert inbox.rows("order_no, product, amount, _row_number") == [("1", "tea", "2.50", 1), ("2", "cup", "3", 2)]
     assert inbox.query(
-        "select feed, uri, name, sha256, size_bytes, business_key, version, status, supersedes_file_id, records_read, "
+        "select feed, uri, name, sha256, size_bytes, delivery_key, version, status, supersedes_file_id, records_read, "
         "rows_loaded, rows_rejected, rows_skipped, rows_refused, message, finished_at >= started_at from ledger.files"
     ) == [
         (
@@ -351,7 +351,7 @@ def test_a_refused_file_is_tried_again_when_its_declaration_changes_and_not_befo
         ("2024-01-01.csv", b"Order No,Product,Amount,%s\n1,a,2,3\n" % (b"x" * 300), ["names over 63 bytes"]),
         ("2024-01-01.csv", b"Order No,Product,\xff\n1,a,2\n", ["header cannot be read"]),
         ("2024-01-01.csv", HEADER.encode("utf-16"), ["header cannot be read"]),
-        ("undated.csv", ONE.encode(), ["business key"]),
+        ("undated.csv", ONE.encode(), ["delivery key"]),
     ],
 )
 def test_a_file_that_cannot_be_read_as_declared_is_refused_with_what_was_found(
@@ -500,7 +500,7 @@ def test_a_connection_cut_in_the_middle_leaves_the_state_before_and_the_next_loa
 
 _ROW = {
     "feed": "'shop.lines'", "uri": "'a'", "name": "'a'", "sha256": "repeat('0', 64)", "size_bytes": "1",
-    "mtime_ns": "1", "business_key": "'k'", "version": "1", "status": "'active'", "records_read": "0",
+    "mtime_ns": "1", "delivery_key": "'k'", "version": "1", "status": "'active'", "records_read": "0",
     "started_at": "now()", "finished_at": "now()", "loader_version": "'1'", "declaration_sha256": "'x'",
 }  # fmt: skip
 
@@ -514,7 +514,7 @@ _ROW = {
         {"status": "'done'"},
         {"version": "null"},
         {"status": "'duplicate'"},
-        {"business_key": "null"},
+        {"delivery_key": "null"},
         {"status": "'refused'", "version": "null", "records_read": "1", "rows_loaded": "1"},
         {"records_read": "1", "rows_refused": "1"},
         {"finished_at": "now() - interval '1 second'"},
@@ -536,12 +536,12 @@ def test_the_ledger_refuses_a_file_whose_figures_cannot_be(inbox: Inbox, wrong: 
 @pytest.mark.parametrize(
     "second",
     [
-        {"business_key": "'other'"},  # the same content active twice
+        {"delivery_key": "'other'"},  # the same content active twice
         {"sha256": "repeat('1', 64)", "version": "2"},  # two versions active at once
         {"sha256": "repeat('1', 64)", "status": "'superseded'"},  # the same version twice
     ],
 )
-def test_the_ledger_holds_one_active_file_per_content_and_business_key(inbox: Inbox, second: dict[str, str]) -> None:
+def test_the_ledger_holds_one_active_file_per_content_and_delivery_key(inbox: Inbox, second: dict[str, str]) -> None:
     prepare_ledger(inbox.connection, [inbox.feed])
     inbox.query(f"insert into ledger.files ({', '.join(_ROW)}) values ({', '.join(_ROW.values())}) returning 1")
     row = _ROW | second
@@ -563,13 +563,13 @@ def test_a_line_too_short_and_one_too_long_do_not_make_up_for_each_other(
     inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n2,tea\n3,tea,4,5\n4,tea,6\n")
     # as many delimiters as four sound lines have, so the server is the one to find out, and the file is read again
     readings = []
-    choose = take_in.choose_splitter
+    choose = load_file.choose_splitter
 
     def choose_and_note(feed: Feed, counts_by_block: bool) -> Splitter:
         readings.append(feed)
         return choose(feed, counts_by_block)
 
-    monkeypatch.setattr(take_in, "choose_splitter", choose_and_note)
+    monkeypatch.setattr(load_file, "choose_splitter", choose_and_note)
     (outcome,) = inbox.load().outcomes
     assert len(readings) == 2
     assert (outcome.status, outcome.tally.loaded, outcome.tally.rejected) == ("active", 2, 2)

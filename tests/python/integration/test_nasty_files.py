@@ -1,4 +1,4 @@
-"""Small nasty deliveries through the whole road: the build stays green and every record keeps its fate."""
+"""Small nasty deliveries through the whole road: the build stays green and every record keeps its outcome."""
 
 import re
 from contextlib import closing
@@ -128,7 +128,7 @@ def test_a_customer_called_unknown_is_not_the_unknown_member(checkout: Checkout,
 
 def test_skipped_duplicate_and_quarantined_rows_of_a_till_export(checkout: Checkout, inbox: Path) -> None:
     rows = checkout.sql(
-        "select row_status, row_issues, row_count from audit.row_fates where file_name = 'Sales_March_2024.csv' "
+        "select row_status, row_issues, row_count from audit.row_outcomes where file_name = 'Sales_March_2024.csv' "
         "order by 1, 2"
     )
     assert [tuple(row.values()) for row in rows] == [
@@ -154,7 +154,7 @@ def test_discounts_up_to_the_whole_price(checkout: Checkout, inbox: Path) -> Non
 
 
 def test_a_file_without_records_is_counted(checkout: Checkout, inbox: Path) -> None:
-    assert checkout.sql("select row_status, row_count from audit.row_fates where file_name = '2024-01-02.csv'") == [
+    assert checkout.sql("select row_status, row_count from audit.row_outcomes where file_name = '2024-01-02.csv'") == [
         {"row_status": "accepted", "row_count": "0"}
     ]
 

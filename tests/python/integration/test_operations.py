@@ -19,7 +19,7 @@ import trustme
 
 from checkout import BIN, PROJECT, WITHOUT_UNIT_TESTS, Checkout
 from sales_warehouse import server
-from sales_warehouse.sample import write_sample
+from sales_warehouse.demo import write_sample
 from sales_warehouse.settings import Settings
 from sales_warehouse.verify.run_verify import Verdict
 from warm_commands import put_programs
@@ -72,7 +72,7 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
     write_sample(inbox, days=14, records=3_080)
     checkout.warehouse("up")
     checkout.run("warehouse", "load", "--settle", "0")
-    # a file that was corrected, one that was unloaded: what the books alone remember
+    # a file that was corrected, one that was unloaded: what the ledger alone remember
     corrected = sorted((inbox / "online_retail").iterdir())[0]
     corrected.write_bytes(b"".join(corrected.read_bytes().splitlines(keepends=True)[:-1]))
     report = checkout.load(inbox)

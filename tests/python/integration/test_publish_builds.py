@@ -44,7 +44,7 @@ def test_a_failing_test_in_a_whole_build_leaves_what_readers_see(shop: Checkout)
     # test_publish_layers has one in each layer, over a project that is built in a second
     before = shop.sql("select * from published.as_of")
     planted = shop.project / "tests" / "dbt" / "planted__fails.sql"
-    planted.write_text("select 1 from {{ ref('row_fates') }}\n")
+    planted.write_text("select 1 from {{ ref('row_outcomes') }}\n")
     try:
         built = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
     finally:

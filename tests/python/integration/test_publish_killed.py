@@ -229,7 +229,7 @@ def test_a_build_killed_while_it_publishes_and_then_the_whole_server(own: Settin
         wait_until_asleep()
     assert run(BOTH) == [(1, 1, 1)]
 
-    # that build was green and is on the books, so it may be published later
+    # that build was green and is in the ledger, so it may be published later
     with at(shop, "warehouse", "publish", options="-c warehouse.fail_point=switched") as publisher:
         wait_until_asleep()
         os.kill(server.status(own).pid or 0, signal.SIGKILL)

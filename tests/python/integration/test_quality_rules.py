@@ -11,7 +11,7 @@ from checkout import WITHOUT_UNIT_TESTS, Checkout
 
 TABLE = "macros/quality/quality_rules.sql"
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
-ZERO = "{'code': 'unit_price:zero', 'fate': 'flagged',"
+ZERO = "{'code': 'unit_price:zero', 'outcome': 'flagged',"
 # tests that ask for dimensions are not in it
 BUILD = (
     "build", "--quiet", *WITHOUT_UNIT_TESTS, "--indirect-selection", "buildable",
@@ -45,9 +45,9 @@ def edit(checkout: Checkout, path: str, old: str, new: str) -> None:
 
 
 def issues(checkout: Checkout) -> dict[tuple[str, str], int]:
-    """Return the rows of feed_issues as counts by code and fate."""
-    rows = checkout.sql("select issue_code, fate, row_count from audit.feed_issues")
-    return {(row["issue_code"], row["fate"]): int(row["row_count"]) for row in rows}
+    """Return the rows of feed_issues as counts by code and outcome."""
+    rows = checkout.sql("select issue_code, outcome, row_count from audit.feed_issues")
+    return {(row["issue_code"], row["outcome"]): int(row["row_count"]) for row in rows}
 
 
 def show(checkout: Checkout, query: str) -> list[dict[str, Any]]:
@@ -90,13 +90,13 @@ def test_a_limit_of_one_feed_that_is_changed_judges_its_files_anew(shop: Checkou
          "superstore.order_lines: the code unit_price:nil stands 0 times in the table of quality rules"),
         (SUPERSTORE, "('profit:not_a_decimal'", "('net_amount:missing'",
          "Quality rule profit:not_a_decimal is used by no staging model"),
-        (TABLE, ZERO, ZERO.replace("flagged", "flag"), "the fate is quarantined, flagged or skipped, not flag"),
-        (TABLE, "'quantity:missing', 'fate': 'quarantined'", "'quantity:missing', 'fate': 'flagged'",
+        (TABLE, ZERO, ZERO.replace("flagged", "flag"), "the outcome is quarantined, flagged or skipped, not flag"),
+        (TABLE, "'quantity:missing', 'outcome': 'quarantined'", "'quantity:missing', 'outcome': 'flagged'",
          "quantity:missing cannot be flagged: the facts would lack a value"),
-        (TABLE, "'online_retail.invoice_lines': {'fate'", "'online_retail.lines': {'fate'",
+        (TABLE, "'online_retail.invoice_lines': {'outcome'", "'online_retail.lines': {'outcome'",
          "unit_price:negative has something of its own for online_retail.lines, which is no feed"),
-        (TABLE, "{'code': 'product_id:too_long', 'fate': 'quarantined', 'limit': 200,",
-         "{'code': 'product_id:too_long', 'fate': 'quarantined',", "the check of product_id:too_long needs a limit"),
+        (TABLE, "{'code': 'product_id:too_long', 'outcome': 'quarantined', 'limit': 200,",
+         "{'code': 'product_id:too_long', 'outcome': 'quarantined',", "the check of product_id:too_long needs a limit"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_table_or_in_a_model_is_told(

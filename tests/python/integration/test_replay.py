@@ -19,14 +19,14 @@ from psycopg2.extensions import connection as Connection
 
 from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
 from sales_warehouse import server
+from sales_warehouse.corrections.export_rejects import Exported, export_rejects
+from sales_warehouse.corrections.replay import Replayed, ReplayRefused, replay
+from sales_warehouse.corrections.restore import RestoreRefused, restore
+from sales_warehouse.corrections.unload import unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.explain import explain_record
 from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
 from sales_warehouse.ledger.read_ledger import read_files, read_rejects
-from sales_warehouse.load.export_rejects import Exported, export_rejects
-from sales_warehouse.load.replay import Replayed, ReplayRefused, replay
-from sales_warehouse.load.restore import RestoreRefused, restore
-from sales_warehouse.load.unload import unload
 from sales_warehouse.settings import Settings
 from workbook import Error, make_xlsx
 
@@ -130,7 +130,7 @@ def test_an_export_is_whole_or_nothing_and_overwrites_only_when_told(
     def break_off(*_: object) -> bytes:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sales_warehouse.load.mark_rejects.RejectText.write", break_off)
+    monkeypatch.setattr("sales_warehouse.corrections.mark_rejects.RejectText.write", break_off)
     with pytest.raises(ConfigurationError, match=r"other\.csv cannot be written: No space left"):
         take_out(inbox, to="other.csv")
     assert sorted(entry.name for entry in inbox.folder.parent.iterdir()) == ["inbox", "out.csv"]
@@ -515,7 +515,7 @@ def test_a_reject_that_looks_like_a_mark_is_none(inbox: Inbox) -> None:
     assert sorted(inbox.rows())[0] == ("#@ row 2 (line 9)", None, None)
 
 
-# --- the books ----------------------------------------------------------------------------------------------------
+# --- the ledger ----------------------------------------------------------------------------------------------------
 
 
 def test_the_books_stay_exact_and_remember_both_texts(inbox: Inbox) -> None:
@@ -553,12 +553,12 @@ def test_explain_tells_both_texts_and_what_became_of_the_row(inbox: Inbox) -> No
     it = explain(2)
     assert (it.original, it.replayed_as, it.line_number) == ("2,cup", "2,cup,3", 3)
     assert it.rejected_for == "too_few_fields: 2 fields where the header has 3"
-    assert it.fate == "unknown"  # there is no staging model, so far as this test goes
+    assert it.outcome == "unknown"  # there is no staging model, so far as this test goes
     assert "staging.stg_shop__lines is not built yet" in it.reason
-    assert (explain(4).fate, explain(4).replayed_as) == ("rejected", None)
+    assert (explain(4).outcome, explain(4).replayed_as) == ("rejected", None)
     assert explain(1).rejected_for is None
     unload(inbox.connection, [inbox.feed], "1", Listener().say)
-    assert explain(2).fate == "taken out"
+    assert explain(2).outcome == "taken out"
 
 
 @pytest.mark.parametrize("case", ROUND_TRIPS)
@@ -713,7 +713,7 @@ def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout
     assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
     assert checkout.value("select left_rows from audit.reconciliation where arrow = 'file_to_raw'") == "201"
     [told] = json.loads(checkout.warehouse("explain", "--file", "1", "--row", "201", "--json"))
-    assert (told["original"], told["fate"]) == ("200000,A1", "accepted")
+    assert (told["original"], told["outcome"]) == ("200000,A1", "accepted")
     assert told["replayed_as"] == shown[0]["replayed_as"]
     assert told["mart_rows"][0]["values"]["net_amount"] == "6.0000"
     story = checkout.warehouse("explain", "--file", "1", "--row", "201")

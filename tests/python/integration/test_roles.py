@@ -120,7 +120,12 @@ def assert_owners_and_rights(shop: Shop) -> None:
     for closed in (*PERSONAL, "raw.online_retail__invoice_lines", "ledger.rejects", "ledger.files",
                    "staging.stg_superstore__order_lines", "published_history.fct_sales_lines_1_open"):  # fmt: skip
         assert not shop.may("alice", f"select 1 from {closed}"), closed
-    for closed in ("marts.dim_date", "audit.row_fates", "intermediate.int_sales__lines_unioned", "ledger.file_events"):
+    for closed in (
+        "marts.dim_date",
+        "audit.row_outcomes",
+        "intermediate.int_sales__lines_unioned",
+        "ledger.file_events",
+    ):
         assert not shop.may("bob", f"select 1 from {closed}"), closed
     assert shop.query(None, "select count(*) from audit.quarantined_rows") != [(0,)]
 
@@ -133,7 +138,7 @@ def test_what_the_admin_made_goes_over_to_the_roles(shop: Shop) -> None:
 def test_each_role_writes_its_own_schemas_alone(shop: Shop) -> None:
     refused = {
         "load": ["delete from marts.fct_sales_lines", "create table marts.mine (a int)", "drop view published.as_of",
-                 "delete from audit.row_fates", "select 1 from marts.dim_date", "select 1 from staging.nothing"],
+                 "delete from audit.row_outcomes", "select 1 from marts.dim_date", "select 1 from staging.nothing"],
         "dbt": ["delete from raw.online_retail__invoice_lines", "delete from ledger.files", "update ledger.rejects set "
                 "detail = ''", "insert into ledger.file_events (file_id, feed, kind) values (1, 'a', 'activated')",
                 "create table raw.mine (a int)", "create table ledger.mine (a int)", "create role another"],

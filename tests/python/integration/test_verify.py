@@ -211,8 +211,8 @@ RAW = "raw.shop__lines"
         (
             "update ledger.files set rows_loaded = 5, rows_skipped = 0",
             [
-                Difference("another figure on the books", None, None, "rows_loaded", "4", "5"),
-                Difference("another figure on the books", None, None, "rows_skipped", "1", "0"),
+                Difference("another figure in the ledger", None, None, "rows_loaded", "4", "5"),
+                Difference("another figure in the ledger", None, None, "rows_skipped", "1", "0"),
             ],
         ),
     ],
@@ -236,7 +236,7 @@ def test_a_reject_that_is_gone_or_moved_is_found(loaded: Inbox) -> None:
     tamper(loaded, "update ledger.rejects set byte_offset = 100000 where row_number = 2")
     assert [d.what for d in only_verdict(loaded).differences][-3:-1] == [
         "a reject that is not in the file: no record begins at its place",
-        "another figure on the books",
+        "another figure in the ledger",
     ]
     tamper(loaded, "delete from ledger.rejects where row_number = 2")
     first, *_ = only_verdict(loaded).differences
@@ -289,7 +289,7 @@ def test_gone_and_changed_files_are_told_as_such(loaded: Inbox) -> None:
     path.write_bytes(CONTENT + b"6,new,1\n")
     verdict = only_verdict(loaded)
     assert (verdict.status, verdict.differences) == ("changed", ())
-    assert "on the books is" in str(verdict.message)
+    assert "in the ledger is" in str(verdict.message)
     path.unlink()
     assert only_verdict(loaded).status == "gone"
     assert not verify(loaded).is_equal
@@ -299,7 +299,7 @@ def test_only_active_files_are_verified(loaded: Inbox) -> None:
     loaded.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
     loaded.load()
     assert [verdict.file_id for verdict in verify(loaded).verdicts] == [2]
-    for name, words in (("1", "1 cannot be verified: .*superseded"), ("9", "The books know no file 9")):
+    for name, words in (("1", "1 cannot be verified: .*superseded"), ("9", "The ledger know no file 9")):
         with pytest.raises(ConfigurationError, match=words):
             verify(loaded, name)
 

@@ -58,7 +58,7 @@ def figures(it: Inbox) -> tuple[Any, ...]:
 
 # --- dialects of text ---------------------------------------------------------------------------------------------
 
-# dialect, content, figures of the books, and where the product of row 1 stands
+# dialect, content, figures of the ledger, and where the product of row 1 stands
 DIALECTS: dict[str, tuple[dict[str, Any], str, tuple[int, int, int, int], int]] = {
     "several characters": (
         {"delimiter": "||", "quote": "'"},
@@ -148,8 +148,8 @@ def test_a_skipped_line_on_the_books_is_compared_byte_for_byte(make_inbox: Calla
     assert list(only_verdict(it).differences) == [
         Difference("another skipped line", 1, None, "raw", "Till 4", "Till 5"),
         Difference("another skipped line", 7, 2, "kind", "comment", "trailer"),
-        Difference("a trailer line is not among the skipped lines on the books", 10, 4, None, "Total,5"),
-        Difference("a comment line on the books that is none in the file", 11, 5, None, None, "3,a,b"),
+        Difference("a trailer line is not among the skipped lines in the ledger", 10, 4, None, "Total,5"),
+        Difference("a comment line in the ledger that is none in the file", 11, 5, None, None, "3,a,b"),
     ]
 
 
@@ -160,7 +160,7 @@ def test_a_comment_that_was_loaded_as_a_row_is_found(make_inbox: Callable[..., I
     tamper(it, "delete from ledger.skipped_lines")
     tamper(it, f"insert into {RAW} (order_no, product, amount, _file_id, _row_number) values ('#', 'a', 'b', 1, 2)")
     assert [d.what for d in only_verdict(it).differences] == [
-        "a comment line is not among the skipped lines on the books",
+        "a comment line is not among the skipped lines in the ledger",
         "extra row: the file has no such record",
     ]
 

@@ -26,11 +26,11 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.contract import Contract
 from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.load import hand_out
-from sales_warehouse.load.hand_out import WorkerLost
 from sales_warehouse.load.loader_lock import LoaderGone, as_the_loader, become_a_worker, describe_loader
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.run_load import run_load
+from sales_warehouse.load.workers import dispatch
+from sales_warehouse.load.workers.dispatch import WorkerLost
 from sales_warehouse.settings import Settings
 
 WIDE = "Order No,Product,Amount,Loyalty Card\n"
@@ -38,7 +38,7 @@ WIDE = "Order No,Product,Amount,Loyalty Card\n"
 
 @pytest.fixture(autouse=True)
 def _any_work_is_worth_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hand_out, "WORTH_WORKERS_BYTES", 0)
+    monkeypatch.setattr(dispatch, "WORTH_WORKERS_BYTES", 0)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def worker_processes(parent: int | None = None) -> list[int]:
     rows = [line.split(None, 2) for line in found.splitlines()]
     return [
         int(pid) for pid, ppid, args in rows
-        if "sales_warehouse.load.worker" in args and int(ppid) == (parent or os.getpid())
+        if "sales_warehouse.load.workers.worker" in args and int(ppid) == (parent or os.getpid())
     ]  # fmt: skip
 
 
@@ -107,10 +107,10 @@ def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def comparable(inbox: Inbox) -> tuple[Any, ...]:
-    """The whole state, without ids; events in their order by business key only."""
+    """The whole state, without ids; events in their order by delivery key only."""
     rows, books, rejects, _ = inbox.state()
     events = inbox.query(
-        "select business_key, array_agg(array[uri, version::text, kind, detail] order by event_id) "
+        "select delivery_key, array_agg(array[uri, version::text, kind, detail] order by event_id) "
         "from ledger.file_events join ledger.files using (file_id) group by 1 order by 1"
     )
     columns = inbox.query(
@@ -142,7 +142,7 @@ def deliver_dirt(inbox: Inbox) -> None:
         inbox.deliver(f"2024-02-{day:02d}.csv", HEADER + f"{day:02d},tea,2.50\n" * 50)
     inbox.deliver("2024-01-28_z.csv", HEADER + "28,last,1\n")
     inbox.deliver("2024-02-27.csv", HEADER + "28,tea,2.50\n" * 50)
-    # two of the same bytes and business key
+    # two of the same bytes and delivery key
     inbox.deliver("2024-03-01.csv", HEADER + "1,tea,2\n" * 3)
     inbox.deliver("2024-03-01_again.csv", HEADER + "1,tea,2\n" * 3)
     # new columns in several at once; the first that brings one is refused
@@ -194,7 +194,7 @@ def test_several_workers_leave_what_one_would(
     connection: Connection, tmp_path: Path, twin: Connection, workers: int, contract: Contract,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(hand_out, "_AHEAD_FILES", 3)
+    monkeypatch.setattr(dispatch, "_AHEAD_FILES", 3)
     inbox = Inbox(tmp_path / "inbox", connection, make_feed(contract=contract))
     one = Inbox(inbox.folder, twin, inbox.feed)
     # a first load makes books the second one meets, also of files that come back later
@@ -388,9 +388,9 @@ from deliver import Listener, make_feed
 import psycopg2
 from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.load import hand_out
+from sales_warehouse.load.workers import dispatch
 from sales_warehouse.load.run_load import run_load
-hand_out.WORTH_WORKERS_BYTES = 0
+dispatch.WORTH_WORKERS_BYTES = 0
 class Teller(Listener):
     def advance(self, size_bytes, records):
         print("reading", flush=True)
@@ -467,7 +467,7 @@ def test_no_password_is_on_a_command_line_or_in_an_error(inbox: Inbox, database:
         inbox.load(workers=2, reporter=Meddler(meddle=look))
     assert len(seen) == 2
     assert password not in "".join(seen)
-    assert password not in repr(hand_out._Workers(inbox.connection, 2)._start)
+    assert password not in repr(dispatch._Workers(inbox.connection, 2)._start)
 
 
 def test_compressed_content_counts_once_whichever_worker_is_quicker(inbox: Inbox) -> None:

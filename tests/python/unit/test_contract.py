@@ -14,13 +14,13 @@ from sales_warehouse.feeds.contract import Contract, Control
 from sales_warehouse.feeds.declare import Dialect, Feed
 from sales_warehouse.feeds.invalid import Invalid
 from sales_warehouse.feeds.read_feeds import read_feeds
-from sales_warehouse.ledger.fates import SkippedLine
+from sales_warehouse.ledger.outcomes import SkippedLine
 from sales_warehouse.load.check_control import TrailerLines
-from sales_warehouse.load.leave_out_fields import FieldFilter
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.parse_record import RecordGrammar
-from sales_warehouse.load.read_json_lines import JsonLineSplitter
+from sales_warehouse.load.readers.leave_out_fields import FieldFilter
+from sales_warehouse.load.readers.parse_record import RecordGrammar
+from sales_warehouse.load.readers.read_json_lines import JsonLineSplitter
 
 TRAILER = r"^T;(?P<records>\d+);(?P<amount>[-0-9.]+)$"
 FEED = Feed("shop", "sales", "raw", "shop__sales", "shop/*.csv", ("order_id", "amount", "discount"))

@@ -1,4 +1,4 @@
-"""What becomes of a file is decided by path, content and business key, from the books alone."""
+"""What becomes of a file is decided by path, content and delivery key, from the ledger alone."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.books import Books, Entry
+from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.load.decide import Duplicate, New, Unchanged, decide, is_known_on_disk, needs_hash_first
 
-FEED = Feed("shop", "sales", "raw", "shop__sales", "*.csv", ("a",), business_key=r"(?P<day>\d+)")
+FEED = Feed("shop", "sales", "raw", "shop__sales", "*.csv", ("a",), delivery_key=r"(?P<day>\d+)")
 CHANGED_FEED = replace(FEED, columns=("a", "b"))
 
 
@@ -32,16 +32,16 @@ def entry(
 
 def test_a_file_of_the_same_size_and_time_is_known_without_being_read() -> None:
     known = entry(1, "1.csv", "A")
-    assert is_known_on_disk(found("1.csv"), Books([known])) == Unchanged(known)
+    assert is_known_on_disk(found("1.csv"), FileIndex([known])) == Unchanged(known)
 
 
 @pytest.mark.parametrize("file", [found("1.csv", size=11), found("1.csv", mtime=2), found("2.csv")])
 def test_a_file_of_another_size_time_or_path_has_to_be_looked_at(file: InboxFile) -> None:
-    assert is_known_on_disk(file, Books([entry(1, "1.csv", "A")])) is None
+    assert is_known_on_disk(file, FileIndex([entry(1, "1.csv", "A")])) is None
 
 
 def test_stat_is_compared_with_what_was_found_last_at_the_path() -> None:
-    books = Books([entry(1, "1.csv", "A"), replace(entry(2, "1.csv", "B", version=2), mtime_ns=5)])
+    books = FileIndex([entry(1, "1.csv", "A"), replace(entry(2, "1.csv", "B", version=2), mtime_ns=5)])
     assert is_known_on_disk(found("1.csv", mtime=1), books) is None
     assert is_known_on_disk(found("1.csv", mtime=5), books) is not None
 
@@ -49,48 +49,48 @@ def test_stat_is_compared_with_what_was_found_last_at_the_path() -> None:
 @pytest.mark.parametrize("status", ["active", "superseded", "unloaded", "duplicate", "refused"])
 def test_whatever_became_of_it_an_untouched_file_is_unchanged(status: str) -> None:
     known = entry(1, "1.csv", "A", status)
-    assert is_known_on_disk(found("1.csv"), Books([known])) == Unchanged(known)
-    assert decide(found("1.csv"), "A", Books([known])) == Unchanged(known)
+    assert is_known_on_disk(found("1.csv"), FileIndex([known])) == Unchanged(known)
+    assert decide(found("1.csv"), "A", FileIndex([known])) == Unchanged(known)
 
 
 def test_only_a_size_the_books_have_makes_a_file_be_hashed_before_it_is_loaded() -> None:
-    books = Books([entry(1, "1.csv", "A")])
+    books = FileIndex([entry(1, "1.csv", "A")])
     assert needs_hash_first(found("9.csv", size=10), books)
     assert not needs_hash_first(found("9.csv", size=11), books)
-    assert not needs_hash_first(found("9.csv"), Books([]))
+    assert not needs_hash_first(found("9.csv"), FileIndex([]))
 
 
 # --- by content
 
 
 def test_unknown_content_is_new() -> None:
-    assert decide(found("1.csv"), "A", Books([])) == New()
-    assert decide(found("1.csv"), "B", Books([entry(1, "1.csv", "A")])) == New()
+    assert decide(found("1.csv"), "A", FileIndex([])) == New()
+    assert decide(found("1.csv"), "B", FileIndex([entry(1, "1.csv", "A")])) == New()
 
 
 def test_a_touched_file_of_the_same_content_is_unchanged() -> None:
     known = entry(1, "1.csv", "A")
-    assert decide(found("1.csv", mtime=99), "A", Books([known])) == Unchanged(known)
+    assert decide(found("1.csv", mtime=99), "A", FileIndex([known])) == Unchanged(known)
 
 
 def test_known_content_under_another_name_is_a_duplicate_of_the_first() -> None:
     known = entry(1, "1.csv", "A")
-    assert decide(found("copy of 1.csv"), "A", Books([known])) == Duplicate(known)
+    assert decide(found("copy of 1.csv"), "A", FileIndex([known])) == Duplicate(known)
 
 
 def test_a_third_delivery_is_a_duplicate_of_what_was_taken_in() -> None:
     known = entry(1, "1.csv", "A")
-    books = Books([known, entry(2, "2.csv", "A", "duplicate")])
+    books = FileIndex([known, entry(2, "2.csv", "A", "duplicate")])
     assert decide(found("3.csv"), "A", books) == Duplicate(known)
 
 
 def test_a_path_that_goes_back_to_an_older_content_is_a_new_version() -> None:
-    books = Books([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
+    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
     assert decide(found("1.csv"), "A", books) == New()
 
 
 def test_a_path_may_go_back_and_forth() -> None:
-    books = Books([])
+    books = FileIndex([])
     for number, content in enumerate("ABABAB", 1):
         assert decide(found("1.csv"), content, books) == New()
         books.add(entry(number, "1.csv", content, version=books.next_version("day=1")))
@@ -98,7 +98,7 @@ def test_a_path_may_go_back_and_forth() -> None:
 
 
 def test_an_older_content_under_another_path_is_a_late_duplicate_and_undoes_nothing() -> None:
-    books = Books([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
+    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
     decision = decide(found("late/1.csv"), "A", books)
     assert isinstance(decision, Duplicate)
     assert (decision.of.file_id, decision.of.status) == (1, "superseded")
@@ -106,12 +106,12 @@ def test_an_older_content_under_another_path_is_a_late_duplicate_and_undoes_noth
 
 def test_unloaded_content_that_arrives_again_stays_out() -> None:
     known = entry(1, "1.csv", "A", "unloaded")
-    assert decide(found("again.csv"), "A", Books([known])) == Duplicate(known)
-    assert decide(found("1.csv", mtime=9), "A", Books([known])) == Unchanged(known)
+    assert decide(found("again.csv"), "A", FileIndex([known])) == Duplicate(known)
+    assert decide(found("1.csv", mtime=9), "A", FileIndex([known])) == Unchanged(known)
 
 
 def test_content_taken_in_again_after_it_was_superseded_is_a_duplicate_of_the_active_file() -> None:
-    books = Books([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "1.csv", "A", version=3)])
+    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "1.csv", "A", version=3)])
     decision = decide(found("copy.csv"), "A", books)
     assert isinstance(decision, Duplicate)
     assert decision.of.file_id == 3
@@ -119,9 +119,9 @@ def test_content_taken_in_again_after_it_was_superseded_is_a_duplicate_of_the_ac
 
 def test_of_all_files_of_a_content_the_active_one_is_what_it_was_taken_in_as() -> None:
     active = entry(1, "1.csv", "A")
-    assert Books([active, entry(2, "2.csv", "A", "superseded", key="day=2")]).taken_in("A") == active
+    assert FileIndex([active, entry(2, "2.csv", "A", "superseded", key="day=2")]).taken_in("A") == active
     unloaded = entry(2, "2.csv", "A", "unloaded", key="day=2")
-    assert Books([entry(1, "1.csv", "A", "superseded"), unloaded]).taken_in("A") == unloaded
+    assert FileIndex([entry(1, "1.csv", "A", "superseded"), unloaded]).taken_in("A") == unloaded
 
 
 # --- refused files
@@ -129,7 +129,7 @@ def test_of_all_files_of_a_content_the_active_one_is_what_it_was_taken_in_as() -
 
 def test_a_refused_file_stays_refused_until_the_declaration_changes() -> None:
     known = entry(1, "1.csv", "A", "refused")
-    books = Books([known])
+    books = FileIndex([known])
     assert is_known_on_disk(found("1.csv"), books) == Unchanged(known)
     assert decide(found("1.csv", mtime=9), "A", books) == Unchanged(known)
     assert is_known_on_disk(found("1.csv", feed=CHANGED_FEED), books) is None
@@ -138,25 +138,25 @@ def test_a_refused_file_stays_refused_until_the_declaration_changes() -> None:
 
 def test_a_file_taken_in_is_not_read_again_when_the_declaration_changes() -> None:
     known = entry(1, "1.csv", "A")
-    assert is_known_on_disk(found("1.csv", feed=CHANGED_FEED), Books([known])) == Unchanged(known)
+    assert is_known_on_disk(found("1.csv", feed=CHANGED_FEED), FileIndex([known])) == Unchanged(known)
 
 
 def test_a_refused_content_was_never_taken_in_so_another_delivery_gets_its_chance() -> None:
-    assert decide(found("2.csv"), "A", Books([entry(1, "1.csv", "A", "refused")])) == New()
+    assert decide(found("2.csv"), "A", FileIndex([entry(1, "1.csv", "A", "refused")])) == New()
 
 
 def test_a_refused_correction_leaves_the_earlier_version_active() -> None:
-    books = Books([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", "refused")])
+    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", "refused")])
     active = books.active("day=1")
     assert active is not None
     assert active.file_id == 1
 
 
-# --- the books
+# --- the ledger
 
 
 def test_a_new_version_supersedes_the_one_before_within_one_run() -> None:
-    books = Books([])
+    books = FileIndex([])
     books.add(entry(1, "1.csv", "A"))
     books.add(entry(2, "other/1.csv", "B", version=books.next_version("day=1")))
     first, second = books.latest_at("1.csv"), books.active("day=1")
@@ -165,37 +165,37 @@ def test_a_new_version_supersedes_the_one_before_within_one_run() -> None:
     assert (first.status, second.file_id, second.version) == ("superseded", 2, 2)
 
 
-def test_versions_are_counted_by_business_key() -> None:
-    books = Books([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", key="day=2")])
+def test_versions_are_counted_by_delivery_key() -> None:
+    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", key="day=2")])
     assert books.next_version("day=1") == books.next_version("day=2") == 2
     assert books.next_version("day=3") == 1
 
 
 @pytest.mark.parametrize("status", ["duplicate", "refused"])
 def test_what_was_not_taken_in_uses_up_no_version(status: str) -> None:
-    books = Books([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", status)])
+    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", status)])
     assert books.next_version("day=1") == 2
 
 
 @pytest.mark.parametrize("status", ["superseded", "unloaded"])
 def test_a_version_number_is_never_given_out_twice(status: str) -> None:
-    assert Books([entry(1, "1.csv", "A", status)]).next_version("day=1") == 2
+    assert FileIndex([entry(1, "1.csv", "A", status)]).next_version("day=1") == 2
 
 
 def test_without_an_active_version_there_is_none() -> None:
-    assert Books([entry(1, "1.csv", "A", "unloaded")]).active("day=1") is None
-    assert Books([]).active("day=1") is None
+    assert FileIndex([entry(1, "1.csv", "A", "unloaded")]).active("day=1") is None
+    assert FileIndex([]).active("day=1") is None
 
 
 def test_an_unchanged_file_seen_again_keeps_its_place_and_takes_the_new_time() -> None:
-    books = Books([entry(1, "1.csv", "A")])
+    books = FileIndex([entry(1, "1.csv", "A")])
     books.add(replace(entry(1, "1.csv", "A"), mtime_ns=77))
     assert is_known_on_disk(found("1.csv", mtime=77), books) is not None
     assert books.next_version("day=1") == 2
 
 
 def test_only_the_path_that_held_a_content_counts_as_its_path() -> None:
-    books = Books([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "2.csv", "A", "duplicate")])
+    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "2.csv", "A", "duplicate")])
     assert books.was_at("1.csv", "A")
     assert books.was_at("2.csv", "A")
     assert not books.was_at("2.csv", "B")
@@ -208,10 +208,10 @@ DELIVERIES = st.lists(st.tuples(st.sampled_from(["1.csv", "x/1.csv", "2.csv"]), 
 @given(DELIVERIES)
 @settings(deadline=None)
 def test_whatever_arrives_no_content_and_no_key_is_ever_active_twice(deliveries: list[tuple[str, str]]) -> None:
-    books = Books([])
+    books = FileIndex([])
     entries: list[Entry] = []
     for number, (uri, content) in enumerate(deliveries, 1):
-        key = FEED.business_key_of(uri)
+        key = FEED.delivery_key_of(uri)
         assert key is not None
         decision = decide(found(uri), content, books)
         if isinstance(decision, Unchanged):
@@ -223,18 +223,18 @@ def test_whatever_arrives_no_content_and_no_key_is_ever_active_twice(deliveries:
             new = entry(number, uri, content, "duplicate", key=key)
         else:
             new = entry(number, uri, content, version=books.next_version(key), key=key)
-            entries = [replace(e, status="superseded") if e.business_key == key and e.status == "active" else e
+            entries = [replace(e, status="superseded") if e.delivery_key == key and e.status == "active" else e
                        for e in entries]  # fmt: skip
         entries.append(new)
         books.add(new)
         active = [e for e in entries if e.status == "active"]
         assert len({e.sha256 for e in active}) == len(active)
-        assert len({e.business_key for e in active}) == len(active)
-        versions = [(e.business_key, e.version) for e in entries if e.version is not None]
+        assert len({e.delivery_key for e in active}) == len(active)
+        versions = [(e.delivery_key, e.version) for e in entries if e.version is not None]
         assert len(set(versions)) == len(versions)
-        # the books kept along the way are those read from the ledger afresh
-        reread = Books(entries)
+        # the ledger kept along the way are those read from the ledger afresh
+        reread = FileIndex(entries)
         for e in active:
-            assert books.active(e.business_key or "") == reread.active(e.business_key or "") == e
+            assert books.active(e.delivery_key or "") == reread.active(e.delivery_key or "") == e
         # nothing is left to do when the same file is looked at again
         assert isinstance(decide(found(uri), content, books), Unchanged)

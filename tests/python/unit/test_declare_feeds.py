@@ -19,7 +19,7 @@ FEED = Feed(
     identifier="shop__sales",
     location="shop/*.csv",
     columns=("order_id", "amount"),
-    business_key=r"(?P<business_date>\d{4}-\d{2}-\d{2})",
+    delivery_key=r"(?P<business_date>\d{4}-\d{2}-\d{2})",
     max_rejects=MaxRejects(share=Decimal("0.01")),
 )
 
@@ -213,33 +213,33 @@ def test_a_column_no_header_can_have_is_refused_with_the_name_to_use(column: str
         ("", "names no part"),
     ],
 )
-def test_a_business_key_needs_a_pattern_with_named_groups(pattern: str, why: str) -> None:
-    problem = problem_with(business_key=pattern)
-    assert problem.key == "external.options.business_key"
+def test_a_delivery_key_needs_a_pattern_with_named_groups(pattern: str, why: str) -> None:
+    problem = problem_with(delivery_key=pattern)
+    assert problem.key == "external.options.delivery_key"
     assert why in str(problem)
     assert "(?P<business_date>" in str(problem)
 
 
-def test_the_business_key_is_taken_from_the_name_alone() -> None:
-    assert FEED.business_key_of("2020-01-01/sales_2011-01-04.csv") == "business_date=2011-01-04"
-    assert FEED.business_key_of("2020-01-01/sales.csv") is None
+def test_the_delivery_key_is_taken_from_the_name_alone() -> None:
+    assert FEED.delivery_key_of("2020-01-01/sales_2011-01-04.csv") == "business_date=2011-01-04"
+    assert FEED.delivery_key_of("2020-01-01/sales.csv") is None
 
 
-def test_the_business_key_names_all_its_parts() -> None:
-    feed = replace(FEED, business_key=r"(?P<store>[A-Z]+)_(?P<day>\d+)(?:_(?P<part>\d))?")
-    assert feed.business_key_of("x/ROME_12.csv") == "store=ROME day=12"
-    assert feed.business_key_of("x/ROME_12_3.csv") == "store=ROME day=12 part=3"
+def test_the_delivery_key_names_all_its_parts() -> None:
+    feed = replace(FEED, delivery_key=r"(?P<store>[A-Z]+)_(?P<day>\d+)(?:_(?P<part>\d))?")
+    assert feed.delivery_key_of("x/ROME_12.csv") == "store=ROME day=12"
+    assert feed.delivery_key_of("x/ROME_12_3.csv") == "store=ROME day=12 part=3"
 
 
-def test_a_name_that_fits_without_any_named_part_has_no_business_key() -> None:
+def test_a_name_that_fits_without_any_named_part_has_no_delivery_key() -> None:
     # Else all such files would count as versions of one another, and each would remove the one before.
-    assert replace(FEED, business_key=r"sales(?:_(?P<day>\d+))?").business_key_of("shop/sales.csv") is None
+    assert replace(FEED, delivery_key=r"sales(?:_(?P<day>\d+))?").delivery_key_of("shop/sales.csv") is None
 
 
-def test_without_a_pattern_the_path_is_the_business_key_compressed_or_not() -> None:
-    feed = replace(FEED, business_key=None)
-    assert feed.business_key_of("shop/a.csv") == feed.business_key_of("shop/a.csv.gz") == "shop/a.csv"
-    assert feed.business_key_of("shop/b.csv") != feed.business_key_of("other/b.csv")
+def test_without_a_pattern_the_path_is_the_delivery_key_compressed_or_not() -> None:
+    feed = replace(FEED, delivery_key=None)
+    assert feed.delivery_key_of("shop/a.csv") == feed.delivery_key_of("shop/a.csv.gz") == "shop/a.csv"
+    assert feed.delivery_key_of("shop/b.csv") != feed.delivery_key_of("other/b.csv")
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_without_a_pattern_the_path_is_the_business_key_compressed_or_not() -> N
         {"dialect": Dialect(encoding="cp1252")},
         {"dialect": Dialect(quote="'")},
         {"columns": ("order_id",)},
-        {"business_key": None},
+        {"delivery_key": None},
         {"max_rejects": MaxRejects(share=Decimal("0.02"))},
         {"max_rejects": MaxRejects(count=1)},
         {"location": "shop/**/*.csv"},
@@ -272,13 +272,13 @@ def test_any_text_makes_a_dialect_or_a_clear_refusal(delimiter: str, quote: str,
 
 
 def test_a_member_of_an_archive_is_named_after_itself_and_keyed_by_its_path() -> None:
-    assert FEED.business_key_of("shop/2024-01-01.zip!x/2024-05-02.csv.gz") == "business_date=2024-05-02"
-    assert FEED.business_key_of("shop/2024-01-01.zip!x/2024-05-02/a.csv") is None
-    feed = replace(FEED, business_key=None)
-    assert feed.business_key_of("shop/box.zip!a.csv.xz") == "shop/box.zip!a.csv"
-    assert FEED.business_key_of("shop/box.zip") == "shop/box.zip"
+    assert FEED.delivery_key_of("shop/2024-01-01.zip!x/2024-05-02.csv.gz") == "business_date=2024-05-02"
+    assert FEED.delivery_key_of("shop/2024-01-01.zip!x/2024-05-02/a.csv") is None
+    feed = replace(FEED, delivery_key=None)
+    assert feed.delivery_key_of("shop/box.zip!a.csv.xz") == "shop/box.zip!a.csv"
+    assert FEED.delivery_key_of("shop/box.zip") == "shop/box.zip"
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
 def test_without_a_pattern_the_key_is_the_path_however_it_is_compressed(suffix: str) -> None:
-    assert replace(FEED, business_key=None).business_key_of(f"shop/a.csv{suffix}") == "shop/a.csv"
+    assert replace(FEED, delivery_key=None).delivery_key_of(f"shop/a.csv{suffix}") == "shop/a.csv"

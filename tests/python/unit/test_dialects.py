@@ -1,4 +1,4 @@
-"""Any declared dialect: what is written in it comes back equal, and whatever the bytes, every line has one fate."""
+"""Any declared dialect: what is written in it comes back equal, and whatever the bytes, every line has one outcome."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Dialect, Feed, Invalid
-from sales_warehouse.ledger.fates import Reject, SkippedLine, Tally
-from sales_warehouse.load.choose_reader import choose_splitter
-from sales_warehouse.load.grammar import COPY_DELIMITER, COPY_QUOTE
+from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.readers.choose_reader import choose_splitter
+from sales_warehouse.load.readers.grammar import COPY_DELIMITER, COPY_QUOTE
 
 Value = str | None
 COLUMNS = ("a", "b", "c")
@@ -246,7 +246,7 @@ def test_whatever_the_bytes_rejects_skipped_and_loaded_records_are_the_file(name
         return
     cut = read(content, feed, data.draw(st.integers(1, 7)))
     assert cut == whole
-    # every reject and every skipped line stands in the file where the books say, and nothing has two fates
+    # every reject and every skipped line stands in the file where the ledger says, and nothing has two outcomes
     numbers = [*whole.rows, *(reject.row_number for reject in whole.rejects)]
     numbers += [line.row_number for line in whole.skipped if line.row_number is not None]
     assert len(set(numbers)) == len(numbers)

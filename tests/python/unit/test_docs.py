@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from sales_warehouse.cli import app
-from sales_warehouse.sample import write_sample
+from sales_warehouse.demo import write_sample
 
 PROJECT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])

@@ -72,8 +72,8 @@ def test_a_mistake_is_told_with_key_and_what_is_allowed(
 
 
 def test_an_expectation_does_not_have_refused_files_tried_again() -> None:
-    feed = Feed("shop", "sales", "raw", "sales", "*.csv", ("a",), business_key=DAY)
+    feed = Feed("shop", "sales", "raw", "sales", "*.csv", ("a",), delivery_key=DAY)
     watched = Feed(
-        "shop", "sales", "raw", "sales", "*.csv", ("a",), business_key=DAY, expected=Expectation(every=("monday",))
+        "shop", "sales", "raw", "sales", "*.csv", ("a",), delivery_key=DAY, expected=Expectation(every=("monday",))
     )
     assert feed.fingerprint == watched.fingerprint

@@ -10,7 +10,7 @@ import pytest
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.load.find_files import Found, find_files
+from sales_warehouse.load.inbox.find_files import Found, find_files
 
 
 def feed(location: str, name: str = "sales") -> Feed:

@@ -13,8 +13,8 @@ import pytest
 import zstandard
 
 from sales_warehouse.feeds.declare import Unpacking
-from sales_warehouse.load import open_file
-from sales_warehouse.load.open_file import ContentReader, HashingReader, hash_file
+from sales_warehouse.load.inbox import open_file
+from sales_warehouse.load.inbox.open_file import ContentReader, HashingReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 
 # Several blocks long, compressed too.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sales_warehouse.load.open_file import ContentReader, hash_file
-from sales_warehouse.load.open_regular import open_regular
-from sales_warehouse.load.read_archive import list_members, open_archive
+from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
+from sales_warehouse.load.inbox.open_regular import open_regular
+from sales_warehouse.load.inbox.read_archive import list_members, open_archive
 
 
 def swap_for_link(path: Path) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Dialect
-from sales_warehouse.load import parse_record
-from sales_warehouse.load.grammar import Parsed, Unclosed, Unsound
-from sales_warehouse.load.parse_record import RecordGrammar
+from sales_warehouse.load.readers import parse_record
+from sales_warehouse.load.readers.grammar import Parsed, Unclosed, Unsound
+from sales_warehouse.load.readers.parse_record import RecordGrammar
 
 PLAIN = RecordGrammar(Dialect())
 DIALECTS = [

@@ -27,7 +27,7 @@ sources:
             quote: "'"
             encoding: cp1252
             header: true
-            business_key: '(?P<day>\\d+)'
+            delivery_key: '(?P<day>\\d+)'
             max_rejects: 2%
         columns:
           - name: order_id
@@ -69,7 +69,7 @@ def test_a_declaration_becomes_a_feed(project: Path) -> None:
         location="shop/*.csv",
         columns=("order_id", "amount"),
         dialect=Dialect(";", "'", "cp1252"),
-        business_key=r"(?P<day>\d+)",
+        delivery_key=r"(?P<day>\d+)",
         max_rejects=MaxRejects.parse("2%"),
     )
     assert feed.full_name == "shop.sales"
@@ -98,9 +98,9 @@ def test_what_is_left_out_has_a_default(project: Path) -> None:
         ("encoding: cp1252", "encoding: 1252", 14, "external.options.encoding", "text in quotes"),
         ("header: true", "header: -1", 15, "external.options.header", "true, false, or how many"),
         ("header: true", "header: none", 15, "external.options.header", "true, false, or how many"),
-        ("(?P<day>\\d+)", "(", 16, "external.options.business_key", "named groups"),
-        ("(?P<day>\\d+)", "\\d+", 16, "external.options.business_key", "named groups"),
-        ("'(?P<day>\\d+)'", "[a]", 16, "external.options.business_key", "text in quotes"),
+        ("(?P<day>\\d+)", "(", 16, "external.options.delivery_key", "named groups"),
+        ("(?P<day>\\d+)", "\\d+", 16, "external.options.delivery_key", "named groups"),
+        ("'(?P<day>\\d+)'", "[a]", 16, "external.options.delivery_key", "text in quotes"),
         ("max_rejects: 2%", "max_unpacked_bytes: 20GB", 17, "external.options.max_unpacked_bytes", "21474836480"),
         ("max_rejects: 2%", "max_unpacked_bytes: 0", 17, "external.options.max_unpacked_bytes", "a whole number"),
         ("max_rejects: 2%", "max_unpacked_ratio: true", 17, "external.options.max_unpacked_ratio", "times: 1000"),
@@ -119,7 +119,7 @@ def test_what_is_left_out_has_a_default(project: Path) -> None:
         ("file_format: csv", "file_format: ods", 10, "external.file_format", "csv, aligned, fixed, jsonl, parquet"),
         ("file_format: csv", "file_format: [csv]", 10, "external.file_format", "csv, aligned"),
         ("file_format: csv", "file_format: jsonl", 12, "external.options.delimiter",
-         "is an option of file_format csv, not of jsonl; allowed: business_key, max_rejects"),
+         "is an option of file_format csv, not of jsonl; allowed: delivery_key, max_rejects"),
         ("file_format: csv", "file_format: parquet", 12, "external.options.delimiter", "not of parquet"),
         ('delimiter: ";"', "header_row: 2", 12, "external.options.header_row",
          "is an option of file_format xlsx and xls, not of csv"),
@@ -306,9 +306,9 @@ def test_the_feeds_of_this_project_read_well() -> None:
     assert retail.columns == (
         "invoice_no", "stock_code", "description", "quantity", "invoice_date", "unit_price", "customer_id", "country",
     )  # fmt: skip
-    assert retail.business_key_of("online_retail/2011-01-04.csv") == "business_date=2011-01-04"
+    assert retail.delivery_key_of("online_retail/2011-01-04.csv") == "business_date=2011-01-04"
     orders = feeds["store_orders.order_lines"]
-    assert orders.business_key_of("store_orders/Sales_April_2019.csv") == "month=April year=2019"
+    assert orders.delivery_key_of("store_orders/Sales_April_2019.csv") == "month=April year=2019"
     report = feeds["superstore.order_lines"]
     assert {"row_id", "sub_category", "profit"} <= set(report.columns)
-    assert report.business_key_of("superstore/x.csv.gz") == "superstore/x.csv"
+    assert report.delivery_key_of("superstore/x.csv.gz") == "superstore/x.csv"

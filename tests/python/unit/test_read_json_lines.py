@@ -1,4 +1,4 @@
-"""JSON Lines: values as they were written, every line with exactly one fate, however the content is cut."""
+"""JSON Lines: values as they were written, every line with exactly one outcome, however the content is cut."""
 
 import codecs
 import csv
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.read_json_lines import JsonLineSplitter
+from sales_warehouse.load.readers.read_json_lines import JsonLineSplitter
 
 COLUMNS = ("order_no", "amount")
 

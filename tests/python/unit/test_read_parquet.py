@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sales_warehouse.load.read_parquet import read_parquet
-from sales_warehouse.load.table_records import Row, TableUnreadable
+from sales_warehouse.load.readers.read_parquet import read_parquet
+from sales_warehouse.load.readers.table_records import Row, TableUnreadable
 
 
 def write(columns: dict[str, Any], **options: Any) -> bytes:

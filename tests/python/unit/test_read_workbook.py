@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sales_warehouse.feeds.declare import Unpacking, Workbook
-from sales_warehouse.load.read_workbook import read_workbook
-from sales_warehouse.load.table_records import Row, TableUnreadable
+from sales_warehouse.load.readers.read_workbook import read_workbook
+from sales_warehouse.load.readers.table_records import Row, TableUnreadable
 from workbook import Error, Rows, make_xls, make_xlsx
 
 every_format = pytest.mark.parametrize("file_format", ["xlsx", "xls"])

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from sales_warehouse.sample import Truth, write_sample
-from sales_warehouse.sample.draft_file import pack_gzip
+from sales_warehouse.demo import Truth, write_sample
+from sales_warehouse.demo.draft_file import pack_gzip
 
 SMALL: dict[str, Any] = {"days": 90, "records": 20_000}
 FEEDS = ("online_retail.invoice_lines", "store_orders.order_lines", "superstore.order_lines")
@@ -86,7 +86,7 @@ def test_truth_json_says_what_is_returned(sample: tuple[Path, Truth]) -> None:
     assert raw == [reject.raw for file in truth.files for reject in file.rejects]
 
 
-def test_every_record_has_one_fate(sample: tuple[Path, Truth]) -> None:
+def test_every_record_has_one_outcome(sample: tuple[Path, Truth]) -> None:
     _, truth = sample
     for file in truth.files:
         assert file.records_read == file.rows_loaded + file.rows_rejected + file.rows_skipped
@@ -323,14 +323,14 @@ def test_copy_and_correction_are_judged_in_order_of_arrival(sample: tuple[Path, 
     first, second = files["online_retail/2024-01-17.csv"], files["online_retail/2024-01-17_corrected.csv"]
     assert (first.status, first.version) == ("superseded", 1)
     assert (second.status, second.version) == ("active", 2)
-    assert first.business_key == second.business_key == {"business_date": "2024-01-17"}
+    assert first.delivery_key == second.delivery_key == {"business_date": "2024-01-17"}
     assert first.sha256 != second.sha256
     original, copy = files["online_retail/2024-02-10.csv"], files["online_retail/2024-02-10 (copy).csv"]
     assert (original.status, copy.status, copy.records_read) == ("active", "duplicate", 0)
     assert original.sha256 == copy.sha256
     packed = files["online_retail/2024-02-20.csv.gz"]
     assert packed.sha256 != packed.content_sha256
-    assert {file.business_key.get("month") for file in truth.files} == {None, "January", "February", "March"}
+    assert {file.delivery_key.get("month") for file in truth.files} == {None, "January", "February", "March"}
     assert (truth.totals.files_delivered, truth.totals.files_active) == (96, 94)
 
 

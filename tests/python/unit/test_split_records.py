@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Dialect
-from sales_warehouse.ledger.fates import Reject, Tally
-from sales_warehouse.load import parse_record, split_records
+from sales_warehouse.ledger.outcomes import Reject, Tally
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, RecordGrammar
-from sales_warehouse.load.split_records import RecordSplitter
+from sales_warehouse.load.readers import parse_record, split_records
+from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, RecordGrammar
+from sales_warehouse.load.readers.split_records import RecordSplitter
 
 FILE_ID = 7
 CSV = Dialect()
@@ -81,7 +81,7 @@ def rows_of(result: Result, dialect: Dialect = CSV) -> dict[int, list[str]]:
     return numbered
 
 
-def fates(result: Result) -> tuple[int, int, int]:
+def outcomes(result: Result) -> tuple[int, int, int]:
     return result.tally.loaded, result.tally.rejected, result.tally.skipped
 
 
@@ -139,10 +139,10 @@ def test_any_table_written_by_python_comes_out_equal(
         assert result.header == header
         assert result.rejects == []
         assert list(rows_of(result, dialect).items()) == list(enumerate(table, 1))
-        assert fates(result) == (len(table), 0, 0)
+        assert outcomes(result) == (len(table), 0, 0)
 
 
-# --- (b) any bytes at all: one fate for every record, no byte in two records or in none
+# --- (b) any bytes at all: one outcome for every record, no byte in two records or in none
 
 
 def physical_lines(content: bytes, start: int, newline: bytes) -> list[tuple[int, int]]:
@@ -364,7 +364,7 @@ def test_a_rejected_line_is_told_with_reason_and_place_and_its_neighbours_load(
     assert reject.byte_offset == len(newline.join(lines[:5]) + newline)
     assert reject.raw == line
     assert rows_of(result) == {1: ["1", "2"], 3: ["3", "x" + newline.decode() + "y"], 5: ["5", "6"]}
-    assert fates(result) == (3, 1, 1)
+    assert outcomes(result) == (3, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -469,7 +469,7 @@ def test_values_are_sent_as_delivered() -> None:
 @pytest.mark.parametrize("blank", [b"\n", b"\r\n"])
 def test_blank_lines_are_skipped_and_counted_wherever_they_stand(blank: bytes) -> None:
     result = split(b"a,b\n" + blank + b"1,2\n" + blank + blank + b"3,4\n" + blank)
-    assert fates(result) == (2, 0, 4)
+    assert outcomes(result) == (2, 0, 4)
     assert rows_of(result) == {2: ["1", "2"], 5: ["3", "4"]}
 
 
@@ -479,14 +479,14 @@ def test_a_line_of_spaces_or_empty_quotes_is_not_blank() -> None:
 
 def test_a_blank_line_inside_quotes_belongs_to_the_text() -> None:
     result = split(b'a,b\n1,"x\n\ny"\n')
-    assert fates(result) == (1, 0, 0)
+    assert outcomes(result) == (1, 0, 0)
     assert rows_of(result) == {1: ["1", "x\n\ny"]}
 
 
 def test_a_file_of_one_column_tells_blank_lines_from_empty_texts() -> None:
     result = split(b'a\n1\n\n""\n"x\ny"\nb,c\n')
     assert rows_of(result) == {1: ["1"], 3: [""], 4: ["x\ny"]}
-    assert fates(result) == (3, 1, 1)
+    assert outcomes(result) == (3, 1, 1)
     assert only_reject(result).reason == "too_many_fields"
     assert b'7,00003,""\n' in result.copied
 
@@ -517,7 +517,7 @@ def test_a_header_is_read_with_its_quotes_mark_and_blank_lines_before(
 ) -> None:
     result = split(content, CSV, block)
     assert result.header == header
-    assert fates(result) == (0, 0, 0)
+    assert outcomes(result) == (0, 0, 0)
 
 
 def test_lines_and_offsets_count_what_stands_before_the_header() -> None:

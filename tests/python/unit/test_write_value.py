@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sales_warehouse.load.write_value import (
+from sales_warehouse.load.readers.write_value import (
     write_cell_date,
     write_cell_number,
     write_datetime,

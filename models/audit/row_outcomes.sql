@@ -1,0 +1,59 @@
+-- Grain: one row per file, row_status and row_issues; a file without rows has one line that counts 0 accepted rows.
+-- quantity and net_amount of quarantined rows hold only the values that could be read: use them as a hint, not a sum.
+-- The feeds are found by name, below the models that ref() must see first:
+-- depends_on: {{ ref('int_sales__lines_unioned') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_file',
+) }}
+with
+
+staged_rows as (
+    {{ staged_rows(['row_status', 'row_issues', 'quantity', 'net_amount', '_file_id']) }}
+),
+
+active_files as (
+
+    select
+        feed,
+        file_id,
+        name as file_name
+    from {{ source('ledger', 'files') }}
+    where status = 'active' and {{ only_new_files('file_id') }}
+
+),
+
+outcomes as (
+
+    select
+        feed,
+        _file_id,
+        row_status,
+        row_issues,
+        count(*) as row_count,
+        cast(sum(quantity) as numeric(28, 4)) as quantity,
+        cast(sum(net_amount) as numeric(28, 4)) as net_amount
+    from staged_rows
+    group by feed, _file_id, row_status, row_issues
+
+),
+
+final as (
+
+    select
+        coalesce(active_files.feed, outcomes.feed) as feed,
+        -- NULL for rows of a file that is not active: the loader leaves none behind
+        active_files.file_name,
+        coalesce(outcomes.row_status, 'accepted') as row_status,
+        coalesce(outcomes.row_issues, '') as row_issues,
+        coalesce(outcomes.row_count, 0) as row_count,
+        outcomes.quantity,
+        outcomes.net_amount,
+        coalesce(active_files.file_id, outcomes._file_id) as _file_id
+    from active_files
+    full outer join outcomes
+        on active_files.file_id = outcomes._file_id and active_files.feed = outcomes.feed
+
+)
+
+select * from final

@@ -1,0 +1,132 @@
+"""Write the rejects of a file as a text a person can repair."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.corrections.mark_rejects import RejectText
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.booked_rejects import read_head, stream_rejects
+from sales_warehouse.ledger.find_entries import BookedFile, feed_of, find_any_entry
+from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.ledger.transaction import transaction
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Rejects of a file that were written to a path, and how many had been replayed already and were left out."""
+
+    file: BookedFile
+    path: Path
+    records: int
+    replayed: int
+
+
+def export_rejects(
+    connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, path: Path, force: bool = False
+) -> Exported:
+    """Write the rejects of the file called `name`, an id or a path below the inbox, to `path`: whole or not at all.
+
+    They are in the feed's own dialect with the head of the file in front, each as delivered below a line that marks it;
+    those that were replayed are left out. Raises `ConfigurationError` when the ledger has no such file or no rejects of
+    it, when `path` is there already and not `force`, or lies below the inbox.
+    """
+    path = path.expanduser().absolute()
+    _check_path(path, inbox, force)
+    prepare_ledger(connection, feeds)
+    with transaction(connection) as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+        entry = find_any_entry(cursor, name)
+        feed = feed_of(entry, feeds)
+        left, replayed = _count(cursor, entry)
+        if not left:
+            done = f": all {replayed:,} were replayed" if replayed else ""
+            raise ConfigurationError(f"{entry} has no rejects{done}. `warehouse rejects` shows which files have some.")
+        head = find_head(cursor, entry)
+        _write(path, _write_text(cursor, entry, feed, head), force)
+    return Exported(entry, path, left, replayed)
+
+
+def find_head(cursor: Cursor, entry: BookedFile) -> bytes:
+    """Return what stands in front of the first record of a file with rejects.
+
+    Raises `ConfigurationError` when the ledger does not have it; the message says how they get it.
+    """
+    head = read_head(cursor, entry.file_id)
+    if head is not None:
+        return head
+    again = (
+        f"Bring it onto them by `warehouse unload {entry.file_id}` and `warehouse load --restore {entry.file_id}`."
+        if entry.version is not None
+        else "`warehouse rejects` shows its rejects."
+    )
+    raise ConfigurationError(
+        f"{entry}: an earlier version of the loader took it in, which did not keep its header in the ledger. {again}"
+    )
+
+
+def choose_text(cursor: Cursor, entry: BookedFile, feed: Feed, head: bytes) -> RejectText:
+    """Return how the text of the file's rejects is written and read."""
+    text = RejectText(feed, head)
+    cursor.execute(
+        "select raw from ledger.rejects where file_id = %s and position(%s::bytea in raw) > 0",
+        (entry.file_id, text.mark_bytes),
+    )
+    text.avoid(bytes(raw) for (raw,) in cursor)
+    return text
+
+
+def _check_path(path: Path, inbox: Path, force: bool) -> None:
+    if path.resolve().is_relative_to(inbox.resolve()):
+        raise ConfigurationError(
+            f"{path} lies below the inbox, where the next load would take it in as a delivery. Name a path elsewhere."
+        )
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"There is no folder {path.parent}. Make it, or name another path.")
+    if path.is_dir() or (path.exists() and not force):
+        raise ConfigurationError(f"{path} is there already. Name another path, or add --force to overwrite a file.")
+
+
+def _count(cursor: Cursor, entry: BookedFile) -> tuple[int, int]:
+    cursor.execute(
+        "select count(*) filter (where replayed_as is null), count(replayed_as) from ledger.rejects where file_id = %s",
+        (entry.file_id,),
+    )
+    left, replayed = cursor.fetchall()[0]
+    return left, replayed
+
+
+def _write_text(cursor: Cursor, entry: BookedFile, feed: Feed, head: bytes) -> Iterator[bytes]:
+    text = choose_text(cursor, entry, feed, head)
+    yield head
+    for reject in stream_rejects(cursor, entry.file_id):
+        if reject.replayed_as is None:
+            yield text.write(reject)
+
+
+def _write(path: Path, parts: Iterator[bytes], force: bool) -> None:
+    """Write a file under a temporary name first, so that under its own it is whole."""
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.writelines(parts)
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(name).chmod(0o666 & ~mask)  # as any file a person writes
+            if path.exists() and not force:
+                raise ConfigurationError(f"{path} came to be there meanwhile. Name another path.")
+            Path(name).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,245 @@
+"""A file before it is written: its records with their outcomes, its bytes, and what they add up to."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+
+ZERO = Decimal(0)
+
+# The codes by which the staging models say why a row is not accepted.
+NO_ORDER = "order_id:missing"
+BAD_QUANTITY = "quantity:not_an_integer"
+BAD_PRICE = "unit_price:not_a_decimal"
+BAD_TIME = "ordered_at:not_a_timestamp"
+BAD_DATE = "order_date:not_a_date"
+BLANK = "row:blank"
+REPEATED_HEADER = "row:repeated_header"
+
+
+class Outcome(Enum):
+    """What becomes of a record; the first two are the loader's verdict, the others the models'."""
+
+    REJECTED = "rejected"
+    BLANK_LINE = "blank_line"
+    SKIPPED = "skipped"
+    QUARANTINED = "quarantined"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """What the models must make of an accepted record. Amounts are in the feed's currency."""
+
+    order_id: str
+    line_type: str
+    order_date: str
+    customer_id: str | None
+    product_id: str
+    country: str
+    quantity: int
+    gross_amount: Decimal
+    discount_amount: Decimal
+    net_amount: Decimal
+    cost_amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One logical line without its line end, and its outcome; `reason` says why it is not accepted."""
+
+    line: bytes
+    outcome: Outcome
+    reason: str = ""
+    sale: Sale | None = None
+
+
+BLANK_LINE = Record(b"", Outcome.BLANK_LINE)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record the loader must refuse. The line number is physical and counts the header; the offset is in bytes of
+    the unpacked file; raw holds the bytes as delivered without the line end.
+    """
+
+    row_number: int
+    line_number: int
+    byte_offset: int
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """A row the models must set aside."""
+
+    row_number: int
+    line_number: int
+    reason: str
+
+
+@dataclass
+class Tally:
+    """Counts and sums over records; adding another tally widens it."""
+
+    records_read: int = 0
+    rows_loaded: int = 0
+    rows_rejected: int = 0
+    rows_skipped: int = 0
+    accepted: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    quarantined: Counter[str] = field(default_factory=Counter)
+    exact_duplicates: int = 0
+    quantity: int = 0
+    gross_amount: Decimal = ZERO
+    discount_amount: Decimal = ZERO
+    net_amount: Decimal = ZERO
+    cost_amount: Decimal | None = None
+    orders: set[str] = field(default_factory=set)
+    customers: set[str] = field(default_factory=set)
+    products: set[str] = field(default_factory=set)
+    line_types: Counter[str] = field(default_factory=Counter)
+    line_type_net: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
+    day_lines: Counter[tuple[str, str]] = field(default_factory=Counter)
+    day_net: defaultdict[tuple[str, str], Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
+
+    def count(self, record: Record) -> None:
+        """Adds one record by its outcome."""
+        self.records_read += 1
+        if record.outcome is Outcome.REJECTED:
+            self.rows_rejected += 1
+        elif record.outcome is Outcome.BLANK_LINE:
+            self.rows_skipped += 1
+        else:
+            self.rows_loaded += 1
+            if record.outcome is Outcome.SKIPPED:
+                self.skipped[record.reason] += 1
+            elif record.outcome is Outcome.QUARANTINED:
+                self.quarantined[record.reason] += 1
+            elif record.sale is not None:
+                self._count_sale(record.sale)
+
+    def _count_sale(self, sale: Sale) -> None:
+        self.accepted += 1
+        self.quantity += sale.quantity
+        self.gross_amount += sale.gross_amount
+        self.discount_amount += sale.discount_amount
+        self.net_amount += sale.net_amount
+        if sale.cost_amount is not None:
+            self.cost_amount = (self.cost_amount or ZERO) + sale.cost_amount
+        self.orders.add(sale.order_id)
+        self.products.add(sale.product_id)
+        if sale.customer_id is not None:
+            self.customers.add(sale.customer_id)
+        self.line_types[sale.line_type] += 1
+        self.line_type_net[sale.line_type] += sale.net_amount
+        day = (sale.order_date, sale.country)
+        self.day_lines[day] += 1
+        self.day_net[day] += sale.net_amount
+
+    def add(self, other: Tally) -> None:
+        """Adds another file's tally of the same feed."""
+        for name in ("records_read", "rows_loaded", "rows_rejected", "rows_skipped", "accepted", "exact_duplicates"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("quantity", "gross_amount", "discount_amount", "net_amount"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.cost_amount is not None:
+            self.cost_amount = (self.cost_amount or ZERO) + other.cost_amount
+        self.orders |= other.orders
+        self.customers |= other.customers
+        self.products |= other.products
+        for counter in ("skipped", "quarantined", "line_types", "day_lines"):
+            getattr(self, counter).update(getattr(other, counter))
+        for line_type, net in other.line_type_net.items():
+            self.line_type_net[line_type] += net
+        for day, net in other.day_net.items():
+            self.day_net[day] += net
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file ready to be written: unpacked bytes, where its rejects lie and what it adds up to."""
+
+    uri: str
+    feed: str
+    delivery_key: dict[str, str]
+    modified_at: datetime
+    content: bytes
+    tally: Tally
+    rejects: tuple[Reject, ...]
+    quarantined: tuple[Quarantine, ...]
+
+    @property
+    def delivered(self) -> bytes:
+        """The bytes of the file as it lies in the inbox."""
+        return pack_gzip(self.content) if self.uri.endswith(".gz") else self.content
+
+    @property
+    def content_sha256(self) -> str:
+        """The SHA-256 of the unpacked bytes, the same on every machine."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def draft_file(
+    uri: str,
+    feed: str,
+    delivery_key: dict[str, str],
+    modified_at: datetime,
+    header: bytes,
+    records: Sequence[Record],
+    *,
+    ends_with_newline: bool = True,
+) -> Draft:
+    """Lays records out one after the other and notes position and outcome of each.
+
+    Takes the header without line end; returns the draft. The file's last line end can be left out, as in a delivery
+    that was cut off.
+    """
+    parts, tally = [header], Tally()
+    rejects: list[Reject] = []
+    quarantined: list[Quarantine] = []
+    # Equal lines are equal records: each feed quotes a value in one way only.
+    seen: set[bytes] = set()
+    line_number, byte_offset = 2, len(header) + 1
+    for row_number, record in enumerate(records, start=1):
+        tally.count(record)
+        if record.outcome is Outcome.REJECTED:
+            rejects.append(Reject(row_number, line_number, byte_offset, record.reason, record.line))
+        elif record.outcome is Outcome.QUARANTINED:
+            quarantined.append(Quarantine(row_number, line_number, record.reason))
+        elif record.outcome is Outcome.ACCEPTED:
+            if record.line in seen:
+                tally.exact_duplicates += 1
+            seen.add(record.line)
+        parts.append(record.line)
+        line_number += 1 + record.line.count(b"\n")
+        byte_offset += 1 + len(record.line)
+    content = b"\n".join(parts) + (b"\n" if ends_with_newline else b"")
+    return Draft(uri, feed, delivery_key, modified_at, content, tally, tuple(rejects), tuple(quarantined))
+
+
+def pack_gzip(content: bytes) -> bytes:
+    """Returns a gzip file of the content without time, name or system in its header.
+
+    `gzip.compress` writes a header that depends on the Python version. The packed body may still differ between zlib
+    builds; the unpacked content does not.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = packer.compress(content) + packer.flush()
+    head = b"\x1f\x8b\x08\x00" + b"\x00" * 4 + b"\x02\xff"
+    return head + body + struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)
+
+
+def quote(value: str) -> str:
+    """Returns the CSV field of a value: quoted only where comma, quote or line end ask for it."""
+    if "," in value or '"' in value or "\n" in value:
+        return '"' + value.replace('"', '""') + '"'
+    return value

@@ -1,0 +1,172 @@
+"""One file of an office superstore: discounts, losses, non-breaking spaces, everything quoted that is text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from sales_warehouse.demo.catalogue import (
+    FIRST_NAMES,
+    LAST_NAMES,
+    OFFICE_RANKS,
+    PLACES,
+    SEGMENTS,
+    Buyer,
+    OfficeProduct,
+)
+from sales_warehouse.demo.draft_file import BAD_DATE, BAD_QUANTITY, NO_ORDER, Draft, Outcome, Record, Sale, draft_file
+from sales_warehouse.demo.roll_dice import Dice, Weighted
+from sales_warehouse.demo.spread_records import OFFICE_WEEK, weigh_days
+
+FEED = "superstore.order_lines"
+COLUMNS = ("Row ID", "Order ID", "Order Date", "Ship Date", "Ship Mode", "Customer ID", "Customer Name", "Segment",
+           "Country", "City", "State", "Postal Code", "Region", "Product ID", "Category", "Sub-Category",
+           "Product Name", "Sales", "Quantity", "Discount", "Profit")  # fmt: skip
+HEADER = ",".join(f'"{name}"' for name in COLUMNS).encode()
+COUNTRY = "United States"
+SHIP_MODES = Weighted.of([(("Standard Class", 5), 60), (("Second Class", 3), 20), (("First Class", 2), 15),
+                          (("Same Day", 0), 5)])  # fmt: skip
+# Per cent; a deep discount is what makes a line lose money.
+DISCOUNTS = Weighted.of([(0, 48), (20, 36), (10, 1), (15, 1), (30, 3), (32, 1), (40, 3), (45, 1), (50, 1), (70, 4),
+                         (80, 3)])  # fmt: skip
+QUANTITIES = Weighted.of([(1, 9), (2, 24), (3, 24), (4, 12), (5, 12), (6, 6), (7, 6), (8, 3), (9, 3), (14, 1)])
+TEN_THOUSANDTH = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the lines of one order share."""
+
+    order_id: str
+    ordered: str
+    shipped: str
+    ship_mode: str
+    buyer: Buyer
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One order line; sales and profit in ten-thousandths of a dollar, discount in per cent."""
+
+    order: Order
+    product: OfficeProduct
+    name: str
+    quantity: int
+    discount: int
+    sales: int
+    profit: int
+
+    def text(self, row_id: int, quantity: str = "") -> str:
+        """Returns the line as delivered: texts quoted, numbers and dates bare."""
+        order, buyer, place = self.order, self.order.buyer, self.order.buyer.place
+        return (
+            f"{row_id},{_quote(order.order_id)},{order.ordered},{order.shipped},{_quote(order.ship_mode)},"
+            f"{_quote(buyer.customer_id)},{_quote(buyer.name)},{_quote(buyer.segment)},{_quote(COUNTRY)},"
+            f"{_quote(place.city)},{_quote(place.state)},{place.postal_code},{_quote(place.region)},"
+            f"{_quote(self.product.product_id)},{_quote(self.product.category)},{_quote(self.product.sub_category)},"
+            f"{_quote(self.name)},{_number(self.sales, 4)},{quantity or self.quantity},{_number(self.discount, 2)},"
+            f"{_number(self.profit, 4)}"
+        )
+
+    def record(self, row_id: int) -> Record:
+        """Returns the line as an accepted record."""
+        net = Decimal(self.sales).scaleb(-4)
+        rate = 1 - Decimal(self.discount).scaleb(-2)
+        # ROUND_HALF_UP is half away from zero, as PostgreSQL's round().
+        gross = (net / rate).quantize(TEN_THOUSANDTH, ROUND_HALF_UP)
+        cost = net - Decimal(self.profit).scaleb(-4)
+        sale = Sale(
+            self.order.order_id, "sale", self.order.ordered, self.order.buyer.customer_id, self.product.product_id,
+            COUNTRY, self.quantity, gross, gross - net, net, cost,
+        )  # fmt: skip
+        return Record(self.text(row_id).encode(), Outcome.ACCEPTED, sale=sale)
+
+
+def draft_superstore(days: Sequence[date], share: int, dice: Dice) -> Iterator[Draft]:
+    """Takes the days and how many records the file has; yields its draft."""
+    lines = _write_lines(days, share, dice)
+    # The same line twice under two row ids: alike to the eye, no exact duplicate.
+    lines.insert(len(lines) // 4, lines[len(lines) // 4])
+    faults = _plan_faults(lines)
+    records = []
+    for row_id, line in enumerate(lines, start=1):
+        kind = faults.get(row_id)
+        if kind is None:
+            records.append(line.record(row_id))
+        elif kind == "encoding":
+            # The non-breaking space of an older code page: no UTF-8.
+            damaged = line.text(row_id).encode().replace(b"United States", b"United\xa0States", 1)
+            records.append(Record(damaged, Outcome.REJECTED, kind))
+        elif kind == BAD_QUANTITY:
+            records.append(Record(line.text(row_id, quantity="two").encode(), Outcome.QUARANTINED, kind))
+        elif kind == BAD_DATE:
+            order = replace(line.order, ordered=f"{days[0].year}-02-30")
+            records.append(Record(replace(line, order=order).text(row_id).encode(), Outcome.QUARANTINED, kind))
+        else:
+            order = replace(line.order, order_id="")
+            records.append(Record(replace(line, order=order).text(row_id).encode(), Outcome.QUARANTINED, kind))
+    modified_at = datetime.combine(days[-1] + timedelta(days=1), time(7, 0), UTC)
+    yield draft_file("superstore/superstore.csv", FEED, {}, modified_at, HEADER, records)
+
+
+def _plan_faults(lines: Sequence[Line]) -> dict[int, str]:
+    step = len(lines) // 8
+    return {
+        step: "encoding",
+        2 * step: BAD_QUANTITY,
+        4 * step: BAD_DATE,
+        5 * step: "encoding",
+        6 * step: NO_ORDER,
+    }
+
+
+def _write_lines(days: Sequence[date], share: int, dice: Dice) -> list[Line]:
+    calendar = Weighted.of(list(zip(days, weigh_days(days, OFFICE_WEEK), strict=True)))
+    buyers, number = _list_buyers(dice), 100_000
+    lines: list[Line] = []
+    while len(lines) < share:
+        number += dice.between(1, 9)
+        day, (ship_mode, longest) = dice.draw(calendar), dice.draw(SHIP_MODES)
+        shipped = day + timedelta(days=longest - (dice.below(2) if longest else 0))
+        order = Order(
+            f"{dice.pick(('CA', 'US'))}-{day.year}-{number}", day.isoformat(), shipped.isoformat(), ship_mode,
+            dice.draw(buyers),
+        )  # fmt: skip
+        lines.extend(_write_line(order, dice) for _ in range(dice.between(1, 3)))
+    return lines[:share]
+
+
+def _write_line(order: Order, dice: Dice) -> Line:
+    product = dice.draw(OFFICE_RANKS)
+    quantity, discount = dice.draw(QUANTITIES), dice.draw(DISCOUNTS)
+    worth = product.cents * quantity
+    sales = worth * (100 - discount)
+    if discount and dice.chance(300):
+        # Some exports round the total: then the price before discount does not come out even.
+        sales -= sales % 10
+    profit = worth * (product.margin - discount)
+    return Line(order, product, dice.pick(product.names), quantity, discount, sales, profit)
+
+
+def _list_buyers(dice: Dice) -> Weighted[Buyer]:
+    buyers = []
+    for number in range(len(FIRST_NAMES) * len(LAST_NAMES)):
+        first, last = FIRST_NAMES[number * 7 % 20], LAST_NAMES[(number * 5 + number // 20) % 24]
+        blank = "\u00a0" if number % 40 == 7 else " "
+        customer_id = f"{first[0]}{last[0]}-{10_000 + number * 15}"
+        buyers.append((Buyer(customer_id, first + blank + last, dice.draw(SEGMENTS), dice.draw(PLACES)),
+                       30_000 // (number + 40)))  # fmt: skip
+    return Weighted.of(buyers)
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _number(value: int, places: int) -> str:
+    """Takes a number in units of its last place; returns it without trailing zeros."""
+    whole, part = divmod(abs(value), 10**places)
+    decimals = f"{part:0{places}d}".rstrip("0")
+    return f"{'-' if value < 0 else ''}{whole}{'.' if decimals else ''}{decimals}"

@@ -1,0 +1,106 @@
+"""What the ledger knows of a feed's files, held in memory while its inbox is worked through."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.ledger.transaction import transaction
+
+KNOWN = ("active", "superseded", "unloaded")  # statuses of contents that were taken in once
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of `ledger.files`, as far as a decision needs it."""
+
+    file_id: int
+    uri: str
+    sha256: str
+    size_bytes: int
+    mtime_ns: int
+    delivery_key: str | None
+    version: int | None
+    status: str
+    declaration_sha256: str
+
+
+class FileIndex:
+    """The entries of one feed, found by path, content and delivery key."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._by_id: dict[int, Entry] = {}
+        self._ids_by_uri: dict[str, list[int]] = defaultdict(list)
+        self._ids_by_content: dict[str, list[int]] = defaultdict(list)
+        self._ids_by_key: dict[str, list[int]] = defaultdict(list)
+        self._sizes: set[int] = set()
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry into the ledger, in the order of the ids; an active one supersedes the one before it."""
+        if entry.file_id in self._by_id:
+            self._by_id[entry.file_id] = entry
+            return
+        if entry.status == "active" and (earlier := self.active(entry.delivery_key or "")):
+            self._by_id[earlier.file_id] = replace(earlier, status="superseded")
+        self._by_id[entry.file_id] = entry
+        self._ids_by_uri[entry.uri].append(entry.file_id)
+        self._ids_by_content[entry.sha256].append(entry.file_id)
+        if entry.version is not None and entry.delivery_key is not None:
+            self._ids_by_key[entry.delivery_key].append(entry.file_id)
+        self._sizes.add(entry.size_bytes)
+
+    def latest_at(self, uri: str) -> Entry | None:
+        """Return what was found last at this path."""
+        ids = self._ids_by_uri.get(uri)
+        return self._by_id[ids[-1]] if ids else None
+
+    def was_at(self, uri: str, sha256: str) -> bool:
+        """Say whether this path once held this content."""
+        return any(self._by_id[i].sha256 == sha256 for i in self._ids_by_uri.get(uri, ()))
+
+    def taken_in(self, sha256: str) -> Entry | None:
+        """Return the file this content was taken in as: the active one if there is one, else the last."""
+        known = [self._by_id[i] for i in self._ids_by_content.get(sha256, ()) if self._by_id[i].status in KNOWN]
+        return max(known, key=lambda entry: (entry.status == "active", entry.file_id), default=None)
+
+    def active(self, delivery_key: str) -> Entry | None:
+        """Return the active version of what is delivered under this delivery key."""
+        versions = (self._by_id[i] for i in reversed(self._ids_by_key.get(delivery_key, ())))
+        return next((entry for entry in versions if entry.status == "active"), None)
+
+    def next_version(self, delivery_key: str) -> int:
+        """Return the number of the next version under this delivery key."""
+        return 1 + max((self._by_id[i].version or 0 for i in self._ids_by_key.get(delivery_key, ())), default=0)
+
+    def excerpt(self, uri: str, delivery_key: str | None, sha256: str) -> list[Entry]:
+        """Return all that bears on a file of this path, delivery key and content, in the order of the ids."""
+        ids = {
+            *self._ids_by_uri.get(uri, ()),
+            *self._ids_by_content.get(sha256, ()),
+            *self._ids_by_key.get(delivery_key or "", ()),
+        }
+        return [self._by_id[file_id] for file_id in sorted(ids)]
+
+    def keys_of_content(self, sha256: str) -> set[str]:
+        """Return the delivery keys this content was delivered under."""
+        entries = (self._by_id[file_id] for file_id in self._ids_by_content.get(sha256, ()))
+        return {entry.delivery_key for entry in entries if entry.delivery_key is not None}
+
+    def knows_size(self, size_bytes: int) -> bool:
+        """Say whether any known file has this size; if none has, its content must be new."""
+        return size_bytes in self._sizes
+
+
+def read_books(connection: Connection, feed: str) -> FileIndex:
+    """Return the ledger of the feed with this full name."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            """
+            select file_id, uri, sha256, size_bytes, mtime_ns, delivery_key, version, status, declaration_sha256
+            from ledger.files where feed = %s order by file_id
+            """,
+            (feed,),
+        )
+        return FileIndex([Entry(*row) for row in cursor])

@@ -1,0 +1,41 @@
+"""What can become of a record in the loader, as the ledger puts it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record the loader could not take in."""
+
+    row_number: int  # position among all records of the file, from 1
+    line_number: int  # physical line of the file, from 1, the header included
+    byte_offset: int  # of its first byte in the uncompressed content
+    # too_few_fields, too_many_fields, unbalanced_quote, stray_quote, stray_escape, encoding, nul, too_long, bad_json,
+    # bad_cell
+    reason: str
+    detail: str
+    raw: bytes  # as delivered, without the line end
+
+
+@dataclass(frozen=True)
+class SkippedLine:
+    """A line that is no record because the feed's declaration says so; the ledger keeps its bytes."""
+
+    line_number: int  # physical line of the file, from 1
+    row_number: int | None  # position among the records; None in front of the header
+    kind: str  # preamble, comment, trailer
+    raw: bytes  # as delivered, without the line end
+
+
+@dataclass
+class Tally:
+    """Records of one file by outcome. `read` is always the sum of the others."""
+
+    loaded: int = 0
+    rejected: int = 0
+    skipped: int = 0
+
+    @property
+    def read(self) -> int:
+        """Number of records seen so far, whatever became of them."""
+        return self.loaded + self.rejected + self.skipped

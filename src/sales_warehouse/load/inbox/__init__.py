@@ -1,0 +1,1 @@
+"""The inbox: find the files of each feed, and open and unpack them."""

@@ -1,0 +1,1 @@
+"""Workers: load several files at the same time."""

@@ -1,6 +1,0 @@
-"""Demonstration files: three feeds with the dirt of real deliveries, and the exact answers."""
-
-from sales_warehouse.sample.sum_truth import Truth
-from sales_warehouse.sample.write_sample import write_sample
-
-__all__ = ["Truth", "write_sample"]
