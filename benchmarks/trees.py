@@ -4,7 +4,7 @@ import os
 import resource
 import statistics
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 Seconds = dict[str, list[tuple[float, float]]]  # by step: CPU seconds of this checkout and of the other, a pair a round
 
 
-def compare_trees(settings: Settings, targets: Mapping[Path, str], pairs: int, records: int) -> Seconds:
+def compare_trees(settings: Settings, targets: dict[Path, str], pairs: int, records: int) -> Seconds:
     """Run the steps in both checkouts, `pairs` times in alternating order; return CPU seconds of client and server.
 
     `targets` maps each checkout, this one first, to the name of its published target. Both use the settings' server,
@@ -96,7 +96,7 @@ def _run_round(
             "load": run("warehouse", "load", "--inbox", str(inbox), "--settle", "0"),
             "first build": run(*build, *unpublished),
             "publish": run("warehouse", "publish"),
-            "build, nothing new": run(*build),
+            "build, nothing new": run(*build, *unpublished),
             "load, nothing new": run("warehouse", "load", "--inbox", str(inbox), "--settle", "0"),
         }
 
