@@ -40,9 +40,9 @@ HOME = "United Kingdom"
 SMALLEST_FILE = 110
 
 # The ninetieths of the period at which each fault lies; eight apart, so that from 14 days on no two share a file.
-TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES = (
-    8, 16, 24, 32, 40, 50, 60, 68, 76,
-)  # fmt: skip
+FAULTS = TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES = (
+    *(8, 16, 24, 32, 40, 50, 60, 68, 76),
+)
 CUSTOMERS = 1_400
 CLOSING_LINES = 15
 INVOICE_LINES = Weighted.of([(1, 14), (2, 9), (4, 9), (7, 10), (12, 14), (18, 16), (26, 14), (38, 9), (70, 3)])
@@ -87,10 +87,9 @@ class Line:
     def record(self) -> Record:
         """Returns the line as an accepted record."""
         amount = self.price.amount * self.quantity
-        sale = Sale(
-            self.invoice, self.line_type, self.day.isoformat(), self.customer or None, self.code, self.country,
-            self.quantity, amount, ZERO, amount,
-        )  # fmt: skip
+        day, customer = self.day.isoformat(), self.customer or None
+        head = (self.invoice, self.line_type, day, customer, self.code, self.country)
+        sale = Sale(*head, self.quantity, amount, ZERO, amount)
         return Record(self.text().encode(), Outcome.ACCEPTED, sale=sale)
 
 
@@ -188,11 +187,11 @@ class InvoiceBook:
             ("", "C2", "CARRIAGE", 1, 50_000, customer),
             ("", "DOT", "DOTCOM POSTAGE", 1, 10 * dice.between(500, 90_000), ""),
         )
-        return [
-            Line(self.number(prefix), code, text, quantity, day, 1085, price_of_mills(mills), who,
-                 country if who else HOME)
-            for prefix, code, text, quantity, mills, who in entries
-        ]  # fmt: skip
+        lines = []
+        for prefix, code, text, quantity, mills, who in entries:
+            head = (self.number(prefix), code, text, quantity, day, 1085, price_of_mills(mills))
+            lines.append(Line(*head, who, country if who else HOME))
+        return lines
 
 
 def draft_online_retail(days: Sequence[date], shares: Sequence[int], dice: Dice) -> Iterator[Draft]:
@@ -200,9 +199,7 @@ def draft_online_retail(days: Sequence[date], shares: Sequence[int], dice: Dice)
     the second delivery of the same bytes among them.
     """
     book = InvoiceBook(dice)
-    faults = {mark * len(days) // 90: mark for mark in (
-        TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES,
-    )}  # fmt: skip
+    faults = {mark * len(days) // 90: mark for mark in FAULTS}
     for number, (day, share) in enumerate(zip(days, shares, strict=True)):
         mark = faults.get(number)
         lines = book.write_day(day, share, closing=number % 13 == 5)
@@ -252,9 +249,8 @@ def _add_fault(mark: int, day: date, records: list[Record], book: InvoiceBook) -
         # The quote runs on until the next quoted field opens: there a letter follows a quote, and the record that
         # opened it is the one at fault. The two lines after it are sound.
         quoted = book.sell(day, QUOTED_GIFTS[0], minute=720)
-        records[third:third] = [
-            Record(stray, Outcome.REJECTED, "unbalanced_quote"), plain[1].record(), quoted.record(),
-        ]  # fmt: skip
+        rejected = Record(stray, Outcome.REJECTED, "unbalanced_quote")
+        records[third:third] = [rejected, plain[1].record(), quoted.record()]
     elif mark == BLANK_LINES:
         records[2 * third : 2 * third] = [BLANK_LINE, BLANK_LINE]
         records.insert(third, BLANK_LINE)

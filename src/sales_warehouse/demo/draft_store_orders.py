@@ -28,13 +28,14 @@ FEED = "store_orders.order_lines"
 HEADER = b"Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address"
 COUNTRY = "United States"
 # Written out: the names of `calendar` follow the locale.
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-          "December")  # fmt: skip
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 BLANK_ROW = Record(b",,,,,", Outcome.SKIPPED, BLANK)
 HEADER_ROW = Record(HEADER, Outcome.SKIPPED, REPEATED_HEADER)
 # Shops open from morning to night; the evening sells most.
-HOURS = Weighted.of([(hour, 10) for hour in range(8)] + [(hour, 50) for hour in range(8, 17)]
-                    + [(hour, 72) for hour in range(17, 22)] + [(22, 40), (23, 25)])  # fmt: skip
+HOURS = Weighted.of(list(enumerate([10] * 8 + [50] * 9 + [72] * 5 + [40, 25])))
 
 
 class Till:
