@@ -63,8 +63,10 @@ def define_models(
                 # Unit tests judge the models, not the data; they are checks of their own.
                 invocation = dbt.cli(
                     ["build", "--exclude-resource-type", "unit_test"],
-                    context=context, raise_on_error=False, target_path=target_path(settings, "build"),
-                )  # fmt: skip
+                    context=context,
+                    raise_on_error=False,
+                    target_path=target_path(settings, "build"),
+                )
                 yield from invocation.stream()
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
@@ -94,8 +96,10 @@ def define_unit_tests(
         with as_the_builder(settings, context.log.info):
             invocation = dbt.cli(
                 ["test", "--select", select],
-                manifest=manifest, raise_on_error=False, target_path=target_path(settings, "unit_tests"),
-            ).wait()  # fmt: skip
+                manifest=manifest,
+                raise_on_error=False,
+                target_path=target_path(settings, "unit_tests"),
+            ).wait()
         told = {name: result for name, result in _results(invocation) if name in wanted}
         for name, result in told.items():
             yield AssetCheckResult(
@@ -139,10 +143,12 @@ def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
     ]
     more = f"\nand {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
     fail(
-        "dbt build is not green:\n" + "\n".join(lines[:_NAMED]) + more
+        "dbt build is not green:\n"
+        + "\n".join(lines[:_NAMED])
+        + more
         + f"\nLook closer with: dbt build --select {problems[0][0]} --store-failures",
         exit_code=3 if is_lost else 1,
-    )  # fmt: skip
+    )
 
 
 def is_transient_message(message: str) -> bool:

@@ -43,9 +43,12 @@ from ledger.files where feed = %s and status = 'active'
 
 
 def define_raw_tables(
-    settings: Settings, feeds: Sequence[Feed], project: DbtProject, manifest: dict[str, Any],
+    settings: Settings,
+    feeds: Sequence[Feed],
+    project: DbtProject,
+    manifest: dict[str, Any],
     translator: DagsterDbtTranslator,
-) -> list[AssetsDefinition]:  # fmt: skip
+) -> list[AssetsDefinition]:
     """Return an asset for each feed, under the key dbt's models know its source by."""
     sources = {(node["source_name"], node["name"]): unique_id for unique_id, node in manifest["sources"].items()}
     return [
@@ -60,16 +63,18 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
         description=spec.description,
         group_name="raw",
         kinds={"postgres"},
-        check_specs=[
-            AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, waiting or unreadable.")
-        ],
-    )  # fmt: skip
+        check_specs=[AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, waiting or unreadable.")],
+    )
     def raw_table(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         try:
             report = load_with_retries(
                 lambda: server.connect(settings, application_name="warehouse dagster", role="loader"),
-                feeds, settings.inbox, _Log(context), feed.full_name, workers=DEFAULT_WORKERS,
-            )  # fmt: skip
+                feeds,
+                settings.inbox,
+                _Log(context),
+                feed.full_name,
+                workers=DEFAULT_WORKERS,
+            )
             with closing(server.connect(settings, application_name="warehouse dagster", role="loader")) as connection:
                 figures = _read_figures(connection, feed)
         except (psycopg2.Error, WarehouseError) as error:
@@ -94,9 +99,10 @@ def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
 def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Collection[str]:
     """Return the URIs of the files that needed a person when the check was last made."""
     made = instance.event_log_storage.get_asset_check_execution_history(
-        check_key, limit=1,
+        check_key,
+        limit=1,
         status={AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED},
-    )  # fmt: skip
+    )
     last = made[0].evaluation if made else None
     if last is None or ALL not in last.metadata:
         return ()

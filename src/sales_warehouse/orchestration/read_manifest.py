@@ -38,13 +38,16 @@ def read_project(settings: Settings) -> DbtProject:
 def _parse(project: DbtProject) -> None:
     done = subprocess.run(
         [DBT, "--quiet", "parse", "--project-dir", project.project_dir, "--profiles-dir", project.profiles_dir],
-        env=os.environ | {
+        env=os.environ
+        | {
             "DBT_TARGET_PATH": str(project.target_path),
             "DBT_LOG_PATH": str(project.target_path),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         },
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         said = (done.stdout + done.stderr).strip()
         raise ConfigurationError(f"dbt cannot read the project: {said}\nCorrect it; `dbt parse` says the same.")
