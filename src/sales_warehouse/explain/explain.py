@@ -148,7 +148,7 @@ class _Tracer:
 
     @property
     def _line(self) -> str:
-        """What a record stands in."""
+        """What a record is called: line or row."""
         return "line" if self._feed.file_format in (*TEXT_FORMATS, "jsonl") else "row"
 
     def explain(self, row_numbers: Sequence[int]) -> list[Explanation]:
@@ -262,7 +262,7 @@ class _Tracer:
             return json.dumps(held | held.pop(EXTRA_COLUMN, {}), ensure_ascii=False)
         if self._feed.file_format == "fixed":
             return _write_at(self._feed.positions, values)
-        # a column that came later was none of this file's when it is empty
+        # an empty column that was added later did not exist in this file
         kept = [v for c, v in zip(columns, values, strict=True) if v is not None or c in self._feed.columns]
         delimiter = self._feed.dialect.delimiter if self._feed.file_format == "csv" else "\t"
         return delimiter.join(self._write_field(value, delimiter) for value in kept)

@@ -33,9 +33,12 @@ from sales_warehouse.settings import Settings
 
 CHECK = "no_file_needs_a_person"
 NAMED = 20  # files a message names; `warehouse files` shows all
-ALL, UNTOLD = "all", "untold"  # the metadata of the check: files and why, all and those no run before has told
+ALL, UNREPORTED = (
+    "all",
+    "unreported",
+)  # metadata of the check: files with reasons, all of them and those not reported before
 
-_BOOKS = """
+_LEDGER_FIGURES = """
 select count(*), coalesce(sum(records_read), 0)::bigint, coalesce(sum(rows_rejected), 0)::bigint,
     coalesce(sum(rows_loaded), 0)::bigint
 from ledger.files where feed = %s and status = 'active'
@@ -49,7 +52,7 @@ def define_raw_tables(
     manifest: dict[str, Any],
     translator: DagsterDbtTranslator,
 ) -> list[AssetsDefinition]:
-    """Return an asset for each feed, under the key dbt's models know its source by."""
+    """Return an asset for each feed, under the key of its dbt source."""
     sources = {(node["source_name"], node["name"]): unique_id for unique_id, node in manifest["sources"].items()}
     return [
         _define(settings, feeds, feed, translator.get_asset_spec(manifest, sources[feed.source, feed.name], project))
@@ -90,7 +93,7 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
 def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
     """Return what the ledger says of the feed's active files, named so that Dagster draws each over time."""
     with transaction(connection) as cursor:
-        cursor.execute(_BOOKS, (feed.full_name,))
+        cursor.execute(_LEDGER_FIGURES, (feed.full_name,))
         row = cursor.fetchone()
     assert row is not None
     return dict(zip(("files", "records", "records_rejected", "dagster/row_count"), row, strict=True))
@@ -112,18 +115,22 @@ def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Colle
 
 
 def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:
-    """Say which files need a person. One that needed one before is told again only when it was refused anew."""
+    """List the files that need a person. A file that was reported before is reported again only when refused again."""
     problems = {it.uri: it.message or it.status for it in report.outcomes if _needs_a_person(it)}
-    anew = {it.uri for it in report.outcomes if it.status == "refused"}
+    refused_again = {it.uri for it in report.outcomes if it.status == "refused"}
     problems |= dict.fromkeys(report.still_refused, "still refused")
-    untold = {uri: why for uri, why in problems.items() if uri in anew or uri not in before}
+    unreported = {uri: why for uri, why in problems.items() if uri in refused_again or uri not in before}
     lines = [f"{uri}: {why}" for uri, why in problems.items()]
     return AssetCheckResult(
         check_name=CHECK,
         passed=not report.needs_a_person,
         severity=AssetCheckSeverity.ERROR,
         description="\n".join(lines[:NAMED]) or None,
-        metadata={"files": len(problems), ALL: MetadataValue.json(problems), UNTOLD: MetadataValue.json(untold)},
+        metadata={
+            "files": len(problems),
+            ALL: MetadataValue.json(problems),
+            UNREPORTED: MetadataValue.json(unreported),
+        },
     )
 
 
@@ -132,7 +139,7 @@ def _needs_a_person(outcome: Outcome) -> bool:
 
 
 class _Log:
-    """Tells Dagster's log what a person at a terminal is told."""
+    """Writes to Dagster's log what a terminal shows."""
 
     def __init__(self, context: AssetExecutionContext) -> None:
         self._log = context.log
@@ -141,14 +148,14 @@ class _Log:
         self._log.info(message)
 
     def start(self, files: int, size_bytes: int) -> None:
-        self._log.info(f"{files:,} files, {size_bytes:,} bytes to look at.")
+        self._log.info(f"{files:,} files, {size_bytes:,} bytes to load.")
 
     def advance(self, size_bytes: int, records: int) -> None:
         pass
 
     def finish_file(self, outcome: Outcome) -> None:
-        told = f"{outcome.uri}: {outcome.status}"
+        line = f"{outcome.uri}: {outcome.status}"
         if outcome.message:
-            self._log.warning(f"{told}, {outcome.message}")
+            self._log.warning(f"{line}, {outcome.message}")
         else:
-            self._log.info(f"{told}, {outcome.tally.loaded:,} rows, {outcome.tally.rejected:,} rejected")
+            self._log.info(f"{line}, {outcome.tally.loaded:,} rows, {outcome.tally.rejected:,} rejected")
