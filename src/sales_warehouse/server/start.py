@@ -121,7 +121,7 @@ def _check_directory(record: ServerRecord, account: Account) -> None:
     version = version_file.read_text(encoding="ascii").strip() if version_file.is_file() else "unknown"
     if version != MAJOR_VERSION:
         raise ConfigurationError(
-            f"The data directory {directory} is of PostgreSQL {version}; the installed programs are of "
+            f"The data directory {directory} is of PostgreSQL {version}; the programs installed here are of "
             f"{MAJOR_VERSION}. Dump it with that version's pg_dump, or set WAREHOUSE_HOME to another "
             "folder."
         )
