@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -12,7 +13,8 @@ MAX_PARAMETERS = 6
 
 def tracked_files() -> list[Path]:
     """Return the files that git tracks, below the project's folder."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True, text=True).stdout
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=PROJECT, capture_output=True, check=True, text=True).stdout
     return [Path(name) for name in listed.split("\0") if name and (PROJECT / name).is_file()]
 
 
@@ -29,7 +31,7 @@ def count_unit_tests(files: Iterable[Path]) -> tuple[int, int]:
         section = list(_section(lines))
         total += len(section)
         starts = [i for i, line in enumerate(section) if line.startswith("  - name:")] + [len(section)]
-        longest = max([longest, *(end - start for start, end in zip(starts, starts[1:], strict=False))])
+        longest = max([longest, *(end - start for start, end in pairwise(starts))])
     return total, longest
 
 

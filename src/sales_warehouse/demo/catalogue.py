@@ -26,7 +26,7 @@ class Price:
 
 
 def price_of_mills(mills: int) -> Price:
-    """Takes thousandths; returns a price written with one to three decimals, as the web shop writes it."""
+    """Take thousandths; return a price written with one to three decimals, as the web shop writes it."""
     sign, (whole, part) = "-" if mills < 0 else "", divmod(abs(mills), 1000)
     decimals = f"{part:03d}".rstrip("0") or "0"
     text = f"{sign}{whole}.{decimals}"

@@ -57,7 +57,7 @@ class Line:
     profit: int
 
     def text(self, row_id: int, quantity: str = "") -> str:
-        """Returns the line as delivered: texts quoted, numbers and dates bare."""
+        """Return the line as delivered: texts quoted, numbers and dates bare."""
         order, buyer, place = self.order, self.order.buyer, self.order.buyer.place
         return (
             f"{row_id},{_quote(order.order_id)},{order.ordered},{order.shipped},{_quote(order.ship_mode)},"
@@ -69,7 +69,7 @@ class Line:
         )
 
     def record(self, row_id: int) -> Record:
-        """Returns the line as an accepted record."""
+        """Return the line as an accepted record."""
         net = Decimal(self.sales).scaleb(-4)
         rate = 1 - Decimal(self.discount).scaleb(-2)
         # ROUND_HALF_UP is half away from zero, as PostgreSQL's round().
@@ -82,7 +82,7 @@ class Line:
 
 
 def draft_superstore(days: Sequence[date], share: int, dice: Dice) -> Iterator[Draft]:
-    """Takes the days and how many records the file has; yields its draft."""
+    """Take the days and how many records the file has; yield its draft."""
     lines = _write_lines(days, share, dice)
     # The same line twice under two row ids: alike to the eye, no exact duplicate.
     lines.insert(len(lines) // 4, lines[len(lines) // 4])
@@ -161,7 +161,7 @@ def _quote(text: str) -> str:
 
 
 def _number(value: int, places: int) -> str:
-    """Takes a number in units of its last place; returns it without trailing zeros."""
+    """Take a number in units of its last place; return it without trailing zeros."""
     whole, part = divmod(abs(value), 10**places)
     decimals = f"{part:0{places}d}".rstrip("0")
     return f"{'-' if value < 0 else ''}{whole}{'.' if decimals else ''}{decimals}"

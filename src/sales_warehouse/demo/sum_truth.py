@@ -150,7 +150,7 @@ class Truth:
     daily: tuple[DayTruth, ...]
 
     def to_json(self) -> str:
-        """Returns the text of truth.json: amounts as text with four decimals, raw bytes as base64."""
+        """Return the text of truth.json: amounts as text with four decimals, raw bytes as base64."""
         return json.dumps(asdict(self), indent=1, default=_write_value, ensure_ascii=False) + "\n"
 
 
@@ -163,7 +163,7 @@ def _write_value(value: object) -> str:
 
 
 def sum_truth(options: Options, drafts: Sequence[Draft]) -> Truth:
-    """Takes every draft in the order in which files are taken in; returns the truth about them."""
+    """Take every draft in the order in which files are taken in; return the truth about them."""
     standings = _judge(drafts)
     files = tuple(_describe(draft, status, version) for draft, (status, version) in zip(drafts, standings, strict=True))
     active = [draft for draft, (status, _) in zip(drafts, standings, strict=True) if status == "active"]
@@ -182,7 +182,7 @@ def sum_truth(options: Options, drafts: Sequence[Draft]) -> Truth:
 
 
 def _judge(drafts: Sequence[Draft]) -> list[tuple[str, int | None]]:
-    """Returns status and version of each draft: the same bytes count once, the last content of a delivery key wins."""
+    """Return status and version of each draft: the same bytes count once, the last content of a delivery key wins."""
     seen: set[tuple[str, str]] = set()
     latest: dict[tuple[str, str], int] = {}
     versions: defaultdict[tuple[str, str], int] = defaultdict(int)
