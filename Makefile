@@ -7,7 +7,7 @@ TESTS_AT_ONCE ?= $(shell expr $(CORES) '*' 3 / 2)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint types pytest soak accept suites dagster docs site lineage faults bench bench-peers lock clean
+.PHONY: help install run dev test lint types pytest soak accept suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,13 +77,22 @@ lineage: docs ## which column comes from which, as a page below target/lineage/
 faults: install ## some seventy faults, each followed by the same command again; writes docs/reference/fault-matrix.md (6 minutes)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py
 
-bench: install ## rows a second of the loader against psql's \copy, into docs/benchmarks.md
-	$(BIN)/warehouse bench load --write docs/benchmarks.md
+bench: install ## rows a second of the loader beside psql's \copy, into docs/benchmarks.md
+	$(BIN)/python -m benchmarks load --write docs/benchmarks.md
+
+bench-build: install ## dbt build beside psql, and a day on top of much beside a day on top of little
+	$(BIN)/python -m benchmarks build
+
+bench-publish: install ## publications: the switch, the next one, going back, and reading beside the mart
+	$(BIN)/python -m benchmarks publish
+
+bench-trees: install ## CPU seconds of load, build and publish beside another checkout: OTHER=path
+	$(BIN)/python -m benchmarks trees $(OTHER)
 
 bench-peers: install .venv-peers/installed ## the same beside DuckDB, ADBC, dlt and pandas, which come into .venv-peers
-	$(BIN)/warehouse bench load --peers --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks load --peers --write docs/benchmarks.md
 
-.venv-peers/installed: scripts/bench_peers/requirements.txt
+.venv-peers/installed: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
@@ -94,8 +103,8 @@ lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group build --python-platform linux --python-version 3.11 --generate-hashes \
 		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file requirements-runtime.lock
-	uv pip compile scripts/bench_peers/requirements.in --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file scripts/bench_peers/requirements.txt
+	uv pip compile benchmarks/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file benchmarks/peers/requirements.txt
 
 clean: ## stop the server and remove all that was made here, the warehouse too
 	-@test ! -x $(BIN)/warehouse || $(BIN)/warehouse down

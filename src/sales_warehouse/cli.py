@@ -38,8 +38,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-bench_app = typer.Typer(help="Measure, always as ratios in one run.", no_args_is_help=True)
-app.add_typer(bench_app, name="bench")
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C, as shells do
 
@@ -453,72 +451,6 @@ def rollback(
         prepare_ledger(connection, read_feeds(settings.project))
         number = switch(connection, publication, lambda message: err.print(message, markup=False))
     out.print(f"Readers see publication {number}. The next whole green build publishes again.")
-
-
-@bench_app.command("load")
-def bench_load(
-    rows: Annotated[int, typer.Option(min=1000, help="Rows of the one large file.")] = 10_000_000,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is run, in turn.")] = 5,
-    small_files: Annotated[int, typer.Option(min=1, help="Files of 100 rows.")] = 10_000,
-    known_files: Annotated[int, typer.Option(min=1, help="Files of an inbox with nothing new.")] = 50_000,
-    peers: Annotated[
-        bool, typer.Option("--peers", help="Other tools load the same rows too; `make bench-peers` makes them ready.")
-    ] = False,
-    page: Annotated[
-        Path | None, typer.Option("--write", help="Put the table into this page of the docs, between its markers.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    r"""Measure the loader in turn with `psql \copy`: one large file, ten, a broken one, small and known ones."""
-    from sales_warehouse.bench.load import bench_load as run_bench
-    from sales_warehouse.bench.load import print_bench, write_bench
-
-    result = run_bench(get_settings(), rows, rounds, small_files, known_files, peers)
-    if page is not None:
-        write_bench(result, page)
-    if as_json:
-        print_json(result.as_dict())
-    else:
-        print_bench(result)
-
-
-@bench_app.command("publish")
-def bench_publish(
-    rows: Annotated[
-        int, typer.Option(min=10_000, help="Rows of the largest fact; the smallest has 10,000.")
-    ] = 10_000_000,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is run.")] = 5,
-    as_json: AsJson = False,
-) -> None:
-    """Measure publications: the switch, writing what is new, and queries beside the same on the mart."""
-    from sales_warehouse.bench.publish import bench_publish as run_bench
-    from sales_warehouse.bench.publish import print_publish_bench
-
-    sizes = [size for size in (10_000, 100_000, 1_000_000) if size < rows] + [rows]
-    results = run_bench(get_settings(), sizes, rounds)
-    if as_json:
-        print_json([asdict(result) for result in results])
-    else:
-        print_publish_bench(results)
-
-
-@bench_app.command("build")
-def bench_build(
-    rows: Annotated[int, typer.Option(min=300_000, help="Rows to build; a tenth of them is what is compared.")] = (
-        10_000_000
-    ),
-    rounds: Annotated[int, typer.Option(min=1, help="How often a day is added to each.")] = 3,
-    as_json: AsJson = False,
-) -> None:
-    """Measure `dbt build`: from nothing beside psql, a day on top of all rows and of a tenth, nothing new."""
-    from sales_warehouse.bench.build import bench_build as run_bench
-    from sales_warehouse.bench.build import print_build_bench
-
-    result = run_bench(get_settings(), rows, rounds)
-    if as_json:
-        print_json(result.as_dict())
-    else:
-        print_build_bench(result)
 
 
 def run(arguments: list[str] | None = None) -> None:

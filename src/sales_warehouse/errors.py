@@ -20,10 +20,10 @@ class ConfigurationError(WarehouseError):
 
 
 class ServerUnreachable(WarehouseError):
-    """The database server does not answer, or does not let us in."""
+    """The database server does not answer, or refuses the connection."""
 
     exit_code = 3
 
 
 class ServerAway(ServerUnreachable):
-    """The server does not answer just now; a later try may succeed with nobody changing anything."""
+    """The server does not answer now; a later attempt may succeed without any change."""

@@ -112,7 +112,7 @@ class Tally:
     day_net: defaultdict[tuple[str, str], Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
 
     def count(self, record: Record) -> None:
-        """Adds one record by its outcome."""
+        """Add one record by its outcome."""
         self.records_read += 1
         if record.outcome is Outcome.REJECTED:
             self.rows_rejected += 1
@@ -146,7 +146,7 @@ class Tally:
         self.day_net[day] += sale.net_amount
 
     def add(self, other: Tally) -> None:
-        """Adds another file's tally of the same feed."""
+        """Add another file's tally of the same feed."""
         for name in ("records_read", "rows_loaded", "rows_rejected", "rows_skipped", "accepted", "exact_duplicates"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("quantity", "gross_amount", "discount_amount", "net_amount"):
@@ -195,14 +195,8 @@ def draft_file(
     modified_at: datetime,
     header: bytes,
     records: Sequence[Record],
-    *,
-    ends_with_newline: bool = True,
 ) -> Draft:
-    """Lays records out one after the other and notes position and outcome of each.
-
-    Takes the header without line end; returns the draft. The file's last line end can be left out, as in a delivery
-    that was cut off.
-    """
+    """Lay out a header and records, each without its line end, and note position and outcome of each record."""
     parts, tally = [header], Tally()
     rejects: list[Reject] = []
     quarantined: list[Quarantine] = []
@@ -222,12 +216,12 @@ def draft_file(
         parts.append(record.line)
         line_number += 1 + record.line.count(b"\n")
         byte_offset += 1 + len(record.line)
-    content = b"\n".join(parts) + (b"\n" if ends_with_newline else b"")
+    content = b"\n".join(parts) + b"\n"
     return Draft(uri, feed, delivery_key, modified_at, content, tally, tuple(rejects), tuple(quarantined))
 
 
 def pack_gzip(content: bytes) -> bytes:
-    """Returns a gzip file of the content without time, name or system in its header.
+    """Return a gzip file of the content without time, name or system in its header.
 
     `gzip.compress` writes a header that depends on the Python version. The packed body may still differ between zlib
     builds; the unpacked content does not.
@@ -239,7 +233,7 @@ def pack_gzip(content: bytes) -> bytes:
 
 
 def quote(value: str) -> str:
-    """Returns the CSV field of a value: quoted only where comma, quote or line end ask for it."""
+    """Return the CSV field of a value: quoted only where comma, quote or line end ask for it."""
     if "," in value or '"' in value or "\n" in value:
         return '"' + value.replace('"', '""') + '"'
     return value

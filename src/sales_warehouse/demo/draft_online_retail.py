@@ -40,9 +40,9 @@ HOME = "United Kingdom"
 SMALLEST_FILE = 110
 
 # The ninetieths of the period at which each fault lies; eight apart, so that from 14 days on no two share a file.
-TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES = (
-    8, 16, 24, 32, 40, 50, 60, 68, 76,
-)  # fmt: skip
+FAULTS = TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES = (
+    *(8, 16, 24, 32, 40, 50, 60, 68, 76),
+)
 CUSTOMERS = 1_400
 CLOSING_LINES = 15
 INVOICE_LINES = Weighted.of([(1, 14), (2, 9), (4, 9), (7, 10), (12, 14), (18, 16), (26, 14), (38, 9), (70, 3)])
@@ -76,7 +76,7 @@ class Line:
         return "return" if self.quantity < 0 else "sale"
 
     def text(self, *, quantity: str = "", price: str = "", when: str = "", tail: str = "") -> str:
-        """Returns the line as delivered, with single values replaced where given."""
+        """Return the line as delivered, with single values replaced where given."""
         when = when or f"{self.day} {self.minute // 60:02d}:{self.minute % 60:02d}:00"
         customer = f"{self.customer}.0" if self.customer else ""
         return (
@@ -85,12 +85,11 @@ class Line:
         )
 
     def record(self) -> Record:
-        """Returns the line as an accepted record."""
+        """Return the line as an accepted record."""
         amount = self.price.amount * self.quantity
-        sale = Sale(
-            self.invoice, self.line_type, self.day.isoformat(), self.customer or None, self.code, self.country,
-            self.quantity, amount, ZERO, amount,
-        )  # fmt: skip
+        day, customer = self.day.isoformat(), self.customer or None
+        head = (self.invoice, self.line_type, day, customer, self.code, self.country)
+        sale = Sale(*head, self.quantity, amount, ZERO, amount)
         return Record(self.text().encode(), Outcome.ACCEPTED, sale=sale)
 
 
@@ -98,7 +97,7 @@ class InvoiceBook:
     """The shop's running state: the next invoice number, its customers, what they bought lately."""
 
     def __init__(self, dice: Dice) -> None:
-        """Takes the chance by which everything in this shop happens."""
+        """Take the chance by which everything in this shop happens."""
         self.dice = dice
         self.next_invoice = 560_001
         # Customer k orders in proportion to 1 / (k + 30): few come often, many come once.
@@ -108,12 +107,12 @@ class InvoiceBook:
         self.lately: list[Line] = []
 
     def number(self, prefix: str = "") -> str:
-        """Returns the next invoice number."""
+        """Return the next invoice number."""
         self.next_invoice += 1
         return f"{prefix}{self.next_invoice}"
 
     def write_day(self, day: date, lines: int, *, closing: bool) -> list[Line]:
-        """Returns the lines of one day in order of time; a closing day has the accounts' fees and adjustments."""
+        """Return the lines of one day in order of time; a closing day has the accounts' fees and adjustments."""
         out: list[Line] = []
         lines -= CLOSING_LINES if closing else 0
         # Invoices come between 8:00 and 18:00, evenly enough for a file to be in order of time.
@@ -123,7 +122,7 @@ class InvoiceBook:
         return out + (self._close_books(day) if closing else [])
 
     def sell(self, day: date, gift: GiftProduct, *, minute: int = 720) -> Line:
-        """Returns one line on an invoice of its own."""
+        """Return one line on an invoice of its own."""
         customer, country = self.dice.draw(self.customers)
         quantity = self.dice.draw(QUANTITIES)
         return Line(self.number(), gift.code, gift.field, quantity, day, minute, gift.list_price, customer, country)
@@ -188,21 +187,19 @@ class InvoiceBook:
             ("", "C2", "CARRIAGE", 1, 50_000, customer),
             ("", "DOT", "DOTCOM POSTAGE", 1, 10 * dice.between(500, 90_000), ""),
         )
-        return [
-            Line(self.number(prefix), code, text, quantity, day, 1085, price_of_mills(mills), who,
-                 country if who else HOME)
-            for prefix, code, text, quantity, mills, who in entries
-        ]  # fmt: skip
+        lines = []
+        for prefix, code, text, quantity, mills, who in entries:
+            head = (self.number(prefix), code, text, quantity, day, 1085, price_of_mills(mills))
+            lines.append(Line(*head, who, country if who else HOME))
+        return lines
 
 
 def draft_online_retail(days: Sequence[date], shares: Sequence[int], dice: Dice) -> Iterator[Draft]:
-    """Takes the days and how many records each brings; yields the drafts of the daily files, the corrected file and
+    """Take the days and how many records each brings; yield the drafts of the daily files, the corrected file and
     the second delivery of the same bytes among them.
     """
     book = InvoiceBook(dice)
-    faults = {mark * len(days) // 90: mark for mark in (
-        TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES,
-    )}  # fmt: skip
+    faults = {mark * len(days) // 90: mark for mark in FAULTS}
     for number, (day, share) in enumerate(zip(days, shares, strict=True)):
         mark = faults.get(number)
         lines = book.write_day(day, share, closing=number % 13 == 5)
@@ -210,7 +207,8 @@ def draft_online_retail(days: Sequence[date], shares: Sequence[int], dice: Dice)
         if mark is not None:
             _add_fault(mark, day, records, book)
         suffix = ".csv.gz" if mark == PACKED else ".csv"
-        yield _draft_day(day, 1, suffix, records, ends_with_newline=mark != TRUNCATED)
+        draft = _draft_day(day, 1, suffix, records)
+        yield replace(draft, content=draft.content[:-1]) if mark == TRUNCATED else draft
         if mark == CORRECTED:
             yield _draft_day(day, 3, "_corrected.csv", _correct(day, lines, book))
         if mark == COPIED:
@@ -218,12 +216,10 @@ def draft_online_retail(days: Sequence[date], shares: Sequence[int], dice: Dice)
             yield _draft_day(day, 2, " (copy).csv", records)
 
 
-def _draft_day(
-    day: date, days_later: int, suffix: str, records: Sequence[Record], *, ends_with_newline: bool = True
-) -> Draft:
+def _draft_day(day: date, days_later: int, suffix: str, records: Sequence[Record]) -> Draft:
     modified_at = datetime.combine(day + timedelta(days=days_later), time(5, 30), UTC)
     uri, key = f"online_retail/{day}{suffix}", {"business_date": day.isoformat()}
-    return draft_file(uri, FEED, key, modified_at, HEADER, records, ends_with_newline=ends_with_newline)
+    return draft_file(uri, FEED, key, modified_at, HEADER, records)
 
 
 def _correct(day: date, lines: Sequence[Line], book: InvoiceBook) -> list[Record]:
@@ -237,7 +233,7 @@ def _correct(day: date, lines: Sequence[Line], book: InvoiceBook) -> list[Record
 
 
 def _add_fault(mark: int, day: date, records: list[Record], book: InvoiceBook) -> None:
-    """Puts the fault of this mark into the records of one day."""
+    """Put the fault of this mark into the records of one day."""
     third = len(records) // 3
     plain = [book.sell(day, gift, minute=720) for gift in PLAIN_GIFTS[:6]]
     if mark == TRUNCATED:
@@ -252,9 +248,8 @@ def _add_fault(mark: int, day: date, records: list[Record], book: InvoiceBook) -
         # The quote runs on until the next quoted field opens: there a letter follows a quote, and the record that
         # opened it is the one at fault. The two lines after it are sound.
         quoted = book.sell(day, QUOTED_GIFTS[0], minute=720)
-        records[third:third] = [
-            Record(stray, Outcome.REJECTED, "unbalanced_quote"), plain[1].record(), quoted.record(),
-        ]  # fmt: skip
+        rejected = Record(stray, Outcome.REJECTED, "unbalanced_quote")
+        records[third:third] = [rejected, plain[1].record(), quoted.record()]
     elif mark == BLANK_LINES:
         records[2 * third : 2 * third] = [BLANK_LINE, BLANK_LINE]
         records.insert(third, BLANK_LINE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from sales_warehouse.demo.catalogue import STORE_CITIES, STORE_RANKS, STREETS, StoreProduct
@@ -28,25 +28,26 @@ FEED = "store_orders.order_lines"
 HEADER = b"Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address"
 COUNTRY = "United States"
 # Written out: the names of `calendar` follow the locale.
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-          "December")  # fmt: skip
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 BLANK_ROW = Record(b",,,,,", Outcome.SKIPPED, BLANK)
 HEADER_ROW = Record(HEADER, Outcome.SKIPPED, REPEATED_HEADER)
 # Shops open from morning to night; the evening sells most.
-HOURS = Weighted.of([(hour, 10) for hour in range(8)] + [(hour, 50) for hour in range(8, 17)]
-                    + [(hour, 72) for hour in range(17, 22)] + [(22, 40), (23, 25)])  # fmt: skip
+HOURS = Weighted.of(list(enumerate([10] * 8 + [50] * 9 + [72] * 5 + [40, 25])))
 
 
 class Till:
     """The shops' running state: the next order number."""
 
     def __init__(self, dice: Dice) -> None:
-        """Takes the chance by which everything in these shops happens."""
+        """Take the chance by which everything in these shops happens."""
         self.dice = dice
         self.next_order = 410_200
 
     def write_month(self, days: Sequence[date], lines: int, *, decimals: bool) -> list[Record]:
-        """Returns the records of one month, orders in the order of their numbers and not of their days.
+        """Return the records of one month, orders in the order of their numbers and not of their days.
 
         With decimals, whole prices are written `600.0`, else `600`; the real exports do both.
         """
@@ -58,12 +59,13 @@ class Till:
             # An export always runs a little into the next month; one turn of this loop adds at most five records.
             if dice.chance(1) or len(out) + 5 >= lines:
                 day = (days[-1].replace(day=1) + timedelta(days=32)).replace(day=1)
-            order, minute = self._order(), dice.draw(HOURS) * 60 + dice.below(60)
+            order = self._order()
+            at = datetime.combine(day, time(dice.draw(HOURS), dice.below(60)))
             address = self._address()
             for _ in range(2 if dice.chance(40) else 1):
                 product = dice.draw(STORE_RANKS)
                 quantity = 1 if not product.price.startswith(("2.", "3.", "9.")) else dice.between(1, 3)
-                out.append(self._sell(order, product, quantity, day, minute, address, decimals=decimals))
+                out.append(self._sell(order, product, quantity, at, address, decimals=decimals))
             if dice.chance(2):
                 out.append(out[-1])
             if dice.chance(3):
@@ -73,12 +75,13 @@ class Till:
         return out[:lines]
 
     def add_certain_dirt(self, records: list[Record], day: date) -> None:
-        """Puts one of each kind of dirt into a month, so that the smallest sample has it too."""
+        """Put one of each kind of dirt into a month, so that the smallest sample has it too."""
         third = len(records) // 3
         order, address = self._order(), self._address()
         cable = STORE_RANKS.values[0]
-        sold = self._sell(order, cable, 1, day, 615, address, decimals=False)
-        when, month = f"{day:%m/%d/%y} 10:15", f"{day:%y}"
+        at = datetime.combine(day, time(10, 15))
+        sold = self._sell(order, cable, 1, at, address, decimals=False)
+        when, month = f"{at:%m/%d/%y %H:%M}", f"{day:%y}"
         rows = (
             (f"{self._order()},{cable.name},two,{cable.price},{when},{address}", BAD_QUANTITY),
             (f"{self._order()},{cable.name},1,abc,{when},{address}", BAD_PRICE),
@@ -102,18 +105,18 @@ class Till:
 
     @staticmethod
     def _sell(
-        order: str, product: StoreProduct, quantity: int, day: date, minute: int, address: str, *, decimals: bool
+        order: str, product: StoreProduct, quantity: int, at: datetime, address: str, *, decimals: bool
     ) -> Record:
         price = product.price + ".0" if decimals and product.whole else product.price
-        when = f"{day:%m/%d/%y} {minute // 60:02d}:{minute % 60:02d}"
         amount = Decimal(price) * quantity
-        sale = Sale(order, "sale", day.isoformat(), None, product.name, COUNTRY, quantity, amount, ZERO, amount)
-        line = f"{order},{product.name},{quantity},{price},{when},{address}"
+        day = at.date().isoformat()
+        sale = Sale(order, "sale", day, None, product.name, COUNTRY, quantity, amount, ZERO, amount)
+        line = f"{order},{product.name},{quantity},{price},{at:%m/%d/%y %H:%M},{address}"
         return Record(line.encode(), Outcome.ACCEPTED, sale=sale)
 
 
 def draft_store_orders(months: Sequence[Sequence[date]], shares: Sequence[int], dice: Dice) -> Iterator[Draft]:
-    """Takes the days of each month and how many records each month brings; yields one draft a month."""
+    """Take the days of each month and how many records each month brings; yield one draft a month."""
     till = Till(dice)
     for number, (days, share) in enumerate(zip(months, shares, strict=True)):
         records = till.write_month(days, share, decimals=number % 2 == 1)

@@ -10,9 +10,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from sales_warehouse.demo.catalogue import (
     FIRST_NAMES,
     LAST_NAMES,
+    OFFICE_COLUMNS,
     OFFICE_RANKS,
     PLACES,
     SEGMENTS,
+    SHIP_MODES,
     Buyer,
     OfficeProduct,
 )
@@ -21,16 +23,12 @@ from sales_warehouse.demo.roll_dice import Dice, Weighted
 from sales_warehouse.demo.spread_records import OFFICE_WEEK, weigh_days
 
 FEED = "superstore.order_lines"
-COLUMNS = ("Row ID", "Order ID", "Order Date", "Ship Date", "Ship Mode", "Customer ID", "Customer Name", "Segment",
-           "Country", "City", "State", "Postal Code", "Region", "Product ID", "Category", "Sub-Category",
-           "Product Name", "Sales", "Quantity", "Discount", "Profit")  # fmt: skip
-HEADER = ",".join(f'"{name}"' for name in COLUMNS).encode()
+HEADER = ",".join(f'"{name}"' for name in OFFICE_COLUMNS).encode()
 COUNTRY = "United States"
-SHIP_MODES = Weighted.of([(("Standard Class", 5), 60), (("Second Class", 3), 20), (("First Class", 2), 15),
-                          (("Same Day", 0), 5)])  # fmt: skip
 # Per cent; a deep discount is what makes a line lose money.
-DISCOUNTS = Weighted.of([(0, 48), (20, 36), (10, 1), (15, 1), (30, 3), (32, 1), (40, 3), (45, 1), (50, 1), (70, 4),
-                         (80, 3)])  # fmt: skip
+DISCOUNTS = Weighted.of(
+    [(0, 48), (20, 36), (10, 1), (15, 1), (30, 3), (32, 1), (40, 3), (45, 1), (50, 1), (70, 4), (80, 3)]
+)
 QUANTITIES = Weighted.of([(1, 9), (2, 24), (3, 24), (4, 12), (5, 12), (6, 6), (7, 6), (8, 3), (9, 3), (14, 1)])
 TEN_THOUSANDTH = Decimal("0.0001")
 
@@ -59,7 +57,7 @@ class Line:
     profit: int
 
     def text(self, row_id: int, quantity: str = "") -> str:
-        """Returns the line as delivered: texts quoted, numbers and dates bare."""
+        """Return the line as delivered: texts quoted, numbers and dates bare."""
         order, buyer, place = self.order, self.order.buyer, self.order.buyer.place
         return (
             f"{row_id},{_quote(order.order_id)},{order.ordered},{order.shipped},{_quote(order.ship_mode)},"
@@ -71,21 +69,20 @@ class Line:
         )
 
     def record(self, row_id: int) -> Record:
-        """Returns the line as an accepted record."""
+        """Return the line as an accepted record."""
         net = Decimal(self.sales).scaleb(-4)
         rate = 1 - Decimal(self.discount).scaleb(-2)
         # ROUND_HALF_UP is half away from zero, as PostgreSQL's round().
         gross = (net / rate).quantize(TEN_THOUSANDTH, ROUND_HALF_UP)
         cost = net - Decimal(self.profit).scaleb(-4)
-        sale = Sale(
-            self.order.order_id, "sale", self.order.ordered, self.order.buyer.customer_id, self.product.product_id,
-            COUNTRY, self.quantity, gross, gross - net, net, cost,
-        )  # fmt: skip
+        order = self.order
+        head = (order.order_id, "sale", order.ordered, order.buyer.customer_id, self.product.product_id, COUNTRY)
+        sale = Sale(*head, self.quantity, gross, gross - net, net, cost)
         return Record(self.text(row_id).encode(), Outcome.ACCEPTED, sale=sale)
 
 
 def draft_superstore(days: Sequence[date], share: int, dice: Dice) -> Iterator[Draft]:
-    """Takes the days and how many records the file has; yields its draft."""
+    """Take the days and how many records the file has; yield its draft."""
     lines = _write_lines(days, share, dice)
     # The same line twice under two row ids: alike to the eye, no exact duplicate.
     lines.insert(len(lines) // 4, lines[len(lines) // 4])
@@ -130,10 +127,8 @@ def _write_lines(days: Sequence[date], share: int, dice: Dice) -> list[Line]:
         number += dice.between(1, 9)
         day, (ship_mode, longest) = dice.draw(calendar), dice.draw(SHIP_MODES)
         shipped = day + timedelta(days=longest - (dice.below(2) if longest else 0))
-        order = Order(
-            f"{dice.pick(('CA', 'US'))}-{day.year}-{number}", day.isoformat(), shipped.isoformat(), ship_mode,
-            dice.draw(buyers),
-        )  # fmt: skip
+        order_id = f"{dice.pick(('CA', 'US'))}-{day.year}-{number}"
+        order = Order(order_id, day.isoformat(), shipped.isoformat(), ship_mode, dice.draw(buyers))
         lines.extend(_write_line(order, dice) for _ in range(dice.between(1, 3)))
     return lines[:share]
 
@@ -156,8 +151,8 @@ def _list_buyers(dice: Dice) -> Weighted[Buyer]:
         first, last = FIRST_NAMES[number * 7 % 20], LAST_NAMES[(number * 5 + number // 20) % 24]
         blank = "\u00a0" if number % 40 == 7 else " "
         customer_id = f"{first[0]}{last[0]}-{10_000 + number * 15}"
-        buyers.append((Buyer(customer_id, first + blank + last, dice.draw(SEGMENTS), dice.draw(PLACES)),
-                       30_000 // (number + 40)))  # fmt: skip
+        buyer = Buyer(customer_id, first + blank + last, dice.draw(SEGMENTS), dice.draw(PLACES))
+        buyers.append((buyer, 30_000 // (number + 40)))
     return Weighted.of(buyers)
 
 
@@ -166,7 +161,7 @@ def _quote(text: str) -> str:
 
 
 def _number(value: int, places: int) -> str:
-    """Takes a number in units of its last place; returns it without trailing zeros."""
+    """Take a number in units of its last place; return it without trailing zeros."""
     whole, part = divmod(abs(value), 10**places)
     decimals = f"{part:0{places}d}".rstrip("0")
     return f"{'-' if value < 0 else ''}{whole}{'.' if decimals else ''}{decimals}"

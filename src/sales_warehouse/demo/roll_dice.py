@@ -21,7 +21,7 @@ class Weighted(Generic[T]):
 
     @classmethod
     def of(cls, pairs: Sequence[tuple[T, int]]) -> Weighted[T]:
-        """Takes (value, weight) pairs; a weight is a positive integer."""
+        """Take (value, weight) pairs; a weight is a positive integer."""
         return cls(tuple(value for value, _ in pairs), tuple(accumulate(weight for _, weight in pairs)))
 
 
@@ -33,25 +33,25 @@ class Dice:
     """
 
     def __init__(self, seed: int) -> None:
-        """Takes a whole number that is not negative."""
+        """Take a whole number that is not negative."""
         self._random = Random(seed).random
 
     def below(self, limit: int) -> int:
-        """Returns a whole number from 0 to limit - 1."""
+        """Return a whole number from 0 to limit - 1."""
         return int(self._random() * limit)
 
     def between(self, low: int, high: int) -> int:
-        """Returns a whole number from low to high, both included."""
+        """Return a whole number from low to high, both included."""
         return low + int(self._random() * (high - low + 1))
 
     def chance(self, per_thousand: int) -> bool:
-        """Returns True that many times in a thousand."""
+        """Return True that many times in a thousand."""
         return self._random() * 1000 < per_thousand
 
     def pick(self, values: Sequence[T]) -> T:
-        """Returns one of the values, each as likely as the other."""
+        """Return one of the values, each as likely as the other."""
         return values[int(self._random() * len(values))]
 
     def draw(self, weighted: Weighted[T]) -> T:
-        """Returns one of the values, as likely as its weight says."""
+        """Return one of the values, as likely as its weight says."""
         return weighted.values[bisect_right(weighted.bounds, int(self._random() * weighted.bounds[-1]))]

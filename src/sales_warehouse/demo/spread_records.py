@@ -13,12 +13,12 @@ SEASON = (88, 92, 100, 98, 104, 100, 94, 96, 110, 118, 140, 150)
 
 
 def weigh_days(days: Sequence[date], week: Sequence[int]) -> list[int]:
-    """Takes days and seven weekday weights (Monday first); returns one weight a day."""
+    """Take days and seven weekday weights (Monday first); return one weight a day."""
     return [week[day.weekday()] * SEASON[day.month - 1] for day in days]
 
 
 def spread(total: int, weights: Sequence[int], floor: int = 0) -> list[int]:
-    """Splits a total by weight into whole numbers that add up to it, none below the floor.
+    """Split a total by weight into whole numbers that add up to it, none below the floor.
 
     Raises ValueError if the total is too small for the floor.
     """

@@ -18,6 +18,8 @@ CURRENCIES = {
     "store_orders.order_lines": "USD",
     "superstore.order_lines": "USD",
 }
+LOADER_COUNTS = ("records_read", "rows_loaded", "rows_rejected", "rows_skipped")
+SUMS = (*LOADER_COUNTS, "accepted", "exact_duplicates", "quantity")
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Truth:
     daily: tuple[DayTruth, ...]
 
     def to_json(self) -> str:
-        """Returns the text of truth.json: amounts as text with four decimals, raw bytes as base64."""
+        """Return the text of truth.json: amounts as text with four decimals, raw bytes as base64."""
         return json.dumps(asdict(self), indent=1, default=_write_value, ensure_ascii=False) + "\n"
 
 
@@ -161,7 +163,7 @@ def _write_value(value: object) -> str:
 
 
 def sum_truth(options: Options, drafts: Sequence[Draft]) -> Truth:
-    """Takes every draft in the order in which files are taken in; returns the truth about them."""
+    """Take every draft in the order in which files are taken in; return the truth about them."""
     standings = _judge(drafts)
     files = tuple(_describe(draft, status, version) for draft, (status, version) in zip(drafts, standings, strict=True))
     active = [draft for draft, (status, _) in zip(drafts, standings, strict=True) if status == "active"]
@@ -180,7 +182,7 @@ def sum_truth(options: Options, drafts: Sequence[Draft]) -> Truth:
 
 
 def _judge(drafts: Sequence[Draft]) -> list[tuple[str, int | None]]:
-    """Returns status and version of each draft: the same bytes count once, the last content of a delivery key wins."""
+    """Return status and version of each draft: the same bytes count once, the last content of a delivery key wins."""
     seen: set[tuple[str, str]] = set()
     latest: dict[tuple[str, str], int] = {}
     versions: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -203,9 +205,10 @@ def _judge(drafts: Sequence[Draft]) -> list[tuple[str, int | None]]:
 def _describe(draft: Draft, status: str, version: int | None) -> FileTruth:
     tally = Tally() if status == "duplicate" else draft.tally
     rows = RowsTruth(
-        tally.accepted, dict(sorted(tally.skipped.items())), draft.quarantined, tally.exact_duplicates, tally.quantity,
-        tally.gross_amount, tally.net_amount,
-    )  # fmt: skip
+        skipped=dict(sorted(tally.skipped.items())),
+        quarantined=draft.quarantined,
+        **_pick(tally, "accepted", "exact_duplicates", "quantity", "gross_amount", "net_amount"),
+    )
     return FileTruth(
         uri=draft.uri,
         feed=draft.feed,
@@ -215,13 +218,15 @@ def _describe(draft: Draft, status: str, version: int | None) -> FileTruth:
         status=status,
         version=version,
         delivery_key=draft.delivery_key,
-        records_read=tally.records_read,
-        rows_loaded=tally.rows_loaded,
-        rows_rejected=tally.rows_rejected,
-        rows_skipped=tally.rows_skipped,
+        **_pick(tally, *LOADER_COUNTS),
         rejects=() if status == "duplicate" else draft.rejects,
         rows=rows if status == "active" else None,
     )
+
+
+def _pick(tally: Tally, *names: str) -> dict[str, Any]:
+    """Return these figures of a tally by name."""
+    return {name: getattr(tally, name) for name in names}
 
 
 def _sum_feed(feed: str, files: int, tally: Tally) -> FeedTruth:
@@ -231,19 +236,9 @@ def _sum_feed(feed: str, files: int, tally: Tally) -> FeedTruth:
     return FeedTruth(
         currency=CURRENCIES[feed],
         files=files,
-        records_read=tally.records_read,
-        rows_loaded=tally.rows_loaded,
-        rows_rejected=tally.rows_rejected,
-        rows_skipped=tally.rows_skipped,
-        accepted=tally.accepted,
         skipped=dict(sorted(tally.skipped.items())),
         quarantined=dict(sorted(tally.quarantined.items())),
-        exact_duplicates=tally.exact_duplicates,
-        quantity=tally.quantity,
-        gross_amount=tally.gross_amount,
-        discount_amount=tally.discount_amount,
-        net_amount=tally.net_amount,
-        cost_amount=tally.cost_amount,
+        **_pick(tally, *SUMS, "discount_amount", "gross_amount", "net_amount", "cost_amount"),
         orders=len(tally.orders),
         customers=len(tally.customers),
         products=len(tally.products),
@@ -260,11 +255,7 @@ def _sum_totals(files: Sequence[FileTruth], feeds: dict[str, FeedTruth]) -> Tota
     net: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for feed in feeds.values():
         net[feed.currency] += feed.net_amount
-    sums: dict[str, Any] = {
-        name: sum(getattr(feed, name) for feed in feeds.values())
-        for name in ("records_read", "rows_loaded", "rows_rejected", "rows_skipped", "accepted", "exact_duplicates",
-                     "quantity")
-    }  # fmt: skip
+    sums: dict[str, Any] = {name: sum(getattr(feed, name) for feed in feeds.values()) for name in SUMS}
     return TotalTruth(
         files_delivered=len(files),
         files_active=statuses.count("active"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Context, localcontext
 from hashlib import sha256
@@ -28,41 +28,29 @@ FEWEST_RECORDS_A_DAY = 220
 # Files are drafted in memory, about 300 bytes a record at the peak.
 MOST_RECORDS = 5_000_000
 
-Progress = Callable[[int, int], None]
 
-
-def write_sample(
-    directory: Path,
-    *,
-    days: int = 90,
-    records: int = 100_000,
-    seed: int = 20240101,
-    progress: Progress | None = None,
-) -> Truth:
-    """Writes files of three feeds below the directory, and truth.json beside them.
+def write_sample(directory: Path, *, days: int = 90, records: int = 100_000, seed: int = 20240101) -> Truth:
+    """Write files of three feeds below the directory, and truth.json beside them.
 
     The same options give the same bytes and file times everywhere; only the packing of the gzip file may differ
-    between zlib builds, never its content. `records` is what the active files hold, within one per cent. `progress` is
-    called with (records done, records in all).
+    between zlib builds, never its content. `records` is what the active files hold, within one per cent.
 
     Returns the truth, as in truth.json. Raises ValueError for options out of range, and if the three folders hold a
     file that is not an untouched part of an earlier sample: nothing of a person's is overwritten.
     """
     check_options(days, records, seed)
     with localcontext(Context(prec=38)):
-        drafts = _draft_all(days, records, seed, progress)
+        drafts = _draft_all(days, records, seed)
         truth = sum_truth(Options(days, records, seed, FIRST_DATE.isoformat()), drafts)
     refuse_foreign_files(directory, drafts)
     for draft in drafts:
         _write_file(directory, draft.uri, draft.delivered, draft.modified_at.timestamp())
     _write_file(directory, "truth.json", truth.to_json().encode(), drafts[-1].modified_at.timestamp())
-    if progress is not None:
-        progress(records, records)
     return truth
 
 
 def check_options(days: int, records: int, seed: int) -> None:
-    """Raises ValueError if no sample can be made from these options, saying what is allowed."""
+    """Raise ValueError if no sample can be made from these options, saying what is allowed."""
     if not FEWEST_DAYS <= days <= MOST_DAYS:
         raise ValueError(f"days must lie between {FEWEST_DAYS} and {MOST_DAYS}, not {days}")
     fewest = days * FEWEST_RECORDS_A_DAY
@@ -73,7 +61,7 @@ def check_options(days: int, records: int, seed: int) -> None:
 
 
 def refuse_foreign_files(directory: Path, drafts: Sequence[Draft]) -> None:
-    """Raises ValueError if the folders of the sample hold anything that writing it would mix with or destroy."""
+    """Raise ValueError if the folders of the sample hold anything that writing it would mix with or destroy."""
     drafted = {draft.uri: draft for draft in drafts}
     earlier = _read_earlier_hashes(directory / "truth.json")
     for folder in FOLDERS:
@@ -92,15 +80,15 @@ def refuse_foreign_files(directory: Path, drafts: Sequence[Draft]) -> None:
 
 
 def _read_earlier_hashes(path: Path) -> dict[str, str]:
-    """Returns the hashes an earlier sample noted, empty if there is none that can be read."""
+    """Return the hashes an earlier sample noted, empty if there is none that can be read."""
     try:
         return {file["uri"]: file["sha256"] for file in json.loads(path.read_text(encoding="utf-8"))["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def _draft_all(days: int, records: int, seed: int, progress: Progress | None) -> list[Draft]:
-    """Returns every draft in the order in which a loader takes the files in."""
+def _draft_all(days: int, records: int, seed: int) -> list[Draft]:
+    """Return every draft in the order in which a loader takes the files in."""
     calendar = [FIRST_DATE + timedelta(days=number) for number in range(days)]
     months = _split_months(calendar)
     online, store = records * 70 // 100, records * 22 // 100
@@ -109,17 +97,11 @@ def _draft_all(days: int, records: int, seed: int, progress: Progress | None) ->
     monthly = spread(store, [sum(weigh_days(month, SHOP_WEEK)) for month in months])
     # One stream of chance a feed: a change to one generator leaves the others' files alone.
     dice = [Dice(seed * 3 + number) for number in range(3)]
-    drafts: list[Draft] = []
-    done = 0
-    for draft in chain(
+    drafts = chain(
         draft_online_retail(calendar, daily, dice[0]),
         draft_store_orders(months, monthly, dice[1]),
         draft_superstore(calendar, office, dice[2]),
-    ):
-        drafts.append(draft)
-        done = min(records, done + draft.tally.records_read)
-        if progress is not None:
-            progress(done, records)
+    )
     return sorted(drafts, key=lambda draft: (draft.modified_at, draft.uri))
 
 
@@ -131,7 +113,7 @@ def _split_months(calendar: Sequence[date]) -> list[list[date]]:
 
 
 def _write_file(directory: Path, uri: str, content: bytes, modified_at: float) -> None:
-    """Writes a file so that nobody ever sees half of it, with its time already set."""
+    """Write a file so that nobody ever sees half of it, with its time already set."""
     path, growing = directory / uri, directory / ".sample.tmp"
     path.parent.mkdir(parents=True, exist_ok=True)
     growing.write_bytes(content)

@@ -56,7 +56,7 @@ class Explanation:
     line_number: int | None
     original: str | None
     original_from: str
-    remark: str | None
+    note: str | None
     outcome: str
     reason: str
     mart_rows: list[MartRow] = field(default_factory=list)
@@ -130,6 +130,16 @@ def _explain(
     return explanations
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What was found of one record: as the file has it, its reject, its skipped line, its row in the raw table."""
+
+    record: Record | None
+    reject: dict[str, Any] | None
+    skip: dict[str, Any] | None
+    row: dict[str, Any] | None
+
+
 class _Tracer:
     """Follows records of one file in both directions."""
 
@@ -138,29 +148,31 @@ class _Tracer:
 
     @property
     def _line(self) -> str:
-        """What a record stands in."""
+        """What a record is called: line or row."""
         return "line" if self._feed.file_format in (*TEXT_FORMATS, "jsonl") else "row"
 
     def explain(self, row_numbers: Sequence[int]) -> list[Explanation]:
         """Explain these records of the file."""
         records, why_not = self._read_records(set(row_numbers))
-        rejects = self._select("ledger.rejects", "file_id", "row_number", row_numbers)
-        skips = self._select("ledger.skipped_lines", "file_id", "row_number", row_numbers)
-        raw = self._select(
-            f"{self._feed.schema}.{self._feed.identifier}", "_file_id", "_row_number", row_numbers
-        )  # fmt: skip
         staging = f"{self._prefix}staging.stg_{self._feed.source}__{self._feed.name}"
-        staged = self._select(staging, "_file_id", "_row_number", row_numbers)
         fact_name = f"{self._prefix}marts.{FACT}"
-        facts = self._select(fact_name, "_file_id", "_row_number", row_numbers)
+        rejects = self._select("ledger.rejects", "file_id", "row_number", row_numbers) or {}
+        skips = self._select("ledger.skipped_lines", "file_id", "row_number", row_numbers) or {}
+        raw = self._select_rows(f"{self._feed.schema}.{self._feed.identifier}", row_numbers) or {}
+        staged = self._select_rows(staging, row_numbers)
+        facts = self._select_rows(fact_name, row_numbers) or {}
         explanations = []
         for number in row_numbers:
-            reject, row = (rejects or {}).get(number), (raw or {}).get(number)
-            record = records.get(number)
-            skip = (skips or {}).get(number)
-            line_number, original, origin, remark = self._find_original(record, reject, skip, row, why_not)
-            kind = skip["kind"] if skip else record.skipped_as if record else None
-            outcome, reason = self._find_fate(kind, record, reject, row, staged, staging, number)
+            found = _Found(records.get(number), rejects.get(number), skips.get(number), raw.get(number))
+            line_number, original, origin, note = self._find_original(found, why_not)
+            if staged is None:
+                outcome, reason = "unknown", f"{staging} is not built yet: `warehouse build`"
+            elif number not in staged:
+                outcome, reason = "unknown", f"{staging} does not show the row: `warehouse build` says why"
+            else:
+                outcome, reason = staged[number]["row_status"], staged[number]["row_issues"]
+            outcome, reason = self._find_loader_outcome(found) or (outcome, reason)
+            reject = found.reject
             explanations.append(
                 Explanation(
                     file_id=self._entry.file_id,
@@ -172,10 +184,10 @@ class _Tracer:
                     line_number=line_number,
                     original=original,
                     original_from=origin,
-                    remark=remark,
+                    note=note,
                     outcome=outcome,
                     reason=reason,
-                    mart_rows=self._find_marts(fact_name, (facts or {}).get(number)),
+                    mart_rows=self._find_marts(fact_name, facts.get(number)),
                     replayed_as=reject["replayed_as"] if reject else None,
                     rejected_for=f"{reject['reason']}: {reject['detail']}" if reject else None,
                 )
@@ -224,23 +236,22 @@ class _Tracer:
         rows = [dict(zip(columns, row, strict=True)) for row in self._cursor]
         return {row[row_column]: row for row in rows}
 
-    def _find_original(
-        self, record: Record | None, reject: dict[str, Any] | None, skip: dict[str, Any] | None,
-        row: dict[str, Any] | None, why_not: str | None,
-    ) -> tuple[int | None, str | None, str, str | None]:  # fmt: skip
-        """Return line number, text, where it was found, and a remark about that."""
-        if reject is not None:
-            text = decode_raw(bytes(reject["raw"]), self._feed.dialect.encoding)
-            return reject["line_number"], text, "rejects", None
-        if record is not None:
-            return record.line_number, record.text, "file", None
-        if skip is not None:
-            text = decode_raw(bytes(skip["raw"]), self._feed.dialect.encoding)
-            return skip["line_number"], text, "skipped_lines", None
-        if row is None:
+    def _select_rows(self, table: str, row_numbers: Sequence[int]) -> dict[int, dict[str, Any]] | None:
+        """Return rows of a table that carries the lineage columns, as `_select` does."""
+        return self._select(table, "_file_id", "_row_number", row_numbers)
+
+    def _find_original(self, found: "_Found", why_not: str | None) -> tuple[int | None, str | None, str, str | None]:
+        """Return line number, text, where it was found, and a note about that."""
+        if found.record is not None and found.reject is None:
+            return found.record.line_number, found.record.text, "file", None
+        for kept, origin in ((found.reject, "rejects"), (found.skip, "skipped_lines")):
+            if kept is not None:
+                text = decode_raw(bytes(kept["raw"]), self._feed.dialect.encoding)
+                return kept["line_number"], text, origin, None
+        if found.row is None:
             return None, None, "nowhere", why_not
-        text = self._rebuild(row)
-        return None, text, "raw", f"rebuilt from the raw table, order and quotes may differ: {why_not}"
+        note = f"rebuilt from the raw table, order and quotes may differ: {why_not}"
+        return None, self._rebuild(found.row), "raw", note
 
     def _rebuild(self, row: dict[str, Any]) -> str:
         """Write a raw row as its file may have had it."""
@@ -251,7 +262,7 @@ class _Tracer:
             return json.dumps(held | held.pop(EXTRA_COLUMN, {}), ensure_ascii=False)
         if self._feed.file_format == "fixed":
             return _write_at(self._feed.positions, values)
-        # a column that came later was none of this file's when it is empty
+        # an empty column that was added later did not exist in this file
         kept = [v for c, v in zip(columns, values, strict=True) if v is not None or c in self._feed.columns]
         delimiter = self._feed.dialect.delimiter if self._feed.file_format == "csv" else "\t"
         return delimiter.join(self._write_field(value, delimiter) for value in kept)
@@ -265,29 +276,22 @@ class _Tracer:
             return quote + text.replace(quote, quote * 2) + quote
         return text
 
-    def _find_fate(
-        self, kind: str | None, record: Record | None, reject: dict[str, Any] | None, row: dict[str, Any] | None,
-        staged: dict[int, dict[str, Any]] | None, staging: str, number: int,
-    ) -> tuple[str, str]:  # fmt: skip
-        """Return what became of a record, and why."""
-        if reject is not None and reject["replayed_as"] is None:
-            return "rejected", f"{reject['reason']}: {reject['detail']}"
-        if kind is not None:
+    def _find_loader_outcome(self, found: "_Found") -> tuple[str, str] | None:
+        """Return outcome and reason of a record that is not in the raw table; None for one that is."""
+        if found.reject is not None and found.reject["replayed_as"] is None:
+            return "rejected", f"{found.reject['reason']}: {found.reject['detail']}"
+        if kind := found.skip["kind"] if found.skip else found.record.skipped_as if found.record else None:
             return "skipped", f"{kind} {self._line}"
         if self._entry.status == "refused":
             return "refused", f"with its whole file: {self._entry.message}"
         if self._entry.status != "active":
             return "taken out", f"the file is {self._entry.status}, its rows have left the raw table"
-        if row is None:
-            if record is None and self._entry.rows_skipped:
-                # the ledger has some, and it is neither row nor reject
-                return "skipped", "blank or total row" if self._feed.workbook.total_rows else f"blank {self._line}"
-            return "unknown", f"the raw table has no such row; compare with: warehouse verify {self._entry.file_id}"
-        if staged is None:
-            return "unknown", f"{staging} is not built yet: `warehouse build`"
-        if number not in staged:
-            return "unknown", f"{staging} does not show the row: `warehouse build` says why"
-        return staged[number]["row_status"], staged[number]["row_issues"]
+        if found.row is not None:
+            return None
+        if found.record is None and self._entry.rows_skipped:
+            # the ledger counts skipped rows, and this record is neither row nor reject
+            return "skipped", "blank or total row" if self._feed.workbook.total_rows else f"blank {self._line}"
+        return "unknown", f"the raw table has no such row; compare with: warehouse verify {self._entry.file_id}"
 
     def _find_marts(self, fact_name: str, line: dict[str, Any] | None) -> list[MartRow]:
         """Return the fact's row of a record and the keys of the aggregates it is part of."""

@@ -63,10 +63,8 @@ def _describe_unknown(cursor: Cursor, table: str) -> str:
         "where attrelid = pg_class.oid and attname = '_row_number') order by 1 limit 20"
     )
     there = ", ".join(name for (name,) in cursor)
-    return (
-        f"There is no table {table}; write <schema>.<table>. "
-        + (f"Tables with records behind their rows: {there}." if there else "Nothing is built yet: `warehouse build`.")
-    )  # fmt: skip
+    advice = f"Tables with records behind their rows: {there}." if there else "Nothing is built yet: `warehouse build`."
+    return f"There is no table {table}; write <schema>.<table>. {advice}"
 
 
 def _describe_way_to_fact(cursor: Cursor, schema: str, name: str, columns: dict[str, str]) -> str:

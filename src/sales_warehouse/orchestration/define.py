@@ -1,4 +1,4 @@
-"""All that Dagster knows of a warehouse: assets, checks, runs and what starts them."""
+"""The Dagster definitions of a warehouse: assets, checks, jobs, sensors and schedules."""
 
 import json
 
@@ -9,8 +9,8 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.orchestration.define_models import Translator, define_models, define_unit_tests
 from sales_warehouse.orchestration.define_publication import define_publication
 from sales_warehouse.orchestration.define_raw_tables import define_raw_tables
+from sales_warehouse.orchestration.notify import define_failure_hook, define_files_hook
 from sales_warehouse.orchestration.read_manifest import DBT, read_project
-from sales_warehouse.orchestration.tell_failure import define_failure_hook, define_files_hook
 from sales_warehouse.orchestration.watch_inbox import define_schedule, define_sensor
 from sales_warehouse.settings import Settings
 
@@ -19,7 +19,7 @@ DAILY = "daily_run"
 
 
 def define(settings: Settings) -> Definitions:
-    """Return all assets, checks, runs and what starts them, for the warehouse of these settings.
+    """Return assets, checks, jobs, sensors and schedules for the warehouse of these settings.
 
     Errors as of `read_feeds`, and of dbt when the project cannot be parsed.
     """
@@ -30,7 +30,7 @@ def define(settings: Settings) -> Definitions:
     models = define_models(settings, project, manifest, translator)
     marts = [key for key in models.keys if models.group_names_by_key[key] == "marts"]
     unit_tests = define_unit_tests(settings, project, manifest, translator)
-    # Unit tests answer for the models, which a delivery does not change.
+    # Unit tests test the models, which a delivery does not change.
     on_delivery = define_asset_job(ON_DELIVERY, AssetSelection.all() - AssetSelection.checks(unit_tests))
     daily = define_asset_job(DAILY, AssetSelection.all())
     return Definitions(
@@ -50,6 +50,6 @@ def define(settings: Settings) -> Definitions:
         resources={
             "dbt": DbtCliResource(project_dir=project, dbt_executable=str(DBT)),
         },
-        # One process for all steps: each would start Dagster and dbt anew, and only one can build anyway.
+        # One process for all steps: a process a step would start Dagster and dbt again, and only one step can build.
         executor=in_process_executor,
     )

@@ -21,7 +21,7 @@ from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, 
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.builder_lock import as_the_builder
 
-# What dbt reports when the server was lost or stood in the way for a moment, in the words of libpq and PostgreSQL.
+# Messages of libpq and PostgreSQL for a lost connection and for other errors that pass by themselves.
 TRANSIENT = (
     "server closed the connection unexpectedly",
     "terminating connection due to administrator command",
@@ -41,7 +41,7 @@ class Translator(DagsterDbtTranslator):
     """Groups the assets by their layer: the folder below `models` or `seeds`."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """Return the layer of a node; of a source the schema it lies in."""
+        """Return the layer of a node; for a source its schema."""
         if dbt_resource_props["resource_type"] == "source":
             return str(dbt_resource_props["schema"])
         return str(dbt_resource_props["fqn"][1])
@@ -52,19 +52,21 @@ def define_models(
 ) -> AssetsDefinition:
     """Return the multi-asset that runs `dbt build`.
 
-    There is no retry policy on it: a failing test must not build everything again. Only what was lost with the
-    connection to the server is asked for again.
+    It has no retry policy: a failing test must not build everything again. Only a lost connection to the server asks
+    for a retry.
     """
 
     @dbt_assets(manifest=manifest, project=project, dagster_dbt_translator=translator, name="dbt_build")
     def dbt_build(context: AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         try:
             with as_the_builder(settings, context.log.info):
-                # Unit tests judge the models, not the data; they are checks of their own.
+                # Unit tests test the models, not the data; they are separate checks.
                 invocation = dbt.cli(
                     ["build", "--exclude-resource-type", "unit_test"],
-                    context=context, raise_on_error=False, target_path=target_path(settings, "build"),
-                )  # fmt: skip
+                    context=context,
+                    raise_on_error=False,
+                    target_path=target_path(settings, "build"),
+                )
                 yield from invocation.stream()
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
@@ -76,7 +78,7 @@ def define_models(
 def define_unit_tests(
     settings: Settings, project: DbtProject, manifest: dict[str, Any], translator: DagsterDbtTranslator
 ) -> AssetChecksDefinition:
-    """Return a check for every dbt unit test, on the model it is of; one `dbt test` answers them all."""
+    """Return a check for every dbt unit test, on its model; one `dbt test` runs them all."""
     tests = {test["name"]: test for test in manifest["unit_tests"].values()}
     specs = [
         AssetCheckSpec(
@@ -94,8 +96,10 @@ def define_unit_tests(
         with as_the_builder(settings, context.log.info):
             invocation = dbt.cli(
                 ["test", "--select", select],
-                manifest=manifest, raise_on_error=False, target_path=target_path(settings, "unit_tests"),
-            ).wait()  # fmt: skip
+                manifest=manifest,
+                raise_on_error=False,
+                target_path=target_path(settings, "unit_tests"),
+            ).wait()
         told = {name: result for name, result in _results(invocation) if name in wanted}
         for name, result in told.items():
             yield AssetCheckResult(
@@ -105,20 +109,20 @@ def define_unit_tests(
                 description=(result.get("message") or "").strip() or None,
             )
         if missing := wanted.keys() - told.keys():
-            fail(f"dbt did not come to {len(missing)} unit tests, such as {min(missing)}; its log says why.")
+            fail(f"dbt did not run {len(missing)} unit tests, such as {min(missing)}; its log says why.")
 
     return dbt_unit_tests
 
 
 def target_path(settings: Settings, name: str) -> Path:
-    """Return where dbt writes what it compiles: one folder a command, as two of a kind never run at the same time."""
+    """Return the target folder of a command; two of the same command never run at the same time."""
     path = settings.home / "dagster" / "dbt" / name
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
-    """Make of an unsuccessful dbt run a failure for a person, or a retry where the server was lost."""
+    """Turn an unsuccessful dbt run into a failure, or into a retry when the connection was lost."""
     if invocation.is_successful():
         return
     results = list(_results(invocation))
@@ -139,24 +143,26 @@ def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
     ]
     more = f"\nand {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
     fail(
-        "dbt build is not green:\n" + "\n".join(lines[:_NAMED]) + more
+        "dbt build is not green:\n"
+        + "\n".join(lines[:_NAMED])
+        + more
         + f"\nLook closer with: dbt build --select {problems[0][0]} --store-failures",
         exit_code=3 if is_lost else 1,
-    )  # fmt: skip
+    )
 
 
 def is_transient_message(message: str) -> bool:
-    """Say whether dbt's message is that of a server that was lost, full, or stood in the way for a moment."""
+    """Say whether dbt's message reports an error of the server that passes by itself."""
     return any(text in message.lower() for text in TRANSIENT)
 
 
 def _results(invocation: DbtCliInvocation) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and result of every node dbt came to; nothing when it did not start."""
+    """Yield name and result of every node that dbt reached; nothing when it did not start."""
     try:
         found = invocation.get_artifact("run_results.json")
     except FileNotFoundError:
         return
     for result in found["results"]:
-        # <kind>.<project>.<name>, of a generic test with its digest behind, of a unit test with its model before
+        # <kind>.<project>.<name>; a generic test has its digest behind the name, a unit test its model before it
         parts = result["unique_id"].split(".")
         yield parts[3] if parts[0] == "unit_test" else parts[2], result

@@ -1,4 +1,4 @@
-"""The last asset: what readers see once the build behind it was whole and green."""
+"""The last asset: the publication that readers see after a whole green build."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -38,9 +38,9 @@ _NET_SALES = "select currency, sum(net_sales_amount) from marts.agg_sales_daily 
 
 
 def define_publication(settings: Settings, marts: Iterable[AssetKey]) -> AssetsDefinition:
-    """Return the asset that stands for the current publication, behind the marts it shows.
+    """Return the asset of the current publication, downstream of its marts.
 
-    A whole green `dbt build` publishes by itself; here that is made sure of, and its figures go on record.
+    A whole green `dbt build` publishes by itself; the asset makes sure of it and records its figures.
     """
 
     @asset(

@@ -33,9 +33,12 @@ from sales_warehouse.settings import Settings
 
 CHECK = "no_file_needs_a_person"
 NAMED = 20  # files a message names; `warehouse files` shows all
-ALL, UNTOLD = "all", "untold"  # the metadata of the check: files and why, all and those no run before has told
+ALL, UNREPORTED = (
+    "all",
+    "unreported",
+)  # metadata of the check: files with reasons, all of them and those not reported before
 
-_BOOKS = """
+_LEDGER_FIGURES = """
 select count(*), coalesce(sum(records_read), 0)::bigint, coalesce(sum(rows_rejected), 0)::bigint,
     coalesce(sum(rows_loaded), 0)::bigint
 from ledger.files where feed = %s and status = 'active'
@@ -43,10 +46,13 @@ from ledger.files where feed = %s and status = 'active'
 
 
 def define_raw_tables(
-    settings: Settings, feeds: Sequence[Feed], project: DbtProject, manifest: dict[str, Any],
+    settings: Settings,
+    feeds: Sequence[Feed],
+    project: DbtProject,
+    manifest: dict[str, Any],
     translator: DagsterDbtTranslator,
-) -> list[AssetsDefinition]:  # fmt: skip
-    """Return an asset for each feed, under the key dbt's models know its source by."""
+) -> list[AssetsDefinition]:
+    """Return an asset for each feed, under the key of its dbt source."""
     sources = {(node["source_name"], node["name"]): unique_id for unique_id, node in manifest["sources"].items()}
     return [
         _define(settings, feeds, feed, translator.get_asset_spec(manifest, sources[feed.source, feed.name], project))
@@ -60,16 +66,18 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
         description=spec.description,
         group_name="raw",
         kinds={"postgres"},
-        check_specs=[
-            AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, waiting or unreadable.")
-        ],
-    )  # fmt: skip
+        check_specs=[AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, waiting or unreadable.")],
+    )
     def raw_table(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         try:
             report = load_with_retries(
                 lambda: server.connect(settings, application_name="warehouse dagster", role="loader"),
-                feeds, settings.inbox, _Log(context), feed.full_name, workers=DEFAULT_WORKERS,
-            )  # fmt: skip
+                feeds,
+                settings.inbox,
+                _Log(context),
+                feed.full_name,
+                workers=DEFAULT_WORKERS,
+            )
             with closing(server.connect(settings, application_name="warehouse dagster", role="loader")) as connection:
                 figures = _read_figures(connection, feed)
         except (psycopg2.Error, WarehouseError) as error:
@@ -85,7 +93,7 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
 def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
     """Return what the ledger says of the feed's active files, named so that Dagster draws each over time."""
     with transaction(connection) as cursor:
-        cursor.execute(_BOOKS, (feed.full_name,))
+        cursor.execute(_LEDGER_FIGURES, (feed.full_name,))
         row = cursor.fetchone()
     assert row is not None
     return dict(zip(("files", "records", "records_rejected", "dagster/row_count"), row, strict=True))
@@ -94,9 +102,10 @@ def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
 def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Collection[str]:
     """Return the URIs of the files that needed a person when the check was last made."""
     made = instance.event_log_storage.get_asset_check_execution_history(
-        check_key, limit=1,
+        check_key,
+        limit=1,
         status={AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED},
-    )  # fmt: skip
+    )
     last = made[0].evaluation if made else None
     if last is None or ALL not in last.metadata:
         return ()
@@ -106,18 +115,22 @@ def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Colle
 
 
 def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:
-    """Say which files need a person. One that needed one before is told again only when it was refused anew."""
+    """List the files that need a person. A file that was reported before is reported again only when refused again."""
     problems = {it.uri: it.message or it.status for it in report.outcomes if _needs_a_person(it)}
-    anew = {it.uri for it in report.outcomes if it.status == "refused"}
+    refused_again = {it.uri for it in report.outcomes if it.status == "refused"}
     problems |= dict.fromkeys(report.still_refused, "still refused")
-    untold = {uri: why for uri, why in problems.items() if uri in anew or uri not in before}
+    unreported = {uri: why for uri, why in problems.items() if uri in refused_again or uri not in before}
     lines = [f"{uri}: {why}" for uri, why in problems.items()]
     return AssetCheckResult(
         check_name=CHECK,
         passed=not report.needs_a_person,
         severity=AssetCheckSeverity.ERROR,
         description="\n".join(lines[:NAMED]) or None,
-        metadata={"files": len(problems), ALL: MetadataValue.json(problems), UNTOLD: MetadataValue.json(untold)},
+        metadata={
+            "files": len(problems),
+            ALL: MetadataValue.json(problems),
+            UNREPORTED: MetadataValue.json(unreported),
+        },
     )
 
 
@@ -126,7 +139,7 @@ def _needs_a_person(outcome: Outcome) -> bool:
 
 
 class _Log:
-    """Tells Dagster's log what a person at a terminal is told."""
+    """Writes to Dagster's log what a terminal shows."""
 
     def __init__(self, context: AssetExecutionContext) -> None:
         self._log = context.log
@@ -135,14 +148,14 @@ class _Log:
         self._log.info(message)
 
     def start(self, files: int, size_bytes: int) -> None:
-        self._log.info(f"{files:,} files, {size_bytes:,} bytes to look at.")
+        self._log.info(f"{files:,} files, {size_bytes:,} bytes to load.")
 
     def advance(self, size_bytes: int, records: int) -> None:
         pass
 
     def finish_file(self, outcome: Outcome) -> None:
-        told = f"{outcome.uri}: {outcome.status}"
+        line = f"{outcome.uri}: {outcome.status}"
         if outcome.message:
-            self._log.warning(f"{told}, {outcome.message}")
+            self._log.warning(f"{line}, {outcome.message}")
         else:
-            self._log.info(f"{told}, {outcome.tally.loaded:,} rows, {outcome.tally.rejected:,} rejected")
+            self._log.info(f"{line}, {outcome.tally.loaded:,} rows, {outcome.tally.rejected:,} rejected")

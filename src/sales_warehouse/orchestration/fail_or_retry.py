@@ -1,4 +1,4 @@
-"""Errors as Dagster is to take them: one that passes by itself asks for a retry, any other ends the run."""
+"""Turn errors into Dagster retries and failures: transient errors are retried, others end the run."""
 
 from typing import NoReturn
 
@@ -14,7 +14,7 @@ EXIT_CODE = "exit_code"  # the metadata of a failure that holds what the command
 
 
 def fail_or_retry(error: psycopg2.Error | WarehouseError, retry_number: int) -> NoReturn:
-    """Raise what Dagster makes a retry or a failure of; `retry_number` counts from 0."""
+    """Raise Dagster's exception for a retry or a failure; `retry_number` counts from 0."""
     if is_transient(error) and retry_number < RETRIES:
         ask_for_retry(retry_number, error)
     code = error.exit_code if isinstance(error, WarehouseError) else ServerUnreachable.exit_code
@@ -24,10 +24,10 @@ def fail_or_retry(error: psycopg2.Error | WarehouseError, retry_number: int) -> 
 
 
 def ask_for_retry(retry_number: int, error: Exception | None = None) -> NoReturn:
-    """Have the step run again, after a wait that doubles."""
+    """Request a retry of the step, after a wait that doubles."""
     raise RetryRequested(max_retries=RETRIES, seconds_to_wait=FIRST_WAIT_SECONDS * 2**retry_number) from error
 
 
 def fail(description: str, exit_code: int = WarehouseError.exit_code, error: Exception | None = None) -> NoReturn:
-    """End the step for good, whatever retries are set for it."""
+    """End the step without a retry."""
     raise Failure(description, metadata={EXIT_CODE: exit_code}, allow_retries=False) from error

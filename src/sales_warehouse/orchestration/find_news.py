@@ -1,4 +1,4 @@
-"""Tell from names, sizes, times and the ledger whether there is something to run for; knows nothing of Dagster."""
+"""Find out from names, sizes, times and the ledger whether a run is needed; independent of Dagster."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileRefused
 
-# A look must end well before Dagster gives up on it, after 60 s; what is left over is looked at the next time.
+# A tick must end before Dagster's limit of 60 s; files that are left over are hashed at the next tick.
 HASHING_SECONDS = 20.0
 
 _LAST = """
@@ -33,17 +33,17 @@ select
 
 @dataclass(frozen=True)
 class Seen:
-    """What a look leaves for the next one."""
+    """The state between two ticks of the sensor."""
 
-    # of files the ledger does not know and no run is wanted for: a run was asked for already, or they are duplicates
+    # marks of unknown files that need no run: a run was requested already, or they are duplicates
     seen: frozenset[str] = frozenset()
-    event_id: int = 0  # up to which a run was asked for
+    event_id: int = 0  # up to which a run was requested
 
     @classmethod
     def parse(cls, text: str | None) -> "Seen":
         """Read what `str` wrote; nothing gives an empty one."""
-        told = json.loads(text) if text else {}
-        return cls(frozenset(told.get("seen", ())), told.get("event_id", 0))
+        state = json.loads(text) if text else {}
+        return cls(frozenset(state.get("seen", ())), state.get("event_id", 0))
 
     def __str__(self) -> str:
         return json.dumps({"seen": sorted(self.seen), "event_id": self.event_id})
@@ -51,12 +51,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class News:
-    """What came since the last run: files below the inbox, and events of the ledger no build has seen."""
+    """Files and ledger events that no run has processed."""
 
     files: tuple[str, ...]  # their URIs
-    events: int  # how far the ledger is ahead of the builds and of what was asked for
-    run_key: str  # another one whenever the news are others
-    cursor: Seen  # once a run was asked for
+    events: int  # number of events beyond those of the last build and the last request
+    run_key: str  # different for different news
+    cursor: Seen  # to store once a run is requested
 
     @property
     def is_any(self) -> bool:
@@ -65,30 +65,30 @@ class News:
 
 
 def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before: Seen, settle_seconds: float) -> News:
-    """Look through inbox and books without changing anything.
+    """Examine inbox and ledger without changing anything.
 
     A file is opened only when the ledger knows its size but not its path, size and time: it may be a duplicate, and is
     then remembered as one. Files that were written to just now and those that wait for a control file are no news yet.
     Errors as of `find_files`, and `psycopg2.Error`.
     """
     with transaction(connection) as cursor:
-        has_books = _has_table(cursor, "ledger.file_events")
+        has_ledger = _has_table(cursor, "ledger.file_events")
         last_event, last_file = (0, 0)
-        if has_books:
+        if has_ledger:
             cursor.execute(_LAST)
             last_event, last_file = cursor.fetchone() or (0, 0)
         built_event = 0
         if _has_table(cursor, "audit.builds"):
             cursor.execute("select coalesce(max(upper_event_id), 0) from audit.builds")
             (built_event,) = cursor.fetchone() or (0,)
-    books = {feed.full_name: read_books(connection, feed.full_name) if has_books else FileIndex([]) for feed in feeds}
+    books = {feed.full_name: read_books(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
     files, seen = _look_at_files(find_files(inbox, feeds).files, books, before.seen, settle_seconds)
     marks = sorted(_mark(file) for file in files)
-    told = json.dumps([marks, last_event, last_file])
+    state = json.dumps([marks, last_event, last_file])
     return News(
         files=tuple(file.uri for file in files),
         events=max(last_event - max(built_event, before.event_id), 0),
-        run_key=hashlib.sha256(told.encode()).hexdigest()[:32],
+        run_key=hashlib.sha256(state.encode()).hexdigest()[:32],
         cursor=Seen(seen | frozenset(marks), last_event),
     )
 
@@ -96,23 +96,23 @@ def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before
 def _look_at_files(
     found: Sequence[InboxFile], books: dict[str, FileIndex], seen_before: Collection[str], settle_seconds: float
 ) -> tuple[list[InboxFile], frozenset[str]]:
-    """Return the files that are news, and the marks of those that are not although the ledger does not know them."""
+    """Return the new files, and the marks of the others that the ledger does not know."""
     recently = time.time_ns() - int(settle_seconds * 1e9)
     deadline = time.monotonic() + HASHING_SECONDS
     news, seen = [], set()
     for file in found:
-        own_books = books[file.feed.full_name]
-        if is_known_on_disk(file, own_books) is not None:
+        index = books[file.feed.full_name]
+        if is_known_on_disk(file, index) is not None:
             continue
         mark = _mark(file)
         if mark in seen_before:
             seen.add(mark)
         elif file.mtime_ns > recently or (file.side is not None and file.side.content is None):
             continue
-        elif not needs_hash_first(file, own_books):
+        elif not needs_hash_first(file, index):
             news.append(file)
         elif time.monotonic() < deadline:
-            if _brings_something(file, own_books):
+            if _brings_something(file, index):
                 news.append(file)
             else:
                 seen.add(mark)
@@ -128,9 +128,9 @@ def _brings_something(file: InboxFile, books: FileIndex) -> bool:
 
 
 def _mark(file: InboxFile) -> str:
-    """Return what tells one state of a file from another without opening it."""
-    told = "\0".join([file.uri, str(file.size_bytes), str(file.mtime_ns), file.fingerprint])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    """Return a digest of a file's state, without opening it."""
+    state = "\0".join([file.uri, str(file.size_bytes), str(file.mtime_ns), file.fingerprint])
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
 
 
 def _has_table(cursor: Cursor, name: str) -> bool:

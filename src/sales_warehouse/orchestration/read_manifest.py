@@ -1,4 +1,4 @@
-"""The dbt project as Dagster sees it: its manifest, made anew when a file of the project is newer."""
+"""The dbt project as Dagster sees it: its manifest, renewed when a file of the project is newer."""
 
 import fcntl
 import os
@@ -15,20 +15,20 @@ from sales_warehouse.settings import PROJECT_FILE, Settings
 PARTS = ("models", "macros", "seeds", "tests/dbt")
 
 
-DBT = Path(sys.executable).with_name("dbt")  # the one that was installed with us, whatever PATH says
+DBT = Path(sys.executable).with_name("dbt")  # of the same environment, whatever PATH says
 
 
 def read_project(settings: Settings) -> DbtProject:
     """Return the dbt project with a manifest that is up to date.
 
-    Dagster's own `prepare_if_dev` would see to that under `dagster dev` only, and at every start of a process. Raises
+    Dagster's own `prepare_if_dev` acts under `dagster dev` only, and at every start of a process. Raises
     `ConfigurationError` with what dbt said when it cannot read the project.
     """
     target = settings.home / "dagster" / "dbt"
     target.mkdir(parents=True, exist_ok=True)
     project = DbtProject(settings.project, target_path=target, profiles_dir=_profiles_dir(settings))
     with (target / "lock").open("w") as lock:
-        # pages, daemon and runs are processes of their own, and none may read what another is writing
+        # webserver, daemon and runs are separate processes: none may read a file while another writes it
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_newer_than_all(project.manifest_path, settings.project):
             _parse(project)
@@ -38,13 +38,16 @@ def read_project(settings: Settings) -> DbtProject:
 def _parse(project: DbtProject) -> None:
     done = subprocess.run(
         [DBT, "--quiet", "parse", "--project-dir", project.project_dir, "--profiles-dir", project.profiles_dir],
-        env=os.environ | {
+        env=os.environ
+        | {
             "DBT_TARGET_PATH": str(project.target_path),
             "DBT_LOG_PATH": str(project.target_path),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         },
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         said = (done.stdout + done.stderr).strip()
         raise ConfigurationError(f"dbt cannot read the project: {said}\nCorrect it; `dbt parse` says the same.")
@@ -65,4 +68,4 @@ def _project_files(project: Path) -> Iterator[Path]:
     yield project / PROJECT_FILE
     for part in PARTS:
         yield project / part
-        yield from (project / part).rglob("*")  # folders too: they tell what was taken away
+        yield from (project / part).rglob("*")  # folders too: their times show removed files

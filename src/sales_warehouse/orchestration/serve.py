@@ -1,4 +1,4 @@
-"""Start Dagster's pages, sensors and schedules for this warehouse: `python -m sales_warehouse.orchestration.serve`."""
+"""Start Dagster's webserver, sensors and schedules: `python -m sales_warehouse.orchestration.serve`."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ MODULE = "sales_warehouse.orchestration.definitions"
 
 
 def write_instance(settings: Settings) -> Path:
-    """Return the folder of Dagster's state, below the home, with its settings in it: ours, unless some are there."""
+    """Return the folder of Dagster's state, below the home; write default settings into it unless it has some."""
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "dagster.yaml"
@@ -34,13 +34,13 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Bring the server up and become `dagster dev`, with further arguments such as `--port 3001`."""
+    """Start the server and become `dagster dev`, with further arguments such as `--port 3001`."""
     settings = get_settings()
     server.up(settings)
     set_up(settings, "warehouse dagster")
     settings.inbox.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--module-name", MODULE]
-    # a shell starts what runs in its background deaf to both, and Dagster would stay so
+    # a shell starts background jobs with both ignored, and Dagster would inherit that
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_DFL)
     os.chdir(settings.project)

@@ -1,4 +1,4 @@
-"""When the warehouse runs: as soon as a file came or the ledger changed, and once a day."""
+"""Start runs when a file arrives or the ledger changes, and once a day."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -39,19 +39,19 @@ _AT_WORK = [
 
 
 def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAssetJobDefinition) -> SensorDefinition:
-    """Return the sensor that starts `run` once for each state of inbox and books."""
+    """Return the sensor that starts `run` once for each state of inbox and ledger."""
 
     @sensor(
         name="inbox",
         job=run,
         minimum_interval_seconds=LOOK_EVERY_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
-        description="Starts one run when a file came, was corrected or restored; none for a duplicate.",
+        description="Starts one run when a file arrives, is corrected or restored; none for a duplicate.",
     )
     def inbox(context: SensorEvaluationContext) -> SensorResult | SkipReason:
-        # While one is at work, whoever started it, the ledger is half way; what it leaves undone is seen afterwards.
+        # While a run is in progress the ledger still changes; the next tick sees what that run left.
         if context.instance.get_run_ids(RunsFilter(statuses=_AT_WORK), limit=1):
-            return SkipReason("A run is at work.")
+            return SkipReason("A run is in progress.")
         if not settings.inbox.is_dir():
             return SkipReason(f"There is no inbox {settings.inbox} yet.")
         before = Seen.parse(context.cursor)
@@ -63,9 +63,9 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
         except (psycopg2.Error, ServerUnreachable) as error:
             if not is_transient(error):
                 raise
-            return SkipReason(f"The server is away: {error}")
+            return SkipReason(f"The server does not answer: {error}")
         if not news.is_any:
-            # what is no news is remembered too: a duplicate is not to be opened at every look
+            # duplicates are remembered too, so that they are not opened at every tick
             kept = Seen(news.cursor.seen, before.event_id)
             return SensorResult(skip_reason=SkipReason("Nothing new."), cursor=str(kept))
         return SensorResult(run_requests=[_request(news)], cursor=str(news.cursor))
@@ -74,7 +74,7 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
 
 
 def define_schedule(run: UnresolvedAssetJobDefinition) -> ScheduleDefinition:
-    """Return the daily run: it also takes in what a failed run left, and tells what is late by now."""
+    """Return the daily run: it also loads what a failed run left, and reports late deliveries."""
     return ScheduleDefinition(
         name="daily",
         job=run,

@@ -31,7 +31,7 @@ class Account:
         """Whether the account can enter `directory`, tried by really entering it."""
         if not self.switch:
             return os.access(directory, os.X_OK)
-        # the shell, because the Python that runs us may itself lie where the account cannot go
+        # by the shell: the account may not be able to reach this Python
         return self.run(["/bin/sh", "-c", 'cd "$1" 2>/dev/null', "sh", str(directory)]).returncode == 0
 
     def run(
@@ -40,7 +40,7 @@ class Account:
         """Run `command` as the account, in `/`, with no terminal and in a session of its own.
 
         Returns the finished process, standard output and error together in `stdout`, or in the file `output`, which
-        a daemon must be given: a pipe would stay open, and its reader wait, as long as the daemon lives.
+        is required for a daemon: its reader would wait for a pipe as long as the daemon lives.
         `keep_open` are file descriptors that the program inherits.
         Raises PermissionError when the account may not execute the program.
         """
@@ -99,7 +99,7 @@ def _make_system_user() -> None:
     if made.returncode == 0:
         return
     try:
-        # another `up` may have been quicker
+        # another `up` may have made it first
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""`warehouse up`: make, start and announce the server."""
+"""`warehouse up`: create, start and describe the server."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,23 +8,23 @@ from psycopg2 import sql
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import server_account
 from sales_warehouse.server.describe import ServerState, describe_embedded, describe_external
-from sales_warehouse.server.dial import dial_embedded
 from sales_warehouse.server.initialise import initialise
 from sales_warehouse.server.lock import exclusive
 from sales_warehouse.server.manage import START_SECONDS
 from sales_warehouse.server.profiles import write_profiles
 from sales_warehouse.server.record import ServerRecord, read_record, server_directory
+from sales_warehouse.server.sessions import open_embedded
 from sales_warehouse.server.start import APPLICATION, MAINTENANCE_DATABASE, ensure_running, settle_record
 from sales_warehouse.settings import Settings
 
 
 def up(settings: Settings) -> ServerState:
-    """Have the server running and profiles.yml naming it. Running it again changes nothing.
+    """Start the server and write profiles.yml. A second call changes nothing.
 
-    The embedded server is made at the first call and started when it is down; of an external one (PGHOST) only the
-    reachability and the version are checked.
+    The embedded server is created at the first call and started when it is down. An external server (PGHOST) is only
+    checked: that it answers, and its version.
     Returns the server's state, with notes for the person.
-    Raises ConfigurationError when a setting, the port or the data directory stands in the way, ServerUnreachable when
+    Raises ConfigurationError when a setting, the port or the data directory is not usable, ServerUnreachable when
     the server does not answer.
     """
     try:
@@ -43,7 +43,7 @@ def _bring_up_embedded(home: Path) -> ServerState:
     directory.mkdir(parents=True, exist_ok=True)
     account = server_account()
     if account.switch:
-        # enough to pass, whatever the umask; the home above it stays as it is
+        # search permission, whatever the umask is; the home itself keeps its mode
         directory.chmod(0o711)
     # an `up` before us may be in a long recovery
     with exclusive(directory / "lock", wait_seconds=START_SECONDS + 30) as lock:
@@ -60,7 +60,7 @@ def _bring_up_embedded(home: Path) -> ServerState:
 
 
 def _ensure_database(record: ServerRecord) -> None:
-    connection = dial_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
+    connection = open_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:

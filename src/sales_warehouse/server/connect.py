@@ -8,23 +8,23 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.errors import ServerAway, ServerUnreachable
 from sales_warehouse.roles import Role, take_role
 from sales_warehouse.server.bring_up import up
-from sales_warehouse.server.dial import dial_embedded, dial_external, is_full, is_passing, say_why
 from sales_warehouse.server.locate import belongs_to
 from sales_warehouse.server.observe import find_postmaster
 from sales_warehouse.server.profiles import PROFILES_FILE
 from sales_warehouse.server.record import HOST, ServerRecord, read_record
+from sales_warehouse.server.sessions import describe_refusal, is_full, is_passing, open_embedded, open_external
 from sales_warehouse.settings import Settings
 
 
 def connect(
     settings: Settings, *, application_name: str, dbname: str | None = None, role: Role | None = None
 ) -> Connection:
-    """Connect to the server; the embedded one is made or started when it is not running.
+    """Connect to the server; create or start the embedded server when it is not running.
 
-    `dbname` is another database than the configured one. `role` is what the session works as where roles are in use
-    and its login may take that one; without it the login itself. The session speaks UTF-8 and its time zone is UTC.
+    `dbname` overrides the configured database. The session takes `role` where roles are in use and its login is a
+    member; without `role` it keeps the login. The session speaks UTF-8 and its time zone is UTC.
     Returns a connection with no transaction open.
-    Raises ServerUnreachable when there is none to be had, and ServerAway, which is one, when waiting may help;
+    Raises ServerUnreachable when no connection is possible, and its subclass ServerAway when waiting may help;
     ConfigurationError as `up`.
     """
     connection = _connect(settings, application_name, dbname)
@@ -41,26 +41,26 @@ def connect(
 
 def _connect(settings: Settings, application_name: str, dbname: str | None) -> Connection:
     if settings.external is not None:
-        return dial_external(settings.external, application_name=application_name, dbname=dbname)
+        return open_external(settings.external, application_name=application_name, dbname=dbname)
     record = read_record(settings.home)
     if record is not None and record.initialised and belongs_to(settings.home, record.data_directory):
         try:
             if find_postmaster(record.data_directory) is not None:
-                return dial_embedded(record, application_name=application_name, dbname=dbname)
+                return open_embedded(record, application_name=application_name, dbname=dbname)
         except psycopg2.OperationalError as error:
             if is_full(error):
                 raise _unreachable(record, dbname, error) from None
-            # it may just have ended; if not, `up` finds nothing to do and the second try says what is wrong
+            # the server may just have ended; else `up` does nothing and the second attempt reports the error
     up(settings)
     record = _require_record(settings)
     try:
-        return dial_embedded(record, application_name=application_name, dbname=dbname)
+        return open_embedded(record, application_name=application_name, dbname=dbname)
     except psycopg2.OperationalError as error:
         raise _unreachable(record, dbname, error) from None
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables that lead psql, dbt and other child processes to the server, to be added to our own environment.
+    """Return the variables with which psql, dbt and other child processes find the server.
 
     Contains the password: not to be printed or logged. A `warehouse` command among the children takes the server for
     an external one and does not start it.
@@ -86,7 +86,7 @@ def _unreachable(record: ServerRecord, dbname: str | None, error: psycopg2.Opera
     kind = ServerAway if is_passing(error) or is_full(error) else ServerUnreachable
     return kind(
         f"The server on {HOST}:{record.port} gives no connection to database {dbname or record.database}: "
-        f"{say_why(error, record.password)} `warehouse status` describes the server."
+        f"{describe_refusal(error, record.password)} `warehouse status` describes the server."
     )
 
 

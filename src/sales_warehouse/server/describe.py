@@ -1,4 +1,4 @@
-"""What a person is told about the server."""
+"""Describe the server for people."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Literal
 
 import psycopg2
 
-from sales_warehouse.server.dial import dial_embedded, dial_external, say_why, show
 from sales_warehouse.server.locate import belongs_to, is_elsewhere
 from sales_warehouse.server.observe import find_postmaster
 from sales_warehouse.server.record import HOST, ServerRecord, log_file, read_record
+from sales_warehouse.server.sessions import describe_refusal, open_embedded, open_external, show
 from sales_warehouse.server.start import MAINTENANCE_DATABASE
 from sales_warehouse.settings import ExternalServer, Settings
 
@@ -51,8 +51,8 @@ def status(settings: Settings) -> ServerState:
 
 
 def describe_external(server: ExternalServer) -> ServerState:
-    """Connect to an external server and describe it. Raises as `dial_external`."""
-    connection = dial_external(server, application_name=APPLICATION)
+    """Connect to an external server and describe it. Raises as `open_external`."""
+    connection = open_external(server, application_name=APPLICATION)
     try:
         version = show(connection, "server_version")
     finally:
@@ -79,9 +79,9 @@ def describe_embedded(home: Path, record: ServerRecord) -> ServerState:
         )
     if postmaster is not None:
         try:
-            connection = dial_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
+            connection = open_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
         except psycopg2.OperationalError as error:
-            notes.append(f"It does not let us in: {say_why(error, record.password)}")
+            notes.append(f"It refuses connections: {describe_refusal(error, record.password)}")
         else:
             version = show(connection, "server_version").split()[0]
             connection.close()

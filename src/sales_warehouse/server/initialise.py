@@ -1,4 +1,4 @@
-"""Making the data directory of a home, at the first start."""
+"""Create the data directory of a home, at the first start."""
 
 import os
 import secrets
@@ -33,7 +33,7 @@ def initialise(home: Path, account: Account, lock: int) -> tuple[ServerRecord, t
     base = choose_base(home, account)
     directory = base / "data"
     if record is not None and record.data_directory == directory and directory.is_dir():
-        # killed between the rename and the note that all is done
+        # killed between the rename and the record that it is complete
         return mark_initialised(home, record), ()
     notes: tuple[str, ...] = ()
     if directory.exists():
@@ -94,7 +94,7 @@ def _run_initdb(directory: Path, record: ServerRecord, account: Account, lock: i
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
             ],
-            # when we are killed and initdb works on, the next `up` waits for it instead of deleting under its hands
+            # if this process is killed while initdb runs, the next `up` waits for it instead of deleting its files
             keep_open=[lock],
         )
     finally:
@@ -109,8 +109,8 @@ def _run_initdb(directory: Path, record: ServerRecord, account: Account, lock: i
 
 
 def _set_aside(directory: Path, home: Path, account: Account) -> str:
-    # The home was deleted and begun anew, but as its data was kept outside, it is still there, its password gone.
-    # Whoever deletes a home wants an empty one; but deleting sales is not ours to do.
+    # The home was deleted and made again, but its data directory is outside of it and still exists, without a known
+    # password. A new home must be empty, and a program must not delete sales: so the old directory is renamed.
     if find_postmaster(directory) is not None:
         pg_ctl(account, programs_for(account), "stop", directory)
     aside = directory.with_name(f"data.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")

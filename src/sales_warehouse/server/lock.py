@@ -1,4 +1,4 @@
-"""Locks between processes. The system drops them when their holder ends, however it ends."""
+"""Locks between processes. The system releases them when their holder ends."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""What can be seen of a server from outside: its lock file, its process, its port."""
+"""Observe a server from outside: its lock file, its process, its port."""
 
 import errno
 import os
@@ -94,7 +94,7 @@ def _is_postgres(pid: int) -> bool:
     except OSError:
         # no /proc on this system, or the process ended just now
         return not Path("/proc/self").exists()
-    # `4711 (postgres) S …`; numbers are used again, in a restarted container almost at once, and a container whose
-    # first process does not reap keeps the dead as zombies
+    # `4711 (postgres) S …`; process ids are reused, in a restarted container almost at once, and a container
+    # whose first process does not reap keeps zombies
     name, _, rest = status.partition("(")[2].rpartition(")")
     return name == "postgres" and rest.split()[0] not in ("Z", "X")

@@ -1,4 +1,4 @@
-"""server.json: what we know of the embedded server of a home. Its presence makes a data directory ours."""
+"""server.json: how to reach the embedded server of a home. A data directory without it is not used."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def server_directory(home: Path) -> Path:
 
 
 def record_file(home: Path) -> Path:
-    """Where the record of a home lies."""
+    """The path of the record of a home."""
     return server_directory(home) / "server.json"
 
 

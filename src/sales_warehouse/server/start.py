@@ -1,4 +1,4 @@
-"""Starting the embedded server and waiting until it lets us in."""
+"""Start the embedded server and wait until it accepts connections."""
 
 import time
 from dataclasses import replace
@@ -9,7 +9,6 @@ import psycopg2
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.server.account import Account, user_name
 from sales_warehouse.server.configure import write_configuration
-from sales_warehouse.server.dial import dial_embedded, is_passing, say_why
 from sales_warehouse.server.locate import (
     MAJOR_VERSION,
     belongs_to,
@@ -35,31 +34,33 @@ from sales_warehouse.server.record import (
     server_directory,
     write_record,
 )
+from sales_warehouse.server.sessions import describe_refusal, is_passing, open_embedded
 
 APPLICATION = "warehouse up"
-# every server has this database; ours is made in it
+# exists on every server; the warehouse's database is created from it
 MAINTENANCE_DATABASE = "postgres"
-# how long backends of a killed server may go on before we give up; an idle one notices at once
+# how long backends of a killed server may run on before the start fails; an idle backend ends at once
 ORPHAN_SECONDS = 60
 PAUSE_SECONDS = 0.2
 
 
 def is_accepting(record: ServerRecord) -> bool:
-    """Whether the server of `record` lets us in now.
+    """Whether the server of `record` accepts connections now.
 
     Raises ServerUnreachable when it runs and refuses for a reason that waiting does not cure.
     """
-    # without a process of ours whoever listens on the port is a stranger, and may keep us waiting for an answer
+    # without the server's process another program listens on the port, and may never answer
     if find_postmaster(record.data_directory) is None:
         return False
     try:
-        dial_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE).close()
+        open_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE).close()
     except psycopg2.OperationalError as error:
         if is_passing(error):
             return False
         raise ServerUnreachable(
-            f"The server on {HOST}:{record.port} runs but does not let us in: {say_why(error, record.password)} "
-            "If its password or its access rules were changed, put them back, or bring server.json up to date."
+            f"The server on {HOST}:{record.port} runs but refuses connections: "
+            f"{describe_refusal(error, record.password)} "
+            "If its password or its access rules were changed, undo that, or update server.json."
         ) from None
     return True
 
@@ -94,7 +95,7 @@ def settle_record(home: Path, record: ServerRecord) -> ServerRecord:
 
 
 def ensure_running(home: Path, record: ServerRecord, account: Account) -> None:
-    """Start the server unless it runs, and return when it lets us in. The caller holds the home's lock.
+    """Start the server unless it runs, and return when it accepts connections. The caller holds the home's lock.
 
     Raises ConfigurationError when the port or the data directory is someone else's, ServerUnreachable when the
     server does not come up.
@@ -121,7 +122,7 @@ def _check_directory(record: ServerRecord, account: Account) -> None:
     if version != MAJOR_VERSION:
         raise ConfigurationError(
             f"The data directory {directory} is of PostgreSQL {version}; the programs installed here are of "
-            f"{MAJOR_VERSION}. Write its content out with that version's pg_dump, or set WAREHOUSE_HOME to another "
+            f"{MAJOR_VERSION}. Dump it with that version's pg_dump, or set WAREHOUSE_HOME to another "
             "folder."
         )
     named = read_lock_file(directory)
@@ -155,7 +156,7 @@ def _waited(record: ServerRecord) -> bool:
             )
         if time.monotonic() > deadline:
             raise ServerUnreachable(
-                f"The server in {record.data_directory} (process {postmaster.pid}) has not let us in on "
+                f"The server in {record.data_directory} (process {postmaster.pid}) has not accepted connections on "
                 f"{HOST}:{record.port} for {START_SECONDS} seconds. If its log shows that it still recovers from a "
                 "crash, wait and run this again; else `warehouse down` stops it."
             )
@@ -202,6 +203,6 @@ def _read_complaint(log: Path, begin: int) -> str:
     with log.open("rb") as file:
         file.seek(begin)
         lines = file.read().decode("utf-8", errors="replace").splitlines()
-    # the reason may stand in any of them, a wrong setting for one is only LOG; after a long end it stands further up
+    # any of these lines may hold the reason (a wrong setting is only LOG), after a long shutdown further up
     fatal = [line for line in lines[:-6] if " FATAL: " in line or " PANIC: " in line]
     return " ".join(fatal[-1:] + lines[-6:] or ["no reason given."])

@@ -33,7 +33,7 @@ def explanations_as_json(explanations: Explanations) -> list[dict[str, Any]]:
 def _print_one(it: Explanation) -> None:
     line = "line unknown" if it.line_number is None else f"line {it.line_number}"
     version = "" if it.version is None else f"version {it.version}, "
-    origin = it.remark if it.original_from in ("raw", "nowhere") else _ORIGINS[it.original_from]
+    origin = it.note if it.original_from in ("raw", "nowhere") else _ORIGINS[it.original_from]
     rows = [
         ("file", f"{show_line(it.uri)} (file {it.file_id}, {version}{it.status}, {it.feed})"),
         ("place", f"{line}, row {it.row_number}"),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.load import Case, LoadBench, bench_load, write_bench, write_bench_file
+from benchmarks.publish import bench_publish
 from sales_warehouse import server
-from sales_warehouse.bench.load import Case, LoadBench, bench_load, write_bench, write_bench_file
-from sales_warehouse.bench.publish import bench_publish
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.settings import Settings
 

@@ -135,6 +135,6 @@ def test_an_unreachable_server_ends_with_3_and_keeps_the_password(checkout: Chec
 def test_help_is_the_index(checkout: Checkout) -> None:
     printed = checkout.warehouse("--help")
     reading = ("files", "rejects", "replay", "unload", "verify", "explain", "sql")
-    for verb in ("up", "down", "status", "sample", "load", "build", *reading, "bench"):
+    for verb in ("up", "down", "status", "sample", "load", "build", *reading):
         assert f" {verb} " in printed
     assert checkout.warehouse("--version").strip() == "0.1.0"

@@ -30,7 +30,7 @@ from sales_warehouse.demo import write_sample
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.orchestration.define import DAILY, ON_DELIVERY, define
 from sales_warehouse.orchestration.define_raw_tables import CHECK
-from sales_warehouse.orchestration.tell_failure import describe_failure
+from sales_warehouse.orchestration.notify import describe_failure
 from sales_warehouse.settings import get_settings
 from sales_warehouse.transform.builder_lock import as_the_builder
 from warm_commands import put_programs

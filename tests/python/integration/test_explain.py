@@ -253,9 +253,9 @@ def test_without_its_file_a_row_is_rebuilt_from_raw_and_said_to_be(reader: Reade
         path.write_bytes(before)
     assert (changed.line_number, changed.original_from) == (None, "raw")
     assert changed.original == f"103,A4,Pot,4,{DAY},2.25,,France"
-    assert "has other bytes than those that were loaded" in str(changed.remark)
+    assert "has other bytes than those that were loaded" in str(changed.note)
     assert gone.original == f'101,A2,"Two\nlines",1,{DAY},3.00,,'
-    assert "not in the inbox any more" in str(gone.remark)
+    assert "not in the inbox any more" in str(gone.note)
     assert (reject.line_number, reject.original) == (4, "broken,line")
     assert (blank.outcome, blank.original, blank.original_from) == ("skipped", None, "nowhere")
 

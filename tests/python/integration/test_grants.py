@@ -14,7 +14,7 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.grants.write_grants import OWNERS, apply_grants, write_grants
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.roles import ROLES, Role, role_name
-from sales_warehouse.server.dial import show
+from sales_warehouse.server.sessions import show
 from sales_warehouse.settings import Settings
 
 # s: select, i: insert, c: create a table

@@ -25,9 +25,9 @@ from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreach
 from sales_warehouse.server import initialise, locate
 from sales_warehouse.server.account import server_account
 from sales_warehouse.server.configure import TUNING
-from sales_warehouse.server.dial import dial_embedded
 from sales_warehouse.server.observe import choose_port, find_postmaster
 from sales_warehouse.server.record import ServerRecord, log_file, read_record, record_file, write_record
+from sales_warehouse.server.sessions import open_embedded
 from sales_warehouse.server.start import _read_complaint
 from sales_warehouse.settings import ExternalServer, Settings
 
@@ -484,7 +484,7 @@ def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> 
         stranger.start()
         record = replace(record_of(stopped), port=listener.getsockname()[1])
         with pytest.raises(psycopg2.OperationalError, match="authentication method requirement"):
-            dial_embedded(record, application_name="test")
+            open_embedded(record, application_name="test")
         stranger.join(timeout=10)
     assert b"warehouse" in received[0]
     assert received[1] == b""
@@ -716,7 +716,7 @@ def test_a_wrong_password_is_reported_but_not_repeated(running: Settings, tmp_pa
 
 def test_a_server_older_than_16_is_refused(running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # ours plays the old one: what is asked for is newer than it is
-    monkeypatch.setattr("sales_warehouse.server.dial.OLDEST_VERSION", 99)
+    monkeypatch.setattr("sales_warehouse.server.sessions.OLDEST_VERSION", 99)
     with pytest.raises(ConfigurationError, match=r"is PostgreSQL 18.*; 99 or newer is needed"):
         server.up(external_settings(running, tmp_path))
 

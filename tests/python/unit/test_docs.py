@@ -76,7 +76,8 @@ def find_unknown_commands(text: str) -> set[str]:
         "types",
         "pytest",
     }
-    code = "\n".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", text)) + FENCE.findall(text))
+    fences = [fence for fence in FENCE.findall(text) if not fence.startswith("```sql")]
+    code = "\n".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", text)) + fences)
     code = re.sub(r"\s#.*", "", code)  # comments of the shell are prose
     used = re.findall(r"(?:^|[\s/·|])(warehouse|make) ([a-z-]+)\b", code, re.MULTILINE)
     return {f"{tool} {verb}" for tool, verb in used if verb not in (verbs if tool == "warehouse" else targets)}

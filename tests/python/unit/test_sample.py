@@ -340,13 +340,6 @@ def test_gzip_has_no_time_and_no_name() -> None:
     assert packed[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
 
 
-def test_progress_runs_up_to_the_end(tmp_path: Path) -> None:
-    steps: list[tuple[int, int]] = []
-    write_sample(tmp_path, days=14, records=4_000, progress=lambda done, total: steps.append((done, total)))
-    assert steps == sorted(steps)
-    assert steps[-1] == (4_000, 4_000)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

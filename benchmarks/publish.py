@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.bench.load import scratch_database
+from benchmarks.load import scratch_database
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.settings import Settings

@@ -13,7 +13,7 @@ PEERS = {
     "pandas-copy": 1_000_000,
     "pandas-to-sql": 50_000,
 }
-_SCRIPT = Path("scripts/bench_peers/load_as_peer.py")
+_SCRIPT = Path("benchmarks/peers/load_as_peer.py")
 _PYTHON = Path(".venv-peers/bin/python")
 _CANNOT_RUN = 4
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.server.dial import show
+from sales_warehouse.server.sessions import show
 
 
 def describe_machine(connection: Connection) -> str:

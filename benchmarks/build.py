@@ -15,8 +15,8 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from benchmarks.load import BENCH_DATABASE, scratch_database
 from sales_warehouse import server
-from sales_warehouse.bench.load import BENCH_DATABASE, scratch_database
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger

@@ -24,10 +24,11 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from rich.progress import track
 
+from benchmarks import PROJECT
+from benchmarks.describe_machine import describe_machine
+from benchmarks.load_once import Order
+from benchmarks.run_peer import PEERS, PeerCannotRun, find_peers_python, run_peer
 from sales_warehouse import server
-from sales_warehouse.bench.describe_machine import describe_machine
-from sales_warehouse.bench.load_once import Order
-from sales_warehouse.bench.run_peer import PEERS, PeerCannotRun, find_peers_python, run_peer
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
@@ -114,7 +115,12 @@ class LoadBench:
 
 
 def bench_load(
-    settings: Settings, rows: int, rounds: int, small_files: int, known_files: int, with_peers: bool = False
+    settings: Settings,
+    rows: int,
+    rounds: int,
+    small_files: int = 10_000,
+    known_files: int = 50_000,
+    with_peers: bool = False,
 ) -> LoadBench:
     r"""Load generated files with the loader and, where it can, with `psql \copy`, in turn, `rounds` times.
 
@@ -334,7 +340,8 @@ class _Loader:
     def time(self, inbox: Path, records: int, workers: int = 1) -> float:
         """Load an inbox of so many records; return the seconds it took."""
         ended = subprocess.run(
-            [sys.executable, "-c", "from sales_warehouse.bench.load_once import main; main()"],
+            [sys.executable, "-m", "benchmarks.load_once"],
+            cwd=PROJECT,
             input=pickle.dumps(Order([self._feed], inbox, workers)),
             env=self._environment,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Opening connections, and telling why one could not be opened."""
+"""Open connections, and describe why one was refused."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from sales_warehouse.settings import ExternalServer
 
 CONNECT_SECONDS = 10
 
-# How long either side goes on with a connection over which nothing comes back. Left alone, the system waits two hours,
+# How long either side keeps a connection over which no answer arrives. Left alone, the system waits two hours,
 # and a server that holds the loader's lock for a vanished loader would keep the next one waiting as long.
 SILENT_SECONDS = 60
 _PROBE_SECONDS, _PROBES = 10, 3
@@ -30,12 +30,12 @@ _PASSING = (
 _FULL = ("too many clients", "too many connections", "remaining connection slots")
 
 
-def dial_embedded(record: ServerRecord, *, application_name: str, dbname: str | None = None) -> Connection:
-    """Connect to the embedded server and make sure that it is the one of `record`.
+def open_embedded(record: ServerRecord, *, application_name: str, dbname: str | None = None) -> Connection:
+    """Connect to the embedded server and check that it is the server of `record`.
 
     Raises psycopg2.OperationalError when there is no connection, ConfigurationError when another server answers.
     """
-    connection = _dial(
+    connection = _open(
         host=HOST,
         # said in full: variables like PGHOSTADDR and PGSSLMODE, meant for another server, would be followed otherwise
         hostaddr=HOST,
@@ -45,7 +45,7 @@ def dial_embedded(record: ServerRecord, *, application_name: str, dbname: str | 
         dbname=dbname or record.database,
         sslmode="disable",
         gssencmode="disable",
-        # SCRAM proves both sides: a stranger on this port neither gets the password nor passes for our server
+        # SCRAM authenticates both sides: a program on this port neither gets the password nor passes as the server
         require_auth="scram-sha-256",
         application_name=application_name,
     )
@@ -60,7 +60,7 @@ def dial_embedded(record: ServerRecord, *, application_name: str, dbname: str | 
     return connection
 
 
-def dial_external(server: ExternalServer, *, application_name: str, dbname: str | None = None) -> Connection:
+def open_external(server: ExternalServer, *, application_name: str, dbname: str | None = None) -> Connection:
     """Connect to the server named by the PG* variables.
 
     Raises ServerUnreachable when there is no connection, the kind ServerAway when waiting may help, and
@@ -68,7 +68,7 @@ def dial_external(server: ExternalServer, *, application_name: str, dbname: str 
     """
     database = dbname or server.database
     try:
-        connection = _dial(
+        connection = _open(
             host=server.host,
             port=server.port,
             user=server.user,
@@ -81,7 +81,7 @@ def dial_external(server: ExternalServer, *, application_name: str, dbname: str 
         is_away = is_passing(error) or is_full(error) or "timeout expired" in str(error)
         raise (ServerAway if is_away else ServerUnreachable)(
             f"The server {server.host}:{server.port} (PGHOST, PGPORT) gives user {server.user} no connection to "
-            f"database {database}: {say_why(error, server.password)} "
+            f"database {database}: {describe_refusal(error, server.password)} "
             "Check PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, and that the server runs and has that database; "
             "without PGHOST the embedded server is used."
         ) from None
@@ -114,7 +114,7 @@ def is_full(error: psycopg2.OperationalError) -> bool:
     return any(sign in str(error) for sign in _FULL)
 
 
-def say_why(error: psycopg2.Error, password: str) -> str:
+def describe_refusal(error: psycopg2.Error, password: str) -> str:
     """Libpq's reason on one line, certain not to hold the password."""
     reason = str(error)
     # a server that was handed the password may say it again, in its own layout
@@ -123,7 +123,7 @@ def say_why(error: psycopg2.Error, password: str) -> str:
     return " ".join(reason.split())
 
 
-# The login itself, whatever its default in this database is: who needs a role asks for it.
+# The login itself, whatever its default role in this database is: callers that need a role set it.
 _SESSION = (
     "set role none; set time zone 'UTC'; "
     f"set tcp_keepalives_idle = {SILENT_SECONDS - _PROBES * _PROBE_SECONDS}; "
@@ -132,7 +132,7 @@ _SESSION = (
 )
 
 
-def _dial(**parameters: Any) -> Connection:
+def _open(**parameters: Any) -> Connection:
     connection: Connection = psycopg2.connect(
         connect_timeout=CONNECT_SECONDS,
         keepalives_idle=SILENT_SECONDS - _PROBES * _PROBE_SECONDS,

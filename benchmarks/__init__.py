@@ -1,0 +1,5 @@
+"""Benchmarks: what `make bench…` runs. No part of the product; every comparison is a ratio of neighbours in one run."""
+
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]

@@ -1,0 +1,95 @@
+"""The command line of the benchmarks: `python -m benchmarks load|build|publish|trees`, from the project's folder."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import PROJECT
+from benchmarks.build import bench_build, print_build_bench
+from benchmarks.load import bench_load, print_bench, write_bench
+from benchmarks.publish import bench_publish, print_publish_bench
+from benchmarks.trees import compare_trees, print_trees
+from sales_warehouse.errors import WarehouseError
+from sales_warehouse.settings import get_settings
+from sales_warehouse.show.console import err
+from sales_warehouse.show.tables import print_json
+
+app = typer.Typer(help="Measure, always as ratios in one run.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+@app.command()
+def load(
+    rows: Annotated[int, typer.Option(min=1000, help="Rows of the large file.")] = 10_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each case, in turn.")] = 5,
+    peers: Annotated[bool, typer.Option("--peers", help="Include the tools that `make bench-peers` installs.")] = False,
+    page: Annotated[Path | None, typer.Option("--write", help="Write the table into this page of the docs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    r"""Compare the loader with `psql \copy`: one large file, ten files, a broken file, small and known files."""
+    result = bench_load(get_settings(), rows, rounds, with_peers=peers)
+    if page is not None:
+        write_bench(result, page)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        print_bench(result)
+
+
+@app.command()
+def publish(
+    rows: Annotated[int, typer.Option(min=10_000, help="Rows of the largest fact; the smallest has 10,000.")] = (
+        10_000_000
+    ),
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each case.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Measure publications: the switch, writing new rows, and queries compared with the same on the mart."""
+    sizes = [size for size in (10_000, 100_000, 1_000_000) if size < rows] + [rows]
+    results = bench_publish(get_settings(), sizes, rounds)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    else:
+        print_publish_bench(results)
+
+
+@app.command()
+def build(
+    rows: Annotated[int, typer.Option(min=300_000, help="Rows to build; compared with a tenth of them.")] = 10_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Days that are added to each.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure `dbt build`: a full build compared with psql, a day on all rows and on a tenth, nothing new."""
+    result = bench_build(get_settings(), rows, rounds)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        print_build_bench(result)
+
+
+@app.command()
+def trees(
+    other: Annotated[Path, typer.Argument(help="Another checkout, installed by `make install`.")],
+    pairs: Annotated[int, typer.Option(min=1, help="Rounds; each runs both checkouts, in alternating order.")] = 15,
+    records: Annotated[int, typer.Option(min=1000, help="Records of the demonstration files.")] = 100_000,
+    targets: Annotated[
+        tuple[str, str], typer.Option(help="The published target of this checkout, and that of the other.")
+    ] = ("prod", "prod"),
+    as_json: AsJson = False,
+) -> None:
+    """Compare the CPU seconds of client and server of load, build and publish with those of another checkout."""
+    result = compare_trees(get_settings(), {PROJECT: targets[0], other.resolve(): targets[1]}, pairs, records)
+    if as_json:
+        print_json(result)
+    else:
+        print_trees(result)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except WarehouseError as error:
+        err.print(f"error: {error.message}", markup=False)
+        raise SystemExit(1) from None

@@ -1,1 +1,0 @@
-"""Benchmarks, always as ratios in one run."""
