@@ -198,6 +198,21 @@ def test_pages_can_be_reached_from_the_readme() -> None:
     assert set(PAGES) - reached == set()
 
 
+def test_pages_that_other_files_name_exist() -> None:
+    suffixes = {".py", ".sql", ".yml", ".yaml", ".toml", ".example", ".cfg"}
+    folders = ("src", "scripts", "tests", "benchmarks", "models", "macros", "seeds")
+    found = [path for folder in folders for path in PROJECT.glob(f"{folder}/**/*")] + list(PROJECT.glob("*"))
+    files = [
+        path for path in found if path.suffix in suffixes or path.name in {"Makefile", "Dockerfile", ".env.example"}
+    ]
+    named = {
+        (page, path.relative_to(PROJECT).as_posix())
+        for path in files
+        for page in re.findall(r"\bdocs/[\w/-]+\.md\b", read(path))
+    }
+    assert {(page, name) for page, name in named if not (PROJECT / page).is_file()} == set()
+
+
 def test_decisions_have_a_date_and_a_status() -> None:
     pages = [page for page in PAGES if page.parent.name == "decisions" and page.name != "index.md"]
     decisions = {title: body for page in pages for title, body in re.findall(r"^### (.+)\n(.*)", read(page), re.M)}
