@@ -1,6 +1,7 @@
 """The command line as people and machines meet it: words, JSON, CSV, exit codes."""
 
 import json
+import re
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -100,6 +101,13 @@ def test_sql_prints_a_table_or_exact_csv(checkout: Checkout, inbox: Path) -> Non
         (("load", "--feed", "shop.tills"), 2, "Declared are: online_retail.invoice_lines"),
         (("sample", "--days", "1"), 2, "14"),
         (("nonsense",), 2, "No such command"),
+        (("load", "--restore", "1"), 2, "`warehouse load --restore` is replaced by `warehouse restore FILE`."),
+        (("rejects", "1", "--export=out.csv"), 2, "replaced by `warehouse export FILE PATH`"),
+        (("rejects", "1", "--export", "out.csv", "--force"), 2, "replaced by `warehouse export FILE PATH`"),
+        (("status", "--feeds"), 2, "replaced by `warehouse feeds`"),
+        (("explain", "--between", "1", "2"), 2, "replaced by `warehouse changes N M`"),
+        (("explain", "--inbox", "x"), 2, "replaced by `WAREHOUSE_INBOX=DIR warehouse explain …`"),
+        (("bench", "load"), 2, "`warehouse bench` is replaced by `make bench`."),
         (("down",), 2, "PGHOST"),
     ],
 )
@@ -134,7 +142,18 @@ def test_an_unreachable_server_ends_with_3_and_keeps_the_password(checkout: Chec
 
 def test_help_is_the_index(checkout: Checkout) -> None:
     printed = checkout.warehouse("--help")
-    reading = ("files", "rejects", "replay", "unload", "verify", "explain", "sql")
-    for verb in ("up", "down", "status", "sample", "load", "build", *reading, "bench"):
-        assert f" {verb} " in printed
+    panels = {
+        "Daily": ("load", "build"),
+        "Files": ("files", "verify", "unload", "restore", "feeds"),
+        "Rejects": ("rejects", "export", "replay"),
+        "Lineage": ("explain", "changes", "diff"),
+        "Readers": ("publish", "publications", "rollback", "sql", "mf"),
+        "Set-up": ("up", "down", "status", "sample", "grants"),
+    }
+    titles = re.findall(r"─ ([A-Z][a-z-]+) ─", printed)
+    assert titles == ["Options", *panels]
+    for title, commands in panels.items():
+        panel = re.split(r"─ [A-Z][a-z-]+ ─", printed)[titles.index(title) + 1]
+        assert re.findall(r"^│ ([a-z]+)", panel, re.MULTILINE) == list(commands)
+    assert checkout.run("warehouse", check=False).stdout.strip() == printed.strip()
     assert checkout.warehouse("--version").strip() == "0.1.0"

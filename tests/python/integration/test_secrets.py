@@ -137,7 +137,6 @@ def test_a_server_that_says_the_password_again_is_not_quoted(project: Checkout, 
         ("files", "--json"),
         ("verify",),
         ("build",),
-        ("bench", "load", "--rows", "1000"),
     ],
     ids=" ".join,
 )
