@@ -29,6 +29,10 @@ from sales_warehouse.settings import Settings
 if TYPE_CHECKING:
     from sales_warehouse.transform.run_dbt import BuildReport
 
+# columns of the report of a load that a narrow terminal does without
+_LEAST = ["duplicate", "blank", "corrected", "records", "refused"]
+_PIPED = "`warehouse build | cat`"
+
 _LEDGER = """
 with files as (
     select
@@ -138,7 +142,7 @@ def print_load_report(report: LoadReport) -> None:
         # an archive that cannot be opened belongs to no feed
         feeds = sorted({outcome.feed for outcome in report.outcomes if outcome.feed})
         columns = ["feed", "files", "corrected", "duplicate", "refused", "records", "loaded", "rejected", "blank"]
-        print_table("This load", columns, [_sum_up(report, feed) for feed in feeds], with_total=True)
+        print_table("This load", columns, [_sum_up(report, feed) for feed in feeds], with_total=True, least=_LEAST)
         if report.unchanged:
             out.print(f"{count(report.unchanged, 'file')} more: known already.")
     else:
@@ -193,9 +197,10 @@ def _print_summary(connection: Connection, build: "BuildReport") -> None:
         cursor.execute(_MARTS)
         marts = cursor.fetchall()
     columns = ["feed", "active files", "records", "rejected", "skipped", "quarantined", "accepted"]
-    title, how = "The ledger: every record of every active file", "`warehouse build | cat`"
-    print_table(title, columns, ledger, with_total=True, show_all=how)
-    print_table("The marts", ["mart", "source", "rows", "net amount", "currency"], marts, show_all=how)
+    title = "The ledger: every record of every active file"
+    print_table(title, columns, ledger, with_total=True, least=columns[1:-1], show_all=_PIPED)
+    columns = ["mart", "source", "rows", "net amount", "currency"]
+    print_table("The marts", columns, marts, least=["rows"], show_all=_PIPED)
     counts = ", ".join(count(number, kind.replace("_", " ")) for kind, number in sorted(build.done.items()))
     out.print(f"dbt build: {counts or 'nothing'} in {build.seconds:.1f} s, all green.")
 
@@ -208,7 +213,7 @@ def _print_problems(build: "BuildReport") -> None:
         ["status", "kind", "name", "message", "file"],
         [(p.status, p.kind, p.name, p.message.partition("\n")[0], p.path) for p in problems],
         least=["file", "kind"],
-        show_all="`warehouse build | cat`",
+        show_all=_PIPED,
     )
     if skipped := len(build.problems) - len(problems):
         out.print(f"{skipped} more were skipped because of these.")

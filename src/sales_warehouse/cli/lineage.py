@@ -62,7 +62,7 @@ def changes(
     from sales_warehouse.explain.between import explain_between
 
     page = read_page("changes", lambda connection: explain_between(connection, first, second, where))
-    emit_page(page, as_json, page.columns, least=["delivery_key", "feed"])
+    emit_page(page, as_json, page.columns, least=["delivery_key", "feed", "file_id", "rows_before", "rows_after"])
 
 
 @command()

@@ -1,15 +1,22 @@
 """The command line as people and machines meet it: words, JSON, CSV, exit codes."""
 
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import subprocess
 import sys
+import termios
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from checkout import PROJECT, Checkout
+from checkout import BIN, PROJECT, Checkout
 
+ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 LINE = "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom\n"
 
@@ -85,6 +92,41 @@ def test_sql_prints_a_table_or_exact_csv(checkout: Checkout, inbox: Path) -> Non
     assert checkout.warehouse("sql", query, "--csv") == 'a,b,c,d,e\n1.1000,,"x,""y",0.0000,t\n'
     assert "1.1000" in checkout.warehouse("sql", query)
     assert Decimal(checkout.value("select count(*) from raw.online_retail__invoice_lines")) == 201
+
+
+def run_on_terminal(checkout: Checkout, width: int, *command: str) -> str:
+    """Run `warehouse` on a terminal of this width; return what the terminal got, as text."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    environment = {name: value for name, value in checkout.environment.items() if name not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        [BIN / "warehouse", *command], cwd=checkout.project, env=environment | {"TERM": "xterm"}, stdin=theirs,
+        stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    written = b""
+    try:
+        while block := os.read(ours, 4096):
+            written += block
+    except OSError:  # how Linux tells the end
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    return ESCAPE_SEQUENCE.sub("", written.decode()).replace("\r", "")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_tables_fit_a_real_terminal(checkout: Checkout, inbox: Path, width: int) -> None:
+    for command in ("files", "rejects", "status"):
+        printed = run_on_terminal(checkout, width, command)
+        assert [line for line in printed.splitlines() if len(line) > width] == []
+        assert "─" * 20 in printed
+    query = "select 12345678 as first, " + ", ".join(f"'{letter * 30}' as {letter}" for letter in "bcdefghi")
+    printed = run_on_terminal(checkout, width, "sql", query)
+    assert [line for line in printed.splitlines() if len(line) > width] == []
+    assert "12,345,678" in printed
+    assert "show all with --csv or in a wider terminal" in " ".join(printed.split())
+    assert "i" * 30 in checkout.warehouse("sql", query)
 
 
 @pytest.mark.parametrize(
