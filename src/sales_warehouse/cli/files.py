@@ -48,7 +48,9 @@ def files(
 
 @command()
 def verify(
-    file: Annotated[list[str] | None, typer.Argument(help="Ids or paths of active files; default all.")] = None,
+    file: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="Ids or paths of active files; default all.")
+    ] = None,
     inbox: Inbox = None,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +66,7 @@ def verify(
 
 @command()
 def unload(
-    file: Annotated[str, typer.Argument(help="Id or path of an active file.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Id or path of an active file.")],
     as_json: AsJson = False,
 ) -> None:
     """Delete the rows of a file from its raw table; the ledger keeps it, and `warehouse restore` brings it back."""
@@ -77,7 +79,7 @@ def unload(
 
 @command()
 def restore(
-    file: Annotated[str, typer.Argument(help="Id or path of an unloaded or superseded file.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Id or path of an unloaded or superseded file.")],
     inbox: Inbox = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

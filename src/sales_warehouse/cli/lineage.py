@@ -53,8 +53,8 @@ def explain(
 
 @command()
 def changes(
-    first: Annotated[int, typer.Argument(help="Number of a publication.")],
-    second: Annotated[int, typer.Argument(help="Number of another publication.")],
+    first: Annotated[int, typer.Argument(metavar="N", help="Number of a publication.")],
+    second: Annotated[int, typer.Argument(metavar="M", help="Number of another publication.")],
     where: Annotated[str | None, typer.Option(help="SQL condition on the sales lines; default all.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +67,7 @@ def changes(
 
 @command()
 def diff(
-    models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models; default all marts.")] = None,
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Models; default all marts.")] = None,
     target: Annotated[str, typer.Option(help="Target of profiles.yml to compare with the shared one.")] = "dev",
     examples: Annotated[int, typer.Option(min=0, help="Number of differing rows to show per model.")] = 5,
     as_json: AsJson = False,

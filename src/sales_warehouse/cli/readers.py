@@ -46,7 +46,8 @@ def publications(limit: Limit = 20, as_json: AsJson = False) -> None:
 @command()
 def rollback(
     publication: Annotated[
-        int | None, typer.Argument(help="Number of a publication; default the one before the current.")
+        int | None,
+        typer.Argument(metavar="PUBLICATION", help="Number of a publication; default the one before the current."),
     ] = None,
 ) -> None:
     """Show readers an earlier publication, at once and complete; the next green build publishes again."""
@@ -60,7 +61,7 @@ def rollback(
 
 @command()
 def sql(
-    query: Annotated[str, typer.Argument(help="One query; it can read, not write.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="One query; it can read, not write.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
 ) -> None:
     """Run one query and print its rows."""
@@ -75,7 +76,9 @@ def sql(
 
 
 @command(
-    "mf", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False}
+    "mf",
+    options_metavar="ARGUMENTS",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
 )
 def metricflow(context: typer.Context) -> None:
     """Query metrics with MetricFlow, which gets all arguments: `warehouse mf query --metrics net_sales`."""

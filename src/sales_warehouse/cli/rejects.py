@@ -26,7 +26,7 @@ command = partial(group.command, rich_help_panel="Rejects")
 
 @command()
 def rejects(
-    file: Annotated[str | None, typer.Argument(help="Id or path of one file; default all.")] = None,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="Id or path of one file; default all.")] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -43,8 +43,8 @@ def rejects(
 
 @command()
 def export(
-    file: Annotated[str, typer.Argument(help="Id or path of the file the records were rejected from.")],
-    path: Annotated[Path, typer.Argument(help="File to write.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Id or path of the file the records were rejected from.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="File to write.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite PATH if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -58,8 +58,12 @@ def export(
 
 @command()
 def replay(
-    file: Annotated[str, typer.Argument(help="Id or path of the active file the records were rejected from.")],
-    repaired: Annotated[Path, typer.Argument(help="What `warehouse export` wrote, with repaired records.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Id or path of the active file the records were rejected from.")
+    ],
+    repaired: Annotated[
+        Path, typer.Argument(metavar="PATH", help="What `warehouse export` wrote, with repaired records.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Load repaired rejects as rows of their file, all or none; exit code 1 if none is loaded."""

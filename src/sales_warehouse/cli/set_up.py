@@ -49,7 +49,9 @@ def status(as_json: AsJson = False) -> None:
 
 @command()
 def sample(
-    directory: Annotated[Path | None, typer.Argument(help="Folder to write to; default the inbox.")] = None,
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIRECTORY", help="Folder to write to; default the inbox.")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, help="Number of business days, from 2024-01-01.")] = 90,
     records: Annotated[int, typer.Option(min=1, help="Approximate number of records in all.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers; another seed writes other files.")] = 20240101,
