@@ -11,6 +11,8 @@ from sales_warehouse.cli import app
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "command-line.md"
 
+_NO_BRACES = str.maketrans("", "", "{}")  # around what is required
+
 HEAD = """\
 # Command line
 
@@ -42,7 +44,7 @@ def write_reference() -> str:
 
 def _describe(command: Any) -> str:
     context = typer.Context(command, info_name=command.name)
-    usage = " ".join(("warehouse", str(command.name), *command.collect_usage_pieces(context)))
+    usage = " ".join(("warehouse", command.name, *command.collect_usage_pieces(context))).translate(_NO_BRACES)
     lines = [f"### warehouse {command.name}", "", f"`{usage}`", "", command.help]
     if records := [one.get_help_record(context) for one in command.params]:
         lines += ["", "| argument or option | meaning |", "|---|---|"]

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from sales_warehouse.cli.console import count, note, out
-from sales_warehouse.cli.options import AsJson, FeedName, Inbox, Limit, Quiet
+from sales_warehouse.cli.options import AsJson, FeedName, FileName, Inbox, Limit, Quiet
 from sales_warehouse.cli.output import emit, emit_page
 from sales_warehouse.cli.progress import report_progress
 from sales_warehouse.cli.session import read_page, session
@@ -65,11 +65,8 @@ def verify(
 
 
 @command()
-def unload(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Id or path of an active file.")],
-    as_json: AsJson = False,
-) -> None:
-    """Delete the rows of a file from its raw table; the ledger keeps it, and `warehouse restore` brings it back."""
+def unload(file: FileName, as_json: AsJson = False) -> None:
+    """Delete the rows of an active file from its raw table; the ledger keeps the file, `warehouse restore` reloads it."""
     from sales_warehouse.corrections.unload import unload as unload_file
 
     with session("unload", "loader") as it, report_progress("unload", as_json) as reporter:
@@ -79,7 +76,7 @@ def unload(
 
 @command()
 def restore(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Id or path of an unloaded or superseded file.")],
+    file: FileName,
     inbox: Inbox = None,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sales_warehouse.cli.console import count, out
+from sales_warehouse.cli.console import count, note, out
 from sales_warehouse.cli.options import AsJson, Limit
 from sales_warehouse.cli.output import emit, emit_page
 from sales_warehouse.cli.session import read_page, session
@@ -99,22 +99,17 @@ def _print_one(it: "Explanation") -> None:
     line = "line unknown" if it.line_number is None else f"line {it.line_number}"
     version = "" if it.version is None else f"version {it.version}, "
     origin = it.remark if it.original_from in ("raw", "nowhere") else _ORIGINS[it.original_from]
+    repair = [("rejected first", it.rejected_for or ""), ("replayed as", _show_blank(it.replayed_as or ""))]
     rows = [
         ("file", f"{show_line(it.uri)} (file {it.file_id}, {version}{it.status}, {it.feed})"),
         ("place", f"{line}, row {it.row_number}"),
         ("as delivered", "not there any more" if it.original is None else _show_blank(it.original)),
         ("", f"({origin})"),
-        *_list_repair(it),
+        *(repair if it.replayed_as is not None else ()),
         ("outcome", it.outcome + (f" ({it.reason})" if it.reason else "")),
         *((row.table, _list(row)) for row in it.mart_rows),
     ]
     print_table(None, ["record", ""], rows)
-
-
-def _list_repair(it: "Explanation") -> list[tuple[str, str]]:
-    if it.replayed_as is None:
-        return []
-    return [("rejected first", it.rejected_for or ""), ("replayed as", _show_blank(it.replayed_as))]
 
 
 def _list(row: "MartRow") -> str:
@@ -136,13 +131,9 @@ def _print_diff_report(report: "DiffReport") -> None:
         if not model.is_equal:
             _print_model(model)
     if report.not_built:
-        out.print(f"Not in both targets: {', '.join(report.not_built)}.", soft_wrap=True)
+        note(f"Not in both targets: {', '.join(report.not_built)}.")
     if report.is_behind:
-        out.print(
-            "The targets have not seen the same files: a difference may come from those. "
-            "Build both, then compare again.",
-            soft_wrap=True,
-        )
+        note("The targets have not seen the same files, so they may differ by those. Build both, then compare again.")
     if report.is_equal:
         out.print(f"equal: {count(len(report.models), 'model')}")
 

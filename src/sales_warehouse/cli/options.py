@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 Inbox = Annotated[Path | None, typer.Option(help="Folder of the deliveries; default WAREHOUSE_INBOX.")]
+FileName = Annotated[str, typer.Argument(metavar="FILE", help="Id of a file, or its path below the inbox.")]
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
 Settle = Annotated[float, typer.Option(help="Seconds since the last change of a file; 0 loads every file at once.")]
 Workers = Annotated[

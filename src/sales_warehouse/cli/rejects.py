@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sales_warehouse.cli.console import count, note, out
-from sales_warehouse.cli.options import AsJson, Limit
+from sales_warehouse.cli.options import AsJson, FileName, Limit
 from sales_warehouse.cli.output import emit, emit_page
 from sales_warehouse.cli.progress import report_progress
 from sales_warehouse.cli.session import session
@@ -43,12 +43,12 @@ def rejects(
 
 @command()
 def export(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Id or path of the file the records were rejected from.")],
+    file: FileName,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="File to write.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite PATH if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the rejects of a file to PATH in the feed's own format, to be repaired and replayed."""
+    """Write the rejects of a file to PATH, in the format of the feed, to be repaired and replayed."""
     from sales_warehouse.corrections.export_rejects import export_rejects
 
     with session("export") as it:
@@ -58,15 +58,13 @@ def export(
 
 @command()
 def replay(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Id or path of the active file the records were rejected from.")
-    ],
+    file: FileName,
     repaired: Annotated[
         Path, typer.Argument(metavar="PATH", help="What `warehouse export` wrote, with repaired records.")
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Load repaired rejects as rows of their file, all or none; exit code 1 if none is loaded."""
+    """Load repaired rejects as rows of their active file, all or none; exit code 1 if none is loaded."""
     from sales_warehouse.corrections.replay import replay as replay_rejects
 
     with session("replay", "loader") as it, report_progress("replay", as_json) as reporter:

@@ -1,7 +1,6 @@
 """Tables for people. On a terminal a table is never wider than the terminal; in a pipe it is complete."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -33,7 +32,9 @@ def print_table(
     A terminal that is too narrow gets fewer columns: without the empty ones, then without those of `least`, then
     without the last ones. A message names them, and `show_all`, the option that shows them.
     """
-    made = [_Column.of(name, [row[number] for row in rows], with_total) for number, name in enumerate(columns)]
+    made = [_Column(name, [row[number] for row in rows], with_total) for number, name in enumerate(columns)]
+    if with_total:
+        made[0].footer = Text("all")
     left_out: list[str] = []
     is_narrow = out.is_terminal and sum(column.width for column in made) + _GAP_WIDTH * len(made) > out.width
     if is_narrow:
@@ -61,26 +62,19 @@ def print_table(
         out.print(f"Columns not shown: {', '.join(left_out)}; show all with {show_all} or in a wider terminal.")
 
 
-@dataclass(eq=False)
 class _Column:
-    name: str
-    header: Text
-    cells: list[Text]
-    footer: Text
-    is_number: bool
-
-    @classmethod
-    def of(cls, name: str, values: Sequence[Any], with_total: bool) -> "_Column":
+    def __init__(self, name: str, values: Sequence[Any], with_total: bool) -> None:
         found = [value for value in values if value is not None]
-        is_number = bool(found) and all(isinstance(value, int | Decimal | float) for value in found)
-        footer = _show((sum(found) if is_number else "all") if with_total else None)
-        return cls(name, _show(name), [_show(value) for value in values], footer, is_number)
+        self.name, self.header = name, _show(name)
+        self.is_number = bool(found) and all(isinstance(value, int | Decimal | float) for value in found)
+        self.cells = [_show(value) for value in values]
+        self.footer = _show(sum(found) if with_total and self.is_number else None)
+        self._body_width = max(map(_measure, (self.footer, *self.cells)))
 
     @property
     def width(self) -> int:
         """Columns of the terminal that show everything in one line."""
-        texts = (self.header, self.footer, *self.cells)
-        return max(cell_len(line) for text in texts for line in text.plain.split("\n"))
+        return max(_measure(self.header), self._body_width)
 
     @property
     def min_width(self) -> int:
@@ -101,6 +95,10 @@ def _fit(columns: list[_Column], least: Sequence[str], width: int) -> tuple[list
             break
         kept.remove(column)
     return kept, [column.name for column in columns if column not in kept]
+
+
+def _measure(text: Text) -> int:
+    return max(map(cell_len, text.plain.split("\n")))
 
 
 def _show(value: Any) -> Text:
