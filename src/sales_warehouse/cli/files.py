@@ -66,7 +66,7 @@ def verify(
 
 @command()
 def unload(file: FileName, as_json: AsJson = False) -> None:
-    """Delete the rows of an active file from its raw table; the ledger keeps the file, `warehouse restore` reloads it."""
+    """Delete the rows of an active file from its raw table; the ledger keeps it, `warehouse restore` reloads it."""
     from sales_warehouse.corrections.unload import unload as unload_file
 
     with session("unload", "loader") as it, report_progress("unload", as_json) as reporter:
