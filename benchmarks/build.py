@@ -17,13 +17,13 @@ from psycopg2.extensions import connection as Connection
 
 from benchmarks.load import BENCH_DATABASE, scratch_database
 from sales_warehouse import server
+from sales_warehouse.cli.console import err, out
+from sales_warehouse.cli.tables import print_table
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.settings import Settings
-from sales_warehouse.show.console import err, out
-from sales_warehouse.show.tables import print_table
 
 _DAY_ROWS = 30_000
 _FULL = ("fct_sales_lines", "agg_sales_daily")

@@ -63,7 +63,7 @@ def find_head(cursor: Cursor, entry: BookedFile) -> bytes:
     if head is not None:
         return head
     again = (
-        f"Bring it onto them by `warehouse unload {entry.file_id}` and `warehouse load --restore {entry.file_id}`."
+        f"Bring it onto them by `warehouse unload {entry.file_id}` and `warehouse restore {entry.file_id}`."
         if entry.version is not None
         else "`warehouse rejects` shows its rejects."
     )

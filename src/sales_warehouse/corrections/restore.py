@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -34,25 +33,13 @@ from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import OpenContent, choose_splitter
+from sales_warehouse.reporter import Reporter
 
 _SHOWN_DIGITS = 12  # of a SHA-256, enough to tell two contents apart by eye
 
 
 class RestoreRefused(WarehouseError):
     """The file cannot come back as it was; nothing was changed, and the message says what to do."""
-
-
-class Reporter(Protocol):
-    """Who is told how far the restoring is."""
-
-    def say(self, message: str) -> None:
-        """Tell a person something that cannot wait for the end."""
-
-    def start(self, files: int, size_bytes: int) -> None:
-        """So much is to be read."""
-
-    def advance(self, size_bytes: int, records: int) -> None:
-        """So much more was read."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
+from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.builder_lock import as_the_builder
 
@@ -41,19 +42,6 @@ class BuildReport:
         return all(problem.status == "warn" for problem in self.problems)
 
 
-class Reporter(Protocol):
-    """Who is told how far the build is."""
-
-    def say(self, message: str) -> None:
-        """Tell a person something that cannot wait for the end."""
-
-    def start_node(self, node: str, nodes: int) -> None:
-        """Hear what dbt works on now, one of so many."""
-
-    def finish_node(self) -> None:
-        """Hear that one more is done."""
-
-
 def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[str] = ()) -> BuildReport:
     """Run `dbt build` with these further arguments against the settings' server; return what came of it.
 
@@ -73,10 +61,12 @@ def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[st
 
     def follow(event: Any) -> None:
         invocation_ids[0] = event.info.invocation_id
-        if event.info.name == "LogStartLine":
-            reporter.start_node(event.data.description, event.data.total)
+        if event.info.name == "ConcurrencyLine":
+            reporter.start(event.data.node_count)
+        elif event.info.name == "LogStartLine":
+            reporter.begin(event.data.description)
         elif event.info.name == "NodeFinished":
-            reporter.finish_node()
+            reporter.finish(None)
 
     with as_the_builder(settings, reporter.say):
         result = dbtRunner(callbacks=[follow]).invoke(

@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -20,6 +19,7 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.compare import Difference, Row, find_differences
 from sales_warehouse.verify.read_again import read_again
 from sales_warehouse.verify.records import BookedSkip, CannotRead, NotComparable
@@ -27,19 +27,6 @@ from sales_warehouse.verify.records import BookedSkip, CannotRead, NotComparable
 MAX_DIFFERENCES = 10  # shown of one file; one fault early in a file can differ in every row behind it
 
 _ROWS_AT_A_TIME = 2_000
-
-
-class Reporter(Protocol):
-    """Who is told how far the verifying is."""
-
-    def start(self, files: int, size_bytes: int) -> None:
-        """So much is to be read."""
-
-    def advance(self, size_bytes: int, records: int) -> None:
-        """So much more was read."""
-
-    def count_file(self) -> None:
-        """One more file is done."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +97,7 @@ def run_verify(
                 )
             else:
                 report.verdicts.append(_verify_file(cursor, entry, file, reporter))
-            reporter.count_file()
+            reporter.finish(None)
         if not names:
             report.strays = [stray for feed in feeds for stray in _find_strays(cursor, feed)]
     return report

@@ -67,7 +67,7 @@ class Meddler(Listener):
         if not self.at_file:
             self._once()
 
-    def finish_file(self, outcome: Outcome) -> None:
+    def finish(self, outcome: Outcome) -> None:
         if self.at_file:
             self._once()
 

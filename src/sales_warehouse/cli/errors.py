@@ -1,4 +1,4 @@
-"""Say what an error of the database means for a load, and what to do."""
+"""Explain errors of the database."""
 
 import psycopg2
 from psycopg2 import errors
@@ -7,15 +7,12 @@ from sales_warehouse.load.retry import is_transient
 
 
 def explain_database_error(error: psycopg2.Error) -> tuple[str, int]:
-    """Return the message for a person, and the exit code.
-
-    3 is a server that went away: the same command can succeed later by itself. 1 needs a person first.
-    """
+    """Return the message for a person and the exit code: 3 if the command may succeed later, else 1."""
     said = str(error).strip()
     if isinstance(error, errors.DiskFull):
         return (
             f"the disk of the server is full: {said}\n"
-            "The file at hand was rolled back, those before it are in the ledger. "
+            "The current file was rolled back; the files before it are in the ledger. "
             "Make room where the server keeps its data (`warehouse status` names the folder of the embedded one), "
             "then run the same command again.",
             1,
@@ -23,7 +20,7 @@ def explain_database_error(error: psycopg2.Error) -> tuple[str, int]:
     if isinstance(error, errors.InsufficientPrivilege):
         return (
             f"the login lacks a right for this: {said}\n"
-            "docs/operations.md tells which role does what, and how its DBA gives it to a login.",
+            "docs/operations.md lists the roles of the commands, and how a DBA grants one to a login.",
             1,
         )
     if is_transient(error):

@@ -10,21 +10,21 @@ log = logging.getLogger("sales_warehouse")
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record as one line: when, how grave, what happened, and its figures."""
+    """Writes a record as one line: time, severity, event and figures."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; figures are what was given as `extra={"figures": …}`."""
+        """Return the line; the figures come from `extra={"figures": …}`."""
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
         }
-        # ASCII alone, so that whatever the name of a file holds ends no line and moves no cursor
+        # ASCII only: no character of a file name can end the line or move the cursor
         return json.dumps(line | getattr(record, "figures", {}), default=str)
 
 
 def write_json_lines() -> None:
-    """From now on write what the package logs to standard error, for the rest of the process."""
+    """Write what the package logs to standard error from now on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     log.addHandler(handler)
@@ -33,7 +33,7 @@ def write_json_lines() -> None:
 
 
 def log_error(message: str, exit_code: int) -> bool:
-    """Log what ends a command; return False when no log is written, and a person is to be told instead."""
+    """Log the error that ends a command; return False when no log is written."""
     if not log.handlers:
         return False
     log.error("error", extra={"figures": {"message": message, "exit_code": exit_code}})
