@@ -16,10 +16,10 @@ from rich.markup import escape
 from sales_warehouse import __version__, server
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
-from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
 from sales_warehouse.load.retry import load_with_retries
 from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.printable import show_line
 from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings, get_settings
@@ -405,7 +405,7 @@ def grants(
         if not apply:
             sys.stdout.write(write_grants(connection))
             return
-        prepare_ledger(connection, read_feeds(settings.project))
+        prepare_warehouse(connection, read_feeds(settings.project))
         changed = apply_grants(connection)
     out.print(f"Roles and rights {'are in place' if changed else 'were in place already'}.")
 
@@ -418,7 +418,7 @@ def publish(quiet: Quiet = False) -> None:
 
     settings = get_settings()
     with _session(settings, "warehouse publish") as connection:
-        prepare_ledger(connection, read_feeds(settings.project))
+        prepare_warehouse(connection, read_feeds(settings.project))
         number = publish_marts(connection, lambda message: err.print(message, markup=False))
         marts = read_published_marts(connection, number)
         seen = find_publication(connection, None)  # another one, after a rollback
@@ -450,7 +450,7 @@ def rollback(
 
     settings = get_settings()
     with _session(settings, "warehouse rollback") as connection:
-        prepare_ledger(connection, read_feeds(settings.project))
+        prepare_warehouse(connection, read_feeds(settings.project))
         number = switch(connection, publication, lambda message: err.print(message, markup=False))
     out.print(f"Readers see publication {number}. The next whole green build publishes again.")
 
@@ -593,7 +593,7 @@ def _export(file: str | None, path: Path, force: bool, as_json: bool) -> None:
 def _read_books(read: Callable[[Connection], Page]) -> Page:
     settings = get_settings()
     with _session(settings, "warehouse") as connection:
-        prepare_ledger(connection, read_feeds(settings.project))
+        prepare_warehouse(connection, read_feeds(settings.project))
         return read(connection)
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 from sales_warehouse import server
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.grants.write_grants import apply_grants
-from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings
 
@@ -20,6 +20,6 @@ def set_up(settings: Settings, application_name: str) -> None:
     is_ours = settings.external is None
     role: Role | None = None if is_ours else "loader"
     with closing(server.connect(settings, application_name=application_name, role=role)) as connection:
-        prepare_ledger(connection, feeds)
+        prepare_warehouse(connection, feeds)
         if is_ours:
             apply_grants(connection)

@@ -17,6 +17,7 @@ from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
+from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
 
@@ -239,6 +240,7 @@ def _insert(
     supersedes: int | None = None, shape: Shape | None = None,
 ) -> None:  # fmt: skip
     refused = entry.status == "refused"
+    period_start_date, period_end_date = find_period(entry.delivery_key) or (None, None)
     values: dict[str, Any] = {
         "file_id": entry.file_id,
         "feed": file.feed.full_name,
@@ -248,6 +250,8 @@ def _insert(
         "size_bytes": entry.size_bytes,
         "mtime_ns": entry.mtime_ns,
         "delivery_key": entry.delivery_key,
+        "period_start_date": period_start_date,
+        "period_end_date": period_end_date,
         "version": entry.version,
         "status": entry.status,
         "supersedes_file_id": supersedes,

@@ -15,13 +15,13 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import FileIndex, read_books
-from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.load_file import left_alone, take_in_or_leave
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.workers.dispatch import hand_out, is_work_for_several
+from sales_warehouse.prepare import prepare_warehouse
 
 SETTLE_SECONDS = 2.0
 # Each worker keeps a core of the server busy too. On two cores, busy with other things as well, the second one gained a
@@ -89,7 +89,7 @@ def run_load(
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
     with as_the_loader(connection, reporter.say):
         reach("after_lock")
-        prepare_ledger(connection, feeds)
+        prepare_warehouse(connection, feeds)
         reach("after_prepare")
         found = find_files(inbox, feeds, only_feed)
         report = LoadReport(strangers=found.strangers)

@@ -52,7 +52,7 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
     with transaction(connection) as cursor:
         cursor.execute(
             "select coalesce(%s, max(publications.publication)) from ledger.publications, ledger.current_publication "
-            "where folded_at is null and publications.publication < current_publication.publication",
+            "where pruned_at is null and publications.publication < current_publication.publication",
             (publication,),
         )
         row = cursor.fetchone()

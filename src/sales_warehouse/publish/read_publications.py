@@ -9,7 +9,7 @@ _PUBLICATIONS = """
 select
     publications.publication,
     case
-        when publications.folded_at is not null then 'folded'
+        when publications.pruned_at is not null then 'pruned'
         when publications.publication = (select publication from ledger.current_publication) then 'current'
         else 'kept'
     end as state,
