@@ -5,9 +5,7 @@ from calendar import monthrange
 from datetime import date
 
 _MONTHS = "january february march april may june july august september october november december"
-_MONTH_NUMBERS = {
-    name: f"{number:02}" for number, month in enumerate(_MONTHS.split(), 1) for name in (month, month[:3])
-}
+_NUMBERS = {name: f"{number:02}" for number, month in enumerate(_MONTHS.split(), 1) for name in (month, month[:3])}
 
 Period = tuple[date, date]  # first and last day
 
@@ -24,7 +22,7 @@ def find_period(delivery_key: str | None) -> Period | None:
     if re.fullmatch("[0-9]{8}", business_date):
         text = f"{business_date[:4]}-{business_date[4:6]}-{business_date[6:]}"
     else:
-        month = _MONTH_NUMBERS.get(month.lower(), month.zfill(2))
+        month = _NUMBERS.get(month.lower(), month.zfill(2))
         text = business_date or f"{year}-{month}-{(day or '1').zfill(2)}"
     if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return None
