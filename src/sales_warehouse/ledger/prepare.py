@@ -43,7 +43,7 @@ def raw_table(feed: Feed) -> sql.Identifier:
 
 
 def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
-    """Return the names of the columns of the feed's raw table, in their order, those of lineage among them."""
+    """Return the names of the columns of the feed's raw table in their order, lineage included."""
     cursor.execute(
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
         "order by attnum",
@@ -84,56 +84,49 @@ def _is_old(cursor: Cursor) -> bool:
 
 
 class ColumnsAreMissing(Exception):
-    """The raw table lacks columns, and whoever asked may not add them now."""
+    """The raw table lacks columns, and the caller may not add them now."""
 
 
 def add_columns(cursor: Cursor, feed: Feed, columns: Iterable[str], may_add: bool = True) -> list[str]:
     """Add those text columns to the raw table that it lacks; return their names.
 
-    Raises `ColumnsAreMissing` when there are some and `may_add` forbids it.
+    Raises `ColumnsAreMissing` when there are some and `may_add` is false.
     """
     present = set(read_raw_columns(cursor, feed))
     missing = [column for column in columns if column not in present]
     if missing and not may_add:
         raise ColumnsAreMissing(", ".join(missing))
-    for column in missing:
-        cursor.execute(sql.SQL("alter table {} add column {} text").format(raw_table(feed), sql.Identifier(column)))
+    if missing:
+        clauses = (sql.SQL("add column {} text").format(sql.Identifier(column)) for column in missing)
+        cursor.execute(sql.SQL("alter table {} {}").format(raw_table(feed), sql.SQL(", ").join(clauses)))
     return missing
 
 
 def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
     cursor.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(feed.schema)))
     cursor.execute("select to_regclass(%s)", (raw_table(feed).as_string(cursor),))
-    if cursor.fetchone() != (None,):
-        add_columns(cursor, feed, feed.columns)
-        if feed.extra_column:
-            cursor.execute(
-                sql.SQL("alter table {} add column if not exists {} jsonb").format(
-                    raw_table(feed), sql.Identifier(feed.extra_column)
-                )
-            )
-        return
-    # Lineage first: what the index reads of a row then stands where each row has it. Behind the texts, whose lengths
-    # differ, COPY took each new row apart once more for it.
-    lineage = [
-        sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
-        for name, type_ in LINEAGE_COLUMNS.items()
-    ]
-    declared = [sql.SQL("{} text").format(sql.Identifier(column)) for column in feed.columns]
-    extra = [sql.SQL("{} jsonb").format(sql.Identifier(feed.extra_column))] if feed.extra_column else []
-    cursor.execute(
-        sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join([*lineage, *declared, *extra]))
-    )
-    # The rows of a file lie together, so a block range index finds them, and hardly slows COPY down.
-    cursor.execute(
-        sql.SQL("create index {} on {} using brin (_file_id) with (pages_per_range = 32)").format(
-            sql.Identifier(_index_name(feed)), raw_table(feed)
+    if cursor.fetchone() == (None,):
+        # Lineage comes first, where each row has it at the same place: behind texts of varying length the index costs
+        # COPY a second look at each row.
+        lineage = (
+            sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
+            for name, type_ in LINEAGE_COLUMNS.items()
         )
-    )
+        cursor.execute(sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join(lineage)))
+        # The rows of a file are next to each other, so a block range index finds them and hardly slows COPY down.
+        cursor.execute(
+            sql.SQL("create index {} on {} using brin (_file_id) with (pages_per_range = 32)").format(
+                sql.Identifier(_index_name(feed)), raw_table(feed)
+            )
+        )
+    add_columns(cursor, feed, feed.columns)
+    if feed.extra_column:
+        extra = sql.Identifier(feed.extra_column)
+        cursor.execute(sql.SQL("alter table {} add column if not exists {} jsonb").format(raw_table(feed), extra))
 
 
 def summarise_new_rows(cursor: Cursor, feed: Feed) -> None:
-    """Bring the block range index of the feed's raw table up to the rows that were added; costs what they are."""
+    """Add new rows to the block range index of the feed's raw table; reads only these rows."""
     index = sql.Identifier(feed.schema, _index_name(feed)).as_string(cursor)
     cursor.execute(
         "select brin_summarize_new_values(to_regclass(%s)) where to_regclass(%s) is not null", (index, index)

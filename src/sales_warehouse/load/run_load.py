@@ -14,7 +14,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.file_index import FileIndex, read_books
+from sales_warehouse.ledger.file_index import FileIndex, read_index
 from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.load_file import left_alone, take_in_or_leave
@@ -96,7 +96,7 @@ def run_load(
         report.outcomes += [
             Outcome(it.uri, it.feed, "unreadable", it.size_bytes, message=it.message) for it in found.unreadable
         ]
-        books = {feed.full_name: read_books(connection, feed.full_name) for feed in feeds}
+        books = {feed.full_name: read_index(connection, feed.full_name) for feed in feeds}
         candidates = _leave_out_unchanged(found.files, books, report)
         candidates = _leave_out_growing(candidates, settle_seconds, report, reporter)
         reach("after_find")

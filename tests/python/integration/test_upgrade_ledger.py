@@ -10,7 +10,7 @@ from psycopg2.extensions import connection as Connection
 
 from databases import Databases
 from sales_warehouse import server
-from sales_warehouse.ledger.file_index import read_books
+from sales_warehouse.ledger.file_index import read_index
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
@@ -154,7 +154,7 @@ def test_upgrade_keeps_entries_and_views_and_adds_periods(old: Connection) -> No
         periods = query(old, "select delivery_key, period_start_date, period_end_date from ledger.files")
         assert {key: tuple(days) for key, *days in periods} == PERIODS
     assert query(old, "select count(*) from mine.keys where business_key is not null") == [(4,)]
-    entry = read_books(old, "shop.lines").active("year=2024 month=February")
+    entry = read_index(old, "shop.lines").active("year=2024 month=February")
     assert entry is not None and entry.uri == "3"
 
 
