@@ -1,4 +1,4 @@
-"""What `warehouse up` does once the server runs."""
+"""Prepare the database of a server that runs, for `warehouse up`."""
 
 from contextlib import closing
 
@@ -11,10 +11,10 @@ from sales_warehouse.settings import Settings
 
 
 def set_up(settings: Settings, application_name: str) -> None:
-    """Make ledger and raw tables or bring them up to date; on the embedded server the roles and their rights too.
+    """Create or upgrade the warehouse; on the embedded server the roles and their rights too.
 
-    On any other, roles are a matter of its DBA: `warehouse grants`. Errors as of `server.connect`, `read_feeds` and
-    `apply_grants`.
+    On any other server its DBA creates the roles: `warehouse grants`. Raises what `server.connect`, `read_feeds` and
+    `apply_grants` raise.
     """
     feeds = read_feeds(settings.project)
     is_ours = settings.external is None
