@@ -32,8 +32,8 @@ READERS: dict[str, tuple[Role, ...]] = {
     "published": ("analyst", "reader"),
     "published_as_of": ("analyst", "reader"),
 }
-# Relations with personal data. Their models declare `meta.personal`, and revoke the right again whenever they create the
-# relation (macros/publish/close_personal.sql).
+# Relations with personal data. Their models declare `meta.personal` and revoke the right again whenever they create
+# the relation (macros/publish/close_personal.sql).
 PERSONAL = ("audit.quarantined_rows",)
 
 _APPLY_LOCK = 0x5A1E_0006

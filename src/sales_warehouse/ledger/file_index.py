@@ -95,12 +95,7 @@ class FileIndex:
 
 def read_index(connection: Connection, feed: str) -> FileIndex:
     """Return the file index of the feed with this full name."""
+    columns = ", ".join(Entry.__dataclass_fields__)
     with transaction(connection) as cursor:
-        cursor.execute(
-            """
-            select file_id, uri, sha256, size_bytes, mtime_ns, delivery_key, version, status, declaration_sha256
-            from ledger.files where feed = %s order by file_id
-            """,
-            (feed,),
-        )
+        cursor.execute(f"select {columns} from ledger.files where feed = %s order by file_id", (feed,))
         return FileIndex([Entry(*row) for row in cursor])

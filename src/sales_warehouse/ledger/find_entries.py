@@ -7,6 +7,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.file_index import Entry
 from sales_warehouse.printable import show_line
 
 _ID_DIGITS = 19  # a number with fewer fits into bigint
@@ -15,17 +16,10 @@ _SHOWN = 8  # entries named in a message
 
 
 @dataclass(frozen=True)
-class LedgerFile:
+class LedgerFile(Entry):
     """The columns of a row of `ledger.files` that commands show, verify or correct."""
 
-    file_id: int
     feed: str
-    uri: str
-    sha256: str
-    size_bytes: int
-    delivery_key: str | None
-    version: int | None
-    status: str
     records_read: int
     rows_loaded: int
     rows_rejected: int
@@ -62,7 +56,7 @@ def find_entry(cursor: Cursor, name: str, statuses: Collection[str], verb: str) 
     if not fitting:
         raise ConfigurationError(
             f"{show_line(name)} cannot be {verb}: only a file that is {allowed} can. "
-            f"On the ledger: {list_entries(known)}."
+            f"The ledger has: {list_entries(known)}."
         )
     if len(fitting) > 1:
         raise ConfigurationError(
@@ -127,7 +121,7 @@ def _describe_unknown(cursor: Cursor, name: str) -> str:
         there = f"Near it are: {list_entries(near)}."
     elif newest := _select(cursor, "true order by file_id desc limit 3"):
         there = f"The newest are: {list_entries(newest)}. `warehouse files` shows all."
-    return f"The ledger knows no file {show_line(name)}, neither as an id nor as a path below the inbox. {there}"
+    return f"The ledger has no file {show_line(name)}, neither as an id nor as a path below the inbox. {there}"
 
 
 def _without_dot(name: str) -> str:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Self, TextIO, cast
+from typing import TextIO, cast
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -29,7 +29,7 @@ _SPOOL_BYTES = 8 * 1024 * 1024
 
 
 class _Spool:
-    """Lines of the ledger of one file on their way into a table; beyond a few MB they wait on disk, not in memory."""
+    """Rows for a table of the ledger, all of one file; beyond a few MB they wait on disk, not in memory."""
 
     def __init__(self, table: str, columns: str) -> None:
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
@@ -41,7 +41,7 @@ class _Spool:
         self._empty = True
 
     def write(self, cursor: Cursor) -> None:
-        """Copy the lines into their table; the file's own row must be there."""
+        """Copy the rows into their table; the file's own row must be there."""
         if self._empty:
             return
         self._spool.seek(0)
@@ -59,10 +59,10 @@ class _Spool:
 
 
 class RejectSpool(_Spool):
-    """Rejects of one file, on their way into the ledger.
+    """Rejects of one file.
 
-    `head` is what stands in front of the file's first record. It goes into the ledger with the rejects, so that they
-    can be read by themselves later, wherever the file is then.
+    `head` is the bytes in front of the file's first record. The ledger keeps them with the rejects, so that a reject
+    can be read by itself when the file is gone.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class RejectSpool(_Spool):
 
 
 class SkippedSpool(_Spool):
-    """Lines of one file that the declaration says are no records, on their way into the ledger."""
+    """Lines of one file that are no records by the declaration."""
 
     def __init__(self) -> None:
         super().__init__("ledger.skipped_lines", "file_id, line_number, row_number, kind, raw")
