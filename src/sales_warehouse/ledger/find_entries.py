@@ -60,7 +60,7 @@ def find_entry(cursor: Cursor, name: str, statuses: Collection[str], verb: str) 
         )
     if len(fitting) > 1:
         raise ConfigurationError(
-            f"{show_line(name)} is more than one file that is {allowed}: {list_entries(fitting)}. Give the id of one."
+            f"{show_line(name)} is more than one file that is {allowed}: {list_entries(fitting)}. Name one by its id."
         )
     return fitting[0]
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TextIO, cast
+from typing import Self, TextIO, cast
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
