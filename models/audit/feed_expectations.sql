@@ -1,4 +1,4 @@
--- Grain: one row per feed whose declaration says what is expected of it.
+-- Grain: one row per feed with `expected` in its declaration.
 with
 
 final as (

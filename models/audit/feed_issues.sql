@@ -1,4 +1,4 @@
--- Grain: one row per file, issue_code and outcome that a record of the file has.
+-- Grain: one row per file, issue_code and outcome of a record.
 -- A row with two codes counts under both: row_count must not be summed over codes.
 {{ config(
     materialized='incremental',
@@ -48,7 +48,7 @@ open_rejects as (
 
 ),
 
--- A code is looked for with its semicolons, so that none is found within a longer one.
+-- The semicolons are part of the search, so that a code is not found within a longer one.
 row_issue_counts as (
 
     select

@@ -1,5 +1,5 @@
 -- Grain: one row per active file.
--- Shares must be neither summed nor averaged: divide the sums of the counts.
+-- Shares must be neither summed nor averaged: divide the sums of the counts instead.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_file',
@@ -51,7 +51,7 @@ rows_by_status as (
 
 ),
 
--- Every active file has a line in row_outcomes, so the inner join loses none; not every feed has a period or a limit.
+-- Every active file has a row in row_outcomes, so the inner join loses none; some feeds have no period or no limit.
 placed as (
 
     select
@@ -89,7 +89,7 @@ final as (
         {{ div('quarantined_count', 'records_read', 9, 4) }} as quarantined_share,
         {{ div('accepted_count', 'records_read', 9, 4) }} as accepted_share,
         {{ div('flagged_count', 'accepted_count', 9, 4) }} as flagged_share,
-        -- NULL where the delivery key names no period or the feed has no limit: not judged is not on time
+        -- NULL where the delivery key has no period or the feed has no limit: unknown is not on time
         days_after_period > days_allowed as is_late,
         days_after_period,
         period_start_date,

@@ -1,4 +1,4 @@
--- Grain: one row per feed, part_value and business_date that a delivery was expected for or came for.
+-- Grain: one row per feed, part_value and business_date with an expected or actual delivery.
 -- No measures: count the rows. content_count counts the versions of one delivery.
 with
 
@@ -75,7 +75,7 @@ keyed_files as (
 
     select
         files.feed,
-        -- the last part of the key, so its value goes to the end, blanks and all
+        -- the last part of the key, so its value is the rest of the text, including blanks
         case
             when expectations.per_part is null then ''
             else split_part(' ' || files.delivery_key, ' ' || expectations.per_part || '=', 2)
@@ -102,7 +102,7 @@ deliveries as (
         max(taken_in_at) as last_delivered_at
     from keyed_files
     group by feed, part_value, business_date
-    -- what was unloaded is not there; a version that counts makes the delivery count
+    -- an unloaded file does not count; a delivery counts while one of its versions does
     having bool_or(is_active)
 
 ),
@@ -128,7 +128,7 @@ feeds as (
 
 ),
 
--- Each sender seen so far is expected, from its first delivery on; where there is but one, it need not have come yet.
+-- Each known sender is expected from its first delivery on; a feed with one sender is expected before it delivers.
 expected_senders as (
 
     select
@@ -140,7 +140,7 @@ expected_senders as (
         end as start_date,
         least(
             expectations.last_date,
-            -- without a clock a gap shows when something later came
+            -- without a due time, a gap is missing once a later delivery has arrived
             case
                 when expectations.due_time is null then feeds.last_delivered_date
                 else {{ local_date('build_time.as_of_at', 'expectations.time_zone') }}
@@ -168,7 +168,7 @@ expected_days as (
     from expected_senders
     inner join calendar
         on calendar.date_day between expected_senders.start_date and expected_senders.end_date
-    -- most days are no holiday, and no day of the feed's own on which nothing comes; a month has no holiday
+    -- most days are neither a holiday nor a closing day of the feed; a month has no holiday
     left join holidays
         on
             calendar.date_day = holidays.holiday_date
@@ -238,7 +238,7 @@ compared as (
         deliveries.last_delivered_at,
         coalesce(deliveries.content_count, 0) as content_count
     from deadlines
-    -- a delivery nobody expected has no deadline, a missing one no delivery
+    -- an unexpected delivery has no deadline, a missing one has no delivery
     full outer join deliveries
         on
             deadlines.feed = deliveries.feed

@@ -1,4 +1,4 @@
--- Grain: one row per feed and quality rule that its models use. The table of rules is macros/quality/quality_rules.sql.
+-- Grain: one row per feed and quality rule that its models use. The rules are in macros/quality/quality_rules.sql.
 with
 
 final as (

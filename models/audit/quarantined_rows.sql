@@ -32,7 +32,7 @@ final as (
         staged_rows._file_id,
         staged_rows._row_number
     from staged_rows
-    -- a row the ledger knows no file for must be seen here too
+    -- a row whose file is not in the ledger must be shown too
     left join files
         on staged_rows._file_id = files.file_id and staged_rows.feed = files.feed
     where staged_rows.row_status = 'quarantined'

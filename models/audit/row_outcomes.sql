@@ -1,5 +1,5 @@
--- Grain: one row per file, row_status and row_issues; a file without rows has one line that counts 0 accepted rows.
--- quantity and net_amount of quarantined rows hold only the values that could be read: use them as a hint, not a sum.
+-- Grain: one row per file, row_status and row_issues; a file without rows has one row that counts 0 accepted rows.
+-- quantity and net_amount of quarantined rows cover only the values that could be read: a hint, not a total.
 -- The feeds are found by name, below the models that ref() must see first:
 -- depends_on: {{ ref('int_sales__lines_unioned') }}
 {{ config(
@@ -42,7 +42,7 @@ final as (
 
     select
         coalesce(active_files.feed, outcomes.feed) as feed,
-        -- NULL for rows of a file that is not active: the loader leaves none behind
+        -- NULL for rows of an inactive file; the loader leaves no such rows
         active_files.file_name,
         coalesce(outcomes.row_status, 'accepted') as row_status,
         coalesce(outcomes.row_issues, '') as row_issues,

@@ -1,5 +1,5 @@
--- Grain: one row per file, product and order_date of which a line tells a category; the latest such line counts.
--- A table, unlike other intermediate models: the view below it would read every file again at each build.
+-- Grain: one row per file, product and order_date with a category on a line; the latest such line counts.
+-- A table, unlike other intermediate models: a view would read every file again at each build.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_file',
@@ -38,7 +38,7 @@ final as (
 
     select
         {{ member_key('source_system', 'product_id') }} as product_key,
-        -- told together, so where one is blank it is not known
+        -- category and sub-category belong together, so a blank one is unknown
         coalesce(product_category, 'unknown') as product_category,
         coalesce(product_sub_category, 'unknown') as product_sub_category,
         order_date,

@@ -19,7 +19,7 @@ online_retail as (
         cast(quantity as numeric(18, 4)) as quantity,
         unit_price,
         net_amount as gross_amount,
-        -- the files hold the price that was paid; no discount is told apart from it
+        -- the files contain the price paid; the discount is not known separately
         cast(0 as numeric(18, 4)) as discount_amount,
         net_amount,
         cast(null as numeric(18, 4)) as cost_amount,
@@ -40,12 +40,12 @@ store_orders as (
         case when quantity < 0 then 'return' else 'sale' end as line_type,
         ordered_at,
         order_date,
-        -- the tills do not know their customers
+        -- the tills do not record customers
         cast(null as {{ text_type() }}) as customer_id,
         product_id,
         product_name,
         cast('store' as {{ text_type() }}) as channel,
-        -- not delivered; every purchase address lies there
+        -- not delivered; every purchase address is in the United States
         cast('United States' as {{ text_type() }}) as country,
         cast(quantity as numeric(18, 4)) as quantity,
         unit_price,
@@ -69,7 +69,7 @@ superstore as (
         cast('superstore' as {{ text_type() }}) as source_system,
         order_id,
         case when quantity < 0 then 'return' else 'sale' end as line_type,
-        -- only the day is delivered
+        -- the source delivers only the day
         cast(null as {{ wall_clock_type() }}) as ordered_at,
         order_date,
         customer_id,

@@ -24,7 +24,7 @@ final as (
         invoice_lines.customer_id,
         invoice_lines.country,
         invoice_lines.currency,
-        -- the order of the branches is the rule: a cancelled postage is a cancellation, a paid-back one stays a fee
+        -- the order of the branches is the rule: a cancelled postage is a cancellation, a paid-back postage is a fee
         case
             when invoice_lines.is_cancellation then 'cancellation'
             when non_product_codes.line_type is not null then non_product_codes.line_type
@@ -34,14 +34,14 @@ final as (
         invoice_lines.quantity,
         invoice_lines.unit_price,
         invoice_lines.net_amount,
-        -- by the code alone, whatever became of the line: a cancelled postage is no merchandise either
+        -- by the code alone, whatever the line type: a cancelled postage is not merchandise either
         non_product_codes.stock_code is null as is_merchandise,
         invoice_lines.order_date,
         invoice_lines.ordered_at,
         invoice_lines._file_id,
         invoice_lines._row_number
     from invoice_lines
-    -- stock_code is unique in the seed (tested), so no line is doubled; it is compared with its case, m is not M
+    -- stock_code is unique in the seed (tested), so no line is doubled; the comparison is case-sensitive
     left join non_product_codes
         on invoice_lines.product_id = non_product_codes.stock_code
     where invoice_lines.row_status = 'accepted'

@@ -1,5 +1,5 @@
 -- Grain: one row per source system and customer id, and one unknown member for lines without a customer.
--- Read from the facts: the files bring no customer list, so the lines are all that is known about a customer.
+-- Built from the facts: the files contain no customer list, so the lines are the only source.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -35,8 +35,8 @@ customers as (
 
 ),
 
--- Only the lines of the last day that names a country are put in order, not all a customer ever had. File and row
--- number make the order total, so that the same lines give the same country on every build.
+-- Only the lines of the last day with a country are sorted, not the whole history of a customer. File and row number
+-- make the order total, so that the same lines give the same country on every build.
 countries_latest_first as (
 
     select
@@ -66,7 +66,7 @@ latest_countries as (
 
 ),
 
--- the last day the source told of, never today: an old file gives the same figures whenever it is built
+-- the last day of the source's data, not today: an old file gives the same figures whenever it is built
 sources as (
 
     select
@@ -113,20 +113,20 @@ final as (
         customers.source_system,
         customers.customer_id,
         latest_countries.country,
-        -- a customer who never bought has no orders, not an unknown number of them
+        -- a customer who never bought has 0 orders, not NULL
         coalesce(purchases.order_count, 0) as order_count,
         {{ days_between('purchases.first_order_date', 'sources.as_of_date') }} as tenure_days,
         true as is_known,
         purchases.first_order_date,
         purchases.last_order_date
     from customers
-    -- misses for a customer whose every line has a blank country
+    -- no match for a customer whose lines all have a blank country
     left join latest_countries
         on customers.customer_key = latest_countries.customer_key
-    -- misses for a customer who only ever brought something back, or paid fees
+    -- no match for a customer with returns or fees only
     left join purchases
         on customers.customer_key = purchases.customer_key
-    -- cannot miss: a line is part of an order
+    -- always matches: a line is part of an order
     left join sources
         on customers.source_system = sources.source_system
 

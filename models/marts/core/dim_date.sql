@@ -165,7 +165,7 @@ final as (
         holidays.holiday_name,
         holidays.holiday_name is not null as is_holiday
     from described
-    -- most days are no holiday; a country has one name a day (tested)
+    -- most days are not a holiday; a country has one holiday name per day (tested)
     left join holidays
         on described.date_day = holidays.holiday_date
 

@@ -1,5 +1,5 @@
 -- Grain: one row per source system and product id, and one unknown member.
--- As products are now; dim_product_history has them as they were.
+-- Products in their current version; dim_product_history has all versions.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -45,7 +45,7 @@ final as (
         lives.first_order_date,
         lives.last_order_date
     from current_versions
-    -- misses for the unknown member, which has no lines
+    -- no match for the unknown member, which has no lines
     left join lives
         on current_versions.product_key = lives.product_key
 

@@ -1,5 +1,5 @@
 -- Grain: one row per product and version, and one unknown member of one version.
--- Join a line by product_key, with order_date from valid_from_date on and before valid_to_date.
+-- Join a line by product_key, with order_date >= valid_from_date and < valid_to_date.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -51,7 +51,7 @@ final as (
         source_system,
         product_id,
         product_name,
-        -- most sources tell none, and a report groups by them
+        -- most sources have no categories, and reports group by them
         coalesce(product_category, 'unknown') as product_category,
         coalesce(product_sub_category, 'unknown') as product_sub_category,
         cast(version_number as integer) as version_number,

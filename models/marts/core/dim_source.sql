@@ -1,4 +1,4 @@
--- Grain: one row per source whose files are taken in, sales lines or none.
+-- Grain: one row per source with a declared feed, with or without sales lines.
 with
 
 sources as (

@@ -19,7 +19,7 @@ published as (
 
     union all
 
-    -- the euro itself, on the days on which anything was published
+    -- the euro itself, on every day with a published rate
     select
         'EUR' as currency,
         rate_date,
@@ -47,7 +47,7 @@ carry_days as (
 
 ),
 
--- On a day without a rate, a weekend or holiday of the bank, the last one before holds.
+-- On a day without a rate, such as a weekend or a holiday of the bank, the previous rate holds.
 carried as (
 
     select
@@ -61,7 +61,7 @@ carried as (
 
 ),
 
--- A currency has one row a day, so the largest value is the only one.
+-- A currency has one row per day, so the largest value is the only one.
 crossed as (
 
     select
@@ -88,14 +88,14 @@ final as (
         currency,
         rate_date,
         {{ div('reporting_units_per_euro', 'units_per_euro', 18, 10) }} as fx_rate,
-        -- of a cross rate the older one
+        -- for a cross rate the older of both days
         least(published_date, reporting_published_date) as published_date
     from crossed
     where currency <> '{{ var("reporting_currency") }}' and reporting_units_per_euro is not null
 
     union all
 
-    -- on every day, whatever the history of the rates holds: there is nothing to convert
+    -- on every day, whatever rates exist: nothing is converted
     select
         '{{ var("reporting_currency") }}' as currency,
         date_day as rate_date,

@@ -1,6 +1,6 @@
 -- Grain: one row per source_system, order_id and currency that has a sales line.
--- product_count must not be summed: a product of two orders counts in both. Amounts only within one currency, but for
--- those in the reporting currency; cost_amount leaves out lines whose source does not tell a cost.
+-- product_count must not be summed: a product of two orders counts in both. Amounts may be summed only within one
+-- currency, except those in the reporting currency. cost_amount leaves out lines without a known cost.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_key',
@@ -17,8 +17,8 @@ lines as (
 
 ),
 
--- Lines of one order seldom disagree about customer, channel or country. Where they do, the first in the order of the
--- alphabet stands for all, which needs no sort of all lines, as the first by time would.
+-- Lines of one order seldom disagree about customer, channel or country. Where they do, the alphabetically first value
+-- counts. This needs no sort of all lines; the first value by time would.
 orders as (
 
     select
@@ -42,7 +42,7 @@ orders as (
         sum(case when is_merchandise then net_amount else 0 end) as net_sales_amount,
         sum(case when is_merchandise and line_type = 'return' then net_amount else 0 end) as return_amount,
         sum(case when is_merchandise and line_type = 'cancellation' then net_amount else 0 end) as cancellation_amount,
-        -- charges that were cancelled or paid back among them
+        -- including charges that were cancelled or paid back
         sum(case when is_merchandise or line_type = 'adjustment' then 0 else net_amount end) as fee_amount,
         sum(case when line_type = 'adjustment' then net_amount else 0 end) as adjustment_amount,
         sum(net_amount) as net_amount,

@@ -1,5 +1,5 @@
--- Grain: one row per product, month and run of days of the month on which its lines tell the same of it.
--- There is nothing to sum: the table is what the history of products is made of, a month at a time.
+-- Grain: one row per product, month and run of days of the month whose lines have the same name and category.
+-- There is nothing to sum: dim_product_history is built from this table, one month at a time.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',
@@ -37,7 +37,7 @@ days as (
 
 ),
 
--- Only where names of a day differ must its lines be put in order. File and row number make the order total.
+-- Only the lines of a day with different names are sorted. File and row number make the order total.
 disputed_names_latest_first as (
 
     select
@@ -95,7 +95,7 @@ observed_days as (
         days.product_key,
         days.source_system,
         days.product_id,
-        -- the same name twice, or none at all, where it is not settled
+        -- the same name twice, or no name, where the day is not settled
         coalesce(settled_names.product_name, days.last_name) as product_name,
         latest_categories.product_category,
         latest_categories.product_sub_category,
@@ -105,10 +105,10 @@ observed_days as (
         days.order_date as first_date,
         days.order_date as last_date
     from days
-    -- misses where the lines of the day agree
+    -- no match where the lines of the day agree
     left join settled_names
         on days.product_key = settled_names.product_key and days.order_date = settled_names.order_date
-    -- misses for sources that tell no categories
+    -- no match for sources without categories
     left join latest_categories
         on days.product_key = latest_categories.product_key and days.order_date = latest_categories.order_date
 

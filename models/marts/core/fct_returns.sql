@@ -1,5 +1,5 @@
 -- Grain: one row per merchandise line of type return or cancellation.
--- Amounts may be summed only within one currency, but for return_amount_reporting; days_to_return must not be summed.
+-- Amounts may be summed only within one currency, except return_amount_reporting; days_to_return must not be summed.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -22,10 +22,10 @@ return_lines as (
 
 ),
 
--- Of a line without customer no sale can be told.
+-- A line without a customer cannot be matched to a sale.
 returned_products as (
 
-    -- distinct: a customer who brings a product back twice must not double its sales
+    -- distinct: a customer with two returns of one product must not double its sales
     select distinct
         customer_key,
         product_key
@@ -46,8 +46,8 @@ sales_of_returned_products as (
 
 ),
 
--- Sales and returns of one customer and product in one row, in the order they happened: each return then belongs to
--- the sale before it. A join on customer and product would pair every return with every sale.
+-- Sales and returns of one customer and product in one sequence, in order of time: each return belongs to the sale
+-- before it. A join on customer and product would pair every return with every sale.
 purchases_and_returns as (
 
     select
@@ -150,7 +150,7 @@ final as (
         return_lines._file_id,
         return_lines._row_number
     from return_lines
-    -- misses where no sale was found
+    -- no match where no sale was found
     left join sales_of_returns
         on return_lines.sales_line_id = sales_of_returns.sales_line_id
 

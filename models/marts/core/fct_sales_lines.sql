@@ -1,6 +1,6 @@
 -- Grain: one row per accepted sales line.
--- unit_price and fx_rate must not be summed; amounts only within one currency, but for net_amount_reporting.
--- cost_amount is NULL where a source does not tell it.
+-- unit_price and fx_rate must not be summed; amounts only within one currency, except net_amount_reporting.
+-- cost_amount is NULL where the source has no cost.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_file',
@@ -51,7 +51,7 @@ final as (
         lines._file_id,
         lines._row_number
     from lines
-    -- one rate a currency and day (tested), so no line is doubled; a line without a rate stays, for the test to name it
+    -- one rate per currency and day (tested), so no line is doubled; a test reports a line without a rate
     left join exchange_rates
         on lines.currency = exchange_rates.currency and lines.order_date = exchange_rates.rate_date
     where {{ only_new_files('lines._file_id') }}

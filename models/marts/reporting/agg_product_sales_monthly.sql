@@ -1,5 +1,5 @@
--- Grain: one row per month_start_date, source_system, product_key and currency that has a line of merchandise.
--- order_count must not be summed: an order holds several products. Amounts may be summed only within one currency.
+-- Grain: one row per month_start_date, source_system, product_key and currency with a line of merchandise.
+-- order_count must not be summed: an order contains several products. Amounts may be summed only within one currency.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',
@@ -33,7 +33,7 @@ final as (
         cast(sum(lines.net_amount) as numeric(28, 4)) as net_sales_amount,
         cast(sum(lines.net_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting
     from lines
-    -- cannot miss: a line dated outside the calendar is quarantined, and the relationship is tested
+    -- always matches: a line dated outside the calendar is quarantined, and the relationship is tested
     inner join days
         on lines.order_date = days.date_day
     where {{ only_touched_dates('lines.order_date', 'month') }} and lines.is_merchandise

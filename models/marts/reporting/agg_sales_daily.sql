@@ -1,7 +1,7 @@
 -- Grain: one row per order_date, source_system, country and currency that has a sales line.
--- order_count must not be summed: an order whose lines fall on two days or countries counts in both.
--- Amounts may be summed only within one currency, but for the _reporting ones, which are in one.
--- cost_amount leaves out lines whose source does not tell a cost.
+-- order_count must not be summed: an order with lines on two days or in two countries counts in both.
+-- Amounts may be summed only within one currency, except those that end in _reporting.
+-- cost_amount leaves out lines without a known cost.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',

@@ -1,7 +1,7 @@
 -- Grain: one row per month_start_date, source_system, country and currency that has a sales line.
--- order_count must not be summed: an order whose lines fall in two months or countries counts in both.
--- Amounts may be summed only within one currency, but for the _reporting ones, which are in one.
--- cost_amount leaves out lines whose source does not tell a cost.
+-- order_count must not be summed: an order with lines in two months or countries counts in both.
+-- Amounts may be summed only within one currency, except those that end in _reporting.
+-- cost_amount leaves out lines without a known cost.
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',
@@ -50,7 +50,7 @@ final as (
         cast(sum(case when lines.is_merchandise then lines.net_amount_reporting else 0 end) as numeric(28, 4))
             as net_sales_amount_reporting
     from lines
-    -- cannot miss: a line dated outside the calendar is quarantined, and the relationship is tested
+    -- always matches: a line dated outside the calendar is quarantined, and the relationship is tested
     inner join days
         on lines.order_date = days.date_day
     where {{ only_touched_dates('lines.order_date', 'month') }}

@@ -1,5 +1,5 @@
--- Grain: one row per source_system, cohort_month_start_date and months_since, to the last month of the source, no gaps.
--- cohort_customer_count and retention_share must not be summed; active_customer_count not over months.
+-- Grain: one row per source_system, cohort_month_start_date and months_since, up to the source's last month, no gaps.
+-- cohort_customer_count and retention_share must not be summed; active_customer_count must not be summed over months.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -105,7 +105,7 @@ final as (
         months.month_index - cohort_months.month_index as months_since,
         months.month_start_date,
         cohorts.cohort_customer_count,
-        -- a month in which none of them bought has no row of its own
+        -- a month in which no customer of the cohort bought has no row of its own
         coalesce(activity.active_customer_count, 0) as active_customer_count,
         {{ div('coalesce(activity.active_customer_count, 0)', 'cohorts.cohort_customer_count', 9, 6) }}
             as retention_share,

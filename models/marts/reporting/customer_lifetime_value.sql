@@ -14,7 +14,7 @@ orders as (
 
 ),
 
--- the last day the source told of, never today: an old file gives the same figures whenever it is built
+-- the last day of the source's data, not today: an old file gives the same figures whenever it is built
 sources as (
 
     select

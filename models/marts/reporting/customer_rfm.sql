@@ -1,5 +1,5 @@
 -- Grain: one row per customer who bought something.
--- Scores are places among the customers of the same source: they must be neither summed nor compared between sources.
+-- Scores are ranks among the customers of the same source: they must be neither summed nor compared between sources.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -14,8 +14,8 @@ customers as (
 
 ),
 
--- rank, not ntile: equal customers have an equal rank, whatever their order, and so get the same score. The most recent
--- have the fewest days, so they are ranked by them downwards.
+-- rank, not ntile: equal customers have an equal rank, whatever their order, and so the same score. The most recent
+-- customers have the fewest days, so recency is ranked in descending order.
 ranked as (
 
     select

@@ -1,5 +1,5 @@
--- Grain: one row per month_start_date and source_system that has an order.
--- Customer counts must not be summed over months: who buys in two months counts in both.
+-- Grain: one row per month_start_date and source_system with an order.
+-- Customer counts must not be summed over months: a customer who buys in two months counts in both.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -47,7 +47,7 @@ customers as (
 
 ),
 
--- Who sent something back and is not known to have bought before, did so before the data begin: returning.
+-- A customer with a return but no known earlier purchase bought before the data begin, and counts as returning.
 told_apart as (
 
     select
@@ -58,7 +58,7 @@ told_apart as (
             else 'returning'
         end as kind
     from customer_months
-    -- misses for the unknown customer and for those who never bought
+    -- no match for the unknown customer and for customers who never bought
     left join customers
         on
             customer_months.source_system = customers.source_system

@@ -1,4 +1,4 @@
--- Grain: one row per product that has a line of merchandise; all currencies of its source as reporting amounts.
+-- Grain: one row per product with a line of merchandise; all currencies of its source as reporting amounts.
 -- cumulative_share must not be summed.
 {{ config(
     materialized='incremental',
@@ -31,7 +31,7 @@ sales_per_product as (
 
 ),
 
--- what came back more than it was sold would push the shares of all others beyond 1, so it has none
+-- negative net sales would push the shares of the other products above 1, so such a product has no share
 ranked as (
 
     select
@@ -64,8 +64,8 @@ final as (
         accumulated.source_system,
         products.product_id,
         products.product_name,
-        -- By what comes before the product: so the one that crosses a limit still belongs to the class, and the best
-        -- product of a source is in A however much it sells. Amounts are compared, not rounded shares.
+        -- The class depends on the amount before the product: the product that crosses a limit still belongs to the
+        -- class, and the best product of a source is in A. Amounts are compared, not rounded shares.
         case
             when accumulated.net_sales_amount_reporting <= 0 then 'C'
             when
@@ -89,7 +89,7 @@ final as (
                 then {{ div('accumulated.cumulative_amount', 'accumulated.total_amount', 9, 6) }}
         end as cumulative_share
     from accumulated
-    -- cannot miss: both are made of the products of the facts
+    -- always matches: both are built from the products of the facts
     inner join products
         on accumulated.product_key = products.product_key
 

@@ -1,4 +1,4 @@
--- Grain: one row per source_system and pair of products often sold in one order; first_product_key is the lesser.
+-- Grain: one row per source_system and pair of products often sold in one order; first_product_key is the smaller key.
 -- Nothing here may be summed: an order with three products counts in three pairs.
 {{ config(
     materialized='incremental',
@@ -21,7 +21,7 @@ products as (
 
 ),
 
--- a product on two lines of an order was sold in that order once
+-- a product on two lines of an order counts once for that order
 products_per_order as (
 
     select
@@ -34,7 +34,7 @@ products_per_order as (
 
 ),
 
--- orders and products get numbers, which are compared and sorted several times as fast as their ids
+-- numbers for orders and products: they are compared and sorted several times as fast as the ids
 numbered_orders as (
 
     select
@@ -45,7 +45,7 @@ numbered_orders as (
 
 ),
 
--- an order of one product says nothing about pairs, and would only dilute every share
+-- an order with one product has no pairs, and would only lower every share
 baskets as (
 
     select *
@@ -54,7 +54,7 @@ baskets as (
 
 ),
 
--- fewest orders that make a product or a pair count
+-- minimum number of orders for a product or a pair
 limits as (
 
     select
@@ -79,7 +79,7 @@ orders_per_product as (
 
 ),
 
--- A pair is in no more orders than either of its products. Leaving out the rare ones first keeps an order of a thousand
+-- A pair is in no more orders than either of its products. Removing rare products first keeps an order of a thousand
 -- lines from making half a million pairs.
 frequent_products as (
 
@@ -151,7 +151,7 @@ final as (
         on pairs.first_product_number = first_products.product_number
     inner join frequent_products as second_products
         on pairs.second_product_number = second_products.product_number
-    -- neither can miss: both are made of the products of the facts
+    -- both always match: all are built from the products of the facts
     inner join products as first_names
         on first_products.product_key = first_names.product_key
     inner join products as second_names

@@ -49,8 +49,8 @@ monthly_returns as (
 
 ),
 
--- Every return is a line of merchandise, so the sales have a row for each month and product that has one. What they do
--- not have is a return in every row.
+-- Every return is a line of merchandise, so the sales have a row for each month and product with a return. The returns
+-- have no row for most of them.
 counted as (
 
     select

@@ -1,6 +1,6 @@
--- Grain: one row per date_day, source_system and currency, without a gap from first to last day with a sales line.
--- Changes and averages must not be summed; amounts to date not over days; amounts only within one currency, those that
--- end in _reporting over sources too.
+-- Grain: one row per date_day, source_system and currency, from the first to the last day with a sales line, no gaps.
+-- Changes and averages must not be summed, amounts to date not over days. Amounts may be summed only within one
+-- currency, those that end in _reporting also over sources.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -52,7 +52,7 @@ days as (
         calendar.date_day,
         series.source_system,
         series.currency,
-        -- a day without a sales line sold nothing, and counts in every average
+        -- a day without a sales line has sales of 0 and counts in every average
         cast(coalesce(sales_per_day.net_sales_amount, 0) as numeric(28, 4)) as net_sales_amount,
         cast(coalesce(sales_per_day.net_sales_amount_reporting, 0) as numeric(28, 4)) as net_sales_amount_reporting,
         calendar.month_start_date,
@@ -63,7 +63,7 @@ days as (
     from series
     inner join calendar
         on calendar.date_day between series.first_date and series.last_date
-    -- misses on days without a sales line
+    -- no match on days without a sales line
     left join sales_per_day
         on
             series.source_system = sales_per_day.source_system
@@ -72,7 +72,7 @@ days as (
 
 ),
 
--- every day of a series is there, so the row before is the day before and seven rows are seven days
+-- a series has every day, so the row before is the day before, and seven rows are seven days
 accumulated as (
 
     select
@@ -152,7 +152,7 @@ final as (
         comparable_dates.net_sales_amount_reporting as comparable_date_last_year_amount_reporting,
         accumulated.series_to_date_amount_reporting
     from accumulated
-    -- both miss where the series began less than a year before
+    -- neither matches where the series began less than a year before
     left join accumulated as same_dates
         on
             accumulated.source_system = same_dates.source_system

@@ -1,6 +1,6 @@
--- Grain: one row per month, source_system and currency, without a gap from first to last month with a sales line.
--- Changes and averages must not be summed; amounts to date not over months; amounts only within one currency, those
--- that end in _reporting over sources too.
+-- Grain: one row per month, source_system and currency, from the first to the last month with a sales line, no gaps.
+-- Changes and averages must not be summed, amounts to date not over months. Amounts may be summed only within one
+-- currency, those that end in _reporting also over sources.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -41,7 +41,7 @@ months as (
 
 ),
 
--- A whole month is compared with the whole month, 29 February included; one that has just begun with as many days.
+-- A whole month is compared with the whole month, including 29 February; an incomplete month with the same days.
 spans as (
 
     select
@@ -61,7 +61,7 @@ spans as (
         on months.first_date = first_days.date_day
     inner join calendar as last_days
         on months.last_date = last_days.date_day
-    -- misses where the calendar begins less than a year before
+    -- no match where the calendar begins less than a year before
     left join calendar as last_year
         on last_days.same_date_last_year = last_year.date_day
     window months_in_turn as (
@@ -84,7 +84,7 @@ final as (
         currency,
         net_sales_amount,
         previous_month_amount,
-        -- part of a month against a whole one is no change
+        -- a part of a month is not compared with a whole month
         case
             when is_complete and is_previous_complete
                 then {{ relative_change('net_sales_amount', 'previous_month_amount') }}

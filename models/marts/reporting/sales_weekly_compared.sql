@@ -1,6 +1,6 @@
--- Grain: one row per ISO week, source_system and currency, without a gap from first to last week with a sales line.
--- Changes and averages must not be summed; amounts to date not over weeks; amounts only within one currency, those that
--- end in _reporting over sources too.
+-- Grain: one row per ISO week, source_system and currency, from the first to the last week with a sales line, no gaps.
+-- Changes and averages must not be summed, amounts to date not over weeks. Amounts may be summed only within one
+-- currency, those that end in _reporting also over sources.
 {{ config(
     materialized='incremental',
     incremental_strategy='when_new',
@@ -40,7 +40,7 @@ weeks as (
 
 ),
 
--- the days of a year before of the days that are there: a week that has just begun is compared with as much of a week
+-- the same days a year before: an incomplete week is compared with an equal part of a week
 spans as (
 
     select
@@ -77,7 +77,7 @@ final as (
         currency,
         net_sales_amount,
         previous_week_amount,
-        -- part of a week against a whole one is no change
+        -- a part of a week is not compared with a whole week
         case
             when is_complete and is_previous_complete
                 then {{ relative_change('net_sales_amount', 'previous_week_amount') }}

@@ -1,5 +1,5 @@
 -- Grain: one row per record of a file of online_retail.invoice_lines; none is left out.
--- Only rows with row_status = 'accepted' are sales lines: sum nothing over all rows.
+-- Only rows with row_status = 'accepted' are sales lines: do not sum over all rows.
 {% set delivered_columns = [
     'invoice_no', 'stock_code', 'description', 'quantity', 'invoice_date', 'unit_price', 'customer_id', 'country',
 ] %}
@@ -22,8 +22,8 @@ periods as (
 
 ),
 
--- Trimmed here, as each cast asks for its text several times. PostgreSQL drops the window when nobody asks for
--- row_issues, and never merges a query with a window into the next one, so nothing in here is done twice.
+-- Trimmed here, because each cast uses its text several times. PostgreSQL drops the window when a query does not use
+-- row_issues, and never merges a query with a window into the next one, so nothing here is computed twice.
 texts as (
 
     select
@@ -49,7 +49,7 @@ typed as (
         {{ trimmed('customer_id') }} as customer_id_text,
         {{ trimmed('country') }} as country,
         quantity_text,
-        -- 14 digits: as many as the canonical numeric(18, 4) holds before its decimal point
+        -- 14 digits: as many as the canonical numeric(18, 4) has before its decimal point
         {{ try_integer('quantity_text', 14) }} as quantity,
         unit_price_text,
         {{ try_decimal('unit_price_text', 18, 4) }} as unit_price,
@@ -76,8 +76,8 @@ priced as (
 
 ),
 
--- A staging model joins nothing else. file_id is the key of the ledger, so no row is lost or doubled; where nobody asks
--- for row_issues, PostgreSQL leaves the join out.
+-- A staging model joins nothing but the ledger. file_id is the key of the ledger, so no row is lost or doubled;
+-- PostgreSQL leaves the join out when a query does not use row_issues.
 placed as (
 
     select

@@ -1,6 +1,6 @@
 -- Grain: one row per record of a file of superstore.order_lines; none is left out.
--- Only rows with row_status = 'accepted' are sales lines: sum nothing over all rows.
--- unit_price is worked out and rounded: quantity * unit_price need not give gross_amount.
+-- Only rows with row_status = 'accepted' are sales lines: do not sum over all rows.
+-- unit_price is computed and rounded: quantity * unit_price can differ from gross_amount.
 {% set delivered_columns = [
     'row_id', 'order_id', 'order_date', 'ship_date', 'ship_mode', 'customer_id', 'customer_name', 'segment', 'country',
     'city', 'state', 'postal_code', 'region', 'product_id', 'category', 'sub_category', 'product_name', 'sales',
@@ -15,8 +15,8 @@ delivered as (
 
 ),
 
--- Trimmed here, as each cast asks for its text several times. PostgreSQL drops the window when nobody asks for
--- row_issues, and never merges a query with a window into the next one, so nothing in here is done twice.
+-- Trimmed here, because each cast uses its text several times. PostgreSQL drops the window when a query does not use
+-- row_issues, and never merges a query with a window into the next one, so nothing here is computed twice.
 texts as (
 
     select
@@ -55,7 +55,7 @@ typed as (
         {{ trimmed('postal_code') }} as postal_code,
         {{ trimmed('ship_mode') }} as ship_mode,
         quantity_text,
-        -- 14 digits: as many as the canonical numeric(18, 4) holds before its decimal point
+        -- 14 digits: as many as the canonical numeric(18, 4) has before its decimal point
         {{ try_integer('quantity_text', 14) }} as quantity,
         net_amount_text,
         {{ try_decimal('net_amount_text', 18, 4) }} as net_amount,
@@ -77,7 +77,7 @@ typed as (
 
 ),
 
--- After a discount of 1 nothing tells what the line cost before it: gross is then the net amount, and the row says so.
+-- After a discount of 1 the amount before it is unknown: gross is then the net amount, and the row is flagged.
 grossed_up as (
 
     select
@@ -102,7 +102,7 @@ priced as (
 
 ),
 
--- The price is worked out: negative where quantity and line total have opposite signs.
+-- The price is computed; it is negative where quantity and line total have opposite signs.
 {% set checks = [
     ('order_id:missing', 'order_id is null'),
     ('order_id:too_long', 'length(order_id) > {limit}'),
