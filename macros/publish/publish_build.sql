@@ -20,7 +20,7 @@
         {%- do log('Publication ' ~ publication ~ ': ' ~ changed, info=true) -%}
     {%- endfor -%}
     {%- set days = var('keep_publications_days') -%}
-    select ledger.fold_publications(current_timestamp - interval '{{ days | int }} days')
+    select ledger.prune_publications(current_timestamp - interval '{{ days | int }} days')
 {%- endmacro %}
 
 {% macro may_publish() -%}

@@ -11,8 +11,8 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse import server
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.read_feeds import read_feeds
-from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings, get_settings
 
@@ -31,7 +31,7 @@ class Session:
 
     def prepare(self) -> None:
         """Create or update the ledger."""
-        prepare_ledger(self.connection, self.feeds)
+        prepare_warehouse(self.connection, self.feeds)
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.booked_rejects import stream_rejects
-from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
+from sales_warehouse.ledger.find_entries import LedgerFile, find_entry, read_active
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
+from sales_warehouse.ledger.stream_rejects import stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader
@@ -103,7 +103,7 @@ def run_verify(
     return report
 
 
-def _verify_file(cursor: Cursor, entry: BookedFile, file: InboxFile, reporter: Reporter) -> Verdict:
+def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: Reporter) -> Verdict:
     """Compare one file; its hash is that of the bytes that were compared."""
     differences: list[Difference] = []
     records = 0
@@ -196,6 +196,6 @@ def _find_strays(cursor: Cursor, feed: Feed) -> Iterator[Stray]:
 
 
 def _verdict(
-    entry: BookedFile, status: str, message: str | None, records: int = 0, differences: tuple[Difference, ...] = ()
+    entry: LedgerFile, status: str, message: str | None, records: int = 0, differences: tuple[Difference, ...] = ()
 ) -> Verdict:
     return Verdict(entry.file_id, entry.feed, entry.uri, entry.version, status, records, message, differences)

@@ -320,7 +320,7 @@ def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
     [
         (("unload", "4"), "only a file that is active can"),
         (("restore", "1"), "only a file that is unloaded or superseded can"),
-        (("verify", "nothing.csv"), "The ledger knows no file nothing.csv"),
+        (("verify", "nothing.csv"), "The ledger has no file nothing.csv"),
         (("explain",), "Give --table"),
         (("explain", "--table", "marts.agg_sales_daily"), "Go from its keys"),
         (("files", "--since", "soon"), "Write an ISO date"),

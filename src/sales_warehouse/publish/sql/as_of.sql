@@ -1,4 +1,4 @@
--- Which publication readers see, and which one the session reads in published_as_of; runs after publications.sql.
+-- Views that name the publication that readers see, and the publication that the session reads in published_as_of.
 create or replace view published.as_of as
 select publication, published_at, upper_event_id, files
 from ledger.publications
