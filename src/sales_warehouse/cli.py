@@ -73,11 +73,13 @@ def main(
 def up() -> None:
     """Start the server, make ledger, raw tables and roles, write profiles.yml for dbt."""
     from sales_warehouse.grants.set_up import set_up
+    from sales_warehouse.show.shell_line import print_shell_line
 
     settings = get_settings()
     state = server.up(settings)
     set_up(settings, "warehouse up")
     _print_server(state)
+    print_shell_line(settings)
 
 
 @app.command()
@@ -159,8 +161,11 @@ def build(
     workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     unit_tests: Annotated[bool, typer.Option(help="Run the models' unit tests too.")] = False,
+    publish: Annotated[
+        bool, typer.Option("--publish/--no-publish", help="Let readers see a green build, or wait for `publish`.")
+    ] = True,
 ) -> None:
-    """Load, run `dbt build`, and say what the warehouse holds now."""
+    """Load, run `dbt build --target prod`, publish it when it is green, and say what the warehouse holds now."""
     from sales_warehouse.show.summary import print_next_steps, print_problems, print_summary
     from sales_warehouse.show.what_readers_see import print_what_readers_see
     from sales_warehouse.transform.run_dbt import run_dbt_build
@@ -172,7 +177,7 @@ def build(
     # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
     left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     with BuildProgress(quiet) as progress:
-        built = run_dbt_build(settings, progress, left_out)
+        built = run_dbt_build(settings, progress, left_out, publish)
     if not built.is_green:
         print_problems(built)
         with _session(settings, "warehouse build") as connection:
@@ -340,11 +345,11 @@ def explain(
 @app.command()
 def diff(
     models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Models; default all marts.")] = None,
-    target: Annotated[str, typer.Option(help="Target of profiles.yml to hold against the shared one.")] = "dev",
+    target: Annotated[str, typer.Option(help="Target of profiles.yml to compare with prod.")] = "dev",
     examples: Annotated[int, typer.Option(min=0, help="Show so many differing rows a model.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Compare marts of another target with the shared ones, row by row by their key; exit code 1 if not equal."""
+    """Compare marts of another target with those of prod, row by row by their key; exit code 1 if not equal."""
     from sales_warehouse.diff.find_models import find_models
     from sales_warehouse.diff.run_diff import run_diff
     from sales_warehouse.show.diff_report import diff_report_as_json, print_diff_report

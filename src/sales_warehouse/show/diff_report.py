@@ -14,7 +14,7 @@ from sales_warehouse.show.tables import count, print_table
 def print_diff_report(report: DiffReport) -> None:
     """Print the models with their rows, then what differs in each by column, with examples."""
     print_table(
-        f"{report.target} beside shared",
+        f"{report.target} beside prod",
         ["model", "rows before", "after", "added", "removed", "changed"],
         [(m.name, m.rows_before, m.rows_after, m.added, m.removed, m.changed) for m in report.models],
     )
