@@ -37,7 +37,7 @@
             {%- do obstacles.append(
                 result.status ~ rows ~ ': ' ~ result.node.resource_type ~ ' ' ~ result.node.name
                 ~ ' in ' ~ result.node.original_file_path ~ '. Look closer: dbt '
-                ~ ('test' if is_test else 'build') ~ ' --select ' ~ result.node.name
+                ~ ('test' if is_test else 'build') ~ ' --target prod --select ' ~ result.node.name
                 ~ (' --store-failures' if is_test else '')
             ) -%}
         {%- endif -%}

@@ -20,6 +20,7 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.builder_lock import as_the_builder
+from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 # What dbt reports when the server was lost or stood in the way for a moment, in the words of libpq and PostgreSQL.
 TRANSIENT = (
@@ -62,13 +63,14 @@ def define_models(
             with as_the_builder(settings, context.log.info):
                 # Unit tests judge the models, not the data; they are checks of their own.
                 invocation = dbt.cli(
-                    ["build", "--exclude-resource-type", "unit_test"],
+                    ["build", *on_prod(), "--exclude-resource-type", "unit_test"],
                     context=context, raise_on_error=False, target_path=target_path(settings, "build"),
                 )  # fmt: skip
                 yield from invocation.stream()
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
         _end(invocation, context.retry_number)
+        keep_manifest(settings, target_path(settings, "build") / "manifest.json")
 
     return dbt_build
 
@@ -93,7 +95,7 @@ def define_unit_tests(
         select = "test_type:unit" if len(wanted) == len(tests) else " ".join(sorted(wanted))
         with as_the_builder(settings, context.log.info):
             invocation = dbt.cli(
-                ["test", "--select", select],
+                ["test", *on_prod(), "--select", select],
                 manifest=manifest, raise_on_error=False, target_path=target_path(settings, "unit_tests"),
             ).wait()  # fmt: skip
         told = {name: result for name, result in _results(invocation) if name in wanted}
@@ -140,7 +142,7 @@ def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
     more = f"\nand {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
     fail(
         "dbt build is not green:\n" + "\n".join(lines[:_NAMED]) + more
-        + f"\nLook closer with: dbt build --select {problems[0][0]} --store-failures",
+        + f"\nLook closer with: dbt build --target prod --select {problems[0][0]} --store-failures",
         exit_code=3 if is_lost else 1,
     )  # fmt: skip
 

@@ -73,7 +73,7 @@ def print_problems(build: BuildReport) -> None:
     if skipped:
         out.print(f"{skipped} more were skipped because of these.")
     if problems:
-        out.print(f"Look closer with: dbt build --select {problems[0].name} --store-failures")
+        out.print(f"Look closer with: dbt build --target prod --select {problems[0].name} --store-failures")
 
 
 def print_next_steps(quiet: bool = False) -> None:
@@ -82,8 +82,8 @@ def print_next_steps(quiet: bool = False) -> None:
         return
     out.print("\n[bold]What to try next[/bold] (`source .venv/bin/activate` first, or write .venv/bin/ before each)")
     for command, meaning in (
-        ("dbt build", "after an edit below models/"),
-        ("dbt docs generate && dbt docs serve", "read the models, their columns and their lineage"),
+        ("make dev", "build what you edit below models/ in your own schemas; `warehouse diff` compares them with prod"),
+        ("make docs && dbt docs serve", "read the models, their columns and their lineage"),
         ('warehouse sql "select * from marts.agg_sales_monthly order by net_amount desc limit 10"', "ask the marts"),
         ("warehouse rejects", "the lines that could not be loaded, and why"),
         ('warehouse sql "select * from audit.quarantined_rows"', "the rows that broke a rule"),
