@@ -47,8 +47,9 @@
     {%- if missing -%}
         {%- set state = (env_var('WAREHOUSE_HOME', '') or '.warehouse') ~ '/state' -%}
         {{ exceptions.raise_compiler_error(
-            'This run reads ' ~ missing | length ~ ' relations that the target ' ~ target.name ~ ' does not have: '
-            ~ missing[:5] | join(', ') ~ (', …' if missing | length > 5 else '') ~ '. Nothing was built.'
+            'The target ' ~ target.name ~ ' does not have these relations, which this run reads: '
+            ~ missing[:5] | join(', ') ~ (', … (' ~ missing | length ~ ' in all)' if missing | length > 5 else '')
+            ~ '. Nothing was built.'
             ~ '\n  To build what you edited, and read the rest from prod: make dev'
             ~ '\n  To read the rest from prod in every command of this shell: export DBT_DEFER=true DBT_FAVOR_STATE=true'
             ~ ' DBT_STATE=' ~ state
