@@ -143,7 +143,7 @@ def test_the_profile_is_of_the_last_server_that_was_brought_up(default: Settings
     assert ask_dbt(file, **VARIABLES)["port"] == 20001
 
 
-def test_an_external_server_has_its_profile_in_the_project_whatever_the_home(default: Settings, tmp_path: Path) -> None:
+def test_an_external_server_has_its_profile_in_the_project_for_any_home(default: Settings, tmp_path: Path) -> None:
     external = replace(settings_for(default.project, tmp_path.resolve() / "none"), external=EXTERNAL)
     write_profiles(external)
     assert not external.home.exists()
