@@ -113,6 +113,7 @@ class _Dbt:
             "PGDATABASE": BENCH_DATABASE,
             "DBT_TARGET_PATH": str(target),
             "DBT_LOG_PATH": str(target),
+            "DBT_TARGET": "prod",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 

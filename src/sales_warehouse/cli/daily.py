@@ -97,8 +97,12 @@ def build(
     workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
     unit_tests: Annotated[bool, typer.Option(help="Run the unit tests of the models too.")] = False,
+    publish: Annotated[
+        bool,
+        typer.Option("--publish/--no-publish", help="Publish a green build, or leave that to `warehouse publish`."),
+    ] = True,
 ) -> None:
-    """Load the inbox, run `dbt build`, publish the marts when all is green, and print a summary."""
+    """Load the inbox, run `dbt build --target prod`, publish the marts when all is green, and print a summary."""
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = with_inbox(inbox)
@@ -109,7 +113,7 @@ def build(
     left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     with report_progress("dbt build", quiet) as reporter:
         reporter.begin("reading the project")
-        built = run_dbt_build(settings, reporter, left_out)
+        built = run_dbt_build(settings, reporter, left_out, publish)
     if not built.is_green:
         _print_problems(built)
     if not quiet or not built.is_green:
@@ -218,7 +222,7 @@ def _print_problems(build: "BuildReport") -> None:
     if skipped := len(build.problems) - len(problems):
         out.print(f"{skipped} more were skipped because of these.")
     if problems:
-        note(f"Look closer with: dbt build --select {problems[0].name} --store-failures")
+        note(f"Look closer with: dbt build --target prod --select {problems[0].name} --store-failures")
 
 
 def _print_publication(connection: Connection, build: "BuildReport") -> None:
@@ -240,8 +244,8 @@ def _print_publication(connection: Connection, build: "BuildReport") -> None:
 def _print_next_steps() -> None:
     out.print("\n[bold]What to try next[/bold] (`source .venv/bin/activate` first, or write .venv/bin/ before each)")
     for line, meaning in (
-        ("dbt build", "after an edit below models/"),
-        ("dbt docs generate && dbt docs serve", "read the models, their columns and their lineage"),
+        ("make dev", "build what you edit below models/ in your own schemas; `warehouse diff` compares them with prod"),
+        ("make docs && dbt docs serve", "read the models, their columns and their lineage"),
         ('warehouse sql "select * from marts.agg_sales_monthly order by net_amount desc limit 10"', "query the marts"),
         ("warehouse rejects", "the lines that could not be loaded, and why"),
         ('warehouse sql "select * from audit.quarantined_rows"', "the rows that broke a rule"),

@@ -68,11 +68,11 @@ def changes(
 @command()
 def diff(
     models: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Models; default all marts.")] = None,
-    target: Annotated[str, typer.Option(help="Target of profiles.yml to compare with the shared one.")] = "dev",
+    target: Annotated[str, typer.Option(help="Target of profiles.yml to compare with prod.")] = "dev",
     examples: Annotated[int, typer.Option(min=0, help="Number of differing rows to show per model.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Compare marts of another target with the shared ones, row by row by their key; exit code 1 if not equal."""
+    """Compare marts of another target with those of prod, row by row by their key; exit code 1 if not equal."""
     from sales_warehouse.diff.find_models import find_models
     from sales_warehouse.diff.run_diff import run_diff
     from sales_warehouse.transform.parse_project import parse_project
@@ -123,7 +123,7 @@ def _show_blank(text: str) -> str:
 def _print_diff_report(report: "DiffReport") -> None:
     """Print the models with their rows, then what differs in each by column, with examples."""
     print_table(
-        f"{report.target} beside shared",
+        f"{report.target} beside prod",
         ["model", "rows before", "after", "added", "removed", "changed"],
         [(m.name, m.rows_before, m.rows_after, m.added, m.removed, m.changed) for m in report.models],
     )

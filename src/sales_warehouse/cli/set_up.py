@@ -25,11 +25,14 @@ command = partial(group.command, rich_help_panel="Set-up")
 def up() -> None:
     """Start the server; create ledger, raw tables and roles; write profiles.yml for dbt."""
     from sales_warehouse.grants.set_up import set_up
+    from sales_warehouse.transform.targets import write_shell_line
 
     settings = get_settings()
     state = server.up(settings)
     set_up(settings, "warehouse up")
     _print_server(state)
+    out.print("To build edited models with plain dbt in your own schemas, and read the others from prod:")
+    note(write_shell_line(settings))
 
 
 @command()

@@ -92,6 +92,7 @@ def find_unknown_variables(text: str) -> set[str]:
     known = set(re.findall(r"^([A-Z_]+)=", read(PROJECT / ".env.example"), re.MULTILINE))
     readers = [*PACKAGE.rglob("*.py"), *PROJECT.glob("tests/python/**/*.py"), PROJECT / "docker-compose.yml"]
     used_elsewhere = {"WAREHOUSE_TEST_DATA", "WAREHOUSE_FAIL_POINT", "CI", "PGSSLMODE", "PGSSLROOTCERT"}
+    used_elsewhere |= {"DBT_DEFER", "DBT_FAVOR_STATE", "DBT_STATE", "DBT_PROFILES_DIR", "DBT_TARGET"}
     known |= {name for name in used_elsewhere if any(name in read(path) for path in readers)}
     named = re.findall(r"\b((?:WAREHOUSE|PG|DBT|POSTGRES)_?[A-Z][A-Z_]+|CI)\b(?==|`)", text)
     return set(named) - known
