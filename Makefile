@@ -5,6 +5,8 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 # half as many again as cores: some tests wait for a clock
 TESTS_AT_ONCE ?= $(shell expr $(CORES) '*' 3 / 2)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+# what `warehouse up` prints for plain dbt: the profile of this home, and what is deferred to
+SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
 .PHONY: help install run dev test lint types pytest soak accept suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
@@ -59,11 +61,10 @@ dagster: install ## Dagster's pages on 127.0.0.1:3000; it follows the inbox and 
 	@$(BIN)/python -m sales_warehouse.orchestration.serve
 
 dev: install ## build the models you changed since `make run`, and what reads them, in schemas of your own
-	$(BIN)/dbt build --target dev --selector changed --defer --favor-state --state $(or $(WAREHOUSE_HOME),.warehouse)/state
+	@$(SHELL_LINE) && set -x && $(BIN)/dbt build --target dev --target-path target/dev --selector changed
 
 docs: install ## the models' documentation with their lineage, as pages below target/
-	@$(BIN)/warehouse up > /dev/null
-	$(BIN)/dbt docs generate --quiet
+	@$(SHELL_LINE) && $(BIN)/dbt docs generate --quiet --target prod --no-defer --no-favor-state
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
 
 site: install ## the documentation as pages below target/site

@@ -11,10 +11,10 @@ from benchmarks.build import bench_build, print_build_bench
 from benchmarks.load import bench_load, print_bench, write_bench
 from benchmarks.publish import bench_publish, print_publish_bench
 from benchmarks.trees import compare_trees, print_trees
+from sales_warehouse.cli.console import err
+from sales_warehouse.cli.output import print_json
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.settings import get_settings
-from sales_warehouse.show.console import err
-from sales_warehouse.show.tables import print_json
 
 app = typer.Typer(help="Measure, always as ratios in one run.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

@@ -17,13 +17,13 @@ from psycopg2.extensions import connection as Connection
 
 from benchmarks.load import BENCH_DATABASE, scratch_database
 from sales_warehouse import server
+from sales_warehouse.cli.console import err, out
+from sales_warehouse.cli.tables import print_table
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
-from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
-from sales_warehouse.show.console import err, out
-from sales_warehouse.show.tables import print_table
 
 _DAY_ROWS = 30_000
 _FULL = ("fct_sales_lines", "agg_sales_daily")
@@ -89,7 +89,7 @@ def bench_build(settings: Settings, rows: int, rounds: int) -> BuildBench:
     tenth = max(files // 10, 1)
     with TemporaryDirectory() as folder, scratch_database(settings) as connection:
         dbt = _Dbt(settings, Path(folder))
-        prepare_ledger(connection, read_feeds(settings.project))
+        prepare_warehouse(connection, read_feeds(settings.project))
         _add_days(connection, 1, tenth)
         dbt.build()
         day_on_tenth, whole_day_on_tenth, last = _time_days(connection, dbt, tenth, rounds)
@@ -113,6 +113,7 @@ class _Dbt:
             "PGDATABASE": BENCH_DATABASE,
             "DBT_TARGET_PATH": str(target),
             "DBT_LOG_PATH": str(target),
+            "DBT_TARGET": "prod",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 

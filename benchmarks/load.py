@@ -29,6 +29,8 @@ from benchmarks.describe_machine import describe_machine
 from benchmarks.load_once import Order
 from benchmarks.run_peer import PEERS, PeerCannotRun, find_peers_python, run_peer
 from sales_warehouse import server
+from sales_warehouse.cli.console import err, out
+from sales_warehouse.cli.tables import print_table
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
@@ -36,8 +38,6 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.run_load import DEFAULT_WORKERS
 from sales_warehouse.settings import Settings
-from sales_warehouse.show.console import err, out
-from sales_warehouse.show.tables import print_table
 
 BENCH_DATABASE = "warehouse_bench"
 _COLUMNS = (

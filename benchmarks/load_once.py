@@ -16,7 +16,7 @@ import psycopg2
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.load.run_load import run_load
-from sales_warehouse.show.load_progress import LoadProgress
+from sales_warehouse.reporter import Reporter
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def main() -> None:
             connection,
             order.feeds,
             order.inbox,
-            LoadProgress(quiet=True),
+            Reporter(),
             settle_seconds=0,
             workers=order.workers,
         )

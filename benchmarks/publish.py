@@ -9,10 +9,10 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from benchmarks.load import scratch_database
-from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.cli.tables import print_table
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
-from sales_warehouse.show.tables import print_table
 
 _FILE_ROWS = 10_000
 _MAX_RATIO, _AIM_RATIO, _MAX_SWITCH_MS = 1.3, 1.15, 50
@@ -90,7 +90,7 @@ def bench_publish(settings: Settings, sizes: Sequence[int], rounds: int) -> list
     results = []
     for rows in sizes:
         with scratch_database(settings) as connection:
-            prepare_ledger(connection, [])
+            prepare_warehouse(connection, [])
             with transaction(connection) as cursor:
                 cursor.execute(_SETUP)
             results.append(_bench_one(connection, rows, rounds))

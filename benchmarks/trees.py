@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from rich.progress import track
 
 from sales_warehouse import server
+from sales_warehouse.cli.console import err
+from sales_warehouse.cli.tables import print_table
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.settings import Settings
-from sales_warehouse.show.console import err
-from sales_warehouse.show.tables import print_table
 
 _DATABASE = "warehouse_bench_trees"
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Take in the sales files of the inbox: the same as `warehouse load`, with the same options."""
+"""Load the sales files of the inbox: the same as `warehouse load`, with the same options."""
 
 import sys
 

@@ -1,7 +1,7 @@
-{# Relations of the shared target belong to one role. What another login built, the next build could not build again, so it
+{# Relations of the target prod belong to one role. What another login built, the next build could not build again, so it
    must not begin. Other targets belong to whoever builds them. #}
 {% macro assert_role() -%}
-    {%- if execute and target.name == 'shared' -%}
+    {%- if execute and target.name == 'prod' -%}
         {%- do adapter.dispatch('assert_role', 'sales_warehouse')() -%}
     {%- endif -%}
 {%- endmacro %}

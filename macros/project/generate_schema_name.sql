@@ -1,9 +1,11 @@
+{# On prod the schemas of the layers have their plain names. On any other target the schema of the target is in front, in letters
+   that need no quotes in SQL: it is made of the name of a person. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- if custom_schema_name is none -%}
         {{ target.schema }}
-    {%- elif target.name == 'shared' -%}
+    {%- elif target.name == 'prod' -%}
         {{ custom_schema_name | trim }}
     {%- else -%}
-        {{ target.schema }}_{{ custom_schema_name | trim }}
+        {{ modules.re.sub('[^a-z0-9]+', '_', target.schema | lower) }}_{{ custom_schema_name | trim }}
     {%- endif -%}
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {# Post-hook, in the transaction that makes the relation: analysts may read what is made in their schemas, but nothing with a
    column whose meta says `personal: true`. #}
 {% macro close_personal() -%}
-    {%- if not execute or target.name != 'shared' -%}
+    {%- if not execute or target.name != 'prod' -%}
         {{ return('') }}
     {%- endif -%}
     {%- for column in model.columns.values() if column.config.meta.personal -%}

@@ -1,7 +1,7 @@
 {# On-run-end. A build that was whole and green goes in the ledger with its marts, so that it can be published, now or
-   later; of any other it is said what was missing. Only the target that everybody reads is published. #}
+   later; of any other it is said what was missing. Only the target prod is published. #}
 {% macro note_green_build(results) -%}
-    {%- if not execute or target.name != 'shared' or flags.WHICH not in ('build', 'retry') -%}
+    {%- if not execute or target.name != 'prod' or flags.WHICH not in ('build', 'retry') -%}
         {{ return('') }}
     {%- endif -%}
     {%- set obstacles = publication_obstacles(results) -%}
@@ -25,7 +25,7 @@
     {%- set done = [] -%}
     {%- set skipped = [] -%}
     {%- if is_empty_run() -%}
-        {%- do obstacles.append('--empty built relations without rows. Build everything: dbt build') -%}
+        {%- do obstacles.append('--empty built relations without rows. Build everything: dbt build --target prod') -%}
     {%- endif -%}
     {%- for result in results -%}
         {%- do done.append(result.node.unique_id) -%}
@@ -37,7 +37,7 @@
             {%- do obstacles.append(
                 result.status ~ rows ~ ': ' ~ result.node.resource_type ~ ' ' ~ result.node.name
                 ~ ' in ' ~ result.node.original_file_path ~ '. Look closer: dbt '
-                ~ ('test' if is_test else 'build') ~ ' --select ' ~ result.node.name
+                ~ ('test' if is_test else 'build') ~ ' --target prod --select ' ~ result.node.name
                 ~ (' --store-failures' if is_test else '')
             ) -%}
         {%- endif -%}
@@ -54,7 +54,7 @@
     {%- if left_out -%}
         {%- do obstacles.append(
             left_out | length ~ ' not in this run: ' ~ left_out[:5] | join(', ')
-            ~ (', …' if left_out | length > 5 else '') ~ '. Build everything: dbt build'
+            ~ (', …' if left_out | length > 5 else '') ~ '. Build everything: dbt build --target prod'
         ) -%}
     {%- endif -%}
     {{ return(obstacles) }}

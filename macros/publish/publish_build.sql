@@ -20,7 +20,7 @@
         {%- do log('Publication ' ~ publication ~ ': ' ~ changed, info=true) -%}
     {%- endfor -%}
     {%- set days = var('keep_publications_days') -%}
-    select ledger.fold_publications(current_timestamp - interval '{{ days | int }} days')
+    select ledger.prune_publications(current_timestamp - interval '{{ days | int }} days')
 {%- endmacro %}
 
 {% macro may_publish() -%}
@@ -28,7 +28,7 @@
     {%- if wanted not in ('when_green', 'never') -%}
         {{ exceptions.raise_compiler_error("The variable publish is when_green or never, not " ~ wanted) }}
     {%- endif -%}
-    {{ return(target.name == 'shared' and flags.WHICH in ('build', 'retry') and wanted == 'when_green') }}
+    {{ return(target.name == 'prod' and flags.WHICH in ('build', 'retry') and wanted == 'when_green') }}
 {%- endmacro %}
 
 {% macro is_green_build() -%}

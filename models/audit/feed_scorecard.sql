@@ -18,14 +18,12 @@ files as (
         rows_loaded,
         rows_rejected,
         rows_skipped,
+        period_start_date,
+        period_end_date,
         {{ local_date('started_at', "'UTC'") }} as delivered_date
     from {{ source('ledger', 'files') }}
     where status = 'active' and {{ only_new_files('file_id') }}
 
-),
-
-periods as (
-    {{ delivery_periods() }}
 ),
 
 latest_days as (
@@ -62,15 +60,11 @@ placed as (
         rows_by_status.flagged_count,
         rows_by_status.skipped_count,
         rows_by_status.quarantined_count,
-        periods.period_start_date,
-        periods.period_end_date,
-        {{ days_between('periods.period_end_date', 'files.delivered_date') }} as days_after_period,
+        {{ days_between('files.period_end_date', 'files.delivered_date') }} as days_after_period,
         latest_days.days_allowed
     from files
     inner join rows_by_status
         on files._file_id = rows_by_status._file_id and files.feed = rows_by_status.feed
-    left join periods
-        on files._file_id = periods.file_id
     left join latest_days
         on files.feed = latest_days.feed
 

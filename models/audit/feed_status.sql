@@ -35,7 +35,8 @@ files as (
     select
         feed,
         file_id,
-        delivery_key
+        delivery_key,
+        period_start_date
     from {{ source('ledger', 'files') }}
 
 ),
@@ -49,12 +50,6 @@ events as (
         at as happened_at
     from {{ source('ledger', 'file_events') }}
     where event_id <= {{ upper_event() }} and kind in ('activated', 'deactivated')
-
-),
-
-periods as (
-
-    {{ delivery_periods() }}
 
 ),
 
@@ -85,7 +80,7 @@ keyed_files as (
             when expectations.per_part is null then ''
             else split_part(' ' || files.delivery_key, ' ' || expectations.per_part || '=', 2)
         end as part_value,
-        periods.period_start_date as business_date,
+        files.period_start_date as business_date,
         file_states.taken_in_at,
         file_states.is_active
     from files
@@ -93,8 +88,6 @@ keyed_files as (
         on files.feed = expectations.feed
     inner join file_states
         on files.file_id = file_states.file_id
-    inner join periods
-        on files.file_id = periods.file_id
 
 ),
 

@@ -1,10 +1,10 @@
-"""The errors a person sees: what happened, and what to do next. They never contain a secret."""
+"""Errors with a message for people: what happened, and what to do next. No message contains a secret."""
 
 from typing import ClassVar
 
 
 class WarehouseError(Exception):
-    """Something that ends a command with a message for a person instead of a traceback."""
+    """An error that ends a command with a message instead of a traceback."""
 
     exit_code: ClassVar[int] = 1
 
@@ -14,16 +14,16 @@ class WarehouseError(Exception):
 
 
 class ConfigurationError(WarehouseError):
-    """A setting, a file or a folder is not as it must be; trying again without a change cannot help."""
+    """A setting, a file or a folder is wrong; the command cannot succeed before it is changed."""
 
     exit_code = 2
 
 
 class ServerUnreachable(WarehouseError):
-    """The database server does not answer, or refuses the connection."""
+    """The database server does not answer, or refuses the login."""
 
     exit_code = 3
 
 
 class ServerAway(ServerUnreachable):
-    """The server does not answer now; a later attempt may succeed without any change."""
+    """The server does not answer now; the same command may succeed later."""

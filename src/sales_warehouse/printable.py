@@ -1,7 +1,7 @@
-r"""Show characters that would act on a terminal instead of being seen, as Python writes them: ``\x1b``, ``\u202e``.
+r"""Show control characters as Python writes them, ``\x1b`` or ``\u202e``, instead of sending them to a terminal.
 
-Names of files, headers and values come from senders. An escape sequence among them could recolour or overwrite what a
-person reads, a right-to-left mark turn it around, a line break forge a line of output.
+File names, headers and values come from senders. An escape sequence in them could recolour or overwrite the output, a
+right-to-left mark could reverse it, a line break could forge a line.
 """
 
 import re
@@ -19,12 +19,12 @@ def show_text(text: str) -> str:
 
 
 def show_line(text: str) -> str:
-    """Return a text that has to stay in its line, such as a name."""
+    """Return a text that must stay on one line, such as a name."""
     return _IN_LINE.sub(_write, text)
 
 
 def show_json(text: str) -> str:
-    """Return JSON that means the same and acts on no terminal."""
+    """Return JSON with the same meaning and no control character."""
     return _IN_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -1,4 +1,4 @@
-"""Run one reading query, for people without psql."""
+"""Run one query that reads, for people without psql."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from sales_warehouse.ledger.transaction import transaction
 def run_query(connection: Connection, query: str, as_text: bool) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run a query in a read-only transaction; return its column names and rows.
 
-    With `as_text` every value is the text the server sent, so that no digit is lost or added on the way. Raises
-    `ConfigurationError` with the server's words when the query cannot run.
+    With `as_text`, every value is the text that the server sent, digit by digit. Raises `ConfigurationError` with the
+    message of the server when the query cannot run.
     """
     with transaction(connection) as cursor:
         if as_text:
@@ -30,10 +30,10 @@ def run_query(connection: Connection, query: str, as_text: bool) -> tuple[list[s
 
 
 def open_query(cursor: Cursor, query: str) -> None:
-    """Run a query a person wrote, in the caller's transaction; its rows can be fetched then.
+    """Run a query of a user in the caller's transaction; the caller fetches its rows.
 
-    A text sent by itself may hold many commands, "commit; drop table …" among them, and then no transaction would
-    protect anything. A server-side cursor takes a single query.
+    A plain text may hold several commands, such as "commit; drop table …", and leave the read-only transaction. A
+    server-side cursor accepts a single query.
     """
     body = sql.SQL("declare found refcursor := 'found_rows'; begin open found for execute {}; end").format(
         sql.Literal(query)
@@ -43,6 +43,6 @@ def open_query(cursor: Cursor, query: str) -> None:
 
 
 def describe_error(error: psycopg2.Error) -> str:
-    """Return what the server says of a query, without the lines about how it was run."""
+    """Return the server's message about a query, without its context."""
     hint = error.diag.message_hint
     return (error.diag.message_primary or str(error).strip()) + (f" ({hint})" if hint else "")

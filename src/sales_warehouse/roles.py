@@ -1,7 +1,7 @@
 """The four roles of a warehouse, and how a session of a login becomes one of them.
 
-Roles belong to the whole server, so their names carry that of the database. They are in use in a database when the
-ledger belongs to its loader; a database restored without owners has none until the grants are applied.
+Roles belong to the whole server, so their names begin with the name of the database. A database uses them when its role
+loader owns the ledger; a database restored without owners does so after `warehouse grants --apply`.
 """
 
 from typing import Literal, get_args
@@ -13,25 +13,25 @@ from sales_warehouse.errors import ConfigurationError
 Role = Literal["loader", "transformer", "analyst", "reader"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_NAME_BYTES = 63  # longer ones PostgreSQL cuts off, and then two roles would be one
+_NAME_BYTES = 63  # PostgreSQL cuts longer names off, and two roles would become one
 
-# one query at each connection, and none more where there are no roles
+# one query per connection, also where there are no roles
 _TAKE = """
 select set_config('role', wanted.rolname, false)
-from pg_namespace as books
-inner join pg_roles as owner on books.nspowner = owner.oid and owner.rolname = current_database() || '_loader'
+from pg_namespace
+inner join pg_roles as owner on nspowner = owner.oid and owner.rolname = current_database() || '_loader'
 inner join pg_roles as wanted on wanted.rolname = current_database() || '_' || %s
-where books.nspname = 'ledger' and pg_has_role(session_user, wanted.oid, 'set')
+where nspname = 'ledger' and pg_has_role(session_user, wanted.oid, 'set')
 """
 _OWNER = """
 select owner.rolname, pg_has_role(current_user, owner.oid, 'usage'), pg_has_role(session_user, owner.oid, 'set')
-from pg_namespace as books inner join pg_roles as owner on books.nspowner = owner.oid
-where books.nspname = 'ledger'
+from pg_namespace inner join pg_roles as owner on nspowner = owner.oid
+where nspname = 'ledger'
 """
 
 
 def role_name(database: str, role: Role) -> str:
-    """The role's name in this database. Raises `ConfigurationError` when it would be longer than names can be."""
+    """Return the role's name in this database. Raises `ConfigurationError` when names cannot be so long."""
     name = f"{database}_{role}"
     if len(name.encode()) > _NAME_BYTES:
         raise ConfigurationError(
@@ -42,19 +42,16 @@ def role_name(database: str, role: Role) -> str:
 
 
 def take_role(cursor: Cursor, role: Role) -> None:
-    """Work as this role from the commit on, if roles are in use here and the session's login may; else as before."""
+    """Work as this role from the commit on, if the database uses roles and the session's login may."""
     cursor.execute(_TAKE, (role,))
 
 
 def own_the_ledger(cursor: Cursor) -> bool:
-    """Work as the ledger's owner until the transaction ends, where that is needed; say whether that is so now.
-
-    Whoever may not is a reader of books that others keep.
-    """
+    """Work as the ledger's owner until the transaction ends, if needed; return whether the session has its rights."""
     cursor.execute(_OWNER)
     found = cursor.fetchone()
     if found is None:
-        return True  # no ledger yet: whoever makes it owns it
+        return True  # there is no ledger yet, and who creates it owns it
     owner, has_rights, may_become = found
     if not has_rights and may_become:
         cursor.execute("select set_config('role', %s, true)", (owner,))

@@ -60,14 +60,12 @@ class ExternalServer:
 class Settings:
     """What every command works with.
 
-    All paths are absolute, links resolved. `external` is None for the embedded server. `home_as_given` is the raw
-    value of WAREHOUSE_HOME ("" when not set), by which a plain `dbt build` recognises the home in profiles.yml.
+    All paths are absolute, links resolved. `external` is None for the embedded server.
     """
 
     project: Path
     home: Path
     inbox: Path
-    home_as_given: str = ""
     external: ExternalServer | None = None
     log_as_json: bool = False
     webhook: str | None = field(default=None, repr=False)  # hears of failed runs and refused files; may hold a key
@@ -112,7 +110,6 @@ def get_settings() -> Settings:
         project=project,
         home=home,
         inbox=inbox,
-        home_as_given=environment.home or "",
         external=external,
         log_as_json=environment.log == "json",
         webhook=environment.webhook,

@@ -49,7 +49,10 @@ class Checkout:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "WAREHOUSE_", "DBT_"))}
         # its log of everything takes dbt a twentieth of its time, and is read by no test but one
         quiet = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_LOG_LEVEL_FILE": "none"}
-        return kept | quiet | {"WAREHOUSE_PROJECT": str(self.project)} | self.variables
+        home = self.variables.get("WAREHOUSE_HOME")
+        # as `warehouse up` tells a person whose home is not in the project
+        profile = {"DBT_PROFILES_DIR": home} if home and "PGHOST" not in self.variables else {}
+        return kept | quiet | profile | {"WAREHOUSE_PROJECT": str(self.project)} | self.variables
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one of the installed commands to its end; with `check`, fail with all it printed."""
@@ -96,9 +99,9 @@ class Checkout:
         report: dict[str, Any] = json.loads(self.warehouse("load", "--inbox", str(inbox), "--settle", "0", "--json"))
         return report
 
-    def dbt(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run plain `dbt`, as an analyst would."""
-        return self.run("dbt", *arguments, check=check)
+    def dbt(self, *arguments: str, target: str | None = "prod", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run plain `dbt` on a target; None leaves it to profiles.yml, as when a person names none."""
+        return self.run("dbt", *arguments, *(("--target", target) if target else ()), check=check)
 
     def sql(self, query: str) -> list[dict[str, str]]:
         """Run a query by `warehouse sql --csv`; return its rows as texts by column."""

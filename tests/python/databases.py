@@ -17,9 +17,9 @@ class Databases:
         self._embedded = embedded
         self._numbers = itertools.count(1)
 
-    def make(self, folder: Path) -> Settings:
+    def make(self, folder: Path, name: str | None = None) -> Settings:
         """Return settings of a new database, as an external server's, with home and empty inbox below `folder`."""
-        name = f"test_{next(self._numbers):04}"
+        name = name or f"test_{next(self._numbers):04}"
         with closing(server.connect(self._embedded, application_name="test")) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:

@@ -30,7 +30,8 @@ READ_LATE = {
     "PGSSLROOTCERT", "USER",
     "WAREHOUSE_HOME", "WAREHOUSE_INBOX", "WAREHOUSE_PROJECT", "WAREHOUSE_LOG", "WAREHOUSE_WEBHOOK",
     "DBT_LOG_LEVEL_FILE", "DBT_LOG_FORMAT", "DBT_LOG_PATH", "DBT_TARGET_PATH", "DBT_PROJECT_DIR",
-    "DBT_PROFILES_DIR", "DBT_SEND_ANONYMOUS_USAGE_STATS", "WAREHOUSE_TEST_DATA",
+    "DBT_PROFILES_DIR", "DBT_DEFER", "DBT_FAVOR_STATE", "DBT_STATE", "DBT_SEND_ANONYMOUS_USAGE_STATS",
+    "WAREHOUSE_TEST_DATA",
 }  # fmt: skip
 NAMES = {"dbt", "warehouse"}
 # What stands for one of them where a shell or Dagster looks for it: hands over what it was called with, and waits.

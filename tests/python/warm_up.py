@@ -34,7 +34,7 @@ with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirector
     paths = [f"--{kind}-{what}={name}" for kind, what in
              (("project", "dir"), ("profiles", "dir"), ("target", "path"), ("log", "path"))]  # fmt: skip
     # the static parser starts threads, which do not survive a fork
-    done = dbtRunner().invoke(["--quiet", "parse", "--no-static-parser", *paths])
+    done = dbtRunner().invoke(["--quiet", "parse", "--target", "prod", "--no-static-parser", *paths])
     assert done.success and isinstance(done.result, Manifest), done.exception
     for macro in done.result.macros.values():
         template_cache.get_node_template(macro)

@@ -13,7 +13,13 @@ delivered as (
 ),
 
 periods as (
-    {{ delivery_periods() }}
+
+    select
+        file_id,
+        period_start_date,
+        period_end_date
+    from {{ source('ledger', 'files') }}
+
 ),
 
 -- Trimmed here, because each cast uses its text several times. PostgreSQL drops the window when a query does not use

@@ -13,9 +13,9 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.corrections.mark_rejects import RejectText
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.ledger.booked_rejects import read_head, stream_rejects
-from sales_warehouse.ledger.find_entries import BookedFile, feed_of, find_any_entry
+from sales_warehouse.ledger.find_entries import LedgerFile, feed_of, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.ledger.stream_rejects import read_head, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 
 
@@ -23,7 +23,7 @@ from sales_warehouse.ledger.transaction import transaction
 class Exported:
     """Rejects of a file that were written to a path, and how many had been replayed already and were left out."""
 
-    file: BookedFile
+    file: LedgerFile
     path: Path
     records: int
     replayed: int
@@ -54,7 +54,7 @@ def export_rejects(
     return Exported(entry, path, left, replayed)
 
 
-def find_head(cursor: Cursor, entry: BookedFile) -> bytes:
+def find_head(cursor: Cursor, entry: LedgerFile) -> bytes:
     """Return what stands in front of the first record of a file with rejects.
 
     Raises `ConfigurationError` when the ledger does not have it; the message says how they get it.
@@ -63,7 +63,7 @@ def find_head(cursor: Cursor, entry: BookedFile) -> bytes:
     if head is not None:
         return head
     again = (
-        f"Bring it onto them by `warehouse unload {entry.file_id}` and `warehouse load --restore {entry.file_id}`."
+        f"Bring it onto them by `warehouse unload {entry.file_id}` and `warehouse restore {entry.file_id}`."
         if entry.version is not None
         else "`warehouse rejects` shows its rejects."
     )
@@ -72,7 +72,7 @@ def find_head(cursor: Cursor, entry: BookedFile) -> bytes:
     )
 
 
-def choose_text(cursor: Cursor, entry: BookedFile, feed: Feed, head: bytes) -> RejectText:
+def choose_text(cursor: Cursor, entry: LedgerFile, feed: Feed, head: bytes) -> RejectText:
     """Return how the text of the file's rejects is written and read."""
     text = RejectText(feed, head)
     cursor.execute(
@@ -94,7 +94,7 @@ def _check_path(path: Path, inbox: Path, force: bool) -> None:
         raise ConfigurationError(f"{path} is there already. Name another path, or add --force to overwrite a file.")
 
 
-def _count(cursor: Cursor, entry: BookedFile) -> tuple[int, int]:
+def _count(cursor: Cursor, entry: LedgerFile) -> tuple[int, int]:
     cursor.execute(
         "select count(*) filter (where replayed_as is null), count(replayed_as) from ledger.rejects where file_id = %s",
         (entry.file_id,),
@@ -103,7 +103,7 @@ def _count(cursor: Cursor, entry: BookedFile) -> tuple[int, int]:
     return left, replayed
 
 
-def _write_text(cursor: Cursor, entry: BookedFile, feed: Feed, head: bytes) -> Iterator[bytes]:
+def _write_text(cursor: Cursor, entry: LedgerFile, feed: Feed, head: bytes) -> Iterator[bytes]:
     text = choose_text(cursor, entry, feed, head)
     yield head
     for reject in stream_rejects(cursor, entry.file_id):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Dialect, Feed
-from sales_warehouse.ledger.booked_rejects import BookedReject
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.ledger.read_ledger import decode_raw
 from sales_warehouse.load.readers.decode_lines import LineDecoder
 from sales_warehouse.load.readers.table_records import RAW_DIALECT
@@ -73,7 +73,7 @@ class RejectText:
         except UnicodeError:  # a few codecs know no way around
             return text.encode("ascii", "backslashreplace").decode("ascii").encode(self.encoding)
 
-    def write(self, reject: BookedReject) -> bytes:
+    def write(self, reject: Reject) -> bytes:
         """Return a reject as delivered, with a line end, below the line that marks it."""
         end = self.encode(self.line_end)
         returned = self.encode("\r\n")
@@ -83,7 +83,7 @@ class RejectText:
         behind = b"" if len(reject.raw) % len(self.encode(self.line_end)) else end
         return self.encode(self.mark_of(reject)) + end + reject.raw + behind
 
-    def mark_of(self, reject: BookedReject) -> str:
+    def mark_of(self, reject: Reject) -> str:
         """Return the line that marks a reject."""
         about = " ".join(f"{reject.reason}: {reject.detail}".split())
         return f"{self._mark} row {reject.row_number} (line {reject.line_number}) {about}"

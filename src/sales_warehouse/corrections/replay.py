@@ -14,11 +14,12 @@ from sales_warehouse.corrections.repaired_records import NotSound, RecordChecker
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.booked_rejects import BookedReject, stream_rejects
-from sales_warehouse.ledger.find_entries import BookedFile, feed_of, find_any_entry, find_entry
+from sales_warehouse.ledger.find_entries import LedgerFile, feed_of, find_any_entry, find_entry
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import decode_raw
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool, record_replayed
+from sales_warehouse.ledger.stream_rejects import stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.copy_records import copy_records
 from sales_warehouse.load.inbox.open_file import HashingReader
@@ -59,7 +60,7 @@ class Replayed:
     file any more: both are rejects as before.
     """
 
-    file: BookedFile
+    file: LedgerFile
     raw_table: str
     rows: tuple[int, ...]
     unchanged: tuple[int, ...]
@@ -110,7 +111,7 @@ def replay(
 
 
 def put_back(
-    cursor: Cursor, entry: BookedFile, feed: Feed, head: str, records: Sequence[RepairedRecord],
+    cursor: Cursor, entry: LedgerFile, feed: Feed, head: str, records: Sequence[RepairedRecord],
     delivered: HashingReader,
 ) -> None:  # fmt: skip
     """Copy repaired records under the id of their file; `head` is what stands in front of its first record.
@@ -134,7 +135,7 @@ def _open(path: Path) -> HashingReader:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _find_entry(cursor: Cursor, name: str) -> BookedFile:
+def _find_entry(cursor: Cursor, name: str) -> LedgerFile:
     entry = find_any_entry(cursor, name)
     if entry.status == "refused":
         raise ConfigurationError(
@@ -147,9 +148,7 @@ def _find_entry(cursor: Cursor, name: str) -> BookedFile:
 class _Repair:
     """What a person made of the rejects of one file, and what is wrong with it."""
 
-    def __init__(
-        self, feed: Feed, text: RejectText, rejects: dict[int, BookedReject], delivered: HashingReader
-    ) -> None:
+    def __init__(self, feed: Feed, text: RejectText, rejects: dict[int, Reject], delivered: HashingReader) -> None:
         self._text, self._rejects, self._delivered = text, rejects, delivered
         self._feed = feed
         self.problems: list[Problem] = []
@@ -200,13 +199,13 @@ class _Repair:
         elif more:
             self._add(1, None, "unmarked", "a record stands in front of the first line that marks one")
 
-    def _is_unchanged(self, it: MarkedText, reject: BookedReject) -> bool:
+    def _is_unchanged(self, it: MarkedText, reject: Reject) -> bool:
         now, then = unify_line_ends(it.text), unify_line_ends(decode_raw(reject.raw, self._text.encoding))
         if it.is_padded:
             now, then = self._text.strip_padding(now), self._text.strip_padding(then)
         return now == then
 
-    def _check(self, it: MarkedText, reject: BookedReject, checker: RecordChecker) -> RepairedRecord | None:
+    def _check(self, it: MarkedText, reject: Reject, checker: RecordChecker) -> RepairedRecord | None:
         """Return the record if it is sound; add to the problems otherwise."""
         if not it.text:
             nothing = "nothing stands below its mark; take the mark away too, and the record stays a reject"

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -15,9 +14,8 @@ from sales_warehouse.corrections.replay import put_back
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.booked_rejects import BookedReject, read_replayed, stream_rejects
 from sales_warehouse.ledger.find_entries import (
-    BookedFile,
+    LedgerFile,
     active_version,
     active_with_content,
     feed_of,
@@ -27,6 +25,7 @@ from sales_warehouse.ledger.outcomes import Reject, Tally
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool, record_head, record_restored
 from sales_warehouse.ledger.shape import Shape
+from sales_warehouse.ledger.stream_rejects import read_replayed, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.copy_records import copy_records
 from sales_warehouse.load.inbox.find_files import find_files
@@ -34,6 +33,7 @@ from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import OpenContent, choose_splitter
+from sales_warehouse.reporter import Reporter
 
 _SHOWN_DIGITS = 12  # of a SHA-256, enough to tell two contents apart by eye
 
@@ -42,25 +42,12 @@ class RestoreRefused(WarehouseError):
     """The file cannot come back as it was; nothing was changed, and the message says what to do."""
 
 
-class Reporter(Protocol):
-    """Who is told how far the restoring is."""
-
-    def say(self, message: str) -> None:
-        """Tell a person something that cannot wait for the end."""
-
-    def start(self, files: int, size_bytes: int) -> None:
-        """So much is to be read."""
-
-    def advance(self, size_bytes: int, records: int) -> None:
-        """So much more was read."""
-
-
 @dataclass(frozen=True)
 class Restored:
     """A file that is active again: its entry as it was before, and the version that made way for it."""
 
-    file: BookedFile
-    replaced: BookedFile | None
+    file: LedgerFile
+    replaced: LedgerFile | None
 
 
 def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, reporter: Reporter) -> Restored:
@@ -86,7 +73,7 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
     return Restored(entry, replaced)
 
 
-def _find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: BookedFile) -> InboxFile:
+def _find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: LedgerFile) -> InboxFile:
     """Return the file that lies at the entry's path, if it has the entry's bytes."""
     found = [file for file in find_files(inbox, feeds, feed).files if file.uri == entry.uri]
     again = f"Put the file back there as it was delivered (SHA-256 {entry.sha256[:_SHOWN_DIGITS]}…) and try again"
@@ -101,14 +88,14 @@ def _find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: Booked
     return found[0]
 
 
-def _assert_content_is_not_active(cursor: Cursor, entry: BookedFile, replaced: BookedFile | None) -> None:
+def _assert_content_is_not_active(cursor: Cursor, entry: LedgerFile, replaced: LedgerFile | None) -> None:
     same = active_with_content(cursor, entry)
     if same is not None and (replaced is None or same.file_id != replaced.file_id):
         raise RestoreRefused(f"{entry}: the same bytes are active as {same}, and bytes count once. Unload that first.")
 
 
 def _copy_again(
-    cursor: Cursor, file: InboxFile, entry: BookedFile, replayed: Sequence[RepairedRecord], reporter: Reporter
+    cursor: Cursor, file: InboxFile, entry: LedgerFile, replayed: Sequence[RepairedRecord], reporter: Reporter
 ) -> Shape:
     """Copy the rows of the file under its old id, its replayed records too; return the columns it came with.
 
@@ -176,7 +163,7 @@ class _RejectDigest(RejectSpool):
         for reject in rejects:
             self.note(reject)
 
-    def note(self, reject: Reject | BookedReject) -> None:
+    def note(self, reject: Reject) -> None:
         """Take note of one reject."""
         self._sha256.update(b"%d %d %d %b" % (reject.row_number, reject.byte_offset, len(reject.raw), reject.raw))
 
@@ -185,7 +172,7 @@ class _RejectDigest(RejectSpool):
         return self._sha256.hexdigest()
 
 
-def _digest_on_books(cursor: Cursor, entry: BookedFile) -> str:
+def _digest_on_books(cursor: Cursor, entry: LedgerFile) -> str:
     digest = _RejectDigest()
     with digest:
         for reject in stream_rejects(cursor, entry.file_id):
@@ -193,7 +180,7 @@ def _digest_on_books(cursor: Cursor, entry: BookedFile) -> str:
     return digest.digest()
 
 
-def _describe_other_content(entry: BookedFile, sha256: str, again: str) -> str:
+def _describe_other_content(entry: LedgerFile, sha256: str, again: str) -> str:
     return (
         f"{entry} was loaded with SHA-256 {entry.sha256[:_SHOWN_DIGITS]}…; what lies there now has "
         f"{sha256[:_SHOWN_DIGITS]}…, another content. {again}; or run `warehouse load` to take in what lies there as "

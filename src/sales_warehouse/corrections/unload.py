@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.ledger.find_entries import BookedFile, feed_of, find_entry
+from sales_warehouse.ledger.find_entries import LedgerFile, feed_of, find_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.record_files import record_unloaded
 from sales_warehouse.ledger.transaction import transaction
@@ -17,7 +17,7 @@ from sales_warehouse.load.loader_lock import as_the_loader
 class Unloaded:
     """A file that was unloaded: its entry as it was before, its raw table, and how many rows left it."""
 
-    file: BookedFile
+    file: LedgerFile
     raw_table: str
     rows: int
 

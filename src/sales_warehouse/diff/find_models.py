@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.transform.targets import PROD
 
 MARTS = "models/marts/"
-# macros/project/generate_schema_name.sql: on this target the layers' schemas have their plain names
-SHARED = "shared"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model as it stands in both targets: the shared one before, the other after."""
+    """A model in both targets: prod is before, the other after."""
 
     name: str
     key: tuple[str, ...]
@@ -24,8 +23,8 @@ class Model:
 def find_models(manifest: Any, names: Sequence[str] = ()) -> tuple[Model, ...]:
     """Return the models of these names, by default all marts, with the keys that their tests and contracts declare.
 
-    The manifest is that of the target to be compared with the shared one. Raises `ConfigurationError` for a name that
-    is no model, a model without a declared key, and for the manifest of the shared target.
+    The manifest is that of the target to be compared with prod. Raises `ConfigurationError` for a name that is no
+    model, a model without a declared key, and for the manifest of prod.
     """
     models = {node.name: node for node in manifest.nodes.values() if node.resource_type == "model"}
     if unknown := [name for name in names if name not in models]:
@@ -34,9 +33,10 @@ def find_models(manifest: Any, names: Sequence[str] = ()) -> tuple[Model, ...]:
     found = []
     for name in sorted(chosen):
         node = models[name]
+        # macros/project/generate_schema_name.sql: on prod the layers' schemas have their plain names
         if node.schema == node.config.schema:
             raise ConfigurationError(
-                f"The target to compare is {SHARED} itself. Name another with --target; profiles.yml.example shows one."
+                f"The target to compare is {PROD} itself. Name another with --target; profiles.yml.example shows one."
             )
         key = find_key(manifest, node)
         if not key:

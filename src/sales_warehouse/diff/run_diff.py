@@ -1,4 +1,4 @@
-"""Compare the marts of a target with those of the shared one."""
+"""Compare the marts of a target with those of prod."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,6 @@ def run_diff(connection: Connection, target: str, models: Sequence[Model], examp
                 compared.append(found)
     if not compared:
         raise ConfigurationError(
-            f"Target {target} has built none of these models, or the shared one has not. "
-            f"Build what you changed: dbt build --target {target} --select <model>+"
+            f"Target {target} has built none of these models, or prod has not. Build what you changed: make dev"
         )
     return DiffReport(target, tuple(compared), tuple(not_built))

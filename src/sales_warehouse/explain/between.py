@@ -69,7 +69,7 @@ def explain_between(connection: Connection, first: int, second: int, where: str 
 
 def _upper_event(cursor: Cursor, publication: int) -> int:
     cursor.execute(
-        "select upper_event_id from ledger.publications where publication = %s and folded_at is null", (publication,)
+        "select upper_event_id from ledger.publications where publication = %s and pruned_at is null", (publication,)
     )
     row = cursor.fetchone()
     if row is None:

@@ -16,10 +16,10 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.find_rows import FACT, Place, find_rows
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.booked_rejects import stream_rejects
-from sales_warehouse.ledger.find_entries import BookedFile, find_any_entry
+from sales_warehouse.ledger.find_entries import LedgerFile, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import decode_raw
+from sales_warehouse.ledger.stream_rejects import stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
@@ -143,7 +143,7 @@ class _Found:
 class _Tracer:
     """Follows records of one file in both directions."""
 
-    def __init__(self, cursor: Cursor, entry: BookedFile, feed: Feed, file: InboxFile | None, prefix: str) -> None:
+    def __init__(self, cursor: Cursor, entry: LedgerFile, feed: Feed, file: InboxFile | None, prefix: str) -> None:
         self._cursor, self._entry, self._feed, self._file, self._prefix = cursor, entry, feed, file, prefix
 
     @property

@@ -1,4 +1,4 @@
-"""What the ledger knows of a feed's files, held in memory while its inbox is worked through."""
+"""The file index: the files of a feed that are in the ledger, in memory during a load."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -7,12 +7,12 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.ledger.transaction import transaction
 
-KNOWN = ("active", "superseded", "unloaded")  # statuses of contents that were taken in once
+_LOADED = ("active", "superseded", "unloaded")  # statuses of files that were loaded once
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of `ledger.files`, as far as a decision needs it."""
+    """The columns of a row of `ledger.files` by which the loader decides."""
 
     file_id: int
     uri: str
@@ -38,7 +38,7 @@ class FileIndex:
             self.add(entry)
 
     def add(self, entry: Entry) -> None:
-        """Take an entry into the ledger, in the order of the ids; an active one supersedes the one before it."""
+        """Add or replace an entry, in the order of the ids; an active entry supersedes the active one before it."""
         if entry.file_id in self._by_id:
             self._by_id[entry.file_id] = entry
             return
@@ -52,30 +52,30 @@ class FileIndex:
         self._sizes.add(entry.size_bytes)
 
     def latest_at(self, uri: str) -> Entry | None:
-        """Return what was found last at this path."""
+        """Return the last entry of this path."""
         ids = self._ids_by_uri.get(uri)
         return self._by_id[ids[-1]] if ids else None
 
     def was_at(self, uri: str, sha256: str) -> bool:
-        """Say whether this path once held this content."""
+        """Say whether this content was once found at this path."""
         return any(self._by_id[i].sha256 == sha256 for i in self._ids_by_uri.get(uri, ()))
 
-    def taken_in(self, sha256: str) -> Entry | None:
-        """Return the file this content was taken in as: the active one if there is one, else the last."""
-        known = [self._by_id[i] for i in self._ids_by_content.get(sha256, ()) if self._by_id[i].status in KNOWN]
-        return max(known, key=lambda entry: (entry.status == "active", entry.file_id), default=None)
+    def find_loaded(self, sha256: str) -> Entry | None:
+        """Return the active file of this content, or the last one that was loaded."""
+        loaded = [self._by_id[i] for i in self._ids_by_content.get(sha256, ()) if self._by_id[i].status in _LOADED]
+        return max(loaded, key=lambda entry: (entry.status == "active", entry.file_id), default=None)
 
     def active(self, delivery_key: str) -> Entry | None:
-        """Return the active version of what is delivered under this delivery key."""
+        """Return the active version of this delivery key."""
         versions = (self._by_id[i] for i in reversed(self._ids_by_key.get(delivery_key, ())))
         return next((entry for entry in versions if entry.status == "active"), None)
 
     def next_version(self, delivery_key: str) -> int:
-        """Return the number of the next version under this delivery key."""
+        """Return the number of the next version of this delivery key."""
         return 1 + max((self._by_id[i].version or 0 for i in self._ids_by_key.get(delivery_key, ())), default=0)
 
     def excerpt(self, uri: str, delivery_key: str | None, sha256: str) -> list[Entry]:
-        """Return all that bears on a file of this path, delivery key and content, in the order of the ids."""
+        """Return all entries with this path, delivery key or content, in the order of the ids."""
         ids = {
             *self._ids_by_uri.get(uri, ()),
             *self._ids_by_content.get(sha256, ()),
@@ -84,23 +84,18 @@ class FileIndex:
         return [self._by_id[file_id] for file_id in sorted(ids)]
 
     def keys_of_content(self, sha256: str) -> set[str]:
-        """Return the delivery keys this content was delivered under."""
+        """Return the delivery keys of the entries with this content."""
         entries = (self._by_id[file_id] for file_id in self._ids_by_content.get(sha256, ()))
         return {entry.delivery_key for entry in entries if entry.delivery_key is not None}
 
     def knows_size(self, size_bytes: int) -> bool:
-        """Say whether any known file has this size; if none has, its content must be new."""
+        """Say whether an entry has this size; if none has, the content is new."""
         return size_bytes in self._sizes
 
 
-def read_books(connection: Connection, feed: str) -> FileIndex:
-    """Return the ledger of the feed with this full name."""
+def read_index(connection: Connection, feed: str) -> FileIndex:
+    """Return the file index of the feed with this full name."""
+    columns = ", ".join(Entry.__dataclass_fields__)
     with transaction(connection) as cursor:
-        cursor.execute(
-            """
-            select file_id, uri, sha256, size_bytes, mtime_ns, delivery_key, version, status, declaration_sha256
-            from ledger.files where feed = %s order by file_id
-            """,
-            (feed,),
-        )
+        cursor.execute(f"select {columns} from ledger.files where feed = %s order by file_id", (feed,))
         return FileIndex([Entry(*row) for row in cursor])

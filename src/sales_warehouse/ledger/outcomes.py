@@ -1,11 +1,11 @@
-"""What can become of a record in the loader, as the ledger puts it."""
+"""Outcomes of a record in the loader, as the ledger has them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A record the loader could not take in."""
+    """A record that the loader could not load."""
 
     row_number: int  # position among all records of the file, from 1
     line_number: int  # physical line of the file, from 1, the header included
@@ -15,11 +15,12 @@ class Reject:
     reason: str
     detail: str
     raw: bytes  # as delivered, without the line end
+    replayed_as: str | None = None  # repaired text that was loaded in its place
 
 
 @dataclass(frozen=True)
 class SkippedLine:
-    """A line that is no record because the feed's declaration says so; the ledger keeps its bytes."""
+    """A line that is no record by the feed's declaration; the ledger keeps its bytes."""
 
     line_number: int  # physical line of the file, from 1
     row_number: int | None  # position among the records; None in front of the header
@@ -37,5 +38,5 @@ class Tally:
 
     @property
     def read(self) -> int:
-        """Number of records seen so far, whatever became of them."""
+        """Number of records read so far, whatever their outcome."""
         return self.loaded + self.rejected + self.skipped

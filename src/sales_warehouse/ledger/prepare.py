@@ -1,36 +1,40 @@
-"""Make the ledger and the raw tables, or bring them up to the declarations."""
+"""Create or upgrade the ledger and the raw tables of the declared feeds."""
 
 from collections.abc import Iterable
-from hashlib import sha256
 from importlib.resources import files
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import execute_values
 
 from sales_warehouse.feeds.declare import LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
+from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.roles import own_the_ledger
 
-_FUNCTIONS_LOCK = 0x5A1E_0005
+_UPGRADE_LOCK = 0x5A1E_0007
 
 
 def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
-    """Create what is missing of the ledger's tables and of every feed's raw table; commits.
+    """Create or upgrade the ledger and the raw tables of the feeds; commit.
 
-    Raw tables exist before the first file, so that the models can be built on an empty warehouse. All of it belongs to
-    the ledger's owner; a login that may not act as that one leaves everything as it is.
+    Raw tables exist before the first file, so that the models can be built on an empty warehouse. A login without the
+    rights of the ledger's owner changes nothing.
     """
-    schema = _read("schema.sql")
     with transaction(connection) as cursor:
-        if not own_the_ledger(cursor):
-            return
-        cursor.execute("set local client_min_messages = warning")  # "already exists, skipping" is no news
-        cursor.execute(schema)
-        _prepare_publications(cursor)
-        for feed in feeds:
-            _prepare_raw_table(cursor, feed)
+        if own_the_ledger(cursor):
+            create_ledger(cursor, feeds)
+
+
+def create_ledger(cursor: Cursor, feeds: Iterable[Feed]) -> None:
+    """Create or upgrade the ledger and the raw tables of the feeds, as the ledger's owner; the caller commits."""
+    cursor.execute("set local client_min_messages = warning")  # no notices that an object already exists
+    _upgrade(cursor)
+    cursor.execute(_read("schema.sql"))
+    for feed in feeds:
+        _prepare_raw_table(cursor, feed)
 
 
 def raw_table(feed: Feed) -> sql.Identifier:
@@ -39,7 +43,7 @@ def raw_table(feed: Feed) -> sql.Identifier:
 
 
 def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
-    """Return the names of the columns of the feed's raw table, in their order, those of lineage among them."""
+    """Return the names of the columns of the feed's raw table in their order, lineage included."""
     cursor.execute(
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
         "order by attnum",
@@ -48,93 +52,81 @@ def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
     return [name for (name,) in cursor]
 
 
-def _read(name: str) -> str:
-    return (files("sales_warehouse.ledger") / name).read_text(encoding="utf-8")
+def _read(script: str) -> str:
+    return (files("sales_warehouse.ledger") / script).read_text(encoding="utf-8")
 
 
-def _prepare_publications(cursor: Cursor) -> None:
-    _replace(cursor, "publications.sql", "function ledger.publish(text)", "to_regprocedure('ledger.publish(text)')")
-    # It stands in a schema of the transformer's, who owns it then. A loader leaves it as it is; `warehouse grants` and
-    # `up` bring it up to date.
-    cursor.execute(
-        # from the catalogue: to_regclass asks for the right to look into the schema
-        "select has_schema_privilege('published', 'create') and has_schema_privilege('published_as_of', 'create') "
-        "and not exists (select from pg_class where relnamespace = "
-        "to_regnamespace('published') and relname = 'as_of' and not pg_has_role(relowner, 'usage'))"
+def _upgrade(cursor: Cursor) -> None:
+    """Upgrade a ledger of the version before; two sessions that find one do it once."""
+    if not _is_old(cursor):
+        return
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
+    if not _is_old(cursor):
+        return
+    cursor.execute(_read("upgrade.sql"))
+    cursor.execute("select file_id, delivery_key from ledger.files")
+    periods = [(file_id, *period) for file_id, key in cursor if (period := find_period(key)) is not None]
+    execute_values(
+        cursor,
+        "update ledger.files set period_start_date = first_day, period_end_date = last_day "
+        "from (values %s) as periods (id, first_day, last_day) where file_id = id",
+        periods,
+        page_size=1_000,
     )
-    if cursor.fetchone() == (True,):
-        _replace(cursor, "as_of.sql", "view published.as_of", "to_regclass('published.as_of')")
 
 
-def _replace(cursor: Cursor, script: str, marked: str, its_oid: str) -> None:
-    """Run a script unless what is there is of this very text; `marked` is the object that carries its digest.
-
-    Replacing what another session replaces is an error, and every command comes by here.
-    """
-    text = _read(script)
-    digest = sha256(text.encode()).hexdigest()
-    catalogue = "pg_proc" if marked.startswith("function") else "pg_class"
-    for is_last in (False, True):
-        cursor.execute(f"select obj_description({its_oid}, %s)", (catalogue,))
-        if cursor.fetchone() == (digest,):
-            return
-        if not is_last:
-            cursor.execute("select pg_advisory_xact_lock(%s)", (_FUNCTIONS_LOCK,))
-    cursor.execute(text)
-    cursor.execute(sql.SQL("comment on {} is {}").format(sql.SQL(marked), sql.Literal(digest)))
+def _is_old(cursor: Cursor) -> bool:
+    cursor.execute(
+        "select exists (select from pg_attribute "
+        "where attrelid = to_regclass('ledger.files') and attname = 'business_key')"
+    )
+    return cursor.fetchone() == (True,)
 
 
 class ColumnsAreMissing(Exception):
-    """The raw table lacks columns, and whoever asked may not add them now."""
+    """The raw table lacks columns, and the caller may not add them now."""
 
 
 def add_columns(cursor: Cursor, feed: Feed, columns: Iterable[str], may_add: bool = True) -> list[str]:
     """Add those text columns to the raw table that it lacks; return their names.
 
-    Raises `ColumnsAreMissing` when there are some and `may_add` forbids it.
+    Raises `ColumnsAreMissing` when there are some and `may_add` is false.
     """
     present = set(read_raw_columns(cursor, feed))
     missing = [column for column in columns if column not in present]
     if missing and not may_add:
         raise ColumnsAreMissing(", ".join(missing))
-    for column in missing:
-        cursor.execute(sql.SQL("alter table {} add column {} text").format(raw_table(feed), sql.Identifier(column)))
+    if missing:
+        clauses = (sql.SQL("add column {} text").format(sql.Identifier(column)) for column in missing)
+        cursor.execute(sql.SQL("alter table {} {}").format(raw_table(feed), sql.SQL(", ").join(clauses)))
     return missing
 
 
 def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
     cursor.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(feed.schema)))
     cursor.execute("select to_regclass(%s)", (raw_table(feed).as_string(cursor),))
-    if cursor.fetchone() != (None,):
-        add_columns(cursor, feed, feed.columns)
-        if feed.extra_column:
-            cursor.execute(
-                sql.SQL("alter table {} add column if not exists {} jsonb").format(
-                    raw_table(feed), sql.Identifier(feed.extra_column)
-                )
-            )
-        return
-    # Lineage first: what the index reads of a row then stands where each row has it. Behind the texts, whose lengths
-    # differ, COPY took each new row apart once more for it.
-    lineage = [
-        sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
-        for name, type_ in LINEAGE_COLUMNS.items()
-    ]
-    declared = [sql.SQL("{} text").format(sql.Identifier(column)) for column in feed.columns]
-    extra = [sql.SQL("{} jsonb").format(sql.Identifier(feed.extra_column))] if feed.extra_column else []
-    cursor.execute(
-        sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join([*lineage, *declared, *extra]))
-    )
-    # The rows of a file lie together, so a block range index finds them, and hardly slows COPY down.
-    cursor.execute(
-        sql.SQL("create index {} on {} using brin (_file_id) with (pages_per_range = 32)").format(
-            sql.Identifier(_index_name(feed)), raw_table(feed)
+    if cursor.fetchone() == (None,):
+        # Lineage comes first, where each row has it at the same place: behind texts of varying length the index costs
+        # COPY a second look at each row.
+        lineage = (
+            sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
+            for name, type_ in LINEAGE_COLUMNS.items()
         )
-    )
+        cursor.execute(sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join(lineage)))
+        # The rows of a file are next to each other, so a block range index finds them and hardly slows COPY down.
+        cursor.execute(
+            sql.SQL("create index {} on {} using brin (_file_id) with (pages_per_range = 32)").format(
+                sql.Identifier(_index_name(feed)), raw_table(feed)
+            )
+        )
+    add_columns(cursor, feed, feed.columns)
+    if feed.extra_column:
+        extra = sql.Identifier(feed.extra_column)
+        cursor.execute(sql.SQL("alter table {} add column if not exists {} jsonb").format(raw_table(feed), extra))
 
 
 def summarise_new_rows(cursor: Cursor, feed: Feed) -> None:
-    """Bring the block range index of the feed's raw table up to the rows that were added; costs what they are."""
+    """Add new rows to the block range index of the feed's raw table; reads only these rows."""
     index = sql.Identifier(feed.schema, _index_name(feed)).as_string(cursor)
     cursor.execute(
         "select brin_summarize_new_values(to_regclass(%s)) where to_regclass(%s) is not null", (index, index)

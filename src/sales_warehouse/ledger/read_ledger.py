@@ -4,21 +4,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.transaction import transaction
 
-FILE_COLUMNS = (
-    "file_id", "feed", "uri", "version", "status", "delivery_key", "records_read", "rows_loaded", "rows_rejected",
-    "rows_skipped", "rows_refused", "supersedes_file_id", "size_bytes", "sha256", "started_at", "finished_at",
-    "message", "schema_changes",
-)  # fmt: skip
-REJECT_COLUMNS = (
-    "file_id", "feed", "uri", "row_number", "line_number", "byte_offset", "reason", "detail", "raw",
-    "replayed_as",
-)  # fmt: skip
+_SCHEMA_CHANGES = """
+select *, array(
+    select replace(kind, 'column_', '') || ' ' || detail from ledger.file_events
+    where file_events.file_id = files.file_id and kind in ('column_added', 'column_left_out', 'column_missing')
+    order by event_id
+) as schema_changes from ledger.files
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,12 @@ class Page:
             for row in self.rows
         ]
         return replace(self, rows=rows)
+
+
+def fetch_page(cursor: Cursor) -> Page:
+    """Return the rows that a query found."""
+    rows = cursor.fetchall()
+    return Page(tuple(column.name for column in cursor.description or ()), rows, len(rows))
 
 
 def decode_raw(raw: bytes, encoding: str) -> str:
@@ -75,24 +79,23 @@ def read_files(
     limit: int | None = None,
     since: datetime | None = None,
 ) -> Page:
-    """Return the files in the ledger, newest last; `limit` keeps the newest.
+    """Return the files in the ledger, the newest last; `limit` keeps the newest.
 
-    Those of one feed or status if asked; `since` keeps those that came into the ledger, became active or ceased to be
-    at that instant or later.
+    Only those of one feed or status, if given; `since` keeps the files that were recorded, became active or ceased to
+    be active at that instant or later.
     """
-    return _read_page(
+    page = _read_page(
         connection,
-        FILE_COLUMNS,
-        "from (select *, array(select replace(kind, 'column_', '') || ' ' || detail from ledger.file_events "
-        "where file_events.file_id = files.file_id and kind in ('column_added', 'column_left_out', 'column_missing') "
-        "order by event_id) as schema_changes from ledger.files) as files "
+        "file_id, feed, uri, version, status, delivery_key, records_read, rows_loaded, rows_rejected, rows_skipped, "
+        "rows_refused, supersedes_file_id, size_bytes, sha256, started_at, finished_at, message, schema_changes",
+        f"from ({_SCHEMA_CHANGES}) as files "
         "where (%(feed)s is null or feed = %(feed)s) and (%(status)s is null or status = %(status)s) "
         "and (%(since)s::timestamptz is null or finished_at >= %(since)s or exists "
         "(select 1 from ledger.file_events where file_events.file_id = files.file_id and at >= %(since)s))",
         "file_id desc",
         {"feed": feed, "status": status, "limit": limit, "since": since},
-        newest_last=True,
     )
+    return replace(page, rows=page.rows[::-1])
 
 
 def read_rejects(connection: Connection, file: str | None = None, limit: int | None = None) -> Page:
@@ -100,7 +103,7 @@ def read_rejects(connection: Connection, file: str | None = None, limit: int | N
     file_id = int(file) if file and file.isdecimal() else None
     return _read_page(
         connection,
-        REJECT_COLUMNS,
+        "file_id, feed, uri, row_number, line_number, byte_offset, reason, detail, raw, replayed_as",
         "from ledger.rejects join ledger.files using (file_id) "
         "where (%(file)s is null or file_id = %(file_id)s or uri = %(file)s)",
         "file_id, row_number",
@@ -108,18 +111,9 @@ def read_rejects(connection: Connection, file: str | None = None, limit: int | N
     )
 
 
-def _read_page(
-    connection: Connection, columns: tuple[str, ...], source: str, order: str, values: dict[str, Any],
-    newest_last: bool = False,
-) -> Page:  # fmt: skip
+def _read_page(connection: Connection, columns: str, source: str, order: str, values: dict[str, Any]) -> Page:
     with transaction(connection) as cursor:
         cursor.execute(f"select count(*) {source}", values)
-        count = cursor.fetchone()
-        cursor.execute(
-            sql.SQL("select {} " + source + f" order by {order} limit %(limit)s").format(
-                sql.SQL(", ").join(map(sql.Identifier, columns))
-            ),
-            values,
-        )
-        rows = cursor.fetchall()
-    return Page(columns, rows[::-1] if newest_last else rows, count[0] if count else 0)
+        [(count,)] = cursor.fetchall()
+        cursor.execute(f"select {columns} {source} order by {order} limit %(limit)s", values)
+        return replace(fetch_page(cursor), count=count)

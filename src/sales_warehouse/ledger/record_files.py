@@ -1,10 +1,11 @@
-"""Write what became of a file into the ledger. Nothing here commits: the caller's transaction does."""
+"""Record the outcome of a file in the ledger, in the transaction of the caller."""
 
 import csv
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Self, TextIO, cast
+from typing import Self, TextIO, cast
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -17,17 +18,18 @@ from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
+from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
 
-# Whoever writes an event holds this advisory lock until its transaction ends, so event ids appear in commit order.
+# A writer of events holds this advisory lock until its transaction ends, so that event ids are in commit order.
 _EVENTS_LOCK = 0x5A1E_0002
 
 _SPOOL_BYTES = 8 * 1024 * 1024
 
 
 class _Spool:
-    """Lines of the ledger of one file on their way into a table; beyond a few MB they wait on disk, not in memory."""
+    """Rows for a table of the ledger, all of one file; beyond a few MB they wait on disk, not in memory."""
 
     def __init__(self, table: str, columns: str) -> None:
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
@@ -39,7 +41,7 @@ class _Spool:
         self._empty = True
 
     def write(self, cursor: Cursor) -> None:
-        """Copy the lines into their table; the file's own row must be there."""
+        """Copy the rows into their table; the file's own row must be there."""
         if self._empty:
             return
         self._spool.seek(0)
@@ -57,10 +59,10 @@ class _Spool:
 
 
 class RejectSpool(_Spool):
-    """Rejects of one file, on their way into the ledger.
+    """Rejects of one file.
 
-    `head` is what stands in front of the file's first record. It goes into the ledger with the rejects, so that they
-    can be read by themselves later, wherever the file is then.
+    `head` is the bytes in front of the file's first record. The ledger keeps them with the rejects, so that a reject
+    can be read by itself when the file is gone.
     """
 
     def __init__(self) -> None:
@@ -70,18 +72,9 @@ class RejectSpool(_Spool):
 
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
         """Put rejects of the file into the spool."""
-        for reject in rejects:
-            self._add(
-                (
-                    file_id,
-                    reject.row_number,
-                    reject.line_number,
-                    reject.byte_offset,
-                    reject.reason,
-                    reject.detail,
-                    _as_bytea(reject.raw),
-                )
-            )
+        for it in rejects:
+            raw = _as_bytea(it.raw)
+            self._add((file_id, it.row_number, it.line_number, it.byte_offset, it.reason, it.detail, raw))
             self._file_id = file_id
 
     def write(self, cursor: Cursor) -> None:
@@ -92,7 +85,7 @@ class RejectSpool(_Spool):
 
 
 class SkippedSpool(_Spool):
-    """Lines of one file that the declaration says are no records, on their way into the ledger."""
+    """Lines of one file that are no records by the declaration."""
 
     def __init__(self) -> None:
         super().__init__("ledger.skipped_lines", "file_id, line_number, row_number, kind, raw")
@@ -107,75 +100,74 @@ def _as_bytea(raw: bytes) -> str:
     return "\\x" + raw.hex()
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """A file of the inbox as it goes into the ledger."""
+
+    file: InboxFile
+    file_id: int
+    sha256: str
+    key: str | None  # its delivery key; None when its name carries none
+    started_at: datetime
+    tally: Tally = field(default_factory=Tally)
+    shape: Shape = field(default_factory=Shape)
+
+
 def next_file_id(cursor: Cursor) -> int:
-    """Draw the id of the next file."""
-    return int(_one(cursor, "select nextval(pg_get_serial_sequence('ledger.files', 'file_id'))"))
+    """Return the id of the next file."""
+    cursor.execute("select nextval(pg_get_serial_sequence('ledger.files', 'file_id'))")
+    return int(cursor.fetchall()[0][0])
 
 
-def record_taken_in(
-    cursor: Cursor, file: InboxFile, books: FileIndex, file_id: int, sha256: str, key: str, tally: Tally,
-    started_at: datetime, shape: Shape,
-) -> tuple[Entry, str | None]:  # fmt: skip
-    """Write a file that was copied as the active version of its delivery key, and remove the version before it.
+def record_loaded(cursor: Cursor, delivery: Delivery, index: FileIndex) -> tuple[Entry, str | None]:
+    """Record a file that was copied as the active version of its delivery key, and remove the version before it.
 
-    What is new about its columns goes in the ledger too, and is the remark that is returned with the entry.
+    New, left-out and missing columns become events. Return the entry, and a message about these columns.
     """
-    earlier = books.active(key)
+    file, key = delivery.file, delivery.key or ""
+    earlier = index.active(key)
     if earlier is not None:
         _deactivate(cursor, file.feed, earlier.file_id, "superseded")
     reach("after_removal")
-    entry = _entry(file, file_id, sha256, "active", key, books.next_version(key))
     _lock_events(cursor)
-    changes = find_changes(cursor, file.feed, shape)
+    changes = find_changes(cursor, file.feed, delivery.shape)
     message = "; ".join(map(str, changes)) or None
-    supersedes = earlier.file_id if earlier else None
-    _insert(cursor, file, entry, tally, started_at, message, supersedes, shape)
+    entry = _insert(cursor, delivery, "active", message, index.next_version(key), earlier)
     reach("after_entry")
     if earlier is not None:
-        _insert_event(cursor, earlier.file_id, file.feed.full_name, "deactivated")
-    _insert_event(cursor, file_id, file.feed.full_name, "activated")
-    _insert_changes(cursor, file_id, file.feed, changes)
+        _insert_event(cursor, earlier.file_id, file.feed, "deactivated")
+    _insert_event(cursor, delivery.file_id, file.feed, "activated")
+    _insert_changes(cursor, delivery.file_id, file.feed, changes)
     reach("after_events")
     return entry, message
 
 
-def record_refused(
-    cursor: Cursor, file: InboxFile, file_id: int, sha256: str, key: str | None, tally: Tally,
-    started_at: datetime, message: str,
-) -> Entry:  # fmt: skip
-    """Write a file that was refused as a whole: its sound records were read but are in no raw table."""
-    entry = _entry(file, file_id, sha256, "refused", key, None)
-    _insert(cursor, file, entry, tally, started_at, message)
-    return entry
+def record_refused(cursor: Cursor, delivery: Delivery, message: str) -> Entry:
+    """Record a file that was refused as a whole: its sound records were read but are in no raw table."""
+    return _insert(cursor, delivery, "refused", message)
 
 
-def record_duplicate(
-    cursor: Cursor, file: InboxFile, sha256: str, key: str | None, of: Entry, started_at: datetime
-) -> tuple[Entry, str]:
-    """Write a delivery of bytes that were taken in before, nothing of it is loaded; return entry and remark."""
-    entry = _entry(file, next_file_id(cursor), sha256, "duplicate", key, None)
+def record_duplicate(cursor: Cursor, delivery: Delivery, of: Entry) -> tuple[Entry, str]:
+    """Record a delivery whose bytes were loaded before as `of`; return the entry and a message that names `of`."""
     message = f"the same bytes as file {of.file_id}, {of.uri} ({of.status})"
-    _insert(cursor, file, entry, Tally(), started_at, message)
-    return entry, message
+    return _insert(cursor, delivery, "duplicate", message), message
 
 
 def record_seen_again(cursor: Cursor, entry: Entry, file: InboxFile) -> None:
-    """Note the new modification time of an unchanged file, so that it need not be hashed the next time."""
+    """Record the new modification time of an unchanged file, so that the next load need not hash it."""
     cursor.execute("update ledger.files set mtime_ns = %s where file_id = %s", (file.mtime_ns, entry.file_id))
 
 
 def record_unloaded(cursor: Cursor, feed: Feed, file_id: int) -> int:
-    """Take the rows of an active file out of its raw table and write that a person did; return how many they were."""
+    """Delete the rows of an active file from its raw table and record that a person did so; return their number."""
     rows = _deactivate(cursor, feed, file_id, "unloaded")
     _lock_events(cursor)
-    _insert_event(cursor, file_id, feed.full_name, "deactivated")
+    _insert_event(cursor, file_id, feed, "deactivated")
     return rows
 
 
-def record_restored(
-    cursor: Cursor, file: InboxFile, file_id: int, replaced_file_id: int | None, shape: Shape
-) -> None:  # fmt: skip
-    """Write that a file whose rows were copied again is active under its own entry, and remove the one it replaces."""
+def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file_id: int | None, shape: Shape) -> None:
+    """Record that a file whose rows were copied again is active under its own entry; remove the one it replaces."""
     if replaced_file_id is not None:
         _deactivate(cursor, file.feed, replaced_file_id, "superseded")
     cursor.execute(
@@ -183,18 +175,18 @@ def record_restored(
     )
     _lock_events(cursor)
     if replaced_file_id is not None:
-        _insert_event(cursor, replaced_file_id, file.feed.full_name, "deactivated")
-    _insert_event(cursor, file_id, file.feed.full_name, "activated")
+        _insert_event(cursor, replaced_file_id, file.feed, "deactivated")
+    _insert_event(cursor, file_id, file.feed, "activated")
     _insert_changes(cursor, file_id, file.feed, find_changes(cursor, file.feed, shape))
 
 
 def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:
-    """Write what stands in front of the first record of a file that has rejects."""
+    """Record the bytes in front of the first record of a file that has rejects."""
     cursor.execute("update ledger.files set head = %s where file_id = %s", (head, file_id))
 
 
 def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tuple[int, str]]) -> None:
-    """Write that rejects of an active file were repaired and their rows copied; `texts` are by row number."""
+    """Record that rejects of an active file were repaired and their rows copied; `texts` are by row number."""
     execute_values(
         cursor,
         "update ledger.rejects set replayed_as = repaired.text from (values %s) as repaired (row_number, text) "
@@ -208,7 +200,7 @@ def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tu
     )
     _lock_events(cursor)
     records = f"{len(texts):,} record" + ("" if len(texts) == 1 else "s")
-    _insert_event(cursor, file_id, feed.full_name, "replayed", records)
+    _insert_event(cursor, file_id, feed, "replayed", records)
 
 
 def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:
@@ -220,76 +212,61 @@ def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:
     return rows
 
 
-def _entry(file: InboxFile, file_id: int, sha256: str, status: str, key: str | None, version: int | None) -> Entry:
-    return Entry(
-        file_id=file_id,
+def _insert(
+    cursor: Cursor,
+    delivery: Delivery,
+    status: str,
+    message: str | None,
+    version: int | None = None,
+    supersedes: Entry | None = None,
+) -> Entry:
+    file, tally = delivery.file, delivery.tally
+    entry = Entry(
+        file_id=delivery.file_id,
         uri=file.uri,
-        sha256=sha256,
+        sha256=delivery.sha256,
         size_bytes=file.size_bytes,
         mtime_ns=file.mtime_ns,
-        delivery_key=key,
+        delivery_key=delivery.key,
         version=version,
         status=status,
         declaration_sha256=file.fingerprint,
     )
-
-
-def _insert(
-    cursor: Cursor, file: InboxFile, entry: Entry, tally: Tally, started_at: datetime, message: str | None,
-    supersedes: int | None = None, shape: Shape | None = None,
-) -> None:  # fmt: skip
-    refused = entry.status == "refused"
-    values: dict[str, Any] = {
-        "file_id": entry.file_id,
+    first_day, last_day = find_period(delivery.key) or (None, None)
+    values = asdict(entry) | {
         "feed": file.feed.full_name,
-        "uri": entry.uri,
-        "name": name_of(entry.uri),
-        "sha256": entry.sha256,
-        "size_bytes": entry.size_bytes,
-        "mtime_ns": entry.mtime_ns,
-        "delivery_key": entry.delivery_key,
-        "version": entry.version,
-        "status": entry.status,
-        "supersedes_file_id": supersedes,
+        "name": name_of(file.uri),
+        "period_start_date": first_day,
+        "period_end_date": last_day,
+        "supersedes_file_id": supersedes.file_id if supersedes else None,
         "records_read": tally.read,
-        "rows_loaded": 0 if refused else tally.loaded,
+        "rows_loaded": 0 if status == "refused" else tally.loaded,
         "rows_rejected": tally.rejected,
         "rows_skipped": tally.skipped,
-        "rows_refused": tally.loaded if refused else 0,
-        "started_at": started_at,
+        "rows_refused": tally.loaded if status == "refused" else 0,
+        "started_at": delivery.started_at,
         "message": message,
         "loader_version": __version__,
-        "declaration_sha256": entry.declaration_sha256,
-        "columns": list(shape.columns) if shape else None,
+        "columns": list(delivery.shape.columns) if status == "active" else None,
     }
-    cursor.execute(
-        sql.SQL("insert into ledger.files ({}, finished_at) values ({}, greatest(clock_timestamp(), %(started_at)s))")
-        .format(
-            sql.SQL(", ").join(map(sql.Identifier, values)),
-            sql.SQL(", ").join(map(sql.Placeholder, values)),
-        ),
-        values,
-    )  # fmt: skip
+    statement = sql.SQL(
+        "insert into ledger.files ({}, finished_at) values ({}, greatest(clock_timestamp(), %(started_at)s))"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join(map(sql.Placeholder, values)))
+    cursor.execute(statement, values)
+    return entry
 
 
 def _lock_events(cursor: Cursor) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s)", (_EVENTS_LOCK,))
 
 
-def _insert_event(cursor: Cursor, file_id: int, feed: str, kind: str, detail: str | None = None) -> None:
+def _insert_event(cursor: Cursor, file_id: int, feed: Feed, kind: str, detail: str | None = None) -> None:
     cursor.execute(
         "insert into ledger.file_events (file_id, feed, kind, detail) values (%s, %s, %s, %s)",
-        (file_id, feed, kind, detail),
+        (file_id, feed.full_name, kind, detail),
     )
 
 
 def _insert_changes(cursor: Cursor, file_id: int, feed: Feed, changes: Iterable[ShapeChange]) -> None:
     for change in changes:
-        _insert_event(cursor, file_id, feed.full_name, change.kind, change.column)
-
-
-def _one(cursor: Cursor, query: str) -> Any:
-    cursor.execute(query)
-    row = cursor.fetchone()
-    assert row is not None
-    return row[0]
+        _insert_event(cursor, file_id, feed, change.kind, change.column)

@@ -53,7 +53,7 @@ def decide(file: InboxFile, sha256: str, books: FileIndex) -> Decision:
     latest = books.latest_at(file.uri)
     if latest is not None and latest.sha256 == sha256 and (unchanged := _unchanged(file, latest)):
         return unchanged
-    known = books.taken_in(sha256)
+    known = books.find_loaded(sha256)
     if known is None:
         return New()
     if known.status == "active" and known.uri == file.uri:

@@ -13,13 +13,14 @@ from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.record_files import (
+    Delivery,
     RejectSpool,
     SkippedSpool,
     next_file_id,
     record_duplicate,
+    record_loaded,
     record_refused,
     record_seen_again,
-    record_taken_in,
 )
 from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.ledger.transaction import transaction
@@ -91,7 +92,8 @@ def take_in(
             entry, tally, message, status = decision.entry, Tally(), None, "unchanged"
         elif isinstance(decision, Duplicate):
             _assert_unchanged(file)
-            entry, message = record_duplicate(cursor, file, sha256, key, decision.of, started_at)
+            delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at)
+            entry, message = record_duplicate(cursor, delivery, decision.of)
             tally, status = Tally(), "duplicate"
         else:
             entry, tally, message = _load(
@@ -170,11 +172,12 @@ def _load(
         is_short = content.delivered.is_whole and content.delivered.bytes_read != file.size_bytes
         if is_short or hash_before not in ("", sha256):
             raise FileChanged(f"{file.uri} changed while it was read")
-        if refusal is not None or key is None:
-            entry = record_refused(cursor, file, file_id, sha256, key, tally, started_at, str(refusal))
+        delivery = Delivery(file, file_id, sha256, key, started_at, tally, shape)
+        if refusal is not None:
+            entry = record_refused(cursor, delivery, str(refusal))
             message: str | None = str(refusal)
         else:
-            entry, message = record_taken_in(cursor, file, books, file_id, sha256, key, tally, started_at, shape)
+            entry, message = record_loaded(cursor, delivery, books)
         rejects.write(cursor)
         skipped.write(cursor)
     return entry, tally, message

@@ -13,7 +13,8 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.errors import ServerAway
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, Reporter, run_load
+from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.reporter import Reporter
 
 # 0.5 + 1 + 2 + 4 + 8 s: long enough for a restart, short enough for a person who mistyped the port.
 ATTEMPTS = 6
@@ -101,23 +102,28 @@ def _say_why(error: Exception) -> str:
     return f"{reason[0].upper()}{reason[1:]} ({lines[0].strip()})."
 
 
-class _Listener:
+class _Listener(Reporter):
     """Passes on what the reporter is told, and keeps the files that are in the ledger now."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.start, self.advance = reporter.start, reporter.advance
-        self._say, self._finish_file = reporter.say, reporter.finish_file
+        self._reporter = reporter
         self.taken_in: list[Outcome] = []
 
     def say(self, message: str) -> None:
         log.info("message", extra={"figures": {"message": message}})
-        self._say(message)
+        self._reporter.say(message)
 
-    def finish_file(self, outcome: Outcome) -> None:
+    def start(self, items: int, size_bytes: int = 0) -> None:
+        self._reporter.start(items, size_bytes)
+
+    def advance(self, size_bytes: int, records: int) -> None:
+        self._reporter.advance(size_bytes, records)
+
+    def finish(self, outcome: Outcome) -> None:
         if outcome.status in ON_THE_BOOKS:
             self.taken_in.append(outcome)
             _log_file(outcome)
-        self._finish_file(outcome)
+        self._reporter.finish(outcome)
 
 
 def _add_earlier(report: LoadReport, earlier: list[Outcome]) -> None:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from psycopg2.extensions import connection as Connection
 
@@ -14,35 +13,20 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.file_index import FileIndex, read_books
-from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.ledger.file_index import FileIndex, read_index
 from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.load_file import left_alone, take_in_or_leave
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.workers.dispatch import hand_out, is_work_for_several
+from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.reporter import Reporter
 
 SETTLE_SECONDS = 2.0
 # Each worker keeps a core of the server busy too. On two cores, busy with other things as well, the second one gained a
 # sixth (median of 14 runs in turn, large files and small ones), a third one nothing that could be told apart.
 DEFAULT_WORKERS = min(2, os.cpu_count() or 1)
-
-
-class Reporter(Protocol):
-    """Who is told how far the load is."""
-
-    def say(self, message: str) -> None:
-        """Tell a person something that cannot wait for the end."""
-
-    def start(self, files: int, size_bytes: int) -> None:
-        """So much is to be read."""
-
-    def advance(self, size_bytes: int, records: int) -> None:
-        """So much more was read."""
-
-    def finish_file(self, outcome: Outcome) -> None:
-        """Take note of a file that is done."""
 
 
 @dataclass
@@ -89,14 +73,14 @@ def run_load(
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
     with as_the_loader(connection, reporter.say):
         reach("after_lock")
-        prepare_ledger(connection, feeds)
+        prepare_warehouse(connection, feeds)
         reach("after_prepare")
         found = find_files(inbox, feeds, only_feed)
         report = LoadReport(strangers=found.strangers)
         report.outcomes += [
             Outcome(it.uri, it.feed, "unreadable", it.size_bytes, message=it.message) for it in found.unreadable
         ]
-        books = {feed.full_name: read_books(connection, feed.full_name) for feed in feeds}
+        books = {feed.full_name: read_index(connection, feed.full_name) for feed in feeds}
         candidates = _leave_out_unchanged(found.files, books, report)
         candidates = _leave_out_growing(candidates, settle_seconds, report, reporter)
         reach("after_find")
@@ -117,7 +101,7 @@ def _take_in_all(
     outcomes = []
     for file in files:
         outcomes.append(take_in_or_leave(connection, file, books[file.feed.full_name], reporter.advance))
-        reporter.finish_file(outcomes[-1])
+        reporter.finish(outcomes[-1])
     return outcomes
 
 

@@ -20,6 +20,7 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.builder_lock import as_the_builder
+from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 # Messages of libpq and PostgreSQL for a lost connection and for other errors that pass by themselves.
 TRANSIENT = (
@@ -62,7 +63,7 @@ def define_models(
             with as_the_builder(settings, context.log.info):
                 # Unit tests test the models, not the data; they are separate checks.
                 invocation = dbt.cli(
-                    ["build", "--exclude-resource-type", "unit_test"],
+                    ["build", *on_prod(), "--exclude-resource-type", "unit_test"],
                     context=context,
                     raise_on_error=False,
                     target_path=target_path(settings, "build"),
@@ -71,6 +72,7 @@ def define_models(
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
         _end(invocation, context.retry_number)
+        keep_manifest(settings, target_path(settings, "build") / "manifest.json")
 
     return dbt_build
 
@@ -95,7 +97,7 @@ def define_unit_tests(
         select = "test_type:unit" if len(wanted) == len(tests) else " ".join(sorted(wanted))
         with as_the_builder(settings, context.log.info):
             invocation = dbt.cli(
-                ["test", "--select", select],
+                ["test", *on_prod(), "--select", select],
                 manifest=manifest,
                 raise_on_error=False,
                 target_path=target_path(settings, "unit_tests"),
@@ -146,7 +148,7 @@ def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
         "dbt build is not green:\n"
         + "\n".join(lines[:_NAMED])
         + more
-        + f"\nLook closer with: dbt build --select {problems[0][0]} --store-failures",
+        + f"\nLook closer with: dbt build --target prod --select {problems[0][0]} --store-failures",
         exit_code=3 if is_lost else 1,
     )
 

@@ -29,6 +29,7 @@ from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.retry import load_with_retries
 from sales_warehouse.load.run_load import DEFAULT_WORKERS, LoadReport
 from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
+from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 
 CHECK = "no_file_needs_a_person"
@@ -138,7 +139,7 @@ def _needs_a_person(outcome: Outcome) -> bool:
     return outcome.status in ("refused", "waiting", "unreadable")
 
 
-class _Log:
+class _Log(Reporter):
     """Writes to Dagster's log what a terminal shows."""
 
     def __init__(self, context: AssetExecutionContext) -> None:
@@ -147,13 +148,10 @@ class _Log:
     def say(self, message: str) -> None:
         self._log.info(message)
 
-    def start(self, files: int, size_bytes: int) -> None:
-        self._log.info(f"{files:,} files, {size_bytes:,} bytes to load.")
+    def start(self, items: int, size_bytes: int = 0) -> None:
+        self._log.info(f"{items:,} files, {size_bytes:,} bytes to load.")
 
-    def advance(self, size_bytes: int, records: int) -> None:
-        pass
-
-    def finish_file(self, outcome: Outcome) -> None:
+    def finish(self, outcome: Outcome) -> None:
         line = f"{outcome.uri}: {outcome.status}"
         if outcome.message:
             self._log.warning(f"{line}, {outcome.message}")

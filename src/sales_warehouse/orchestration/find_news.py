@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.file_index import FileIndex, read_books
+from sales_warehouse.ledger.file_index import FileIndex, read_index
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.decide import New, decide, is_known_on_disk, needs_hash_first
 from sales_warehouse.load.inbox.find_files import find_files
@@ -81,7 +81,7 @@ def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before
         if _has_table(cursor, "audit.builds"):
             cursor.execute("select coalesce(max(upper_event_id), 0) from audit.builds")
             (built_event,) = cursor.fetchone() or (0,)
-    books = {feed.full_name: read_books(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
+    books = {feed.full_name: read_index(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
     files, seen = _look_at_files(find_files(inbox, feeds).files, books, before.seen, settle_seconds)
     marks = sorted(_mark(file) for file in files)
     state = json.dumps([marks, last_event, last_file])

@@ -10,7 +10,9 @@ from pathlib import Path
 from dagster_dbt import DbtProject
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.profiles import profiles_directory
 from sales_warehouse.settings import PROJECT_FILE, Settings
+from sales_warehouse.transform.targets import PROD
 
 PARTS = ("models", "macros", "seeds", "tests/dbt")
 
@@ -37,7 +39,10 @@ def read_project(settings: Settings) -> DbtProject:
 
 def _parse(project: DbtProject) -> None:
     done = subprocess.run(
-        [DBT, "--quiet", "parse", "--project-dir", project.project_dir, "--profiles-dir", project.profiles_dir],
+        [
+            *(DBT, "--quiet", "parse", "--target", PROD),
+            *("--project-dir", project.project_dir, "--profiles-dir", project.profiles_dir),
+        ],
         env=os.environ
         | {
             "DBT_TARGET_PATH": str(project.target_path),
@@ -54,7 +59,7 @@ def _parse(project: DbtProject) -> None:
 
 
 def _profiles_dir(settings: Settings) -> Path:
-    return Path(os.environ.get("DBT_PROFILES_DIR") or settings.project)
+    return Path(os.environ.get("DBT_PROFILES_DIR") or profiles_directory(settings))
 
 
 def _is_newer_than_all(manifest: Path, project: Path) -> bool:

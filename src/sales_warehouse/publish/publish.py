@@ -13,14 +13,14 @@ _PUBLICATIONS_LOCK = 0x5A1E_0004
 
 
 class NotPublished(WarehouseError):
-    """There is nothing that may be published; readers see what they saw before."""
+    """Nothing may be published; readers see what they saw before."""
 
 
 def publish(connection: Connection, say: Callable[[str], None]) -> int:
     """Publish the marts of the last whole green build and return the number of the publication.
 
-    A build that is published already keeps its number. Another publisher is waited for, and `say` hears so. Raises
-    `NotPublished` when no build was whole and green, or another one has touched its marts since.
+    A build that is published already keeps its number. Waits for another session that publishes; `say` gets a message
+    then. Raises `NotPublished` when no build was whole and green, or when another build wrote its marts since.
     """
     with transaction(connection) as cursor:
         cursor.execute(
@@ -38,7 +38,8 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
     try:
         with transaction(connection) as cursor:
             cursor.execute("select ledger.publish(%s)", (build,))
-            return _number(cursor.fetchone())
+            [(number,)] = cursor.fetchall()
+            return int(number)
     except (errors.RaiseException, errors.DependentObjectsStillExist) as error:
         raise NotPublished(f"Nothing was published, readers see what they saw before. {_describe(error)}") from None
 
@@ -48,11 +49,11 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
 
     Raises `ConfigurationError` when it is not kept.
     """
-    # what was before when the person asked, whatever is published while we wait
+    # the publication before the one that the person sees, whatever is published while this waits
     with transaction(connection) as cursor:
         cursor.execute(
             "select coalesce(%s, max(publications.publication)) from ledger.publications, ledger.current_publication "
-            "where folded_at is null and publications.publication < current_publication.publication",
+            "where pruned_at is null and publications.publication < current_publication.publication",
             (publication,),
         )
         row = cursor.fetchone()
@@ -60,7 +61,8 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
     try:
         with transaction(connection) as cursor:
             cursor.execute("select ledger.switch_publication(%s)", row)
-            return _number(cursor.fetchone())
+            [(number,)] = cursor.fetchall()
+            return int(number)
     except errors.InvalidParameterValue as error:
         raise ConfigurationError(_describe(error)) from None
 
@@ -70,11 +72,6 @@ def _tell_of_another(connection: Connection, say: Callable[[str], None]) -> None
         cursor.execute("select pg_try_advisory_xact_lock(%s)", (_PUBLICATIONS_LOCK,))
         if cursor.fetchone() != (True,):
             say("Another publication is being written. Waiting for it to end.")
-
-
-def _number(row: tuple[int] | None) -> int:
-    assert row is not None
-    return int(row[0])
 
 
 def _describe(error: psycopg2.Error) -> str:

@@ -10,7 +10,7 @@ from sales_warehouse.roles import Role, take_role
 from sales_warehouse.server.bring_up import up
 from sales_warehouse.server.locate import belongs_to
 from sales_warehouse.server.observe import find_postmaster
-from sales_warehouse.server.profiles import PROFILES_FILE
+from sales_warehouse.server.profiles import PROFILES_FILE, profiles_directory
 from sales_warehouse.server.record import HOST, ServerRecord, read_record
 from sales_warehouse.server.sessions import describe_refusal, is_full, is_passing, open_embedded, open_external
 from sales_warehouse.settings import Settings
@@ -77,8 +77,9 @@ def environment(settings: Settings) -> dict[str, str]:
         record = _require_record(settings)
         found |= {"PGHOST": HOST, "PGPORT": str(record.port), "PGUSER": record.user}
         found |= {"PGDATABASE": record.database, "PGPASSWORD": record.password}
-    if "DBT_PROFILES_DIR" not in os.environ and (settings.project / PROFILES_FILE).is_file():
-        found["DBT_PROFILES_DIR"] = str(settings.project)
+    directory = profiles_directory(settings)
+    if "DBT_PROFILES_DIR" not in os.environ and (directory / PROFILES_FILE).is_file():
+        found["DBT_PROFILES_DIR"] = str(directory)
     return found
 
 

@@ -1,18 +1,19 @@
 """Run `dbt build` inside this process and gather what came of it."""
 
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
+from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.builder_lock import as_the_builder
+from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 
 @dataclass(frozen=True)
@@ -41,31 +42,22 @@ class BuildReport:
         return all(problem.status == "warn" for problem in self.problems)
 
 
-class Reporter(Protocol):
-    """Who is told how far the build is."""
+def run_dbt_build(
+    settings: Settings, reporter: Reporter, arguments: Sequence[str] = (), publish: bool = True
+) -> BuildReport:
+    """Run `dbt build` of the target prod with these further arguments; return what came of it.
 
-    def say(self, message: str) -> None:
-        """Tell a person something that cannot wait for the end."""
-
-    def start_node(self, node: str, nodes: int) -> None:
-        """Hear what dbt works on now, one of so many."""
-
-    def finish_node(self) -> None:
-        """Hear that one more is done."""
-
-
-def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[str] = ()) -> BuildReport:
-    """Run `dbt build` with these further arguments against the settings' server; return what came of it.
-
+    A whole green build is published, unless `publish` is False.
     Waits while another build is at work. Raises `WarehouseError` when dbt could not start: a model that cannot be read,
     a wrong selection; errors as of `as_the_builder`.
     """
     started = time.monotonic()
     os.environ.update(server.environment(settings))
     os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
-    if settings.home != settings.default_home:
-        os.environ.setdefault("DBT_TARGET_PATH", str(settings.home / "dbt" / "target"))
-        os.environ.setdefault("DBT_LOG_PATH", str(settings.home / "dbt" / "logs"))
+    # apart from target/ of the project, where a plain `dbt` keeps what it parsed for its own target
+    os.environ.setdefault("DBT_TARGET_PATH", str(settings.home / "dbt" / "target"))
+    os.environ.setdefault("DBT_LOG_PATH", str(settings.home / "dbt" / "logs"))
+    kept_back = [] if publish else ["--vars", "{publish: never}"]
     # imported here: it takes seconds, and only this command needs it
     from dbt.cli.main import dbtRunner
 
@@ -73,14 +65,26 @@ def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[st
 
     def follow(event: Any) -> None:
         invocation_ids[0] = event.info.invocation_id
-        if event.info.name == "LogStartLine":
-            reporter.start_node(event.data.description, event.data.total)
+        if event.info.name == "ConcurrencyLine":
+            reporter.start(event.data.node_count)
+        elif event.info.name == "LogStartLine":
+            reporter.begin(event.data.description)
         elif event.info.name == "NodeFinished":
-            reporter.finish_node()
+            reporter.finish(None)
 
     with as_the_builder(settings, reporter.say):
         result = dbtRunner(callbacks=[follow]).invoke(
-            ["--quiet", "--log-level", "none", "build", "--project-dir", str(settings.project), *arguments]
+            [
+                "--quiet",
+                "--log-level",
+                "none",
+                "build",
+                "--project-dir",
+                str(settings.project),
+                *on_prod(),
+                *kept_back,
+                *arguments,
+            ]
         )
     if result.exception is not None:
         raise WarehouseError(f"dbt could not build: {result.exception}")
@@ -101,17 +105,5 @@ def run_dbt_build(settings: Settings, reporter: Reporter, arguments: Sequence[st
             )
     report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0])
     if report.is_green:
-        _keep_manifest(settings)
+        keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json")
     return report
-
-
-def _keep_manifest(settings: Settings) -> None:
-    """Keep what was built beside the server, so that `dbt build --target dev --state` can tell what an analyst changed.
-
-    dbt's own copy is overwritten by the next command on any target.
-    """
-    made = Path(os.environ.get("DBT_TARGET_PATH") or settings.project / "target") / "manifest.json"
-    kept = settings.home / "state" / "manifest.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(made, kept.with_suffix(".new"))
-    kept.with_suffix(".new").replace(kept)

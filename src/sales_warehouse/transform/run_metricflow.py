@@ -6,6 +6,7 @@ from typing import Any
 
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.parse_project import parse_project
+from sales_warehouse.transform.targets import PROD
 
 
 def run_metricflow(settings: Settings, arguments: Sequence[str]) -> None:
@@ -14,8 +15,8 @@ def run_metricflow(settings: Settings, arguments: Sequence[str]) -> None:
     It reads what dbt wrote below the project's target/ last, so dbt reads the project first. Raises
     `ConfigurationError` when it cannot.
     """
-    parse_project(settings, target_path=settings.project / "target")
-    os.environ["DBT_PROJECT_DIR"] = str(settings.project)
+    parse_project(settings, PROD, settings.project / "target")
+    os.environ |= {"DBT_PROJECT_DIR": str(settings.project), "DBT_TARGET": PROD}
     os.environ.setdefault("DBT_PROFILES_DIR", str(settings.project))
     # imported here: it takes seconds, and only this command needs it
     from dbt_metricflow.cli import main

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sales_warehouse.ledger.find_entries import BookedFile
+from sales_warehouse.ledger.find_entries import LedgerFile
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.verify.records import (
     KEPT_KINDS,
@@ -31,7 +31,7 @@ class Difference:
 
 
 def find_differences(
-    reading: SecondReading, entry: BookedFile, columns: Sequence[str], rows: Iterator[Row], skips: Iterator[BookedSkip]
+    reading: SecondReading, entry: LedgerFile, columns: Sequence[str], rows: Iterator[Row], skips: Iterator[BookedSkip]
 ) -> Iterator[Difference]:
     """Give the differences between a file and the warehouse, as they come up; none when they are equal.
 
@@ -101,7 +101,7 @@ class _Comparison:
             self._tally.loaded += 1
             yield from self._compare_row(found.line_number, found.row_number, found.text, found.values)
 
-    def finish(self, entry: BookedFile) -> Iterator[Difference]:
+    def finish(self, entry: LedgerFile) -> Iterator[Difference]:
         """Compare what is left when the file is at its end, and the figures in the ledger."""
         while self._row is not None:
             yield self._take_extra()

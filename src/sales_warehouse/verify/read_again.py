@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
-from sales_warehouse.ledger.booked_rejects import BookedReject
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.verify.read_objects import ObjectReading
 from sales_warehouse.verify.read_tables import TableReading
@@ -14,7 +14,7 @@ from sales_warehouse.verify.records import SecondReading
 
 @contextmanager
 def read_again(
-    content: ContentReader, feed: Feed, rejects: Iterator[BookedReject], read: Callable[[], bytes] | None = None
+    content: ContentReader, feed: Feed, rejects: Iterator[Reject], read: Callable[[], bytes] | None = None
 ) -> Iterator[SecondReading]:
     """Yield the second reading of a content; `rejects` come by byte offset, then row number.
 

@@ -7,7 +7,7 @@ before; each still takes its row number. Blank lines are records too.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from sales_warehouse.ledger.booked_rejects import BookedReject
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.verify.cut_lines import Lines
 from sales_warehouse.verify.records import CannotRead, Record, RejectPlace, Values
 
@@ -18,14 +18,14 @@ class LineReading(ABC):
     columns: Sequence[str | None]
     normal_forms: Mapping[str, Callable[[str], str]]
 
-    def __init__(self, lines: Lines, rejects: Iterator[BookedReject]) -> None:
+    def __init__(self, lines: Lines, rejects: Iterator[Reject]) -> None:
         """`rejects` come by their byte offset."""
         self.lines = lines
         self.normal_forms = {}
         self.row_number = 0  # of the last record or reject
         self._rejects = rejects
         self._reject = next(rejects, None)
-        self._misplaced: list[BookedReject] = []
+        self._misplaced: list[Reject] = []
 
     def __iter__(self) -> Iterator[Record | RejectPlace]:
         """Give the records behind the header, skipped lines and rejects among them, in the order of the file.
@@ -61,7 +61,7 @@ class LineReading(ABC):
             self._reject = next(self._rejects, None)
         return self._reject is not None and self._reject.byte_offset == self.lines.offset
 
-    def _read_reject(self, reject: BookedReject) -> RejectPlace:
+    def _read_reject(self, reject: Reject) -> RejectPlace:
         line_number = self.lines.number
         lines = self.lines.take()
         while len(self.lines.strip_end(lines)) < len(reject.raw) and not self.lines.is_at_end:
@@ -75,7 +75,7 @@ class LineReading(ABC):
         """Read the record that begins with the next line. Raises `CannotRead` and `UnicodeError`."""
 
     @abstractmethod
-    def can_be(self, reject: BookedReject) -> bool:
+    def can_be(self, reject: Reject) -> bool:
         """Say whether the bytes of a reject can have been rejected for its reason; true for reasons not known here."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
-from sales_warehouse.ledger.booked_rejects import BookedReject
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.verify.cut_lines import Lines
 from sales_warehouse.verify.read_lines import LineReading
 from sales_warehouse.verify.records import CannotRead, Record, Values
@@ -25,7 +25,7 @@ class _Digits(str):
 class ObjectReading(LineReading):
     """One file of JSON Lines, read again: the declared columns, and what else an object holds as `_extra`."""
 
-    def __init__(self, read: Callable[[], bytes], feed: Feed, rejects: Iterator[BookedReject]) -> None:
+    def __init__(self, read: Callable[[], bytes], feed: Feed, rejects: Iterator[Reject]) -> None:
         """`read` gives the uncompressed content in blocks, none at its end."""
         super().__init__(Lines(read, "utf-8"), rejects)
         self._feed = feed
@@ -64,7 +64,7 @@ class ObjectReading(LineReading):
         values = [_as_text(by_column.get(column)) for column in self._feed.columns]
         return [*values, _write(extra) if extra else None] if self._feed.extra_column else values
 
-    def can_be(self, reject: BookedReject) -> bool:
+    def can_be(self, reject: Reject) -> bool:
         """Say whether the bytes of a reject can have been rejected for its reason."""
         if b"\0" in reject.raw:
             return reject.reason == "nul"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.ledger.booked_rejects import BookedReject
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.readers.parse_in_subprocess import ContentReadApart
 from sales_warehouse.verify.name_columns import name_columns
@@ -27,7 +27,7 @@ _ERROR = re.compile(r"#[A-Z/0!?]+")
 class TableReading:
     """One workbook or Parquet file, read again row by row."""
 
-    def __init__(self, content: ContentReader, feed: Feed, rejects: Iterator[BookedReject]) -> None:
+    def __init__(self, content: ContentReader, feed: Feed, rejects: Iterator[Reject]) -> None:
         """`rejects` come by their row number.
 
         Raises `NotComparable` where the library is missing or cannot read what the file holds, and `FileRefused` for a
@@ -85,7 +85,7 @@ class TableReading:
         while group := self._apart.read():
             yield from json.loads(group)
 
-    def _place(self, reject: BookedReject, kind: str, cells: Values, line_number: int) -> RejectPlace:
+    def _place(self, reject: Reject, kind: str, cells: Values, line_number: int) -> RejectPlace:
         if self._hides_errors and reject.reason == "bad_cell":
             booked = read_row(reject.raw.decode("utf-8", "surrogateescape"))
             unseen = [*cells, *[None] * (len(booked) - len(cells))]

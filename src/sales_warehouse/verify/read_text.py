@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
 from sales_warehouse.feeds.declare import Dialect, Feed
-from sales_warehouse.ledger.booked_rejects import BookedReject
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.ledger.read_ledger import decode_raw
 from sales_warehouse.verify.cut_lines import Lines
 from sales_warehouse.verify.name_columns import name_columns
@@ -37,7 +37,7 @@ _BLANKS = " \t"
 class TextReading(LineReading):
     """One file of text, read again as its feed's dialect says."""
 
-    def __init__(self, read: Callable[[], bytes], feed: Feed, rejects: Iterator[BookedReject]) -> None:
+    def __init__(self, read: Callable[[], bytes], feed: Feed, rejects: Iterator[Reject]) -> None:
         """`read` gives the uncompressed content in blocks, none at its end. Raises `CannotRead` without a header."""
         self._feed, self._dialect = feed, feed.dialect
         super().__init__(Lines(read, feed.dialect.encoding, feed.dialect.line_end), rejects)
@@ -119,7 +119,7 @@ class TextReading(LineReading):
         first, *others = (self._split_end(line + ends) for line in text.split(ends))
         return self._read_fields(0, *first, lambda: others.pop(0) if others else None)
 
-    def can_be(self, reject: BookedReject) -> bool:
+    def can_be(self, reject: Reject) -> bool:
         """Say whether the bytes of a reject can have been rejected for its reason; true for reasons not known here."""
         encoding = self._dialect.encoding
         try:

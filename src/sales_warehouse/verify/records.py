@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sales_warehouse.ledger.booked_rejects import BookedReject
+from sales_warehouse.ledger.outcomes import Reject
 
 Values = list[str | None]
 
@@ -59,7 +59,7 @@ class RejectPlace:
     reason in the ledger.
     """
 
-    booked: BookedReject
+    booked: Reject
     row_number: int
     line_number: int
     raw: bytes | None

@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -13,13 +12,14 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.booked_rejects import stream_rejects
-from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
+from sales_warehouse.ledger.find_entries import LedgerFile, find_entry, read_active
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
+from sales_warehouse.ledger.stream_rejects import stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.compare import Difference, Row, find_differences
 from sales_warehouse.verify.read_again import read_again
 from sales_warehouse.verify.records import BookedSkip, CannotRead, NotComparable
@@ -27,19 +27,6 @@ from sales_warehouse.verify.records import BookedSkip, CannotRead, NotComparable
 MAX_DIFFERENCES = 10  # shown of one file; one fault early in a file can differ in every row behind it
 
 _ROWS_AT_A_TIME = 2_000
-
-
-class Reporter(Protocol):
-    """Who is told how far the verifying is."""
-
-    def start(self, files: int, size_bytes: int) -> None:
-        """So much is to be read."""
-
-    def advance(self, size_bytes: int, records: int) -> None:
-        """So much more was read."""
-
-    def count_file(self) -> None:
-        """One more file is done."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +97,13 @@ def run_verify(
                 )
             else:
                 report.verdicts.append(_verify_file(cursor, entry, file, reporter))
-            reporter.count_file()
+            reporter.finish(None)
         if not names:
             report.strays = [stray for feed in feeds for stray in _find_strays(cursor, feed)]
     return report
 
 
-def _verify_file(cursor: Cursor, entry: BookedFile, file: InboxFile, reporter: Reporter) -> Verdict:
+def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: Reporter) -> Verdict:
     """Compare one file; its hash is that of the bytes that were compared."""
     differences: list[Difference] = []
     records = 0
@@ -209,6 +196,6 @@ def _find_strays(cursor: Cursor, feed: Feed) -> Iterator[Stray]:
 
 
 def _verdict(
-    entry: BookedFile, status: str, message: str | None, records: int = 0, differences: tuple[Difference, ...] = ()
+    entry: LedgerFile, status: str, message: str | None, records: int = 0, differences: tuple[Difference, ...] = ()
 ) -> Verdict:
     return Verdict(entry.file_id, entry.feed, entry.uri, entry.version, status, records, message, differences)

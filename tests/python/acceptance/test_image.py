@@ -123,7 +123,7 @@ def test_what_the_image_does_builds_and_runs_in_a_clean_environment(tmp_path: Pa
     printed = image.run([*image.command, "--settle", "0"], **connect)
     assert f"{truth.totals.records_read:,}" in printed
     # the docs service, up to where it would serve
-    image.run(["dbt", "docs", "generate", "--quiet"], **connect)
+    image.run(["dbt", "docs", "generate", "--quiet", "--target", "prod"], **connect)
     assert (image.place("/home/warehouse/state/dbt/target") / "catalog.json").is_file()
     # the project lies read-only in the image: nothing was written beside it
     assert not {"target", "logs", ".warehouse"} & {path.name for path in image.place("/warehouse").iterdir()}

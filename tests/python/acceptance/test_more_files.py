@@ -17,6 +17,7 @@ from sales_warehouse import server
 from sales_warehouse.feeds.declare import Dialect, Feed, Workbook
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.run_load import run_load
+from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.run_verify import VerifyReport, run_verify
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
@@ -102,7 +103,7 @@ class Loaded:
 
     def verify(self) -> VerifyReport:
         """Read all files a second time."""
-        return run_verify(self._connection, self._feeds, self._inbox, [], Silent())
+        return run_verify(self._connection, self._feeds, self._inbox, [], Reporter())
 
     def figures(self, select: str) -> tuple[Any, ...]:
         """Return the one row of a query; numbers are exact."""
@@ -122,18 +123,8 @@ def loaded(more: Path, databases: Any, tmp_path_factory: pytest.TempPathFactory)
             shutil.copy(more / file, folder)
     with closing(server.connect(settings, application_name="test")) as connection:
         feeds = [feed for some in FILES.values() for feed in some]
-        report = run_load(connection, feeds, settings.inbox, Silent(), settle_seconds=0)
+        report = run_load(connection, feeds, settings.inbox, Reporter(), settle_seconds=0)
         yield Loaded(connection, report.outcomes, feeds, settings.inbox)
-
-
-class Silent:
-    """A reporter that keeps to itself."""
-
-    def say(self, message: str) -> None: ...
-    def start(self, files: int, size_bytes: int) -> None: ...
-    def advance(self, size_bytes: int, records: int) -> None: ...
-    def finish_file(self, outcome: Outcome) -> None: ...
-    def count_file(self) -> None: ...
 
 
 def test_every_record_of_every_file_is_loaded(loaded: Loaded) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
-from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.run_load import LoadReport, run_load
+from sales_warehouse.reporter import Reporter
 
 HEADER = "Order No,Product,Amount\n"
 
 
 @dataclass
-class Listener:
+class Listener(Reporter):
     """Keeps what a reporter was told."""
 
     said: list[str] = field(default_factory=list)
@@ -26,18 +26,9 @@ class Listener:
     def say(self, message: str) -> None:
         self.said.append(message)
 
-    def start(self, files: int, size_bytes: int) -> None:
-        pass
-
     def advance(self, size_bytes: int, records: int) -> None:
         self.bytes += size_bytes
         self.records += records
-
-    def finish_file(self, outcome: Outcome) -> None:
-        pass
-
-    def count_file(self) -> None:
-        pass
 
 
 def make_feed(**changes: Any) -> Feed:

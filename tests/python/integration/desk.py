@@ -10,7 +10,7 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
-from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.publish.publish import publish
 from sales_warehouse.settings import Settings
 
@@ -28,7 +28,7 @@ class Desk:
         self.builds = 0
         self.events = 0
         self.marts: dict[str, dict[str, Any]] = {}
-        prepare_ledger(self.connection, [])
+        prepare_warehouse(self.connection, [])
         self.run(
             "create schema marts; create schema audit;"
             "create table audit.model_watermarks (relation_name text primary key, rebuilt_by text, built_by text, "

@@ -1,14 +1,22 @@
 """The command line as people and machines meet it: words, JSON, CSV, exit codes."""
 
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
 import sys
+import termios
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from checkout import PROJECT, Checkout
+from checkout import BIN, PROJECT, Checkout
 
+ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 LINE = "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom\n"
 
@@ -86,6 +94,41 @@ def test_sql_prints_a_table_or_exact_csv(checkout: Checkout, inbox: Path) -> Non
     assert Decimal(checkout.value("select count(*) from raw.online_retail__invoice_lines")) == 201
 
 
+def run_on_terminal(checkout: Checkout, width: int, *command: str) -> str:
+    """Run `warehouse` on a terminal of this width; return what the terminal got, as text."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    environment = {name: value for name, value in checkout.environment.items() if name not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        [BIN / "warehouse", *command], cwd=checkout.project, env=environment | {"TERM": "xterm"}, stdin=theirs,
+        stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    written = b""
+    try:
+        while block := os.read(ours, 4096):
+            written += block
+    except OSError:  # how Linux tells the end
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    return ESCAPE_SEQUENCE.sub("", written.decode()).replace("\r", "")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_tables_fit_a_real_terminal(checkout: Checkout, inbox: Path, width: int) -> None:
+    for command in ("files", "rejects", "status"):
+        printed = run_on_terminal(checkout, width, command)
+        assert [line for line in printed.splitlines() if len(line) > width] == []
+        assert "─" * 20 in printed
+    query = "select 12345678 as first, " + ", ".join(f"'{letter * 30}' as {letter}" for letter in "bcdefghi")
+    printed = run_on_terminal(checkout, width, "sql", query)
+    assert [line for line in printed.splitlines() if len(line) > width] == []
+    assert "12,345,678" in printed
+    assert "show all with --csv or in a wider terminal" in " ".join(printed.split())
+    assert "i" * 30 in checkout.warehouse("sql", query)
+
+
 @pytest.mark.parametrize(
     ("command", "code", "words"),
     [
@@ -100,6 +143,13 @@ def test_sql_prints_a_table_or_exact_csv(checkout: Checkout, inbox: Path) -> Non
         (("load", "--feed", "shop.tills"), 2, "Declared are: online_retail.invoice_lines"),
         (("sample", "--days", "1"), 2, "14"),
         (("nonsense",), 2, "No such command"),
+        (("load", "--restore", "1"), 2, "`warehouse load --restore` is replaced by `warehouse restore FILE`."),
+        (("rejects", "1", "--export=out.csv"), 2, "replaced by `warehouse export FILE PATH`"),
+        (("rejects", "1", "--export", "out.csv", "--force"), 2, "replaced by `warehouse export FILE PATH`"),
+        (("status", "--feeds"), 2, "replaced by `warehouse feeds`"),
+        (("explain", "--between", "1", "2"), 2, "replaced by `warehouse changes N M`"),
+        (("explain", "--inbox", "x"), 2, "replaced by `WAREHOUSE_INBOX=DIR warehouse explain …`"),
+        (("bench", "load"), 2, "`warehouse bench` is replaced by `make bench`."),
         (("down",), 2, "PGHOST"),
     ],
 )
@@ -134,7 +184,18 @@ def test_an_unreachable_server_ends_with_3_and_keeps_the_password(checkout: Chec
 
 def test_help_is_the_index(checkout: Checkout) -> None:
     printed = checkout.warehouse("--help")
-    reading = ("files", "rejects", "replay", "unload", "verify", "explain", "sql")
-    for verb in ("up", "down", "status", "sample", "load", "build", *reading):
-        assert f" {verb} " in printed
+    panels = {
+        "Daily": ("load", "build"),
+        "Files": ("files", "verify", "unload", "restore", "feeds"),
+        "Rejects": ("rejects", "export", "replay"),
+        "Lineage": ("explain", "changes", "diff"),
+        "Readers": ("publish", "publications", "rollback", "sql", "mf"),
+        "Set-up": ("up", "down", "status", "sample", "grants"),
+    }
+    titles = re.findall(r"─ ([A-Z][a-z-]+) ─", printed)
+    assert titles == ["Options", *panels]
+    for title, commands in panels.items():
+        panel = re.split(r"─ [A-Z][a-z-]+ ─", printed)[titles.index(title) + 1]
+        assert re.findall(r"^│ ([a-z]+)", panel, re.MULTILINE) == list(commands)
+    assert checkout.run("warehouse", check=False).stdout.strip() == printed.strip()
     assert checkout.warehouse("--version").strip() == "0.1.0"

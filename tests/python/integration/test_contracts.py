@@ -14,6 +14,7 @@ import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.cli.daily import print_load_report
 from sales_warehouse.corrections.restore import RestoreRefused, restore
 from sales_warehouse.corrections.unload import unload
 from sales_warehouse.errors import ConfigurationError
@@ -21,7 +22,6 @@ from sales_warehouse.feeds.contract import Contract, Control
 from sales_warehouse.feeds.declare import Dialect, MaxRejects
 from sales_warehouse.ledger.read_ledger import read_files
 from sales_warehouse.load.run_load import LoadReport, run_load
-from sales_warehouse.show.load_report import print_load_report
 
 MakeInbox = Callable[..., Inbox]
 TRAILER = r"^T;(?P<records>\d*);(?P<amount>.*)$"

@@ -110,7 +110,7 @@ def test_what_cannot_be_unloaded_is_said_with_what_is_there(inbox: Inbox) -> Non
         assert caught.value.exit_code == 2
     assert inbox.state() == before
     take_out(inbox, DAY_ONE)  # the path means its active version
-    with pytest.raises(ConfigurationError, match=r"On the ledger: file 1.*superseded\); file 2.*unloaded\)\.$"):
+    with pytest.raises(ConfigurationError, match=r"The ledger has: file 1.*superseded\); file 2.*unloaded\)\.$"):
         take_out(inbox, DAY_ONE)
 
 

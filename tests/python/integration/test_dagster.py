@@ -211,7 +211,7 @@ def test_a_file_that_needs_a_person_is_told_once_and_again_when_it_is_refused_an
 
 
 def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
-    told = json.loads(shop.warehouse("status", "--feeds", "--json"))
+    told = json.loads(shop.warehouse("feeds", "--json"))
     assert told["missing"] == []
     counts = {feed["feed"]: feed for feed in told["feeds"]}
     shops = counts["online_retail.invoice_lines"]
@@ -219,7 +219,7 @@ def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
     assert (shops["on_time"], shops["unexpected"], shops["late"], shops["latest"]) == (11, 3, 0, "2024-01-14")
     assert counts["store_orders.order_lines"]["on_time"] == 1
     assert "superstore.order_lines" not in counts
-    assert "online_retail.invoice_lines" in shop.warehouse("status", "--feeds")
+    assert "online_retail.invoice_lines" in shop.warehouse("feeds")
 
 
 # --- the sensor ------------------------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def test_each_news_starts_exactly_one_run_and_a_duplicate_none(
     assert [watcher.look(), watcher.look()] == [1, 0], "an unloaded file"
     watcher.build()
     assert watcher.look() == 0
-    shop.warehouse("load", "--restore", unloaded)
+    shop.warehouse("restore", unloaded)
     assert [watcher.look(), watcher.look()] == [1, 0], "a restored file"
     watcher.build()
     assert watcher.look() == 0

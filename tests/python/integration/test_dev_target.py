@@ -1,7 +1,10 @@
-"""The analyst's day: an edited model in schemas of its own, parents read from the shared target, both compared."""
+"""A plain dbt on the target dev: an edited model in schemas of its own, parents read from prod, both compared."""
 
 import json
 import re
+import shlex
+import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ COMPARED = ("sales_daily_compared", "sales_weekly_compared", "sales_monthly_comp
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A shared warehouse with one file, and the manifest it was built from."""
+    """A warehouse with one file, published, and the manifest it was built from."""
     checkout.variables["USER"] = "Alice.B"
     checkout.warehouse("up")
     deliver(checkout, 1, "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n2,A,Tea,2,2024-01-01 10:00:00,2.50,,\n")
@@ -50,11 +53,18 @@ def build_dev(checkout: Checkout, *models: str) -> str:
     Returns what was printed; tests may fail.
     """
     state = Path(checkout.variables["WAREHOUSE_HOME"]) / "state"
-    deferred = ("--quiet", "--target", "dev", "--defer", "--favor-state", "--state", str(state))
+    # its own folder, as dbt parses everything again when the target changes
+    deferred = ("--quiet", "--target-path", "target/dev", "--defer", "--favor-state", "--state", str(state))
     if models:
-        return checkout.dbt("run", *deferred, "--select", *models).stdout
+        return checkout.dbt("run", *deferred, "--select", *models, target=None).stdout
     selected = ("--selector", "changed", *WITHOUT_UNIT_TESTS)
-    return checkout.dbt("build", *deferred, *selected, check=False).stdout
+    return checkout.dbt("build", *deferred, *selected, target=None, check=False).stdout
+
+
+def plain(checkout: Checkout, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run dbt as a person types it, in a shell with these variables."""
+    shell = Checkout(checkout.project, checkout.variables | variables)
+    return shell.dbt(*arguments, "--target-path", "target/dev", target=None, check=False)
 
 
 def diff(checkout: Checkout, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -74,7 +84,7 @@ def relations(checkout: Checkout) -> set[str]:
 
 
 def books(checkout: Checkout) -> list[dict[str, str]]:
-    """The shared target's books and figures."""
+    """Build state and figures of prod."""
     return checkout.sql(
         "select relation_name, event_id, tested_event_id, rebuilt_by, built_by from audit.model_watermarks order by 1"
     ) + checkout.sql("select count(*), sum(line_count), sum(net_amount) from marts.agg_sales_daily")
@@ -89,7 +99,50 @@ def watermark(checkout: Checkout, relation: str) -> tuple[str, str]:
     return row["event_id"], row["rebuilt_by"]
 
 
-def test_only_the_edited_model_and_its_children_are_built_and_shared_relations_stay(shop: Checkout) -> None:
+def test_a_plain_build_without_its_parents_stops_before_any_model(shop: Checkout) -> None:
+    before = books(shop)
+    for command in (
+        ("build", "--select", "agg_sales_daily"),
+        ("run", "--empty", "--select", "agg_sales_daily"),
+        ("test", "--select", "agg_sales_daily", "--exclude", "test_type:unit"),
+        ("build", "--select", "reconciliation"),
+    ):
+        done = plain(shop, *command)
+        assert done.returncode == 2, done.stdout
+        assert "The target dev does not have" in done.stdout and "Nothing was built." in done.stdout
+        # both ways to go on
+        assert "make dev" in done.stdout and f"DBT_STATE={shop.variables['WAREHOUSE_HOME']}/state" in done.stdout
+        assert "START" not in done.stdout and "does not exist" not in done.stdout
+    assert relations(shop) == set()
+    assert books(shop) == before
+
+
+def test_the_line_of_warehouse_up_lets_a_plain_build_read_from_prod(shop: Checkout) -> None:
+    [line] = [line for line in shop.warehouse("up").splitlines() if line.startswith("export ")]
+    variables = dict(word.split("=", 1) for word in shlex.split(line)[1:])
+    assert set(variables) == {"DBT_DEFER", "DBT_FAVOR_STATE", "DBT_STATE"}
+    before = books(shop)
+    done = plain(shop, "build", "--select", "agg_sales_daily", *WITHOUT_UNIT_TESTS, **variables)
+    assert done.returncode == 0, done.stdout
+    assert relations(shop) == {"dev_alice_b_marts.agg_sales_daily"}
+    assert books(shop) == before
+    # the last of what the project says; dbt counts behind it
+    said = [line for line in done.stdout.splitlines() if "To publish: warehouse build" in line]
+    assert len(said) == 1 and "Built in dev_alice_b_marts (target dev)" in said[0]
+    with closing(shop.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("drop schema dev_alice_b_marts cascade; drop schema dev_alice_b_audit cascade")
+        connection.commit()
+
+
+def test_what_others_read_is_built_on_prod_whatever_the_shell_defers(shop: Checkout) -> None:
+    state = {"DBT_DEFER": "true", "DBT_FAVOR_STATE": "true", "DBT_STATE": "/nowhere", "DBT_TARGET": "dev"}
+    shell = Checkout(shop.project, shop.variables | state)
+    shell.warehouse("build", "--quiet", "--no-publish")
+    assert shop.value("select max(publication) from ledger.publications") == "1"
+    assert "Readers see publication 2." in shell.warehouse("publish")
+
+
+def test_only_the_edited_model_and_its_children_are_built_and_prod_stays(shop: Checkout) -> None:
     before = books(shop)
     edit(shop, DAILY, "coalesce(country, 'unknown')", "coalesce(country, 'nowhere')")
     printed = build_dev(shop)
@@ -100,7 +153,7 @@ def test_only_the_edited_model_and_its_children_are_built_and_shared_relations_s
         *(f"dev_alice_b_marts.{name}" for name in ("agg_sales_daily", *COMPARED)),
     }
     assert books(shop) == before
-    # the parents are the shared fact and the shared figures
+    # the parents are the fact and the figures of prod
     assert shop.value("select sum(net_amount) from dev_alice_b_marts.agg_sales_daily") == "7.5000"
 
 
@@ -122,7 +175,7 @@ def test_the_diff_tells_rows_columns_and_totals(shop: Checkout) -> None:
     assert not report["is_behind"]
 
 
-def test_a_dev_relation_does_not_get_ahead_of_the_shared_one_it_reads(shop: Checkout) -> None:
+def test_a_dev_relation_does_not_get_ahead_of_the_prod_relation_it_reads(shop: Checkout) -> None:
     seen, made = watermark(shop, "agg_sales_daily")
     deliver(shop, 2, "3,A,Cup,1,2024-01-01 10:00:00,1.00,7,UK\n4,A,Cup,1,2024-01-02 10:00:00,1.00,7,UK\n")
     build_dev(shop, "agg_sales_daily")
@@ -140,7 +193,7 @@ def test_a_dev_relation_does_not_get_ahead_of_the_shared_one_it_reads(shop: Chec
     assert diff(shop, "agg_sales_daily")[1]["is_behind"]
 
 
-def test_what_is_rebuilt_in_the_shared_target_is_rebuilt_behind_it(shop: Checkout) -> None:
+def test_what_is_rebuilt_in_prod_is_rebuilt_behind_it(shop: Checkout) -> None:
     made = watermark(shop, "agg_sales_daily")[1]
     shop.dbt("run", "--quiet", "--full-refresh", "--select", "fct_sales_lines")
     build_dev(shop, "agg_sales_daily")
@@ -168,7 +221,7 @@ def test_an_edited_fact_is_built_whole_once_and_follows_the_ledger_then(shop: Ch
     )  # fmt: skip
 
 
-def test_audit_models_find_the_staging_of_the_shared_target(shop: Checkout) -> None:
+def test_audit_models_find_the_staging_of_prod(shop: Checkout) -> None:
     edit(shop, FATES, "coalesce(outcomes.row_count, 0)", "coalesce(outcomes.row_count, -1)")
     build_dev(shop, "row_outcomes")
     assert shop.value("select sum(row_count) from dev_alice_b_audit.row_outcomes") == "5"
@@ -184,10 +237,10 @@ def test_nothing_edited_is_equal(shop: Checkout) -> None:
     assert {model["name"] for model in report["models"]} == {"fct_sales_lines", "agg_sales_daily", *COMPARED}
 
 
-def test_the_shared_target_is_not_compared_with_itself(shop: Checkout) -> None:
-    done = shop.run("warehouse", "diff", "--target", "shared", check=False)
+def test_prod_is_not_compared_with_itself(shop: Checkout) -> None:
+    done = shop.run("warehouse", "diff", "--target", "prod", check=False)
     assert done.returncode == 2
-    assert "is shared itself" in done.stderr
+    assert "is prod itself" in done.stderr
     done = shop.run("warehouse", "diff", "--target", "nobody", check=False)
     assert done.returncode == 2
     assert "nobody" in done.stderr

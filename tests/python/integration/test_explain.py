@@ -300,7 +300,7 @@ def test_the_command_prints_the_story_or_json(reader: Reader) -> None:
 
 def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
     run = reader.checkout.run
-    assert "file 4, online_retail/2024-01-02.csv" in run("warehouse", "load", "--restore", "4").stdout
+    assert "file 4, online_retail/2024-01-02.csv" in run("warehouse", "restore", "4").stdout
     assert "equal: 4 files, 12 records" in run("warehouse", "verify").stdout
     assert "1 row left raw.online_retail__invoice_lines" in run("warehouse", "unload", "4").stdout
     [file] = json.loads(run("warehouse", "files", "--since", "2024-01-01", "--status", "unloaded", "--json").stdout)
@@ -319,8 +319,8 @@ def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
     ("command", "words"),
     [
         (("unload", "4"), "only a file that is active can"),
-        (("load", "--restore", "1"), "only a file that is unloaded or superseded can"),
-        (("verify", "nothing.csv"), "The ledger knows no file nothing.csv"),
+        (("restore", "1"), "only a file that is unloaded or superseded can"),
+        (("verify", "nothing.csv"), "The ledger has no file nothing.csv"),
         (("explain",), "Give --table"),
         (("explain", "--table", "marts.agg_sales_daily"), "Go from its keys"),
         (("files", "--since", "soon"), "Write an ISO date"),

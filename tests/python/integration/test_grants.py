@@ -12,7 +12,7 @@ from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.grants.write_grants import OWNERS, apply_grants, write_grants
-from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.roles import ROLES, Role, role_name
 from sales_warehouse.server.sessions import show
 from sales_warehouse.settings import Settings
@@ -39,7 +39,7 @@ STATEMENTS = {
 
 @pytest.fixture
 def granted(connection: Connection, database: Settings) -> Connection:
-    prepare_ledger(connection, read_feeds(database.project))
+    prepare_warehouse(connection, read_feeds(database.project))
     connection.autocommit = True
     with connection.cursor() as cursor:
         for schema in OWNERS:
@@ -141,7 +141,7 @@ def test_an_older_ledger_is_brought_up_to_date_by_the_loader_alone(granted: Conn
             name = sql.Identifier(role_name(granted.info.dbname, role))  # type: ignore[arg-type]
             cursor.execute(sql.SQL("set session authorization {}").format(name))
         granted.commit()
-        prepare_ledger(granted, feeds)
+        prepare_warehouse(granted, feeds)
         with granted.cursor() as cursor:
             cursor.execute("reset session authorization")
         granted.commit()
@@ -193,14 +193,14 @@ def test_a_login_that_is_no_superuser_applies_them(database: Settings, connectio
     connection.commit()
     own = replace(database, external=replace(external, user=login, password=password))
     with closing(server.connect(own, application_name="test")) as mine:
-        prepare_ledger(mine, read_feeds(database.project))
+        prepare_warehouse(mine, read_feeds(database.project))
         assert apply_grants(mine)
         assert not apply_grants(mine)
         assert show(mine, "role") == "none"
     for asked, role in ((None, "none"), ("loader", roles[0]), ("transformer", roles[1]), ("reader", roles[3])):
         with closing(server.connect(own, application_name="test", role=asked)) as mine:  # type: ignore[arg-type]
             assert show(mine, "role") == role
-            prepare_ledger(mine, read_feeds(database.project))
+            prepare_warehouse(mine, read_feeds(database.project))
             assert show(mine, "role") == role
     with closing(psycopg2.connect(host=external.host, port=external.port, user=login, password=password,
                                   dbname=external.database)) as plain:  # fmt: skip

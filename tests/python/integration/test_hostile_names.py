@@ -126,7 +126,7 @@ def test_a_file_is_found_by_its_name_explained_verified_and_unloaded(hostile: Ch
     assert f"{shown} (version 1): 1 row left" in unloaded
     again = hostile.run("warehouse", "unload", uri, check=False)
     assert (again.returncode, "only a file that is active can" in again.stderr) == (2, True)
-    restored = hostile.run("warehouse", "load", "--restore", uri).stdout
+    restored = hostile.run("warehouse", "restore", uri).stdout
     for text in (explained, unloaded, again.stderr, restored):
         assert_nothing_acts(text)
 

@@ -112,13 +112,15 @@ class Gate:
         results = self._invoke("build", "--indirect-selection", "empty", "--select", *selection)
         return [(one.node, f"error: {one.message}" if one.status == "error" else str(one.status)) for one in results]
 
-    def _invoke(self, *command: str) -> Any:
+    def _invoke(self, command: str, *arguments: str) -> Any:
         before, folder = dict(os.environ), Path.cwd()
         os.environ.clear()
         os.environ.update(self._checkout.environment)
         os.chdir(self._checkout.project)
         try:
-            done = dbtRunner(self._manifest).invoke(["--quiet", "--log-level", "none", "--no-write-json", *command])
+            done = dbtRunner(self._manifest).invoke(
+                ["--quiet", "--log-level", "none", "--no-write-json", command, "--target", "prod", *arguments]
+            )
         finally:
             os.chdir(folder)
             os.environ.clear()

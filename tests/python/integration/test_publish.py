@@ -421,7 +421,7 @@ def test_folding_old_publications_leaves_the_kept_ones_as_they_are(desk: Desk) -
     before = {number: desk.read("fct", number) for number in (4, 5)}
     desk.run("update ledger.publications set published_at = now() - interval '9 days' where publication <> 3")
     before[3] = desk.read("fct", 3)
-    assert desk.run("select ledger.fold_publications(now() - interval '5 days')") == [(2,)]
+    assert desk.run("select ledger.prune_publications(now() - interval '5 days')") == [(2,)]
     assert {number: desk.read("fct", number) for number in (3, 4, 5)} == before
     with pytest.raises(psycopg2.errors.InvalidParameterValue, match="Publication 2 is not kept"):
         desk.read("fct", 2)

@@ -67,10 +67,10 @@ def test_publish_never_waits_for_the_command_and_rollback_goes_back(shop: Checko
 
 
 def test_the_files_between_two_publications_are_told(shop: Checkout) -> None:
-    told = json.loads(shop.warehouse("explain", "--between", "1", "2", "--json"))
+    told = json.loads(shop.warehouse("changes", "1", "2", "--json"))
     assert [(row["what"], row["uri"], row["rows_before"], row["rows_after"], row["net_after"]) for row in told] == [
         ("came", "online_retail/2024-01-02.csv", 0, 1, "2.5000")
     ]
-    assert "There are none" in shop.warehouse("explain", "--between", "1", "2", "--where", "order_date = '2024-01-01'")
-    refused = shop.run("warehouse", "explain", "--between", "1", "9", check=False)
+    assert "There are none" in shop.warehouse("changes", "1", "2", "--where", "order_date = '2024-01-01'")
+    refused = shop.run("warehouse", "changes", "1", "9", check=False)
     assert refused.returncode == 2 and "Publication 9 is not kept" in refused.stderr

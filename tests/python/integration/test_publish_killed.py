@@ -225,7 +225,7 @@ def test_a_build_killed_while_it_publishes_and_then_the_whole_server(own: Settin
     assert run(BOTH) == [(1, 1, 1)]
     deliver(shop, own.inbox, 2)
 
-    with at(shop, "dbt", "build", options=f"-c warehouse.fail_point=marts_written {LOOKS}"):
+    with at(shop, "dbt", "build", "--target", "prod", options=f"-c warehouse.fail_point=marts_written {LOOKS}"):
         wait_until_asleep()
     assert run(BOTH) == [(1, 1, 1)]
 

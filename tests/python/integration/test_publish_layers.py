@@ -58,7 +58,7 @@ class Shop:
         try:
             done = dbtRunner(callbacks=[lambda event: said.append(event.info.msg)]).invoke(
                 ["--log-level", "none", "build", "--project-dir", str(self.checkout.project),
-                 "--profiles-dir", str(self.checkout.project), *arguments]
+                 "--profiles-dir", str(self.checkout.project), "--target", "prod", *arguments]
             )  # fmt: skip
         finally:
             os.environ.clear()

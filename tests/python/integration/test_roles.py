@@ -185,11 +185,11 @@ def test_the_books_are_read_and_corrected_by_a_login_of_both_roles(shop: Shop) -
     run = shop.as_("run")
     file = run.value("select max(uri) from ledger.files where status = 'active'")
     run.warehouse("unload", file)
-    run.warehouse("load", "--restore", file)
+    run.warehouse("restore", file)
     run.warehouse("verify")
     run.warehouse("explain", "--table", "marts.fct_sales_lines", "--where", "net_amount = 3")
     assert file in run.warehouse("files", "--json")
-    run.warehouse("status", "--feeds")
+    run.warehouse("feeds")
     run.warehouse("up")
     owners = {row for row in shop.query(None, OWNED) if row[0] in OWNERS}
     assert owners == {(schema, f"{shop.database}_{role}") for schema, role in OWNERS.items()}

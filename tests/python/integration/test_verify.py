@@ -11,9 +11,10 @@ import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.cli.files import print_verify_report
+from sales_warehouse.cli.output import print_json
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import MaxRejects
-from sales_warehouse.show.verify_report import print_verify_report, verify_report_as_json
 from sales_warehouse.verify.compare import Difference
 from sales_warehouse.verify.run_verify import MAX_DIFFERENCES, Verdict, VerifyReport, run_verify
 
@@ -299,7 +300,7 @@ def test_only_active_files_are_verified(loaded: Inbox) -> None:
     loaded.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
     loaded.load()
     assert [verdict.file_id for verdict in verify(loaded).verdicts] == [2]
-    for name, words in (("1", "1 cannot be verified: .*superseded"), ("9", "The ledger know no file 9")):
+    for name, words in (("1", "1 cannot be verified: .*superseded"), ("9", "The ledger has no file 9")):
         with pytest.raises(ConfigurationError, match=words):
             verify(loaded, name)
 
@@ -323,7 +324,8 @@ def test_the_report_shows_every_value_so_that_null_and_blanks_can_be_told(
     assert "another value 2 1 product 'tea' '[b]tea '" in printed
     assert "another value 8 6 product NULL ''" in printed
     assert "rows of no active file raw.shop__lines: 1 row with _file_id 77" in printed
-    as_json = json.loads(json.dumps(verify_report_as_json(report)))
+    print_json(report)
+    as_json = json.loads(capsys.readouterr().out)
     assert as_json["is_equal"] is False
     assert as_json["verdicts"][0]["differences"][1]["expected"] is None
     assert as_json["strays"][0]["rows"] == 1

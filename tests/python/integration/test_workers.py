@@ -25,12 +25,12 @@ from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.contract import Contract
 from sales_warehouse.grants.write_grants import apply_grants
-from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load.loader_lock import LoaderGone, as_the_loader, become_a_worker, describe_loader
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.run_load import run_load
 from sales_warehouse.load.workers import dispatch
 from sales_warehouse.load.workers.dispatch import WorkerLost
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
 
 WIDE = "Order No,Product,Amount,Loyalty Card\n"
@@ -67,7 +67,7 @@ class Meddler(Listener):
         if not self.at_file:
             self._once()
 
-    def finish_file(self, outcome: Outcome) -> None:
+    def finish(self, outcome: Outcome) -> None:
         if self.at_file:
             self._once()
 
@@ -243,7 +243,7 @@ def test_several_workers_are_at_work_at_once(inbox: Inbox, beside: Connection) -
 
 
 def test_a_worker_reads_the_next_file_while_one_is_committed(inbox: Inbox, beside: Connection) -> None:
-    prepare_ledger(inbox.connection, [inbox.feed])
+    prepare_warehouse(inbox.connection, [inbox.feed])
     with beside.cursor() as cursor:
         cursor.execute("select pg_advisory_lock(42)")
         cursor.execute(
@@ -387,7 +387,7 @@ sys.path.insert(0, {tests!r})
 from deliver import Listener, make_feed
 import psycopg2
 from sales_warehouse.grants.write_grants import apply_grants
-from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.load.workers import dispatch
 from sales_warehouse.load.run_load import run_load
 dispatch.WORTH_WORKERS_BYTES = 0
@@ -499,7 +499,7 @@ def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, 
 
 def test_workers_work_as_their_loader_does(database: Settings, connection: Connection, tmp_path: Path) -> None:
     """A login whose own rights are none: what the loader took, its workers take too."""
-    prepare_ledger(connection, [make_feed()])
+    prepare_warehouse(connection, [make_feed()])
     apply_grants(connection)
     external = database.external
     assert external is not None

@@ -119,9 +119,9 @@ def test_content_taken_in_again_after_it_was_superseded_is_a_duplicate_of_the_ac
 
 def test_of_all_files_of_a_content_the_active_one_is_what_it_was_taken_in_as() -> None:
     active = entry(1, "1.csv", "A")
-    assert FileIndex([active, entry(2, "2.csv", "A", "superseded", key="day=2")]).taken_in("A") == active
+    assert FileIndex([active, entry(2, "2.csv", "A", "superseded", key="day=2")]).find_loaded("A") == active
     unloaded = entry(2, "2.csv", "A", "unloaded", key="day=2")
-    assert FileIndex([entry(1, "1.csv", "A", "superseded"), unloaded]).taken_in("A") == unloaded
+    assert FileIndex([entry(1, "1.csv", "A", "superseded"), unloaded]).find_loaded("A") == unloaded
 
 
 # --- refused files

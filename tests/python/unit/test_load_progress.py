@@ -1,25 +1,48 @@
-"""What the progress display does with what it is told."""
+"""What the progress display does with what is reported."""
 
 import pytest
 
+from sales_warehouse.cli.progress import RichReporter, report_progress
 from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.show.load_progress import LoadProgress
 
 
 def test_a_name_that_looks_like_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     """Rich ended the load with an error at a closing tag that was never opened."""
-    with LoadProgress() as progress:
-        progress.say("lost ([/red])")
-        progress.finish_file(Outcome("shop/[/x] [bold].csv", "shop.lines", "refused", message="no [/key]"))
+    with report_progress("load") as reporter:
+        reporter.say("lost ([/red])")
+        reporter.finish(Outcome("shop/[/x] [bold].csv", "shop.lines", "refused", message="no [/key]"))
     said = capsys.readouterr().err
     assert "lost ([/red])" in said
     assert "refused shop/[/x] [bold].csv: no [/key]" in said
 
 
 def test_files_of_an_earlier_attempt_count_too() -> None:
-    with LoadProgress(quiet=True) as progress:
-        progress.start(5, 100)
-        progress.finish_file(Outcome("a", "shop.lines", "active"))
-        progress.start(4, 80)
-        progress.finish_file(Outcome("b", "shop.lines", "active"))
-        assert progress._bar.tasks[0].fields["files"] == "2/5"
+    reporter = RichReporter("load")
+    reporter.start(5, 100)
+    reporter.finish(Outcome("a", "shop.lines", "active"))
+    reporter.start(4, 80)
+    reporter.advance(20, 7)
+    reporter.finish(Outcome("b", "shop.lines", "active"))
+    [task] = reporter.bar.tasks
+    assert (task.completed, task.total) == (20, 80)
+    assert reporter.describe(task).startswith("20 bytes/80 bytes  2/5 files  7 records  ")
+
+
+def test_the_bar_counts_nodes_where_no_bytes_are_read() -> None:
+    reporter = RichReporter("dbt build")
+    reporter.begin("reading the project")
+    [task] = reporter.bar.tasks
+    assert (task.visible, task.total, reporter.describe(task).strip()) == (True, None, "reading the project")
+    reporter.start(3)
+    reporter.begin("model marts.dim_dates")
+    reporter.finish(None)
+    assert (task.completed, task.total) == (1, 3)
+    assert reporter.describe(task) == "1/3  model marts.dim_dates"
+
+
+def test_a_quiet_reporter_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with report_progress("load", quiet=True) as reporter:
+        reporter.say("waiting")
+        reporter.start(1, 1)
+        reporter.finish(Outcome("a", "shop.lines", "refused"))
+    assert capsys.readouterr() == ("", "")

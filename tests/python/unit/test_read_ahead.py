@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sales_warehouse import cli
+from sales_warehouse.cli import main as cli
 from sales_warehouse.load.workers.read_ahead import read_ahead
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sales_warehouse.feeds.declare import Dialect, Feed
-from sales_warehouse.ledger.booked_rejects import BookedReject
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.verify.read_text import TextReading
 from sales_warehouse.verify.records import CannotRead, Record
 
@@ -13,7 +13,7 @@ Value = str | None
 
 
 def read_again(
-    content: str | bytes, rejects: list[BookedReject] | None = None, file_format: str = "csv", positions: Any = (),
+    content: str | bytes, rejects: list[Reject] | None = None, file_format: str = "csv", positions: Any = (),
     **dialect: Any,
 ) -> TextReading:  # fmt: skip
     feed = Feed(
@@ -92,7 +92,7 @@ def test_a_file_without_its_header_cannot_be_read() -> None:
 
 
 def test_rejects_are_cut_out_where_the_books_say_and_take_their_row_number() -> None:
-    reject = BookedReject(2, 3, 8, "unbalanced_quote", b'"3,4')
+    reject = Reject(2, 3, 8, "unbalanced_quote", "", b'"3,4')
     first, second, third = read_again('a,b\n1,2\n"3,4\n5,6\n', [reject])
     assert (first.row_number, second.row_number, third.row_number) == (1, 2, 3)
     assert (second.line_number, second.raw) == (3, b'"3,4')

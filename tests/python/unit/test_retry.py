@@ -7,15 +7,16 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 
+from sales_warehouse.cli.errors import explain_database_error
 from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
 from sales_warehouse.load import retry
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.retry import ATTEMPTS, is_transient, load_with_retries
 from sales_warehouse.load.run_load import LoadReport
-from sales_warehouse.show.database_error import explain_database_error
+from sales_warehouse.reporter import Reporter
 
 
-class Said:
+class Said(Reporter):
     """A reporter that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -25,13 +26,7 @@ class Said:
     def say(self, message: str) -> None:
         self.said.append(message)
 
-    def start(self, files: int, size_bytes: int) -> None:
-        pass
-
-    def advance(self, size_bytes: int, records: int) -> None:
-        pass
-
-    def finish_file(self, outcome: Outcome) -> None:
+    def finish(self, outcome: Outcome) -> None:
         self.finished.append(outcome)
 
 
@@ -60,7 +55,7 @@ def let_load(monkeypatch: pytest.MonkeyPatch, *runs: Any) -> tuple[Said, list[Li
     def run_load(connection: Any, feeds: Any, inbox: Any, reporter: Any, *_: Any) -> LoadReport:
         *outcomes, end = left.pop(0)
         for outcome in outcomes:
-            reporter.finish_file(outcome)
+            reporter.finish(outcome)
         if isinstance(end, Exception):
             raise end
         return end

@@ -28,7 +28,6 @@ def test_with_no_variable_set_everything_is_below_the_nearest_project(project: P
     assert settings.project == project
     assert settings.home == project / ".warehouse" == settings.default_home
     assert settings.inbox == project / ".warehouse" / "inbox"
-    assert settings.home_as_given == ""
     assert settings.external is None
 
 
@@ -38,7 +37,6 @@ def test_relative_paths_start_at_the_current_folder(project: Path, monkeypatch: 
     settings = get_settings()
     assert settings.home == project / "elsewhere"
     assert settings.inbox == project / "models" / "in"
-    assert settings.home_as_given == "../elsewhere/"
 
 
 def test_the_inbox_follows_the_home(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

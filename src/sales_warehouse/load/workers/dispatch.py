@@ -11,7 +11,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection as Channel
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
@@ -27,6 +27,7 @@ from sales_warehouse.load.loader_lock import describe_loader
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.workers.order_files import Order
 from sales_warehouse.load.workers.worker import BringsColumns, Committing, Done, Failed, Progress, Start, Task
+from sales_warehouse.reporter import Reporter
 
 # Opening and committing a file costs what reading so many bytes does.
 _FILE_COSTS_BYTES = 150_000
@@ -45,16 +46,6 @@ _END_SECONDS = 3.0  # that workers have to end in when they are stopped
 
 class WorkerLost(WarehouseError):
     """A worker process ended before its work did, by a signal or a crash."""
-
-
-class Reporter(Protocol):
-    """Who is told how far the load is."""
-
-    def advance(self, size_bytes: int, records: int) -> None:
-        """So much more was read."""
-
-    def finish_file(self, outcome: Outcome) -> None:
-        """Take note of a file that is done."""
 
 
 def is_work_for_several(files: Sequence[InboxFile]) -> bool:
@@ -159,7 +150,7 @@ class _HandingOut:
 
     def _note(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome
-        self._reporter.finish_file(outcome)
+        self._reporter.finish(outcome)
 
 
 class _Worker:

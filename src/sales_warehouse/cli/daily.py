@@ -1,0 +1,254 @@
+"""The commands of every day: load the inbox, build and publish the marts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from psycopg2.extensions import connection as Connection
+from rich.markup import escape
+
+from sales_warehouse import server
+from sales_warehouse.cli.console import count, note, out
+from sales_warehouse.cli.log_lines import write_json_lines
+from sales_warehouse.cli.options import AsJson, FeedName, Inbox, Quiet, Settle, Workers
+from sales_warehouse.cli.output import emit
+from sales_warehouse.cli.progress import report_progress
+from sales_warehouse.cli.session import session, with_inbox
+from sales_warehouse.cli.tables import print_table
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.load.retry import load_with_retries
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport
+from sales_warehouse.printable import show_line
+from sales_warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from sales_warehouse.transform.run_dbt import BuildReport
+
+# columns of the report of a load that a narrow terminal does without
+_LEAST = ["duplicate", "blank", "corrected", "records", "refused"]
+_PIPED = "`warehouse build | cat`"
+
+_LEDGER = """
+with files as (
+    select
+        feed,
+        count(*) as files,
+        sum(records_read) as records,
+        sum(rows_rejected) as rejected,
+        sum(rows_skipped) as blank_lines
+    from ledger.files where status = 'active' group by feed
+),
+outcomes as (
+    select
+        feed,
+        sum(row_count) filter (where row_status = 'accepted') as accepted,
+        sum(row_count) filter (where row_status = 'skipped') as skipped,
+        sum(row_count) filter (where row_status = 'quarantined') as quarantined
+    from audit.row_outcomes group by feed
+)
+select
+    feed, files, records::bigint, rejected::bigint, (blank_lines + coalesce(skipped, 0))::bigint as skipped,
+    coalesce(quarantined, 0)::bigint as quarantined, coalesce(accepted, 0)::bigint as accepted
+from files left join outcomes using (feed) order by feed
+"""
+
+_MARTS = """
+select 'marts.fct_sales_lines' as mart, source_system, count(*) as rows, sum(net_amount) as net_amount, currency
+from marts.fct_sales_lines group by source_system, currency
+union all
+select 'marts.agg_sales_daily', source_system, count(*), sum(net_amount), currency
+from marts.agg_sales_daily group by source_system, currency
+union all
+select 'marts.agg_sales_monthly', source_system, count(*), sum(net_amount), currency
+from marts.agg_sales_monthly group by source_system, currency
+order by 1 desc, 2
+"""
+
+group = typer.Typer()
+command = partial(group.command, rich_help_panel="Daily")
+
+
+@command()
+def load(
+    inbox: Inbox = None,
+    feed: FeedName = None,
+    settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load every new or changed file of the inbox; exit code 1 when a file needs a person."""
+    report = _load(with_inbox(inbox), feed, settle, workers, quiet or as_json)
+    if as_json or not quiet or report.needs_a_person:
+        emit(report, as_json, print_load_report, _load_report_as_json)
+    if report.needs_a_person:
+        raise typer.Exit(1)
+
+
+@command()
+def build(
+    inbox: Inbox = None,
+    settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
+    quiet: Quiet = False,
+    unit_tests: Annotated[bool, typer.Option(help="Run the unit tests of the models too.")] = False,
+    publish: Annotated[
+        bool,
+        typer.Option("--publish/--no-publish", help="Publish a green build, or leave that to `warehouse publish`."),
+    ] = True,
+) -> None:
+    """Load the inbox, run `dbt build --target prod`, publish the marts when all is green, and print a summary."""
+    from sales_warehouse.transform.run_dbt import run_dbt_build
+
+    settings = with_inbox(inbox)
+    report = _load(settings, None, settle, workers, quiet)
+    if not quiet or report.needs_a_person:
+        print_load_report(report)
+    # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
+    left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
+    with report_progress("dbt build", quiet) as reporter:
+        reporter.begin("reading the project")
+        built = run_dbt_build(settings, reporter, left_out, publish)
+    if not built.is_green:
+        _print_problems(built)
+    if not quiet or not built.is_green:
+        with session("build", inbox=inbox) as it:
+            if built.is_green:
+                _print_summary(it.connection, built)
+            _print_publication(it.connection, built)
+    if built.is_green and not quiet:
+        out.print(f"Load {report.seconds:.1f} s, build {built.seconds:.1f} s.")
+        _print_next_steps()
+    if report.needs_a_person or not built.is_green:
+        raise typer.Exit(1)
+
+
+def _load(settings: Settings, feed: str | None, settle: float, workers: int, quiet: bool) -> LoadReport:
+    if settings.log_as_json:
+        write_json_lines()
+
+    def connect() -> Connection:
+        return server.connect(settings, application_name="warehouse load", role="loader")
+
+    feeds = read_feeds(settings.project)
+    with report_progress("load", quiet or settings.log_as_json) as reporter:
+        return load_with_retries(connect, feeds, settings.inbox, reporter, feed, settle, workers)
+
+
+def print_load_report(report: LoadReport) -> None:
+    """Print what was loaded, per feed, and what needs a person."""
+    if report.outcomes:
+        # an archive that cannot be opened belongs to no feed
+        feeds = sorted({outcome.feed for outcome in report.outcomes if outcome.feed})
+        columns = ["feed", "files", "corrected", "duplicate", "refused", "records", "loaded", "rejected", "blank"]
+        print_table("This load", columns, [_sum_up(report, feed) for feed in feeds], with_total=True, least=_LEAST)
+        if report.unchanged:
+            out.print(f"{count(report.unchanged, 'file')} more: known already.")
+    else:
+        out.print(f"Nothing new: the ledger knows all of the inbox ({count(report.unchanged, 'file')}).")
+    for outcome in report.outcomes:
+        if outcome.message and outcome.status not in ("duplicate", "unchanged"):
+            line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
+            out.print(f"[bold]{outcome.status}[/bold] {line}")
+    for uri in report.still_refused:
+        out.print(f"[bold]still refused[/bold] {escape(show_line(uri))}: see `warehouse files --status refused`")
+    if report.strangers:
+        shown = ", ".join(map(show_line, report.strangers[:5])) + (" …" if len(report.strangers) > 5 else "")
+        note(f"Left alone, as no feed declares them ({count(len(report.strangers), 'file')}): {shown}")
+
+
+def _sum_up(report: LoadReport, feed: str) -> list[Any]:
+    """Return a feed with its files by status and its records by outcome."""
+    outcomes = [outcome for outcome in report.outcomes if outcome.feed == feed]
+    active = [outcome for outcome in outcomes if outcome.status == "active"]
+    statuses = Counter(outcome.status for outcome in outcomes)
+    corrected = sum((outcome.version or 1) > 1 for outcome in active)
+    return [feed, len(active), corrected, statuses["duplicate"], statuses["refused"], *_count_records(active)]
+
+
+def _count_records(outcomes: Sequence[Outcome]) -> list[int]:
+    kinds = ("read", "loaded", "rejected", "skipped")
+    return [sum(getattr(outcome.tally, kind) for outcome in outcomes) for kind in kinds]
+
+
+def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
+    """Return the report as plain values: a list of files and the sums over them."""
+    names = ("records_read", "rows_loaded", "rows_rejected", "rows_skipped")
+    sums = _count_records([outcome for outcome in report.outcomes if outcome.status == "active"])
+    return {
+        "files": [
+            {**asdict(outcome), "tally": {"read": outcome.tally.read, **asdict(outcome.tally)}}
+            for outcome in report.outcomes
+        ],
+        "unchanged": report.unchanged,
+        "still_refused": report.still_refused,
+        "strangers": report.strangers,
+        "totals": {"files": dict(report.statuses), **dict(zip(names, sums, strict=True))},
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _print_summary(connection: Connection, build: "BuildReport") -> None:
+    """Print what the warehouse holds after a green build."""
+    with transaction(connection) as cursor:
+        cursor.execute(_LEDGER)
+        ledger = cursor.fetchall()
+        cursor.execute(_MARTS)
+        marts = cursor.fetchall()
+    columns = ["feed", "active files", "records", "rejected", "skipped", "quarantined", "accepted"]
+    title = "The ledger: every record of every active file"
+    print_table(title, columns, ledger, with_total=True, least=columns[1:-1], show_all=_PIPED)
+    columns = ["mart", "source", "rows", "net amount", "currency"]
+    print_table("The marts", columns, marts, least=["rows"], show_all=_PIPED)
+    counts = ", ".join(count(number, kind.replace("_", " ")) for kind, number in sorted(build.done.items()))
+    out.print(f"dbt build: {counts or 'nothing'} in {build.seconds:.1f} s, all green.")
+
+
+def _print_problems(build: "BuildReport") -> None:
+    """Print the nodes that failed in a build, and the command that shows more."""
+    problems = [problem for problem in build.problems if problem.status != "skipped"]
+    print_table(
+        "dbt build is not green",
+        ["status", "kind", "name", "message", "file"],
+        [(p.status, p.kind, p.name, p.message.partition("\n")[0], p.path) for p in problems],
+        least=["file", "kind"],
+        show_all=_PIPED,
+    )
+    if skipped := len(build.problems) - len(problems):
+        out.print(f"{skipped} more were skipped because of these.")
+    if problems:
+        note(f"Look closer with: dbt build --target prod --select {problems[0].name} --store-failures")
+
+
+def _print_publication(connection: Connection, build: "BuildReport") -> None:
+    """Print the publication of a build, or the current one when the build was not published."""
+    from sales_warehouse.publish.read_publications import find_publication, read_published_marts
+
+    made = find_publication(connection, build.invocation_id)
+    if made is not None:
+        marts = read_published_marts(connection, made).as_dicts()
+        added, closed = (sum(mart[name] for mart in marts) for name in ("rows_added", "rows_closed"))
+        note(f"Readers see publication {made} of {count(len(marts), 'mart')}: {added:,} rows came, {closed:,} went.")
+        return
+    current = find_publication(connection, None)
+    note("Not published. " + (f"Readers see publication {current}." if current else "Readers see nothing yet."))
+    if build.is_green:
+        out.print("To publish it: warehouse publish")
+
+
+def _print_next_steps() -> None:
+    out.print("\n[bold]What to try next[/bold] (`source .venv/bin/activate` first, or write .venv/bin/ before each)")
+    for line, meaning in (
+        ("make dev", "build what you edit below models/ in your own schemas; `warehouse diff` compares them with prod"),
+        ("make docs && dbt docs serve", "read the models, their columns and their lineage"),
+        ('warehouse sql "select * from marts.agg_sales_monthly order by net_amount desc limit 10"', "query the marts"),
+        ("warehouse rejects", "the lines that could not be loaded, and why"),
+        ('warehouse sql "select * from audit.quarantined_rows"', "the rows that broke a rule"),
+        ("warehouse down", "stop the server"),
+    ):
+        out.print(f"  [cyan]{line}[/cyan]\n      {meaning}", soft_wrap=True)

@@ -1,0 +1,157 @@
+"""Commands for files: list and verify them, take their rows out and bring them back."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from sales_warehouse.cli.console import count, note, out
+from sales_warehouse.cli.options import AsJson, FeedName, FileName, Inbox, Limit, Quiet
+from sales_warehouse.cli.output import emit, emit_page
+from sales_warehouse.cli.progress import report_progress
+from sales_warehouse.cli.session import read_page, session
+from sales_warehouse.cli.tables import print_table
+from sales_warehouse.ledger.read_ledger import parse_instant, read_files
+from sales_warehouse.printable import show_line
+
+if TYPE_CHECKING:
+    from sales_warehouse.corrections.restore import Restored
+    from sales_warehouse.corrections.unload import Unloaded
+    from sales_warehouse.verify.run_verify import Verdict, VerifyReport
+
+group = typer.Typer()
+command = partial(group.command, rich_help_panel="Files")
+
+
+@command()
+def files(
+    feed: FeedName = None,
+    only: Annotated[
+        str | None, typer.Option("--status", help="Only active, superseded, unloaded, duplicate or refused files.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Only files that came or changed since then: ISO date or timestamp, UTC."),
+    ] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the files in the ledger, newest last."""
+    instant = parse_instant(since) if since is not None else None
+    rows = None if as_json else limit
+    page = read_page("files", lambda connection: read_files(connection, feed, only, rows, instant))
+    shown = ["file_id", "feed", "uri", "version", "status", "records_read", "rows_loaded", "rows_rejected"]
+    least = ["schema_changes", "finished_at", "rows_skipped", "version", "feed", "records_read", "rows_loaded"]
+    emit_page(page, as_json, [*shown, "rows_skipped", "finished_at", "schema_changes", "message"], least)
+
+
+@command()
+def verify(
+    file: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="Ids or paths of active files; default all.")
+    ] = None,
+    inbox: Inbox = None,
+    as_json: AsJson = False,
+) -> None:
+    """Re-read files with other code and compare them with raw tables and rejects; exit code 1 if not equal."""
+    from sales_warehouse.verify.run_verify import run_verify
+
+    with session("verify", inbox=inbox) as it, report_progress("verify", as_json) as reporter:
+        report = run_verify(it.connection, it.feeds, it.settings.inbox, file or [], reporter)
+    emit(report, as_json, print_verify_report)
+    if not report.is_equal:
+        raise typer.Exit(1)
+
+
+@command()
+def unload(file: FileName, as_json: AsJson = False) -> None:
+    """Delete the rows of an active file from its raw table; the ledger keeps it, `warehouse restore` reloads it."""
+    from sales_warehouse.corrections.unload import unload as unload_file
+
+    with session("unload", "loader") as it, report_progress("unload", as_json) as reporter:
+        unloaded = unload_file(it.connection, it.feeds, file, reporter.say)
+    emit(unloaded, as_json, _print_unloaded)
+
+
+@command()
+def restore(
+    file: FileName,
+    inbox: Inbox = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load an unloaded or superseded file again, under its own id and version, if its bytes are the same."""
+    from sales_warehouse.corrections.restore import restore as restore_file
+
+    with session("restore", "loader", inbox) as it, report_progress("restore", quiet or as_json) as reporter:
+        restored = restore_file(it.connection, it.feeds, it.settings.inbox, file, reporter)
+    if as_json or not quiet:
+        emit(restored, as_json, _print_restored)
+
+
+def print_verify_report(report: "VerifyReport") -> None:
+    """Print the files that are not equal with their first differences, and the number of those that are."""
+    equal = [verdict for verdict in report.verdicts if verdict.status == "equal"]
+    for verdict in report.verdicts:
+        if verdict.status != "equal":
+            _print_verdict(verdict)
+    for stray in report.strays:
+        out.print(
+            f"[bold]rows of no active file[/bold] {stray.raw_table}: {count(stray.rows, 'row')} with _file_id "
+            f"{stray.file_id}. `warehouse files --feed {stray.feed}` shows what the ledger says of it."
+        )
+    if len(equal) == 1:
+        note(f"equal: {show_line(equal[0].uri)}, {count(equal[0].records, 'record')}")
+    elif equal or not report.verdicts:
+        note(f"equal: {count(len(equal), 'file')}, {count(sum(verdict.records for verdict in equal), 'record')}")
+
+
+def _print_verdict(verdict: "Verdict") -> None:
+    from sales_warehouse.verify.run_verify import MAX_DIFFERENCES
+
+    out.print(
+        f"[bold]{verdict.status}[/bold] {escape(show_line(verdict.uri))} "
+        f"(file {verdict.file_id}, version {verdict.version})"
+        + (f": {escape(show_line(verdict.message))}" if verdict.message else ""),
+        soft_wrap=True,
+    )
+    if verdict.differences:
+        print_table(
+            None,
+            ["what", "line", "row", "column", "expected (file)", "found (warehouse)"],
+            [
+                (d.what, d.line_number, d.row_number, d.column, _quote(d.expected), _quote(d.found))
+                for d in verdict.differences
+            ],
+            least=["row"],
+        )
+    if len(verdict.differences) == MAX_DIFFERENCES:
+        out.print(f"These are the first {MAX_DIFFERENCES}; there may be more.")
+
+
+def _quote(value: str | None) -> str:
+    """Return a value so that NULL, empty text and blanks can be told apart."""
+    return "NULL" if value is None else repr(value)
+
+
+def _print_unloaded(unloaded: "Unloaded") -> None:
+    file = unloaded.file
+    note(
+        f"Unloaded file {file.file_id}, {show_line(file.uri)} (version {file.version}): "
+        f"{count(unloaded.rows, 'row')} left {unloaded.raw_table}. Its entry and its rejects "
+        f"({file.rows_rejected:,}) stay in the ledger."
+    )
+    if unloaded.rows != file.rows_loaded:
+        note(f"The ledger says it had {file.rows_loaded:,} rows: something else changed the raw table.")
+    out.print(f"`warehouse build` brings the marts up to date; `warehouse restore {file.file_id}` brings it back.")
+
+
+def _print_restored(restored: "Restored") -> None:
+    file = restored.file
+    note(
+        f"Restored file {file.file_id}, {show_line(file.uri)} (version {file.version}): "
+        f"{count(file.rows_loaded, 'row')}, as in the ledger."
+        + (f" Superseded: {restored.replaced}." if restored.replaced else "")
+    )
+    out.print("`warehouse build` brings the marts up to date.")

@@ -1,0 +1,86 @@
+"""Run a command of `warehouse`, and end the process with its exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import psycopg2
+import typer
+from rich.markup import escape
+
+from sales_warehouse import __version__
+from sales_warehouse.cli import daily, feeds, files, lineage, readers, rejects, set_up
+from sales_warehouse.cli.console import err, out
+from sales_warehouse.cli.errors import explain_database_error
+from sales_warehouse.cli.log_lines import log_error
+from sales_warehouse.errors import ConfigurationError, WarehouseError
+
+app = typer.Typer(
+    name="warehouse",
+    help="Sales files become tested dbt marts in PostgreSQL: every line accounted for, every cent reconciled.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (daily, files, feeds, rejects, lineage, readers, set_up):  # the order of the help
+    app.add_typer(module.group)
+
+_INTERRUPTED = 130  # exit code after Ctrl-C, in Typer as in shells
+
+_OUT_OF_MEMORY = (
+    b"error: out of memory. What was committed stays; nothing is half done. "
+    b"Give the process more memory, then run the same command again.\n"
+)
+
+# old spelling (a command, or an option of it): the command that replaces it
+_REPLACED = {
+    ("bench", ""): "make bench",
+    ("explain", "--between"): "warehouse changes N M",
+    ("explain", "--inbox"): "WAREHOUSE_INBOX=DIR warehouse explain …",
+    ("load", "--restore"): "warehouse restore FILE",
+    ("rejects", "--export"): "warehouse export FILE PATH",
+    ("status", "--feeds"): "warehouse feeds",
+}
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Show help when no command is given."""
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command and end the process: 0 done, 1 needs a person, 2 wrong usage, 3 server not reachable."""
+    try:
+        _refuse_old_spelling(sys.argv[1:] if arguments is None else arguments)
+        app(arguments, prog_name="warehouse")
+    except WarehouseError as error:
+        _end(str(error), error.exit_code)
+    except psycopg2.Error as error:
+        _end(*explain_database_error(error))
+    except MemoryError:
+        # as bytes, straight to the descriptor: there may be no memory for more
+        os.write(2, _OUT_OF_MEMORY)
+        sys.exit(1)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            err.print("Stopped. The files that were finished are in the ledger; the current file is rolled back.")
+        raise
+
+
+def _refuse_old_spelling(arguments: Sequence[str]) -> None:
+    for (command, option), new in _REPLACED.items():
+        given = [argument.partition("=")[0] for argument in arguments]
+        if given[:1] == [command] and (not option or option in given):
+            raise ConfigurationError(f"`{f'warehouse {command} {option}'.strip()}` is replaced by `{new}`.")
+
+
+def _end(message: str, code: int) -> None:
+    if not log_error(message, code):
+        err.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+    sys.exit(code)

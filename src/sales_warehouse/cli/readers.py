@@ -1,0 +1,89 @@
+"""Commands for readers: publish marts, show and roll back publications, query them."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from sales_warehouse import server
+from sales_warehouse.cli.console import out, say
+from sales_warehouse.cli.options import AsJson, Limit, Quiet
+from sales_warehouse.cli.output import emit_page, print_csv
+from sales_warehouse.cli.session import read_page, session
+from sales_warehouse.cli.tables import print_table
+from sales_warehouse.settings import get_settings
+
+group = typer.Typer()
+command = partial(group.command, rich_help_panel="Readers")
+
+
+@command()
+def publish(quiet: Quiet = False) -> None:
+    """Publish the marts of the last complete green build; exit code 1 when there is none."""
+    from sales_warehouse.publish.publish import publish as publish_marts
+    from sales_warehouse.publish.read_publications import find_publication, read_published_marts
+
+    with session("publish") as it:
+        it.prepare()
+        number = publish_marts(it.connection, say)
+        marts = read_published_marts(it.connection, number)
+        current = find_publication(it.connection, None)  # another one, after a rollback
+    if not quiet:
+        out.print(f"Readers see publication {current}.")
+        emit_page(marts, False, ["mart", "row_count", "rows_added", "rows_closed", "compared", "seconds"])
+
+
+@command()
+def publications(limit: Limit = 20, as_json: AsJson = False) -> None:
+    """List the publications, newest last: time, author, number of files, rows added and closed."""
+    from sales_warehouse.publish.read_publications import read_publications
+
+    page = read_page("publications", lambda connection: read_publications(connection, None if as_json else limit))
+    shown = ["publication", "state", "published_at", "published_by", "upper_event_id", "files", "rows"]
+    emit_page(page, as_json, [*shown, "rows_added", "rows_closed"], least=["upper_event_id", "published_by"])
+
+
+@command()
+def rollback(
+    publication: Annotated[
+        int | None,
+        typer.Argument(metavar="PUBLICATION", help="Number of a publication; default the one before the current."),
+    ] = None,
+) -> None:
+    """Show readers an earlier publication, at once and complete; the next green build publishes again."""
+    from sales_warehouse.publish.publish import switch
+
+    with session("rollback") as it:
+        it.prepare()
+        number = switch(it.connection, publication, say)
+    out.print(f"Readers see publication {number}. The next whole green build publishes again.")
+
+
+@command()
+def sql(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="One query; it can read, not write.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
+) -> None:
+    """Run one query and print its rows."""
+    from sales_warehouse.query import run_query
+
+    with session("sql") as it:
+        columns, rows = run_query(it.connection, query, as_text=as_csv)
+    if as_csv:
+        print_csv(columns, rows)
+    else:
+        print_table(None, columns, rows, show_all="--csv")
+
+
+@command(
+    "mf",
+    options_metavar="ARGUMENTS",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)
+def metricflow(context: typer.Context) -> None:
+    """Query metrics with MetricFlow, which gets all arguments: `warehouse mf query --metrics net_sales`."""
+    from sales_warehouse.transform.run_metricflow import run_metricflow
+
+    settings = get_settings()
+    server.connect(settings, application_name="warehouse mf").close()
+    run_metricflow(settings, context.args or ["--help"])

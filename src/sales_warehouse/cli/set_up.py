@@ -1,0 +1,100 @@
+"""Commands that set a warehouse up: start and stop the server, write demonstration files, create roles."""
+
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sales_warehouse import server
+from sales_warehouse.cli.console import note, out
+from sales_warehouse.cli.options import AsJson
+from sales_warehouse.cli.output import emit
+from sales_warehouse.cli.session import session
+from sales_warehouse.cli.tables import print_table
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.settings import get_settings
+
+group = typer.Typer()
+command = partial(group.command, rich_help_panel="Set-up")
+
+
+@command()
+def up() -> None:
+    """Start the server; create ledger, raw tables and roles; write profiles.yml for dbt."""
+    from sales_warehouse.grants.set_up import set_up
+    from sales_warehouse.transform.targets import write_shell_line
+
+    settings = get_settings()
+    state = server.up(settings)
+    set_up(settings, "warehouse up")
+    _print_server(state)
+    out.print("To build edited models with plain dbt in your own schemas, and read the others from prod:")
+    note(write_shell_line(settings))
+
+
+@command()
+def down() -> None:
+    """Stop the embedded server."""
+    out.print("The server is stopped." if server.down(get_settings()) else "The server was not running.")
+
+
+@command()
+def status(as_json: AsJson = False) -> None:
+    """Describe the server; exit code 3 when it does not run."""
+    state = server.status(get_settings())
+    emit(state, as_json, _print_server)
+    if state.condition != "running":
+        raise typer.Exit(3)
+
+
+@command()
+def sample(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIRECTORY", help="Folder to write to; default the inbox.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Number of business days, from 2024-01-01.")] = 90,
+    records: Annotated[int, typer.Option(min=1, help="Approximate number of records in all.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers; another seed writes other files.")] = 20240101,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing when the folder has files.")] = False,
+) -> None:
+    """Write demonstration files with errors as in real ones, and truth.json with their exact figures."""
+    from sales_warehouse.demo import write_sample
+
+    target = directory or get_settings().inbox
+    if if_empty and target.is_dir() and any(target.iterdir()):
+        return
+    try:
+        truth = write_sample(target, days=days, records=records, seed=seed)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    note(f"Wrote {len(truth.files):,} files with {truth.totals.records_read:,} records into {target}")
+
+
+@command()
+def grants(
+    apply: Annotated[bool, typer.Option("--apply/--print", help="Run the SQL, or only print it.")] = False,
+) -> None:
+    """Create the roles loader, transformer, analyst and reader of this database, or print the SQL that does.
+
+    With --apply, the login works as transformer in this database by default; the loader takes its own role.
+    """
+    from sales_warehouse.grants.write_grants import apply_grants, write_grants
+
+    with session("grants", role=None) as it:
+        if not apply:
+            sys.stdout.write(write_grants(it.connection))
+            return
+        it.prepare()
+        changed = apply_grants(it.connection)
+    out.print(f"Roles and rights {'are in place' if changed else 'were in place already'}.")
+
+
+def _print_server(state: server.ServerState) -> None:
+    # a port or process number is a name here, not an amount
+    rows = [(name.replace("_", " "), str(value)) for name, value in asdict(state).items() if value and name != "notes"]
+    print_table(None, ["server", ""], rows)
+    for line in state.notes:
+        note(line)

@@ -1,0 +1,18 @@
+grant create, temporary on database {database} to {loader}, {transformer}, {analyst};
+
+-- what a backup of the ledger reads
+grant select on all sequences in schema ledger to {transformer};
+alter default privileges for role {loader} in schema ledger grant select on sequences to {transformer};
+
+-- a build in a schema of an analyst's own begins with the files that it sees
+grant usage on schema ledger to {analyst};
+grant select on ledger.file_events to {analyst};
+
+-- what a publication writes
+grant insert, update, delete on
+ledger.green_builds, ledger.publications, ledger.published_marts, ledger.history_tables, ledger.current_publication,
+ledger.publication_switches
+to {transformer};
+
+-- A login that runs dbt works as transformer by default; docs/operations.md lists the logins:
+-- alter role ... in database {database} set role = {transformer_text};

@@ -1,0 +1,43 @@
+"""Install tables, functions and views of the publications in the database."""
+
+from hashlib import sha256
+from importlib.resources import files
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+_INSTALL_LOCK = 0x5A1E_0005
+_SCRIPTS = ("tables", "readers", "publish", "compare", "history", "views", "rollback", "prune")
+
+
+def create_publications(cursor: Cursor) -> None:
+    """Create or upgrade the publications, as the ledger's owner; the caller commits. The ledger must be there."""
+    _install(cursor, _SCRIPTS, "function ledger.publish(text)", "to_regprocedure('ledger.publish(text)')")
+    # The role transformer may own these views. The loader then leaves them as they are; `warehouse grants --apply` and
+    # `warehouse up` upgrade them. Asked of the catalogue: to_regclass needs the right to use the schema.
+    cursor.execute(
+        "select has_schema_privilege('published', 'create') and has_schema_privilege('published_as_of', 'create') "
+        "and not exists (select from pg_class where relnamespace = "
+        "to_regnamespace('published') and relname = 'as_of' and not pg_has_role(relowner, 'usage'))"
+    )
+    if cursor.fetchone() == (True,):
+        _install(cursor, ("as_of",), "view published.as_of", "to_regclass('published.as_of')")
+
+
+def _install(cursor: Cursor, scripts: tuple[str, ...], marked: str, its_oid: str) -> None:
+    """Run scripts unless the database has their very text; the comment of the object `marked` is its digest.
+
+    Two sessions that replace the same function at once get an error, so the second one waits and looks again.
+    """
+    folder = files("sales_warehouse.publish") / "sql"
+    text = "\n".join((folder / f"{script}.sql").read_text(encoding="utf-8") for script in scripts)
+    digest = sha256(text.encode()).hexdigest()
+    catalogue = "pg_proc" if marked.startswith("function") else "pg_class"
+    for is_locked in (False, True):
+        cursor.execute(f"select obj_description({its_oid}, %s)", (catalogue,))
+        if cursor.fetchone() == (digest,):
+            return
+        if not is_locked:
+            cursor.execute("select pg_advisory_xact_lock(%s)", (_INSTALL_LOCK,))
+    cursor.execute(text)
+    cursor.execute(sql.SQL("comment on {} is {}").format(sql.SQL(marked), sql.Literal(digest)))

@@ -1,0 +1,238 @@
+-- Create or change the two views of a mart. The view in `published` reads the open table only, as long as the mart has one
+-- generation. With more of them it reads the publication of the transaction's snapshot, because a transaction that began
+-- before the new generation may already see the new view. A view never loses a column: a column that left the mart is NULL.
+create or replace function ledger.show_mart(mart_name text) returns void
+language plpgsql
+as $$
+declare
+    is_of_one_generation constant boolean := (
+        select count(*) = 1 and every(until_publication is null) from ledger.history_tables
+        where history_tables.mart = mart_name
+    );
+begin
+    perform ledger.replace_view(format('published.%I', mart_name), ledger.write_view(
+        mart_name, 'ledger.shown_publication()', is_of_one_generation
+    ));
+    perform ledger.replace_view(format('published_as_of.%I', mart_name), ledger.write_view(
+        mart_name, 'ledger.reading_publication()', false
+    ));
+end $$;
+
+-- Return the query of a view: the open rows, or the rows of the publication that the expression `asked_for` returns. The
+-- branches of earlier generations and of closed rows have a condition that is evaluated once. The branch of the open rows has
+-- no condition of its own, because PostgreSQL merges it into the reader's query only then.
+create or replace function ledger.write_view(mart_name text, asked_for text, is_open_rows boolean) returns text
+language plpgsql
+as $$
+declare
+    shown constant text := format('published.%I', mart_name);
+    reading constant text := format('(select %s)', asked_for);
+    earlier constant text := format('(select ledger.earlier_publication(%s))', asked_for);
+    body text;
+begin
+    with generations as (
+        select *, coalesce(reading || ' < ' || until_publication, earlier || ' is not null') as is_asked_for
+        from ledger.history_tables where history_tables.mart = mart_name
+    ),
+    kept_columns as (
+        select generation, place, one ->> 'name' as name, one ->> 'type' as type,
+            (one ->> 'type')::regtype as base
+        from generations, jsonb_array_elements(generations.columns) with ordinality as columns (one, place)
+    ),
+    view_columns as (
+        select attname as name, format_type(atttypid, atttypmod) as type, atttypid::regtype as base, attnum,
+            atttypmod = -1 as is_plain
+        from pg_attribute where attrelid = to_regclass(shown) and attnum > 0
+    ),
+    names as (
+        select name, 0 as generation, attnum::bigint as place from view_columns
+        union all
+        (
+            select distinct on (name) name, generation, place from kept_columns
+            where name not in (select name from view_columns)
+            order by name, generation, place
+        )
+    ),
+    -- of several types the type that all others convert to, the newest if there are several such types or none
+    held_types as (
+        select distinct on (candidate.name) candidate.name, candidate.base
+        from kept_columns as candidate
+        order by candidate.name,
+            exists (
+                select from kept_columns as other
+                where other.name = candidate.name and other.base <> candidate.base
+                and not exists (
+                    select from pg_cast
+                    where castsource = other.base and casttarget = candidate.base and castcontext = 'i'
+                )
+            ),
+            candidate.generation desc
+    ),
+    typed as (
+        select names.name, names.generation, names.place,
+            case
+                when held_types.base is null then view_columns.type
+                -- a type without a limit keeps none, because dependent views accept no other type
+                when view_columns.base = held_types.base and view_columns.is_plain then view_columns.type
+                when (select count(distinct type) from kept_columns where kept_columns.name = names.name) = 1
+                    then (select max(type) from kept_columns where kept_columns.name = names.name)
+                else format_type(held_types.base, null)
+            end as type,
+            coalesce(held_types.base, view_columns.base) as base
+        from names
+        left join held_types on names.name = held_types.name
+        left join view_columns on names.name = view_columns.name
+    ),
+    selected as (
+        select generations.generation, string_agg(
+            case
+                when kept_columns.name is null then format('cast(null as %s)', typed.type)
+                when kept_columns.type = typed.type then quote_ident(typed.name)
+                when kept_columns.base = typed.base or exists (
+                    select from pg_cast
+                    where castsource = kept_columns.base and casttarget = typed.base and castcontext = 'i'
+                ) then format('cast(%I as %s)', typed.name, typed.type)
+                else format(
+                    'case when pg_input_is_valid(cast(%1$I as text), %2$L) '
+                    'then cast(cast(%1$I as text) as %2$s) end', typed.name, typed.type
+                )
+            end || format(' as %I', typed.name),
+            ', ' order by typed.generation, typed.place
+        ) as list
+        from generations
+        cross join typed
+        left join kept_columns
+            on generations.generation = kept_columns.generation and typed.name = kept_columns.name
+        group by generations.generation
+    ),
+    branches as (
+        select generation, 1 as branch, format('select _from_publication, %s from %s', list, open_table) as query
+        from generations inner join selected using (generation)
+        where until_publication is null
+        union all
+        select generation, 2, format('select _from_publication, %s from %s where %s', list, open_table, is_asked_for)
+        from generations inner join selected using (generation)
+        where until_publication is not null
+        union all
+        select generation, 3, format('select _from_publication, %s from %s where %s and _to_publication > %s',
+            list, closed_table, is_asked_for, reading)
+        from generations inner join selected using (generation)
+    )
+    select case when is_open_rows then (
+        select format('select %s from %s', list, open_table)
+        from generations inner join selected using (generation)
+        where until_publication is null
+    ) else format(
+        -- where all rows are open, a row costs one look at a constant
+        E'select %s from (\n%s\n) as kept\nwhere ' || earlier || ' is null or _from_publication operator(ledger.<=~) '
+            || reading,
+        (select string_agg(quote_ident(name), ', ' order by generation, place) from typed),
+        string_agg(query, E'\nunion all\n' order by generation desc, branch)
+    ) end into body from branches;
+    return body;
+end $$;
+
+-- Replace a view that is being read. Waits for its readers in short attempts, so that new readers do not queue behind the
+-- lock for long.
+create or replace function ledger.replace_view(shown text, body text) returns void
+language plpgsql
+as $$
+declare
+    usual constant text := current_setting('lock_timeout');
+begin
+    for attempt in 1..600 loop
+        begin
+            perform set_config('lock_timeout', '200ms', true);
+            begin
+                execute format('create or replace view %s as %s', shown, body);
+            exception when invalid_table_definition then
+                -- the type of a column changed
+                perform ledger.rebuild_view(shown, body);
+            end;
+            perform set_config('lock_timeout', usual, true);
+            return;
+        exception when lock_not_available then
+            perform pg_sleep(1);
+        end;
+    end loop;
+    raise exception 'The view % is being read without a break, so it cannot take the new columns.', shown
+    using hint = 'Nothing was published. End long transactions of readers, then: warehouse publish';
+end $$;
+
+-- Drop and create a view whose columns have other types, with all views that depend on it, their owners, rights and comments.
+create or replace function ledger.rebuild_view(shown text, body text) returns void
+language plpgsql
+as $$
+declare
+    statements text[];
+    statement text;
+    one record;
+begin
+    create temporary table rebuilt_views on commit drop as
+    with recursive upon as (
+        select shown::regclass::oid as view_id, 0 as depth
+        union
+        select pg_rewrite.ev_class, upon.depth + 1
+        from upon
+        inner join pg_depend on pg_depend.refobjid = upon.view_id and pg_depend.refclassid = 'pg_class'::regclass
+        inner join pg_rewrite on pg_rewrite.oid = pg_depend.objid and pg_depend.classid = 'pg_rewrite'::regclass
+        where pg_rewrite.ev_class <> upon.view_id
+    )
+    select view_id, max(depth) as depth from upon group by view_id;
+    -- only the owner of such a view could create it again
+    for one in
+        select rebuilt_views.view_id::regclass as name, pg_get_userbyid(pg_class.relowner) as owner
+        from rebuilt_views inner join pg_class on pg_class.oid = rebuilt_views.view_id
+        where not pg_has_role(pg_class.relowner, 'usage') order by rebuilt_views.view_id limit 1
+    loop
+        raise exception 'The view % of % stands upon %, whose columns have other types now.', one.name, one.owner, shown
+        using hint = 'Its owner drops it, then: warehouse publish';
+    end loop;
+    select array_agg(made.statement order by made.depth, made.view_id, made.step) into statements
+    from (
+        select rebuilt_views.depth, rebuilt_views.view_id, 1 as step, format(
+            'create view %s%s as %s', rebuilt_views.view_id::regclass,
+            ' with (' || array_to_string(pg_class.reloptions, ', ') || ')',
+            case when rebuilt_views.depth = 0 then body else pg_get_viewdef(rebuilt_views.view_id) end
+        ) as statement
+        from rebuilt_views inner join pg_class on pg_class.oid = rebuilt_views.view_id
+        union all
+        select rebuilt_views.depth, rebuilt_views.view_id, 2, format('alter view %s owner to %I',
+            rebuilt_views.view_id::regclass, pg_get_userbyid(pg_class.relowner))
+        from rebuilt_views inner join pg_class on pg_class.oid = rebuilt_views.view_id
+        union all
+        select rebuilt_views.depth, rebuilt_views.view_id, 3, format('grant %s on %s to %s%s', rights.privilege_type,
+            rebuilt_views.view_id::regclass,
+            case rights.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(rights.grantee)) end,
+            case when rights.is_grantable then ' with grant option' else '' end)
+        from rebuilt_views inner join pg_class on pg_class.oid = rebuilt_views.view_id
+        cross join aclexplode(pg_class.relacl) as rights
+        where rights.grantee <> pg_class.relowner
+        union all
+        select rebuilt_views.depth, rebuilt_views.view_id, 4, format('grant %s (%I) on %s to %s%s',
+            rights.privilege_type, pg_attribute.attname, rebuilt_views.view_id::regclass,
+            case rights.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(rights.grantee)) end,
+            case when rights.is_grantable then ' with grant option' else '' end)
+        from rebuilt_views inner join pg_attribute on pg_attribute.attrelid = rebuilt_views.view_id
+        cross join aclexplode(pg_attribute.attacl) as rights
+        union all
+        select rebuilt_views.depth, rebuilt_views.view_id, 5, case pg_description.objsubid
+            when 0 then format('comment on view %s is %L', rebuilt_views.view_id::regclass, pg_description.description)
+            else format('comment on column %s.%I is %L', rebuilt_views.view_id::regclass,
+                pg_attribute.attname, pg_description.description)
+        end
+        from rebuilt_views
+        inner join pg_description
+            on pg_description.objoid = rebuilt_views.view_id and pg_description.classoid = 'pg_class'::regclass
+        left join pg_attribute on pg_attribute.attrelid = rebuilt_views.view_id
+            and pg_attribute.attnum = pg_description.objsubid
+    ) as made;
+    for one in select rebuilt_views.view_id::regclass as name from rebuilt_views order by depth desc, view_id loop
+        -- fails for a dependent materialized view; then nothing is published
+        execute format('drop view %s', one.name);
+    end loop;
+    drop table rebuilt_views;
+    foreach statement in array statements loop
+        execute statement;
+    end loop;
+end $$;

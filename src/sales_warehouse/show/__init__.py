@@ -1,1 +1,0 @@
-"""Words, tables and bars for people; JSON and CSV for machines."""
