@@ -271,6 +271,13 @@ def test_packages_import_only_the_layers_below_their_own() -> None:
         assert {package: find_imports(package) - below for package in layer} == {package: set() for package in layer}
 
 
+def test_modules_of_a_load_exist() -> None:
+    table = read(PROJECT / "docs" / "reference" / "python-packages.md").split("## The modules")[1]
+    named = set(re.findall(r"`([\w/]+(?:/|\.py|\.sql))`", table)) - {"src/sales_warehouse/"}
+    assert len(named) >= 15
+    assert [name for name in named if not (PACKAGE / name).exists()] == []
+
+
 def test_the_picture_in_the_readme_shows_the_demonstration_files(tmp_path: Path) -> None:
     write_sample(tmp_path)
     truth = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))
