@@ -9,7 +9,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint types pytest soak accept suites dagster docs lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
+.PHONY: help install run dev test lint types pytest soak accept suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ soak: install ## random histories of deliveries, built step by step and held aga
 accept: install ## Dagster as a person has it, and the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance
 
-suites: install ## public suites of difficult CSV files; writes docs/suites.md from what came out
+suites: install ## public suites of difficult CSV files; writes docs/reference/suites.md from what came out
 	$(BIN)/python tests/python/acceptance/write_suites.py
 
 dagster: install ## Dagster's pages on 127.0.0.1:3000; it follows the inbox and runs by itself while it is open
@@ -67,11 +67,15 @@ docs: install ## the models' documentation with their lineage, as pages below ta
 	@$(SHELL_LINE) && $(BIN)/dbt docs generate --quiet --target prod --no-defer --no-favor-state
 	@echo "Look at it with: $(BIN)/dbt docs serve --host 127.0.0.1"
 
+site: install ## the documentation as pages below target/site
+	$(BIN)/properdocs build --strict --config-file mkdocs.yml
+	@echo "Open target/site/index.html in a browser."
+
 lineage: docs ## which column comes from which, as a page below target/lineage/
 	DBT_COLIBRI_NO_VERSION_CHECK=1 $(BIN)/python scripts/show_lineage.py generate --disable-telemetry --output-dir target/lineage
 	@echo "Open target/lineage/index.html in a browser."
 
-faults: install ## some seventy faults, each followed by the same command again; writes docs/fault-matrix.md (6 minutes)
+faults: install ## some seventy faults, each followed by the same command again; writes docs/reference/fault-matrix.md (6 minutes)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py
 
 bench: install ## rows a second of the loader beside psql's \copy, into docs/benchmarks.md

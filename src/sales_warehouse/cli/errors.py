@@ -20,7 +20,7 @@ def explain_database_error(error: psycopg2.Error) -> tuple[str, int]:
     if isinstance(error, errors.InsufficientPrivilege):
         return (
             f"the login lacks a right for this: {said}\n"
-            "docs/operations.md lists the roles of the commands, and how a DBA grants one to a login.",
+            "docs/how-to/set-up-a-server.md lists the roles of the commands, and how a DBA grants one to a login.",
             1,
         )
     if is_transient(error):

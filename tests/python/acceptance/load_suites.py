@@ -31,7 +31,7 @@ Table = list[list[str]]
 EQUAL = "equal"
 EQUAL_BUT_FOR_REJECTS = "equal but for rejects"
 REFUSED = "refused as a whole"
-WRONG = "wrong in silence"
+WRONG = "silently wrong"
 VERDICTS = (EQUAL, EQUAL_BUT_FOR_REJECTS, REFUSED, WRONG)
 
 

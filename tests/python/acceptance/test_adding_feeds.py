@@ -1,4 +1,4 @@
-"""Two real feeds added as docs/adding-a-feed.md says: a declaration, a staging model, a CTE in the union.
+"""Two real feeds added as docs/how-to/add-a-feed.md says: a declaration, a staging model, a CTE in the union.
 
 Nothing else changes but what is meant to be set: two codes in the table of quality rules, the first day of the calendar
 (one of the feeds is of 1997) and the reporting currency.

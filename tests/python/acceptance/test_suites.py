@@ -1,4 +1,4 @@
-"""csv-spectrum and Pollock: equal, or what differs stands in the rejects; nothing is wrong in silence."""
+"""csv-spectrum and Pollock: equal, or what differs is in the rejects; nothing is silently wrong."""
 
 import csv
 from pathlib import Path

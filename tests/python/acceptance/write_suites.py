@@ -1,4 +1,4 @@
-"""Load the suites and write docs/suites.md from what came out: `make suites`.
+"""Load the suites and write docs/reference/suites.md from what came out: `make suites`.
 
 The suites are looked for in ../shared/data/suites, or where WAREHOUSE_TEST_DATA points. The tables as loaded are
 written below target/pollock, in the layout Pollock's own evaluation reads.
@@ -20,33 +20,33 @@ from sales_warehouse import server
 from sales_warehouse.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[3]
-PAGE = PROJECT / "docs" / "suites.md"
+PAGE = PROJECT / "docs" / "reference" / "suites.md"
 TEXT = """# Suites
 
-Files made to be difficult, by others. Each is a feed of its own, loaded with the dialect its suite declares, and
-compared with the suite's right answer record by record. Written by `make suites` on {day}.
+Difficult files made by others. Each is a feed of its own, loaded with the dialect that its suite declares, and
+compared record by record with the answer of the suite. Written by `make suites` on {day}.
 
 ## csv-spectrum
 
-{spectrum} of {spectrum_all} equal. The answer of `location_coordinates` names another telephone number than its file;
-the file's is taken.
+{spectrum} of {spectrum_all} equal. The answer of `location_coordinates` has another telephone number than its file;
+the number of the file is used.
 
 ## Pollock
 
-The data-loading benchmark of the Hasso Plattner Institute: one sales file, spoilt in one way at a time. {files} of
+The data-loading benchmark of the Hasso Plattner Institute: one sales file, corrupted in one way at a time. {files} of
 its files.
 
 {table}
 
-- **Equal**: every record is loaded, and every value is that of the answer.
-- **Equal but for rejects**: every record that is loaded is equal; the others stand in the rejects, with their bytes,
-  place and reason. A quote too many is one: where the answer takes it for text, a person decides.
-- **Refused as a whole**: the header itself is broken, or stands in the middle of the file once more, which is then two
-  files. Nothing of it is loaded, the ledger says why.
-- **Wrong in silence**: anything else. With quotes inside a field taken for text (`stray_quotes: text`) five files of
+- **Equal**: every record is loaded, and every value equals the answer.
+- **Equal but for rejects**: every loaded record is equal; the others are rejects, with their bytes, place and
+  reason. A surplus quote is an example: the answer takes it for text, and here a person decides.
+- **Refused as a whole**: the header itself is broken, or occurs again in the middle of the file, which is two files
+  then. Nothing of it is loaded, and the ledger has the reason.
+- **Silently wrong**: anything else. If quotes inside a field were text (`stray_quotes: text`) five files of
   `row_less_sep` would be among these: two quoted fields without a delimiter between them become one.
 
-Refused were:
+Refused files:
 
 {refused}
 
@@ -55,7 +55,7 @@ The tables as loaded are in `target/pollock/`, as `<name>.csv_converted.csv`, fo
 
 
 def main() -> int:
-    """Run both suites on a server of their own; return 1 when a file came out wrong in silence."""
+    """Run both suites on a server of their own; return 1 when a file came out silently wrong."""
     suites = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data")) / "suites"
     if not suites.is_dir():
         print(f"The suites are not in {suites}. Name the folder above with WAREHOUSE_TEST_DATA.")

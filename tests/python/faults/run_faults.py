@@ -1,4 +1,4 @@
-"""Make all faults and write docs/fault-matrix.md from what came of them: `make faults`.
+"""Make all faults and write docs/reference/fault-matrix.md from what came of them: `make faults`.
 
 Ends with 1 when a state after a fault is not that of an undisturbed run.
 """
@@ -25,7 +25,7 @@ from run_fault import Judge, Row
 from small_disk import small_disk
 from stage import Stage, make_stage
 
-PAGE = PROJECT / "docs" / "fault-matrix.md"
+PAGE = PROJECT / "docs" / "reference" / "fault-matrix.md"
 SERVER_DISK_MEGABYTES = 600
 
 # What a row says of the loader's words: the lines that are about the fault.
@@ -130,13 +130,13 @@ def write_page(rows: list[Row]) -> str:
         f"{len(rows)} faults: {right} right, {wrong} wrong, {left_out} not run here.",
         "",
         "Each row: a real `warehouse load` of seven files (packed, corrected with a new column, duplicate, two "
-        "refused, JSON Lines, sound; with rejects) on a real server, stopped at the named instant while the fault is "
+        "refused, JSON Lines, valid; with rejects) on a real server, stopped at the named instant while the fault is "
         "made.",
         "",
-        "- *Before the rerun*: how many of the files were in when that load had ended. Each was compared with the "
-        "state before and the state after; *whole* means that none was in between.",
+        "- *Before the rerun*: how many of the files were loaded when that load had ended. Each was compared with the "
+        "state before and the state after; *whole* means that each was in one of both.",
         "- *Afterwards*: the same command was run again. *equal* means that ledger, events, raw rows, rejects and "
-        "skipped lines are those of a run that nothing disturbed, byte for byte, apart from ids and times.",
+        "skipped lines are those of an undisturbed run, byte for byte, apart from ids and times.",
         "- Exit code 1 is that of an undisturbed load too, as two of the files are refused.",
         "",
         "| fault | when | the loader | before the rerun | afterwards | seconds |",

@@ -1,4 +1,4 @@
-"""The quickest faults of the matrix; `make faults` runs all of them and writes docs/fault-matrix.md."""
+"""The quickest faults of the matrix; `make faults` runs all of them and writes docs/reference/fault-matrix.md."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,6 @@
-"""docs/adding-a-feed.md, followed to the letter: files written, edits made, commands run, shown outputs compared.
+"""The tutorial, followed to the letter: files written, edits made, commands run, shown outputs compared.
 
-How the page marks its fenced blocks is told at its end.
+The end of its first page says how the fenced blocks are marked.
 """
 
 import os
@@ -16,8 +16,10 @@ from checkout import BIN, PROJECT, Checkout
 from databases import Databases
 from warm_commands import put_programs
 
-PAGE = PROJECT / "docs" / "adding-a-feed.md"
-TUTORIAL = re.compile(r"^## The tutorial$(.*?)^## ", re.DOTALL | re.MULTILINE)
+PAGES = [
+    PROJECT / "docs" / "tutorial" / name
+    for name in ("load-a-new-feed.md", "write-a-staging-model.md", "bring-lines-into-the-marts.md")
+]
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -30,11 +32,10 @@ class Block:
     text: str
 
 
-def read_blocks(page: str) -> list[Block]:
+def read_blocks() -> list[Block]:
     """Return the fenced blocks of the tutorial in their order."""
-    tutorial = TUTORIAL.search(page)
-    assert tutorial, "the page has no tutorial"
-    return [Block(*(part or "" for part in found.groups())) for found in BLOCK.finditer(tutorial[1])]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    return [Block(*(part or "" for part in found.groups())) for found in BLOCK.finditer(text)]
 
 
 def apply_edit(before: str, edit: str) -> str:
@@ -110,7 +111,7 @@ def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
         PGDATABASE=external.database,
     )
     follower = Follower(checkout)
-    for block in read_blocks(PAGE.read_text(encoding="utf-8")):
+    for block in read_blocks():
         follower.follow(block)
     return follower
 
@@ -144,7 +145,7 @@ def test_the_staging_model_of_the_page_keeps_the_style(newcomer: Follower) -> No
 
 
 def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
-    blocks = read_blocks(PAGE.read_text(encoding="utf-8"))
+    blocks = read_blocks()
     written = {block.mark.removeprefix("file=") for block in blocks if block.mark.startswith("file=")}
     assert {Path(name).name for name in written} >= {
         "_corner_shop__sources.yml",
@@ -155,8 +156,8 @@ def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
     assert sum(block.mark == "exact" for block in blocks) >= 6
     # an output belongs to the commands just before it
     assert all(first.language == "sh" for first, second in pairwise(blocks) if second.mark == "exact")
-    # a plain build of everything, unit tests too, must be green
-    assert Block("sh", "", "dbt build --quiet\n") in blocks
+    # a build of everything, unit tests too, must be green
+    assert Block("sh", "", "dbt build --quiet --target prod\n") in blocks
 
 
 def test_following_notices_a_page_that_has_gone_wrong(tmp_path: Path) -> None:

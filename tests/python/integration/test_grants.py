@@ -180,7 +180,7 @@ def test_applied_twice_changes_nothing_and_what_strays_is_brought_back(granted: 
 
 
 def test_a_login_that_is_no_superuser_applies_them(database: Settings, connection: Connection) -> None:
-    """As docs/operations.md sets it up: its DBA made the roles, and the database is its own."""
+    """As docs/how-to/set-up-a-server.md sets it up: its DBA made the roles, and the database is its own."""
     external = database.external
     assert external is not None
     login, password = f"{external.database}_owner", "of-the-owner"

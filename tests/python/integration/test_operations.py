@@ -1,4 +1,4 @@
-"""The operations page: its commands are run as they stand there, and the log lines it promises are written."""
+"""The pages of operation: their commands are run as they are written, and the log has the lines that they show."""
 
 import json
 import os
@@ -24,7 +24,9 @@ from sales_warehouse.settings import Settings
 from sales_warehouse.verify.run_verify import Verdict
 from warm_commands import put_programs
 
-PAGE = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+HOW_TO = PROJECT / "docs" / "how-to"
+BACKUP = (HOW_TO / "back-up-and-restore.md").read_text(encoding="utf-8")
+RUNBOOK = (HOW_TO / "when-something-fails.md").read_text(encoding="utf-8")
 MARTS = "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 NET = "select sum(net_amount) from published.fct_sales_lines"
@@ -39,7 +41,7 @@ def make_shop(database: Settings, folder: Path, **variables: str) -> Checkout:
 
 def read_commands(heading: str) -> str:
     """Return the shell commands below a heading of the page."""
-    [found] = re.findall(rf"^### {re.escape(heading)}$.*?^```sh$(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    [found] = re.findall(rf"^## {re.escape(heading)}$.*?^```sh$(.*?)^```$", BACKUP, re.DOTALL | re.MULTILINE)
     return str(found)
 
 
@@ -106,7 +108,7 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
 
 def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
     def first_cells(heading: str) -> str:
-        section = re.split(r"^#+ .*$", PAGE.split(f"\n### {heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+        section = re.split(r"^#+ .*$", RUNBOOK.split(f"\n## {heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
         return "\n".join(re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE))
 
     def literals(source: str, pattern: str) -> set[str]:

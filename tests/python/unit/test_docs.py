@@ -1,9 +1,11 @@
-"""The words for people, compared with what there is: links, commands, variables, tests, figures and terms."""
+"""The documentation compared with the code: links, commands, variables, tests, figures, words and the site."""
 
 import ast
+import importlib.util
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -24,9 +26,18 @@ LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 # Words of the glossary's "avoid" column that mean something else as well, and what.
 ALLOWED = {
     "import": "the statement of Python, and the first CTEs of a model",
-    "line number": "the physical line of a record, which is no row number",
+    "shared": "an ordinary word; only the target has another name",
 }
-GLOSSARY = "docs/glossary.md"
+GLOSSARY = "docs/reference/glossary.md"
+# Private words and turns of phrase that plain technical English does not need.
+PRIVATE = re.compile(
+    r"\b(?:nobody|whoever|at hand|what lacks|read apart|hand(?:s|ed)? out|(?:take|taking|takes|taken|took) in|"
+    r"(?:on|onto|from) the books|stands? (?:there|in|behind|beside)|(?:is|are) told|(?:target|the) shared target)\b",
+    re.IGNORECASE,
+)
+MAX_LINES, MAX_README_LINES = 250, 130
+# Written by programs, from the messages of the run before.
+GENERATED = {PROJECT / "docs/reference/fault-matrix.md", PROJECT / "docs/reference/command-line.md"}
 
 
 def read(page: Path) -> str:
@@ -60,14 +71,15 @@ def find_unknown_commands(text: str) -> set[str]:
     """Return the `warehouse …` and `make …` of a page that do not exist."""
     command = typer.main.get_command(app)
     verbs = set(getattr(command, "commands", {}))
-    targets = set(re.findall(r"^([a-z]+):.*## ", read(PROJECT / "Makefile"), re.MULTILINE)) | {
+    targets = set(re.findall(r"^([a-z-]+):.*## ", read(PROJECT / "Makefile"), re.MULTILINE)) | {
         "lint",
         "types",
         "pytest",
     }
-    code = "\n".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", text)) + FENCE.findall(text))
+    fences = [fence for fence in FENCE.findall(text) if not fence.startswith("```sql")]
+    code = "\n".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", text)) + fences)
     code = re.sub(r"\s#.*", "", code)  # comments of the shell are prose
-    used = re.findall(r"(?:^|[\s/·|])(warehouse|make) ([a-z]+)\b", code, re.MULTILINE)
+    used = re.findall(r"(?:^|[\s/·|])(warehouse|make) ([a-z][a-z-]*)\b", code, re.MULTILINE)
     return {f"{tool} {verb}" for tool, verb in used if verb not in (verbs if tool == "warehouse" else targets)}
 
 
@@ -98,26 +110,27 @@ def find_unknown_variables(text: str) -> set[str]:
     return set(named) - known
 
 
-def find_missing_tests(text: str) -> list[str]:
-    """Return the tests a page links to by name that are not in the linked file."""
+def find_missing_tests(page: Path, text: str) -> list[str]:
+    """Return the tests that a page links to by name and that are not in the linked file."""
     missing = []
     for name, target in LINK.findall(text):
-        if not name.startswith("test_"):
+        if not re.fullmatch(r"test_\w+", name):
             continue
-        path = PROJECT / target
-        functions = {
-            node.name for node in ast.walk(ast.parse(read(path))) if isinstance(node, ast.FunctionDef)
-        } if path.is_file() else set()  # fmt: skip
+        path = page.parent / target
+        functions = set()
+        if path.is_file():
+            functions = {node.name for node in ast.walk(ast.parse(read(path))) if isinstance(node, ast.FunctionDef)}
         if name not in functions:
             missing.append(f"{target}: {name}")
     return missing
 
 
-def find_avoided_words(text: str) -> set[str]:
-    """Return the words of a text that the glossary says to avoid."""
+def find_avoided_words(text: str, private: bool = True) -> set[str]:
+    """Return the words of a text that the glossary says to avoid, and with `private` those of PRIVATE."""
     table = re.findall(r"^\| [^|]+ \| [^|]+ \| ([^|]+) \|$", read(PROJECT / GLOSSARY), re.MULTILINE)[1:]
     words = {word.strip() for cell in table for word in cell.split(",")} | {"clean data", "bad data", "good data"}
-    return {word for word in words - ALLOWED.keys() if re.search(rf"\b{re.escape(word)}s?\b", text, re.IGNORECASE)}
+    found = {word for word in words - ALLOWED.keys() if re.search(rf"\b{re.escape(word)}s?\b", text, re.IGNORECASE)}
+    return found | ({words.lower() for words in PRIVATE.findall(text)} if private else set())
 
 
 def find_imports(package: str) -> set[str]:
@@ -154,67 +167,132 @@ def test_every_command_option_and_variable_exists(page: Path) -> None:
 
 
 @every_page
-def test_avoided_words_are_avoided(page: Path) -> None:
-    if page != PROJECT / GLOSSARY:
+def test_pages_avoid_the_words_of_the_glossary(page: Path) -> None:
+    if page not in GENERATED | {PROJECT / GLOSSARY}:
         assert find_avoided_words(FENCE.sub("", read(page))) == set()
 
 
 @every_page
-def test_every_linked_test_exists(page: Path) -> None:
-    assert find_missing_tests(read(page)) == []
+def test_linked_tests_exist(page: Path) -> None:
+    assert find_missing_tests(page, read(page)) == []
 
 
-def test_every_promise_links_to_a_test() -> None:
-    promises = re.search(r"^## What it promises$(.*?)^## ", read(PROJECT / "README.md"), re.DOTALL | re.MULTILINE)
-    assert promises
-    rows = re.findall(r"^\| (?!promise|---)(.+) \|$", promises[1], re.MULTILINE)
-    assert len(rows) >= 5
-    assert [row for row in rows if "](tests/" not in row] == []
+@every_page
+def test_pages_are_short(page: Path) -> None:
+    limit = MAX_README_LINES if page == PROJECT / "README.md" else MAX_LINES
+    assert page.parent.name == "reference" or len(read(page).splitlines()) <= limit
 
 
-def test_every_page_can_be_found_from_the_readme() -> None:
-    linked = {(PROJECT / target.split("#")[0]).resolve() for _, target in LINK.findall(read(PROJECT / "README.md"))}
-    assert set(PAGES) - linked == {PROJECT / "README.md"}
+def test_guarantees_link_to_tests() -> None:
+    sections = re.split(r"^## ", read(PROJECT / "docs" / "guarantees.md").split("## What is not")[0], flags=re.M)[1:]
+    assert len(sections) >= 7
+    assert [section.splitlines()[0] for section in sections if "](../tests/" not in section] == []
+
+
+def test_pages_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set(), [PROJECT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        linked = {(page.parent / target.split("#")[0]).resolve() for _, target in LINK.findall(read(page))}
+        waiting += (linked & set(PAGES)) - reached
+    assert set(PAGES) - reached == set()
+
+
+def test_pages_that_other_files_name_exist() -> None:
+    suffixes = {".py", ".sql", ".yml", ".yaml", ".toml", ".example", ".cfg"}
+    folders = ("src", "scripts", "tests", "benchmarks", "models", "macros", "seeds")
+    found = [path for folder in folders for path in PROJECT.glob(f"{folder}/**/*")] + list(PROJECT.glob("*"))
+    files = [
+        path
+        for path in found
+        if path.suffix in suffixes or path.name in {"Makefile", "Dockerfile", ".env.example"}
+        if path != Path(__file__)  # it names pages that do not exist
+    ]
+    named = {
+        (page, path.relative_to(PROJECT).as_posix())
+        for path in files
+        for page in re.findall(r"\bdocs/[\w/-]+\.md\b", read(path))
+    }
+    assert {(page, name) for page, name in named if not (PROJECT / page).is_file()} == set()
+
+
+def test_decisions_have_a_date_and_a_status() -> None:
+    pages = [page for page in PAGES if page.parent.name == "decisions" and page.name != "index.md"]
+    decisions = {title: body for page in pages for title, body in re.findall(r"^### (.+)\n(.*)", read(page), re.M)}
+    assert len(decisions) >= 110
+    status = re.compile(r"\*\d{4}-\d{2}-\d{2}, (?:accepted|superseded on \d{4}-\d{2}-\d{2} by .+)\.")
+    assert [title for title, body in decisions.items() if not status.match(body)] == []
+
+
+def find_docstrings(tree: ast.Module) -> set[ast.AST]:
+    """Return the docstrings of a module, its classes and functions."""
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, owners) and ast.get_docstring(node) is not None]
+    return {node.body[0].value for node in nodes if isinstance(node.body[0], ast.Expr)}
 
 
 def test_messages_and_helps_avoid_the_words_too() -> None:
     wrong = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        texts = " ".join(
-            node.value
-            for node in ast.walk(ast.parse(read(path)))
+        tree = ast.parse(read(path))
+        # the docstrings of commands are their help
+        docstrings = set() if path.is_relative_to(PACKAGE / "cli") else find_docstrings(tree)
+        for node in ast.walk(tree):
             # what a person reads is a sentence; names and keys are not
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
-        )
-        if words := find_avoided_words(texts):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                words = find_avoided_words(node.value, private=node not in docstrings)
+                if words:
+                    wrong[f"{path.relative_to(PROJECT)}:{node.lineno}"] = words
+    assert wrong == {}
+
+
+def test_descriptions_of_the_models_avoid_the_words_too() -> None:
+    wrong = {}
+    for path in sorted(
+        [*PROJECT.glob("models/**/*.yml"), *PROJECT.glob("macros/**/*.yml"), *PROJECT.glob("tests/dbt/**/*.yml")]
+    ):
+        texts = re.findall(r"description: (.+(?:\n {8,}\S.*)*)", read(path))
+        if words := find_avoided_words(" ".join(texts)):
+            wrong[path.relative_to(PROJECT).as_posix()] = words
+    for path in sorted(PROJECT.glob("models/docs/*.md")):
+        if words := find_avoided_words(read(path)):
             wrong[path.relative_to(PROJECT).as_posix()] = words
     assert wrong == {}
 
 
-def test_the_table_of_imports_is_that_of_the_code() -> None:
-    table = re.findall(
-        r"^\| `(\w+)` \| (.+) \|$", read(PROJECT / "docs" / "architecture.md").split("## Python packages")[1], re.M
-    )
-    told = {package: set(re.findall(r"`(\w+)`", imports)) for package, imports in table}
+def test_packages_import_only_the_layers_below_their_own() -> None:
+    table = read(PROJECT / "docs" / "reference" / "python-packages.md").split("## The modules")[0]
+    layers = [re.findall(r"`(\w+)`", cell) for cell in re.findall(r"^\| [^|]+ \| ([^|]+) \|", table, re.M)[1:]]
     there = {entry.stem for entry in PACKAGE.iterdir()} - {"__init__", "__pycache__", "errors"}
-    assert told == {package: find_imports(package) for package in there}
-    order = list(told)
-    for place, package in enumerate(order):
-        assert told[package] <= set(order[place + 1 :]), f"{package} imports what stands above it"
+    assert sorted(package for layer in layers for package in layer) == sorted(there)
+    for place, layer in enumerate(layers):
+        below = {package for lower in layers[place + 1 :] for package in lower}
+        assert {package: find_imports(package) - below for package in layer} == {package: set() for package in layer}
 
 
-def test_the_summary_in_the_readme_is_that_of_the_demonstration_files(tmp_path: Path) -> None:
+def test_the_picture_in_the_readme_shows_the_demonstration_files(tmp_path: Path) -> None:
     write_sample(tmp_path)
     truth = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))
-    readme = read(PROJECT / "README.md")
+    figure = ElementTree.parse(PROJECT / "docs" / "figures" / "summary.svg").getroot()
+    # the cells in their order, with a bar around each
+    shown = "|".join(["", *(str(cell.text) for cell in figure.iter() if cell.tag.endswith("}text")), ""])
+    totals = [0] * 6
     for name, feed in truth["feeds"].items():
         quarantined = sum(feed["quarantined"].values())
         skipped = feed["rows_skipped"] + sum(feed["skipped"].values())
         figures = (feed["files"], feed["records_read"], feed["rows_rejected"], skipped, quarantined, feed["accepted"])
-        assert [name, *(f"{figure:,}" for figure in figures)] in [line.split() for line in readme.splitlines()]
+        totals = [total + figure for total, figure in zip(totals, figures, strict=True)]
+        assert f"|{'|'.join([name, *(f'{figure:,}' for figure in figures)])}|" in shown
         amount = f"{float(feed['net_amount']):,.4f}"
         mart = ["marts.fct_sales_lines", name.split(".")[0], f"{feed['accepted']:,}", amount, feed["currency"]]
-        assert mart in [line.split() for line in readme.splitlines()]
+        assert f"|{'|'.join(mart)}|" in shown
+    assert f"|{'|'.join(['all', *(f'{total:,}' for total in totals)])}|" in shown
+    files, records, rejected, skipped, quarantined, accepted = (f"{total:,}" for total in totals)
+    assert (
+        f"of {records} records in {files} files {rejected} were rejected, {skipped} skipped, {quarantined} quarantined "
+        f"and {accepted} accepted" in read(PROJECT / "README.md")
+    )
 
 
 @pytest.mark.parametrize("figure", sorted(PROJECT.glob("docs/figures/*.svg")), ids=lambda path: path.name)
@@ -245,16 +323,54 @@ def test_the_hooks_run_commands_that_are_installed() -> None:
         subprocess.run([validate, "validate-config", PROJECT / ".pre-commit-config.yaml"], check=True)
 
 
+# --- the site ------------------------------------------------------------------------------------------------------
+
+
+def test_the_site_builds_without_warnings_and_requests(tmp_path: Path) -> None:
+    """Every page is in the navigation, every link and anchor exists, and a page asks no other host for anything."""
+    builder = Path(sys.executable).with_name("properdocs")
+    subprocess.run(
+        [builder, "build", "--strict", "--config-file", PROJECT / "mkdocs.yml", "--site-dir", tmp_path / "site"],
+        check=True,
+        cwd=PROJECT,
+    )
+    built = {page.relative_to(tmp_path / "site").as_posix() for page in (tmp_path / "site").rglob("*.html")}
+    expected = {page.relative_to(PROJECT / "docs").with_suffix(".html").as_posix() for page in PAGES[2:]}
+    assert built == expected | {"index.html", "contributing.html", "404.html"}
+    text = "".join(read(path) for suffix in ("html", "css") for path in (tmp_path / "site").rglob(f"*.{suffix}"))
+    assert re.findall(r"<(?:script|link|img)[^>]*(?:https?:)?//[^>]*>|url\([\"']?(?:https?:)?//[^)]*", text) == []
+    navigation = read(PROJECT / "mkdocs.yml").split("\nnav:")[1]
+    assert set(re.findall(r"[\w/-]+\.md", navigation)) == {path.removesuffix(".html") + ".md" for path in built} - {
+        "404.md"
+    }
+
+
+def test_links_of_the_readme_lead_to_pages_of_the_site() -> None:
+    specification = importlib.util.spec_from_file_location("site_hooks", PROJECT / "scripts" / "site_hooks.py")
+    assert specification and specification.loader
+    hooks = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(hooks)
+    assert hooks.rewrite_links("[a](docs/how-to/b.md#c) ![d](docs/figures/d.svg)", "index.md") == (
+        "[a](how-to/b.md#c) ![d](figures/d.svg)"
+    )
+    assert hooks.rewrite_links("[a](../../CONTRIBUTING.md) [b](../figures/d.svg)", "how-to/x.md") == (
+        "[a](../contributing.md) [b](../figures/d.svg)"
+    )
+    # files outside the site become their text; other hosts, anchors and code stay
+    assert hooks.rewrite_links("[`.env`](../../.env.example) [x.py](../../x.py)", "how-to/x.md") == "`.env` `x.py`"
+    unchanged = "[a](https://x.org) [b](#c)\n```text\n[d](../../e.py)\n```"
+    assert hooks.rewrite_links(unchanged, "how-to/x.md") == unchanged
+
+
 # --- each of these can fail ----------------------------------------------------------------------------------------
 
 
 def test_what_is_wrong_would_be_found() -> None:
     page = PROJECT / "README.md"
-    wrong_links = "[a](docs/nowhere.md) [b](docs/testing.md#no-such-heading) [c](../../etc) [d](#no)"
+    wrong_links = "[a](docs/nowhere.md) [b](docs/reference/tests.md#no-such-heading) [c](../../etc) [d](#no)"
     assert len(find_broken_links(page, wrong_links)) == 4
-    assert (
-        find_broken_links(page, "# A b, c\n[a](#a-b-c) [b](docs/testing.md#the-real-files) [c](https://x.org/)") == []
-    )
+    sound_links = "# A b, c\n[a](#a-b-c) [b](docs/reference/tests.md#the-real-files) [c](https://x.org/)"
+    assert find_broken_links(page, sound_links) == []
     assert find_unknown_commands("`warehouse brew`, `make coffee`\n```sh\n.venv/bin/warehouse undo\n```") == {
         "warehouse brew",
         "make coffee",
@@ -267,8 +383,9 @@ def test_what_is_wrong_would_be_found() -> None:
         "WAREHOUSE_SPEED",
         "PGHOME",
     }
-    assert find_missing_tests("[test_nothing](tests/python/unit/test_docs.py)") == [
+    assert find_missing_tests(page, "[test_nothing](tests/python/unit/test_docs.py)") == [
         "tests/python/unit/test_docs.py: test_nothing"
     ]
-    assert find_missing_tests("[test_nothing](tests/nowhere.py)") == ["tests/nowhere.py: test_nothing"]
+    assert find_missing_tests(page, "[test_nothing](tests/nowhere.py)") == ["tests/nowhere.py: test_nothing"]
     assert find_avoided_words("Upload a batch of bad data") == {"upload", "batch", "bad data"}
+    assert find_avoided_words("Nobody is told what stands there") == {"nobody", "is told", "stands there"}

@@ -14,5 +14,5 @@ ledger.green_builds, ledger.publications, ledger.published_marts, ledger.history
 ledger.publication_switches
 to {transformer};
 
--- A login that runs dbt works as transformer by default; docs/operations.md lists the logins:
+-- A login that runs dbt works as transformer by default; docs/how-to/set-up-a-server.md lists the logins:
 -- alter role ... in database {database} set role = {transformer_text};

@@ -1,5 +1,5 @@
--- Tables of the publications; docs/architecture.md describes how they are used. Every statement of these scripts may run
--- again on a database that has the publications already.
+-- Tables of the publications; docs/explanation/publishing.md describes how they are used. Every statement of these
+-- scripts may run again on a database that has the publications already.
 
 -- Readers need rights on `published` and `published_as_of` only: the views there read `published_history` with the rights
 -- of their owner.
