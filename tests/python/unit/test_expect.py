@@ -6,12 +6,18 @@ from typing import Any
 import pytest
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.expect import Expectation, read_expectation
-from sales_warehouse.feeds.invalid import Invalid
+from sales_warehouse.feeds.expect import Expected
+from sales_warehouse.feeds.validate import InvalidFeed, validate_feed
 
 DAY = r"(?P<business_date>\d{4}-\d{2}-\d{2})"
 STORE_DAY = DAY + "_(?P<store>.+)"
 MONTH = r"(?P<month>[A-Z][a-z]+)_(?P<year>\d{4})"
+
+
+def declare(expected: Any, pattern: str | None) -> Feed:
+    options = {} if pattern is None else {"delivery_key": pattern}
+    external = {"location": "*.csv", "options": {**options, "expected": expected}}
+    return validate_feed({"name": "shop"}, {"name": "sales", "columns": [{"name": "a"}], "external": external})
 
 
 def test_all_of_it_is_read() -> None:
@@ -19,23 +25,30 @@ def test_all_of_it_is_read() -> None:
         "every": ["friday", "monday"], "per": "store", "by": "06:00", "days_after": 0, "grace": "2h",
         "time_zone": "Europe/London", "from": "2024-01-01", "until": "2024-12-31", "holidays": "United Kingdom",
     }  # fmt: skip
-    assert read_expectation(declared, STORE_DAY) == Expectation(
-        ("monday", "friday"), "store", "06:00", 0, "2h", "Europe/London", date(2024, 1, 1), date(2024, 12, 31),
-        "United Kingdom",
-    )  # fmt: skip
+    declare(declared, STORE_DAY)
+    expected = Expected.model_validate(declared)
+    assert expected.every == ("monday", "friday")
+    assert (expected.first, expected.until) == (date(2024, 1, 1), date(2024, 12, 31))
 
 
 def test_little_is_enough() -> None:
-    assert read_expectation({"every": "month"}, MONTH) == Expectation(every=())
-    assert len(read_expectation({"every": "weekdays"}, DAY).every) == 5
-    assert len(read_expectation({"every": "day"}, DAY).every) == 7
+    declare({"every": "month"}, MONTH)
+    declare({"every": "day"}, DAY)
+    assert Expected.model_validate({"every": "month"}).every == ()
+    assert len(Expected.model_validate({"every": "weekdays"}).every) == 5
+    assert len(Expected.model_validate({"every": "day"}).every) == 7
+
+
+@pytest.mark.parametrize("key", ["per", "by", "grace", "time_zone", "from", "until", "holidays"])
+def test_a_key_without_value_is_left_out(key: str) -> None:
+    declare({"every": "day", "by": "06:00", key: None}, DAY)
 
 
 @pytest.mark.parametrize(
     ("value", "pattern", "key", "allowed"),
     [
         ("day", DAY, "", "weekdays"),
-        ({"by": "06:00"}, DAY, "", "how often"),
+        ({"by": "06:00"}, DAY, ".every", "is missing; allowed: day, weekdays"),
         ({"every": "week"}, DAY, ".every", "month"),
         ({"every": ["mon"]}, DAY, ".every", "[monday, thursday]"),
         ({"every": []}, DAY, ".every", "[monday, thursday]"),
@@ -43,7 +56,7 @@ def test_little_is_enough() -> None:
         ({"every": "day"}, None, ".every", "business_date"),
         ({"every": "day"}, MONTH, ".every", "business_date"),
         ({"every": "month"}, DAY, ".every", "year and month"),
-        ({"every": "day"}, STORE_DAY, ".every", "and that of per"),
+        ({"every": "day"}, STORE_DAY, ".every", "and the group of per"),
         ({"every": "day", "per": "shop"}, STORE_DAY, ".per", "store"),
         ({"every": "day", "per": "business_date"}, STORE_DAY, ".per", "store"),
         ({"every": "day", "by": 360}, DAY, ".by", "'06:00'"),
@@ -57,7 +70,7 @@ def test_little_is_enough() -> None:
         ({"every": "day", "by": "06:00", "time_zone": "Londinium"}, DAY, ".time_zone", "Europe/London"),
         ({"every": "day", "from": date(2024, 1, 1)}, DAY, ".from", "in quotes"),
         ({"every": "day", "from": "2024-02-30"}, DAY, ".from", "in quotes"),
-        ({"every": "day", "from": "2024-02-02", "until": "2024-02-01"}, DAY, ".until", "a day after it"),
+        ({"every": "day", "from": "2024-02-02", "until": "2024-02-01"}, DAY, ".until", "a later day"),
         ({"every": "day", "holidays": "Côte d'Ivoire"}, DAY, ".holidays", "holidays.csv"),
         ({"every": "day", "zone": "UTC"}, DAY, ".zone", "time_zone"),
     ],
@@ -65,15 +78,12 @@ def test_little_is_enough() -> None:
 def test_a_mistake_is_told_with_key_and_what_is_allowed(
     value: Any, pattern: str | None, key: str, allowed: str
 ) -> None:
-    with pytest.raises(Invalid) as caught:
-        read_expectation(value, pattern)
-    assert caught.value.key == f"external.options.expected{key}"
-    assert allowed in str(caught.value)
+    with pytest.raises(InvalidFeed) as caught:
+        declare(value, pattern)
+    (message,) = caught.value.mistakes.values()
+    assert message.startswith(f"external.options.expected{key}: ")
+    assert allowed in message
 
 
 def test_an_expectation_does_not_have_refused_files_tried_again() -> None:
-    feed = Feed("shop", "sales", "raw", "sales", "*.csv", ("a",), delivery_key=DAY)
-    watched = Feed(
-        "shop", "sales", "raw", "sales", "*.csv", ("a",), delivery_key=DAY, expected=Expectation(every=("monday",))
-    )
-    assert feed.fingerprint == watched.fingerprint
+    assert declare({"every": ["monday"]}, DAY).fingerprint == declare({"every": "day"}, DAY).fingerprint

@@ -1,12 +1,18 @@
 """The declarations are read from the dbt project; each mistake is told with file, line, key and what is allowed."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects, Workbook
+from sales_warehouse.feeds.declare import FILE_FORMATS, Dialect, Feed, MaxRejects, Workbook
 from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.feeds.validate import Options
 
 PROJECT = Path(__file__).parents[3]
 
@@ -129,7 +135,7 @@ def test_what_is_left_out_has_a_default(project: Path) -> None:
         ("data_type: bigint}", "data_type: text}", 25, "columns._row_number.data_type", "bigint"),
         ("name: amount", "name: Amount", 21, "columns.Amount", "such as amount"),
         ("name: amount", "name: order_id", 18, "columns", "each column once"),
-        ("name: amount", "nmae: amount", 21, "columns.1", "{name:"),
+        ("name: amount", "nmae: amount", 21, "columns.1.name", "is missing; allowed: {name:"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_line_key_and_what_is_allowed(
@@ -236,6 +242,44 @@ def test_sources_that_are_no_list_are_no_feeds(project: Path, text: str) -> None
     # dbt says what is wrong with them; here they must only not end in a traceback.
     write(project, text)
     refusal(project)
+
+
+YAML_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 9) | st.sampled_from(["", "a", "1-6", "(?P<records>.)", "{name}.c"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [*Options.model_fields, "every", "per", "by", "file", "pattern", "name", "data_type", 1, "a"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    options=st.dictionaries(st.sampled_from([*Options.model_fields, "x"]), YAML_VALUES, max_size=6) | YAML_VALUES,
+    columns=YAML_VALUES | st.just([{"name": "a"}]),
+    file_format=st.sampled_from([*FILE_FORMATS, "ods", None, []]),
+)
+def test_any_declaration_gives_a_feed_or_a_message_with_its_place(options: Any, columns: Any, file_format: Any) -> None:
+    with TemporaryDirectory() as folder:
+        external = {"location": "a", "file_format": file_format, "options": options}
+        table = {"name": "sales", "columns": columns, "external": external}
+        write(
+            Path(folder),
+            yaml.safe_dump({"sources": [{"name": "shop", "tables": [table]}]}, default_flow_style=True, width=9999),
+        )
+        message = ""
+        try:
+            read_feeds(Path(folder))
+        except ConfigurationError as error:
+            message = error.message
+        assert all(line.startswith(f"{FILE}:1: shop.sales: ") for line in message.splitlines())
 
 
 def test_the_third_of_three_tables_is_told_with_its_own_line(project: Path) -> None:
