@@ -34,7 +34,7 @@ def read_feeds(project: Path) -> tuple[Feed, ...]:
             feeds.append(feed)
     if not feeds:
         raise ConfigurationError(
-            f"No feed is declared below {project / 'models'}. docs/adding-a-feed.md tells how to declare one."
+            f"No feed is declared below {project / 'models'}. docs/how-to/add-a-feed.md says how to declare one."
         )
     return tuple(sorted(feeds, key=lambda feed: feed.full_name))
 

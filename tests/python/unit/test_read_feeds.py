@@ -323,9 +323,9 @@ def test_one_feed_declared_twice_in_one_file_is_refused(project: Path) -> None:
 
 
 def test_no_feed_at_all_says_how_to_declare_one(tmp_path: Path) -> None:
-    assert "docs/adding-a-feed.md" in refusal(tmp_path)
+    assert "docs/how-to/add-a-feed.md" in refusal(tmp_path)
     write(tmp_path, "models: [{name: fct_sales_lines}]")
-    assert "docs/adding-a-feed.md" in refusal(tmp_path)
+    assert "docs/how-to/add-a-feed.md" in refusal(tmp_path)
 
 
 def test_a_source_table_without_files_is_no_feed(project: Path) -> None:
