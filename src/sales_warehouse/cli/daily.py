@@ -57,17 +57,11 @@ select
 from files left join outcomes using (feed) order by feed
 """
 
-_MARTS = """
-select 'marts.fct_sales_lines' as mart, source_system, count(*) as rows, sum(net_amount) as net_amount, currency
-from marts.fct_sales_lines group by source_system, currency
-union all
-select 'marts.agg_sales_daily', source_system, count(*), sum(net_amount), currency
-from marts.agg_sales_daily group by source_system, currency
-union all
-select 'marts.agg_sales_monthly', source_system, count(*), sum(net_amount), currency
-from marts.agg_sales_monthly group by source_system, currency
-order by 1 desc, 2
-"""
+_MARTS = " union all ".join(
+    f"select '{mart}' as mart, source_system, count(*) as rows, sum(net_amount) as net_amount, currency "
+    f"from {mart} group by source_system, currency"
+    for mart in ("marts.fct_sales_lines", "marts.agg_sales_daily", "marts.agg_sales_monthly")
+)
 
 group = typer.Typer()
 command = partial(group.command, rich_help_panel="Daily")
@@ -108,7 +102,7 @@ def build(
     settings = with_inbox(inbox)
     report = _load(settings, None, settle, workers, quiet)
     if not quiet or report.needs_a_person:
-        print_load_report(report)
+        print_load_report(report, _PIPED)
     # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
     left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     with report_progress("dbt build", quiet) as reporter:
@@ -140,13 +134,14 @@ def _load(settings: Settings, feed: str | None, settle: float, workers: int, qui
         return load_with_retries(connect, feeds, settings.inbox, reporter, feed, settle, workers)
 
 
-def print_load_report(report: LoadReport) -> None:
-    """Print what was loaded, per feed, and what needs a person."""
+def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
+    """Print what was loaded, per feed, and what needs a person; `show_all` shows all columns."""
     if report.outcomes:
         # an archive that cannot be opened belongs to no feed
         feeds = sorted({outcome.feed for outcome in report.outcomes if outcome.feed})
         columns = ["feed", "files", "corrected", "duplicate", "refused", "records", "loaded", "rejected", "blank"]
-        print_table("This load", columns, [_sum_up(report, feed) for feed in feeds], with_total=True, least=_LEAST)
+        rows = [_sum_up(report, feed) for feed in feeds]
+        print_table("This load", columns, rows, with_total=True, least=_LEAST, show_all=show_all)
         if report.unchanged:
             out.print(f"{count(report.unchanged, 'file')} more: known already.")
     else:
@@ -198,7 +193,7 @@ def _print_summary(connection: Connection, build: "BuildReport") -> None:
     with transaction(connection) as cursor:
         cursor.execute(_LEDGER)
         ledger = cursor.fetchall()
-        cursor.execute(_MARTS)
+        cursor.execute(f"{_MARTS} order by mart desc, source_system")
         marts = cursor.fetchall()
     columns = ["feed", "active files", "records", "rejected", "skipped", "quarantined", "accepted"]
     title = "The ledger: every record of every active file"

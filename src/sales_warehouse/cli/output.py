@@ -28,7 +28,7 @@ def emit(
 
 def emit_page(page: Page, as_json: bool, shown: Sequence[str], least: Sequence[str] = ()) -> None:
     """Print rows of the ledger: all columns as JSON, or those of `shown` as a table."""
-    emit(page, as_json, lambda page: _print_page(page, shown, least), Page.as_dicts)
+    emit(page, as_json, lambda page: print_page(page, shown, least), Page.as_dicts)
 
 
 def print_json(value: Any) -> None:
@@ -50,12 +50,13 @@ def _to_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _print_page(page: Page, shown: Sequence[str], least: Sequence[str]) -> None:
+def print_page(page: Page, shown: Sequence[str], least: Sequence[str] = (), show_all: str = "--json") -> None:
+    """Print these columns of a page as a table, as `print_table`."""
     if not page.rows:
         out.print("There are none.")
         return
     picks = [page.columns.index(name) for name in shown]
     rows = [[show_line(v) if isinstance(v := row[pick], str) else v for pick in picks] for row in page.rows]
-    print_table(None, shown, rows, least=least)
+    print_table(None, shown, rows, least=least, show_all=show_all)
     if page.count > len(rows):
         out.print(f"{len(rows):,} of {page.count:,}; --limit shows more, --json all.")

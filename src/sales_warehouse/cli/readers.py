@@ -8,7 +8,7 @@ import typer
 from sales_warehouse import server
 from sales_warehouse.cli.console import out, say
 from sales_warehouse.cli.options import AsJson, Limit, Quiet
-from sales_warehouse.cli.output import emit_page, print_csv
+from sales_warehouse.cli.output import emit_page, print_csv, print_page
 from sales_warehouse.cli.session import read_page, session
 from sales_warehouse.cli.tables import print_table
 from sales_warehouse.settings import get_settings
@@ -30,7 +30,8 @@ def publish(quiet: Quiet = False) -> None:
         current = find_publication(it.connection, None)  # another one, after a rollback
     if not quiet:
         out.print(f"Readers see publication {current}.")
-        emit_page(marts, False, ["mart", "row_count", "rows_added", "rows_closed", "compared", "seconds"])
+        shown = ["mart", "row_count", "rows_added", "rows_closed", "compared", "seconds"]
+        print_page(marts, shown, show_all="`warehouse publish | cat`")
 
 
 @command()

@@ -118,7 +118,7 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
     codes = {"0", "1", "2", "3", "130"}
     told = re.search(
         r"^def run\(.*?\n    \"\"\"(.*?)\"\"\"",
-        (PROJECT / "src" / "sales_warehouse" / "cli.py").read_text(),
+        (PROJECT / "src" / "sales_warehouse" / "cli" / "main.py").read_text(),
         re.M | re.S,
     )
     assert told and set(re.findall(r"\b\d\b", told[1])) == codes - {"130"}
