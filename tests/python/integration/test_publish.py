@@ -114,14 +114,15 @@ def test_a_mart_by_file_is_compared_only_in_the_files_with_an_event(desk: Desk) 
 
 
 def test_changed_and_unchanged_marts_are_published_together(desk: Desk) -> None:
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "d"):
         desk.make(name, "amount numeric(18, 4)")
         desk.fill(name, [(1,), (2,)])
     desk.publish()
-    # a stays as it is, the two others are compared whole: one is different, one is not
+    # b and c are compared as a whole, a and d not at all
     desk.fill("a", [(1,), (2,)], is_rebuilt=False)
     desk.fill("b", [(1,), (3,)])
     desk.fill("c", [(1,), (2,)])
+    desk.fill("d", [(1,), (2,)], is_rebuilt=False)
     desk.publish()
     assert desk.run(
         "select mart, compared, row_count, rows_added, rows_closed, totals ->> 'amount' "
@@ -130,6 +131,7 @@ def test_changed_and_unchanged_marts_are_published_together(desk: Desk) -> None:
         ("a", "nothing", 2, 0, 0, "3.0000"),
         ("b", "everything", 2, 1, 1, "4.0000"),
         ("c", "everything", 2, 0, 0, "3.0000"),
+        ("d", "nothing", 2, 0, 0, "3.0000"),
     ]
 
 
