@@ -1,4 +1,4 @@
-"""Tell why figures differ between two publications: files that came, went or were corrected, and what each brought."""
+"""Explain why figures differ between two publications: files added, removed or corrected, with their figures."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from sales_warehouse.query import describe_error, open_query
 
 _COLUMNS = ("what", "feed", "delivery_key", "file_id", "uri", "rows_before", "rows_after", "net_before", "net_after")
 
-# A correction is a file that went and one that came for the same delivery key.
+# A delivery key with a removed and an added file was corrected.
 _FILES = """
 with before as (
     select file_id from ledger.active_files(%(before)s) as active (file_id)
@@ -47,10 +47,10 @@ order by feed, delivery_key, is_there, file_id
 
 
 def explain_between(connection: Connection, first: int, second: int, where: str | None) -> Page:
-    """Return the files that changed between two publications, with their sales lines in each.
+    """Return the files that changed between two publications, with their sales lines in both.
 
-    `where` is a condition on the sales lines, such as the day of the figure in question; files without such a line in
-    either are left out. Raises `ConfigurationError` when a publication is not kept or the condition cannot run.
+    `where` is a condition on the sales lines, for example on the day of a figure; files without such a line are left
+    out. Raises `ConfigurationError` when a publication is not kept or the condition cannot run.
     """
     first, second = sorted((first, second))
     with transaction(connection) as cursor:

@@ -37,7 +37,7 @@ READERS: dict[str, tuple[Role, ...]] = {
 PERSONAL = ("audit.quarantined_rows",)
 
 _APPLY_LOCK = 0x5A1E_0006
-_LOCK_TIMEOUT = "60s"  # waits for readers of tables that change hands, but not for ever
+_LOCK_TIMEOUT = "60s"  # for readers of a table whose owner changes
 
 
 def write_grants(connection: Connection) -> str:
@@ -63,11 +63,11 @@ def apply_grants(connection: Connection) -> bool:
     """Run what `write_grants` returns, all or none, unless nothing would change; return whether it was run.
 
     From its next session on, the connection's login works as transformer in this database unless it asks for another
-    role; dbt asks for none. Raises `psycopg2.Error` when the login may not grant these rights, or when a table that
-    changes hands is in use for a minute.
+    role; dbt asks for none. Raises `psycopg2.Error` when the login may not grant these rights, or when a table whose
+    owner changes is in use for a minute.
     """
     text = write_grants(connection) + _write_default_role(connection)
-    # A comment on the schema tells the next call that nothing changed; owners are checked too, because a restored
+    # A comment on the schema shows the next call that nothing changed. Owners are checked too, because a restored
     # database has the comment but may have other owners.
     mark = f"Rights as of `warehouse grants` {sha256(text.encode()).hexdigest()}"
     with transaction(connection) as cursor:

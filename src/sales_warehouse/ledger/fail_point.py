@@ -1,9 +1,9 @@
-"""Named places of the loader at which a test can make it end, stop or fail.
+"""Fail points: named places of the loader at which a test kills, stops or breaks it.
 
-WAREHOUSE_FAIL_POINT=after_copy:kill ends the process by SIGKILL when it comes by, `after_copy@3:kill` at the third
-time. `stop` is SIGSTOP: the test sees that the process stands there, does what it likes, and sends SIGCONT. `raise` is
-a defect: an exception nobody expects. Without the variable `reach` is a function that does nothing; it is called
-between steps and once a block, never once a record.
+WAREHOUSE_FAIL_POINT=after_copy:kill ends the process by SIGKILL at the place `after_copy`, `after_copy@3:kill` when it
+reaches the place for the third time. `stop` sends SIGSTOP; the test continues the process by SIGCONT. `raise` raises an
+unexpected exception. Without the variable, `reach` does nothing. It is called between steps and once per block, never
+once per record.
 """
 
 import os
@@ -17,7 +17,7 @@ _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 class _FailPoint:
-    """One place, how often it is passed before something happens there, and what."""
+    """A place, an action, and the time of passing the place at which it happens."""
 
     def __init__(self, text: str) -> None:
         match = re.fullmatch(r"(\w+)(?:@(\d+))?:(kill|stop|raise)", text)
@@ -27,7 +27,7 @@ class _FailPoint:
         self._passed: Counter[str] = Counter()
 
     def reach(self, point: str) -> None:
-        """Do what is wanted, if `point` is the place and this the time."""
+        """Do the action if `point` is the place and this is the time."""
         self._passed[point] += 1
         if point != self._point or self._passed[point] != self._time:
             return

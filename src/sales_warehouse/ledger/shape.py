@@ -1,4 +1,4 @@
-"""The columns a file came with, and the events that tell when this changes in a feed."""
+"""The columns of a file, and the events when the columns of a feed's files change."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from sales_warehouse.feeds.declare import Feed
 
 @dataclass(frozen=True)
 class Shape:
-    """The columns of one file, beside what its feed declares."""
+    """The columns of one file, compared with its feed's declaration."""
 
-    # for each column of the file in its order: the raw table's column, None for one that was left out
+    # column of the raw table for each column of the file in its order; None for a column that was left out
     columns: tuple[str | None, ...] = ()
-    added: tuple[str, ...] = ()  # columns that are new in the raw table
-    ignored: tuple[str, ...] = ()  # columns that were left out, by name
-    missing: tuple[str, ...] = ()  # optional columns the file lacks
+    added: tuple[str, ...] = ()  # new columns of the raw table
+    ignored: tuple[str, ...] = ()  # names of the columns that were left out
+    missing: tuple[str, ...] = ()  # optional columns that are missing in the file
 
 
 @dataclass(frozen=True)
 class ShapeChange:
-    """A way in which a file's columns differ from those of the files before it: an event of the ledger."""
+    """A difference between the columns of a file and of the files before it; an event of the ledger."""
 
     kind: str  # column_added, column_left_out, column_missing
     column: str
@@ -31,10 +31,10 @@ class ShapeChange:
 
 
 def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
-    """Return what is new about the columns of a file; the caller holds the lock of the events.
+    """Return the changes in the columns of a file; the caller holds the lock of the events.
 
-    A column is told as missing or left out by the first file of which that is true, and not again until its state has
-    changed in between. One that comes back after it was missing counts as added.
+    Only the first file without a column, or with a column that is left out, gives a change; the next file does so only
+    if the state of the column changed in between. A column that comes back counts as added.
     """
     changes = [ShapeChange("column_added", column) for column in shape.added]
     if not (feed.contract.optional or shape.ignored):

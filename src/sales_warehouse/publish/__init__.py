@@ -1,1 +1,1 @@
-"""What readers see: publications, and the way back. The work is done by functions of the ledger in the database."""
+"""Publications: publish, list, roll back and prune. Functions in the database do the work, see sql/."""

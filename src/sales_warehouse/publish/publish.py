@@ -49,7 +49,7 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
 
     Raises `ConfigurationError` when it is not kept.
     """
-    # the publication before the one that the person sees, whatever is published while this waits
+    # the publication before the current one as of now, whatever is published while this waits
     with transaction(connection) as cursor:
         cursor.execute(
             "select coalesce(%s, max(publications.publication)) from ledger.publications, ledger.current_publication "

@@ -113,6 +113,28 @@ def test_a_mart_by_file_is_compared_only_in_the_files_with_an_event(desk: Desk) 
     assert desk.read("fct", 2) == desk.read("fct") == ["(1,5.0000)", "(1,7.0000)", "(1,8.0000)", "(2,1.0000)"]
 
 
+def test_changed_and_unchanged_marts_are_published_together(desk: Desk) -> None:
+    for name in ("a", "b", "c", "d"):
+        desk.make(name, "amount numeric(18, 4)")
+        desk.fill(name, [(1,), (2,)])
+    desk.publish()
+    # b and c are compared as a whole, a and d not at all
+    desk.fill("a", [(1,), (2,)], is_rebuilt=False)
+    desk.fill("b", [(1,), (3,)])
+    desk.fill("c", [(1,), (2,)])
+    desk.fill("d", [(1,), (2,)], is_rebuilt=False)
+    desk.publish()
+    assert desk.run(
+        "select mart, compared, row_count, rows_added, rows_closed, totals ->> 'amount' "
+        "from ledger.published_marts where publication = 2 order by 1"
+    ) == [
+        ("a", "nothing", 2, 0, 0, "3.0000"),
+        ("b", "everything", 2, 1, 1, "4.0000"),
+        ("c", "everything", 2, 0, 0, "3.0000"),
+        ("d", "nothing", 2, 0, 0, "3.0000"),
+    ]
+
+
 @pytest.mark.parametrize(("period", "first"), [("day", "2024-01-31"), ("month", "2024-01-01")])
 def test_a_mart_by_date_is_compared_in_the_days_or_months_that_were_touched(
     desk: Desk, period: str, first: str

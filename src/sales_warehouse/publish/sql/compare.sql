@@ -17,9 +17,10 @@ declare
     has_event_id bigint;
     scope text;
     compared text;
-    added bigint;
+    added bigint := 0;
+    closed bigint := 0;
     came jsonb;
-    changes record;
+    went jsonb;
 begin
     if mart_name = 'as_of' then
         raise exception 'No mart can be called as_of: that is the name of the view that names the publication.';
@@ -69,9 +70,9 @@ begin
         when 'true' then 'everything' when 'false' then 'nothing'
         else case mart ->> 'strategy' when 'by_file' then 'files' else 'dates' end
     end;
-    select 0 as added, 0 as closed, cast('{}' as jsonb) as came, cast('{}' as jsonb) as went into changes;
     if scope <> 'false' then
-        select * into changes from ledger.copy_changes(number, source, tables, names, sums, scope);
+        select changes.added, changes.closed, changes.came, changes.went into added, closed, came, went
+        from ledger.copy_changes(number, source, tables, names, sums, scope) as changes;
     end if;
     perform ledger.follow_indexes(source, tables);
     if before.mart is null then
@@ -80,11 +81,10 @@ begin
     end if;
     insert into ledger.published_marts
     values (
-        number, mart_name, coalesce(before.row_count, 0) + changes.added - changes.closed, changes.added, changes.closed,
+        number, mart_name, coalesce(before.row_count, 0) + added - closed, added, closed,
         (
             select coalesce(jsonb_object_agg(
-                key, (value)::numeric + coalesce((changes.came ->> key)::numeric, 0)
-                    - coalesce((changes.went ->> key)::numeric, 0)
+                key, (value)::numeric + coalesce((came ->> key)::numeric, 0) - coalesce((went ->> key)::numeric, 0)
             ), '{}')
             from jsonb_each_text(before.totals) as totals (key, value)
         ),

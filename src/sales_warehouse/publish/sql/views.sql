@@ -185,7 +185,7 @@ begin
         from rebuilt_views inner join pg_class on pg_class.oid = rebuilt_views.view_id
         where not pg_has_role(pg_class.relowner, 'usage') order by rebuilt_views.view_id limit 1
     loop
-        raise exception 'The view % of % stands upon %, whose columns have other types now.', one.name, one.owner, shown
+        raise exception 'The view % of % depends on %, whose columns have other types now.', one.name, one.owner, shown
         using hint = 'Its owner drops it, then: warehouse publish';
     end loop;
     select array_agg(made.statement order by made.depth, made.view_id, made.step) into statements
