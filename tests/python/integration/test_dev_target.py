@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from checkout import WITHOUT_UNIT_TESTS, Checkout
+from sales_warehouse.server.profiles import render
+from sales_warehouse.server.record import ServerRecord
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 DAILY = "models/marts/reporting/agg_sales_daily.sql"
@@ -244,3 +246,28 @@ def test_prod_is_not_compared_with_itself(shop: Checkout) -> None:
     done = shop.run("warehouse", "diff", "--target", "nobody", check=False)
     assert done.returncode == 2
     assert "nobody" in done.stderr
+
+
+def test_a_run_on_another_server_than_that_of_the_shell_stops(shop: Checkout) -> None:
+    file = shop.project / "profiles.yml"
+    before, variables = file.read_text(), shop.variables
+    server = ServerRecord(
+        int(variables["PGPORT"]), variables["PGUSER"], variables["PGDATABASE"], Path("/data"), variables["PGPASSWORD"]
+    )
+    file.write_text(render(server))
+    seed = ("seed", "--select", "channels", "--target-path", "target/embedded")
+
+    def run(**shell: str) -> "subprocess.CompletedProcess[str]":
+        kept = {name: text for name, text in variables.items() if not name.startswith(("PG", "WAREHOUSE_HOME"))}
+        return Checkout(shop.project, kept | shell).dbt(*seed, target=None, check=False)
+
+    try:
+        # as if this were the embedded server of the default home
+        assert run(WAREHOUSE_HOME=".warehouse/", DBT_PROFILES_DIR=str(shop.project)).returncode == 0
+        assert run(PGHOST=variables["PGHOST"], PGPORT=variables["PGPORT"]).returncode == 0
+        other = run(PGHOST="db.example.com")
+        assert other.returncode == 2 and "PGHOST names the server db.example.com:5432" in other.stdout
+        home = run(WAREHOUSE_HOME="/elsewhere", DBT_PROFILES_DIR=str(shop.project))
+        assert home.returncode == 2 and "prints the line that sets DBT_PROFILES_DIR" in home.stdout
+    finally:
+        file.write_text(before)

@@ -128,12 +128,13 @@ def test_money_is_exact(checkout: Checkout, manifest: dict[str, Any]) -> None:
     assert unsized == []
 
 
-def test_another_target_than_the_shared_one_gets_schemas_of_its_own(checkout: Checkout) -> None:
-    listed = Checkout(checkout.project, checkout.variables | {"USER": "Alice"}).dbt(
-        "ls", "--quiet", "--target", "dev", "--select", "fct_sales_lines",
-        "--resource-type", "model", "--output", "json", "--output-keys", "schema",
+@pytest.mark.parametrize(("user", "schema"), [("alice", "dev_alice_marts"), ("Ann-Marie.O", "dev_ann_marie_o_marts")])
+def test_the_default_target_has_schemas_of_its_own(checkout: Checkout, user: str, schema: str) -> None:
+    listed = Checkout(checkout.project, checkout.variables | {"USER": user}).dbt(
+        "ls", "--quiet", "--select", "fct_sales_lines", "--resource-type", "model", "--output", "json",
+        "--output-keys", "schema", "--target-path", "target/dev", target=None,
     )  # fmt: skip
-    assert json.loads(listed.stdout)["schema"] == "dev_alice_marts"
+    assert json.loads(listed.stdout)["schema"] == schema
 
 
 @pytest.fixture(scope="module")
