@@ -299,7 +299,7 @@ def test_only_active_files_are_verified(loaded: Inbox) -> None:
     loaded.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
     loaded.load()
     assert [verdict.file_id for verdict in verify(loaded).verdicts] == [2]
-    for name, words in (("1", "1 cannot be verified: .*superseded"), ("9", "The ledger know no file 9")):
+    for name, words in (("1", "1 cannot be verified: .*superseded"), ("9", "The ledger knows no file 9")):
         with pytest.raises(ConfigurationError, match=words):
             verify(loaded, name)
 
