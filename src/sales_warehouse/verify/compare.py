@@ -4,16 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sales_warehouse.ledger.find_entries import BookedFile
-from sales_warehouse.ledger.outcomes import Tally
-from sales_warehouse.verify.records import (
-    KEPT_KINDS,
-    BookedSkip,
-    CannotRead,
-    Record,
-    RejectPlace,
-    SecondReading,
-    Values,
-)
+from sales_warehouse.ledger.outcomes import SkippedLine, Tally
+from sales_warehouse.verify.records import KEPT_KINDS, CannotRead, Record, RejectPlace, SecondReading, Values
 
 Row = tuple[int, Sequence[str | None]]  # row number, values in the order of the raw table's columns
 
@@ -31,7 +23,7 @@ class Difference:
 
 
 def find_differences(
-    reading: SecondReading, entry: BookedFile, columns: Sequence[str], rows: Iterator[Row], skips: Iterator[BookedSkip]
+    reading: SecondReading, entry: BookedFile, columns: Sequence[str], rows: Iterator[Row], skips: Iterator[SkippedLine]
 ) -> Iterator[Difference]:
     """Give the differences between a file and the warehouse, in the order of the file; none when they are equal.
 
@@ -53,7 +45,7 @@ def find_differences(
         yield from comparison.finish(entry)
 
 
-def _differ(place: Record | RejectPlace | BookedSkip, what: str, **details: str | None) -> Difference:
+def _differ(place: Record | RejectPlace | SkippedLine, what: str, **details: str | None) -> Difference:
     return Difference(what, place.line_number, place.row_number, **details)
 
 
@@ -68,7 +60,7 @@ class _Comparison:
     """How far the rows and the skipped lines of the warehouse are compared."""
 
     def __init__(
-        self, reading: SecondReading, columns: Sequence[str], rows: Iterator[Row], skips: Iterator[BookedSkip]
+        self, reading: SecondReading, columns: Sequence[str], rows: Iterator[Row], skips: Iterator[SkippedLine]
     ) -> None:
         self._reading, self._columns, self._rows, self._skips = reading, columns, rows, skips
         names = list(reading.columns)

@@ -26,16 +26,6 @@ class NotComparable(Exception):
 
 
 @dataclass(frozen=True)
-class BookedSkip:
-    """A row of `ledger.skipped_lines`."""
-
-    line_number: int
-    row_number: int | None
-    kind: str
-    raw: bytes
-
-
-@dataclass(frozen=True)
 class Record:
     """A record of the file: its place, its text without the line end, and its values.
 

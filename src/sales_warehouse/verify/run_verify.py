@@ -15,13 +15,14 @@ from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.booked_rejects import stream_rejects
 from sales_warehouse.ledger.find_entries import BookedFile, find_entry, read_active
+from sales_warehouse.ledger.outcomes import SkippedLine
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.verify.compare import Difference, Row, find_differences
-from sales_warehouse.verify.records import BookedSkip, CannotRead, NotComparable
+from sales_warehouse.verify.records import CannotRead, NotComparable
 from sales_warehouse.verify.reread import reread
 
 MAX_DIFFERENCES = 10  # shown of one file; one fault early in a file can differ in every row behind it
@@ -162,7 +163,7 @@ def _read_and_report(content: ContentReader, reporter: Reporter) -> Callable[[],
     return read
 
 
-def _stream_skips(cursor: Cursor, file_id: int) -> Generator[BookedSkip, None, None]:
+def _stream_skips(cursor: Cursor, file_id: int) -> Generator[SkippedLine, None, None]:
     with cursor.connection.cursor("verify_skips") as stream:
         stream.itersize = _ROWS_AT_A_TIME
         stream.execute(
@@ -171,7 +172,7 @@ def _stream_skips(cursor: Cursor, file_id: int) -> Generator[BookedSkip, None, N
             (file_id,),
         )
         for line_number, row_number, kind, raw in stream:
-            yield BookedSkip(line_number, row_number, kind, bytes(raw))
+            yield SkippedLine(line_number, row_number, kind, bytes(raw))
 
 
 def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: int) -> Generator[Row, None, None]:
