@@ -24,8 +24,8 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.verify.read_again import read_again
 from sales_warehouse.verify.records import CannotRead, NotComparable, Record
+from sales_warehouse.verify.reread import reread
 
 _LAYERS = ("marts", "staging", "intermediate", "audit")
 
@@ -205,7 +205,7 @@ class _Tracer:
             with (
                 ContentReader(self._file.path, self._file.member, self._feed.unpacking) as content,
                 closing(stream_rejects(self._cursor, self._entry.file_id)) as rejects,
-                read_again(content, self._feed, rejects) as reading,
+                reread(content, self._feed, rejects) as reading,
             ):
                 for record in reading:
                     if isinstance(record, Record) and record.row_number in wanted:

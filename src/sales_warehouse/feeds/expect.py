@@ -8,9 +8,9 @@ import zoneinfo
 from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from sales_warehouse.feeds.strict_model import Invalid, StrictModel, field, groups_of, require
+from sales_warehouse.feeds.strict_model import Invalid, StrictModel, check, field, groups_of, require
 
 EVERY = "day, weekdays, month, or a list of weekdays such as [monday, thursday]"
 
@@ -36,13 +36,9 @@ def _read_day(value: object) -> date:
         raise Invalid(f"{value!r} is not a day") from None
 
 
-def _check_time_zone(value: str) -> str:
-    require(value in zoneinfo.available_timezones(), f"{value!r} is not a time zone")
-    return value
-
-
 Text = Annotated[str, Field(pattern="^[^']+$")]
 Day = Annotated[date, BeforeValidator(_read_day)]
+TimeZone = Annotated[str, check(lambda name: name in zoneinfo.available_timezones(), "is not a time zone")]
 
 
 class Expected(StrictModel):
@@ -55,7 +51,7 @@ class Expected(StrictModel):
     # after the business day, or after the last day of the month
     days_after: int = field("0 (the same day) to 366", 1, ge=0, le=366)
     grace: str | None = field("minutes, hours or days: 30m, 2h, 1d", None, pattern="^[0-9]{1,4}[mhd]$")
-    time_zone: Annotated[str, AfterValidator(_check_time_zone)] | None = field("a name such as Europe/London", None)
+    time_zone: TimeZone | None = field("a name such as Europe/London", None)
     first: Day | None = field(_DAY, None, alias="from")
     until: Day | None = field(_DAY, None)
     holidays: Text | None = field("a country of seeds/reference/holidays.csv", None)

@@ -1,4 +1,4 @@
-"""A delivery as it lies in the inbox."""
+"""A delivery in the inbox."""
 
 import hashlib
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class InboxFile:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of declaration and control file: what decides, beside the bytes, whether the file is taken in."""
+        """SHA-256 of declaration and control file: these decide, beside the bytes, whether the file is loaded."""
         if self.side is None:
             return self.feed.fingerprint
         content = self.side.content

@@ -1,6 +1,7 @@
 """The base of the models that check a declaration."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -34,6 +35,16 @@ def require(is_met: object, problem: str, allowed: str = "", key: tuple[str, ...
         raise Invalid(problem, allowed, key)
 
 
+def check(is_valid: Callable[[str], object], problem: str) -> AfterValidator:
+    """Return a validator that refuses a text which is not valid; `problem` follows the text in the message."""
+
+    def validate(value: str) -> str:
+        require(is_valid(value), f"{value!r} {problem}")
+        return value
+
+    return AfterValidator(validate)
+
+
 def groups_of(pattern: str) -> list[str]:
     """Return the named groups of a regular expression; raises `Invalid`."""
     try:
@@ -42,15 +53,5 @@ def groups_of(pattern: str) -> list[str]:
         raise Invalid(f"{pattern!r} is not a regular expression ({error})") from None
 
 
-def _check_pattern(value: str) -> str:
-    groups_of(value)
-    return value
-
-
-def _check_groups(value: str) -> str:
-    require(groups_of(value), f"{value!r} has no named group")
-    return value
-
-
-Pattern = Annotated[str, AfterValidator(_check_pattern)]
-PatternWithGroups = Annotated[str, AfterValidator(_check_groups)]
+Pattern = Annotated[str, check(lambda value: groups_of(value) is not None, "is not a regular expression")]
+PatternWithGroups = Annotated[str, check(groups_of, "has no named group")]

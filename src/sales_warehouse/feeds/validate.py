@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     PlainValidator,
     ValidationError,
@@ -38,6 +37,7 @@ from sales_warehouse.feeds.strict_model import (
     Pattern,
     PatternWithGroups,
     StrictModel,
+    check,
     field,
     groups_of,
     require,
@@ -95,33 +95,22 @@ def _check_given(value: object) -> object:
     return value
 
 
-def _check_side_file(value: str) -> str:
+def _is_side_file(value: str) -> bool:
     rest = SIDE_FILE_PARTS.sub("", value)
-    is_name = rest != value and rest and not re.search(r"[/\\{}\0]", rest)
-    require(is_name, f"{value!r} is not the name of a file beside each delivery")
-    return value
+    return rest not in ("", value) and not re.search(r"[/\\{}\0]", rest)
 
 
-def _check_encoding(value: str) -> str:
+def _has_lines(encoding: str) -> bool:
+    """Say whether line ends are written alike everywhere and are as wide as a letter: lines are found by their ends."""
     try:
-        mark, one, two, letter = (text.encode(value) for text in ("", "\n", "\n\n", "a"))
-        # lines are found by their ends: these must be written alike everywhere and be as wide as a letter
-        has_lines = two == one + one[len(mark) :] and len(one) == len(letter)
+        mark, one, two, letter = (text.encode(encoding) for text in ("", "\n", "\n\n", "a"))
     except (LookupError, ValueError):
-        has_lines = False
-    require(has_lines, f"{value!r} is not an encoding of text in lines")
-    return value
+        return False
+    return two == one + one[len(mark) :] and len(one) == len(letter)
 
 
-def _check_location(value: str) -> str:
-    is_below = value and not value.startswith("/") and ".." not in value.split("/")
-    require(is_below, f"{value!r} is not below the inbox")
-    return value
-
-
-def _check_identifier(value: str) -> str:
-    require(0 < len(value.encode()) <= MAX_IDENTIFIER_BYTES, f"{value!r} cannot be a name")
-    return value
+def _is_below_inbox(location: str) -> bool:
+    return bool(location) and not location.startswith("/") and ".." not in location.split("/")
 
 
 def _read_place(value: object) -> tuple[int, int]:
@@ -132,13 +121,13 @@ def _read_place(value: object) -> tuple[int, int]:
     return first, last
 
 
-Identifier = Annotated[str, AfterValidator(_check_identifier)]
+Identifier = Annotated[str, check(lambda name: 0 < len(name.encode()) <= MAX_IDENTIFIER_BYTES, "cannot be a name")]
 Place = Annotated[tuple[int, int], BeforeValidator(_read_place)]
 
 
 class _Control(StrictModel):
     trailer: PatternWithGroups | None = field(_FIGURES, None)
-    file: Annotated[str, AfterValidator(_check_side_file)] | None = field(
+    file: Annotated[str, check(_is_side_file, "is not the name of a file beside each delivery")] | None = field(
         "{name} (the delivery's name) or {stem} (without its suffixes) and more, such as '{name}.ctl'", None
     )
     pattern: PatternWithGroups | None = field(_FIGURES, None)
@@ -169,7 +158,7 @@ class Options(StrictModel):
     escape: str | None = field(_MARK, None, pattern=_MARK_PATTERN)
     stray_quotes: Literal["reject", "text"] = field("reject or text", "reject")
     repeated_header: Literal["load", "refuse"] = field("load or refuse", "load")
-    encoding: Annotated[str, AfterValidator(_check_encoding)] = field(
+    encoding: Annotated[str, check(_has_lines, "is not an encoding of text in lines")] = field(
         "a name such as utf-8, cp1252, latin-1, utf-16 (Python's standard encodings of text in lines)", "utf-8"
     )
     line_end: Literal["lf", "cr"] = field(r"lf (\r\n is a line end too) or cr", "lf")
@@ -220,7 +209,7 @@ class Options(StrictModel):
 
 
 class _External(StrictModel):
-    location: Annotated[str, AfterValidator(_check_location)] = field(
+    location: Annotated[str, check(_is_below_inbox, "is not below the inbox")] = field(
         "a relative path with * for any part of a name and ** for any folders, such as shop/*.csv"
     )
     file_format: Literal["csv", "aligned", "fixed", "jsonl", "parquet", "xlsx", "xls"] = field(

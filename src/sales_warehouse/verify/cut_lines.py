@@ -1,4 +1,4 @@
-"""Cut a content into its physical lines, in bytes, each with its number and place."""
+"""Cut a content into physical lines, in bytes, each with its number and offset."""
 
 import codecs
 import re
@@ -48,13 +48,13 @@ class Lines:
         return line
 
     def decode(self, line: bytes) -> str:
-        """Return a line as text; raises `UnicodeError` when it is none in the declared encoding."""
+        """Return a line as text; raises `UnicodeError` when it is not text in the declared encoding."""
         return line.decode(self._encoding)
 
     def strip_end(self, line: bytes) -> bytes:
         """Return lines without the line end of the last one."""
         if len(line) % len(self._ends):
-            return line  # cut short inside a character: whatever it ends with, it is no line end
+            return line  # cut short inside a character: its last bytes are not a line end
         return line.removesuffix(self._ends).removesuffix(self._return)
 
     def _find_mark(self, head: bytes) -> bytes:

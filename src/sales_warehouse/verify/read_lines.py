@@ -1,65 +1,53 @@
-"""Read a file of lines a second time, record by record, around the rejects that stand in the ledger.
+"""Read a file of lines a second time, record by record, around the rejects of the ledger.
 
-The records that stand in `ledger.rejects` could confuse any reading, so their bytes (`byte_offset`, `raw`) are cut out
-before; each still takes its row number. Blank lines are records too.
+A reject could confuse any reading, so the bytes of each reject (`byte_offset`, `raw`) are left out; it still takes its
+row number. Blank lines are records too.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator
 
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.verify.cut_lines import Lines
-from sales_warehouse.verify.records import CannotRead, Record, RejectPlace, Values
+from sales_warehouse.verify.records import CannotRead, Record, RejectPlace, SecondReading
 
 
-class LineReading(ABC):
-    """One file of lines, read again. How a record is read from its lines is told by the format's own class."""
+class LineReading(SecondReading):
+    """A file of lines, read a second time. The class of a format says how a record is read from its lines."""
 
-    columns: Sequence[str | None]
-    normal_forms: Mapping[str, Callable[[str], str]]
-
-    def __init__(self, lines: Lines, rejects: Iterator[Reject]) -> None:
+    def __init__(self, lines: Lines, feed: Feed, rejects: Iterator[Reject]) -> None:
         """`rejects` come by their byte offset."""
+        super().__init__(feed, rejects)
         self.lines = lines
-        self.normal_forms = {}
-        self.row_number = 0  # of the last record or reject
-        self._rejects = rejects
-        self._reject = next(rejects, None)
         self._misplaced: list[Reject] = []
 
     def __iter__(self) -> Iterator[Record | RejectPlace]:
-        """Give the records behind the header, skipped lines and rejects among them, in the order of the file.
-
-        Lines that were skipped in front of the header come first. Raises `CannotRead` where the reading gives up.
-        """
         while True:
             is_reject = self.is_at_reject()
+            if self.lines.is_at_end:
+                while self.reject is not None:
+                    self._misplaced.append(self.take_reject())
             for reject in self._misplaced:
                 yield RejectPlace(reject, self.row_number, self.lines.number, None)
             self._misplaced.clear()
             if self.lines.is_at_end:
-                break
+                return
             self.row_number += 1
             if is_reject:
-                assert self._reject is not None
-                reject, self._reject = self._reject, next(self._rejects, None)
-                yield self._read_reject(reject)
+                yield self._read_reject(self.take_reject())
             else:
                 line_number = self.lines.number
                 try:
                     yield self.read_record()
                 except UnicodeError as error:
                     raise CannotRead(line_number, str(error)) from None
-        while self._reject is not None:
-            yield RejectPlace(self._reject, self.row_number, self.lines.number, None)
-            self._reject = next(self._rejects, None)
 
     def is_at_reject(self) -> bool:
-        """Say whether a reject of the ledger begins with the next line; those in front of it have no place."""
-        while self._reject is not None and self._reject.byte_offset < self.lines.offset:
-            self._misplaced.append(self._reject)
-            self._reject = next(self._rejects, None)
-        return self._reject is not None and self._reject.byte_offset == self.lines.offset
+        """Say whether a reject of the ledger begins with the next line; rejects before that line have no place."""
+        while self.reject is not None and self.reject.byte_offset < self.lines.offset:
+            self._misplaced.append(self.take_reject())
+        return self.reject is not None and self.reject.byte_offset == self.lines.offset
 
     def _read_reject(self, reject: Reject) -> RejectPlace:
         line_number = self.lines.number
@@ -76,8 +64,4 @@ class LineReading(ABC):
 
     @abstractmethod
     def can_be(self, reject: Reject) -> bool:
-        """Say whether the bytes of a reject can have been rejected for its reason; true for reasons not known here."""
-
-    @abstractmethod
-    def parse(self, text: str) -> Values:
-        """Return the values of one record by itself. Raises `CannotRead`."""
+        """Say whether the bytes of a reject can have been rejected for its reason; true for an unknown reason."""

@@ -1,4 +1,4 @@
-"""Read JSON Lines a second time, with the json module and its numbers as text."""
+"""Read JSON Lines a second time, by the json module, which gives numbers as text here."""
 
 import json
 import re
@@ -23,12 +23,11 @@ class _Digits(str):
 
 
 class ObjectReading(LineReading):
-    """One file of JSON Lines, read again: the declared columns, and what else an object holds as `_extra`."""
+    """A file of JSON Lines, read a second time: the declared columns, and the rest of an object as `_extra`."""
 
     def __init__(self, read: Callable[[], bytes], feed: Feed, rejects: Iterator[Reject]) -> None:
         """`read` gives the uncompressed content in blocks, none at its end."""
-        super().__init__(Lines(read, "utf-8"), rejects)
-        self._feed = feed
+        super().__init__(Lines(read, "utf-8"), feed, rejects)
         self.columns = (*feed.columns, EXTRA_COLUMN) if feed.extra_column else feed.columns
         self.normal_forms = {EXTRA_COLUMN: write_as_jsonb}
 
@@ -48,21 +47,21 @@ class ObjectReading(LineReading):
         try:
             found = _READER.decode(text)
         except (ValueError, RecursionError) as error:
-            raise CannotRead(1, f"no JSON: {error}") from None
+            raise CannotRead(1, f"not JSON: {error}") from None
         if not isinstance(found, dict):
-            raise CannotRead(1, "no JSON object")
+            raise CannotRead(1, "not a JSON object")
         by_column: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for key, value in found.items():
-            column = self._feed.column_of(key)
+            column = self.feed.column_of(key)
             if column in by_column:
-                raise CannotRead(1, f"two keys stand for {column}")
-            if column in self._feed.columns:
+                raise CannotRead(1, f"two keys mean {column}")
+            if column in self.feed.columns:
                 by_column[column] = value
             else:
                 extra[key] = value
-        values = [_as_text(by_column.get(column)) for column in self._feed.columns]
-        return [*values, _write(extra) if extra else None] if self._feed.extra_column else values
+        values = [_as_text(by_column.get(column)) for column in self.feed.columns]
+        return [*values, _write(extra) if extra else None] if self.feed.extra_column else values
 
     def can_be(self, reject: Reject) -> bool:
         """Say whether the bytes of a reject can have been rejected for its reason."""
@@ -85,9 +84,9 @@ class ObjectReading(LineReading):
             return True
         if not isinstance(found, dict):
             return True
-        columns = [self._feed.column_of(key) for key in found]
-        twice = len({column for column in columns if column}) < len([column for column in columns if column])
-        return twice or any(isinstance(text, _Digits) and _is_beyond_jsonb(text) for text in texts)
+        columns = list(filter(None, map(self.feed.column_of, found)))
+        is_repeated = len(set(columns)) < len(columns)
+        return is_repeated or any(isinstance(text, _Digits) and _is_beyond_jsonb(text) for text in texts)
 
 
 def write_as_jsonb(text: str) -> str:
@@ -97,9 +96,8 @@ def write_as_jsonb(text: str) -> str:
 
 def _write_plain(value: Any) -> str:
     """Write a number without its exponent, as jsonb keeps it."""
-    number = Decimal(value)
-    text = f"{number:f}"
-    return text.removeprefix("-") if number == 0 else text
+    text = f"{Decimal(value):f}"
+    return text.removeprefix("-") if Decimal(value) == 0 else text
 
 
 def _as_text(value: Any) -> str | None:
@@ -121,15 +119,11 @@ def _write(value: Any, write_number: Callable[[str], str] = str) -> str:
 
 
 def _texts_of(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from _texts_of(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts_of(inner)
-    elif isinstance(value, str):
+    if isinstance(value, str):
         yield value
+    elif isinstance(value, dict | list):
+        for inner in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from _texts_of(inner)
 
 
 def _is_beyond_jsonb(digits: str) -> bool:
@@ -137,17 +131,17 @@ def _is_beyond_jsonb(digits: str) -> bool:
     return len(exponent) > 6 or len(mantissa) + abs(int(exponent or 0)) > _MAX_DIGITS
 
 
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key is repeated in one object")
     return found
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 _READER = json.JSONDecoder(
-    object_pairs_hook=_each_key_once, parse_float=_Digits, parse_int=_Digits, parse_constant=_no_number
+    object_pairs_hook=_build_object, parse_float=_Digits, parse_int=_Digits, parse_constant=_refuse_constant
 )

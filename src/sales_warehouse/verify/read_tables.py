@@ -3,35 +3,34 @@
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.readers.parse_in_subprocess import ContentReadApart
-from sales_warehouse.verify.name_columns import name_columns
-from sales_warehouse.verify.records import NotComparable, Record, RejectPlace, Values
-from sales_warehouse.verify.write_again import read_row, write_in_utc, write_row
+from sales_warehouse.verify.records import NotComparable, Record, RejectPlace, SecondReading, Values
+from sales_warehouse.verify.write_values import read_row, write_in_utc, write_row
 
-# The module that reads a format a second time, and the package that brings it.
+# The module that reads a format a second time, and the package to install for it.
 _LIBRARIES = {
     "parquet": ("duckdb", "duckdb"),
     "xlsx": ("openpyxl", "openpyxl"),
     "xls": ("python_calamine", "python-calamine"),
 }
-_APART = "sales_warehouse.verify.read_table_apart"
+_PROGRAM = "sales_warehouse.verify.reread_in_subprocess"
 _ERROR = re.compile(r"#[A-Z/0!?]+")
 
 
-class TableReading:
-    """One workbook or Parquet file, read again row by row."""
+class TableReading(SecondReading):
+    """A workbook or a Parquet file, read a second time row by row."""
 
     def __init__(self, content: ContentReader, feed: Feed, rejects: Iterator[Reject]) -> None:
         """`rejects` come by their row number.
 
         Raises `NotComparable` where the library is missing or cannot read what the file holds, and `FileRefused` for a
-        content that is none of its format.
+        content that is not of its format.
         """
         module, package = _LIBRARIES[feed.file_format]
         if importlib.util.find_spec(module) is None:
@@ -39,50 +38,42 @@ class TableReading:
                 f"not compared: {feed.file_format} is read a second time by {package}, which is not installed. "
                 f"Install it: pip install {package}"
             )
-        self.row_number = 0
-        self._rejects = rejects
+        super().__init__(feed, rejects)
         self._lines_before = 0 if feed.file_format == "parquet" else feed.workbook.header_row
         self._hides_errors = feed.file_format == "xls"  # python-calamine gives a cell with an error as an empty one
-        self._apart = ContentReadApart(content, feed, _APART)
+        self._process = ContentReadApart(content, feed, _PROGRAM)
         try:
-            head = json.loads(self._apart.read())["header"]
+            head = json.loads(self._process.read())["header"]
             if "not_comparable" in head:
                 raise NotComparable(head["not_comparable"][0])
         except BaseException:
             self.close()
             raise
-        self.columns = name_columns(head["names"], feed)
-        self.normal_forms: dict[str, Callable[[str], str]] = {
-            column: write_in_utc for column in name_columns(head["instants"], feed) if column is not None
-        }
+        self.columns = self.name_columns(head["names"])
+        self.normal_forms = {column: write_in_utc for column in self.name_columns(head["instants"]) if column}
 
     def close(self) -> None:
         """End the process that reads."""
-        self._apart.__exit__()
+        self._process.__exit__()
 
     def __iter__(self) -> Iterator[Record | RejectPlace]:
-        """Give the rows, skipped ones and rejects among them, in the order of the file."""
-        reject = next(self._rejects, None)
         for kind, *cells in self._read_rows():
             self.row_number += 1
             line_number = self.row_number + self._lines_before
-            while reject is not None and reject.row_number < self.row_number:
-                yield RejectPlace(reject, self.row_number, line_number, None)
-                reject = next(self._rejects, None)
-            if reject is not None and reject.row_number == self.row_number:
-                yield self._place(reject, kind, cells, line_number)
-                reject = next(self._rejects, None)
+            while self.reject is not None and self.reject.row_number < self.row_number:
+                yield RejectPlace(self.take_reject(), self.row_number, line_number, None)
+            if self.reject is not None and self.reject.row_number == self.row_number:
+                yield self._place(self.take_reject(), kind, cells, line_number)
             elif kind in ("blank", "total"):
                 yield Record(self.row_number, line_number, write_row(cells), None, kind)
             else:
                 problem = None if kind == "record" else kind
                 yield Record(self.row_number, line_number, write_row(cells), list(cells), problem=problem)
-        while reject is not None:
-            yield RejectPlace(reject, self.row_number, self.row_number + self._lines_before, None)
-            reject = next(self._rejects, None)
+        while self.reject is not None:
+            yield RejectPlace(self.take_reject(), self.row_number, self.row_number + self._lines_before, None)
 
     def _read_rows(self) -> Iterator[list[Any]]:
-        while group := self._apart.read():
+        while group := self._process.read():
             yield from json.loads(group)
 
     def _place(self, reject: Reject, kind: str, cells: Values, line_number: int) -> RejectPlace:

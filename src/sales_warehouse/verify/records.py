@@ -1,9 +1,10 @@
-"""What a second reading gives: the records of a file, the lines that are none, and the places of its rejects."""
+"""What a second reading gives: the records of a file, its skipped lines, and the places of its rejects."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
 
 Values = list[str | None]
@@ -13,7 +14,7 @@ KEPT_KINDS = ("preamble", "comment", "trailer")
 
 
 class CannotRead(Exception):
-    """The second reading gives up at a record; `line_number` says where it begins."""
+    """The second reading stops at a record; `line_number` says where it begins."""
 
     def __init__(self, line_number: int, message: str) -> None:
         super().__init__(message)
@@ -21,25 +22,15 @@ class CannotRead(Exception):
 
 
 class NotComparable(Exception):
-    """There is nothing here that could read the file a second time; the text says what to do."""
-
-
-@dataclass(frozen=True)
-class BookedSkip:
-    """A line as it stands in `ledger.skipped_lines`."""
-
-    line_number: int
-    row_number: int | None
-    kind: str
-    raw: bytes
+    """No installed library can read the file a second time; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record of the file: where it stands, its text without the line end, and its values.
+    """A record of the file: its place, its text without the line end, and its values.
 
-    `skipped_as` says what a line without values is: blank, total, or one of `KEPT_KINDS`; `raw` are the bytes of these
-    last. In front of the header a line has no row number. `problem` is the reason a record had to be rejected for.
+    `skipped_as` is the kind of a line without values: blank, total, or one of `KEPT_KINDS`, which have `raw` bytes. A
+    line before the header has no row number. `problem` is the reason for which the record had to be rejected.
     """
 
     row_number: int | None
@@ -53,10 +44,9 @@ class Record:
 
 @dataclass(frozen=True)
 class RejectPlace:
-    """A reject of the ledger and what stands at its place in the file.
+    """A reject of the ledger and the bytes at its place in the file; `raw` is None where no record begins there.
 
-    `raw` is None where no record begins there. `fits_reason` says whether the record can have been rejected for the
-    reason in the ledger.
+    `fits_reason` says whether the record can have been rejected for the reason in the ledger.
     """
 
     booked: Reject
@@ -66,23 +56,38 @@ class RejectPlace:
     fits_reason: bool = True
 
 
-class SecondReading(Protocol):
-    """One file read again: first its columns, then record by record and reject by reject, never whole in memory."""
+class SecondReading(ABC):
+    """A file read a second time: first its columns, then records and rejects one by one, never whole in memory.
 
-    @property
-    def columns(self) -> Sequence[str | None]:
-        """The columns of the raw table its values belong to, None for those that are not kept."""
+    `columns` are the columns of the raw table that its values belong to, None for those that are not kept. In a column
+    of `normal_forms` two texts mean the same when they are equal after the function.
+    """
 
-    @property
-    def normal_forms(self) -> Mapping[str, Callable[[str], str]]:
-        """Columns in which two texts mean the same when they are equal after this."""
+    columns: Sequence[str | None]
 
-    @property
-    def row_number(self) -> int:
-        """The number of the last record or reject."""
+    def __init__(self, feed: Feed, rejects: Iterator[Reject]) -> None:
+        self.feed = feed
+        self.normal_forms: dict[str, Callable[[str], str]] = {}
+        self.row_number = 0  # of the last record or reject
+        self._rejects = rejects
+        self.reject = next(rejects, None)  # the next one
 
+    def take_reject(self) -> Reject:
+        """Return the next reject and go on to the one after it."""
+        assert self.reject is not None
+        reject, self.reject = self.reject, next(self._rejects, None)
+        return reject
+
+    def name_columns(self, header: Sequence[str]) -> tuple[str | None, ...]:
+        """Return the raw table's column for each header text, None for one that the feed's contract leaves out."""
+        names = [self.feed.column_of(text) for text in header]
+        is_open = self.feed.contract.on_new_column != "ignore"
+        return tuple(name if is_open or name in self.feed.columns else None for name in names)
+
+    @abstractmethod
     def __iter__(self) -> Iterator[Record | RejectPlace]:
-        """Give what stands in the file, in its order. Raises `CannotRead` where the reading gives up."""
+        """Give records, skipped lines and rejects in the order of the file. Raises `CannotRead` where it stops."""
 
+    @abstractmethod
     def parse(self, text: str) -> Values:
         """Return the values of one record by itself. Raises `CannotRead`."""

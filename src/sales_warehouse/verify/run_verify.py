@@ -1,4 +1,4 @@
-"""Verify files: each active one is read again and compared with raw table, rejects and books."""
+"""Verify files: each active file is read a second time and compared with raw table, rejects and ledger."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -13,6 +13,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_entry, read_active
+from sales_warehouse.ledger.outcomes import SkippedLine
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
 from sales_warehouse.ledger.stream_rejects import stream_rejects
 from sales_warehouse.ledger.transaction import transaction
@@ -21,8 +22,8 @@ from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.compare import Difference, Row, find_differences
-from sales_warehouse.verify.read_again import read_again
-from sales_warehouse.verify.records import BookedSkip, CannotRead, NotComparable
+from sales_warehouse.verify.records import CannotRead, NotComparable
+from sales_warehouse.verify.reread import reread
 
 MAX_DIFFERENCES = 10  # shown of one file; one fault early in a file can differ in every row behind it
 
@@ -31,7 +32,7 @@ _ROWS_AT_A_TIME = 2_000
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verifying one file gave: `equal`, `different`, `gone`, `changed`, `unreadable`, `not_compared`."""
+    """The result for one file: `equal`, `different`, `gone`, `changed`, `unreadable`, `not_compared`."""
 
     file_id: int
     feed: str
@@ -55,14 +56,14 @@ class Stray:
 
 @dataclass
 class VerifyReport:
-    """What verifying gave."""
+    """The result of verifying."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
 
     @property
     def is_equal(self) -> bool:
-        """Say whether every file that was looked at is equal, and no row is without one."""
+        """Say whether every verified file is equal, and every row belongs to an active file."""
         return not self.strays and all(verdict.status == "equal" for verdict in self.verdicts)
 
 
@@ -71,14 +72,14 @@ def run_verify(
 ) -> VerifyReport:
     """Verify the files called `names` (ids or paths below the inbox), or every active file.
 
-    A file of a format that nothing here reads a second time is `not_compared`, with what to install. All files are
-    compared with one snapshot of the database, so a load meanwhile does no harm. Without names the raw tables are
-    looked through for rows of no active file, too. Memory does not grow with the files. Raises `ConfigurationError` for
-    a wrong inbox and for names of no active file.
+    All files are compared with one snapshot of the database, so a load in the meantime does no harm. A file whose
+    format no installed library can read is `not_compared`, with the package to install. Without names the raw tables
+    are searched for rows of no active file, too. Memory does not grow with the files. Raises `ConfigurationError` for a
+    wrong inbox and for names of no active file.
     """
     prepare_ledger(connection, feeds)
     deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
-    declared = {feed.full_name: feed for feed in feeds}
+    declared = {feed.full_name for feed in feeds}
     report = VerifyReport()
     with transaction(connection) as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
@@ -88,15 +89,14 @@ def run_verify(
             entries = read_active(cursor)
         reporter.start(len(entries), sum(entry.size_bytes for entry in entries))
         for entry in entries:
-            feed, file = declared.get(entry.feed), deliveries.get((entry.feed, entry.uri))
-            if feed is None:
-                report.verdicts.append(_verdict(entry, "unreadable", f"the feed {entry.feed} is not declared any more"))
+            file = deliveries.get((entry.feed, entry.uri))
+            if entry.feed not in declared:
+                verdict = _verdict(entry, "unreadable", f"the feed {entry.feed} is not declared any more")
             elif file is None:
-                report.verdicts.append(
-                    _verdict(entry, "gone", f"is not below {inbox} any more, so it cannot be compared")
-                )
+                verdict = _verdict(entry, "gone", f"is not below {inbox} any more, so it cannot be compared")
             else:
-                report.verdicts.append(_verify_file(cursor, entry, file, reporter))
+                verdict = _verify_file(cursor, entry, file, reporter)
+            report.verdicts.append(verdict)
             reporter.finish(None)
         if not names:
             report.strays = [stray for feed in feeds for stray in _find_strays(cursor, feed)]
@@ -112,8 +112,8 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
             try:
                 with (
                     closing(stream_rejects(cursor, entry.file_id)) as rejects,
-                    closing(stream_skips(cursor, entry.file_id)) as skips,
-                    read_again(content, file.feed, rejects, _read_and_tell(content, reporter)) as reading,
+                    closing(_stream_skips(cursor, entry.file_id)) as skips,
+                    reread(content, file.feed, rejects, _read_and_report(content, reporter)) as reading,
                 ):
                     present = read_raw_columns(cursor, file.feed)
                     columns = [name for name in present if name not in LINEAGE_COLUMNS]
@@ -130,17 +130,16 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
     except (OSError, FileRefused) as error:
         return _verdict(entry, "unreadable", f"cannot be read: {error}")
     if sha256 != entry.sha256:
-        return _verdict(
-            entry,
-            "changed",
+        message = (
             f"has SHA-256 {sha256[:12]}…, in the ledger is {entry.sha256[:12]}…: other bytes than those that were "
-            "loaded. `warehouse load` takes them in.",
+            "loaded. `warehouse load` takes them in."
         )
+        return _verdict(entry, "changed", message)
     return _verdict(entry, "different" if differences else "equal", None, records, tuple(differences))
 
 
-def _read_and_tell(content: ContentReader, reporter: Reporter) -> Callable[[], bytes]:
-    """Return what reads the next block of a content and tells how many delivered bytes that took."""
+def _read_and_report(content: ContentReader, reporter: Reporter) -> Callable[[], bytes]:
+    """Return a function that reads the next block of a content and reports how many delivered bytes that took."""
 
     def read() -> bytes:
         before = content.delivered.bytes_read
@@ -151,8 +150,7 @@ def _read_and_tell(content: ContentReader, reporter: Reporter) -> Callable[[], b
     return read
 
 
-def stream_skips(cursor: Cursor, file_id: int) -> Generator[BookedSkip, None, None]:
-    """Give the skipped lines of a file that the ledger keeps, in the order of its lines."""
+def _stream_skips(cursor: Cursor, file_id: int) -> Generator[SkippedLine, None, None]:
     with cursor.connection.cursor("verify_skips") as stream:
         stream.itersize = _ROWS_AT_A_TIME
         stream.execute(
@@ -161,7 +159,7 @@ def stream_skips(cursor: Cursor, file_id: int) -> Generator[BookedSkip, None, No
             (file_id,),
         )
         for line_number, row_number, kind, raw in stream:
-            yield BookedSkip(line_number, row_number, kind, bytes(raw))
+            yield SkippedLine(line_number, row_number, kind, bytes(raw))
 
 
 def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: int) -> Generator[Row, None, None]:
@@ -178,7 +176,7 @@ def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: in
 
 
 def _as_text(column: str) -> sql.Composable:
-    """Return a column as a term; the one that is no text is read as text, so that no digit of it is lost."""
+    """Return a column as an expression; `_extra` is cast to text, so that no digit is lost."""
     name = sql.Identifier(column)
     return sql.SQL("{}::text").format(name) if column == EXTRA_COLUMN else name
 

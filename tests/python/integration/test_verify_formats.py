@@ -486,7 +486,7 @@ def test_a_workbook_that_cannot_be_read_again_is_bounded_and_told(
     it = make_inbox(file_format="xlsx", location="shop/*")
     deliver(it, "2024-01-01.xlsx", SOUND["xlsx"]())
     it.load()
-    monkeypatch.setattr(read_tables, "_APART", "sales_warehouse.no_such_module")
+    monkeypatch.setattr(read_tables, "_PROGRAM", "sales_warehouse.no_such_module")
     verdict = only_verdict(it)
     assert verdict.status == "unreadable"
     assert "its reader broke off" in str(verdict.message)

@@ -13,14 +13,14 @@ from sales_warehouse.verify.records import SecondReading
 
 
 @contextmanager
-def read_again(
+def reread(
     content: ContentReader, feed: Feed, rejects: Iterator[Reject], read: Callable[[], bytes] | None = None
 ) -> Iterator[SecondReading]:
     """Yield the second reading of a content; `rejects` come by byte offset, then row number.
 
-    `read` gives the content's blocks where it is not the content's own. Raises `CannotRead` for a text without header,
-    `NotComparable` where nothing here can read the format a second time, `FileRefused` for a content that is none of
-    its format.
+    `read` gives the blocks of the content, unless they are to come from the content itself. Raises `CannotRead` for a
+    text without header, `NotComparable` where no library can read the format a second time, and `FileRefused` for a
+    content that is not of its format.
     """
     if feed.file_format in TEXT_FORMATS:
         yield TextReading(read or content.read, feed, rejects)

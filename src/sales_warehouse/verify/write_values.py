@@ -1,9 +1,10 @@
-"""Write typed values as text a second time, by the rules of "How formats become text", apart from the loader's code."""
+"""Write typed values as text by the rules of "How formats become text", without the loader's code."""
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
+from math import isfinite
 
 Cells = list[str | None]
 
@@ -14,15 +15,13 @@ _TYPED, _SHOWN = Context(prec=12), Context(prec=15)
 
 def write_double(value: float) -> str:
     """Return the fewest digits that mean the number, whole ones without a point."""
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    return write_digits(repr(value))
+    if isfinite(value):
+        return write_digits(repr(value))
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
 def write_digits(text: str) -> str:
-    """Return a number that is written somehow without exponent, zeros at its end and sign of nothing."""
+    """Return a number in any notation without exponent, without zeros at its end and without the sign of zero."""
     number = Decimal(text)
     if not number:
         return "0"
@@ -34,8 +33,8 @@ def write_digits(text: str) -> str:
 
 
 def write_cell_number(value: float) -> str:
-    """Return a sheet's number: 12 digits where computing moved it by less than 1 in 10^13, else 15; whole ones all."""
-    if value != value or value in (float("inf"), float("-inf")) or value == int(value):
+    """Return a sheet's number: a whole one in full, else 12 digits where that moves it by < 1e-13 of it, else 15."""
+    if not isfinite(value) or value == int(value):
         return write_double(value)
     exact = Decimal(value)
     typed = float(_TYPED.create_decimal(exact))
@@ -45,7 +44,7 @@ def write_cell_number(value: float) -> str:
 
 
 def write_cell(value: object) -> str | None:
-    """Return what a cell of a sheet holds, None for nothing."""
+    """Return the value of a cell of a sheet as text, None for an empty cell."""
     if value is None or value == "":
         return None
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Read a sheet of a workbook by another library than the loader's. Runs in the process of `read_table_apart`."""
+"""Read a sheet of a workbook by another library than the loader's. Runs in the process of `reread_in_subprocess`."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from sales_warehouse.feeds.declare import Workbook
 from sales_warehouse.load.readers.table_records import TableUnreadable
-from sales_warehouse.verify.write_again import Cells, write_cell
+from sales_warehouse.verify.write_values import Cells, write_cell
 
 Sheet = Iterator[tuple[Cells, set[int]]]  # cells of a row as text, and which of them hold an error
 
@@ -24,23 +24,23 @@ def read_workbook(
         raise
     except StopIteration:
         raise TableUnreadable(f"has no row {workbook.header_row}, where the header must be.") from None
-    except Exception as error:  # the libraries raise whatever they stumble over
+    except Exception as error:  # the libraries raise errors of any kind
         raise TableUnreadable(f"cannot be read a second time: {str(error)[:300] or type(error).__name__}") from None
     places = [place for place, cell in enumerate(header) if cell is not None]
     if not places:
         raise TableUnreadable(f"holds nothing in row {workbook.header_row}, where the header must be.")
     first, behind = places[0], places[-1] + 1
     total = re.compile(workbook.total_rows) if workbook.total_rows else None
-    names = [cell or "" for cell in header[first:behind]]
-    return {"names": names, "instants": []}, _judge(_without_blank_end(rows), first, behind, total)
+    head: dict[str, list[str]] = {"names": [cell or "" for cell in header[first:behind]], "instants": []}
+    return head, _add_kinds(_without_blank_end(rows), first, behind, total)
 
 
-def _judge(rows: Sheet, first: int, behind: int, total: re.Pattern[str] | None) -> Iterator[list[str | None]]:
-    """Give each row with its kind: its cells below the header, or all it holds where it is no record."""
+def _add_kinds(rows: Sheet, first: int, behind: int, total: re.Pattern[str] | None) -> Iterator[list[str | None]]:
+    """Give each row with its kind: its cells below the header, or all its cells where it is not a record."""
     for cells, errors in rows:
         held = [place for place, cell in enumerate(cells) if cell is not None]
         whole = [*cells, *[None] * behind]
-        # the columns of the header, and what stands beside them
+        # the columns of the header, and cells to the left and right of them
         beside = whole[min(first, held[0]) : max(behind, held[-1] + 1)] if held else []
         if not held:
             yield ["blank"]
@@ -57,7 +57,7 @@ def _judge(rows: Sheet, first: int, behind: int, total: re.Pattern[str] | None) 
 
 
 def _without_blank_end(rows: Sheet) -> Sheet:
-    """Leave out the rows behind the last one that holds something: a format alone makes no row."""
+    """Leave out the blank rows at the end: a cell format alone makes no row."""
     blank: list[tuple[Cells, set[int]]] = []
     for cells, errors in rows:
         if any(cell is not None for cell in cells):
@@ -81,7 +81,7 @@ def _read_xlsx(content: IO[bytes], sheet: str | int) -> Sheet:
 
     book = openpyxl.load_workbook(content, read_only=True, data_only=True, keep_links=False)
     found = book[_choose(book.sheetnames, sheet)]
-    found.reset_dimensions()  # what the sheet says of its size may be wrong
+    found.reset_dimensions()  # the size that the sheet declares may be wrong
     return (_take_cells(row) for row in found.iter_rows())
 
 

@@ -1,6 +1,6 @@
-"""The process that reads a workbook or a Parquet file a second time, bounded like the loader's.
+"""The process that reads a workbook or a Parquet file a second time, with the loader's limit of memory.
 
-A row goes back as its kind and its cells: `record`, `blank`, `total`, or the reason it has to be a reject for.
+It gives a row as its kind and its cells. The kind is `record`, `blank`, `total`, or the reason for a reject.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from sales_warehouse.load.readers.parse_in_subprocess import serve
 
 def open_table(options: dict[str, Any], content: IO[bytes]) -> tuple[object, Iterator[list[str | None]]]:
     """Return the head (`names` of the columns, `instants` among them) and the rows."""
-    # each of these takes its time to be there, and only one is needed
+    # each of these takes long to import, and only one is needed
     if options["format"] == "parquet":
-        from sales_warehouse.verify.read_parquet_again import read_parquet
+        from sales_warehouse.verify.reread_parquet import read_parquet
 
         return read_parquet(content)
-    from sales_warehouse.verify.read_workbook_again import read_workbook
+    from sales_warehouse.verify.reread_workbook import read_workbook
 
     return read_workbook(content, options["format"], Workbook(**options["workbook"]))
 
