@@ -47,7 +47,7 @@ class SideFile:
         handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
             is_file = stat.S_ISREG(os.fstat(handle).st_mode)
-            return (file.read(MAX_BYTES + 1), "") if is_file else (None, "is not a file")
+            return (file.read(MAX_BYTES + 1), "") if is_file else (None, "is no file")
 
     def _read_member(self, member: str) -> tuple[bytes | None, str]:
         with zipfile.ZipFile(self.path) as archive:
