@@ -343,10 +343,10 @@ def test_gzip_has_no_time_and_no_name() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"days": 13}, "days must lie between 14 and 1000, not 13"),
-        ({"days": 14, "records": 3_079}, "records must lie between 3080 and"),
-        ({"days": 1001}, "days must lie"),
-        ({"records": 5_000_001}, "records must lie"),
+        ({"days": 13}, "days must be between 14 and 1000, not 13"),
+        ({"days": 14, "records": 3_079}, "records must be between 3080 and"),
+        ({"days": 1001}, "days must be"),
+        ({"records": 5_000_001}, "records must be"),
         ({"seed": -1}, "seed must not be negative"),
     ],
 )
