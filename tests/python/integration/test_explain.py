@@ -322,7 +322,7 @@ def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
         (("load", "--restore", "1"), "only a file that is unloaded or superseded can"),
         (("verify", "nothing.csv"), "The ledger knows no file nothing.csv"),
         (("explain",), "Give --table"),
-        (("explain", "--table", "marts.agg_sales_daily"), "Go from its keys"),
+        (("explain", "--table", "marts.agg_sales_daily"), "Explain the sales lines with its keys"),
         (("files", "--since", "soon"), "Write an ISO date"),
     ],
 )
