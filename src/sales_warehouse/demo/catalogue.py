@@ -59,6 +59,7 @@ QUOTED_GIFTS = tuple(gift for gift in GIFTS if gift.field.startswith('"') and '"
 
 FEE_CODES = ("POST", "DOT", "C2", "BANK CHARGES", "AMAZONFEE", "CRUK")
 ADJUSTMENT_CODES = ("M", "D", "S", "B")
+CLOSING_ENTRIES: list[list[Any]] = _TEXTS["closing_entries"]
 
 COUNTRIES: Weighted[str] = Weighted(_TEXTS["countries"])
 

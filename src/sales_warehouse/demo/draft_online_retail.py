@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sales_warehouse.demo.catalogue import (
     ADJUSTMENT_CODES,
+    CLOSING_ENTRIES,
     COUNTRIES,
     FEE_CODES,
     GIFT_RANKS,
@@ -41,7 +42,6 @@ SMALLEST_FILE = 110
 FAULTS = (8, 16, 24, 32, 40, 50, 60, 68, 76)
 TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES = FAULTS
 CUSTOMERS = 1_400
-CLOSING_LINES = 15
 INVOICE_LINES = Weighted([(1, 14), (2, 9), (4, 9), (7, 10), (12, 14), (18, 16), (26, 14), (38, 9), (70, 3)])
 QUANTITIES = Weighted([(1, 26), (2, 15), (3, 7), (4, 8), (6, 14), (8, 5), (12, 15), (24, 7), (48, 2), (144, 1)])
 NO_PRICE = price_of_mills(0)
@@ -110,12 +110,12 @@ class InvoiceBook:
     def write_day(self, day: date, lines: int, *, closing: bool) -> list[Line]:
         """Return the lines of one day in order of time; a closing day has the accounts' fees and adjustments."""
         out: list[Line] = []
-        lines -= CLOSING_LINES if closing else 0
+        lines -= len(CLOSING_ENTRIES) if closing else 0
         # Invoices come between 8:00 and 18:00, evenly enough for a file to be in order of time.
         while len(out) < lines:
             minute = 480 + 600 * len(out) // lines
             out.extend(self._write_invoice(day, minute, lines - len(out)))
-        return out + (self._close_books(day) if closing else [])
+        return out + (self._write_closing(day) if closing else [])
 
     def sell(self, day: date, gift: GiftProduct, *, minute: int = 720) -> Line:
         """Return one line on an invoice of its own."""
@@ -162,31 +162,13 @@ class InvoiceBook:
         gift = self.dice.draw(GIFT_RANKS)
         return Line(self.number(), gift.code, description, quantity, day, minute, NO_PRICE, "", HOME)
 
-    def _close_books(self, day: date) -> list[Line]:
-        dice = self.dice
-        customer, country = dice.draw(self.customers)
-        entries = (
-            ("", "BANK CHARGES", "Bank Charges", 1, 15_000, ""),
-            ("C", "BANK CHARGES", "Bank Charges", -1, 10 * dice.between(500, 9_000), ""),
-            ("", "AMAZONFEE", "AMAZON FEE", 1, 10 * dice.between(5_000, 90_000), ""),
-            ("", "CRUK", "CRUK Commission", -1, 10 * dice.between(1_000, 40_000), customer),
-            ("C", "CRUK", "CRUK Commission", -1, 10 * dice.between(1_000, 40_000), customer),
-            ("", "M", "Manual", 1, dice.between(500, 90_000), customer),
-            # A manual correction without C is an adjustment, not a return: the code comes before the sign.
-            ("", "M", "Manual", -1, 10 * dice.between(50, 900), customer),
-            ("C", "D", "Discount", -1, 10 * dice.between(100, 9_000), customer),
-            ("", "D", "Discount", -1, 10 * dice.between(100, 2_000), customer),
-            ("", "S", "SAMPLES", 1, 10 * dice.between(100, 3_000), ""),
-            ("C", "S", "SAMPLES", -1, 10 * dice.between(100, 3_000), ""),
-            ("A", "B", "Adjust bad debt", 1, -10 * dice.between(10_000, 99_000), ""),
-            ("", "POST", "POSTAGE", 2, 18_000, customer),
-            ("", "C2", "CARRIAGE", 1, 50_000, customer),
-            ("", "DOT", "DOTCOM POSTAGE", 1, 10 * dice.between(500, 90_000), ""),
-        )
+    def _write_closing(self, day: date) -> list[Line]:
+        customer, country = self.dice.draw(self.customers)
         lines = []
-        for prefix, code, text, quantity, mills, who in entries:
-            head = (self.number(prefix), code, text, quantity, day, 1085, price_of_mills(mills))
-            lines.append(Line(*head, who, country if who else HOME))
+        for prefix, code, text, quantity, mills, has_customer in CLOSING_ENTRIES:
+            price = price_of_mills(mills[0] * self.dice.between(*mills[1:]) if isinstance(mills, list) else mills)
+            place = (customer, country) if has_customer else ("", HOME)
+            lines.append(Line(self.number(prefix), code, text, quantity, day, 1085, price, *place))
         return lines
 
 

@@ -82,21 +82,18 @@ def sum_truth(options: SimpleNamespace, drafts: Sequence[Draft]) -> Truth:
 def _judge(drafts: Sequence[Draft]) -> list[tuple[str, int | None]]:
     """Return status and version of each draft: the same bytes count once, the last content of a delivery key wins."""
     seen: set[tuple[str, str]] = set()
-    latest: dict[tuple[str, str], int] = {}
-    versions: defaultdict[tuple[str, str], int] = defaultdict(int)
+    deliveries: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     judged: list[tuple[str, int | None]] = []
-    for draft in drafts:
+    for number, draft in enumerate(drafts):
         content, key = (draft.feed, draft.content_sha256), (draft.feed, repr(sorted(draft.delivery_key.items())))
         if content in seen:
             judged.append(("duplicate", None))
-            continue
-        seen.add(content)
-        versions[key] += 1
-        if key in latest:
-            earlier = latest[key]
-            judged[earlier] = ("superseded", judged[earlier][1])
-        latest[key] = len(judged)
-        judged.append(("active", versions[key]))
+        else:
+            seen.add(content)
+            deliveries[key].append(number)
+            judged.append(("superseded", len(deliveries[key])))
+    for numbers in deliveries.values():
+        judged[numbers[-1]] = ("active", len(numbers))
     return judged
 
 
