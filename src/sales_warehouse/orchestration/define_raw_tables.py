@@ -82,8 +82,8 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
             fail_or_retry(error, context.retry_number)
         check_key = AssetCheckKey(spec.key, CHECK)
         before = _read_problems(context.instance, check_key)
-        came = {f"files_{status}": count for status, count in sorted(report.statuses.items())}
-        yield MaterializeResult(metadata={**figures, **came}, check_results=[_check(report, before)])
+        counts = {f"files_{status}": count for status, count in sorted(report.statuses.items())}
+        yield MaterializeResult(metadata={**figures, **counts}, check_results=[_check(report, before)])
 
     return raw_table
 

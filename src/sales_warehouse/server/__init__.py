@@ -1,4 +1,4 @@
-"""The PostgreSQL server behind the warehouse: embedded below WAREHOUSE_HOME, or one that PGHOST names."""
+"""The PostgreSQL server of the warehouse: embedded in WAREHOUSE_HOME, or named by PGHOST."""
 
 from sales_warehouse.server.bring_up import down, up
 from sales_warehouse.server.connect import connect, environment

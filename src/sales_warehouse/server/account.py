@@ -37,7 +37,7 @@ class Account:
     def run(
         self, command: Sequence[str | Path], *, output: IO[bytes] | None = None, keep_open: Sequence[int] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run `command` as the account, in `/`, with no terminal and in a session of its own.
+        """Run `command` as the account, in `/`, without a terminal and in a new session.
 
         Returns the finished process, standard output and error together in `stdout`, or in the file `output`, which
         is required for a daemon: the reader of a pipe would wait until the daemon ends. The program inherits the file
