@@ -1,4 +1,4 @@
-"""Benchmarks: what `make bench…` runs. No part of the product; every comparison is a ratio of neighbours in one run."""
+"""The benchmarks of `make bench…`, not part of the product; every comparison is a ratio of neighbours in one run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Measure dbt's builds against the same statements by psql, and what is new against what is there, in one run."""
+"""Compare dbt's builds with the same statements run by psql, and builds of new rows on small and large tables."""
 
 import json
 import os
@@ -27,10 +27,10 @@ from sales_warehouse.settings import Settings
 
 _DAY_ROWS = 30_000
 _FULL = ("fct_sales_lines", "agg_sales_daily")
-# their tests ask for dimensions of the same build
+# their tests need dimensions of the same build
 _MODELS_ALONE = ("--exclude-resource-type", "test", "--select", *_FULL)
 
-# Files as the loader would have left them: a day each, its rows together.
+# Files as the loader loads them: each is one day, with its rows in sequence.
 _ADD_FILES = """
 with days as (select number from generate_series(%(first)s, %(last)s) as days (number)),
 files as (
@@ -64,7 +64,7 @@ order by number, row
 
 @dataclass(frozen=True)
 class BuildBench:
-    """Seconds of every build; lists hold one value a round."""
+    """Seconds of every build; tuples have one value a round."""
 
     rows: int
     full_dbt: float
@@ -81,9 +81,9 @@ class BuildBench:
 
 
 def bench_build(settings: Settings, rows: int, rounds: int) -> BuildBench:
-    """Build a tenth of so many rows and then all of them; return what builds cost, each with the start of dbt.
+    """Build a tenth of the rows and then all of them; return the seconds of the builds, with the start of dbt.
 
-    Works in a database of its own on the settings' server, dropped at the end, and in a target folder of its own.
+    Works in a new database on the settings' server, dropped at the end, and in a temporary target folder.
     """
     files = rows // _DAY_ROWS
     tenth = max(files // 10, 1)
@@ -143,8 +143,8 @@ def _add_days(connection: Connection, first: int, last: int) -> None:
 def _time_days(
     connection: Connection, dbt: _Dbt, last: int, rounds: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], int]:
-    """Add a day and build fact and daily aggregate, add another and build all, so many times; return the last day."""
-    # what is there was analysed long ago in a warehouse at work
+    """Add a day and build fact and daily aggregate, add another and build all, each round; return the last day."""
+    # in a real warehouse the older rows are analysed already
     with transaction(connection) as cursor:
         cursor.execute("analyze")
     part, whole = [], []
@@ -159,7 +159,7 @@ def _time_days(
 
 
 def _time_psql(settings: Settings, dbt: _Dbt) -> float:
-    """Run the statements that dbt has just run, into tables of another schema."""
+    """Run the statements of the last dbt build, into tables of another schema."""
     nodes = json.loads((dbt.target / "manifest.json").read_text(encoding="utf-8"))["nodes"].values()
     statements = ["create schema peer;"]
     for name in _FULL:
@@ -186,7 +186,7 @@ def _time_psql(settings: Settings, dbt: _Dbt) -> float:
 
 
 def print_build_bench(result: BuildBench) -> None:
-    """Print seconds, ratios and the targets they are held against."""
+    """Print seconds, ratios and targets."""
 
     def show(values: Sequence[float]) -> str:
         return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
@@ -198,7 +198,7 @@ def print_build_bench(result: BuildBench) -> None:
     rows, tenth = f"{result.rows:,}", f"{result.rows // 10:,}"
     print_table(
         f"dbt build on {rows} rows, seconds: median (range)",
-        ["case", "seconds", "beside it", "ratio", "target"],
+        ["case", "seconds", "compared with", "ratio", "target"],
         [
             (
                 "fact and daily aggregate from nothing; psql",

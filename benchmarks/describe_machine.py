@@ -1,4 +1,4 @@
-"""Say on what a benchmark ran, without the machine's name."""
+"""Describe the machine of a benchmark, without its name."""
 
 import os
 import platform

@@ -1,6 +1,6 @@
-"""Measure the loader against PostgreSQL's own bulk load, in one run and in turn.
+"""Compare the loader with PostgreSQL's own bulk load, alternating in one run.
 
-The machine may drift between runs, so only the ratio of neighbours means anything.
+The speed of a machine changes between runs, so only ratios of neighbouring measurements are comparable.
 """
 
 import hashlib
@@ -48,28 +48,28 @@ _PEER = "peer_copy"
 _SMALL_ROWS = 100
 _TEN = 10
 _MARKS = ("<!-- bench load -->", "<!-- end of bench load -->")
-MAX_MEMORY_BYTES = 200 * 10**6  # that a loader may take, whatever the size of a file
+MAX_MEMORY_BYTES = 200 * 10**6  # of a loader, for a file of any size
 
 
 @dataclass(frozen=True)
 class Case:
-    """What was measured of one case, a value a round."""
+    """The measurements of one case, a value a round."""
 
     name: str
     unit: str  # of the values: rows/s, files/s or s
-    at_least: float  # of the ratio where there is one, else of the value; of seconds it is the most there may be
+    at_least: float  # for the ratio if there is one, else for the value; for seconds it is the maximum
     aim: float
     loader: tuple[float, ...]
-    copy: tuple[float, ...] = ()  # of `psql \\copy` in the same rounds, where there is something to compare
+    copy: tuple[float, ...] = ()  # of `psql \\copy` in the same rounds, for comparable cases
 
     @property
     def ratios(self) -> list[float]:
-        """Speed of the loader over that of COPY, a round each: 1 is as fast as COPY."""
+        """Speed of the loader divided by that of COPY, a value a round."""
         return [loader / copy for loader, copy in zip(self.loader, self.copy, strict=True)] if self.copy else []
 
     @property
     def target(self) -> str:
-        """Which of the two targets the median reaches: aim, at least or neither."""
+        """The target that the median reaches: aim, at least or neither."""
         median = statistics.median(self.ratios or self.loader)
         better, worse = (self.aim, self.at_least)
         if self.unit == "s":
@@ -79,7 +79,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Peer:
-    r"""Another tool in the same rounds: rows/s, and those of `psql \copy` of the large file; or why it did not run."""
+    r"""Another tool in the same rounds: its rows/s and those of `psql \copy`, or the reason why it did not run."""
 
     name: str
     rows: int
@@ -90,7 +90,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class LoadBench:
-    """The cases of one run, and the peak memory in bytes of the largest process that was a loader or its worker."""
+    """The cases of one run, and the peak memory of the largest process of the loader."""
 
     rows: int
     cases: tuple[Case, ...]
@@ -122,14 +122,14 @@ def bench_load(
     known_files: int = 50_000,
     with_peers: bool = False,
 ) -> LoadBench:
-    r"""Load generated files with the loader and, where it can, with `psql \copy`, in turn, `rounds` times.
+    r"""Load generated files with the loader and, for comparable cases, with `psql \copy`, in `rounds` alternations.
 
-    The cases: one file of so many rows; the same rows in ten files with two workers, against ten `\copy` one after the
-    other; the one file with one line in a hundred broken, against `\copy` of the sound one; so many files of 100 rows;
-    an inbox of so many files that are all in the ledger. Works in a database of its own on the settings' server,
-    dropped at the end. Each load is a process of its own. The loader's time is that of the whole load, from looking
-    through the inbox to the last commit; psql's includes its start. With `with_peers` other tools load the same rows,
-    or the first of them, in the same rounds.
+    The cases: one file of `rows` rows; the same rows in ten files with two workers, compared with ten successive
+    `\copy`; the one file with one line in a hundred broken, compared with `\copy` of the valid file; `small_files`
+    files of 100 rows; an inbox of `known_files` files that are all in the ledger. Works in a new database on the
+    settings' server, dropped at the end. Each load is a new process. The loader's time is that of the whole load, from
+    the search of the inbox to the last commit; psql's includes its start. With `with_peers` other tools load the same
+    rows, or the first of them, in the same rounds.
     """
     if with_peers:
         find_peers_python(settings.project)
@@ -241,7 +241,7 @@ def _prepare_peer(connection: Connection) -> None:
 
 
 def _keep_autovacuum_away(connection: Connection, feed: Feed) -> None:
-    """It comes once a minute, and the load that happens to be under way then would pay for all before it."""
+    """Turn autovacuum off: it runs once a minute, and would slow the load of that moment down for all loads before."""
     with transaction(connection) as cursor:
         for table in (raw_table(feed), sql.Identifier(_PEER)):
             cursor.execute(sql.SQL("alter table {} set (autovacuum_enabled = off)").format(table))
@@ -261,7 +261,7 @@ def _time_copy(settings: Settings, path: Path) -> float:
 
 
 def _break_lines(sound: Path, broken: Path) -> None:
-    """Write the same file with one line in a hundred cut short."""
+    """Write the same file with one field missing in every hundredth line."""
     with sound.open("rb") as lines, broken.open("wb") as file:
         for number, line in enumerate(lines):
             file.write(line if number % 100 != 1 else line.rpartition(b",")[0] + b"\n")
@@ -272,12 +272,12 @@ def _write_small_files(folder: Path, count: int) -> None:
         write_bench_file(Path(template.name), _SMALL_ROWS)
         header, _, lines = Path(template.name).read_text(encoding="ascii").partition("\n")
     for number in range(count):
-        # no two alike, or they would be duplicates
+        # all different, or they would be duplicates
         (folder / f"{number}.csv").write_text(f"{header}\n{lines.replace(',EUR', f',E{number}')}", encoding="ascii")
 
 
 def _enter_as_known(connection: Connection, feed: Feed, inbox: Path) -> None:
-    """Put the files of the inbox in the ledger, as a load would have done."""
+    """Enter the files of the inbox in the ledger, as a load does."""
     rows = io.StringIO()
     for file in find_files(inbox, [feed]).files:
         digest = hashlib.sha256(file.uri.encode()).hexdigest()
@@ -296,7 +296,7 @@ def _enter_as_known(connection: Connection, feed: Feed, inbox: Path) -> None:
 
 
 class _PeerRun:
-    """One peer over the rounds."""
+    """The runs of one peer."""
 
     def __init__(self, settings: Settings, name: str, folder: Path, rows: int) -> None:
         self._environment = os.environ | server.environment(settings) | {"PGDATABASE": BENCH_DATABASE}
@@ -308,7 +308,7 @@ class _PeerRun:
         self._skipped = ""
 
     def time(self, connection: Connection) -> None:
-        """Let it load, and count the rows that arrived."""
+        """Load the file with the peer, and check the number of rows."""
         if self._skipped:
             return
         try:
@@ -325,12 +325,12 @@ class _PeerRun:
         self._rates.append(self._rows / seconds)
 
     def result(self, copied: tuple[float, ...]) -> Peer:
-        """Return its figures."""
+        """Return the figures of the peer."""
         return Peer(self._name, self._rows, tuple(self._rates), copied if self._rates else (), self._skipped)
 
 
 class _Loader:
-    """Runs the loader, each time in a new process, and remembers the largest of them."""
+    """Runs the loader, each time in a new process, and keeps the largest peak memory."""
 
     def __init__(self, settings: Settings, feed: Feed) -> None:
         self._environment = os.environ | server.environment(settings) | {"PGDATABASE": BENCH_DATABASE}
@@ -338,7 +338,7 @@ class _Loader:
         self.peak_memory_bytes = 0
 
     def time(self, inbox: Path, records: int, workers: int = 1) -> float:
-        """Load an inbox of so many records; return the seconds it took."""
+        """Load an inbox with this number of records; return the seconds."""
         ended = subprocess.run(
             [sys.executable, "-m", "benchmarks.load_once"],
             cwd=PROJECT,
@@ -361,7 +361,7 @@ def _start_afresh(connection: Connection, feed: Feed) -> None:
                 raw_table(feed), sql.Identifier(_PEER)
             )
         )
-    # what a load leaves behind for the server and the disk to write is not charged to whatever comes next
+    # the server and the disk write the data of the last load before the next one starts
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -381,11 +381,11 @@ def print_bench(result: LoadBench) -> None:
 
 
 def write_bench(result: LoadBench, path: Path) -> None:
-    """Put the table into a page of the docs, between its markers; raises `ConfigurationError` where it has none."""
+    """Write the table into a page of the docs, between its markers. Raises `ConfigurationError` when it has none."""
     before, start, rest = path.read_text(encoding="utf-8").partition(_MARKS[0])
     _, end, after = rest.partition(_MARKS[1])
     if not end:
-        raise ConfigurationError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} for the table to stand between.")
+        raise ConfigurationError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} around the table.")
     lines = [
         _title(result),
         "",

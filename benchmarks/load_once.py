@@ -1,6 +1,6 @@
-"""Run the loader once in a process of its own, so that its memory is that of the loader and of nothing else.
+"""Run the loader once in a new process, so that its memory is that of the loader only.
 
-What to do comes as a pickle on standard input, the server by the PG* variables; one line of JSON goes out.
+Reads an `Order` as a pickle from standard input and the server from the PG* variables; prints one line of JSON.
 """
 
 import json
@@ -21,7 +21,7 @@ from sales_warehouse.reporter import Reporter
 
 @dataclass(frozen=True)
 class Order:
-    """One load: these feeds, this inbox, so many workers."""
+    """What to load."""
 
     feeds: Sequence[Feed]
     inbox: Path
@@ -29,7 +29,7 @@ class Order:
 
 
 def main() -> None:
-    """Load, and tell seconds, records read, whether a person is needed, and the memory of the largest process."""
+    """Load, and print seconds, records read, whether a person is needed, and the memory of the largest process."""
     order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301, the benchmark itself wrote it
     with closing(psycopg2.connect(application_name="warehouse bench")) as connection:
         report = run_load(
@@ -50,9 +50,9 @@ def main() -> None:
 
 
 def _own_peak() -> int:
-    """Return the most memory this process ever had resident, in bytes.
+    """Return the peak resident memory of this process in bytes.
 
-    Where the system says it for the program alone: ru_maxrss begins with what the process held that started it.
+    From /proc if there is one, because ru_maxrss includes the memory of the parent process at the start.
     """
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")

@@ -1,4 +1,4 @@
-"""Measure publications of one fact: the switch, what the next one and going back cost, and reading beside the mart."""
+"""Measure publications of one fact: the switch, the next publication, going back, and queries beside the mart."""
 
 import statistics
 import time
@@ -52,7 +52,7 @@ from generate_series(%(first)s, %(last)s) as numbers (number), generate_series(1
 order by number, row
 """
 
-# a file that was corrected, so that rows ended as they do in a warehouse at work
+# a corrected file, so that some rows end, as in a real warehouse
 _CORRECT_FILE = """
 with event as (
     insert into ledger.file_events (file_id, feed, kind) values (%(file)s, 'bench.lines', 'replayed')
@@ -86,7 +86,7 @@ class PublishBench:
 
 
 def bench_publish(settings: Settings, sizes: Sequence[int], rounds: int) -> list[PublishBench]:
-    """Measure a fact of each of so many rows, in a database of its own that is dropped at the end."""
+    """Measure a fact of each size, in a new database that is dropped at the end."""
     results = []
     for rows in sizes:
         with scratch_database(settings) as connection:
@@ -119,7 +119,7 @@ def _bench_one(connection: Connection, rows: int, rounds: int) -> PublishBench:
             for schema in times:
                 times[schema] += (_time(connection, query.format(schema)),)
         queries[name] = {schema: values[1:] for schema, values in times.items()}  # the first fills the cache
-    # over the correction and the new file before it, and forth again; last, as so often it leaves much room behind
+    # back over the correction and the new file before it, and forward again; at the end, because it bloats the tables
     backs = [_go_to(connection, rounds + 2 - step) for _ in range(rounds) for step in (1, 2, 0)]
     return PublishBench(rows, first, tuple(writes), tuple(switches), tuple(backs), queries)
 
@@ -153,7 +153,7 @@ def _publish(connection: Connection, build: str) -> tuple[float, float]:
 
 
 def _go_to(connection: Connection, publication: int) -> float:
-    """Let readers see this publication; return the seconds."""
+    """Switch readers to this publication; return the seconds."""
     started = time.monotonic()
     with transaction(connection) as cursor:
         cursor.execute("select ledger.switch_publication(%s)", (publication,))
@@ -161,7 +161,7 @@ def _go_to(connection: Connection, publication: int) -> float:
 
 
 def _analyse(connection: Connection) -> None:
-    """Leave tables as a warehouse at work has them: vacuumed and analysed."""
+    """Vacuum and analyse the tables, as autovacuum does in a real warehouse."""
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("vacuum analyze")
@@ -177,7 +177,7 @@ def _time(connection: Connection, query: str) -> float:
 
 
 def print_publish_bench(results: Sequence[PublishBench]) -> None:
-    """Print the figures of every size beside what they are held against."""
+    """Print the figures of every size with their targets."""
     rows: list[tuple[Any, ...]] = []
     for result in results:
         size = f"{result.rows:,}"

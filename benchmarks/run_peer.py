@@ -1,11 +1,11 @@
-"""Let another tool load the same file, in a Python environment of its own."""
+"""Load the same file with another tool, in a separate Python environment."""
 
 import subprocess
 from pathlib import Path
 
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 
-# Name, and the most rows it is given: a slow one would take the greater part of the time. Rates can be compared.
+# Name and maximal number of rows, small for slow tools. Rates are comparable.
 PEERS = {
     "duckdb": 10_000_000,
     "adbc": 10_000_000,
@@ -19,7 +19,7 @@ _CANNOT_RUN = 4
 
 
 class PeerCannotRun(WarehouseError):
-    """A peer is not to be had here; the message says why."""
+    """A peer cannot run on this machine; the message gives the reason."""
 
 
 def find_peers_python(project: Path) -> Path:

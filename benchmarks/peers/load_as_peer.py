@@ -1,8 +1,8 @@
-"""Load one CSV file into a table of text columns the way another tool does it; print the seconds it took.
+"""Load one CSV file into a table of text columns with another tool; print the seconds.
 
-`python load_as_peer.py PEER FILE TABLE`, the server by the PG* variables; runs in an environment of its own
-(requirements.txt beside this file). The start of the interpreter and the imports are left out. Exit code 4 and a line
-on standard error: this peer cannot run here.
+`python load_as_peer.py PEER FILE TABLE`, with the server in the PG* variables; runs in a separate environment
+(requirements.txt beside this file). The time excludes the start of the interpreter and the imports. Exit code 4 and a
+line on standard error: this peer cannot run here.
 """
 
 import csv
@@ -21,13 +21,13 @@ CANNOT_RUN = 4
 
 
 def address() -> str:
-    """The server as an address; it holds the password and stays in this process."""
+    """Return the server as an address, which contains the password."""
     env = {name: quote(os.environ[f"PG{name.upper()}"], safe="") for name in ("user", "password", "host", "port")}
     return f"postgresql://{env['user']}:{env['password']}@{env['host']}:{env['port']}/{os.environ['PGDATABASE']}"
 
 
 def columns() -> list[str]:
-    """The names in the file's header."""
+    """Return the names in the file's header."""
     with FILE.open(newline="", encoding="utf-8") as file:
         return next(csv.reader(file))
 
@@ -37,7 +37,7 @@ def duckdb() -> Callable[[], None]:
     import duckdb
 
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    try:  # brought by a package of its own; nothing is fetched
+    try:  # from an installed package; nothing is downloaded
         folder = Path(str(importlib.import_module("duckdb_extension_postgres_scanner").__file__)).parent
         extension = next(folder.glob("extensions/*/postgres_scanner.duckdb_extension"))
         connection.execute(f"load '{extension}'")

@@ -17,7 +17,7 @@ DEFAULT_DATABASE = "warehouse"
 
 
 class Environment(BaseSettings):
-    """The variables as they are written; an empty one counts as not set."""
+    """The environment variables; an empty one counts as not set."""
 
     model_config = SettingsConfigDict(
         case_sensitive=True, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
@@ -39,7 +39,7 @@ class Environment(BaseSettings):
     @field_validator("home", "project", "inbox")
     @classmethod
     def _is_one_line(cls, value: str | None) -> str | None:
-        # such a name could not be written into profiles.yml and messages so that a person recognises it
+        # such a name would be unreadable in profiles.yml and in messages
         if value is not None and not value.isprintable():
             raise ValueError("a path without line breaks or control characters")
         return value
@@ -47,7 +47,7 @@ class Environment(BaseSettings):
 
 @dataclass(frozen=True)
 class ExternalServer:
-    """A server that is not ours to start, named by the libpq variables."""
+    """A server that `warehouse` does not start, named by the libpq variables."""
 
     host: str
     port: int
@@ -58,7 +58,7 @@ class ExternalServer:
 
 @dataclass(frozen=True)
 class Settings:
-    """What every command works with.
+    """The settings of a command.
 
     All paths are absolute, links resolved. `external` is None for the embedded server.
     """
@@ -68,7 +68,7 @@ class Settings:
     inbox: Path
     external: ExternalServer | None = None
     log_as_json: bool = False
-    webhook: str | None = field(default=None, repr=False)  # hears of failed runs and refused files; may hold a key
+    webhook: str | None = field(default=None, repr=False)  # for failed runs and refused files; may hold a key
 
     @property
     def default_home(self) -> Path:
@@ -79,8 +79,8 @@ class Settings:
 def get_settings() -> Settings:
     """Read the settings from the environment and the current directory.
 
-    Returns settings whose paths need not exist yet, except for the project.
-    Raises ConfigurationError naming the variable and what is allowed.
+    The paths need not exist yet, except for the project. Raises ConfigurationError with the variable and what is
+    allowed.
     """
     try:
         environment = Environment()
@@ -128,7 +128,7 @@ def _find_project() -> Path:
     for directory in (here, *here.parents):
         if (directory / PROJECT_FILE).is_file():
             return directory
-    # src/sales_warehouse/settings.py lies two folders below the checkout
+    # src/sales_warehouse/settings.py is two folders below the checkout
     return Path(__file__).resolve().parents[2]
 
 

@@ -1,9 +1,6 @@
 """The invented world of the demonstration files: goods, buyers, places. Its texts are in catalogue.yml."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
@@ -17,20 +14,11 @@ _TEXTS: dict[str, Any] = yaml.load(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """A unit price as written in the file and as a number."""
-
-    text: str
-    amount: Decimal
-
-
-def price_of_mills(mills: int) -> Price:
-    """Take thousandths; return a price written with one to three decimals, as the web shop writes it."""
+def price_of_mills(mills: int) -> str:
+    """Return a price in thousandths as the web shop writes it, with one to three decimals."""
     sign, (whole, part) = "-" if mills < 0 else "", divmod(abs(mills), 1000)
     decimals = f"{part:03d}".rstrip("0") or "0"
-    text = f"{sign}{whole}.{decimals}"
-    return Price(text, Decimal(text))
+    return f"{sign}{whole}.{decimals}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,48 +27,41 @@ class GiftProduct:
 
     code: str
     field: str
-    list_price: Price
-    bulk_price: Price
-    web_price: Price
+    list_price: str
+    bulk_price: str
+    web_price: str
 
 
 def _list_gifts() -> tuple[GiftProduct, ...]:
     gifts, patterns = _TEXTS["gifts"], _TEXTS["gift_patterns"]
     products = []
     for number in range(len(gifts) * len(patterns)):
-        # Neighbours in rank differ in article and in pattern, and every pair of the two comes up once.
+        # Neighbours in rank differ in article and in pattern, and every pair of the two occurs once.
         turn, place = divmod(number, len(gifts))
         article, pattern = place * 5 % len(gifts), (place + turn) % len(patterns)
         name, pence = gifts[article]
         code = f"{40100 + article * 23}{'ABCDEFGHJKLMNP'[pattern] if pattern else ''}"
         # Every seventh article has a trade price with a third decimal.
         bulk = pence * 875 // 100 if number % 7 == 3 else pence * 85 // 100 * 10
-        products.append(
-            GiftProduct(
-                code,
-                quote(name.format(patterns[pattern])),
-                price_of_mills(pence * 10),
-                price_of_mills(bulk),
-                price_of_mills(pence * 197 // 100 * 10),
-            )
-        )
-    vouchers = [(f"gift_2024_{pounds}", f"Gift Voucher £{pounds}.00", pounds) for pounds in (10, 20, 50)]
-    for code, name, pounds in vouchers:
-        price = price_of_mills(pounds * 1000)
-        products.append(GiftProduct(code, quote(name), price, price, price))
+        prices = [price_of_mills(mills) for mills in (pence * 10, bulk, pence * 197 // 100 * 10)]
+        products.append(GiftProduct(code, quote(name.format(patterns[pattern])), *prices))
+    for pounds in (10, 20, 50):
+        prices = [price_of_mills(pounds * 1000)] * 3
+        products.append(GiftProduct(f"gift_2024_{pounds}", f"Gift Voucher £{pounds}.00", *prices))
     return tuple(products)
 
 
 GIFTS = _list_gifts()
 # A few best sellers, a long tail.
-GIFT_RANKS = Weighted.of([(gift, 60_000 // (rank + 6)) for rank, gift in enumerate(GIFTS)])
+GIFT_RANKS = Weighted([(gift, 60_000 // (rank + 6)) for rank, gift in enumerate(GIFTS)])
 PLAIN_GIFTS = tuple(gift for gift in GIFTS if gift.field.isascii() and '"' not in gift.field)
 QUOTED_GIFTS = tuple(gift for gift in GIFTS if gift.field.startswith('"') and '""' not in gift.field)
 
 FEE_CODES = ("POST", "DOT", "C2", "BANK CHARGES", "AMAZONFEE", "CRUK")
 ADJUSTMENT_CODES = ("M", "D", "S", "B")
+CLOSING_ENTRIES: list[list[Any]] = _TEXTS["closing_entries"]
 
-COUNTRIES: Weighted[str] = Weighted.of(_TEXTS["countries"])
+COUNTRIES: Weighted[str] = Weighted(_TEXTS["countries"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +70,16 @@ class StoreProduct:
 
     name: str
     price: str
-    whole: bool
 
 
-STORE_RANKS = Weighted.of(
-    [(StoreProduct(name, price, "." not in price), weight) for name, price, weight in _TEXTS["store_products"]]
-)
+STORE_RANKS = Weighted([(StoreProduct(name, price), weight) for name, price, weight in _TEXTS["store_products"]])
 STREETS: list[str] = _TEXTS["streets"]
-STORE_CITIES: Weighted[str] = Weighted.of(_TEXTS["store_cities"])
+STORE_CITIES: Weighted[str] = Weighted(_TEXTS["store_cities"])
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A town with its state, postal code (a leading zero already lost, as in the export) and region."""
+    """A town; its postal code has lost a leading zero, as in the export."""
 
     city: str
     state: str
@@ -109,7 +87,7 @@ class Place:
     region: str
 
 
-PLACES = Weighted.of([(Place(*place), weight) for *place, weight in _TEXTS["places"]])
+PLACES = Weighted([(Place(*place), weight) for *place, weight in _TEXTS["places"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +125,7 @@ def _list_office() -> tuple[OfficeProduct, ...]:
         for group, (category, sub_category, code, articles, cents, margin) in enumerate(_TEXTS["office"]):
             for article, name in enumerate(articles):
                 number = 10_000_000 + series * 1117 + group * 131 + article * 17
-                # As in real exports, an id here and there carries two names.
+                # As in real exports, some ids have two names.
                 other = (name + suffix + ", Assorted",) if (series + group) % 9 == 4 else ()
                 names = (name + suffix, *other)
                 price = cents + cents * (series * 37 + article * 23) // 100
@@ -156,9 +134,9 @@ def _list_office() -> tuple[OfficeProduct, ...]:
 
 
 OFFICE_PRODUCTS = _list_office()
-OFFICE_RANKS = Weighted.of(
-    [(OFFICE_PRODUCTS[rank * 31 % len(OFFICE_PRODUCTS)], 9_000 // (rank + 20)) for rank in range(len(OFFICE_PRODUCTS))]
+OFFICE_RANKS = Weighted(
+    (OFFICE_PRODUCTS[rank * 31 % len(OFFICE_PRODUCTS)], 9_000 // (rank + 20)) for rank in range(len(OFFICE_PRODUCTS))
 )
-SEGMENTS: Weighted[str] = Weighted.of(_TEXTS["segments"])
+SEGMENTS: Weighted[str] = Weighted(_TEXTS["segments"])
 OFFICE_COLUMNS: list[str] = _TEXTS["office_columns"]
-SHIP_MODES = Weighted.of([((mode, longest), weight) for mode, longest, weight in _TEXTS["ship_modes"]])
+SHIP_MODES = Weighted([((mode, longest), weight) for mode, longest, weight in _TEXTS["ship_modes"]])

@@ -1,4 +1,4 @@
-"""A file before it is written: its records with their outcomes, its bytes, and what they add up to."""
+"""A file before it is written: its records with their outcomes, its bytes, and its sums."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REPEATED_HEADER = "row:repeated_header"
 
 
 class Outcome(Enum):
-    """What becomes of a record; the first two are the loader's verdict, the others the models'."""
+    """What becomes of a record: the loader decides about the first two, the models about the others."""
 
     REJECTED = "rejected"
     BLANK_LINE = "blank_line"
@@ -66,8 +66,8 @@ BLANK_LINE = Record(b"", Outcome.BLANK_LINE)
 
 @dataclass(frozen=True)
 class Reject:
-    """A record the loader must refuse. The line number is physical and counts the header; the offset is in bytes of
-    the unpacked file; raw holds the bytes as delivered without the line end.
+    """A record the loader must reject: physical line with the header counted, offset in the unpacked bytes, and the
+    delivered bytes without the line end.
     """
 
     row_number: int
@@ -79,7 +79,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Quarantine:
-    """A row the models must set aside."""
+    """A row the models must quarantine."""
 
     row_number: int
     line_number: int
@@ -88,7 +88,7 @@ class Quarantine:
 
 @dataclass
 class Tally:
-    """Counts and sums over records; adding another tally widens it."""
+    """Counts and sums over records."""
 
     records_read: int = 0
     rows_loaded: int = 0
@@ -147,26 +147,20 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Add another file's tally of the same feed."""
-        for name in ("records_read", "rows_loaded", "rows_rejected", "rows_skipped", "accepted", "exact_duplicates"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("quantity", "gross_amount", "discount_amount", "net_amount"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        if other.cost_amount is not None:
-            self.cost_amount = (self.cost_amount or ZERO) + other.cost_amount
-        self.orders |= other.orders
-        self.customers |= other.customers
-        self.products |= other.products
-        for counter in ("skipped", "quarantined", "line_types", "day_lines"):
-            getattr(self, counter).update(getattr(other, counter))
-        for line_type, net in other.line_type_net.items():
-            self.line_type_net[line_type] += net
-        for day, net in other.day_net.items():
-            self.day_net[day] += net
+        for name, theirs in vars(other).items():
+            ours = getattr(self, name)
+            if isinstance(theirs, set):
+                ours.update(theirs)
+            elif isinstance(theirs, dict):
+                for key, number in theirs.items():
+                    ours[key] += number
+            elif theirs is not None:
+                setattr(self, name, (ours or 0) + theirs)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A file ready to be written: unpacked bytes, where its rejects lie and what it adds up to."""
+    """A file ready to be written: unpacked bytes, the places of its rejects, and its sums."""
 
     uri: str
     feed: str
@@ -179,7 +173,7 @@ class Draft:
 
     @property
     def delivered(self) -> bytes:
-        """The bytes of the file as it lies in the inbox."""
+        """The bytes of the file in the inbox."""
         return pack_gzip(self.content) if self.uri.endswith(".gz") else self.content
 
     @property
@@ -196,7 +190,7 @@ def draft_file(
     header: bytes,
     records: Sequence[Record],
 ) -> Draft:
-    """Lay out a header and records, each without its line end, and note position and outcome of each record."""
+    """Return the file of a header and records, each without its line end, with position and outcome of each record."""
     parts, tally = [header], Tally()
     rejects: list[Reject] = []
     quarantined: list[Quarantine] = []
@@ -233,7 +227,7 @@ def pack_gzip(content: bytes) -> bytes:
 
 
 def quote(value: str) -> str:
-    """Return the CSV field of a value: quoted only where comma, quote or line end ask for it."""
+    """Return the CSV field of a value: quoted only if it has a comma, a quote or a line end."""
     if "," in value or '"' in value or "\n" in value:
         return '"' + value.replace('"', '""') + '"'
     return value

@@ -1,20 +1,19 @@
 """Daily files of a gift wholesaler's web shop: invoices, cancellations, fees, and the faults of its export."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 from sales_warehouse.demo.catalogue import (
     ADJUSTMENT_CODES,
+    CLOSING_ENTRIES,
     COUNTRIES,
     FEE_CODES,
     GIFT_RANKS,
     PLAIN_GIFTS,
     QUOTED_GIFTS,
     GiftProduct,
-    Price,
     price_of_mills,
 )
 from sales_warehouse.demo.draft_file import (
@@ -36,23 +35,21 @@ from sales_warehouse.demo.roll_dice import Dice, Weighted
 FEED = "online_retail.invoice_lines"
 HEADER = b"InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 HOME = "United Kingdom"
-# A floor of 110 keeps a file's single reject under the 1 % that makes the loader refuse the file.
+# With at least 110 records the single reject of a file stays below 1 %, at which the loader refuses the file.
 SMALLEST_FILE = 110
 
-# The ninetieths of the period at which each fault lies; eight apart, so that from 14 days on no two share a file.
-FAULTS = TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES = (
-    *(8, 16, 24, 32, 40, 50, 60, 68, 76),
-)
+# The place of each fault, in ninetieths of the period; eight apart, so that from 14 days on no two share a file.
+FAULTS = (8, 16, 24, 32, 40, 50, 60, 68, 76)
+TRUNCATED, CORRECTED, UNDECODABLE, STRAY_QUOTE, COPIED, PACKED, BLANK_LINES, LINE_BREAK, BAD_VALUES = FAULTS
 CUSTOMERS = 1_400
-CLOSING_LINES = 15
-INVOICE_LINES = Weighted.of([(1, 14), (2, 9), (4, 9), (7, 10), (12, 14), (18, 16), (26, 14), (38, 9), (70, 3)])
-QUANTITIES = Weighted.of([(1, 26), (2, 15), (3, 7), (4, 8), (6, 14), (8, 5), (12, 15), (24, 7), (48, 2), (144, 1)])
+INVOICE_LINES = Weighted([(1, 14), (2, 9), (4, 9), (7, 10), (12, 14), (18, 16), (26, 14), (38, 9), (70, 3)])
+QUANTITIES = Weighted([(1, 26), (2, 15), (3, 7), (4, 8), (6, 14), (8, 5), (12, 15), (24, 7), (48, 2), (144, 1)])
 NO_PRICE = price_of_mills(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One invoice line; description is the field as written, customer an empty text when unknown."""
+    """One invoice line; `description` is the field as written, `customer` is empty when unknown."""
 
     invoice: str
     code: str
@@ -60,7 +57,7 @@ class Line:
     quantity: int
     day: date
     minute: int
-    price: Price
+    price: str
     customer: str
     country: str
 
@@ -75,18 +72,18 @@ class Line:
             return "adjustment"
         return "return" if self.quantity < 0 else "sale"
 
-    def text(self, *, quantity: str = "", price: str = "", when: str = "", tail: str = "") -> str:
-        """Return the line as delivered, with single values replaced where given."""
+    def text(self, *, quantity: str = "", price: str = "", when: str = "") -> str:
+        """Return the line as delivered, with the given values instead of its own."""
         when = when or f"{self.day} {self.minute // 60:02d}:{self.minute % 60:02d}:00"
         customer = f"{self.customer}.0" if self.customer else ""
         return (
             f"{self.invoice},{self.code},{self.description},{quantity or self.quantity},{when},"
-            f"{price or self.price.text},{customer},{self.country}{tail}"
+            f"{price or self.price},{customer},{self.country}"
         )
 
     def record(self) -> Record:
         """Return the line as an accepted record."""
-        amount = self.price.amount * self.quantity
+        amount = Decimal(self.price) * self.quantity
         day, customer = self.day.isoformat(), self.customer or None
         head = (self.invoice, self.line_type, day, customer, self.code, self.country)
         sale = Sale(*head, self.quantity, amount, ZERO, amount)
@@ -94,17 +91,16 @@ class Line:
 
 
 class InvoiceBook:
-    """The shop's running state: the next invoice number, its customers, what they bought lately."""
+    """Writes the shop's invoices: increasing numbers, its customers, cancellations of recent lines."""
 
     def __init__(self, dice: Dice) -> None:
-        """Take the chance by which everything in this shop happens."""
         self.dice = dice
         self.next_invoice = 560_001
-        # Customer k orders in proportion to 1 / (k + 30): few come often, many come once.
-        self.customers = Weighted.of(
-            [((str(12_301 + number * 4), dice.draw(COUNTRIES)), 60_000 // (number + 30)) for number in range(CUSTOMERS)]
+        # Customer k orders in proportion to 1 / (k + 30): few order often, many order once.
+        self.customers = Weighted(
+            ((str(12_301 + number * 4), dice.draw(COUNTRIES)), 60_000 // (number + 30)) for number in range(CUSTOMERS)
         )
-        self.lately: list[Line] = []
+        self.recent: list[Line] = []
 
     def number(self, prefix: str = "") -> str:
         """Return the next invoice number."""
@@ -114,12 +110,12 @@ class InvoiceBook:
     def write_day(self, day: date, lines: int, *, closing: bool) -> list[Line]:
         """Return the lines of one day in order of time; a closing day has the accounts' fees and adjustments."""
         out: list[Line] = []
-        lines -= CLOSING_LINES if closing else 0
+        lines -= len(CLOSING_ENTRIES) if closing else 0
         # Invoices come between 8:00 and 18:00, evenly enough for a file to be in order of time.
         while len(out) < lines:
             minute = 480 + 600 * len(out) // lines
             out.extend(self._write_invoice(day, minute, lines - len(out)))
-        return out + (self._close_books(day) if closing else [])
+        return out + (self._write_closing(day) if closing else [])
 
     def sell(self, day: date, gift: GiftProduct, *, minute: int = 720) -> Line:
         """Return one line on an invoice of its own."""
@@ -129,7 +125,7 @@ class InvoiceBook:
 
     def _write_invoice(self, day: date, minute: int, room: int) -> list[Line]:
         dice = self.dice
-        if self.lately and dice.chance(120):
+        if self.recent and dice.chance(120):
             return self._cancel(day, minute)[:room]
         if dice.chance(45):
             return [self._lose_stock(day, minute)]
@@ -146,7 +142,7 @@ class InvoiceBook:
             if dice.chance(9):
                 out.append(out[-1])
         if out and dice.chance(250):
-            self.lately = [*self.lately[-40:], out[0]]
+            self.recent = [*self.recent[-40:], out[0]]
         fee = {"EIRE": ("C2", "CARRIAGE", 50_000), HOME: ("", "", 0)}.get(country, ("POST", "POSTAGE", 18_000))
         if web:
             fee = ("DOT", "DOTCOM POSTAGE", 5_950 + 10 * dice.below(9_000))
@@ -155,48 +151,31 @@ class InvoiceBook:
         return out[:room]
 
     def _cancel(self, day: date, minute: int) -> list[Line]:
-        bought = self.dice.pick(self.lately)
+        bought = self.dice.pick(self.recent)
         back = -self.dice.between(1, bought.quantity)
         return [replace(bought, invoice=self.number("C"), quantity=back, day=day, minute=minute)]
 
     def _lose_stock(self, day: date, minute: int) -> Line:
-        # Stock written off or found: no customer, no price; most leave the description blank.
+        # Stock written off or found: no customer, no price, and mostly no description.
         description = self.dice.pick(("", "", "", "damaged", "check", "found"))
         quantity = self.dice.between(1, 9) if description == "found" else -self.dice.between(1, 60)
         gift = self.dice.draw(GIFT_RANKS)
         return Line(self.number(), gift.code, description, quantity, day, minute, NO_PRICE, "", HOME)
 
-    def _close_books(self, day: date) -> list[Line]:
-        dice = self.dice
-        customer, country = dice.draw(self.customers)
-        entries = (
-            ("", "BANK CHARGES", "Bank Charges", 1, 15_000, ""),
-            ("C", "BANK CHARGES", "Bank Charges", -1, 10 * dice.between(500, 9_000), ""),
-            ("", "AMAZONFEE", "AMAZON FEE", 1, 10 * dice.between(5_000, 90_000), ""),
-            ("", "CRUK", "CRUK Commission", -1, 10 * dice.between(1_000, 40_000), customer),
-            ("C", "CRUK", "CRUK Commission", -1, 10 * dice.between(1_000, 40_000), customer),
-            ("", "M", "Manual", 1, dice.between(500, 90_000), customer),
-            # A manual correction without C is an adjustment, not a return: the code comes before the sign.
-            ("", "M", "Manual", -1, 10 * dice.between(50, 900), customer),
-            ("C", "D", "Discount", -1, 10 * dice.between(100, 9_000), customer),
-            ("", "D", "Discount", -1, 10 * dice.between(100, 2_000), customer),
-            ("", "S", "SAMPLES", 1, 10 * dice.between(100, 3_000), ""),
-            ("C", "S", "SAMPLES", -1, 10 * dice.between(100, 3_000), ""),
-            ("A", "B", "Adjust bad debt", 1, -10 * dice.between(10_000, 99_000), ""),
-            ("", "POST", "POSTAGE", 2, 18_000, customer),
-            ("", "C2", "CARRIAGE", 1, 50_000, customer),
-            ("", "DOT", "DOTCOM POSTAGE", 1, 10 * dice.between(500, 90_000), ""),
-        )
+    def _write_closing(self, day: date) -> list[Line]:
+        customer, country = self.dice.draw(self.customers)
         lines = []
-        for prefix, code, text, quantity, mills, who in entries:
-            head = (self.number(prefix), code, text, quantity, day, 1085, price_of_mills(mills))
-            lines.append(Line(*head, who, country if who else HOME))
+        for prefix, code, text, quantity, mills, has_customer in CLOSING_ENTRIES:
+            price = price_of_mills(mills[0] * self.dice.between(*mills[1:]) if isinstance(mills, list) else mills)
+            place = (customer, country) if has_customer else ("", HOME)
+            lines.append(Line(self.number(prefix), code, text, quantity, day, 1085, price, *place))
         return lines
 
 
 def draft_online_retail(days: Sequence[date], shares: Sequence[int], dice: Dice) -> Iterator[Draft]:
-    """Take the days and how many records each brings; yield the drafts of the daily files, the corrected file and
-    the second delivery of the same bytes among them.
+    """Yield the drafts of the daily files, from the days and the number of records of each.
+
+    A corrected file and a second delivery of the same bytes are among them.
     """
     book = InvoiceBook(dice)
     faults = {mark * len(days) // 90: mark for mark in FAULTS}
@@ -212,7 +191,7 @@ def draft_online_retail(days: Sequence[date], shares: Sequence[int], dice: Dice)
         if mark == CORRECTED:
             yield _draft_day(day, 3, "_corrected.csv", _correct(day, lines, book))
         if mark == COPIED:
-            # Later than the first delivery: the two share one name's beginning and a blank sorts before a dot.
+            # Later than the first delivery: in order of name it would be first, since a blank sorts before a dot.
             yield _draft_day(day, 2, " (copy).csv", records)
 
 
@@ -223,7 +202,7 @@ def _draft_day(day: date, days_later: int, suffix: str, records: Sequence[Record
 
 
 def _correct(day: date, lines: Sequence[Line], book: InvoiceBook) -> list[Record]:
-    # Some quantities change, some lines go, one invoice is new.
+    # Some quantities change, some lines are missing, one invoice is new.
     kept = [
         replace(line, quantity=line.quantity + 1) if number % 37 == 5 and line.quantity > 0 else line
         for number, line in enumerate(lines)
@@ -233,7 +212,7 @@ def _correct(day: date, lines: Sequence[Line], book: InvoiceBook) -> list[Record
 
 
 def _add_fault(mark: int, day: date, records: list[Record], book: InvoiceBook) -> None:
-    """Put the fault of this mark into the records of one day."""
+    """Add the fault with this mark to the records of one day."""
     third = len(records) // 3
     plain = [book.sell(day, gift, minute=720) for gift in PLAIN_GIFTS[:6]]
     if mark == TRUNCATED:
@@ -245,8 +224,8 @@ def _add_fault(mark: int, day: date, records: list[Record], book: InvoiceBook) -
             records.insert(third + number * 7, Record(line, Outcome.REJECTED, "encoding"))
     elif mark == STRAY_QUOTE:
         stray = replace(plain[0], description=f'"{plain[0].description}').text().encode()
-        # The quote runs on until the next quoted field opens: there a letter follows a quote, and the record that
-        # opened it is the one at fault. The two lines after it are sound.
+        # The open quote ends where the next quoted field begins: there a letter follows a quote, so the record that
+        # opened the quote is rejected. The two lines after it are valid.
         quoted = book.sell(day, QUOTED_GIFTS[0], minute=720)
         rejected = Record(stray, Outcome.REJECTED, "unbalanced_quote")
         records[third:third] = [rejected, plain[1].record(), quoted.record()]

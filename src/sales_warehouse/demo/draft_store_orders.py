@@ -1,7 +1,5 @@
 """Monthly till exports of electronics shops: repeated headers, blank rows, rows of the next month."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -27,22 +25,21 @@ from sales_warehouse.demo.spread_records import SHOP_WEEK, weigh_days
 FEED = "store_orders.order_lines"
 HEADER = b"Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address"
 COUNTRY = "United States"
-# Written out: the names of `calendar` follow the locale.
+# Not the names of `calendar`, which follow the locale.
 MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
 BLANK_ROW = Record(b",,,,,", Outcome.SKIPPED, BLANK)
 HEADER_ROW = Record(HEADER, Outcome.SKIPPED, REPEATED_HEADER)
-# Shops open from morning to night; the evening sells most.
-HOURS = Weighted.of(list(enumerate([10] * 8 + [50] * 9 + [72] * 5 + [40, 25])))
+# Shops are open all day; most is sold in the evening.
+HOURS = Weighted(enumerate([10] * 8 + [50] * 9 + [72] * 5 + [40, 25]))
 
 
 class Till:
-    """The shops' running state: the next order number."""
+    """Writes the shops' orders, with increasing order numbers."""
 
     def __init__(self, dice: Dice) -> None:
-        """Take the chance by which everything in these shops happens."""
         self.dice = dice
         self.next_order = 410_200
 
@@ -52,13 +49,13 @@ class Till:
         With decimals, whole prices are written `600.0`, else `600`; the real exports do both.
         """
         dice = self.dice
-        calendar = Weighted.of(list(zip(days, weigh_days(days, SHOP_WEEK), strict=True)))
+        calendar = Weighted(zip(days, weigh_days(days, SHOP_WEEK), strict=True))
         out: list[Record] = []
         while len(out) < lines:
             day = dice.draw(calendar)
-            # An export always runs a little into the next month; one turn of this loop adds at most five records.
+            # An export always has some orders of the next month; one pass of this loop adds at most five records.
             if dice.chance(1) or len(out) + 5 >= lines:
-                day = (days[-1].replace(day=1) + timedelta(days=32)).replace(day=1)
+                day = _next_month(days)
             order = self._order()
             at = datetime.combine(day, time(dice.draw(HOURS), dice.below(60)))
             address = self._address()
@@ -75,24 +72,25 @@ class Till:
         return out[:lines]
 
     def add_certain_dirt(self, records: list[Record], day: date) -> None:
-        """Put one of each kind of dirt into a month, so that the smallest sample has it too."""
+        """Add each kind of dirt once to a month, so that the smallest sample has it too."""
         third = len(records) // 3
         order, address = self._order(), self._address()
         cable = STORE_RANKS.values[0]
+        name, price = cable.name, cable.price
         at = datetime.combine(day, time(10, 15))
         sold = self._sell(order, cable, 1, at, address, decimals=False)
-        when, month = f"{at:%m/%d/%y %H:%M}", f"{day:%y}"
+        when = f"{at:%m/%d/%y %H:%M}"
         rows = (
-            (f"{self._order()},{cable.name},two,{cable.price},{when},{address}", BAD_QUANTITY),
-            (f"{self._order()},{cable.name},1,abc,{when},{address}", BAD_PRICE),
-            (f"{self._order()},{cable.name},1,{cable.price},02/30/{month} 10:15,{address}", BAD_TIME),
-            (f",{cable.name},1,{cable.price},{when},{address}", NO_ORDER),
+            (f"{self._order()},{name},two,{price},{when},{address}", BAD_QUANTITY),
+            (f"{self._order()},{name},1,abc,{when},{address}", BAD_PRICE),
+            (f"{self._order()},{name},1,{price},02/30/{day:%y} 10:15,{address}", BAD_TIME),
+            (f",{name},1,{price},{when},{address}", NO_ORDER),
         )
         records[2 * third : 2 * third] = [sold, HEADER_ROW, BLANK_ROW, sold]
         for number, (text, reason) in enumerate(rows):
             records.insert(third + 9 * number, Record(text.encode(), Outcome.QUARANTINED, reason))
-        # An address whose quotes were lost falls apart at its commas.
-        line = f"{self._order()},{cable.name},1,{cable.price},{when},{address}".replace('"', "")
+        # An address without its quotes is split at its commas.
+        line = f"{self._order()},{name},1,{price},{when},{address}".replace('"', "")
         records.insert(third // 2, Record(line.encode(), Outcome.REJECTED, "too_many_fields"))
 
     def _order(self) -> str:
@@ -107,7 +105,7 @@ class Till:
     def _sell(
         order: str, product: StoreProduct, quantity: int, at: datetime, address: str, *, decimals: bool
     ) -> Record:
-        price = product.price + ".0" if decimals and product.whole else product.price
+        price = product.price + ".0" if decimals and "." not in product.price else product.price
         amount = Decimal(price) * quantity
         day = at.date().isoformat()
         sale = Sale(order, "sale", day, None, product.name, COUNTRY, quantity, amount, ZERO, amount)
@@ -116,14 +114,17 @@ class Till:
 
 
 def draft_store_orders(months: Sequence[Sequence[date]], shares: Sequence[int], dice: Dice) -> Iterator[Draft]:
-    """Take the days of each month and how many records each month brings; yield one draft a month."""
+    """Yield one draft a month, from the days and the number of records of each month."""
     till = Till(dice)
     for number, (days, share) in enumerate(zip(months, shares, strict=True)):
         records = till.write_month(days, share, decimals=number % 2 == 1)
         if number == 0:
             till.add_certain_dirt(records, days[len(days) // 2])
         month, year = MONTHS[days[0].month - 1], str(days[0].year)
-        after = (days[0].replace(day=1) + timedelta(days=32)).replace(day=1)
-        modified_at = datetime(after.year, after.month, 1, 6, 0, tzinfo=UTC)
+        modified_at = datetime.combine(_next_month(days), time(6, 0), UTC)
         uri, key = f"store_orders/Sales_{month}_{year}.csv", {"month": month, "year": year}
         yield draft_file(uri, FEED, key, modified_at, HEADER, records)
+
+
+def _next_month(days: Sequence[date]) -> date:
+    return (days[0].replace(day=1) + timedelta(days=32)).replace(day=1)

@@ -1,6 +1,4 @@
-"""One file of an office superstore: discounts, losses, non-breaking spaces, everything quoted that is text."""
-
-from __future__ import annotations
+"""One file of an office superstore: discounts, losses, non-breaking spaces, quotes around every text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,11 +23,11 @@ from sales_warehouse.demo.spread_records import OFFICE_WEEK, weigh_days
 FEED = "superstore.order_lines"
 HEADER = ",".join(f'"{name}"' for name in OFFICE_COLUMNS).encode()
 COUNTRY = "United States"
-# Per cent; a deep discount is what makes a line lose money.
-DISCOUNTS = Weighted.of(
+# Per cent; lines with a high discount make a loss.
+DISCOUNTS = Weighted(
     [(0, 48), (20, 36), (10, 1), (15, 1), (30, 3), (32, 1), (40, 3), (45, 1), (50, 1), (70, 4), (80, 3)]
 )
-QUANTITIES = Weighted.of([(1, 9), (2, 24), (3, 24), (4, 12), (5, 12), (6, 6), (7, 6), (8, 3), (9, 3), (14, 1)])
+QUANTITIES = Weighted([(1, 9), (2, 24), (3, 24), (4, 12), (5, 12), (6, 6), (7, 6), (8, 3), (9, 3), (14, 1)])
 TEN_THOUSANDTH = Decimal("0.0001")
 
 
@@ -57,15 +55,15 @@ class Line:
     profit: int
 
     def text(self, row_id: int, quantity: str = "") -> str:
-        """Return the line as delivered: texts quoted, numbers and dates bare."""
-        order, buyer, place = self.order, self.order.buyer, self.order.buyer.place
+        """Return the line as delivered: texts quoted, numbers and dates not."""
+        order, buyer, product = self.order, self.order.buyer, self.product
+        region, place = buyer.place.region, (COUNTRY, buyer.place.city, buyer.place.state)
         return (
             f"{row_id},{_quote(order.order_id)},{order.ordered},{order.shipped},{_quote(order.ship_mode)},"
-            f"{_quote(buyer.customer_id)},{_quote(buyer.name)},{_quote(buyer.segment)},{_quote(COUNTRY)},"
-            f"{_quote(place.city)},{_quote(place.state)},{place.postal_code},{_quote(place.region)},"
-            f"{_quote(self.product.product_id)},{_quote(self.product.category)},{_quote(self.product.sub_category)},"
-            f"{_quote(self.name)},{_number(self.sales, 4)},{quantity or self.quantity},{_number(self.discount, 2)},"
-            f"{_number(self.profit, 4)}"
+            f"{_quote(buyer.customer_id, buyer.name, buyer.segment, *place)},{buyer.place.postal_code},"
+            f"{_quote(region, product.product_id, product.category, product.sub_category, self.name)},"
+            f"{_number(self.sales, 4)},{quantity or self.quantity},"
+            f"{_number(self.discount, 2)},{_number(self.profit, 4)}"
         )
 
     def record(self, row_id: int) -> Record:
@@ -82,45 +80,33 @@ class Line:
 
 
 def draft_superstore(days: Sequence[date], share: int, dice: Dice) -> Iterator[Draft]:
-    """Take the days and how many records the file has; yield its draft."""
+    """Yield the draft of one file with this number of records."""
     lines = _write_lines(days, share, dice)
-    # The same line twice under two row ids: alike to the eye, no exact duplicate.
+    # The same line under two row ids is no exact duplicate.
     lines.insert(len(lines) // 4, lines[len(lines) // 4])
-    faults = _plan_faults(lines)
+    step = len(lines) // 8
+    faults = {step: "encoding", 2 * step: BAD_QUANTITY, 4 * step: BAD_DATE, 5 * step: "encoding", 6 * step: NO_ORDER}
     records = []
     for row_id, line in enumerate(lines, start=1):
         kind = faults.get(row_id)
         if kind is None:
             records.append(line.record(row_id))
         elif kind == "encoding":
-            # The non-breaking space of an older code page: no UTF-8.
+            # The non-breaking space of an older code page, invalid in UTF-8.
             damaged = line.text(row_id).encode().replace(b"United States", b"United\xa0States", 1)
             records.append(Record(damaged, Outcome.REJECTED, kind))
         elif kind == BAD_QUANTITY:
             records.append(Record(line.text(row_id, quantity="two").encode(), Outcome.QUARANTINED, kind))
-        elif kind == BAD_DATE:
-            order = replace(line.order, ordered=f"{days[0].year}-02-30")
-            records.append(Record(replace(line, order=order).text(row_id).encode(), Outcome.QUARANTINED, kind))
         else:
-            order = replace(line.order, order_id="")
+            ordered = f"{days[0].year}-02-30" if kind == BAD_DATE else line.order.ordered
+            order = replace(line.order, ordered=ordered, order_id="" if kind == NO_ORDER else line.order.order_id)
             records.append(Record(replace(line, order=order).text(row_id).encode(), Outcome.QUARANTINED, kind))
     modified_at = datetime.combine(days[-1] + timedelta(days=1), time(7, 0), UTC)
     yield draft_file("superstore/superstore.csv", FEED, {}, modified_at, HEADER, records)
 
 
-def _plan_faults(lines: Sequence[Line]) -> dict[int, str]:
-    step = len(lines) // 8
-    return {
-        step: "encoding",
-        2 * step: BAD_QUANTITY,
-        4 * step: BAD_DATE,
-        5 * step: "encoding",
-        6 * step: NO_ORDER,
-    }
-
-
 def _write_lines(days: Sequence[date], share: int, dice: Dice) -> list[Line]:
-    calendar = Weighted.of(list(zip(days, weigh_days(days, OFFICE_WEEK), strict=True)))
+    calendar = Weighted(zip(days, weigh_days(days, OFFICE_WEEK), strict=True))
     buyers, number = _list_buyers(dice), 100_000
     lines: list[Line] = []
     while len(lines) < share:
@@ -139,7 +125,7 @@ def _write_line(order: Order, dice: Dice) -> Line:
     worth = product.cents * quantity
     sales = worth * (100 - discount)
     if discount and dice.chance(300):
-        # Some exports round the total: then the price before discount does not come out even.
+        # Some exports round the total: then the price before discount has more decimals.
         sales -= sales % 10
     profit = worth * (product.margin - discount)
     return Line(order, product, dice.pick(product.names), quantity, discount, sales, profit)
@@ -153,15 +139,15 @@ def _list_buyers(dice: Dice) -> Weighted[Buyer]:
         customer_id = f"{first[0]}{last[0]}-{10_000 + number * 15}"
         buyer = Buyer(customer_id, first + blank + last, dice.draw(SEGMENTS), dice.draw(PLACES))
         buyers.append((buyer, 30_000 // (number + 40)))
-    return Weighted.of(buyers)
+    return Weighted(buyers)
 
 
-def _quote(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
+def _quote(*texts: str) -> str:
+    return ",".join('"' + text.replace('"', '""') + '"' for text in texts)
 
 
 def _number(value: int, places: int) -> str:
-    """Take a number in units of its last place; return it without trailing zeros."""
+    """Return a number, given in units of its last place, without trailing zeros."""
     whole, part = divmod(abs(value), 10**places)
     decimals = f"{part:0{places}d}".rstrip("0")
     return f"{'-' if value < 0 else ''}{whole}{'.' if decimals else ''}{decimals}"

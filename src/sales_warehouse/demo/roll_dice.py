@@ -1,10 +1,7 @@
-"""Chance that falls the same way on every machine and Python version."""
-
-from __future__ import annotations
+"""Random numbers that are the same on every machine and Python version."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from random import Random
 from typing import Generic, TypeVar
@@ -12,28 +9,23 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
 class Weighted(Generic[T]):
-    """Values with whole-number weights, ready to be drawn from."""
+    """Values with whole-number weights, from (value, weight) pairs."""
 
-    values: tuple[T, ...]
-    bounds: tuple[int, ...]
-
-    @classmethod
-    def of(cls, pairs: Sequence[tuple[T, int]]) -> Weighted[T]:
-        """Take (value, weight) pairs; a weight is a positive integer."""
-        return cls(tuple(value for value, _ in pairs), tuple(accumulate(weight for _, weight in pairs)))
+    def __init__(self, pairs: Iterable[tuple[T, int]]) -> None:
+        values, weights = zip(*pairs, strict=True)
+        self.values: tuple[T, ...] = values
+        self.bounds = tuple(accumulate(weights))
 
 
 class Dice:
-    """A seeded source of whole numbers.
+    """A source of random whole numbers; the seed is not negative.
 
     Only `Random.random()` is used: it is the one method whose sequence Python promises to keep between versions.
-    Nothing here calls the C library's mathematics, whose last digit differs between platforms.
+    The C library's mathematics is not used: its last digit differs between platforms.
     """
 
     def __init__(self, seed: int) -> None:
-        """Take a whole number that is not negative."""
         self._random = Random(seed).random
 
     def below(self, limit: int) -> int:
@@ -45,13 +37,13 @@ class Dice:
         return low + int(self._random() * (high - low + 1))
 
     def chance(self, per_thousand: int) -> bool:
-        """Return True that many times in a thousand."""
+        """Return True with this probability in thousandths."""
         return self._random() * 1000 < per_thousand
 
     def pick(self, values: Sequence[T]) -> T:
-        """Return one of the values, each as likely as the other."""
+        """Return one of the values, all with the same probability."""
         return values[int(self._random() * len(values))]
 
     def draw(self, weighted: Weighted[T]) -> T:
-        """Return one of the values, as likely as its weight says."""
+        """Return one of the values, with a probability in proportion to its weight."""
         return weighted.values[bisect_right(weighted.bounds, int(self._random() * weighted.bounds[-1]))]

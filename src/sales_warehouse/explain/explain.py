@@ -1,4 +1,4 @@
-"""Explain records: where each was delivered, what became of it, and what it feeds."""
+"""Explain records: the file of each, its outcome, and the mart rows that it is part of."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ _LAYERS = ("marts", "staging", "intermediate", "audit")
 
 @dataclass(frozen=True)
 class MartRow:
-    """A row of a mart a record is part of: the whole row of the fact, the key of an order or aggregate."""
+    """A row of a mart that a record is part of: the whole row of the fact, only the key of an order or aggregate."""
 
     table: str
     values: dict[str, Any]
@@ -40,9 +40,9 @@ class MartRow:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The story of one record.
+    """One record with its file, its original text, its outcome and its mart rows.
 
-    `original_from` says where the original text was found: `file`, `rejects` or `skipped_lines` (the ledger's bytes),
+    `original_from` is the source of the original text: `file`, `rejects` or `skipped_lines` (the ledger's bytes),
     `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, rejected, refused,
     taken out or unknown.
     """
@@ -60,13 +60,13 @@ class Explanation:
     outcome: str
     reason: str
     mart_rows: list[MartRow] = field(default_factory=list)
-    replayed_as: str | None = None  # the repaired text, of a record that was rejected first
-    rejected_for: str | None = None  # why it was
+    replayed_as: str | None = None  # the repaired text of a rejected record
+    rejected_for: str | None = None  # the reason and detail of the rejection
 
 
 @dataclass(frozen=True)
 class Explanations:
-    """The stories of the rows that were asked for, and whether there are more such rows."""
+    """The explanations of the requested rows, and whether there are more such rows than the limit."""
 
     rows: list[Explanation]
     has_more: bool = False
@@ -75,10 +75,10 @@ class Explanations:
 def explain_table(
     connection: Connection, feeds: Sequence[Feed], inbox: Path, table: str, where: str | None, limit: int
 ) -> Explanations:
-    """Explain the records behind the rows of `table` that fit the SQL condition `where`, at most `limit`.
+    """Explain the records behind the rows of `table` that match the SQL condition `where`, at most `limit`.
 
-    Any table will do that has `_file_id` and `_row_number`. Raises `ConfigurationError` when it has not, or when table
-    or condition cannot be used.
+    The table must have the columns `_file_id` and `_row_number`. Raises `ConfigurationError` when it does not, or when
+    table or condition cannot be used.
     """
     prepare_ledger(connection, feeds)
     schema = table.partition(".")[0]
@@ -92,16 +92,16 @@ def explain_table(
 def explain_record(
     connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, row_number: int
 ) -> Explanations:
-    """Explain one record of the file called `name`, an id or a path below the inbox.
+    """Explain one record of the file `name`, an id or a path below the inbox.
 
-    Raises `ConfigurationError` when the ledger knows no such file, or it has no such record.
+    Raises `ConfigurationError` when the ledger has no such file, or the file no such record.
     """
     prepare_ledger(connection, feeds)
     with transaction(connection) as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
         entry = find_any_entry(cursor, name)
         if entry.status == "duplicate":
-            raise ConfigurationError(f"{entry} brought nothing: {entry.message}. Ask for that file.")
+            raise ConfigurationError(f"{entry} has no rows of its own: {entry.message}. Explain that file's rows.")
         if not 1 <= row_number <= entry.records_read:
             raise ConfigurationError(
                 f"{entry} has no row {row_number:,}: the ledger counts {entry.records_read:,} records, from 1."
@@ -132,7 +132,7 @@ def _explain(
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found of one record: as the file has it, its reject, its skipped line, its row in the raw table."""
+    """What was found of one record: in the file, in the rejects, in the skipped lines, in the raw table."""
 
     record: Record | None
     reject: dict[str, Any] | None
@@ -141,14 +141,14 @@ class _Found:
 
 
 class _Tracer:
-    """Follows records of one file in both directions."""
+    """Traces records of one file back to the file and forward to the marts."""
 
     def __init__(self, cursor: Cursor, entry: LedgerFile, feed: Feed, file: InboxFile | None, prefix: str) -> None:
         self._cursor, self._entry, self._feed, self._file, self._prefix = cursor, entry, feed, file, prefix
 
     @property
     def _line(self) -> str:
-        """What a record is called: line or row."""
+        """The word for a record of this file: line or row."""
         return "line" if self._feed.file_format in (*TEXT_FORMATS, "jsonl") else "row"
 
     def explain(self, row_numbers: Sequence[int]) -> list[Explanation]:
@@ -156,11 +156,11 @@ class _Tracer:
         records, why_not = self._read_records(set(row_numbers))
         staging = f"{self._prefix}staging.stg_{self._feed.source}__{self._feed.name}"
         fact_name = f"{self._prefix}marts.{FACT}"
-        rejects = self._select("ledger.rejects", "file_id", "row_number", row_numbers) or {}
-        skips = self._select("ledger.skipped_lines", "file_id", "row_number", row_numbers) or {}
-        raw = self._select_rows(f"{self._feed.schema}.{self._feed.identifier}", row_numbers) or {}
-        staged = self._select_rows(staging, row_numbers)
-        facts = self._select_rows(fact_name, row_numbers) or {}
+        rejects = self._select("ledger.rejects", row_numbers, "file_id", "row_number") or {}
+        skips = self._select("ledger.skipped_lines", row_numbers, "file_id", "row_number") or {}
+        raw = self._select(f"{self._feed.schema}.{self._feed.identifier}", row_numbers) or {}
+        staged = self._select(staging, row_numbers)
+        facts = self._select(fact_name, row_numbers) or {}
         explanations = []
         for number in row_numbers:
             found = _Found(records.get(number), rejects.get(number), skips.get(number), raw.get(number))
@@ -195,7 +195,7 @@ class _Tracer:
         return explanations
 
     def _read_records(self, wanted: set[int]) -> tuple[dict[int, Record], str | None]:
-        """Return those of the wanted records that are no rejects as the file has them, or why it cannot be asked."""
+        """Return the wanted records that are no rejects, as the file has them, or why the file cannot be used."""
         if self._file is None:
             return {}, "the file is not in the inbox any more"
         found: dict[int, Record] = {}
@@ -219,7 +219,7 @@ class _Tracer:
         return found, None
 
     def _select(
-        self, table: str, file_column: str, row_column: str, row_numbers: Sequence[int]
+        self, table: str, row_numbers: Sequence[int], file_column: str = "_file_id", row_column: str = "_row_number"
     ) -> dict[int, dict[str, Any]] | None:
         """Return rows of a table by their row number; None when there is no such table."""
         name = sql.Identifier(*table.split(".", 1))
@@ -236,12 +236,8 @@ class _Tracer:
         rows = [dict(zip(columns, row, strict=True)) for row in self._cursor]
         return {row[row_column]: row for row in rows}
 
-    def _select_rows(self, table: str, row_numbers: Sequence[int]) -> dict[int, dict[str, Any]] | None:
-        """Return rows of a table that carries the lineage columns, as `_select` does."""
-        return self._select(table, "_file_id", "_row_number", row_numbers)
-
-    def _find_original(self, found: "_Found", why_not: str | None) -> tuple[int | None, str | None, str, str | None]:
-        """Return line number, text, where it was found, and a note about that."""
+    def _find_original(self, found: _Found, why_not: str | None) -> tuple[int | None, str | None, str, str | None]:
+        """Return line number, text, source of the text, and a note about it."""
         if found.record is not None and found.reject is None:
             return found.record.line_number, found.record.text, "file", None
         for kept, origin in ((found.reject, "rejects"), (found.skip, "skipped_lines")):
@@ -254,7 +250,7 @@ class _Tracer:
         return None, self._rebuild(found.row), "raw", note
 
     def _rebuild(self, row: dict[str, Any]) -> str:
-        """Write a raw row as its file may have had it."""
+        """Return the text of a raw row as its file may have had it."""
         columns = [*self._feed.columns, *(c for c in row if c not in self._feed.columns and c not in LINEAGE_COLUMNS)]
         values = [row.get(column) for column in columns]
         if self._feed.file_format == "jsonl":
@@ -276,7 +272,7 @@ class _Tracer:
             return quote + text.replace(quote, quote * 2) + quote
         return text
 
-    def _find_loader_outcome(self, found: "_Found") -> tuple[str, str] | None:
+    def _find_loader_outcome(self, found: _Found) -> tuple[str, str] | None:
         """Return outcome and reason of a record that is not in the raw table; None for one that is."""
         if found.reject is not None and found.reject["replayed_as"] is None:
             return "rejected", f"{found.reject['reason']}: {found.reject['detail']}"
@@ -298,25 +294,18 @@ class _Tracer:
         if line is None:
             return []
         marts = fact_name.rpartition(".")[0]
-        key = {
-            "source_system": line["source_system"],
-            "country": line["country"] or "unknown",
-            "currency": line["currency"],
-        }
-        day = line["order_date"]
+        system, currency, day = line["source_system"], line["currency"], line["order_date"]
+        key = {"source_system": system, "country": line["country"] or "unknown", "currency": currency}
         return [
             MartRow(fact_name, line),
-            MartRow(
-                f"{marts}.fct_orders",
-                {"order_key": f"{line['source_system']}:{line['order_id']}:{line['currency']}"},
-            ),
+            MartRow(f"{marts}.fct_orders", {"order_key": f"{system}:{line['order_id']}:{currency}"}),
             MartRow(f"{marts}.agg_sales_daily", {"order_date": day, **key}),
             MartRow(f"{marts}.agg_sales_monthly", {"month_start_date": day.replace(day=1), **key}),
         ]
 
 
 def _write_at(positions: Sequence[tuple[int, int]], values: Sequence[Any]) -> str:
-    """Write values at their places in a line."""
+    """Return a line with each value at its position."""
     line = ""
     for (first, last), value in sorted(zip(positions, values, strict=False), key=itemgetter(0)):
         text = "" if value is None else str(value)

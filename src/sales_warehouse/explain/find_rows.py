@@ -9,7 +9,7 @@ from sales_warehouse.query import describe_error, open_query
 
 FACT = "fct_sales_lines"
 
-# How a column that the fact does not have, or that may be NULL there, is written as a condition on it.
+# The expressions on the fact for keys that it does not have, or that may be NULL there.
 _KEYS = {
     "month_start_date": "date_trunc('month', order_date)",
     "date_day": "order_date",
@@ -21,10 +21,10 @@ Place = tuple[int, int]  # file id and row number
 
 
 def find_rows(cursor: Cursor, table: str, where: str | None, limit: int) -> tuple[list[Place], bool]:
-    """Return the records behind the rows of `table` that fit `where`, at most `limit`, and whether there are more.
+    """Return the records behind the rows of `table` that match `where`, at most `limit`, and whether there are more.
 
-    `where` is SQL a person wrote; it is run as part of one query, in the caller's read-only transaction. Raises
-    `ConfigurationError` when the table or the condition cannot be used; the message says what can.
+    `where` is SQL that a person wrote; it runs as part of one query, in the caller's read-only transaction. Raises
+    `ConfigurationError` when the table or the condition cannot be used; the message names the tables that can.
     """
     schema, _, name = table.partition(".")
     columns = _read_columns(cursor, schema, name)
@@ -74,12 +74,11 @@ def _describe_way_to_fact(cursor: Cursor, schema: str, name: str, columns: dict[
         for column, type_ in columns.items()
         if (column in fact or column in _KEYS) and not type_.startswith("numeric")
     ]
-    if "order_key" in keys:  # its lines may be of other days, customers and countries
+    if "order_key" in keys:  # an order's lines may have other days, customers and countries
         keys = ["order_key"]
-    start = f"{schema}.{name} has no _file_id and _row_number, so its rows lead to no single record."
+    start = f"{schema}.{name} has no _file_id and _row_number, so its rows are not single records."
     if not keys or not fact:
-        return f"{start} Ask a table that has them, such as marts.{FACT}."
+        return f"{start} Name a table that has them, such as marts.{FACT}."
     condition = " and ".join(f"{_KEYS.get(column, column)} = '…'" for column in keys)
-    return (
-        f'{start} Go from its keys to the sales lines: warehouse explain --table {schema}.{FACT} --where "{condition}"'
-    )
+    command = f'warehouse explain --table {schema}.{FACT} --where "{condition}"'
+    return f"{start} Explain the sales lines with its keys: {command}"

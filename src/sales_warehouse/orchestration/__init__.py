@@ -1,1 +1,1 @@
-"""Dagster runs the loader, dbt and the publication by itself; all it does is call them. The loader does not know it."""
+"""Dagster calls the loader, dbt and the publication. The loader does not depend on Dagster."""

@@ -30,7 +30,7 @@ def define(settings: Settings) -> Definitions:
     models = define_models(settings, project, manifest, translator)
     marts = [key for key in models.keys if models.group_names_by_key[key] == "marts"]
     unit_tests = define_unit_tests(settings, project, manifest, translator)
-    # Unit tests test the models, which a delivery does not change.
+    # A delivery does not change the models, so it needs no unit tests.
     on_delivery = define_asset_job(ON_DELIVERY, AssetSelection.all() - AssetSelection.checks(unit_tests))
     daily = define_asset_job(DAILY, AssetSelection.all())
     return Definitions(
@@ -47,9 +47,7 @@ def define(settings: Settings) -> Definitions:
             define_files_hook(settings),
         ],
         schedules=[define_schedule(daily)],
-        resources={
-            "dbt": DbtCliResource(project_dir=project, dbt_executable=str(DBT)),
-        },
-        # One process for all steps: a process a step would start Dagster and dbt again, and only one step can build.
+        resources={"dbt": DbtCliResource(project_dir=project, dbt_executable=str(DBT))},
+        # One process for all steps: a process for each step would start Dagster and dbt again.
         executor=in_process_executor,
     )

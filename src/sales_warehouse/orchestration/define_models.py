@@ -22,7 +22,7 @@ from sales_warehouse.settings import Settings
 from sales_warehouse.transform.builder_lock import as_the_builder
 from sales_warehouse.transform.targets import keep_manifest, on_prod
 
-# Messages of libpq and PostgreSQL for a lost connection and for other errors that pass by themselves.
+# Messages of libpq and PostgreSQL for a lost connection and for other transient errors.
 TRANSIENT = (
     "server closed the connection unexpectedly",
     "terminating connection due to administrator command",
@@ -35,11 +35,11 @@ TRANSIENT = (
     "deadlock detected",
     "could not serialize access",
 )
-_NAMED = 10  # problems a message names
+_NAMED = 10  # problems in a message
 
 
 class Translator(DagsterDbtTranslator):
-    """Groups the assets by their layer: the folder below `models` or `seeds`."""
+    """A translator that groups the assets by layer: the folder below `models` or `seeds`."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """Return the layer of a node; for a source its schema."""
@@ -102,15 +102,15 @@ def define_unit_tests(
                 raise_on_error=False,
                 target_path=target_path(settings, "unit_tests"),
             ).wait()
-        told = {name: result for name, result in _results(invocation) if name in wanted}
-        for name, result in told.items():
+        found = {name: result for name, result in _results(invocation) if name in wanted}
+        for name, result in found.items():
             yield AssetCheckResult(
                 check_name=name,
                 asset_key=wanted[name].asset_key,
                 passed=result["status"] == "pass",
                 description=(result.get("message") or "").strip() or None,
             )
-        if missing := wanted.keys() - told.keys():
+        if missing := wanted.keys() - found.keys():
             fail(f"dbt did not run {len(missing)} unit tests, such as {min(missing)}; its log says why.")
 
     return dbt_unit_tests
@@ -139,32 +139,26 @@ def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
         ask_for_retry(retry_number, Exception(messages[0]))
     if not problems:
         fail(f"dbt could not build: {messages[0] if messages else 'its log says why'}", exit_code=3 if is_lost else 1)
-    lines = [
-        f"{name}: {message.splitlines()[0] if message else ''}"
-        for (name, _), message in zip(problems, messages, strict=True)
-    ]
-    more = f"\nand {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-    fail(
-        "dbt build is not green:\n"
-        + "\n".join(lines[:_NAMED])
-        + more
-        + f"\nLook closer with: dbt build --target prod --select {problems[0][0]} --store-failures",
-        exit_code=3 if is_lost else 1,
-    )
+    pairs = zip(problems, messages, strict=True)
+    lines = [f"{name}: {message.splitlines()[0] if message else ''}" for (name, _), message in pairs]
+    if len(lines) > _NAMED:
+        lines[_NAMED:] = [f"and {len(lines) - _NAMED} more"]
+    lines.append(f"See the failing rows with: dbt build --target prod --select {problems[0][0]} --store-failures")
+    fail("dbt build is not green:\n" + "\n".join(lines), exit_code=3 if is_lost else 1)
 
 
 def is_transient_message(message: str) -> bool:
-    """Say whether dbt's message reports an error of the server that passes by itself."""
+    """Say whether dbt's message reports a transient error of the server."""
     return any(text in message.lower() for text in TRANSIENT)
 
 
 def _results(invocation: DbtCliInvocation) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and result of every node that dbt reached; nothing when it did not start."""
+    """Yield name and result of every node that dbt ran; nothing when it did not start."""
     try:
         found = invocation.get_artifact("run_results.json")
     except FileNotFoundError:
         return
     for result in found["results"]:
-        # <kind>.<project>.<name>; a generic test has its digest behind the name, a unit test its model before it
+        # <kind>.<project>.<name>; a generic test has a digest after the name, a unit test its model before the name
         parts = result["unique_id"].split(".")
         yield parts[3] if parts[0] == "unit_test" else parts[2], result

@@ -33,14 +33,14 @@ group by publications.publication, publications.upper_event_id, publications.fil
 """
 _NAMES = ("publication", "upper_event", "files", "records", "records_rejected", "rows_quarantined")
 
-# The daily figures are thousands of rows where the facts are millions.
+# The daily aggregate has thousands of rows, the facts have millions.
 _NET_SALES = "select currency, sum(net_sales_amount) from marts.agg_sales_daily group by currency order by currency"
 
 
 def define_publication(settings: Settings, marts: Iterable[AssetKey]) -> AssetsDefinition:
     """Return the asset of the current publication, downstream of its marts.
 
-    A whole green `dbt build` publishes by itself; the asset makes sure of it and records its figures.
+    A whole green `dbt build` publishes already; the asset publishes if that is missing, and records the figures.
     """
 
     @asset(
@@ -52,9 +52,8 @@ def define_publication(settings: Settings, marts: Iterable[AssetKey]) -> AssetsD
     )
     def publication(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
         try:
-            with closing(
-                server.connect(settings, application_name="warehouse dagster", role="transformer")
-            ) as connection:
+            connection = server.connect(settings, application_name="warehouse dagster", role="transformer")
+            with closing(connection):
                 figures = read_figures(connection, publish(connection, context.log.info))
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
@@ -66,7 +65,7 @@ def define_publication(settings: Settings, marts: Iterable[AssetKey]) -> AssetsD
 def read_figures(connection: Connection, publication: int) -> dict[str, int | float]:
     """Return the publication's figures by name, each a number, so that Dagster draws it over time.
 
-    Net sales are in the currency behind their name; as a float, since it is for a plot.
+    The names of net sales end with their currency; they are floats, for a plot only.
     """
     with transaction(connection) as cursor:
         cursor.execute(_FIGURES, (publication,))

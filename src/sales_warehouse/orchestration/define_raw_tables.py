@@ -1,4 +1,4 @@
-"""One asset a raw table: the loader, called for its feed."""
+"""One asset a raw table: it runs the loader for its feed."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
@@ -33,11 +33,9 @@ from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 
 CHECK = "no_file_needs_a_person"
-NAMED = 20  # files a message names; `warehouse files` shows all
-ALL, UNREPORTED = (
-    "all",
-    "unreported",
-)  # metadata of the check: files with reasons, all of them and those not reported before
+NAMED = 20  # files in a message; `warehouse files` shows all
+# The metadata of the check: files with reasons, all of them and those not reported before.
+ALL, UNREPORTED = "all", "unreported"
 
 _LEDGER_FIGURES = """
 select count(*), coalesce(sum(records_read), 0)::bigint, coalesce(sum(rows_rejected), 0)::bigint,
@@ -85,8 +83,8 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
             fail_or_retry(error, context.retry_number)
         check_key = AssetCheckKey(spec.key, CHECK)
         before = _read_problems(context.instance, check_key)
-        came = {f"files_{status}": count for status, count in sorted(report.statuses.items())}
-        yield MaterializeResult(metadata={**figures, **came}, check_results=[_check(report, before)])
+        counts = {f"files_{status}": count for status, count in sorted(report.statuses.items())}
+        yield MaterializeResult(metadata={**figures, **counts}, check_results=[_check(report, before)])
 
     return raw_table
 
@@ -117,7 +115,8 @@ def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Colle
 
 def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:
     """List the files that need a person. A file that was reported before is reported again only when refused again."""
-    problems = {it.uri: it.message or it.status for it in report.outcomes if _needs_a_person(it)}
+    statuses = ("refused", "waiting", "unreadable")
+    problems = {it.uri: it.message or it.status for it in report.outcomes if it.status in statuses}
     refused_again = {it.uri for it in report.outcomes if it.status == "refused"}
     problems |= dict.fromkeys(report.still_refused, "still refused")
     unreported = {uri: why for uri, why in problems.items() if uri in refused_again or uri not in before}
@@ -135,12 +134,8 @@ def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:
     )
 
 
-def _needs_a_person(outcome: Outcome) -> bool:
-    return outcome.status in ("refused", "waiting", "unreadable")
-
-
 class _Log(Reporter):
-    """Writes to Dagster's log what a terminal shows."""
+    """A reporter that writes to Dagster's log."""
 
     def __init__(self, context: AssetExecutionContext) -> None:
         self._log = context.log

@@ -9,8 +9,8 @@ from sales_warehouse.errors import ServerUnreachable, WarehouseError
 from sales_warehouse.load.retry import is_transient
 
 RETRIES = 3
-FIRST_WAIT_SECONDS = 30.0  # then 60 and 120: what the loader's own retries, 15 s in all, did not outlast
-EXIT_CODE = "exit_code"  # the metadata of a failure that holds what the command would have ended with
+FIRST_WAIT_SECONDS = 30.0  # then 60 and 120: the loader's own retries have taken 15 s before
+EXIT_CODE = "exit_code"  # the metadata of a failure with the exit code that the command would have had
 
 
 def fail_or_retry(error: psycopg2.Error | WarehouseError, retry_number: int) -> NoReturn:

@@ -73,7 +73,7 @@ def describe_failure(context: RunFailureSensorContext) -> dict[str, Any]:
     run = context.dagster_run
     why = steps[0]["message"] if steps else context.failure_event.message  # a run that never started has no steps
     files = _unreported_files(context)
-    # text is what chat programs show
+    # chat programs show `text`
     text = f"{_name(run)} failed: {why}" + (f"\n{_say(files)}" if files else "")
     return {"run": run.run_id, "exit_code": code, "text": text, "steps": steps, "files": files}
 
@@ -86,7 +86,7 @@ def _name(run: DagsterRun) -> str:
 
 
 def describe_files(context: RunStatusSensorContext) -> dict[str, Any] | None:
-    """Describe the files that a successful run left to a person; None when no new file did."""
+    """Describe the files of a successful run that need a person; None when all of them were reported before."""
     files = _unreported_files(context)
     if not files:
         return None
@@ -132,5 +132,5 @@ def post(url: str, message: dict[str, Any]) -> None:
         with urllib.request.urlopen(request, timeout=WEBHOOK_SECONDS):  # noqa: S310  see above
             pass
     except (OSError, ValueError) as error:
-        # not the address: it may hold a key
-        log.error("the webhook did not take the message: %s", type(error).__name__)
+        # without the address, which may hold a key
+        log.error("the webhook did not accept the message: %s", type(error).__name__)

@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from dagster_dbt import DbtProject
@@ -15,8 +15,6 @@ from sales_warehouse.settings import PROJECT_FILE, Settings
 from sales_warehouse.transform.targets import PROD
 
 PARTS = ("models", "macros", "seeds", "tests/dbt")
-
-
 DBT = Path(sys.executable).with_name("dbt")  # of the same environment, whatever PATH says
 
 
@@ -24,7 +22,7 @@ def read_project(settings: Settings) -> DbtProject:
     """Return the dbt project with a manifest that is up to date.
 
     Dagster's own `prepare_if_dev` acts under `dagster dev` only, and at every start of a process. Raises
-    `ConfigurationError` with what dbt said when it cannot read the project.
+    `ConfigurationError` with dbt's message when it cannot read the project.
     """
     target = settings.home / "dagster" / "dbt"
     target.mkdir(parents=True, exist_ok=True)
@@ -32,7 +30,7 @@ def read_project(settings: Settings) -> DbtProject:
     with (target / "lock").open("w") as lock:
         # webserver, daemon and runs are separate processes: none may read a file while another writes it
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_newer_than_all(project.manifest_path, settings.project):
+        if not _is_current(project.manifest_path, settings.project):
             _parse(project)
     return project
 
@@ -54,23 +52,18 @@ def _parse(project: DbtProject) -> None:
         check=False,
     )
     if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        raise ConfigurationError(f"dbt cannot read the project: {said}\nCorrect it; `dbt parse` says the same.")
+        message = (done.stdout + done.stderr).strip()
+        raise ConfigurationError(f"dbt cannot read the project: {message}\nCorrect it, and check it with `dbt parse`.")
 
 
 def _profiles_dir(settings: Settings) -> Path:
     return Path(os.environ.get("DBT_PROFILES_DIR") or profiles_directory(settings))
 
 
-def _is_newer_than_all(manifest: Path, project: Path) -> bool:
-    if not manifest.is_file():
-        return False
-    made = manifest.stat().st_mtime_ns
-    return all(path.stat().st_mtime_ns < made for path in _project_files(project))
-
-
-def _project_files(project: Path) -> Iterator[Path]:
-    yield project / PROJECT_FILE
-    for part in PARTS:
-        yield project / part
-        yield from (project / part).rglob("*")  # folders too: their times show removed files
+def _is_current(manifest: Path, project: Path) -> bool:
+    """Say whether the manifest is newer than every file of the project."""
+    made = manifest.stat().st_mtime_ns if manifest.is_file() else 0
+    folders = [project / part for part in PARTS]
+    # folders too: their times show removed files
+    paths = chain([project / PROJECT_FILE], folders, *(folder.rglob("*") for folder in folders))
+    return all(path.stat().st_mtime_ns < made for path in paths)

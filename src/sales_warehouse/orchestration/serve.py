@@ -16,7 +16,7 @@ MODULE = "sales_warehouse.orchestration.definitions"
 
 
 def write_instance(settings: Settings) -> Path:
-    """Return the folder of Dagster's state, below the home; write default settings into it unless it has some."""
+    """Return the folder of Dagster's state in the home; write the default dagster.yaml into it if there is none."""
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "dagster.yaml"
@@ -34,13 +34,13 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Start the server and become `dagster dev`, with further arguments such as `--port 3001`."""
+    """Start the server, then run `dagster dev` in this process, with further arguments such as `--port 3001`."""
     settings = get_settings()
     server.up(settings)
     set_up(settings, "warehouse dagster")
     settings.inbox.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--module-name", MODULE]
-    # a shell starts background jobs with both ignored, and Dagster would inherit that
+    # a shell starts background jobs with both signals ignored, and Dagster would inherit that
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_DFL)
     os.chdir(settings.project)

@@ -1,9 +1,8 @@
-"""The PostgreSQL server behind the warehouse: embedded below WAREHOUSE_HOME, or one that PGHOST names."""
+"""The PostgreSQL server of the warehouse: embedded in WAREHOUSE_HOME, or named by PGHOST."""
 
-from sales_warehouse.server.bring_up import up
+from sales_warehouse.server.bring_up import down, up
 from sales_warehouse.server.connect import connect, environment
 from sales_warehouse.server.describe import ServerState, status
 from sales_warehouse.server.locate import binary
-from sales_warehouse.server.take_down import down
 
 __all__ = ["ServerState", "binary", "connect", "down", "environment", "status", "up"]

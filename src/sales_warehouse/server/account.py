@@ -1,4 +1,4 @@
-"""The operating-system account the embedded server runs under, and running programs as that account."""
+"""The operating-system account of the embedded server, and programs that run as that account."""
 
 import os
 import pwd
@@ -16,19 +16,19 @@ SYSTEM_USER = "sales-warehouse"
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs the server. `switch` says whether programs must change to that user, which only root can."""
+    """The user that runs the server. `switch` says whether programs must change to that user, which only root can."""
 
     uid: int
     gid: int
     switch: bool
 
     def own(self, path: Path) -> None:
-        """Give `path`, which we have just made, to the account."""
+        """Make the account the owner of `path`, which this process made."""
         if self.switch:
             os.chown(path, self.uid, self.gid)
 
     def reaches(self, directory: Path) -> bool:
-        """Whether the account can enter `directory`, tried by really entering it."""
+        """Say whether the account can enter `directory`; found out by a program that enters it."""
         if not self.switch:
             return os.access(directory, os.X_OK)
         # by the shell: the account may not be able to reach this Python
@@ -37,12 +37,11 @@ class Account:
     def run(
         self, command: Sequence[str | Path], *, output: IO[bytes] | None = None, keep_open: Sequence[int] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run `command` as the account, in `/`, with no terminal and in a session of its own.
+        """Run `command` as the account, in `/`, without a terminal and in a new session.
 
         Returns the finished process, standard output and error together in `stdout`, or in the file `output`, which
-        is required for a daemon: its reader would wait for a pipe as long as the daemon lives.
-        `keep_open` are file descriptors that the program inherits.
-        Raises PermissionError when the account may not execute the program.
+        is required for a daemon: the reader of a pipe would wait until the daemon ends. The program inherits the file
+        descriptors `keep_open`. Raises PermissionError when the account may not execute the program.
         """
         return subprocess.run(
             [str(part) for part in command],
@@ -63,52 +62,51 @@ class Account:
 
 
 def server_account() -> Account:
-    """The current user, or for root an unprivileged system user, which is made when missing.
+    """Return the current user, or for root an unprivileged system user, which is made when missing.
 
     PostgreSQL refuses to run as root. Raises ConfigurationError when the user cannot be made.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), switch=False)
-    try:
-        entry = pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        _make_system_user()
-        entry = pwd.getpwnam(SYSTEM_USER)
+    entry = _find_system_user() or _make_system_user()
     return Account(entry.pw_uid, entry.pw_gid, switch=True)
 
 
 def user_name(uid: int) -> str:
-    """The name of a user for messages, or its number when it has none."""
+    """Return the name of a user for messages, or its number when it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"number {uid}"
 
 
-def _make_system_user() -> None:
+def _find_system_user() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        return None
+
+
+def _make_system_user() -> pwd.struct_passwd:
     search = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     useradd = shutil.which("useradd", path=search)
-    advice = f"Make a system user named {SYSTEM_USER}, or run the command as an ordinary user."
-    if useradd is None:
+    reason = "there is no program useradd to make a user for it"
+    if useradd is not None:
+        shell = shutil.which("nologin", path=search) or "/bin/false"
+        command = [useradd, "--system", "--user-group", "--no-create-home", "--shell", shell, SYSTEM_USER]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        reason = f"useradd could not make a user for it: {made.stderr.strip()}"
+    # also after an error, because another `up` may have made the user first
+    entry = _find_system_user()
+    if entry is None:
         raise ConfigurationError(
-            "PostgreSQL does not run as root, and there is no useradd here to make a user for it. " + advice
+            f"PostgreSQL does not run as root, and {reason}. "
+            f"Make a system user named {SYSTEM_USER}, or run the command as an ordinary user."
         )
-    shell = shutil.which("nologin", path=search) or "/bin/false"
-    command = [useradd, "--system", "--user-group", "--no-create-home", "--shell", shell, SYSTEM_USER]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode == 0:
-        return
-    try:
-        # another `up` may have made it first
-        pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        raise ConfigurationError(
-            f"PostgreSQL does not run as root, and useradd could not make a user for it: {made.stderr.strip()}. "
-            + advice
-        ) from None
+    return entry
 
 
 def _clean_environment() -> dict[str, str]:
-    # nothing of the person's environment: PGDATA or PGPORT would change the server, and secrets are not its business
+    # no other variables of the person: PGDATA or PGPORT would change the server, and it needs no secrets
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}

@@ -1,4 +1,4 @@
-"""The configuration of the embedded server: for loading and building in bulk on a small machine."""
+"""The configuration of the embedded server, for bulk loads and builds on a small machine."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from sales_warehouse.server.record import HOST, write_private
 
 CONFIGURATION_FILE = "warehouse.conf"
 
-# fsync and full_page_writes keep their default, on: a crash must never cost a committed file.
+# fsync and full_page_writes keep their default, on: a committed file must survive a crash.
 # docker-compose.yml has the same list; a test compares them.
 TUNING = {
     "shared_buffers": "256MB",
@@ -20,11 +20,11 @@ TUNING = {
     "maintenance_work_mem": "256MB",
     "effective_cache_size": "1GB",
     "random_page_cost": "1.1",
-    # few, long checkpoints: each one writes every page changed since the last again in full
+    # few checkpoints: after each, the first change of a page writes the whole page to the log
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
-    # a table built in one transaction is synced at commit instead of being written twice; as safe in a crash,
-    # the price is no replication and no base backup (pg_dump works)
+    # a table built in one transaction is synced at commit instead of being written twice; as safe in a crash, but
+    # without replication and base backup (pg_dump works)
     "wal_level": "minimal",
     "max_wal_senders": "0",
     # the models are many short queries, for which compiling costs more than it saves
@@ -38,18 +38,18 @@ TUNING = {
 
 
 def include_configuration(data_directory: Path) -> None:
-    """Have the postgresql.conf of a new data directory read our settings."""
+    """Make the postgresql.conf of a new data directory include our settings."""
     with (data_directory / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(f"\ninclude '{CONFIGURATION_FILE}'\n")
 
 
 def write_configuration(data_directory: Path, port: int, account: Account) -> None:
-    """Write our settings into a data directory. Runs at every start, as port and tuning may have changed."""
+    """Write our settings into a data directory, at every start, because port and tuning may have changed."""
     ours = {
         **TUNING,
         "listen_addresses": HOST,
         "port": str(port),
-        # no socket: its path has a length limit that a deep home would pass
+        # no socket: its path must be short, and that of a home may be long
         "unix_socket_directories": "",
         "password_encryption": "scram-sha-256",
         "scram_iterations": "4096",
@@ -57,7 +57,7 @@ def write_configuration(data_directory: Path, port: int, account: Account) -> No
         "log_checkpoints": "off",
     }
     lines = [
-        "# Written by `warehouse up` at every start. For settings of your own use ALTER SYSTEM, which wins over this.",
+        "# Written by `warehouse up` at every start. For settings of your own use ALTER SYSTEM, which overrides these.",
         *(f"{name} = '{value}'" for name, value in ours.items()),
     ]
     write_private(data_directory / CONFIGURATION_FILE, "\n".join(lines) + "\n", account)

@@ -1,4 +1,4 @@
-"""Connections for the commands, and the environment of the programs they start."""
+"""Connections for the commands, and the environment of the programs that they start."""
 
 import os
 
@@ -50,7 +50,7 @@ def _connect(settings: Settings, application_name: str, dbname: str | None) -> C
         except psycopg2.OperationalError as error:
             if is_full(error):
                 raise _unreachable(record, dbname, error) from None
-            # the server may just have ended; else `up` does nothing and the second attempt reports the error
+            # the server may have ended just now; else `up` does nothing and the second attempt reports the error
     up(settings)
     record = _require_record(settings)
     try:
@@ -60,23 +60,17 @@ def _connect(settings: Settings, application_name: str, dbname: str | None) -> C
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the variables with which psql, dbt and other child processes find the server.
+    """Return the variables with which psql, dbt and other child processes find the server, password included.
 
-    Contains the password: not to be printed or logged. A `warehouse` command among the children takes the server for
-    an external one and does not start it.
+    For a `warehouse` command with these variables the server is external: it does not start it.
     Raises ServerUnreachable when the embedded server was never made.
     """
     found = {"PGCLIENTENCODING": "UTF8"}
-    if settings.external is not None:
-        server = settings.external
-        found |= {"PGHOST": server.host, "PGPORT": str(server.port), "PGUSER": server.user}
-        found |= {"PGDATABASE": server.database}
-        if server.password:
-            found["PGPASSWORD"] = server.password
-    else:
-        record = _require_record(settings)
-        found |= {"PGHOST": HOST, "PGPORT": str(record.port), "PGUSER": record.user}
-        found |= {"PGDATABASE": record.database, "PGPASSWORD": record.password}
+    server = settings.external or _require_record(settings)
+    host = settings.external.host if settings.external else HOST
+    found |= {"PGHOST": host, "PGPORT": str(server.port), "PGUSER": server.user, "PGDATABASE": server.database}
+    if server.password:
+        found["PGPASSWORD"] = server.password
     directory = profiles_directory(settings)
     if "DBT_PROFILES_DIR" not in os.environ and (directory / PROFILES_FILE).is_file():
         found["DBT_PROFILES_DIR"] = str(directory)
@@ -96,5 +90,5 @@ def _require_record(settings: Settings) -> ServerRecord:
     if record is None or not record.initialised:
         raise ServerUnreachable(f"There is no server in {settings.home} yet. `warehouse up` makes it.")
     if not belongs_to(settings.home, record.data_directory):
-        raise ServerUnreachable(f"{settings.home} was moved or copied. `warehouse up` brings its server up to date.")
+        raise ServerUnreachable(f"{settings.home} was moved or copied. `warehouse up` corrects its record.")
     return record

@@ -1,5 +1,6 @@
-"""Describe the server for people."""
+"""Describe the state of the server."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,9 +19,9 @@ APPLICATION = "warehouse status"
 
 @dataclass(frozen=True)
 class ServerState:
-    """The server as it is now. What is not known is None; there is no password in it.
+    """The server as it is now, without its password; None for what is not known.
 
-    `kind` tells whether the server is ours to start. `notes` are sentences for the person.
+    `warehouse` starts only an embedded server. `notes` are sentences for the person.
     """
 
     kind: Literal["embedded", "external"]
@@ -52,22 +53,15 @@ def status(settings: Settings) -> ServerState:
 
 def describe_external(server: ExternalServer) -> ServerState:
     """Connect to an external server and describe it. Raises as `open_external`."""
-    connection = open_external(server, application_name=APPLICATION)
-    try:
-        version = show(connection, "server_version")
-    finally:
-        connection.close()
-    return ServerState(
-        "external", "running", server.host, server.port, server.user, server.database, version.split()[0]
-    )
+    with closing(open_external(server, application_name=APPLICATION)) as connection:
+        version = show(connection, "server_version").split()[0]
+    return ServerState("external", "running", server.host, server.port, server.user, server.database, version)
 
 
 def describe_embedded(home: Path, record: ServerRecord) -> ServerState:
     """Describe the embedded server of `home`. Raises ConfigurationError when another server answers in its place."""
     if not belongs_to(home, record.data_directory):
-        note = (
-            f"The home was moved or copied from that of {record.data_directory}; `warehouse up` sees what can be done."
-        )
+        note = f"The home was moved or copied from that of {record.data_directory}; `warehouse up` corrects its record."
         return ServerState("embedded", "stopped", HOST, notes=(note,))
     postmaster = find_postmaster(record.data_directory)
     version: str | None = None
@@ -79,12 +73,12 @@ def describe_embedded(home: Path, record: ServerRecord) -> ServerState:
         )
     if postmaster is not None:
         try:
-            connection = open_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
+            with closing(
+                open_embedded(record, application_name=APPLICATION, dbname=MAINTENANCE_DATABASE)
+            ) as connection:
+                version = show(connection, "server_version").split()[0]
         except psycopg2.OperationalError as error:
             notes.append(f"It refuses connections: {describe_refusal(error, record.password)}")
-        else:
-            version = show(connection, "server_version").split()[0]
-            connection.close()
     return ServerState(
         kind="embedded",
         condition="running" if postmaster else "stopped",

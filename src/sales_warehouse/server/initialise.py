@@ -9,8 +9,7 @@ from pathlib import Path
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import Account
 from sales_warehouse.server.configure import include_configuration
-from sales_warehouse.server.locate import choose_base, is_elsewhere, make_base, programs_for
-from sales_warehouse.server.manage import pg_ctl
+from sales_warehouse.server.locate import choose_base, is_elsewhere, make_base, pg_ctl, programs_for
 from sales_warehouse.server.observe import choose_port, find_postmaster
 from sales_warehouse.server.record import (
     ServerRecord,
@@ -49,18 +48,14 @@ def initialise(home: Path, account: Account, lock: int) -> tuple[ServerRecord, t
         user=DEFAULT_USER,
         database=DEFAULT_DATABASE,
         data_directory=directory,
-        password=_make_password(),
+        # a letter first, so that YAML and JSON do not read it as a number
+        password=f"w{secrets.token_hex(20)}",
         initialised=False,
     )
     # written before the directory gets its name: a complete one without a known password could not be used
     write_record(home, record)
     _run_initdb(directory, record, account, lock)
     return mark_initialised(home, record), notes
-
-
-def _make_password() -> str:
-    # a letter first, so that nothing that reads YAML or JSON takes it for a number
-    return f"w{secrets.token_hex(20)}"
 
 
 def _run_initdb(directory: Path, record: ServerRecord, account: Account, lock: int) -> None:
@@ -102,7 +97,7 @@ def _run_initdb(directory: Path, record: ServerRecord, account: Account, lock: i
     if made.returncode != 0:
         raise ConfigurationError(
             f"The data directory {directory} could not be made. initdb says: {made.stdout.strip()} "
-            "Put that right and run the command again."
+            "Correct that and run the command again."
         )
     include_configuration(fresh)
     fresh.rename(directory)
@@ -112,7 +107,7 @@ def _set_aside(directory: Path, home: Path, account: Account) -> str:
     # The home was deleted and made again, but its data directory is outside of it and still exists, without a known
     # password. A new home must be empty, and a program must not delete sales: so the old directory is renamed.
     if find_postmaster(directory) is not None:
-        pg_ctl(account, programs_for(account), "stop", directory)
+        pg_ctl(account, "stop", directory)
     aside = directory.with_name(f"data.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     directory.rename(aside)
     return (

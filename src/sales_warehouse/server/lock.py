@@ -1,4 +1,4 @@
-"""Locks between processes. The system releases them when their holder ends."""
+"""Locks between processes. The system releases a lock when its process ends."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from sales_warehouse.errors import ConfigurationError
 def exclusive(path: Path, *, wait_seconds: float) -> Iterator[int]:
     """Hold the lock on `path`, a folder or a file, which is made when missing.
 
-    Yields the file descriptor: a child that inherits it prolongs the lock until it ends too.
+    Yields the file descriptor: a child process that inherits it holds the lock too.
     Raises ConfigurationError when another process holds the lock for longer than `wait_seconds`.
     """
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT

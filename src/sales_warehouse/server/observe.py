@@ -1,4 +1,4 @@
-"""Observe a server from outside: its lock file, its process, its port."""
+"""Examine a server without a connection: its lock file, its process, its port."""
 
 import errno
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.record import HOST
 
-# Below the range from which Linux (from 32768) and macOS (from 49152) take ports for outgoing connections, one of
-# which could otherwise sit on ours when the server starts again.
+# Below the ports that Linux (from 32768) and macOS (from 49152) use for outgoing connections, one of which could
+# otherwise have our port when the server starts again.
 PORTS = range(20_000, 30_000)
 
 
@@ -25,7 +25,7 @@ class Postmaster:
 
 
 def read_lock_file(data_directory: Path) -> Postmaster | None:
-    """What postmaster.pid says, true or not: a crash leaves it behind, a copy names the original's directory."""
+    """Return what postmaster.pid says; after a crash, or in a copied directory, it may be wrong."""
     try:
         lines = (data_directory / "postmaster.pid").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         port = int(lines[3]) if len(lines) > 3 else None
@@ -35,18 +35,15 @@ def read_lock_file(data_directory: Path) -> Postmaster | None:
 
 
 def find_postmaster(data_directory: Path) -> Postmaster | None:
-    """The running server that postmaster.pid names, or None when there is none.
-
-    It may work in another directory, when the folder was copied or moved.
-    """
+    """Return the running server that postmaster.pid names; it works in another directory if this one was copied."""
     postmaster = read_lock_file(data_directory)
     return postmaster if postmaster is not None and _is_postgres(postmaster.pid) else None
 
 
 def port_is_taken(port: int) -> bool:
-    """Whether anything listens on the port."""
+    """Say whether a program listens on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # as PostgreSQL does: connections that linger after a close are no obstacle
+        # as PostgreSQL does: connections that were closed just now are no obstacle
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -58,7 +55,7 @@ def port_is_taken(port: int) -> bool:
 
 
 def choose_port() -> int:
-    """A port that is free now. Raises ConfigurationError when a hundred tries find none."""
+    """Return a port that is free now. Raises ConfigurationError when a hundred tries find none."""
     for port in random.sample(PORTS, 100):
         if not port_is_taken(port):
             return port
@@ -66,10 +63,10 @@ def choose_port() -> int:
 
 
 def drop_misleading_lock_file(data_directory: Path) -> None:
-    """Remove a postmaster.pid that a crash left and whose number now belongs to another program, or to a zombie.
+    """Remove a postmaster.pid of a crash whose process number now belongs to another program, or to a zombie.
 
-    PostgreSQL would take that process for its own and refuse to start. A backend of the killed server that still
-    works is noticed without the file too, by its shared memory.
+    PostgreSQL would refuse to start because of that process. A backend of the killed server that still works is found
+    without the file too, by its shared memory.
     """
     named = read_lock_file(data_directory)
     if named is not None and _exists(named.pid) and not _is_postgres(named.pid):
@@ -94,7 +91,7 @@ def _is_postgres(pid: int) -> bool:
     except OSError:
         # no /proc on this system, or the process ended just now
         return not Path("/proc/self").exists()
-    # `4711 (postgres) S …`; process ids are reused, in a restarted container almost at once, and a container
-    # whose first process does not reap keeps zombies
+    # `4711 (postgres) S …`; process ids are reused, in a restarted container almost at once, and a container whose
+    # first process does not wait for its children keeps zombies
     name, _, rest = status.partition("(")[2].rpartition(")")
     return name == "postgres" and rest.split()[0] not in ("Z", "X")

@@ -1,4 +1,4 @@
-"""server.json: how to reach the embedded server of a home. A data directory without it is not used."""
+"""server.json: address and password of the embedded server of a home."""
 
 import json
 import os
@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class ServerRecord:
-    """How to reach the embedded server. `initialised` is False while its data directory is being made."""
+    """Address and password of the embedded server. `initialised` is False until its data directory is complete."""
 
     port: int
     user: str
@@ -31,29 +31,29 @@ class ServerRecord:
 
 
 def server_directory(home: Path) -> Path:
-    """The folder of a home that holds its server."""
+    """Return the folder of a home that holds its server."""
     return home / "server"
 
 
 def record_file(home: Path) -> Path:
-    """The path of the record of a home."""
+    """Return the path of the record of a home."""
     return server_directory(home) / "server.json"
 
 
 def log_file(home: Path) -> Path:
-    """The server's log."""
+    """Return the path of the server's log."""
     return server_directory(home) / "postgres.log"
 
 
 def open_log(home: Path) -> BinaryIO:
-    """The log, opened to append; private, because messages quote statements and lines of files."""
+    """Open the log to append; only its owner can read it, because messages quote statements and lines of files."""
     return os.fdopen(os.open(log_file(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def read_record(home: Path) -> ServerRecord | None:
-    """The record of a home, or None when no server was made there.
+    """Return the record of a home, None when no server was made there.
 
-    Raises ConfigurationError when it cannot be read or is not what we wrote.
+    Raises ConfigurationError when it cannot be read or is damaged.
     """
     path = record_file(home)
     try:
@@ -75,27 +75,27 @@ def read_record(home: Path) -> ServerRecord | None:
 
 
 def write_record(home: Path, record: ServerRecord) -> None:
-    """Write the record so that a reader sees the old one or the new one, and only its owner sees any."""
+    """Replace the record in one step; only its owner can read it."""
     content = {**asdict(record), "data_directory": str(record.data_directory)}
     write_private(record_file(home), json.dumps(content, indent=2) + "\n")
 
 
 def mark_initialised(home: Path, record: ServerRecord) -> ServerRecord:
-    """Note that the data directory is complete. Returns the new record."""
+    """Record that the data directory is complete. Returns the new record."""
     done = replace(record, initialised=True)
     write_record(home, done)
     return done
 
 
 def write_private(path: Path, content: str, account: Account | None = None) -> None:
-    """Replace `path` in one step by a file that only its owner, `account` or else we, can read.
+    """Replace `path` in one step by a file that only its owner can read: `account`, default the current user.
 
     Callers hold a lock on it.
     """
-    # the name is fixed, so that what a killed writer leaves is overwritten and not collected
+    # the name is fixed, so that the file of a killed writer is overwritten
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
-    # exclusive: as root in a folder of the account we must not follow a link that was put there
+    # exclusive: root must not follow a link that the account made in its folder
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         if account is not None and account.switch:

@@ -1,4 +1,4 @@
-"""Open connections, and describe why one was refused."""
+"""Open connections, and describe why the server refused one."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from sales_warehouse.settings import ExternalServer
 
 CONNECT_SECONDS = 10
 
-# How long either side keeps a connection over which no answer arrives. Left alone, the system waits two hours,
-# and a server that holds the loader's lock for a vanished loader would keep the next one waiting as long.
+# How long both sides keep a connection over which no answer arrives. The default of the system is two hours: so long
+# would the server hold the lock of a loader whose machine was lost, and the next loader would wait.
 SILENT_SECONDS = 60
-_PROBE_SECONDS, _PROBES = 10, 3
+_KEEPALIVES: dict[str, Any] = {"keepalives_idle": SILENT_SECONDS - 30, "keepalives_interval": 10, "keepalives_count": 3}
 OLDEST_VERSION = 16
 
-# What a server that is on its way up or down, or not there at all, makes libpq say. The embedded one speaks English.
+# Messages of libpq for a server that starts, stops or does not run. The embedded server's are in English.
 _PASSING = (
     "Connection refused",
     "starting up",
@@ -37,7 +37,7 @@ def open_embedded(record: ServerRecord, *, application_name: str, dbname: str | 
     """
     connection = _open(
         host=HOST,
-        # said in full: variables like PGHOSTADDR and PGSSLMODE, meant for another server, would be followed otherwise
+        # explicit: libpq would use variables such as PGHOSTADDR and PGSSLMODE, which are meant for another server
         hostaddr=HOST,
         port=record.port,
         user=record.user,
@@ -45,7 +45,7 @@ def open_embedded(record: ServerRecord, *, application_name: str, dbname: str | 
         dbname=dbname or record.database,
         sslmode="disable",
         gssencmode="disable",
-        # SCRAM authenticates both sides: a program on this port neither gets the password nor passes as the server
+        # SCRAM authenticates both sides: another program on this port can neither read the password nor use it
         require_auth="scram-sha-256",
         application_name=application_name,
     )
@@ -63,7 +63,7 @@ def open_embedded(record: ServerRecord, *, application_name: str, dbname: str | 
 def open_external(server: ExternalServer, *, application_name: str, dbname: str | None = None) -> Connection:
     """Connect to the server named by the PG* variables.
 
-    Raises ServerUnreachable when there is no connection, the kind ServerAway when waiting may help, and
+    Raises ServerUnreachable when there is no connection, its subclass ServerAway when waiting may help, and
     ConfigurationError when the server is too old.
     """
     database = dbname or server.database
@@ -72,7 +72,7 @@ def open_external(server: ExternalServer, *, application_name: str, dbname: str 
             host=server.host,
             port=server.port,
             user=server.user,
-            # None, so that libpq looks into ~/.pgpass
+            # None, so that libpq reads ~/.pgpass
             password=server.password or None,
             dbname=database,
             application_name=application_name,
@@ -96,7 +96,7 @@ def open_external(server: ExternalServer, *, application_name: str, dbname: str 
 
 
 def show(connection: Connection, setting: str) -> str:
-    """The value of a server setting, read without leaving a transaction open."""
+    """Return the value of a server setting; no transaction stays open."""
     with connection.cursor() as cursor:
         cursor.execute("select current_setting(%s)", (setting,))
         row = cursor.fetchone()
@@ -105,47 +105,38 @@ def show(connection: Connection, setting: str) -> str:
 
 
 def is_passing(error: psycopg2.OperationalError) -> bool:
-    """Whether waiting or starting the server can help."""
+    """Say whether waiting or starting the server can help."""
     return any(sign in str(error) for sign in _PASSING)
 
 
 def is_full(error: psycopg2.OperationalError) -> bool:
-    """Whether the server has no connection free at the moment."""
+    """Say whether the server has no connection free at the moment."""
     return any(sign in str(error) for sign in _FULL)
 
 
 def describe_refusal(error: psycopg2.Error, password: str) -> str:
-    """Libpq's reason on one line, certain not to hold the password."""
+    """Return libpq's reason on one line, without the password."""
     reason = str(error)
-    # a server that was handed the password may say it again, in its own layout
+    # a server that got the password may repeat it, with other spaces
     for secret in filter(None, (password, " ".join(password.split()))):
         reason = " ".join(reason.replace(secret, "***").split())
     return " ".join(reason.split())
 
 
-# The login itself, whatever its default role in this database is: callers that need a role set it.
-_SESSION = (
-    "set role none; set time zone 'UTC'; "
-    f"set tcp_keepalives_idle = {SILENT_SECONDS - _PROBES * _PROBE_SECONDS}; "
-    f"set tcp_keepalives_interval = {_PROBE_SECONDS}; set tcp_keepalives_count = {_PROBES}; "
-    f"set tcp_user_timeout = {SILENT_SECONDS * 1000}"
-)
-
-
 def _open(**parameters: Any) -> Connection:
     connection: Connection = psycopg2.connect(
         connect_timeout=CONNECT_SECONDS,
-        keepalives_idle=SILENT_SECONDS - _PROBES * _PROBE_SECONDS,
-        keepalives_interval=_PROBE_SECONDS,
-        keepalives_count=_PROBES,
         tcp_user_timeout=SILENT_SECONDS * 1000,
         client_encoding="UTF8",
+        **_KEEPALIVES,
         **parameters,
     )
     try:
-        # not as a start-up option: a connection pooler in front of a server may refuse those
+        # not as start-up options, which a connection pooler may refuse; no role: callers that need one set it
+        keepalives = "".join(f"set tcp_{name} = {value}; " for name, value in _KEEPALIVES.items())
+        session = f"set role none; set time zone 'UTC'; {keepalives}set tcp_user_timeout = {SILENT_SECONDS * 1000}"
         with connection.cursor() as cursor:
-            cursor.execute(_SESSION)
+            cursor.execute(session)
         connection.commit()
     except BaseException:
         connection.close()

@@ -11,13 +11,13 @@ from sales_warehouse.server.account import Account, user_name
 from sales_warehouse.server.configure import write_configuration
 from sales_warehouse.server.locate import (
     MAJOR_VERSION,
+    START_SECONDS,
     belongs_to,
     is_elsewhere,
     note_home,
     noted_home,
-    programs_for,
+    pg_ctl,
 )
-from sales_warehouse.server.manage import START_SECONDS, pg_ctl
 from sales_warehouse.server.observe import (
     choose_port,
     drop_misleading_lock_file,
@@ -45,11 +45,11 @@ PAUSE_SECONDS = 0.2
 
 
 def is_accepting(record: ServerRecord) -> bool:
-    """Whether the server of `record` accepts connections now.
+    """Say whether the server of `record` accepts connections now.
 
-    Raises ServerUnreachable when it runs and refuses for a reason that waiting does not cure.
+    Raises ServerUnreachable when it runs and refuses for a reason that does not pass.
     """
-    # without the server's process another program listens on the port, and may never answer
+    # without the server's process another program may listen on the port and never answer
     if find_postmaster(record.data_directory) is None:
         return False
     try:
@@ -66,10 +66,10 @@ def is_accepting(record: ServerRecord) -> bool:
 
 
 def settle_record(home: Path, record: ServerRecord) -> ServerRecord:
-    """Follow a home that was moved, or copied from another.
+    """Return the record of a home, corrected if the home was moved, or copied from another.
 
-    Returns the record to go on with; a moved one gets a new port, since a copy must not meet its original.
-    Raises ConfigurationError when the data directory is gone or belongs to another home.
+    A moved home gets a new port, because a copy must not use the port of its original.
+    Raises ConfigurationError when the data directory is missing or belongs to another home.
     """
     directory = record.data_directory
     if belongs_to(home, directory) and directory.is_dir():
@@ -97,8 +97,8 @@ def settle_record(home: Path, record: ServerRecord) -> ServerRecord:
 def ensure_running(home: Path, record: ServerRecord, account: Account) -> None:
     """Start the server unless it runs, and return when it accepts connections. The caller holds the home's lock.
 
-    Raises ConfigurationError when the port or the data directory is someone else's, ServerUnreachable when the
-    server does not come up.
+    Raises ConfigurationError when port or data directory belong to another program or user, ServerUnreachable when
+    the server does not start.
     """
     if is_accepting(record):
         return
@@ -164,7 +164,6 @@ def _waited(record: ServerRecord) -> bool:
 
 
 def _start(home: Path, record: ServerRecord, account: Account) -> None:
-    programs = programs_for(account)
     write_configuration(record.data_directory, record.port, account)
     drop_misleading_lock_file(record.data_directory)
     deadline = time.monotonic() + ORPHAN_SECONDS
@@ -174,7 +173,7 @@ def _start(home: Path, record: ServerRecord, account: Account) -> None:
         # the server inherits this file as its standard error and so writes its log where it could not open one
         with open_log(home) as log:
             begin = log.tell()
-            started = pg_ctl(account, programs, "start", record.data_directory, output=log).returncode == 0
+            started = pg_ctl(account, "start", record.data_directory, output=log).returncode == 0
         if started and is_accepting(record):
             return
         complaint = _read_complaint(log_file(home), begin)

@@ -1,4 +1,4 @@
-"""`make dagster` as a person has it: the pages show the graph, a corrected file is taken in and published by itself."""
+"""`make dagster` in a browser: the pages show the graph, a corrected file is loaded and published automatically."""
 
 import json
 import os
@@ -28,7 +28,7 @@ MODULE = "sales_warehouse.orchestration.definitions"
 
 @dataclass
 class Pages:
-    """Dagster at work for a warehouse."""
+    """A running Dagster of a warehouse."""
 
     url: str
     shop: Checkout
@@ -47,7 +47,7 @@ class Pages:
         return [run["status"] for run in found["runsOrError"]["results"]]
 
     def looks(self) -> list[str]:
-        """Return how each look into the inbox that is over ended, the latest first."""
+        """Return the statuses of the finished sensor ticks, the latest first."""
         selector = f'repositoryName: "__repository__", repositoryLocationName: "{MODULE}", sensorName: "inbox"'
         found = self.ask(
             f"{{ sensorOrError(sensorSelector: {{{selector}}}) "
@@ -66,7 +66,7 @@ def wait_for(what: Callable[[], bool], seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def pages(checkout: Checkout) -> Iterator[Pages]:
-    """Dagster, started as `make dagster` does, for a warehouse that is built and published."""
+    """Dagster, started as `make dagster` does, of a warehouse that is built and published."""
     write_sample(Path(checkout.variables["WAREHOUSE_INBOX"]), days=14, records=14 * 220)
     checkout.warehouse("up")
     checkout.warehouse("build", "--quiet")
@@ -111,7 +111,7 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
     assert shop.value("select sum(line_count) from published.agg_sales_daily") != before
     (path.parent / "2024-03-03.csv").write_bytes(path.read_bytes())  # a duplicate
     before_it = len(pages.looks())
-    wait_for(lambda: len(pages.looks()) >= before_it + 2, 100)  # the first may have begun before the file was there
+    wait_for(lambda: len(pages.looks()) >= before_it + 2, 100)  # the first may have started before the file arrived
     assert pages.looks()[0] == "SKIPPED"
     assert pages.runs() == ["SUCCESS"]
 
@@ -119,7 +119,7 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
 def test_it_listens_to_this_machine_alone_and_calls_nobody(pages: Pages) -> None:
     port = int(pages.url.rpartition(":")[2])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_way:
-        any_way.connect(("192.0.2.1", 9))  # sends nothing; tells our own address, if there is one beside loopback
+        any_way.connect(("192.0.2.1", 9))  # sends nothing; shows our own address, if there is one beside loopback
         address = any_way.getsockname()[0]
     if not address.startswith("127."):
         with pytest.raises(OSError, match="refused"):

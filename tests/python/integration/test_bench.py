@@ -1,4 +1,4 @@
-"""The benchmark measures what it says, and leaves nothing behind."""
+"""The benchmark measures what it states, and removes its database and files."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole road under Dagster: assets, checks, the sensor, a failing test, the pages."""
+"""Load, build and publication under Dagster: assets, checks, the sensor, a failing test, the pages."""
 
 import json
 import os
@@ -41,7 +41,7 @@ REFUSED = "superstore/without_columns.csv"
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with roles and a small inbox, in which one file has to be refused, and nothing loaded."""
+    """A warehouse with roles, a small inbox in which one file must be refused, and nothing loaded."""
     checkout.warehouse("up")
     checkout.warehouse("grants", "--apply")
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
@@ -58,7 +58,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
-    """The definitions for it, with the variables a person would have set."""
+    """The definitions for the warehouse, with the environment variables of a person."""
     for name, value in {**shop.variables, "WAREHOUSE_PROJECT": str(shop.project)}.items():
         monkeypatch.setenv(name, value)
     for module in ("define", "read_manifest"):
@@ -68,7 +68,7 @@ def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
 
 @pytest.fixture
 def hooks(defs: Definitions, webhook: "type[Webhook]", monkeypatch: pytest.MonkeyPatch) -> Definitions:
-    """The same with the webhook set."""
+    """Those definitions with the webhook set."""
     monkeypatch.setenv("WAREHOUSE_WEBHOOK", webhook.url)
     return define(get_settings())
 
@@ -78,18 +78,18 @@ def run(defs: Definitions, name: str, instance: DagsterInstance) -> ExecuteInPro
 
 
 def why(result: ExecuteInProcessResult) -> str:
-    """What a step that failed said."""
+    """Return the message of a failed step."""
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     return "; ".join(str(it.user_failure_data or it.error) for it in failures)
 
 
 def red(result: ExecuteInProcessResult) -> dict[str, AssetCheckSeverity]:
-    """The checks that did not pass."""
+    """Return the checks that did not pass."""
     return {it.check_name: it.severity for it in result.get_asset_check_evaluations() if not it.passed}
 
 
 def tell(hooks: Definitions, result: ExecuteInProcessResult, instance: DagsterInstance) -> None:
-    """Let the hooks hear of the end of a run, as the daemon does."""
+    """Evaluate the hooks after a run, as the daemon does."""
     [end] = [event for event in result.all_events if event.is_job_success or event.is_job_failure]
     name = "refused_files" if result.success else "failure"
     context = build_run_status_sensor_context(name, end, instance, result.dagster_run)
@@ -122,7 +122,7 @@ def test_every_dbt_test_is_a_check(shop: Checkout, defs: Definitions) -> None:
     units = {test["name"] for test in found["unit_tests"].values()}
     assert len(tests) > 20
     assert len(units) > 10
-    # a singular test of several relations is none until its YAML says config: {meta: {dagster: {ref: {name: …}}}}
+    # a singular test of several relations is no check until its YAML has config: {meta: {dagster: {ref: {name: …}}}}
     assert (tests | units) - checks == set()
     assert checks - tests - units == {CHECK}
 
@@ -226,7 +226,7 @@ def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
 
 
 class Watcher:
-    """Evaluates the sensor as its daemon does: with the cursor it left, and one run for each run key."""
+    """Evaluates the sensor as its daemon does: with the stored cursor, and one run for each run key."""
 
     def __init__(self, shop: Checkout, defs: Definitions, instance: DagsterInstance) -> None:
         self._shop, self._defs, self._instance = shop, defs, instance
@@ -234,7 +234,7 @@ class Watcher:
         self._keys: set[str | None] = set()
 
     def look(self) -> int:
-        """Return how many runs it starts; a file written just now has settled."""
+        """Evaluate the sensor once; return how many runs it starts."""
         context = build_sensor_context(instance=self._instance, cursor=self._cursor)
         result = self._defs.get_sensor_def("inbox").evaluate_tick(context)
         self._cursor = result.cursor or self._cursor
@@ -243,12 +243,12 @@ class Watcher:
         return len(started)
 
     def run(self) -> None:
-        """Do what a run does to books and builds, without the seconds dbt takes."""
+        """Change the ledger as a run does, without the seconds that dbt takes."""
         self._shop.load(Path(self._shop.variables["WAREHOUSE_INBOX"]))
         self.build()
 
     def build(self) -> None:
-        """Say that a build saw all there is."""
+        """Record a build that processed all events."""
         with connect(self._shop) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "insert into audit.builds (invocation_id, upper_event_id, started_at) "
@@ -322,7 +322,7 @@ def test_each_news_starts_exactly_one_run_and_a_duplicate_none(
     assert watcher.look() == 0, "it may still be written"
     deliver(shop, "2024-02-03.csv", 7, age=10)
     assert watcher.look() == 1
-    # the run failed before it loaded anything: no other one until something changes
+    # the run failed before it loaded anything: no other run until something changes
     assert watcher.look() == 0
     deliver(shop, "2024-02-03.csv", 8, age=10)
     assert watcher.look() == 1
@@ -364,7 +364,7 @@ def test_a_failing_test_ends_the_run_once_and_is_told(
     assert red(result) == {
         "agg_sales_monthly__planted": AssetCheckSeverity.ERROR,
         CHECK: AssetCheckSeverity.ERROR,
-        # the files of the sensor's test came weeks after the others
+        # the files of the sensor's test are weeks later than the others
         "feed_status__nothing_is_missing": AssetCheckSeverity.WARN,
     }
     assert shop.value("select publication from published.as_of") == "1"
@@ -429,7 +429,7 @@ def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) ->
 
 
 class Webhook(BaseHTTPRequestHandler):
-    """Takes what is posted to it."""
+    """A server that keeps what is posted to it."""
 
     url = ""
     received: ClassVar[list[Any]] = []

@@ -1,4 +1,4 @@
-"""From a figure back to file and line, and from a line on to the marts."""
+"""From a mart row to its file and line, and from a line to the marts."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ REPORT = f"{SUPER}1,CA-1,2024-05-05,2024-05-06,First,C1,N,S,US,C,S,1,R,P1,F,B,Cr
 
 
 class Reader:
-    """Asks for explanations by function, and for everything else by the command line."""
+    """Calls the functions for explanations, and the command line for everything else."""
 
     def __init__(self, checkout: Checkout, connection: Connection) -> None:
         self.checkout, self.connection = checkout, connection
@@ -56,7 +56,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def built(checkout: Checkout) -> Checkout:
-    """Four files; the last is unloaded again before the build, which must be green without it."""
+    """Four files; the last is unloaded before the build, which must be green without it."""
     checkout.warehouse("up")
     folder = Path(checkout.variables["WAREHOUSE_INBOX"])
     for feed, change in (
@@ -100,7 +100,7 @@ def test_a_sales_line_leads_to_its_line_and_on_to_the_aggregates(reader: Reader)
     assert (it.outcome, it.reason) == ("accepted", "")
     fact, order, daily, monthly = it.mart_rows
     assert (fact.table, fact.values["net_amount"]) == ("marts.fct_sales_lines", Decimal("9.0000"))
-    for row in (order, daily, monthly):  # the keys are those of one row there
+    for row in (order, daily, monthly):  # each has the keys of one row of its table
         condition = " and ".join(f"{column} = '{value}'" for column, value in row.values.items())
         assert reader.checkout.value(f"select count(*) from {row.table} where {condition}") == "1"
     assert (order.table, order.values) == ("marts.fct_orders", {"order_key": "online_retail:103:GBP"})
@@ -159,7 +159,7 @@ def test_a_table_of_sums_tells_the_way_to_the_sales_lines(reader: Reader, table:
         reader.table(table)
     assert f'warehouse explain --table marts.{FACT} --where "' in str(caught.value)
     assert condition in str(caught.value)
-    # and the way can be gone: the keys of some row there lead to records
+    # the command works: the keys of a row lead to records
     values = {
         "order_date": "2024-01-01",
         "date_trunc('month', order_date)": "2024-01-01",
@@ -202,7 +202,7 @@ def test_a_condition_can_write_nothing(reader: Reader, where: str) -> None:
     assert reader.checkout.value("select count(*) from ledger.rejects") == "1"
 
 
-# --- from a record on to the marts --------------------------------------------------------------------------------
+# --- from a record to the marts -----------------------------------------------------------------------------------
 
 
 def test_each_record_of_a_file_has_its_line_and_its_fate(reader: Reader) -> None:
@@ -322,7 +322,7 @@ def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
         (("restore", "1"), "only a file that is unloaded or superseded can"),
         (("verify", "nothing.csv"), "The ledger has no file nothing.csv"),
         (("explain",), "Give --table"),
-        (("explain", "--table", "marts.agg_sales_daily"), "Go from its keys"),
+        (("explain", "--table", "marts.agg_sales_daily"), "Explain the sales lines with its keys"),
         (("files", "--since", "soon"), "Write an ISO date"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The line behind a row in every format: from the file, and from the ledger or the raw table when it is gone."""
+"""The line of a row in every format: from the file, or from ledger or raw table when the file was deleted."""
 
 import gzip
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from sales_warehouse.explain.explain import Explanation, explain_record
 from sales_warehouse.feeds.declare import Dialect, MaxRejects, Workbook
 from workbook import make_xlsx
 
-Story = tuple[int | None, str | None, str, str, str]  # line, text, where it is from, outcome, reason
+Story = tuple[int | None, str | None, str, str, str]  # line, text, source of the text, outcome, reason
 
 NOT_BUILT = "staging.stg_shop__lines is not built yet: `warehouse build`"
 

@@ -46,7 +46,7 @@ def read_commands(heading: str) -> str:
 
 
 def run_commands(where: Checkout, heading: str, **variables: str) -> str:
-    """Run them as a person would who has the programs on the path; stop at the first that fails."""
+    """Run the commands in a shell with the programs on the path; stop at the first that fails."""
     path = os.pathsep.join([str(put_programs()), str(BIN), str(server.binary("pg_dump").parent), os.environ["PATH"]])
     done = subprocess.run(
         ["sh", "-euxc", read_commands(heading)],
@@ -68,13 +68,13 @@ def read_marts(where: Checkout) -> dict[str, str]:
     return {row["mart"]: row["digest"] for row in where.sql(query)}
 
 
-@pytest.mark.timeout(900)  # two builds from nothing
+@pytest.mark.timeout(900)  # two builds of an empty warehouse
 def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(checkout: Checkout, tmp_path: Path) -> None:
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
     write_sample(inbox, days=14, records=3_080)
     checkout.warehouse("up")
     checkout.run("warehouse", "load", "--settle", "0")
-    # a file that was corrected, one that was unloaded: what the ledger alone remember
+    # a corrected and an unloaded file, which only the ledger knows
     corrected = sorted((inbox / "online_retail").iterdir())[0]
     corrected.write_bytes(b"".join(corrected.read_bytes().splitlines(keepends=True)[:-1]))
     report = checkout.load(inbox)
@@ -87,7 +87,7 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
 
     folder = str(tmp_path)
     run_commands(checkout, "Back up", BACKUP=folder)
-    # what happens later is not in the backup, and the old inbox is gone
+    # later changes are not in the backup, and the old inbox is deleted
     checkout.warehouse("unload", str(corrected.relative_to(inbox)))
     inbox.rename(inbox.with_name("lost"))
     moved = {"PGDATABASE": "warehouse_restored", "WAREHOUSE_HOME": f"{folder}/home", "WAREHOUSE_INBOX": f"{folder}/new"}
@@ -132,7 +132,7 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
     assert verdicts == set(re.findall(r"`(\w+)`", first_cells("verify")))
     checks = {path.stem for path in (PROJECT / "tests" / "dbt").rglob("*.sql")}
     assert len(checks) >= 12
-    # and those of dbt itself that a model asks for
+    # and dbt's own tests that the models use
     asked = {
         name
         for path in PROJECT.glob("models/**/*.yml")
@@ -143,7 +143,7 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
 
 
 def read_log(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
-    """Return standard error, of which every line must be a JSON object."""
+    """Return standard error; every line of it must be a JSON object."""
     return [json.loads(line) for line in done.stderr.splitlines()]
 
 
@@ -198,7 +198,7 @@ def test_without_tls_there_is_no_connection_once_it_is_asked_for(
 
 @contextmanager
 def tls_front(port: int, context: ssl.SSLContext, served: list[str]) -> Iterator[int]:
-    """Be a server that speaks TLS, in front of one that does not; yield the port, and note who came through."""
+    """Run a TLS server in front of a server without TLS; yield its port and the versions of its connections."""
 
     def serve(plain: socket.socket) -> None:
         with plain, socket.create_connection(("127.0.0.1", port)) as behind:
@@ -208,7 +208,7 @@ def tls_front(port: int, context: ssl.SSLContext, served: list[str]) -> Iterator
             try:
                 secret = context.wrap_socket(plain, server_side=True)
             except ssl.SSLError:
-                return  # the client knows another authority
+                return  # the client trusts another authority
             with secret:
                 served.append(str(secret.version()))
                 while True:
@@ -220,7 +220,7 @@ def tls_front(port: int, context: ssl.SSLContext, served: list[str]) -> Iterator
                             go.sendall(block)
 
     def listen() -> None:
-        with suppress(OSError):  # closed: it is over
+        with suppress(OSError):  # the listener was closed
             while True:
                 threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 

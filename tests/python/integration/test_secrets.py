@@ -1,4 +1,4 @@
-"""A password is in no output, no list of processes and no file but those that are made for it, whatever fails."""
+"""A password is in no output, no process list and no file except those made for it, whatever fails."""
 
 import socket
 import struct
@@ -17,13 +17,13 @@ PASSWORDS = {
     "lines": "horse-battery\n  error: staple",
     "url": "horse@battery:5432/x?y=%41&z#staple",
 }
-# parts that cannot stand in an output by chance
+# parts that are not in any output by chance
 TELLING = ("horse", "battery", "staple")
 
 
 @contextmanager
 def serve(answer: bytes | None) -> Iterator[str]:
-    """Be a broken server on a port of its own: answer so, or ask for the password in clear and say it again."""
+    """Run a broken server: it sends this answer, or requests the password in plain text and repeats it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def work() -> None:
@@ -33,7 +33,7 @@ def serve(answer: bytes | None) -> Iterator[str]:
                 except OSError:
                     return
                 with connection:
-                    if connection.recv(4096)[4:8] == struct.pack(">I", 80877103):  # asks for TLS
+                    if connection.recv(4096)[4:8] == struct.pack(">I", 80877103):  # a request for TLS
                         connection.sendall(b"N")
                         connection.recv(4096)
                     if answer is not None:
@@ -52,7 +52,7 @@ def serve(answer: bytes | None) -> Iterator[str]:
 
 
 class Watch:
-    """Looks at the command lines of all processes as long as it is entered."""
+    """Watches the command lines of all processes while it is entered."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
@@ -89,7 +89,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 def run(project: Checkout, variables: dict[str, str], *command: str, code: int = 3) -> str:
-    """Run a command that fails; return all it said, sure that nothing of a password is in it or anywhere else."""
+    """Run a command that fails; return its output after checking that no part of a password is in it or elsewhere."""
     it = Checkout(project.project, project.variables | variables)
     with Watch() as watch:
         done = it.run(*command, check=False)
@@ -157,9 +157,9 @@ def test_a_password_of_a_service_file_is_not_said(project: Checkout, checkout: C
 
 
 def test_the_password_that_works_is_in_no_output_log_or_process_list(checkout: Checkout) -> None:
-    """The whole road with the real password of a server of one's own: dbt is told it by the environment."""
+    """All commands with the real password of an external server, which dbt gets from the environment."""
     secret = checkout.variables["PGPASSWORD"]
-    checkout.variables["DBT_LOG_LEVEL_FILE"] = "debug"  # all that dbt would ever write
+    checkout.variables["DBT_LOG_LEVEL_FILE"] = "debug"  # the most that dbt writes
     with Watch() as watch:
         runs = [
             checkout.run("warehouse", *command, check=False)

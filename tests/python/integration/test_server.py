@@ -1,4 +1,4 @@
-"""The embedded server, for real: made, killed, stopped, moved, hindered. And never started when PGHOST is set."""
+"""The embedded server: created, killed, stopped, moved, with faults; and never started when PGHOST is set."""
 
 import json
 import os
@@ -39,7 +39,7 @@ only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the 
 
 @pytest.fixture(scope="module")
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may enter, which pytest's own are not."""
+    """A folder that every user may enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="warehouse-test-server-", dir=find_memory())).resolve()
     folder.chmod(0o755)
     yield folder
@@ -47,7 +47,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def find_memory() -> str | None:
-    """A folder in memory, None when there is none with room: making twenty databases is half waiting for the disk."""
+    """A folder in memory, None without room for it; creating twenty databases is half waiting for the disk."""
     folder = "/dev/shm"
     try:
         found = os.statvfs(folder)
@@ -59,7 +59,7 @@ def find_memory() -> str | None:
 
 @pytest.fixture(scope="module", autouse=True)
 def elsewhere(open_folder: Path) -> Iterator[Path]:
-    """What would go to /var/lib goes to the test's folder, so that nothing is left behind."""
+    """Use the test's folder instead of /var/lib, so that no files remain."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(locate, "ELSEWHERE", open_folder / "elsewhere")
         yield open_folder / "elsewhere"
@@ -67,7 +67,7 @@ def elsewhere(open_folder: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def new_settings(open_folder: Path) -> Iterator[Callable[..., Settings]]:
-    """Makes settings of a fresh project; whatever runs in their homes at the end is stopped."""
+    """Make settings of a new project; servers in their homes are stopped at the end."""
     made: list[Settings] = []
 
     def make(home: Path | None = None, project: Path | None = None) -> Settings:
@@ -88,7 +88,7 @@ def new_settings(open_folder: Path) -> Iterator[Callable[..., Settings]]:
 
 @pytest.fixture(scope="module")
 def running(new_settings: Callable[..., Settings]) -> Settings:
-    """One running server for the tests that leave it as it is, started amid variables that are not its business."""
+    """One running server for the tests that do not change it, started with variables that it must ignore."""
     settings = new_settings()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("A_SECRET", "correct-horse")
@@ -100,7 +100,7 @@ def running(new_settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture(scope="module")
 def pristine(new_settings: Callable[..., Settings]) -> Settings:
-    """A stopped server with a table of one row, to be copied: quicker than making one for every test."""
+    """A stopped server with a table of one row; a copy is quicker than a new server for every test."""
     settings = new_settings()
     execute(settings, "create table kept as select 42 as answer")
     server.down(settings)
@@ -109,7 +109,7 @@ def pristine(new_settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture
 def stopped(new_settings: Callable[..., Settings], pristine: Settings) -> Iterator[Settings]:
-    """A server of the test's own, not running, with a table of one row."""
+    """A stopped server for one test, with a table of one row."""
     settings = new_settings()
     copy_home(pristine, settings)
     data = settings.home / "server" / "data"
@@ -122,7 +122,7 @@ def stopped(new_settings: Callable[..., Settings], pristine: Settings) -> Iterat
 
 @pytest.fixture
 def own(stopped: Settings) -> Settings:
-    """The same, running."""
+    """A running server for one test, with a table of one row."""
     server.up(stopped)
     return stopped
 
@@ -157,7 +157,7 @@ def record_of(settings: Settings) -> ServerRecord:
 
 
 def run_up(settings: Settings) -> "subprocess.Popen[bytes]":
-    """`up` in a process group of its own."""
+    """Run `up` in its own process group."""
     return subprocess.Popen(
         [sys.executable, "-c", UP],
         env=shell(settings) | {"PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])},
@@ -168,13 +168,13 @@ def run_up(settings: Settings) -> "subprocess.Popen[bytes]":
 
 
 def shell(settings: Settings) -> dict[str, str]:
-    """The environment of a fresh shell with this project and home."""
+    """Return the environment of a new shell with this project and home."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("PG", "WAREHOUSE_", "DBT_"))}
     return kept | {"WAREHOUSE_PROJECT": str(settings.project), "WAREHOUSE_HOME": str(settings.home)}
 
 
 def is_gone(pid: int | None) -> bool:
-    """Whether the process has ended; it may wait as a zombie for the first process of a container to notice."""
+    """Say whether the process has ended; it may be a zombie until the first process of a container waits for it."""
     assert pid is not None
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
@@ -233,7 +233,7 @@ def test_a_wrong_password_and_no_password_are_refused(running: Settings) -> None
 
 def test_no_rule_of_the_server_trusts_anyone(running: Settings) -> None:
     assert value(running, "select array_agg(distinct auth_method) from pg_hba_file_rules") == ["scram-sha-256"]
-    # ours cannot be guessed; those made later may be
+    # our password cannot be guessed; later ones may be
     iterations = "select split_part(split_part(rolpassword, '$', 2), ':', 1) from pg_authid where rolname = "
     assert value(running, iterations + "session_user") == "1"
     assert value(running, "show scram_iterations") == "4096"
@@ -261,7 +261,7 @@ def test_text_is_utf_8_ordered_by_code_point_and_times_are_utc(running: Settings
     query = "select concat_ws(' ', datlocprovider, datlocale, pg_encoding_to_char(encoding)) from pg_database"
     assert value(running, f"{query} where datname = 'warehouse'") == "b C.UTF-8 UTF8"
     assert value(running, "select current_setting('timezone') || current_setting('client_encoding')") == "UTCUTF8"
-    # the builtin provider knows letters beyond ASCII, the C locale would not
+    # the builtin provider classifies letters beyond ASCII, the C locale does not
     assert value(running, "select upper('straßenüberführung')") == "STRASSENÜBERFÜHRUNG".replace("SS", "ß", 1)
 
 
@@ -269,7 +269,7 @@ def test_text_is_utf_8_ordered_by_code_point_and_times_are_utc(running: Settings
 def test_a_connection_starts_outside_a_transaction_in_utc_under_its_name(
     running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    # stands for the time zone that a server gives its sessions
+    # for a server whose sessions have another time zone
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     settings = running if kind == "embedded" else external_settings(running, tmp_path)
     connection = server.connect(settings, application_name="load", dbname="postgres")
@@ -277,7 +277,7 @@ def test_a_connection_starts_outside_a_transaction_in_utc_under_its_name(
         assert connection.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
         assert connection.info.dbname == "postgres"
         assert connection.get_dsn_parameters()["application_name"] == "load"
-        # and stays so after a rollback
+        # also after a rollback
         connection.rollback()
         with connection.cursor() as cursor:
             cursor.execute("select current_setting('timezone') || current_setting('client_encoding')")
@@ -336,7 +336,7 @@ def test_plain_dbt_reaches_the_server(running: Settings) -> None:
     assert f"port: {record_of(running).port}" in answer.stdout
 
 
-# --- made side by side ------------------------------------------------------------------------------------------
+# --- created at the same time -----------------------------------------------------------------------------------
 
 
 def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Callable[..., Settings]) -> None:
@@ -357,13 +357,13 @@ def test_two_ups_at_once_make_one_server_that_leaves_their_terminals_alone(
 ) -> None:
     settings = new_settings()
     both = [run_up(settings), run_up(settings)]
-    # their output ends with them: the server holds no pipe open
+    # the output ends with the processes: the server keeps no pipe open
     outputs = [process.communicate(timeout=30)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert outputs == [b"", b""]
     pid = server.status(settings).pid
     assert pid is not None
-    # of another group and session, so neither Ctrl-C nor a closed terminal reaches it
+    # in another group and session, so neither Ctrl-C nor a closed terminal ends it
     assert os.getpgid(pid) not in {process.pid for process in both}
     assert os.getsid(pid) != os.getsid(0)
     assert value(settings, "select 1") == 1
@@ -408,7 +408,7 @@ def test_down_stops_cleanly_and_connect_starts_again(own: Settings) -> None:
     assert not server.down(own)
     log_file(own.home).write_text("", encoding="utf-8")
     assert value(own, "select answer from kept") == 42
-    # a clean stop leaves nothing to recover
+    # no recovery after a clean stop
     assert "not properly shut down" not in log_file(own.home).read_text(encoding="utf-8")
 
 
@@ -434,7 +434,7 @@ def test_a_first_up_that_was_killed_is_made_good_by_the_next(
 
 
 def find_processes(argument: str) -> list[int]:
-    """The processes that have this very argument."""
+    """Return the processes that have exactly this argument."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -451,7 +451,7 @@ def test_an_up_killed_just_before_its_last_note_is_made_good(stopped: Settings) 
     assert record_of(stopped).initialised
 
 
-# --- what belongs to someone else -------------------------------------------------------------------------------
+# --- ports and folders of others --------------------------------------------------------------------------------
 
 
 def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Settings) -> None:
@@ -460,7 +460,7 @@ def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Se
         with pytest.raises(ConfigurationError, match=f"Port {port} on 127.0.0.1.*taken by another program") as caught:
             server.connect(stopped, application_name="test")
         assert record_of(stopped).password not in str(caught.value)
-        # the remedy that the message names
+        # the correction that the message names
         content = json.loads(record_file(stopped.home).read_text(encoding="utf-8"))
         record_file(stopped.home).write_text(json.dumps(content | {"port": port + 1}), encoding="utf-8")
         assert value(stopped, "select answer from kept") == 42
@@ -468,7 +468,7 @@ def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Se
 
 
 def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> None:
-    # it asks for the password in plain text, as a server may (protocol message R, code 3)
+    # it requests the password in plain text, as a server may (protocol message R, code 3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         received = []
 
@@ -536,8 +536,8 @@ def test_a_server_whose_configuration_is_broken_says_why_it_did_not_start(stoppe
 
 
 def test_a_leftover_lock_file_naming_another_program_does_not_hinder(stopped: Settings) -> None:
-    # as after a crash of the machine, when the number was given out again: here, to a program of the same user, which
-    # PostgreSQL would take for its own
+    # as after a crash of the machine, when the number was used again: here, by a program of the same user, which
+    # PostgreSQL would take for another server
     account = server_account()
     user = account.uid if account.switch else None
     other = subprocess.Popen(["sleep", "60"], user=user)
@@ -622,7 +622,7 @@ def test_below_a_private_folder_the_data_goes_elsewhere_and_is_said_so(
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
         execute(settings, "create table kept as select 42 as answer")
         assert server.up(settings).pid == state.pid
-        # the person deletes the home, while the server runs, and begins anew
+        # the person deletes the home while the server runs, and runs `up` again
         shutil.rmtree(settings.home)
         anew = server.up(settings)
         assert value(settings, "select to_regclass('kept')::text") is None
@@ -669,7 +669,7 @@ def test_nothing_of_the_persons_environment_reaches_the_server(running: Settings
 
 
 def external_settings(running: Settings, project: Path, **changes: object) -> Settings:
-    """Settings of a fresh home that name the running server as PGHOST would."""
+    """Settings of a new home with the running server as external server, as PGHOST would set them."""
     record = record_of(running)
     named = ExternalServer("127.0.0.1", record.port, record.user, record.database, record.password)
     home = project / ".warehouse"
@@ -714,7 +714,7 @@ def test_a_wrong_password_is_reported_but_not_repeated(running: Settings, tmp_pa
 
 
 def test_a_server_older_than_16_is_refused(running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # ours plays the old one: what is asked for is newer than it is
+    # our server is older than the version required here
     monkeypatch.setattr("sales_warehouse.server.sessions.OLDEST_VERSION", 99)
     with pytest.raises(ConfigurationError, match=r"is PostgreSQL 18.*; 99 or newer is needed"):
         server.up(external_settings(running, tmp_path))
@@ -730,7 +730,7 @@ def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
 
 
 def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
-    """With the system's own two hours, the lock of a vanished loader would keep the next one waiting as long."""
+    """With the system's default of two hours, the next loader would wait that long for the lock of a lost one."""
     with closing(server.connect(database, application_name="test")) as connection, connection.cursor() as cursor:
         limits = []
         for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):

@@ -1,4 +1,4 @@
-"""What passes by itself is tried again, with longer and longer waits; anything else ends the run with its exit code."""
+"""Transient errors are retried with increasing waits; other errors end the run with their exit code."""
 
 from pathlib import Path
 

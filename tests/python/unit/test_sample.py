@@ -1,4 +1,4 @@
-"""The demonstration files: always the same bytes, every kind of dirt, and a truth that is true."""
+"""The demonstration files: always the same bytes, every kind of dirt, and a truth that is correct."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def read_content(directory: Path, uri: str) -> bytes:
 
 
 def read_all(directory: Path) -> dict[str, bytes]:
-    """Returns the unpacked content of every file below the three folders."""
+    """Return the unpacked content of every file below the three folders."""
     uris = [path.relative_to(directory).as_posix() for path in directory.glob("*/*")]
     return {uri: read_content(directory, uri) for uri in uris}
 
 
 def read_rows(directory: Path, uri: str, *, leave_out: int | None = None) -> list[list[str]]:
-    """Returns the rows below the header, read strictly, without the one reject and without blank physical lines."""
+    """Return the rows below the header, read strictly, without the one reject and without blank physical lines."""
     lines = read_content(directory, uri).decode().split("\n")
     if leave_out is not None:
         del lines[leave_out - 1]
@@ -61,7 +61,7 @@ def test_same_options_give_same_bytes_and_times(sample: tuple[Path, Truth], tmp_
 
 
 def test_bytes_do_not_depend_on_the_machine(sample: tuple[Path, Truth]) -> None:
-    # Fails when a change to the generator changes what everybody's demonstration files hold: then write the new hashes.
+    # Fails when a change to the generator changes the demonstration files: then update the hashes.
     digests = {file.uri: file.content_sha256[:16] for file in sample[1].files}
     assert {uri: digests[uri] for uri in PINNED} == PINNED
 
@@ -91,7 +91,7 @@ def test_every_record_has_one_outcome(sample: tuple[Path, Truth]) -> None:
     for file in truth.files:
         assert file.records_read == file.rows_loaded + file.rows_rejected + file.rows_skipped
         assert len(file.rejects) == file.rows_rejected
-        # More than 1 % and the loader would refuse the whole file.
+        # The loader refuses a file with more than 1 % rejects.
         assert file.rows_rejected * 100 < max(file.records_read, 1)
         if file.rows is not None:
             aside = sum(file.rows.skipped.values()) + len(file.rows.quarantined)
@@ -180,7 +180,7 @@ def judge_superstore(row: list[str]) -> tuple[str | None, dict[str, Any]]:
     reason = judge(order, quantity, sales, day, "%Y-%m-%d")
     if reason:
         return reason, {}
-    # Half away from zero by whole numbers, so that the check does not lean on decimal's rounding.
+    # Half away from zero by whole numbers, so that the check does not depend on decimal's rounding.
     scaled, share = int(Decimal(sales) * 10_000), int((1 - Decimal(discount)) * 100)
     gross = Decimal((2 * scaled * 100 + share) // (2 * share)).scaleb(-4)
     return None, {
@@ -343,10 +343,10 @@ def test_gzip_has_no_time_and_no_name() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"days": 13}, "days must lie between 14 and 1000, not 13"),
-        ({"days": 14, "records": 3_079}, "records must lie between 3080 and"),
-        ({"days": 1001}, "days must lie"),
-        ({"records": 5_000_001}, "records must lie"),
+        ({"days": 13}, "days must be between 14 and 1000, not 13"),
+        ({"days": 14, "records": 3_079}, "records must be between 3080 and"),
+        ({"days": 1001}, "days must be"),
+        ({"records": 5_000_001}, "records must be"),
         ({"seed": -1}, "seed must not be negative"),
     ],
 )
@@ -370,7 +370,7 @@ def test_an_untouched_sample_is_replaced_and_a_changed_one_is_not(tmp_path: Path
     write_sample(tmp_path, days=14, records=4_000)
     truth = write_sample(tmp_path, days=14, records=4_000, seed=5)
     assert read_content(tmp_path, truth.files[0].uri)
-    # The corrected file of 14 days has another date than that of 30 and would stay behind as a stranger.
+    # The corrected file of 14 days has another date than that of 30 and would remain as an unmatched file.
     with pytest.raises(ValueError, match="not a file of this sample"):
         write_sample(tmp_path, days=30, records=9_000, seed=5)
     with (tmp_path / truth.files[0].uri).open("ab") as file:

@@ -1,4 +1,4 @@
-"""Find out from names, sizes, times and the ledger whether a run is needed; independent of Dagster."""
+"""Find files and ledger events that no run has processed, from names, sizes, times and the ledger; without Dagster."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileRefused
 
-# A tick must end before Dagster's limit of 60 s; files that are left over are hashed at the next tick.
+# A tick must end before Dagster's limit of 60 s; the next tick hashes the remaining files.
 HASHING_SECONDS = 20.0
 
 _LAST = """
@@ -32,16 +32,16 @@ select
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The state between two ticks of the sensor."""
+class State:
+    """What the sensor keeps between two ticks."""
 
     # marks of unknown files that need no run: a run was requested already, or they are duplicates
     seen: frozenset[str] = frozenset()
     event_id: int = 0  # up to which a run was requested
 
     @classmethod
-    def parse(cls, text: str | None) -> "Seen":
-        """Read what `str` wrote; nothing gives an empty one."""
+    def parse(cls, text: str | None) -> "State":
+        """Parse the text of a state; without a text the state is empty."""
         state = json.loads(text) if text else {}
         return cls(frozenset(state.get("seen", ())), state.get("event_id", 0))
 
@@ -50,26 +50,23 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class News:
+class Changes:
     """Files and ledger events that no run has processed."""
 
     files: tuple[str, ...]  # their URIs
-    events: int  # number of events beyond those of the last build and the last request
-    run_key: str  # different for different news
-    cursor: Seen  # to store once a run is requested
-
-    @property
-    def is_any(self) -> bool:
-        """Say whether a run is wanted."""
-        return bool(self.files) or self.events > 0
+    events: int  # number of events after those of the last build and the last request
+    run_key: str  # different for different changes
+    state: State  # to store once a run is requested
 
 
-def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before: Seen, settle_seconds: float) -> News:
-    """Examine inbox and ledger without changing anything.
+def find_changes(
+    connection: Connection, feeds: Sequence[Feed], inbox: Path, before: State, settle_seconds: float
+) -> Changes:
+    """Compare inbox and ledger; nothing is changed.
 
-    A file is opened only when the ledger knows its size but not its path, size and time: it may be a duplicate, and is
-    then remembered as one. Files that were written to just now and those that wait for a control file are no news yet.
-    Errors as of `find_files`, and `psycopg2.Error`.
+    A file is opened only when the ledger knows its size but not its path, size and time: it may be a duplicate, which
+    the new state then contains. Files that were written to just now and files that wait for a control file are left
+    out. Errors as of `find_files`, and `psycopg2.Error`.
     """
     with transaction(connection) as cursor:
         has_ledger = _has_table(cursor, "ledger.file_events")
@@ -82,24 +79,24 @@ def find_news(connection: Connection, feeds: Sequence[Feed], inbox: Path, before
             cursor.execute("select coalesce(max(upper_event_id), 0) from audit.builds")
             (built_event,) = cursor.fetchone() or (0,)
     books = {feed.full_name: read_index(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
-    files, seen = _look_at_files(find_files(inbox, feeds).files, books, before.seen, settle_seconds)
+    files, seen = _find_new_files(find_files(inbox, feeds).files, books, before.seen, settle_seconds)
     marks = sorted(_mark(file) for file in files)
     state = json.dumps([marks, last_event, last_file])
-    return News(
+    return Changes(
         files=tuple(file.uri for file in files),
         events=max(last_event - max(built_event, before.event_id), 0),
         run_key=hashlib.sha256(state.encode()).hexdigest()[:32],
-        cursor=Seen(seen | frozenset(marks), last_event),
+        state=State(seen | frozenset(marks), last_event),
     )
 
 
-def _look_at_files(
+def _find_new_files(
     found: Sequence[InboxFile], books: dict[str, FileIndex], seen_before: Collection[str], settle_seconds: float
 ) -> tuple[list[InboxFile], frozenset[str]]:
     """Return the new files, and the marks of the others that the ledger does not know."""
     recently = time.time_ns() - int(settle_seconds * 1e9)
     deadline = time.monotonic() + HASHING_SECONDS
-    news, seen = [], set()
+    new, seen = [], set()
     for file in found:
         index = books[file.feed.full_name]
         if is_known_on_disk(file, index) is not None:
@@ -110,25 +107,25 @@ def _look_at_files(
         elif file.mtime_ns > recently or (file.side is not None and file.side.content is None):
             continue
         elif not needs_hash_first(file, index):
-            news.append(file)
+            new.append(file)
         elif time.monotonic() < deadline:
-            if _brings_something(file, index):
-                news.append(file)
+            if _has_new_content(file, index):
+                new.append(file)
             else:
                 seen.add(mark)
-    return news, frozenset(seen)
+    return new, frozenset(seen)
 
 
-def _brings_something(file: InboxFile, books: FileIndex) -> bool:
+def _has_new_content(file: InboxFile, books: FileIndex) -> bool:
     try:
         sha256 = hash_file(file.path, file.member, file.feed.unpacking)
     except (OSError, FileRefused):
-        return True  # the load says what is wrong with it
+        return True  # the load reports the error
     return isinstance(decide(file, sha256, books), New)
 
 
 def _mark(file: InboxFile) -> str:
-    """Return a digest of a file's state, without opening it."""
+    """Return a digest of a file's path, size and time."""
     state = "\0".join([file.uri, str(file.size_bytes), str(file.mtime_ns), file.fingerprint])
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
