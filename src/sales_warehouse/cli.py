@@ -19,7 +19,7 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import Page, parse_instant, read_files, read_rejects
 from sales_warehouse.load.retry import load_with_retries
-from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadOptions, LoadReport
 from sales_warehouse.printable import show_line
 from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings, get_settings
@@ -558,8 +558,11 @@ def _load(settings: Settings, feed: str | None, settle: float, workers: int, qui
     with LoadProgress(quiet or settings.log_as_json) as progress:
         return load_with_retries(
             lambda: server.connect(settings, application_name="warehouse load", role="loader"),
-            feeds, settings.inbox, progress, feed, settle, workers,
-        )  # fmt: skip
+            feeds,
+            settings.inbox,
+            progress,
+            LoadOptions(feed, settle, workers),
+        )
 
 
 def _restore(settings: Settings, file: str, quiet: bool, as_json: bool) -> None:

@@ -46,10 +46,10 @@ def print_load_report(report: LoadReport) -> None:
             out.print(f"[bold]{outcome.status}[/bold] {escape(line)}", markup=True)
     for uri in report.still_refused:
         out.print(f"[bold]still refused[/bold] {escape(show_line(uri))}: see `warehouse files --status refused`")
-    if report.strangers:
-        shown = ", ".join(map(show_line, report.strangers[:5])) + (" …" if len(report.strangers) > 5 else "")
+    if report.unmatched:
+        shown = ", ".join(map(show_line, report.unmatched[:5])) + (" …" if len(report.unmatched) > 5 else "")
         out.print(
-            f"Left alone, as no feed declares them ({count(len(report.strangers), 'file')}): {shown}", markup=False
+            f"Left alone, as no feed declares them ({count(len(report.unmatched), 'file')}): {shown}", markup=False
         )
 
 
@@ -64,7 +64,7 @@ def load_report_as_json(report: LoadReport) -> dict[str, Any]:
         "files": files,
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
-        "strangers": report.strangers,
+        "unmatched": report.unmatched,
         "totals": {
             "files": dict(report.statuses),
             "records_read": sum(tally.read for tally in taken),

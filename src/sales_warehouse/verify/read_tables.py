@@ -9,7 +9,7 @@ from typing import Any
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.booked_rejects import BookedReject
 from sales_warehouse.load.inbox.open_file import ContentReader
-from sales_warehouse.load.readers.parse_in_subprocess import ContentReadApart
+from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
 from sales_warehouse.verify.name_columns import name_columns
 from sales_warehouse.verify.records import NotComparable, Record, RejectPlace, Values
 from sales_warehouse.verify.write_again import read_row, write_in_utc, write_row
@@ -43,7 +43,7 @@ class TableReading:
         self._rejects = rejects
         self._lines_before = 0 if feed.file_format == "parquet" else feed.workbook.header_row
         self._hides_errors = feed.file_format == "xls"  # python-calamine gives a cell with an error as an empty one
-        self._apart = ContentReadApart(content, feed, _APART)
+        self._apart = SubprocessContent(content, feed, _APART)
         try:
             head = json.loads(self._apart.read())["header"]
             if "not_comparable" in head:

@@ -37,7 +37,7 @@ def test_a_file_swapped_for_something_else_is_not_read(
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.csv", "a\n1\n")
     swap(path)
-    with pytest.raises(OSError, match="no file any more"):
+    with pytest.raises(OSError, match="is now a link, a pipe or a device"):
         read(path)
 
 
@@ -63,6 +63,6 @@ def test_no_file_stays_open_behind_an_archive(tmp_path: Path) -> None:
     opened.close()
     assert len(os.listdir("/dev/fd")) == before
     path.write_bytes(b"no archive")
-    with pytest.raises(OSError, match="no zip archive any more"):
+    with pytest.raises(OSError, match="no longer a zip archive"):
         open_archive(path)
     assert len(os.listdir("/dev/fd")) == before
