@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sales_warehouse.corrections.mark_rejects import RejectText
 from sales_warehouse.corrections.read_repaired import MarkedText, split_at_marks, unify_line_ends
-from sales_warehouse.corrections.repaired_records import NotSound, RecordChecker, RepairedRecord
+from sales_warehouse.corrections.repaired_records import NotSound, RecordReader, RepairedRecord
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.booked_rejects import BookedReject
 from sales_warehouse.ledger.read_ledger import decode_raw
@@ -40,8 +40,8 @@ class Repair:
         if not marked:
             self._add(1, None, "no_mark", self._describe_no_mark())
             return
-        self._checker = RecordChecker(feed, text.head)
-        self._check_head(head, self._checker.header)
+        self._reader = RecordReader(feed, text.head)
+        self._check_head(head, self._reader.header.texts)
         lines: dict[int, int] = {}
         for it in marked:
             if it.row_number in lines and it.row_number in rejects:
@@ -55,8 +55,8 @@ class Repair:
     def _check_head(self, found: str, expected: list[str]) -> None:
         """Check that the text in front of the first mark is the header of the file."""
         try:
-            theirs = RecordChecker(self._feed, found)
-            header, more = theirs.header, theirs.has_more()
+            theirs = RecordReader(self._feed, found)
+            header, more = theirs.header.texts, theirs.has_more()
         except FileRefused as error:
             self._add(1, None, "header", str(error))
             return
@@ -89,7 +89,7 @@ class Repair:
         else:
             record = RepairedRecord(it.row_number, it.text)
             try:
-                self._checker.check(record)
+                self._reader.read(record)
             except NotSound as error:
                 self._add(it.line_number, it.row_number, error.reason, error.detail)
             else:

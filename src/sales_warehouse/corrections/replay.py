@@ -17,7 +17,7 @@ from sales_warehouse.ledger.find_entries import BookedFile, feed_of, find_any_en
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.record_files import record_replayed
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.inbox.open_file import HashingReader
+from sales_warehouse.load.inbox.open_regular import open_regular
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileRefused
 
@@ -58,8 +58,9 @@ def replay(
     `ReplayRefused` when one of the records is not sound or does not belong to the file.
     """
     with as_the_loader(connection, say):
+        data = _read(path)
         prepare_ledger(connection, feeds)
-        with transaction(connection) as cursor, _open(path) as delivered:
+        with transaction(connection) as cursor:
             entry = _find_entry(cursor, name)
             feed = feed_of(entry, feeds)
             rejects = {reject.row_number: reject for reject in stream_rejects(cursor, entry.file_id)}
@@ -67,11 +68,11 @@ def replay(
                 raise ConfigurationError(f"{entry} has no rejects. `warehouse rejects` shows which files have some.")
             text = choose_text(cursor, entry, feed, find_head(cursor, entry))
             try:
-                repair = Repair(feed, text, rejects, delivered.read())
+                repair = Repair(feed, text, rejects, data)
                 if repair.problems:
                     raise ReplayRefused(_describe(path, repair.problems), repair.problems)
                 if repair.records:
-                    copy_repaired(cursor, entry, feed, text.head, repair.records, delivered)
+                    copy_repaired(cursor, entry, feed, text.head, repair.records)
                     texts = [(record.row_number, record.text) for record in repair.records]
                     record_replayed(cursor, feed, entry.file_id, texts)
             except FileRefused as error:
@@ -84,9 +85,10 @@ def replay(
     return Replayed(entry, f"{feed.schema}.{feed.identifier}", rows, tuple(repair.unchanged), tuple(left_out))
 
 
-def _open(path: Path) -> HashingReader:
+def _read(path: Path) -> bytes:
     try:
-        return HashingReader(path)
+        with open_regular(path) as file:
+            return file.read()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
 

@@ -102,7 +102,7 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: BookedFile, reporter: Re
             sha256 = content.delivered.finish()
             if replayed:
                 head = RejectText(file.feed, rejects.head).head
-                copy_repaired(cursor, entry, file.feed, head, replayed, content.delivered)
+                copy_repaired(cursor, entry, file.feed, head, replayed)
     except NotSound as error:
         raise RestoreRefused(
             f"{entry}: {error}. This record was repaired and replayed, and is not sound as the feed is declared now. "

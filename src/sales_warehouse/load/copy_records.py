@@ -20,7 +20,7 @@ from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused, Progress
 from sales_warehouse.load.readers.choose_reader import Content
-from sales_warehouse.load.readers.reader import Block, Reader
+from sales_warehouse.load.readers.reader import Block, Header, Reader
 from sales_warehouse.load.workers.read_ahead import read_ahead
 
 # A smaller file is read before a thread would have started.
@@ -68,22 +68,26 @@ class FileLoad:
         Raises `ColumnsAreMissing` before the first record when the raw table lacks some and they may not be added,
         `WidthsInDoubt` when the reader counted by the block and must not, and `FileRefused`.
         """
-        feed = self.file.feed
         blocks = content.blocks()
         header = self.reader.read_header(blocks)
         self.rejects.head = header.head
-        matched = match_columns(header.texts, feed)
-        ignored = name_ignored(header.texts, matched)
-        if feed.extra_column:
-            matched.append(feed.extra_column)
-        columns = [column for column in matched if column is not None]
-        added = self._add_columns(columns, may_add_columns)
-        records = self.reader.read(blocks, [column is not None for column in matched])
-        self._copy_rows(self._spool_others(records, content), columns)
-        missing = tuple(column for column in feed.columns if column not in columns)
-        return Shape(tuple(matched), tuple(added), ignored + self.reader.ignored, missing + self.reader.missing)
+        columns = self.match(header)
+        kept = [column for column in columns if column is not None]
+        added = self.add_columns(kept, may_add_columns)
+        records = self.reader.read(blocks, [column is not None for column in columns])
+        self.copy_rows(self._spool_others(records, content), kept)
+        ignored = name_ignored(header.texts, columns) + self.reader.ignored
+        missing = tuple(column for column in self.file.feed.columns if column not in kept) + self.reader.missing
+        return Shape(tuple(columns), tuple(added), ignored, missing)
 
-    def _add_columns(self, columns: Sequence[str], may_add: bool) -> list[str]:
+    def match(self, header: Header) -> list[str | None]:
+        """Return the raw table's columns for the fields of a record, None for a field that is left out."""
+        feed = self.file.feed
+        extra = [feed.extra_column] if feed.extra_column else []
+        return [*match_columns(header.texts, feed), *extra]
+
+    def add_columns(self, columns: Sequence[str], may_add: bool = True) -> list[str]:
+        """Add the columns that the raw table lacks; return them."""
         try:
             return add_columns(self.cursor, self.file.feed, columns, may_add)
         except errors.TooManyColumns as error:
@@ -105,7 +109,7 @@ class FileLoad:
             if block.copy_data:
                 yield block
 
-    def _copy_rows(self, blocks: Iterator[Block], columns: Sequence[str]) -> None:
+    def copy_rows(self, blocks: Iterator[Block], columns: Sequence[str]) -> None:
         """Copy the blocks while the next ones are read; COPY's text format is used as long as possible."""
         grammar = self.reader.grammar
         target = sql.SQL("copy {} ({}) from stdin with ").format(

@@ -54,7 +54,7 @@ def name_ignored(header: Sequence[str], columns: Sequence[str | None]) -> tuple[
     """Return the names that the left-out columns would have, or their places in the file."""
     names = [
         _shorten(normalise_header(text)) or f"column {number}"
-        for number, (text, column) in enumerate(zip(header, columns, strict=True), 1)
+        for number, (text, column) in enumerate(zip(header, columns, strict=False), 1)
         if column is None
     ]
     return tuple(dict.fromkeys(names))

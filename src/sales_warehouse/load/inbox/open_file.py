@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking
 from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, compression_of
 from sales_warehouse.load.inbox.open_regular import open_regular
-from sales_warehouse.load.inbox.read_archive import DAMAGED_MEMBER, open_archive, open_member
+from sales_warehouse.load.inbox.read_archive import DAMAGED_MEMBER, open_member
 from sales_warehouse.load.inbox.unpack import DAMAGED, Damaged, UnpackedLimit, unpack
 from sales_warehouse.load.outcome import FileRefused
 
@@ -72,12 +73,8 @@ class _MemberReader:
     """The bytes of an archive's member, in blocks of one size, so that a damaged one always has the same hash."""
 
     def __init__(self, path: Path, name: str, unpacking: Unpacking) -> None:
-        self._archive = open_archive(path)
-        try:
-            self._file, packed_bytes = open_member(self._archive, name)
-        except BaseException:
-            self._archive.close()
-            raise
+        self._stack = ExitStack()
+        self._file, packed_bytes = self._stack.enter_context(open_member(path, name))
         self._limit = UnpackedLimit(name, unpacking, packed_bytes)
         self._block = b""
         self._bytes_out = 0
@@ -94,8 +91,7 @@ class _MemberReader:
         return data
 
     def close(self) -> None:
-        self._file.close()
-        self._archive.close()
+        self._stack.close()
 
     def _read_block(self) -> bytes:
         try:

@@ -6,6 +6,8 @@ Nothing of an archive is written to disk or executed, so the name of a member is
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
@@ -64,40 +66,25 @@ def list_members(path: Path) -> list[Member]:
     return list(members.values())
 
 
-class _Archive(zipfile.ZipFile):
-    """An archive that closes its file with itself."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._own_file = file
-        super().__init__(file)
-
-    def close(self) -> None:
-        super().close()
-        self._own_file.close()
-
-
-def open_archive(path: Path) -> zipfile.ZipFile:
-    """Open an archive to read a member; raise `OSError` when it is no longer an archive."""
-    file = cast(BinaryIO, open_regular(path))
-    try:
-        return _Archive(file)
-    except OSError:
-        file.close()
-        raise
-    except Exception as error:
-        file.close()
-        raise OSError(0, f"it is no longer a zip archive ({error})") from None
-
-
-def open_member(archive: zipfile.ZipFile, name: str) -> tuple[BinaryIO, int]:
-    """Open a member; return it with the number of its packed bytes. Raises `OSError`."""
-    try:
-        entry = archive.getinfo(name)
-        return cast(BinaryIO, archive.open(entry)), entry.compress_size
-    except DAMAGED_MEMBER as error:
-        raise OSError(0, f"it cannot be read from the archive ({error})") from None
-    except KeyError:
-        raise OSError(0, "it is no longer in the archive") from None
+@contextmanager
+def open_member(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a member of an archive; yield it with the number of its packed bytes. Raises `OSError`."""
+    with ExitStack() as stack:
+        file = cast(BinaryIO, stack.enter_context(open_regular(path)))
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(0, f"it is no longer a zip archive ({error})") from None
+        try:
+            entry = archive.getinfo(name)
+            member = cast(BinaryIO, stack.enter_context(archive.open(entry)))
+        except DAMAGED_MEMBER as error:
+            raise OSError(0, f"it cannot be read from the archive ({error})") from None
+        except KeyError:
+            raise OSError(0, "it is no longer in the archive") from None
+        yield member, entry.compress_size
 
 
 def refuse_bomb(source: BinaryIO, name: str, max_bytes: int, max_ratio: int) -> None:

@@ -1,8 +1,7 @@
 """Find the header of a text file after its byte order mark, preamble, blank lines and comments."""
 
 import re
-from collections.abc import Iterator
-from itertools import chain
+from dataclasses import dataclass, field
 
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.ledger.outcomes import SkippedLine
@@ -12,40 +11,15 @@ from sales_warehouse.load.readers.grammar import Grammar, Parsed, Unclosed, Unso
 from sales_warehouse.load.readers.parse_record import MAX_RECORD_BYTES
 
 
-class HeaderFinder:
-    """Reads content up to the first record. Afterwards `rest` is the content that was read and not used."""
+@dataclass
+class Head:
+    """The part of a text file in front of its first record."""
 
-    def __init__(self, dialect: Dialect, grammar: Grammar) -> None:
-        self.decoder = LineDecoder(dialect.encoding, dialect.line_end_text)
-        self.records: list[list[str]] = []  # the header; most have one record
-        self.skipped: list[SkippedLine] = []
-        self.rest = b""
-        self.offset = 0  # of `rest` in the content
-        self.line_number = 1  # of the first line of `rest`
-        self._grammar = grammar
-        self._comment = re.compile(dialect.comment) if dialect.comment is not None else None
-        self._preamble_left = dialect.preamble_lines
-        self._records_left = dialect.header_lines
-        self._is_started = False
-
-    def find(self, blocks: Iterator[bytes]) -> bytes:
-        """Read blocks until the header is complete; return the bytes in front of the first record.
-
-        Raises `FileRefused` when there is no header or it cannot be read.
-        """
-        begun = b""
-        for block in chain(blocks, [b""]):
-            begun += block
-            self.rest += block
-            if self._is_found(final=not block):
-                break
-            if len(self.rest) > MAX_RECORD_BYTES:
-                raise FileRefused(f"no header ends within the first {MAX_RECORD_BYTES:,} bytes.")
-        else:
-            if self._preamble_left:
-                raise FileRefused("the file ends inside its preamble. Compare the feed's preamble_lines with the file.")
-            raise FileRefused("the file is empty: not even a header. Ask for the delivery again.")
-        return begun[: self.offset]
+    decoder: LineDecoder
+    size_bytes: int
+    lines: int = 0
+    records: list[list[str]] = field(default_factory=list)  # the header; usually it has one record
+    skipped: list[SkippedLine] = field(default_factory=list)
 
     def join_texts(self) -> list[str]:
         """Return the header texts; those of a column in several records are joined with a blank."""
@@ -57,79 +31,73 @@ class HeaderFinder:
             )
         return [" ".join(filter(None, texts)) for texts in zip(*self.records, strict=True)]
 
-    def _is_found(self, final: bool) -> bool:
-        """Use as much of `rest` as possible; say whether the header is complete."""
-        if not self._is_started:
-            if len(self.rest) < self.decoder.mark_bytes and not final:
-                return False
-            self._is_started = True
-            self.offset = self.decoder.start(self.rest)
-            self.rest = self.rest[self.offset :]
-        if self._preamble_left:
-            self._pass_preamble(final)
-        while self._records_left and not self._preamble_left:
-            if not self._read_record(final):
-                return False
-        return not self._preamble_left
 
-    def _complete_lines(self, final: bool) -> bytes:
-        return self.rest if final else self.rest[: self.decoder.end_of_last_line(self.rest)]
+def find_header(begun: bytes, dialect: Dialect, grammar: Grammar, final: bool) -> Head | None:
+    """Return the head of the file that begins like this, None if more content is needed.
 
-    def _pass_preamble(self, final: bool) -> None:
-        lines = self.decoder.split(self._complete_lines(final))
-        if not lines[-1]:
-            lines.pop()
-        lines = lines[: self._preamble_left]
-        for number, line in enumerate(lines, self.line_number):
-            self.skipped.append(SkippedLine(number, None, "preamble", self.decoder.strip_carriage_return(line)))
-        self._preamble_left -= len(lines)
-        self._advance(lines)
+    Raises `FileRefused` when there is no header or it cannot be read.
+    """
+    decoder = LineDecoder(dialect.encoding, dialect.line_end_text)
+    if len(begun) < decoder.mark_bytes and not final:
+        return None
+    head = Head(decoder, decoder.start(begun))
+    content = begun[head.size_bytes :]
+    complete = content if final else content[: decoder.end_of_last_line(content)]
+    delivered = decoder.split(complete)
+    if not delivered[-1]:
+        delivered.pop()  # there is no line after the last line end
+    raws = [decoder.strip_carriage_return(line) for line in delivered[: dialect.preamble_lines]]
+    head.skipped = [SkippedLine(number, None, "preamble", raw) for number, raw in enumerate(raws, 1)]
+    head.lines = len(raws)
+    is_found = head.lines == dialect.preamble_lines and _read_records(head, delivered, dialect, grammar, final)
+    head.size_bytes += sum(len(line) + len(decoder.newline) for line in delivered[: head.lines])
+    head.size_bytes = min(head.size_bytes, len(begun))  # the last line may have no line end
+    if is_found:
+        return head
+    if final and head.lines < dialect.preamble_lines:
+        raise FileRefused("the file ends inside its preamble. Compare the feed's preamble_lines with the file.")
+    if final:
+        raise FileRefused("the file is empty: not even a header. Ask for the delivery again.")
+    if len(begun) - head.size_bytes > MAX_RECORD_BYTES:
+        raise _describe_too_long()
+    return None
 
-    def _read_record(self, final: bool) -> bool:
-        """Read one record of the header; return False if there is none or it is not complete."""
-        data = self._complete_lines(final)
-        if not data:
-            return False
-        _, lines, errors = self.decoder.to_utf8(data)
-        if not lines[-1]:
-            lines.pop()
-        if self.decoder.line_end == b"\n":
-            lines = [line.removesuffix(b"\r") for line in lines]
-        delivered = self.decoder.split(data)
-        first = next((n for n, line in enumerate(lines) if not self._is_skipped(line, delivered[n], n)), len(lines))
-        if first:
-            self._advance(delivered[:first])
-            return self._read_record(final)
-        found = self._grammar.parse(lines, 0)
+
+def _read_records(head: Head, delivered: list[bytes], dialect: Dialect, grammar: Grammar, final: bool) -> bool:
+    """Read the records of the header from complete lines; return False if some are missing."""
+    if not dialect.header_lines:
+        return True
+    comment = re.compile(dialect.comment) if dialect.comment is not None else None
+    _, lines, errors = head.decoder.to_utf8(head.decoder.newline.join(delivered))
+    if head.decoder.line_end == b"\n":
+        lines = [line.removesuffix(b"\r") for line in lines]
+    while len(head.records) < dialect.header_lines and head.lines < len(lines):
+        line = lines[head.lines]
+        if grammar.is_blank(line):
+            head.lines += 1
+            continue
+        if comment is not None and comment.search(line.decode()):
+            raw = head.decoder.strip_carriage_return(delivered[head.lines])
+            head.skipped.append(SkippedLine(head.lines + 1, None, "comment", raw))
+            head.lines += 1
+            continue
+        found = grammar.parse(lines, head.lines)
         if isinstance(found, Unclosed) and not final and not found.too_long:
             return False
-        if not isinstance(found, Parsed) or any(number < found.end for number in errors):
-            span = found.end if isinstance(found, Parsed) else 1
+        end = found.end if isinstance(found, Parsed) else head.lines + 1
+        why = next((errors[number] for number in range(head.lines, end) if number in errors), None)
+        if why is not None or not isinstance(found, Parsed):
             problem = found.detail if isinstance(found, Unsound) else "its quotes do not match"
-            why = next((errors[n] for n in sorted(errors) if n < span), problem)
             raise FileRefused(
-                f"line {self.line_number}: the header cannot be read: {why}. "
+                f"line {head.lines + 1}: the header cannot be read: {why or problem}. "
                 "Compare the feed's encoding, delimiter and quote with the file."
             )
-        if max(map(len, lines[: found.end])) > MAX_RECORD_BYTES:
-            raise FileRefused(f"no header ends within the first {MAX_RECORD_BYTES:,} bytes.")
-        self.records.append([value.decode() for value in found.values])
-        self._records_left -= 1
-        self._advance(delivered[: found.end])
-        return True
+        if max(map(len, lines[head.lines : end])) > MAX_RECORD_BYTES:
+            raise _describe_too_long()
+        head.records.append([value.decode() for value in found.values])
+        head.lines = end
+    return len(head.records) == dialect.header_lines
 
-    def _is_skipped(self, line: bytes, delivered: bytes, index: int) -> bool:
-        """Say whether a line in front of the header is blank or a comment; the ledger keeps comments."""
-        if self._grammar.is_blank(line):
-            return True
-        if self._comment is None or not self._comment.search(line.decode()):
-            return False
-        raw = self.decoder.strip_carriage_return(delivered)
-        self.skipped.append(SkippedLine(self.line_number + index, None, "comment", raw))
-        return True
 
-    def _advance(self, lines: list[bytes]) -> None:
-        used = min(sum(len(line) + len(self.decoder.newline) for line in lines), len(self.rest))
-        self.rest = self.rest[used:]
-        self.offset += used
-        self.line_number += len(lines)
+def _describe_too_long() -> FileRefused:
+    return FileRefused(f"no header ends within the first {MAX_RECORD_BYTES:,} bytes.")

@@ -29,12 +29,10 @@ class Unclosed:
 
 @dataclass(frozen=True)
 class Unsound:
-    """The line is not a record: the reason for the ledger, and the place of the error."""
+    """The line is not a record; reason and detail of a reject."""
 
     reason: str
     detail: str
-    column: int  # number of the field, from 1
-    position: int  # number of the byte in its line, from 1
 
 
 class Grammar(ABC):
@@ -48,9 +46,9 @@ class Grammar(ABC):
     copy_delimiter = COPY_DELIMITER
     copy_quote = COPY_QUOTE
 
-    @abstractmethod
     def is_blank(self, line: bytes) -> bool:
-        """Say whether a line is blank, so that it is skipped."""
+        """Say whether a line consists of blanks and tabs, so that it is skipped."""
+        return not line.strip(b" \t")
 
     def sound_record(self, fields: int) -> Callable[[bytes], object]:
         """Return a check for one sound record of so many fields; only for a dialect that COPY knows."""

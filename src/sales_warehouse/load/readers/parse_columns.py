@@ -14,10 +14,6 @@ _MARKS = re.compile(b"[\r\n%b%b]" % (COPY_DELIMITER, COPY_QUOTE))
 class AlignedGrammar(Grammar):
     """Runs of blanks and tabs separate the fields."""
 
-    def is_blank(self, line: bytes) -> bool:
-        """Say whether a line consists of blanks and tabs."""
-        return not line.strip(_BLANKS)
-
     def translate(self, line: bytes, fields: int) -> bytes | None:
         """Return a line of so many fields in COPY's dialect."""
         values = _RUN_OF_BLANKS.split(line.strip(_BLANKS))
@@ -38,10 +34,6 @@ class FixedGrammar(Grammar):
         self._slices = [slice(first - 1, last) for first, last in positions]
         self._shortest = max(first for first, _ in positions)
         self._longest = max(last for _, last in positions)
-
-    def is_blank(self, line: bytes) -> bool:
-        """Say whether a line consists of blanks and tabs."""
-        return not line.strip(_BLANKS)
 
     def translate(self, line: bytes, fields: int) -> bytes | None:  # noqa: ARG002
         """Return a line in COPY's dialect."""
@@ -64,10 +56,9 @@ class FixedGrammar(Grammar):
             length, behind = len(text), text[self._longest :].encode()
             values = [text[part].encode().strip(_BLANKS) for part in self._slices]
         if length < self._shortest:
-            column = 1 + sum(1 for part in self._slices if part.start < length)
             detail = f"the line ends at character {length}, the last column begins at {self._shortest}"
-            return Unsound("too_few_fields", detail, column, len(line) + 1)
+            return Unsound("too_few_fields", detail)
         if behind.strip(_BLANKS):
             detail = f"text after character {self._longest}, where the last column ends"
-            return Unsound("too_many_fields", detail, len(self._slices) + 1, len(line) - len(behind) + 1)
+            return Unsound("too_many_fields", detail)
         return values

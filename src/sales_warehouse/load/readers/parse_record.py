@@ -111,7 +111,7 @@ class RecordGrammar(Grammar):
             if not line.startswith(self.delimiter, position):
                 if self.escape and not is_quoted and line.startswith(self.escape, position):
                     return self._describe_escape(line, position, len(values))
-                return self._describe_stray(lines[start], len(values), position + 1)
+                return self._describe_stray(lines[start], len(values))
             position += len(self.delimiter)
 
     def _unescape(self, text: bytes) -> bytes:
@@ -120,14 +120,13 @@ class RecordGrammar(Grammar):
     def _describe_escape(self, line: bytes, position: int, column: int) -> Unsound:
         behind = line[position + len(self.escape) :].decode()[:1]
         why = f"{behind}, which cannot be escaped" if behind else "the end of the line"
-        return Unsound("stray_escape", f"an escape in field {column} precedes {why}", column, position + 1)
+        return Unsound("stray_escape", f"an escape in field {column} precedes {why}")
 
-    def _describe_stray(self, line: bytes, column: int, position: int) -> Unsound:
+    def _describe_stray(self, line: bytes, column: int) -> Unsound:
         if self._is_strict and not self.escape and line.count(self.quote) % 2:
             detail = f"a quote at the start of field {column} or inside it is not closed"
-            return Unsound("unbalanced_quote", detail, column, position)
-        detail = f"a quote inside field {column} is not doubled"
-        return Unsound("stray_quote", detail, column, position)
+            return Unsound("unbalanced_quote", detail)
+        return Unsound("stray_quote", f"a quote inside field {column} is not doubled")
 
 
 def describe_too_long(line: bytes) -> str:

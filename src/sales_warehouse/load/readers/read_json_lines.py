@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
-from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
 from sales_warehouse.load.readers.reader import Header, Reader
@@ -122,17 +121,7 @@ class JsonLinesReader(Reader):
         try:
             values = self._pick(parse_line(line))
         except Unfit as unfit:
-            self.tally.rejected += 1
-            self._rejects.append(
-                Reject(
-                    row_number=self.tally.read,
-                    line_number=self._line_number,
-                    byte_offset=self._offset,
-                    reason=unfit.reason,
-                    detail=unfit.detail,
-                    raw=line,
-                )
-            )
+            self._reject(self._line_number, self._offset, (unfit.reason, unfit.detail), line)
             return None
         self.tally.loaded += 1
         return values

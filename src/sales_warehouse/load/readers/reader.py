@@ -9,6 +9,8 @@ from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
 from sales_warehouse.load.readers.grammar import Grammar
 from sales_warehouse.load.readers.leave_out_fields import FieldFilter
 
+Problem = tuple[str, str]  # reason and detail of a reject
+
 
 @dataclass(frozen=True)
 class Header:
@@ -78,6 +80,11 @@ class Reader(ABC):
     def continue_at(self, row_number: int) -> None:
         """Give the next record this row number; the records in front of it count as skipped."""
         self.tally.skipped = row_number - 1 - self.tally.loaded - self.tally.rejected
+
+    def _reject(self, line_number: int, byte_offset: int, problem: Problem, raw: bytes) -> None:
+        """Count the next record as a reject."""
+        self.tally.rejected += 1
+        self._rejects.append(Reject(self.tally.read, line_number, byte_offset, *problem, raw))
 
     @abstractmethod
     def _split(self, block: bytes, final: bool) -> bytes:

@@ -10,18 +10,16 @@ from functools import cached_property, lru_cache
 from itertools import accumulate, chain, repeat
 
 from sales_warehouse.feeds.declare import Dialect
-from sales_warehouse.ledger.outcomes import Reject, SkippedLine
+from sales_warehouse.ledger.outcomes import SkippedLine
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.decode_lines import LineDecoder
-from sales_warehouse.load.readers.find_header import HeaderFinder
+from sales_warehouse.load.readers.find_header import find_header
 from sales_warehouse.load.readers.grammar import Grammar, Parsed, Unclosed, Unsound
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
-from sales_warehouse.load.readers.reader import Header, Reader
+from sales_warehouse.load.readers.reader import Header, Problem, Reader
 
 # Row numbers are written as ten thousands and the rest, so that the rest comes from a list.
 _GROUP = 10_000
-
-Problem = tuple[str, str]  # reason and detail of a reject
 
 
 class _Lines:
@@ -94,20 +92,23 @@ class TextReader(Reader):
 
     def read_header(self, blocks: Iterator[bytes]) -> Header:
         """Return the header texts, those of several records joined; without header the declared columns."""
-        finder = HeaderFinder(self._dialect, self.grammar)
-        head = finder.find(blocks)
-        texts = finder.join_texts() if finder.records else self._columns
-        if finder.records and self._dialect.repeated_header == "refuse":
-            self._refused_header = [text.encode() for text in finder.records[0]]
-        self._decoder = finder.decoder
-        self._skipped = finder.skipped
-        self._rest = finder.rest  # content read and not yet used: an incomplete line or record
-        self._offset = finder.offset  # of `_rest` in the content
-        self._line_number = finder.line_number  # of the first line of `_rest`
+        begun, found = b"", None
+        while found is None:
+            block = next(blocks, b"")
+            begun += block
+            found = find_header(begun, self._dialect, self.grammar, final=not block)
+        texts = found.join_texts() if found.records else self._columns
+        if found.records and self._dialect.repeated_header == "refuse":
+            self._refused_header = [text.encode() for text in found.records[0]]
+        self._decoder = found.decoder
+        self._skipped = found.skipped
+        self._offset = found.size_bytes  # of `_rest` in the content
+        self._rest = begun[self._offset :]  # content read and not yet used: an incomplete line or record
+        self._line_number = found.lines + 1  # of the first line of `_rest`
         self._fields = len(texts)
         if self.grammar.is_copyable:
             self._check = self.grammar.sound_record(self._fields)
-        return Header(texts, head)
+        return Header(texts, begun[: self._offset])
 
     def _split(self, block: bytes, final: bool) -> bytes:
         if not final and len(self._decoder.newline) == 1 and len(self._rest) + len(block) <= MAX_LINE_BYTES:
@@ -210,17 +211,8 @@ class TextReader(Reader):
         if problem is None:
             assert isinstance(found, Parsed)
             return self.grammar.write(found.values, found.quoted), end
-        self._rejects.append(
-            Reject(
-                row_number=self.tally.read + 1,
-                line_number=self._line_number + start,
-                byte_offset=self._offset + lines.offsets[start],
-                reason=problem[0],
-                detail=problem[1],
-                raw=lines.raw(start, end),
-            )
-        )
-        self.tally.rejected += 1
+        place = self._line_number + start, self._offset + lines.offsets[start]
+        self._reject(*place, problem, lines.raw(start, end))
         return None, end
 
     def _join_record(self, lines: _Lines, start: int) -> tuple[bytes, int] | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import TypedDict
 
 from sales_warehouse.feeds.declare import Dialect
-from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.reader import Header, Reader
 from sales_warehouse.load.readers.write_copy import COPY_GRAMMAR, write_copy_line
@@ -63,17 +62,9 @@ class TableReader(Reader):
                 self.tally.loaded += 1
                 written.append(write_copy_line(self._file_id, self.tally.read, row))
             else:
-                self.tally.rejected += 1
-                self._rejects.append(
-                    Reject(
-                        row_number=self.tally.read,
-                        line_number=self.tally.read + self._lines_before,
-                        byte_offset=0,  # a row of a table is not in one place of the file
-                        reason=row["reason"],
-                        detail=row["detail"],
-                        raw=row["raw"].encode("utf-8", "surrogateescape"),
-                    )
-                )
+                line_number = self.tally.read + 1 + self._lines_before
+                raw = row["raw"].encode("utf-8", "surrogateescape")
+                self._reject(line_number, 0, (row["reason"], row["detail"]), raw)  # a row has no place in the bytes
         return "".join(written).encode()
 
 

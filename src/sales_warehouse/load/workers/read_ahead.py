@@ -1,22 +1,14 @@
 """Produce the next items in a thread while the last ones are used."""
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 Item = TypeVar("Item")
 
-_POLL_SECONDS = 0.2  # how soon a thread that waits with a full queue notices that it must stop
-
-
-@dataclass(frozen=True)
-class _End:
-    """Follows the last item; has the exception that ended the items, if any."""
-
-    error: BaseException | None = None
+_END = object()
 
 
 @contextmanager
@@ -26,40 +18,18 @@ def read_ahead(items: Iterator[Item], depth: int = 4) -> Iterator[Iterator[Item]
     An exception of `items` is raised after the items before it. At the end of the context the thread is stopped, even
     if items are left.
     """
-    ready: queue.Queue[Item | _End] = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def put(item: Item | _End) -> None:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return
-
-    def produce() -> None:
+    thread = ThreadPoolExecutor(max_workers=1)
+    try:
         try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(_End())
-        except BaseException as error:
-            put(_End(error))
+            ready: deque[Future[object]] = deque(thread.submit(next, items, _END) for _ in range(depth))
+        except RuntimeError as error:
+            raise MemoryError(str(error)) from None  # the only reason for a new thread: no room for its stack
 
-    def consume() -> Iterator[Item]:
-        while not isinstance(item := ready.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
+        def consume() -> Iterator[Item]:
+            while (item := ready.popleft().result()) is not _END:
+                ready.append(thread.submit(next, items, _END))
+                yield cast(Item, item)
 
-    thread = threading.Thread(target=produce, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as error:
-        raise MemoryError(str(error)) from None  # the only reason for a new thread: no room for its stack
-    try:
         yield consume()
     finally:
-        stopped.set()
-        thread.join()
+        thread.shutdown(cancel_futures=True)
