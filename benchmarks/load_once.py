@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg2
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.load.run_load import run_load
+from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.reporter import Reporter
 
 
@@ -37,8 +37,7 @@ def main() -> None:
             order.feeds,
             order.inbox,
             Reporter(),
-            settle_seconds=0,
-            workers=order.workers,
+            LoadOptions(settle_seconds=0, workers=order.workers),
         )
     answer = {
         "seconds": report.seconds,

@@ -22,7 +22,7 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.retry import load_with_retries
-from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadReport
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadOptions, LoadReport
 from sales_warehouse.printable import show_line
 from sales_warehouse.settings import Settings
 
@@ -131,7 +131,7 @@ def _load(settings: Settings, feed: str | None, settle: float, workers: int, qui
 
     feeds = read_feeds(settings.project)
     with report_progress("load", quiet or settings.log_as_json) as reporter:
-        return load_with_retries(connect, feeds, settings.inbox, reporter, feed, settle, workers)
+        return load_with_retries(connect, feeds, settings.inbox, reporter, LoadOptions(feed, settle, workers))
 
 
 def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
@@ -152,9 +152,9 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
             out.print(f"[bold]{outcome.status}[/bold] {line}")
     for uri in report.still_refused:
         out.print(f"[bold]still refused[/bold] {escape(show_line(uri))}: see `warehouse files --status refused`")
-    if report.strangers:
-        shown = ", ".join(map(show_line, report.strangers[:5])) + (" …" if len(report.strangers) > 5 else "")
-        note(f"Left alone, as no feed declares them ({count(len(report.strangers), 'file')}): {shown}")
+    if report.unmatched:
+        shown = ", ".join(map(show_line, report.unmatched[:5])) + (" …" if len(report.unmatched) > 5 else "")
+        note(f"Left alone, as no feed declares them ({count(len(report.unmatched), 'file')}): {shown}")
 
 
 def _sum_up(report: LoadReport, feed: str) -> list[Any]:
@@ -182,7 +182,7 @@ def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
         ],
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
-        "strangers": report.strangers,
+        "unmatched": report.unmatched,
         "totals": {"files": dict(report.statuses), **dict(zip(names, sums, strict=True))},
         "seconds": round(report.seconds, 3),
     }

@@ -1,1 +1,1 @@
-"""Corrections of the ledger: unload and restore files, export and replay rejects."""
+"""Correct the ledger: unload and restore files, export and replay rejects."""

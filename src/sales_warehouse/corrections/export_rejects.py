@@ -1,4 +1,4 @@
-"""Write the rejects of a file as a text a person can repair."""
+"""Write the rejects of a file as a text that a person can repair."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ from sales_warehouse.ledger.transaction import transaction
 
 @dataclass(frozen=True)
 class Exported:
-    """Rejects of a file that were written to a path, and how many had been replayed already and were left out."""
+    """Rejects of a file that were written to a path, and the number of those that were replayed before."""
 
     file: LedgerFile
     path: Path
@@ -32,11 +32,11 @@ class Exported:
 def export_rejects(
     connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, path: Path, force: bool = False
 ) -> Exported:
-    """Write the rejects of the file called `name`, an id or a path below the inbox, to `path`: whole or not at all.
+    """Write the rejects of the file called `name`, an id or a path below the inbox, to `path`: all or none.
 
-    They are in the feed's own dialect with the head of the file in front, each as delivered below a line that marks it;
-    those that were replayed are left out. Raises `ConfigurationError` when the ledger has no such file or no rejects of
-    it, when `path` is there already and not `force`, or lies below the inbox.
+    They are in the feed's own dialect after the head of the file, each as delivered below a line that marks it; those
+    that were replayed are left out. Raises `ConfigurationError` when the ledger has no such file or no rejects of it,
+    when `path` exists and not `force`, or is below the inbox.
     """
     path = path.expanduser().absolute()
     _check_path(path, inbox, force)
@@ -55,20 +55,20 @@ def export_rejects(
 
 
 def find_head(cursor: Cursor, entry: LedgerFile) -> bytes:
-    """Return what stands in front of the first record of a file with rejects.
+    """Return the bytes in front of the first record of a file with rejects.
 
-    Raises `ConfigurationError` when the ledger does not have it; the message says how they get it.
+    Raises `ConfigurationError` when the ledger does not have them; the message has the next step.
     """
     head = read_head(cursor, entry.file_id)
     if head is not None:
         return head
     again = (
-        f"Bring it onto them by `warehouse unload {entry.file_id}` and `warehouse restore {entry.file_id}`."
+        f"Add it by `warehouse unload {entry.file_id}` and `warehouse restore {entry.file_id}`."
         if entry.version is not None
         else "`warehouse rejects` shows its rejects."
     )
     raise ConfigurationError(
-        f"{entry}: an earlier version of the loader took it in, which did not keep its header in the ledger. {again}"
+        f"{entry}: an earlier version of the loader loaded it and did not keep its header in the ledger. {again}"
     )
 
 
@@ -86,7 +86,7 @@ def choose_text(cursor: Cursor, entry: LedgerFile, feed: Feed, head: bytes) -> R
 def _check_path(path: Path, inbox: Path, force: bool) -> None:
     if path.resolve().is_relative_to(inbox.resolve()):
         raise ConfigurationError(
-            f"{path} lies below the inbox, where the next load would take it in as a delivery. Name a path elsewhere."
+            f"{path} lies below the inbox, where the next load would read it as a delivery. Name a path elsewhere."
         )
     if not path.parent.is_dir():
         raise ConfigurationError(f"There is no folder {path.parent}. Make it, or name another path.")
@@ -112,7 +112,7 @@ def _write_text(cursor: Cursor, entry: LedgerFile, feed: Feed, head: bytes) -> I
 
 
 def _write(path: Path, parts: Iterator[bytes], force: bool) -> None:
-    """Write a file under a temporary name first, so that under its own it is whole."""
+    """Write a file under a temporary name first, so that under its own name it is complete."""
     try:
         number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
         try:
@@ -122,7 +122,7 @@ def _write(path: Path, parts: Iterator[bytes], force: bool) -> None:
             os.umask(mask)
             Path(name).chmod(0o666 & ~mask)  # as any file a person writes
             if path.exists() and not force:
-                raise ConfigurationError(f"{path} came to be there meanwhile. Name another path.")
+                raise ConfigurationError(f"{path} was created meanwhile. Name another path.")
             Path(name).replace(path)
         except BaseException:
             with suppress(OSError):

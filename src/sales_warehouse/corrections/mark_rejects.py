@@ -1,4 +1,4 @@
-"""The text rejects are exported as: head of the file, then each reject below a line that says which one it is.
+"""The text of exported rejects: the head of the file, then each reject below a line that marks it.
 
     Order No,Product,Amount
     #@ row 17 (line 18) too_few_fields: 2 fields where the header has 3
@@ -21,14 +21,14 @@ _MARK = "#@"
 
 
 def dialect_of_rejects(feed: Feed) -> Dialect:
-    """Return the dialect the feed's rejects are kept in."""
+    """Return the dialect of the feed's rejects in the ledger."""
     if feed.file_format in TEXT_FORMATS:
         return feed.dialect
     return Dialect() if feed.file_format == "jsonl" else RAW_DIALECT
 
 
 def feed_of_texts(feed: Feed) -> Feed:
-    """Return the feed as its repaired records are read: as text that is decoded already."""
+    """Return the feed of its repaired records: text in UTF-8."""
     if feed.file_format == "jsonl":
         return feed
     dialect = replace(dialect_of_rejects(feed), encoding="utf-8")
@@ -36,18 +36,18 @@ def feed_of_texts(feed: Feed) -> Feed:
 
 
 class RejectText:
-    """How the text of one file's rejects is written and read; `head` is what stands in front of its first record."""
+    """How the text of one file's rejects is written and read; `head` is the bytes in front of its first record."""
 
     def __init__(self, feed: Feed, head: bytes) -> None:
         self.dialect = dialect_of_rejects(feed)
-        self.line_end = self.dialect.line_end_text  # a carriage return before it apart
+        self.line_end = self.dialect.line_end_text  # without a carriage return before it
         decoder = self.make_decoder()
         self._head = head[decoder.start(head) :]
-        self.encoding = decoder.encoding  # with its byte order where it has one
+        self.encoding = decoder.encoding  # with its byte order if it has one
         self._mark = _MARK
 
     def make_decoder(self) -> LineDecoder:
-        """Return what cuts text of this dialect into lines."""
+        """Return a decoder that cuts text of this dialect into lines."""
         return LineDecoder(self.dialect.encoding, self.dialect.line_end_text)
 
     @property
@@ -56,32 +56,32 @@ class RejectText:
         return decode_raw(self._head, self.encoding)
 
     def avoid(self, raws: Iterable[bytes]) -> None:
-        """Choose a mark that no line of the head or of these rejects begins with; the same whenever it is chosen."""
+        """Choose a mark with which no line of the head or of these rejects begins; the choice is always the same."""
         texts = [self.head, *(decode_raw(raw, self.encoding) for raw in raws)]
         while any(re.search(rf"(?:^|[\r\n]){self._pattern}", text) for text in texts):
             self._mark += "@"
 
     @property
     def mark_bytes(self) -> bytes:
-        """Bytes that are in every line that marks a reject."""
+        """Bytes that are in every mark."""
         return self.encode(_MARK)
 
     def encode(self, text: str) -> bytes:
-        r"""Return text in the encoding, without byte order mark; what it cannot write stands there as ``\xNN``."""
+        r"""Return text in the encoding, without byte order mark; a character it does not have becomes ``\xNN``."""
         try:
             return text.encode(self.encoding, "backslashreplace")
-        except UnicodeError:  # a few codecs know no way around
+        except UnicodeError:  # a few codecs do not support the replacement
             return text.encode("ascii", "backslashreplace").decode("ascii").encode(self.encoding)
 
     def write(self, reject: Reject) -> bytes:
-        """Return a reject as delivered, with a line end, below the line that marks it."""
+        """Return a reject as delivered, with a line end, below its mark."""
         end = self.encode(self.line_end)
-        returned = self.encode("\r\n")
-        if self.line_end == "\n" and (self._head.endswith(returned) or reject.raw.endswith(self.encode("\r"))):
-            end = returned
-        # half a character can stand at the end of a file only: a line end behind it would be none
-        behind = b"" if len(reject.raw) % len(self.encode(self.line_end)) else end
-        return self.encode(self.mark_of(reject)) + end + reject.raw + behind
+        with_return = self.encode("\r\n")
+        if self.line_end == "\n" and (self._head.endswith(with_return) or reject.raw.endswith(self.encode("\r"))):
+            end = with_return
+        # after half a character, at the end of a file, a line end would not be one
+        after = b"" if len(reject.raw) % len(self.encode(self.line_end)) else end
+        return self.encode(self.mark_of(reject)) + end + reject.raw + after
 
     def mark_of(self, reject: Reject) -> str:
         """Return the line that marks a reject."""
@@ -89,19 +89,19 @@ class RejectText:
         return f"{self._mark} row {reject.row_number} (line {reject.line_number}) {about}"
 
     def find_mark(self, line: str) -> int | None:
-        """Return the row number in a line that marks a reject; None for any other line.
+        """Return the row number in a mark; None for any other line.
 
-        A spreadsheet may have put the line into quotes and delimiters behind it.
+        A spreadsheet may have written quotes around the mark and delimiters after it.
         """
         found = re.match(self._pattern, line)
         return int(found[1]) if found else None
 
     def is_padded(self, line: str) -> bool:
-        """Say whether delimiters stand behind a mark: a spreadsheet writes all rows with as many fields."""
+        """Say whether delimiters follow a mark: a spreadsheet writes all rows with the same number of fields."""
         return line.rstrip("\r\n").endswith(self.dialect.delimiter)
 
     def strip_padding(self, text: str) -> str:
-        """Return a record without delimiters behind it."""
+        """Return a record without the delimiters at its end."""
         while text.endswith(self.dialect.delimiter):
             text = text.removesuffix(self.dialect.delimiter)
         return text

@@ -1,4 +1,4 @@
-"""Read the text of exported rejects back after a person has repaired it."""
+"""Read exported rejects back after a person has repaired them."""
 
 from dataclasses import dataclass
 
@@ -8,22 +8,22 @@ from sales_warehouse.ledger.read_ledger import decode_raw
 
 @dataclass(frozen=True)
 class MarkedText:
-    r"""What stands below a line that marks a reject, without the line end; `line_number` is that of the mark.
+    r"""The text below the mark of a reject, without the line end; `line_number` is that of the mark.
 
-    Bytes that are no text stand there as ``\xNN``, and `error` says so.
+    Bytes that cannot be decoded are written as ``\xNN``; `error` is the reason then.
     """
 
     row_number: int
     line_number: int
     text: str
     error: str | None
-    is_padded: bool  # a spreadsheet wrote delimiters behind the mark, so it may have done so behind the record
+    is_padded: bool  # a spreadsheet wrote delimiters after the mark, so perhaps after the record too
 
 
 def split_at_marks(text: RejectText, data: bytes) -> tuple[str, list[MarkedText]]:
-    """Return what stands in front of the first mark, and what stands below each.
+    """Return the text in front of the first mark, and the text below each mark.
 
-    A byte order mark of `data` counts, whatever the delivered file had. Blank lines around a record are none of it.
+    A byte order mark of `data` is used, whatever the delivered file had. Blank lines around a record are removed.
     """
     decoder = text.make_decoder()
     lines = decoder.split(data[decoder.start(data) :])
@@ -39,8 +39,8 @@ def split_at_marks(text: RejectText, data: bytes) -> tuple[str, list[MarkedText]
             (marked[-1][3] if marked else head).append(line)
 
     def join(lines: list[bytes]) -> bytes:
-        held = [number for number, line in enumerate(lines) if decoder.strip_carriage_return(line)]
-        return decoder.strip_carriage_return(newline.join(lines[held[0] : held[-1] + 1])) if held else b""
+        filled = [number for number, line in enumerate(lines) if decoder.strip_carriage_return(line)]
+        return decoder.strip_carriage_return(newline.join(lines[filled[0] : filled[-1] + 1])) if filled else b""
 
     texts = []
     for row_number, number, is_padded, below in marked:

@@ -1,4 +1,4 @@
-"""Bring back a file that was unloaded or superseded, under its own entry, in one transaction."""
+"""Restore a file that was unloaded or superseded, under its own entry, in one transaction."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,42 +9,35 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.corrections.mark_rejects import RejectText
-from sales_warehouse.corrections.repaired_records import NotSound, RepairedRecord
-from sales_warehouse.corrections.replay import put_back
+from sales_warehouse.corrections.repaired_records import NotSound, RepairedRecord, copy_repaired
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.find_entries import (
-    LedgerFile,
-    active_version,
-    active_with_content,
-    feed_of,
-    find_entry,
-)
+from sales_warehouse.ledger.find_entries import LedgerFile, active_version, active_with_content, feed_of, find_entry
 from sales_warehouse.ledger.outcomes import Reject, Tally
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool, record_head, record_restored
+from sales_warehouse.ledger.record_files import RejectSpool, record_head, record_restored
 from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.ledger.stream_rejects import read_replayed, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.copy_records import copy_records
+from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.choose_reader import OpenContent, choose_splitter
+from sales_warehouse.load.readers.choose_reader import choose_reader, open_content
 from sales_warehouse.reporter import Reporter
 
-_SHOWN_DIGITS = 12  # of a SHA-256, enough to tell two contents apart by eye
+_SHOWN_DIGITS = 12  # of a SHA-256, enough to compare two contents by eye
 
 
 class RestoreRefused(WarehouseError):
-    """The file cannot come back as it was; nothing was changed, and the message says what to do."""
+    """The file cannot be restored as it was; nothing was changed, and the message has the next step."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A file that is active again: its entry as it was before, and the version that made way for it."""
+    """A file that is active again: its entry before, and the version that it superseded."""
 
     file: LedgerFile
     replaced: LedgerFile | None
@@ -53,10 +46,10 @@ class Restored:
 def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, reporter: Reporter) -> Restored:
     """Restore the unloaded or superseded file called `name`, an id or a path below the inbox.
 
-    It is read again from the path on its books and gets back its file id and version; an active version of the same
-    delivery key becomes superseded in the same transaction. Waits while a loader is at work. Raises
-    `ConfigurationError` when the ledger knows no such file or several, and `RestoreRefused` when the delivery is gone,
-    has other bytes than those in the ledger, or does not give the records and rejects it gave before.
+    It is read again from its path and gets back its file id and version; an active version of the same delivery key
+    becomes superseded in the same transaction. Waits while a loader is at work. Raises `ConfigurationError` when the
+    ledger has no such file or several, and `RestoreRefused` when the delivery is gone, has other bytes than before, or
+    gives other records or rejects.
     """
     with as_the_loader(connection, reporter.say):
         prepare_ledger(connection, feeds)
@@ -67,14 +60,13 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
             replaced = active_version(cursor, entry)
             _assert_content_is_not_active(cursor, entry, replaced)
             reporter.start(1, file.size_bytes)
-            replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
-            shape = _copy_again(cursor, file, entry, replayed, reporter)
+            shape = _copy_again(cursor, file, entry, reporter)
             record_restored(cursor, file, entry.file_id, replaced.file_id if replaced else None, shape)
     return Restored(entry, replaced)
 
 
 def _find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: LedgerFile) -> InboxFile:
-    """Return the file that lies at the entry's path, if it has the entry's bytes."""
+    """Return the file at the entry's path, if it has the entry's bytes."""
     found = [file for file in find_files(inbox, feeds, feed).files if file.uri == entry.uri]
     again = f"Put the file back there as it was delivered (SHA-256 {entry.sha256[:_SHOWN_DIGITS]}…) and try again"
     if not found:
@@ -94,22 +86,24 @@ def _assert_content_is_not_active(cursor: Cursor, entry: LedgerFile, replaced: L
         raise RestoreRefused(f"{entry}: the same bytes are active as {same}, and bytes count once. Unload that first.")
 
 
-def _copy_again(
-    cursor: Cursor, file: InboxFile, entry: LedgerFile, replayed: Sequence[RepairedRecord], reporter: Reporter
-) -> Shape:
-    """Copy the rows of the file under its old id, its replayed records too; return the columns it came with.
+def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Reporter) -> Shape:
+    """Copy the rows of the file under its old id, its replayed records too; return the columns of the file.
 
     Raises `RestoreRefused` unless all is as it was in the ledger.
     """
-    splitter, rejects = choose_splitter(file.feed), _RejectDigest()
+    replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
+    rejects = _RejectDigest()
+    reader = choose_reader(file.feed, entry.file_id)
     try:
-        # the skipped lines are in the ledger already
-        with OpenContent(file) as content, rejects, SkippedSpool() as skipped:
-            shape = copy_records(cursor, file, entry.file_id, content, splitter, rejects, skipped, reporter.advance)
+        with (
+            open_content(file) as content,
+            FileLoad(cursor, file, entry.file_id, reader, reporter.advance, rejects) as load,
+        ):
+            shape = load.copy(content)
             sha256 = content.delivered.finish()
             if replayed:
                 head = RejectText(file.feed, rejects.head).head
-                put_back(cursor, entry, file.feed, head, replayed, content.delivered)
+                copy_repaired(cursor, entry, file.feed, head, replayed)
     except NotSound as error:
         raise RestoreRefused(
             f"{entry}: {error}. This record was repaired and replayed, and is not sound as the feed is declared now. "
@@ -123,8 +117,19 @@ def _copy_again(
         raise RestoreRefused(f"{entry} cannot be read: {error.strerror}. Nothing was changed; try again.") from None
     if sha256 != entry.sha256:
         raise RestoreRefused(_describe_other_content(entry, sha256, "It changed while it was read; try again"))
-    now = splitter.tally
     then = Tally(entry.rows_loaded - len(replayed), entry.rows_rejected + len(replayed), entry.rows_skipped)
+    _assert_as_before(entry, shape, reader.tally, then)
+    if rejects.digest() != _digest_of_ledger(cursor, entry):
+        raise RestoreRefused(
+            f"{entry} gives other rejects than those in the ledger. Nothing was changed. Compare them with: "
+            f"warehouse rejects {entry.file_id}"
+        )
+    if then.rejected:
+        record_head(cursor, entry.file_id, rejects.head)  # an earlier loader did not keep it
+    return shape
+
+
+def _assert_as_before(entry: LedgerFile, shape: Shape, now: Tally, then: Tally) -> None:
     if now != then:
         raise RestoreRefused(
             f"{entry} gives other figures now: {_describe(now)}; in the ledger is {_describe(then)}. Nothing was "
@@ -137,14 +142,6 @@ def _copy_again(
             f"{_name(entry.columns)}. Nothing was changed. The declaration of its feed (columns, aliases, "
             "on_new_column) must be what it was when the file was loaded."
         )
-    if rejects.digest() != _digest_on_books(cursor, entry):
-        raise RestoreRefused(
-            f"{entry} gives other rejects than those in the ledger. Nothing was changed. Compare them with: "
-            f"warehouse rejects {entry.file_id}"
-        )
-    if entry.rows_rejected + len(replayed):
-        record_head(cursor, entry.file_id, rejects.head)  # the ledger of an earlier loader do not have it
-    return shape
 
 
 def _name(columns: Iterable[str | None]) -> str:
@@ -152,39 +149,33 @@ def _name(columns: Iterable[str | None]) -> str:
 
 
 class _RejectDigest(RejectSpool):
-    """Takes the rejects of a file and keeps only a digest: they are in the ledger already."""
+    """Keeps only a digest of the rejects of a file, because they are in the ledger already."""
 
     def __init__(self) -> None:
         super().__init__()
         self._sha256 = hashlib.sha256()
 
-    def add(self, file_id: int, rejects: Iterable[Reject]) -> None:  # noqa: ARG002 (it is the same for all)
-        """Take note of rejects, in the order of their records."""
+    def add(self, file_id: int, rejects: Iterable[Reject]) -> None:  # noqa: ARG002
+        """Add rejects in the order of their records."""
         for reject in rejects:
-            self.note(reject)
-
-    def note(self, reject: Reject) -> None:
-        """Take note of one reject."""
-        self._sha256.update(b"%d %d %d %b" % (reject.row_number, reject.byte_offset, len(reject.raw), reject.raw))
+            self._sha256.update(b"%d %d %d %b" % (reject.row_number, reject.byte_offset, len(reject.raw), reject.raw))
 
     def digest(self) -> str:
         """Return the digest of all rejects so far in hex."""
         return self._sha256.hexdigest()
 
 
-def _digest_on_books(cursor: Cursor, entry: LedgerFile) -> str:
-    digest = _RejectDigest()
-    with digest:
-        for reject in stream_rejects(cursor, entry.file_id):
-            digest.note(reject)
+def _digest_of_ledger(cursor: Cursor, entry: LedgerFile) -> str:
+    with _RejectDigest() as digest:
+        digest.add(entry.file_id, stream_rejects(cursor, entry.file_id))
     return digest.digest()
 
 
 def _describe_other_content(entry: LedgerFile, sha256: str, again: str) -> str:
     return (
-        f"{entry} was loaded with SHA-256 {entry.sha256[:_SHOWN_DIGITS]}…; what lies there now has "
-        f"{sha256[:_SHOWN_DIGITS]}…, another content. {again}; or run `warehouse load` to take in what lies there as "
-        "a delivery of its own."
+        f"{entry} was loaded with SHA-256 {entry.sha256[:_SHOWN_DIGITS]}…; the file at its path now has "
+        f"{sha256[:_SHOWN_DIGITS]}…, another content. {again}; or run `warehouse load` to load the other content as a "
+        "delivery of its own."
     )
 
 

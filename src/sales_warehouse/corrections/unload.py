@@ -1,4 +1,4 @@
-"""Take the rows of a file out of its raw table again, in the ledger."""
+"""Remove the rows of a file from its raw table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sales_warehouse.load.loader_lock import as_the_loader
 
 @dataclass(frozen=True)
 class Unloaded:
-    """A file that was unloaded: its entry as it was before, its raw table, and how many rows left it."""
+    """A file that was unloaded: its entry before, its raw table, and the number of removed rows."""
 
     file: LedgerFile
     raw_table: str
@@ -25,9 +25,9 @@ class Unloaded:
 def unload(connection: Connection, feeds: Sequence[Feed], name: str, say: Callable[[str], None]) -> Unloaded:
     """Unload the active file called `name`, an id or a path below the inbox, in one transaction.
 
-    Its rejects and its entry stay, so a later load knows the file in the inbox and leaves it alone. An earlier version
-    does not come back by itself. Waits while a loader is at work, and says so. Raises `ConfigurationError` when the
-    books know no such file, it is not active, or its feed is not declared.
+    Its rejects and its entry stay, so a later load finds the file unchanged. An earlier version does not become active.
+    Waits while a loader is at work. Raises `ConfigurationError` when the ledger has no such file, the file is not
+    active, or its feed is not declared.
     """
     with as_the_loader(connection, say):
         prepare_ledger(connection, feeds)

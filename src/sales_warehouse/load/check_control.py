@@ -1,4 +1,4 @@
-"""Compare a file that was copied with the control figures its sender states."""
+"""Compare a file that was copied with the control figures of its sender."""
 
 import codecs
 import re
@@ -16,24 +16,23 @@ from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.load.outcome import FileRefused
 
 _SHOWN_CHARACTERS = 80
-_KEPT_LINES = 3  # one is wanted, the others are for the message
+_KEPT_LINES = 3  # one is expected, the others are for the message
 
-# A number as it may stand in a figure or a summed value. The server takes what fits this; a power of ten is bounded, as
-# a number it makes has all of its digits written out.
+# A number in a figure or a summed value, as the server accepts it; the exponent is limited, as all digits are written.
 _NUMBER = r"[+-]?([0-9]{1,60}(MARK[0-9]{0,60})?|MARK[0-9]{1,60})([eE][+-]?[0-9]{1,2})?"
 _NUMBER_PATTERNS = {mark: f"^{_NUMBER.replace('MARK', re.escape(mark))}$" for mark in (".", ",")}
 
 
 @dataclass(frozen=True)
 class ControlLine:
-    """A place where control figures stand, and the figures as they are written there."""
+    """The place of control figures, and the figures as they are written there."""
 
     place: str
     figures: dict[str, str | None]
 
 
 class TrailerLines:
-    """The control lines among the lines of a file that are no records; the first of them is enough."""
+    """The control lines among the skipped lines of a file; the first ones are enough."""
 
     def __init__(self, control: Control | None, encoding: str) -> None:
         self._pattern = re.compile(control.pattern) if control is not None and control.file is None else None
@@ -41,7 +40,7 @@ class TrailerLines:
         self.lines: list[ControlLine] = []
 
     def add(self, lines: Iterable[SkippedLine]) -> None:
-        """Take note of skipped lines in the order of the file."""
+        """Add skipped lines in the order of the file."""
         if self._pattern is None:
             return
         for line in lines:
@@ -59,13 +58,13 @@ class TrailerLines:
 def check_control(cursor: Cursor, file: InboxFile, file_id: int, tally: Tally, trailers: TrailerLines) -> None:
     """Compare the records that were read and the rows that were copied with the control figures.
 
-    `records` is the number of records without the skipped ones; another figure is the sum of a column over the file's
-    rows, exact to the last digit. Raises `FileRefused` naming all figures that differ, what was expected and found.
+    `records` is the number of records without the skipped ones; any other figure is the exact sum of a column over the
+    file's rows. Raises `FileRefused` with all figures that differ, expected and found.
     """
     control = file.feed.contract.control
     if control is None:
         return
-    line = _the_one_line(read_side_file(file, control) if control.file else trailers.lines, file, control)
+    line = _the_one_line(_read_side_file(file, control) if control.file else trailers.lines, file, control)
     expected = {figure: _parse(line, figure, control) for figure in control.figures}
     found = {RECORDS: Decimal(tally.loaded + tally.rejected)} if RECORDS in expected else {}
     if columns := [figure for figure in control.figures if figure != RECORDS]:
@@ -78,12 +77,12 @@ def check_control(cursor: Cursor, file: InboxFile, file_id: int, tally: Tally, t
     if differing:
         raise FileRefused(
             f"the control figures ({line.place}) do not agree: {'; '.join(differing)}. "
-            "The delivery is not complete, or its figures are wrong. Ask for it again."
+            "The delivery is incomplete, or its figures are wrong. Ask for it again."
         )
 
 
-def read_side_file(file: InboxFile, control: Control) -> list[ControlLine]:
-    """Return the control lines of the control file; raises `FileRefused` when it is no text."""
+def _read_side_file(file: InboxFile, control: Control) -> list[ControlLine]:
+    """Return the control lines of the control file; raise `FileRefused` when it is not text."""
     assert file.side is not None
     content = file.side.content
     assert content is not None  # a delivery without its control file waits
@@ -107,13 +106,13 @@ def _the_one_line(lines: Sequence[ControlLine], file: InboxFile, control: Contro
     option = "control.pattern" if control.file else "control.trailer"
     if not lines:
         raise FileRefused(
-            f"{where} states no control figures: no line fits {option}. It is cut short, or the pattern of the feed's "
-            "declaration is wrong. Ask for it again, or correct the pattern."
+            f"{where} states no control figures: no line matches {option}. It is cut short, or the pattern of the "
+            "feed's declaration is wrong. Ask for it again, or correct the pattern."
         )
     places = ", ".join(line.place for line in lines[:_KEPT_LINES])
     raise FileRefused(
-        f"{where} states control figures more than once: {option} fits {places}. Correct the file, or the pattern of "
-        "the feed's declaration."
+        f"{where} states control figures more than once: {option} matches {places}. Correct the file, or the pattern "
+        "of the feed's declaration."
     )
 
 
@@ -123,21 +122,19 @@ def _parse(line: ControlLine, figure: str, control: Control) -> Decimal:
     if not re.match(pattern, text):
         shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
         raise FileRefused(
-            f"the control figures ({line.place}) cannot be read: {figure} is {shown!r}, which is no number"
+            f"the control figures ({line.place}) cannot be read: {figure} is {shown!r}, which is not a number"
             f"{'' if figure == RECORDS else f' with the decimal mark {control.decimal!r}'}. "
             "Correct it, or the control of the feed's declaration."
         )
     return Decimal(text.replace(control.decimal, "."))
 
 
-def _sum(
-    cursor: Cursor, file: InboxFile, file_id: int, columns: Sequence[str], mark: str
-) -> dict[str, Decimal]:  # fmt: skip
-    """Return the sums of columns over the file's rows, an empty value counting nothing.
+def _sum(cursor: Cursor, file: InboxFile, file_id: int, columns: Sequence[str], mark: str) -> dict[str, Decimal]:
+    """Return the sums of columns over the file's rows; an empty value is 0.
 
-    Raises `FileRefused` with the first row whose value is no number.
+    Raises `FileRefused` with the first row whose value is not a number.
     """
-    summarise_new_rows(cursor, file.feed)  # so that its rows are found without reading those of other files
+    summarise_new_rows(cursor, file.feed)  # so that the rows of other files are not read
     sums = []
     for column in columns:
         value = sql.SQL("nullif(btrim({}, E' \\t\\r\\n'), '')").format(sql.Identifier(column))
@@ -156,28 +153,26 @@ def _sum(
     assert row is not None
     for column, wrong in zip(columns, row[1::2], strict=True):
         if wrong is not None:
-            raise FileRefused(_describe_wrong_value(cursor, file, file_id, column, wrong, mark))
+            text = _read_value(cursor, file, (file_id, wrong), column)
+            raise FileRefused(
+                f"{column} cannot be summed for the control figures: {text!r} in row {wrong:,} is not a number with "
+                f"the decimal mark {mark!r}. Correct the file, or the control of the feed's declaration."
+            )
     return dict(zip(columns, row[::2], strict=True))
 
 
-def _describe_wrong_value(
-    cursor: Cursor, file: InboxFile, file_id: int, column: str, row_number: int, mark: str
-) -> str:  # fmt: skip
+def _read_value(cursor: Cursor, file: InboxFile, row: tuple[int, int], column: str) -> str:
     cursor.execute(
         sql.SQL("select left({}, %s) from {} where _file_id = %s and _row_number = %s").format(
             sql.Identifier(column), raw_table(file.feed)
         ),
-        (_SHOWN_CHARACTERS, file_id, row_number),
+        (_SHOWN_CHARACTERS, *row),
     )
-    value = cursor.fetchone()
-    assert value is not None
-    return (
-        f"{column} cannot be summed for the control figures: {value[0]!r} in row {row_number:,} is no number with the "
-        f"decimal mark {mark!r}. Correct the file, or the control of the feed's declaration."
-    )
+    [value] = cursor.fetchone() or ("",)
+    return str(value)
 
 
 def _candidates(encoding: str) -> list[str]:
-    """Return the encodings a line can be in; the byte order mark that would tell stands at the head of the file."""
+    """Return the possible encodings of a line; only the start of the file has a byte order mark."""
     name = codecs.lookup(encoding).name
     return [f"{name}-le", f"{name}-be"] if name in ("utf-16", "utf-32") else [name]

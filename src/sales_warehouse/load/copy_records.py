@@ -1,9 +1,9 @@
 """Copy the records of one file into its raw table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TextIO, cast
+from dataclasses import dataclass, field
+from typing import Self, TextIO, cast
 
 import psycopg2
 from psycopg2 import errors, sql
@@ -12,169 +12,168 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
+from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.match_columns import match_columns, name_ignored
-from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.choose_reader import Content, Splitter
-from sales_warehouse.load.readers.leave_out_fields import FieldFilter
-from sales_warehouse.load.readers.read_json_lines import JsonLineSplitter
+from sales_warehouse.load.outcome import FileRefused, Progress
+from sales_warehouse.load.readers.choose_reader import Content
+from sales_warehouse.load.readers.reader import Block, Header, Reader
 from sales_warehouse.load.workers.read_ahead import read_ahead
 
-# A file this small is read before a thread would have started.
+# A smaller file is read before a thread would have started.
 _SMALL_BYTES = 1024 * 1024
 
-Progress = Callable[[int, int], None]  # bytes as delivered and records, both since the last call
+_END = Block(b"", is_plain_text=False, rejects=[], skipped=[])
 
 
 class WidthsInDoubt(Exception):
-    """The server found a record of the wrong width among those that were counted by the block; count each by itself."""
+    """The server found a record of the wrong width, but delimiters were counted by the block: read the file again."""
 
 
-def copy_records(
-    cursor: Cursor, file: InboxFile, file_id: int, content: Content, splitter: Splitter,
-    rejects: RejectSpool, skipped: SkippedSpool, progress: Progress, trailers: TrailerLines | None = None,
-    may_add_columns: bool = True,
-) -> Shape:  # fmt: skip
-    """Copy the sound records into the raw table; return the columns the file came with.
+@dataclass
+class FileLoad:
+    """One file being loaded: its rows go into the raw table, its rejects and skipped lines into spools."""
 
-    Its trailer lines are shown to `trailers`. Raises `ColumnsAreMissing` before the first record when the raw table
-    lacks some and they may not be added, and `WidthsInDoubt` when the splitter counted by the block and must not.
-    """
-    header, begun = None, b""
-    while header is None:
-        block = content.read()
-        begun += block
-        header = splitter.read_header(block, final=not block)
-    rejects.head = splitter.find_head(begun)
-    # an object of JSON Lines has no header: its splitter picks the declared columns
-    picks = isinstance(splitter, JsonLineSplitter)
-    matched = list[str | None](header) if picks else match_columns(header, file.feed)
-    columns = [column for column in matched if column is not None]
-    try:
-        added = add_columns(cursor, file.feed, columns, may_add_columns)
-    except errors.TooManyColumns as error:
-        raise FileRefused(
-            f"the raw table has no room for its new columns: {str(error).strip()}. "
-            "Set on_new_column to ignore or refuse in the feed's declaration."
-        ) from None
-    kept = None
-    if len(columns) < len(matched):
-        kept = FieldFilter(splitter.grammar, [column is not None for column in matched])
-        splitter.counts_by_block = False  # it takes records of the right width alone
-    splitter.start(file_id)
-    grammar = splitter.grammar
-    target = sql.SQL("copy {} ({}) from stdin with ").format(
-        raw_table(file.feed), sql.SQL(", ").join(map(sql.Identifier, ["_file_id", "_row_number", *columns]))
-    )
-    delimiter, quote = (sql.Literal(mark.decode()) for mark in (grammar.copy_delimiter, grammar.copy_quote))
-    formats = {
-        True: sql.SQL("(format text, delimiter {}, null '')").format(delimiter),
-        False: sql.SQL("(format csv, delimiter {}, quote {})").format(delimiter, quote),
-    }
-    arrived = 0
-    reach("before_copy")
-    chunks = _cut(content, splitter, kept, rejects, skipped, trailers, file_id, progress)
-    with read_ahead(chunks) if file.size_bytes > _SMALL_BYTES else nullcontext(chunks) as chunks:
-        source = _CopySource(chunks)
-        while not source.ended:
-            try:
-                # of the source nothing but read() is called
-                cursor.copy_expert(target + formats[source.choose_format()], cast(TextIO, source))
-            except (psycopg2.DataError, errors.ProgramLimitExceeded) as error:
-                if splitter.counts_by_block and isinstance(error, errors.BadCopyFileFormat):
-                    raise WidthsInDoubt from None
-                raise FileRefused(f"the server does not take its rows: {str(error).strip()}") from None
-            except psycopg2.Error:
-                if source.error is not None:
-                    raise source.error from None
-                raise
-            arrived += cursor.rowcount
-    reach("after_copy")
-    if arrived != splitter.tally.loaded:
-        raise WarehouseError(
-            f"{file.uri}: {splitter.tally.loaded} records were sent and {arrived} rows arrived. "
-            "Nothing was taken in; this is a fault of the loader, please report it with the file."
+    cursor: Cursor
+    file: InboxFile
+    file_id: int
+    reader: Reader
+    progress: Progress
+    rejects: RejectSpool = field(default_factory=RejectSpool)
+    skipped: SkippedSpool = field(default_factory=SkippedSpool)
+    trailers: TrailerLines = field(init=False)
+
+    def __post_init__(self) -> None:
+        feed = self.file.feed
+        self.trailers = TrailerLines(feed.contract.control, feed.dialect.encoding)
+
+    @property
+    def tally(self) -> Tally:
+        """The records so far by outcome."""
+        return self.reader.tally
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rejects.__exit__()
+        self.skipped.__exit__()
+
+    def copy(self, content: Content, may_add_columns: bool = True) -> Shape:
+        """Copy the sound records into the raw table; return the columns of the file.
+
+        Raises `ColumnsAreMissing` before the first record when the raw table lacks some and they may not be added,
+        `WidthsInDoubt` when the reader counted by the block and must not, and `FileRefused`.
+        """
+        blocks = content.blocks()
+        header = self.reader.read_header(blocks)
+        self.rejects.head = header.head
+        columns = self.match(header)
+        kept = [column for column in columns if column is not None]
+        added = self.add_columns(kept, may_add_columns)
+        records = self.reader.read(blocks, [column is not None for column in columns])
+        self.copy_rows(self._spool_others(records, content), kept)
+        ignored = name_ignored(header.texts, columns) + self.reader.ignored
+        missing = tuple(column for column in self.file.feed.columns if column not in kept) + self.reader.missing
+        return Shape(tuple(columns), tuple(added), ignored, missing)
+
+    def match(self, header: Header) -> list[str | None]:
+        """Return the raw table's columns for the fields of a record, None for a field that is left out."""
+        feed = self.file.feed
+        extra = [feed.extra_column] if feed.extra_column else []
+        return [*match_columns(header.texts, feed), *extra]
+
+    def add_columns(self, columns: Sequence[str], may_add: bool = True) -> list[str]:
+        """Add the columns that the raw table lacks; return them."""
+        try:
+            return add_columns(self.cursor, self.file.feed, columns, may_add)
+        except errors.TooManyColumns as error:
+            raise FileRefused(
+                f"the raw table has no room for its new columns: {str(error).strip()}. "
+                "Set on_new_column to ignore or refuse in the feed's declaration."
+            ) from None
+
+    def _spool_others(self, records: Iterator[Block], content: Content) -> Iterator[Block]:
+        """Yield the blocks with COPY data; put rejects and skipped lines into their spools."""
+        bytes_before = records_before = 0
+        for block in records:
+            self.rejects.add(self.file_id, block.rejects)
+            self.skipped.add(self.file_id, block.skipped)
+            self.trailers.add(block.skipped)
+            bytes_now, records_now = content.delivered.bytes_read, self.tally.read
+            self.progress(bytes_now - bytes_before, records_now - records_before)
+            bytes_before, records_before = bytes_now, records_now
+            if block.copy_data:
+                yield block
+
+    def copy_rows(self, blocks: Iterator[Block], columns: Sequence[str]) -> None:
+        """Copy the blocks while the next ones are read; COPY's text format is used as long as possible."""
+        grammar = self.reader.grammar
+        target = sql.SQL("copy {} ({}) from stdin with ").format(
+            raw_table(self.file.feed), sql.SQL(", ").join(map(sql.Identifier, ["_file_id", "_row_number", *columns]))
         )
-    if isinstance(splitter, JsonLineSplitter):
-        ignored, missing = splitter.ignored, splitter.missing
-    else:
-        ignored = name_ignored(header, matched)
-        missing = tuple(column for column in file.feed.columns if column not in columns)
-    return Shape(tuple(matched), tuple(added), ignored, missing)
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """COPY data, and whether the text format can take them as well as CSV can."""
-
-    data: bytes
-    is_plain_text: bool
-
-
-def _cut(
-    content: Content, splitter: Splitter, kept: FieldFilter | None, rejects: RejectSpool, skipped: SkippedSpool,
-    trailers: TrailerLines | None, file_id: int, progress: Progress,
-) -> Iterator[_Chunk]:  # fmt: skip
-    """Cut the rest of the file into checked records, block by block.
-
-    Rejects and skipped lines go into their spools on the way.
-    """
-    block, shown = b"-", (0, 0)
-    while block:
-        block = content.read()
-        data = splitter.split(block, final=not block)
-        rejects.add(file_id, splitter.take_rejects())
-        lines = splitter.take_skipped()
-        skipped.add(file_id, lines)
-        if trailers is not None:
-            trailers.add(lines)
-        now = content.delivered.bytes_read, splitter.tally.read
-        progress(now[0] - shown[0], now[1] - shown[1])
-        shown = now
-        if data:
-            if kept is not None:
-                data = kept.apply(data, splitter.is_plain_text)
-            yield _Chunk(data, splitter.is_plain_text)
-    yield _Chunk(b"", splitter.is_plain_text)
+        delimiter, quote = (sql.Literal(mark.decode()) for mark in (grammar.copy_delimiter, grammar.copy_quote))
+        as_text = target + sql.SQL("(format text, delimiter {}, null '')").format(delimiter)
+        as_csv = target + sql.SQL("(format csv, delimiter {}, quote {})").format(delimiter, quote)
+        arrived = 0
+        reach("before_copy")
+        with read_ahead(blocks) if self.file.size_bytes > _SMALL_BYTES else nullcontext(blocks) as ready:
+            source = _CopySource(ready)
+            while not source.ended:
+                statement = as_text if source.choose_text() else as_csv
+                try:
+                    self.cursor.copy_expert(statement, cast(TextIO, source))  # only its read() is called
+                except (psycopg2.DataError, errors.ProgramLimitExceeded) as error:
+                    if self.reader.counts_by_block and isinstance(error, errors.BadCopyFileFormat):
+                        raise WidthsInDoubt from None
+                    raise FileRefused(f"the server does not accept its rows: {str(error).strip()}") from None
+                except psycopg2.Error:
+                    if source.error is not None:
+                        raise source.error from None
+                    raise
+                arrived += self.cursor.rowcount
+        reach("after_copy")
+        if arrived != self.tally.loaded:
+            raise WarehouseError(
+                f"{self.file.uri}: {self.tally.loaded} records were sent and {arrived} rows arrived. "
+                "Nothing was loaded; this is a bug of the loader, please report it with the file."
+            )
 
 
 class _CopySource:
-    """What COPY reads from.
+    """The file that COPY reads. It ends at data that COPY's text format cannot take; another COPY takes the rest."""
 
-    The data end early when COPY's text format, the faster one, cannot take what follows; the rest is for another COPY.
-    """
-
-    def __init__(self, chunks: Iterator[_Chunk]) -> None:
-        self._chunks = chunks
-        self._waiting: _Chunk | None = None
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+        self._waiting: Block | None = None
         self._as_text = True
         self.ended = False
         self.error: BaseException | None = None
 
-    def choose_format(self) -> bool:
-        """Say whether what comes next goes into a COPY of the text format."""
+    def choose_text(self) -> bool:
+        """Say whether the next COPY uses the text format."""
         if self._waiting is None:
-            self._waiting = next(self._chunks)
+            self._waiting = next(self._blocks, _END)
         self._as_text = self._waiting.is_plain_text
         return self._as_text
 
     def read(self, _size: int = 0) -> bytes:
-        """Return the next COPY data, whatever their size; none at the end.
+        """Return the data of the next block, whatever their size; none at the end.
 
-        An exception would reach the caller only as the text of a database error, so it is kept in `error`.
+        COPY would only pass on the text of an exception, so it is kept in `error`.
         """
         try:
             reach("in_copy")
-            chunk = self._waiting or next(self._chunks)
+            block = self._waiting or next(self._blocks, _END)
         except BaseException as error:
             self.error = error
             raise
-        if self._as_text and not chunk.is_plain_text and chunk.data:
-            self._waiting = chunk
+        if self._as_text and not block.is_plain_text and block.copy_data:
+            self._waiting = block
             return b""
         self._waiting = None
-        self.ended = not chunk.data
-        return chunk.data
+        self.ended = not block.copy_data
+        return block.copy_data

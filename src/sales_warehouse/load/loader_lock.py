@@ -1,8 +1,7 @@
-"""One loader at a time: whoever changes raw tables and books holds an advisory lock meanwhile.
+"""One loader at a time: a session that changes raw tables and ledger holds an advisory lock.
 
-A loader's workers have connections of their own, which outlive that of a loader that is killed. So each holds a second
-lock, shared with the others, from before it begins until it ends; whoever becomes the loader waits until nobody holds
-that one either.
+The workers of a loader have their own connections, which outlive that of a killed loader. So each worker holds a second
+lock, shared with the other workers, from its start to its end. A new loader waits until this lock is free too.
 """
 
 import time
@@ -17,7 +16,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
 
-# Held as long as the connection lives, so a killed loader leaves no lock behind.
+# Held as long as the connection lives, so a killed loader leaves no lock.
 _LOADER_LOCK = 0x5A1E_0001
 _WORKERS_LOCK = 0x5A1E_0003
 
@@ -25,12 +24,12 @@ _MOMENT_SECONDS = 1.0
 
 
 class LoaderGone(WarehouseError):
-    """The loader a worker works for does not hold the lock any more."""
+    """The loader of a worker no longer holds the lock."""
 
 
 @dataclass(frozen=True)
 class LoaderSession:
-    """The loader's connection as the server knows it; the number alone may be given to another one later."""
+    """The loader's connection; the server may give its process id to another one later."""
 
     pid: int
     started: str
@@ -38,19 +37,18 @@ class LoaderSession:
 
 @contextmanager
 def as_the_loader(connection: Connection, say: Callable[[str], None]) -> Iterator[None]:
-    """Be the one loader within the block; wait while another one is at work, and `say` so."""
-    _become_the_loader(connection, say)
+    """Be the one loader within the block; wait while another one runs, and `say` so."""
+    _lock(connection, say)
     try:
         yield
     finally:
-        with suppress(psycopg2.Error), transaction(connection) as cursor:  # a cut connection has let go of it already
-            cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
+        _unlock(connection)
 
 
 def describe_loader(connection: Connection) -> LoaderSession:
-    """Return what the workers of the loader on this connection recognise it by."""
+    """Return what identifies the loader on this connection to its workers."""
     with transaction(connection) as cursor:
-        _be_the_login(cursor)
+        _use_login(cursor)
         cursor.execute("select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()")
         row = cursor.fetchone()
         assert row is not None
@@ -58,13 +56,13 @@ def describe_loader(connection: Connection) -> LoaderSession:
 
 
 def become_a_worker(connection: Connection, loader: LoaderSession) -> None:
-    """Hold the workers' lock from now on, as long as the connection lives; raise `LoaderGone` when that is too late.
+    """Hold the workers' lock as long as the connection lives; raise `LoaderGone` when the loader is gone.
 
-    First the lock, then the look at the loader: if it still holds its own, the next loader will wait for this worker;
-    if it does not, the next one may be at work already.
+    The lock comes first: if the loader holds its own lock after that, the next loader will wait for this worker; if it
+    does not, the next loader may already run.
     """
     with transaction(connection) as cursor:
-        _be_the_login(cursor)
+        _use_login(cursor)
         cursor.execute("select pg_advisory_lock_shared(%s)", (_WORKERS_LOCK,))
         cursor.execute(
             "select from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and classid = 0 "
@@ -73,16 +71,51 @@ def become_a_worker(connection: Connection, loader: LoaderSession) -> None:
         )
         if cursor.fetchone() is None:
             cursor.execute("select pg_advisory_unlock_shared(%s)", (_WORKERS_LOCK,))
-            raise LoaderGone("The loader this worker belongs to is gone. Nothing was done.")
+            raise LoaderGone("The loader of this worker is gone. Nothing was done.")
 
 
-def _be_the_login(cursor: Cursor) -> None:
-    """Until the transaction ends; the server tells a session's beginning to its login, not to the role it took."""
+def _use_login(cursor: Cursor) -> None:
+    """Work as the login until the transaction ends: the server shows the start of a session only to its login."""
     cursor.execute("set local role none")
 
 
-def _workers_are_away(cursor: Cursor) -> bool:
-    """Try for the workers' lock; those of a loader that just ended well are away in a moment."""
+def _lock(connection: Connection, say: Callable[[str], None]) -> None:
+    with transaction(connection) as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s)", (_LOADER_LOCK,))
+        if cursor.fetchone() != (True,):
+            say(f"Another loader is at work{_describe_other(cursor)}. Waiting for it to end.")
+            cursor.execute("select pg_advisory_lock(%s)", (_LOADER_LOCK,))
+    try:
+        with transaction(connection) as cursor:  # at its end the workers of this loader can take the lock
+            if not _workers_are_gone(cursor):
+                say("Workers of an interrupted loader are still running. Waiting for them to end.")
+                cursor.execute("select pg_advisory_xact_lock(%s)", (_WORKERS_LOCK,))
+    except BaseException:
+        _unlock(connection)
+        raise
+
+
+def _unlock(connection: Connection) -> None:
+    with suppress(psycopg2.Error), transaction(connection) as cursor:  # a lost connection holds no lock
+        cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
+
+
+def _describe_other(cursor: Cursor) -> str:
+    _use_login(cursor)
+    cursor.execute(
+        "select pid, backend_start from pg_locks join pg_stat_activity using (pid) "
+        "where locktype = 'advisory' and objid = %s and granted and datname = current_database()",
+        (_LOADER_LOCK,),
+    )
+    other = cursor.fetchone()
+    if other is None:
+        return ""
+    since = f"since {other[1]:%H:%M:%S} UTC, " if other[1] else ""  # unknown for another login
+    return f" ({since}server process {other[0]})"
+
+
+def _workers_are_gone(cursor: Cursor) -> bool:
+    """Try to get the workers' lock; the workers of a loader that ended normally are gone in a moment."""
     deadline = time.monotonic() + _MOMENT_SECONDS
     while True:
         cursor.execute("select pg_try_advisory_xact_lock(%s)", (_WORKERS_LOCK,))
@@ -91,31 +124,3 @@ def _workers_are_away(cursor: Cursor) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(_MOMENT_SECONDS / 20)
-
-
-def _become_the_loader(connection: Connection, say: Callable[[str], None]) -> None:
-    with transaction(connection) as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s)", (_LOADER_LOCK,))
-        if cursor.fetchone() != (True,):
-            _be_the_login(cursor)
-            cursor.execute(
-                "select pid, backend_start from pg_locks join pg_stat_activity using (pid) "
-                "where locktype = 'advisory' and objid = %s and granted and datname = current_database()",
-                (_LOADER_LOCK,),
-            )
-            other = cursor.fetchone()
-            since = ""
-            if other:
-                began = f"since {other[1]:%H:%M:%S} UTC, " if other[1] else ""  # of another login
-                since = f" ({began}server process {other[0]})"
-            say(f"Another loader is at work{since}. Waiting for it to end.")
-            cursor.execute("select pg_advisory_lock(%s)", (_LOADER_LOCK,))
-    try:
-        with transaction(connection) as cursor:  # at its end the lock is free for the workers of this loader
-            if not _workers_are_away(cursor):
-                say("Workers of a loader that broke off are still at work. Waiting for them to end.")
-                cursor.execute("select pg_advisory_xact_lock(%s)", (_WORKERS_LOCK,))
-    except BaseException:
-        with suppress(psycopg2.Error), transaction(connection) as cursor:
-            cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
-        raise

@@ -1,4 +1,4 @@
-"""Find the raw table's columns under the header of a file, as the feed's contract allows."""
+"""Match the header of a file with the columns of the raw table, as the feed's contract allows."""
 
 import difflib
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
 from sales_warehouse.load.outcome import FileRefused
 
-MAX_COLUMNS = 1500  # PostgreSQL takes 1,600, less for wide rows
+MAX_COLUMNS = 1500  # PostgreSQL allows 1,600, less for wide rows
 
 _SHOWN_CHARACTERS = 80  # of a header text
 _SHOWN_OF_ALL = 1000  # characters of all header texts, and of each problem
@@ -17,7 +17,7 @@ _SHOWN_NEAR = 3
 def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     """Return the raw table's column for each header text, None for one that is left out.
 
-    Raises `FileRefused` naming all that does not fit.
+    Raises `FileRefused` with all problems.
     """
     names = [feed.column_of(text) for text in header]
     ignores = feed.contract.on_new_column == "ignore"
@@ -25,7 +25,7 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     kept = [column for column in columns if column is not None]
     problems = []
     if len(kept) > MAX_COLUMNS:
-        problems.append(f"{len(kept):,} columns, at most {MAX_COLUMNS:,} can be taken in")
+        problems.append(f"{len(kept):,} columns, at most {MAX_COLUMNS:,} can be loaded")
     if nameless := [str(number) for number, column in enumerate(columns, 1) if column == ""]:
         problems.append(f"no name for column {', '.join(nameless)}")
     if long := [column for column in kept if len(column.encode()) > MAX_IDENTIFIER_BYTES]:
@@ -39,29 +39,29 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     if feed.contract.on_new_column == "refuse" and (new := [name for name in kept if name not in feed.columns]):
         shown = ", ".join(_shorten(name) for name in new if name)
         if shown:
-            problems.append(f"new columns, which on_new_column: refuse does not let in: {shown}")
+            problems.append(f"new columns, refused by on_new_column: refuse: {shown}")
     if problems:
         found = ", ".join(header)
-        told = "; ".join(_shorten(problem, _SHOWN_OF_ALL) for problem in problems)
+        joined = "; ".join(_shorten(problem, _SHOWN_OF_ALL) for problem in problems)
         raise FileRefused(
-            f"{told}. Found in the header: {found[:_SHOWN_OF_ALL]}. "
+            f"{joined}. Found in the header: {found[:_SHOWN_OF_ALL]}. "
             "Correct the file, or the columns, aliases, delimiter or encoding of the feed's declaration."
         )
     return columns
 
 
 def name_ignored(header: Sequence[str], columns: Sequence[str | None]) -> tuple[str, ...]:
-    """Return names for the columns that are left out: as they would be called, or their place in the file."""
+    """Return the names that the left-out columns would have, or their places in the file."""
     names = [
         _shorten(normalise_header(text)) or f"column {number}"
-        for number, (text, column) in enumerate(zip(header, columns, strict=True), 1)
+        for number, (text, column) in enumerate(zip(header, columns, strict=False), 1)
         if column is None
     ]
     return tuple(dict.fromkeys(names))
 
 
 def _describe_lacking(column: str, feed: Feed, spare: Sequence[str]) -> str:
-    """Return the column with the header texts that come nearest to it or its aliases."""
+    """Return the column with the header texts that are most similar to it or its aliases."""
     wanted = [column, *(alias for alias, meant in feed.contract.meanings.items() if meant == column)]
     texts = {normalise_header(text): text for text in reversed(spare)}
     near: dict[str, None] = {}

@@ -1,26 +1,31 @@
-"""What can become of a file."""
+"""What happened to a file."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.outcomes import Tally
 
+NEEDS_A_PERSON = {"refused", "waiting", "unreadable"}  # statuses of a file
+
+Progress = Callable[[int, int], None]  # bytes as delivered and records, both since the last call
+
 
 class FileRefused(WarehouseError):
-    """The file as a whole cannot be taken in; the message says why and what to do. It goes in the ledger."""
+    """The file as a whole cannot be loaded; the message has the reason and the next step. The ledger keeps it."""
 
 
 class FileChanged(WarehouseError):
-    """The file was written to while it was read; it is left alone until the next run."""
+    """The file was written to while it was read; the next load reads it."""
 
 
 class FileWaits(WarehouseError):
-    """The file's control file is not there; the file is left for the next run, the message says what is missing."""
+    """The control file of the file is missing; the next load looks again."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file of the inbox."""
+    """What happened to one file of the inbox."""
 
     uri: str
     feed: str

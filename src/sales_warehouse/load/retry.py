@@ -1,4 +1,4 @@
-"""Load again after an error that passes by itself, with longer and longer waits in between."""
+"""Run a load again after a transient error, with longer and longer waits in between."""
 
 import logging
 import random
@@ -12,16 +12,16 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ServerAway
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.load.run_load import SETTLE_SECONDS, LoadReport, run_load
+from sales_warehouse.load.outcome import NEEDS_A_PERSON, Outcome
+from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
 from sales_warehouse.reporter import Reporter
 
 # 0.5 + 1 + 2 + 4 + 8 s: long enough for a restart, short enough for a person who mistyped the port.
 ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 0.5
-_JITTER = 0.2  # so that loaders which lost the same server do not all come back at one instant
+_JITTER = 0.2  # so that loaders that lost the same server do not all come back at one instant
 
-ON_THE_BOOKS = ("active", "duplicate", "refused")
+_IN_THE_LEDGER = ("active", "duplicate", "refused")
 
 log = logging.getLogger("sales_warehouse.load")
 
@@ -41,44 +41,41 @@ def load_with_retries(
     feeds: Sequence[Feed],
     inbox: Path,
     reporter: Reporter,
-    only: str | None = None,
-    settle_seconds: float = SETTLE_SECONDS,
-    workers: int = 1,
+    options: LoadOptions = LoadOptions(),  # noqa: B008, it is frozen
 ) -> LoadReport:
     """Run the load on a connection of its own; when that is lost, connect and run the same load again.
 
-    That is exact, as a file is in the ledger as a whole or not at all. The report covers all attempts. A file taken in
-    counts as progress, after which there are `ATTEMPTS` again. Errors as of `run_load`: a terminal one at once, a
-    transient one when the attempts are used up; `connect` raises `ServerUnreachable`, of which `ServerAway` is the
-    transient kind.
+    This is exact, because a file is in the ledger as a whole or not at all. The report covers all attempts. After a
+    file that was loaded there are `ATTEMPTS` again. Errors are those of `run_load`: a terminal one is raised at once, a
+    transient one after the last attempt; `connect` raises `ServerUnreachable`, of which `ServerAway` is transient.
     """
     started = time.monotonic()
-    taken_in: list[Outcome] = []
+    recorded: list[Outcome] = []
     attempt = 1
     while True:
         listener = _Listener(reporter)
         try:
             with closing(connect()) as connection:
-                report = run_load(connection, feeds, inbox, listener, only, settle_seconds, workers)
+                report = run_load(connection, feeds, inbox, listener, options)
         except (psycopg2.Error, ServerAway) as error:
-            if listener.taken_in:
-                taken_in += listener.taken_in
+            if listener.recorded:
+                recorded += listener.recorded
                 attempt = 1
             if not is_transient(error) or attempt == ATTEMPTS:
                 raise
             attempt += 1
             wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 2) * random.uniform(1 - _JITTER, 1 + _JITTER)
-            listener.say(f"{_say_why(error)} Trying again in {wait:.1f} s (attempt {attempt} of {ATTEMPTS}).")
+            listener.say(f"{_describe(error)} Trying again in {wait:.1f} s (attempt {attempt} of {ATTEMPTS}).")
             time.sleep(wait)
         else:
-            _add_earlier(report, taken_in)
+            _add_earlier(report, recorded)
             report.seconds = time.monotonic() - started
-            _log_the_end(report)
+            _log_report(report)
             return report
 
 
 def is_transient(error: Exception) -> bool:
-    """Say whether the same command may succeed a little later, with nobody changing anything."""
+    """Say whether the same command may succeed a little later without a change."""
     return isinstance(error, ServerAway) or (isinstance(error, psycopg2.Error) and _transient_reason(error) is not None)
 
 
@@ -86,15 +83,15 @@ def _transient_reason(error: psycopg2.Error) -> str | None:
     code = error.pgcode
     if code is not None:
         return _LOST if code.startswith("08") else _TRANSIENT.get(code)
-    # no word of the server, so it is the client library's: the connection is gone
+    # without a code it is an error of the client library: the connection is lost
     if isinstance(error, psycopg2.InterfaceError):
         return _LOST if "connection already closed" in str(error) else None
-    # COPY tells a lost connection by the bare DatabaseError
+    # COPY raises the bare DatabaseError for a lost connection
     is_the_librarys = isinstance(error, psycopg2.OperationalError) or type(error) is psycopg2.DatabaseError
     return _LOST if is_the_librarys and "out of memory" not in str(error) else None
 
 
-def _say_why(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if not isinstance(error, psycopg2.Error):
         return str(error)
     reason = str(_transient_reason(error))
@@ -103,11 +100,11 @@ def _say_why(error: Exception) -> str:
 
 
 class _Listener(Reporter):
-    """Passes on what the reporter is told, and keeps the files that are in the ledger now."""
+    """Passes notifications on to the reporter, and keeps the files that are in the ledger now."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self.taken_in: list[Outcome] = []
+        self.recorded: list[Outcome] = []
 
     def say(self, message: str) -> None:
         log.info("message", extra={"figures": {"message": message}})
@@ -120,14 +117,14 @@ class _Listener(Reporter):
         self._reporter.advance(size_bytes, records)
 
     def finish(self, outcome: Outcome) -> None:
-        if outcome.status in ON_THE_BOOKS:
-            self.taken_in.append(outcome)
+        if outcome.status in _IN_THE_LEDGER:
+            self.recorded.append(outcome)
             _log_file(outcome)
         self._reporter.finish(outcome)
 
 
 def _add_earlier(report: LoadReport, earlier: list[Outcome]) -> None:
-    """Put the files of earlier attempts into the report, where the last attempt found them known."""
+    """Add the files of earlier attempts to the report; the last attempt counted them as unchanged."""
     seen_again = {outcome.uri for outcome in report.outcomes}
     known = [outcome for outcome in earlier if outcome.uri not in seen_again]
     report.unchanged = max(report.unchanged - len(known), 0)
@@ -137,7 +134,7 @@ def _add_earlier(report: LoadReport, earlier: list[Outcome]) -> None:
 
 
 def _log_file(outcome: Outcome) -> None:
-    """Log what became of a file: the words of the ledger for what is on them."""
+    """Log the outcome of a file with the words of the ledger."""
     tally = outcome.tally
     figures = {
         "uri": outcome.uri,
@@ -153,20 +150,19 @@ def _log_file(outcome: Outcome) -> None:
         "seconds": round(outcome.seconds, 3),
         "message": outcome.message,
     }
-    needs_a_person = outcome.status in ("refused", "waiting", "unreadable")
-    log.log(logging.WARNING if needs_a_person else logging.INFO, "file", extra={"figures": figures})
+    level = logging.WARNING if outcome.status in NEEDS_A_PERSON else logging.INFO
+    log.log(level, "file", extra={"figures": figures})
 
 
-def _log_the_end(report: LoadReport) -> None:
+def _log_report(report: LoadReport) -> None:
     for outcome in report.outcomes:
-        # the others had their line when they were put in the ledger
-        if outcome.status not in ON_THE_BOOKS:
+        if outcome.status not in _IN_THE_LEDGER:  # the others have their line already
             _log_file(outcome)
     figures = {
         "files": dict(report.statuses),
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
-        "strangers": len(report.strangers),
+        "unmatched": len(report.unmatched),
         "seconds": round(report.seconds, 3),
     }
     log.info("load", extra={"figures": figures})

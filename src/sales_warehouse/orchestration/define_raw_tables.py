@@ -27,7 +27,7 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.retry import load_with_retries
-from sales_warehouse.load.run_load import DEFAULT_WORKERS, LoadReport
+from sales_warehouse.load.run_load import DEFAULT_WORKERS, LoadOptions, LoadReport
 from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
@@ -74,8 +74,7 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
                 feeds,
                 settings.inbox,
                 _Log(context),
-                feed.full_name,
-                workers=DEFAULT_WORKERS,
+                LoadOptions(feed.full_name, workers=DEFAULT_WORKERS),
             )
             with closing(server.connect(settings, application_name="warehouse dagster", role="loader")) as connection:
                 figures = _read_figures(connection, feed)

@@ -9,7 +9,7 @@ from typing import Any
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.inbox.open_file import ContentReader
-from sales_warehouse.load.readers.parse_in_subprocess import ContentReadApart
+from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
 from sales_warehouse.verify.records import NotComparable, Record, RejectPlace, SecondReading, Values
 from sales_warehouse.verify.write_values import read_row, write_in_utc, write_row
 
@@ -41,7 +41,7 @@ class TableReading(SecondReading):
         super().__init__(feed, rejects)
         self._lines_before = 0 if feed.file_format == "parquet" else feed.workbook.header_row
         self._hides_errors = feed.file_format == "xls"  # python-calamine gives a cell with an error as an empty one
-        self._process = ContentReadApart(content, feed, _PROGRAM)
+        self._process = SubprocessContent(content, feed, _PROGRAM)
         try:
             head = json.loads(self._process.read())["header"]
             if "not_comparable" in head:

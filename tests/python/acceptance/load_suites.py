@@ -23,7 +23,7 @@ from sales_warehouse.feeds.normalise import normalise_header
 from sales_warehouse.ledger.prepare import raw_table
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.load.run_load import run_load
+from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.reporter import Reporter
 
 Table = list[list[str]]
@@ -157,8 +157,8 @@ def _load(connection: Connection, feeds: list[Feed], inbox: Path, folder: Path) 
         (inbox / feed.name).mkdir()
         # some of the files have the same bytes, but each is of a feed of its own
         shutil.copy(folder / f"{feed.name}.csv", inbox / feed.name)
-    report = run_load(connection, feeds, inbox, Reporter(), settle_seconds=0)
-    assert not report.strangers
+    report = run_load(connection, feeds, inbox, Reporter(), LoadOptions(settle_seconds=0))
+    assert not report.unmatched
     return {
         feed.name: _read_back(connection, feed, outcome)
         for feed in feeds

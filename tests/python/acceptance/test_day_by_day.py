@@ -11,7 +11,7 @@ from homes import Homes
 from checkout import WITHOUT_UNIT_TESTS, Checkout
 from sales_warehouse import server
 from sales_warehouse.feeds.read_feeds import read_feeds
-from sales_warehouse.load.run_load import run_load
+from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 
@@ -38,7 +38,7 @@ def test_305_deliveries_in_five_builds_give_the_marts_of_one(
     with closing(server.connect(settings, application_name="test")) as connection:
 
         def load() -> int:
-            report = run_load(connection, feeds, grown, Reporter(), settle_seconds=0)
+            report = run_load(connection, feeds, grown, Reporter(), LoadOptions(settle_seconds=0))
             return sum(outcome.status == "active" for outcome in report.outcomes)
 
         for number, day in enumerate(days, 1):

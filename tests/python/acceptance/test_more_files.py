@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse import server
 from sales_warehouse.feeds.declare import Dialect, Feed, Workbook
 from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.load.run_load import run_load
+from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.run_verify import VerifyReport, run_verify
 
@@ -123,7 +123,7 @@ def loaded(more: Path, databases: Any, tmp_path_factory: pytest.TempPathFactory)
             shutil.copy(more / file, folder)
     with closing(server.connect(settings, application_name="test")) as connection:
         feeds = [feed for some in FILES.values() for feed in some]
-        report = run_load(connection, feeds, settings.inbox, Reporter(), settle_seconds=0)
+        report = run_load(connection, feeds, settings.inbox, Reporter(), LoadOptions(settle_seconds=0))
         yield Loaded(connection, report.outcomes, feeds, settings.inbox)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
-from sales_warehouse.load.run_load import LoadReport, run_load
+from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
 from sales_warehouse.reporter import Reporter
 
 HEADER = "Order No,Product,Amount\n"
@@ -67,8 +67,9 @@ class Inbox:
 
     def load(self, **options: Any) -> LoadReport:
         """Run the loader; files need not settle."""
+        reporter = options.pop("reporter", Listener())
         options = {"settle_seconds": 0} | options
-        return run_load(self.connection, [self.feed], self.folder, options.pop("reporter", Listener()), **options)
+        return run_load(self.connection, [self.feed], self.folder, reporter, LoadOptions(**options))
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""

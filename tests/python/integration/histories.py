@@ -23,7 +23,7 @@ from sales_warehouse.corrections.restore import restore
 from sales_warehouse.corrections.unload import unload
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
-from sales_warehouse.load.run_load import run_load
+from sales_warehouse.load.run_load import LoadOptions, run_load
 
 KEYS = 3
 STEPS = 5
@@ -92,7 +92,7 @@ class World:
                 self._write(path, content(number, act.key, act.content))
             elif act.verb == "copy" and path.exists():
                 self._write(path.with_name(path.name.replace(".csv", "_again.csv")), path.read_text())
-        run_load(self._connection, self._feeds, self._inbox, Listener(), settle_seconds=0)
+        run_load(self._connection, self._feeds, self._inbox, Listener(), LoadOptions(settle_seconds=0))
         for number, act in acts:
             uri = str(self._path(number, act.key).relative_to(self._inbox))
             # what is not there cannot be unloaded; that is told in the loader's own tests

@@ -46,7 +46,7 @@ def test_load_as_json_is_for_machines(checkout: Checkout, inbox: Path) -> None:
     assert report["totals"] == {
         "files": {"active": 1}, "records_read": 1, "rows_loaded": 1, "rows_rejected": 0, "rows_skipped": 0,
     }  # fmt: skip
-    assert (report["unchanged"], report["strangers"]) == (1, ["notes.txt"])
+    assert (report["unchanged"], report["unmatched"]) == (1, ["notes.txt"])
     assert report["files"][0]["tally"] == {"read": 1, "loaded": 1, "rejected": 0, "skipped": 0}
 
 

@@ -21,7 +21,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.contract import Contract, Control
 from sales_warehouse.feeds.declare import Dialect, MaxRejects
 from sales_warehouse.ledger.read_ledger import read_files
-from sales_warehouse.load.run_load import LoadReport, run_load
+from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
 
 MakeInbox = Callable[..., Inbox]
 TRAILER = r"^T;(?P<records>\d*);(?P<amount>.*)$"
@@ -149,7 +149,7 @@ def test_json_lines_follow_the_contract_by_key(make_inbox: MakeInbox) -> None:
 
     inbox = make_inbox(changes=changes, optional=("product",), on_new_column="refuse")
     inbox.deliver("2024-01-02.jsonl", '{"order_no": 1, "amount": 2}\n{"order_no": 1, "note": 3}\n')
-    assert "line 2 has new keys, which on_new_column: refuse does not let in: note." in refusal(inbox.load())
+    assert "line 2 has new keys, refused by on_new_column: refuse: note." in refusal(inbox.load())
 
     inbox = make_inbox(changes=changes, optional=("product",))
     assert inbox.load().statuses == {"active": 1}
@@ -180,7 +180,7 @@ def test_ignored_columns_stay_out_of_the_raw_table_and_change_nothing_else(
     inbox.deliver("2024-01-01.csv", content)
     path = inbox.deliver("../whole/2024-01-01.csv", content.replace(f"Amount{delimiter}\n", f"Amount{delimiter}last\n"))
     assert path.exists()
-    run_load(inbox.connection, [inbox.feed, whole.feed], inbox.folder, Listener(), settle_seconds=0)
+    run_load(inbox.connection, [inbox.feed, whole.feed], inbox.folder, Listener(), LoadOptions(settle_seconds=0))
     assert inbox.query("select order_no, product, amount, _row_number from raw.shop__lines order by _row_number") == (
         inbox.query("select order_no, product, amount, _row_number from raw.whole order by _row_number")
     )
@@ -212,7 +212,7 @@ def test_a_large_file_with_quotes_late_in_it_is_cut_the_same(make_inbox: MakeInb
 def test_refused_columns_refuse_the_file_and_leave_the_raw_table_as_it_was(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(on_new_column="refuse")
     inbox.deliver("2024-01-01.csv", "Order No,Product,Amount,Note\n1,tea,2,x\n")
-    assert "new columns, which on_new_column: refuse does not let in: note." in refusal(inbox.load())
+    assert "new columns, refused by on_new_column: refuse: note." in refusal(inbox.load())
     assert events(inbox) == []
     later = make_inbox(on_new_column="ignore")
     assert later.load().statuses == {"active": 1}
@@ -282,14 +282,14 @@ def test_a_file_that_agrees_with_its_trailer_is_loaded(make_inbox: MakeInbox) ->
         ("T;2;-5.50", "amount: expected -5.50, found 5.50"),
         ("T;1;0", "records: expected 1, found 2; amount: expected 0, found 5.50"),
         ("T;2;5.50000000000000000000000001", "found 5.50"),
-        ("T;;5.50", "records is '', which is no number"),
-        ("T;2;", "amount is '', which is no number"),
-        ("T;2;5,50", "amount is '5,50', which is no number with the decimal mark '.'"),
-        ("T;2;NaN", "amount is 'NaN', which is no number"),
-        ("T;2;1_0", "amount is '1_0', which is no number"),
-        ("T;2;1e999", "amount is '1e999', which is no number"),
-        ("", "states no control figures: no line fits control.trailer"),
-        ("T;2;5.50\nT;2;5.50", "states control figures more than once: control.trailer fits line 4, line 5"),
+        ("T;;5.50", "records is '', which is not a number"),
+        ("T;2;", "amount is '', which is not a number"),
+        ("T;2;5,50", "amount is '5,50', which is not a number with the decimal mark '.'"),
+        ("T;2;NaN", "amount is 'NaN', which is not a number"),
+        ("T;2;1_0", "amount is '1_0', which is not a number"),
+        ("T;2;1e999", "amount is '1e999', which is not a number"),
+        ("", "states no control figures: no line matches control.trailer"),
+        ("T;2;5.50\nT;2;5.50", "states control figures more than once: control.trailer matches line 4, line 5"),
     ],
 )
 def test_a_file_that_does_not_is_refused_with_what_was_expected_and_found(
@@ -310,7 +310,7 @@ def test_a_value_that_is_no_number_refuses_the_file_with_its_row(make_inbox: Mak
     inbox = with_trailer(make_inbox)
     inbox.deliver("2024-01-01.csv", HEADER + f'1,tea,2\n2,cup,"{value}"\nT;2;2\n')
     message = refusal(inbox.load())
-    assert f"amount cannot be summed for the control figures: {value!r} in row 2 is no number" in message
+    assert f"amount cannot be summed for the control figures: {value!r} in row 2 is not a number" in message
 
 
 def test_sums_are_exact_where_floats_are_not(make_inbox: MakeInbox) -> None:
@@ -326,7 +326,7 @@ def test_the_decimal_mark_may_be_a_comma(make_inbox: MakeInbox) -> None:
     inbox.deliver("2024-01-01.csv", HEADER + '1,tea,"2,50"\n2,cup,3\nT;2;5,5\n')
     assert inbox.load().statuses == {"active": 1}
     inbox.deliver("2024-01-02.csv", HEADER + '1,tea,"2.50"\nT;1;2,5\n')
-    assert "'2.50' in row 1 is no number with the decimal mark ','" in refusal(inbox.load())
+    assert "'2.50' in row 1 is not a number with the decimal mark ','" in refusal(inbox.load())
 
 
 def test_only_the_files_own_rows_are_summed(make_inbox: MakeInbox) -> None:
@@ -381,9 +381,9 @@ def test_a_delivery_waits_for_its_control_file_and_is_loaded_once_it_is_there(ma
     assert (inbox.rows(), entries(inbox)) == ([], [])
     inbox.deliver("2024-01-01.csv.ctl", "\ufeffcreated=today\r\nrecords= 2 \r\n")
     report = inbox.load()
-    assert (report.statuses, report.strangers) == ({"active": 1}, [])
+    assert (report.statuses, report.unmatched) == ({"active": 1}, [])
     again = inbox.load()
-    assert (again.unchanged, again.outcomes, again.strangers, again.needs_a_person) == (1, [], [], False)
+    assert (again.unchanged, again.outcomes, again.unmatched, again.needs_a_person) == (1, [], [], False)
 
 
 def test_a_person_is_told_what_is_waited_for(make_inbox: MakeInbox, capsys: pytest.CaptureFixture[str]) -> None:
@@ -411,9 +411,9 @@ def test_a_changed_control_file_gives_a_refused_delivery_another_chance(make_inb
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "states no control figures: no line fits control.pattern"),
-        (b"records=2\nrecords=2\n", "more than once: control.pattern fits shop/2024-01-01.csv.ctl, line 1, shop/"),
-        (b"records=two\n", "records is 'two', which is no number"),
+        (b"", "states no control figures: no line matches control.pattern"),
+        (b"records=2\nrecords=2\n", "more than once: control.pattern matches shop/2024-01-01.csv.ctl, line 1, shop/"),
+        (b"records=two\n", "records is 'two', which is not a number"),
         (b"records=\xff\n", "the control file shop/2024-01-01.csv.ctl is not utf-8"),
     ],
 )
@@ -458,7 +458,7 @@ def test_names_are_only_names(make_inbox: MakeInbox) -> None:
         inbox.deliver(name, HEADER + f"{name[:10]},tea,1\n")
         inbox.deliver(f"{name}.ctl", "records=1\n")
     report = inbox.load()
-    assert (report.statuses, report.strangers) == ({"active": 3}, [])
+    assert (report.statuses, report.unmatched) == ({"active": 3}, [])
 
 
 def test_control_files_of_other_feeds_are_no_strangers_either(make_inbox: MakeInbox) -> None:
@@ -467,8 +467,8 @@ def test_control_files_of_other_feeds_are_no_strangers_either(make_inbox: MakeIn
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01.csv.ctl", "records=2\n")
     inbox.deliver("2024-01-09.csv.ctl", "records=2\n")
-    report = run_load(inbox.connection, [inbox.feed, other], inbox.folder, Listener(), "shop.other", 0)
-    assert report.strangers == ["shop/2024-01-09.csv.ctl"]  # there is no delivery it could be the control file of
+    report = run_load(inbox.connection, [inbox.feed, other], inbox.folder, Listener(), LoadOptions("shop.other", 0))
+    assert report.unmatched == ["shop/2024-01-09.csv.ctl"]  # there is no delivery it could be the control file of
 
 
 def test_a_location_must_not_take_in_control_files(make_inbox: MakeInbox) -> None:
@@ -492,11 +492,11 @@ def test_a_member_has_its_control_file_beside_it_in_the_archive(make_inbox: Make
         ("shop/box.zip!2024-01-01.csv", "active"), ("shop/box.zip!2024-01-02.csv", "waiting"),
     ]  # fmt: skip
     assert "shop/box.zip!2024-01-02.csv.ctl is not there" in (report.outcomes[1].message or "")
-    assert report.strangers == ["shop/2024-01-02.csv.ctl"]
+    assert report.unmatched == ["shop/2024-01-02.csv.ctl"]
     inbox.deliver("box.zip", archive({**members, "2024-01-02.csv.ctl": "records=3\n"}))
     report = inbox.load()
     assert report.statuses == {"active": 1}
-    assert report.strangers == ["shop/2024-01-02.csv.ctl"]
+    assert report.unmatched == ["shop/2024-01-02.csv.ctl"]
 
 
 # --- restoring ----------------------------------------------------------------------------------------------------
@@ -532,7 +532,7 @@ def test_a_file_is_not_restored_into_other_columns(make_inbox: MakeInbox) -> Non
         RestoreRefused, match=r"order_no, product, amount, \(left out\); before it was .*, amount, note"
     ):
         bring_back(make_inbox(on_new_column="ignore"))
-    with pytest.raises(RestoreRefused, match="on_new_column: refuse does not let in: note"):
+    with pytest.raises(RestoreRefused, match="refused by on_new_column: refuse: note"):
         bring_back(make_inbox(on_new_column="refuse"))
     assert (inbox.rows(), entries(inbox)) == ([], [("2024-01-01.csv", "unloaded")])
     bring_back(inbox)

@@ -121,7 +121,7 @@ def test_each_member_of_an_archive_is_a_file_of_its_own(make_inbox: Callable[...
     members = {"2024-01-01.csv": ONE.encode(), "2024-01-02.csv.gz": gzip.compress(TWO.encode()), "note.txt": b"hello"}
     path = deliver(inbox, "box.zip", write_zip(members | {"__MACOSX/._2024-01-01.csv": b"x"}))
     report = inbox.load()
-    assert report.strangers == ["shop/box.zip!note.txt"]
+    assert report.unmatched == ["shop/box.zip!note.txt"]
     assert inbox.rows() == [("1", "tea", "2.50"), ("2", "cup", "3"), ("1", "tea", "2.60")]
     assert entries(inbox, "uri, name, sha256, size_bytes, mtime_ns, delivery_key, version") == [
         (f"shop/box.zip!{name}", name, hashlib.sha256(members[name]).hexdigest(), len(members[name]),

@@ -18,7 +18,7 @@ from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.load import load_file
-from sales_warehouse.load.readers.choose_reader import Splitter
+from sales_warehouse.load.readers.reader import Reader
 from sales_warehouse.settings import Settings
 
 ONE = HEADER + "1,tea,2.50\n2,cup,3\n"
@@ -563,13 +563,13 @@ def test_a_line_too_short_and_one_too_long_do_not_make_up_for_each_other(
     inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n2,tea\n3,tea,4,5\n4,tea,6\n")
     # as many delimiters as four sound lines have, so the server is the one to find out, and the file is read again
     readings = []
-    choose = load_file.choose_splitter
+    choose = load_file.choose_reader
 
-    def choose_and_note(feed: Feed, counts_by_block: bool) -> Splitter:
+    def choose_and_note(feed: Feed, file_id: int, counts_by_block: bool) -> Reader:
         readings.append(feed)
-        return choose(feed, counts_by_block)
+        return choose(feed, file_id, counts_by_block)
 
-    monkeypatch.setattr(load_file, "choose_splitter", choose_and_note)
+    monkeypatch.setattr(load_file, "choose_reader", choose_and_note)
     (outcome,) = inbox.load().outcomes
     assert len(readings) == 2
     assert (outcome.status, outcome.tally.loaded, outcome.tally.rejected) == ("active", 2, 2)

@@ -286,19 +286,19 @@ MARK_2, MARK_4 = "#@ row 2 (line 3)", "#@ row 4 (line 5)"
     [
         ([(MARK_2, "#@ row 1 (line 3)")], "line 2: row 1: unknown_row: the file has no reject of this row number"),
         ([(MARK_2, "#@ row 99")], "line 2: row 99: unknown_row"),
-        ([(MARK_4, MARK_2)], "line 4: row 2: row_twice: it stands at line 2 already"),
+        ([(MARK_4, MARK_2)], "line 4: row 2: row_twice: it is at line 2 already"),
         ([("2,cup\n", "2,cup,\"x\n")], "line 2: row 2: unbalanced_quote: a quote opens a field and never closes it"),
         ([("2,cup\n", "2,cup,3,4\n")], "line 2: row 2: too_many_fields: 4 fields where the header has 3"),
         ([("2,cup\n", "2,cup,3\n5,fork,6\n")], "line 2: row 2: several_records: 2 records where one was rejected"),
         ([("2,cup\n", "2,cup,a\0\n")], "line 2: row 2: nul: a NUL byte in field 3"),
         ([("2,cup\n", b"2,c\xe9,3\n")], "line 2: row 2: encoding: not utf-8: .*can't decode byte 0xe9"),
-        ([("2,cup\n", "2,c\ufffd,3\n")], "line 2: row 2: encoding: it holds \ufffd, which an editor puts"),
-        ([("2,cup\n", "")], "line 2: row 2: no_record: nothing stands below its mark"),
+        ([("2,cup\n", "2,c\ufffd,3\n")], "line 2: row 2: encoding: it has \ufffd, which an editor writes"),
+        ([("2,cup\n", "")], "line 2: row 2: no_record: the text below its mark is empty"),
         ([("2,cup\n", "2,cup\n" + "x" * 2_000_000 + "\n")], "line 2: row 2: too_few_fields"),
         ([("Amount", "Price")], "line 1: header: it was changed from Order No, Product, Amount to Order No"),
         ([("Order No,Product", "Product,Order No")], "line 1: header: it was changed"),
         ([(HEADER, "")], "line 1: header: the file is empty"),
-        ([(f"{MARK_2} too_few_fields: 2 fields where the header has 3\n", "")], "line 1: unmarked: a record stands"),
+        ([(f"{MARK_2} too_few_fields: 2 fields where the header has 3\n", "")], "line 1: unmarked: a record is"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_replayed_is_told_with_its_place_and_nothing_is_changed(

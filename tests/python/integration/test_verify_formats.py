@@ -489,7 +489,7 @@ def test_a_workbook_that_cannot_be_read_again_is_bounded_and_told(
     monkeypatch.setattr(read_tables, "_PROGRAM", "sales_warehouse.no_such_module")
     verdict = only_verdict(it)
     assert verdict.status == "unreadable"
-    assert "its reader broke off" in str(verdict.message)
+    assert "its parser ended early" in str(verdict.message)
 
 
 # --- repaired rejects ---------------------------------------------------------------------------------------------

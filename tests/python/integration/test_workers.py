@@ -27,9 +27,9 @@ from sales_warehouse.feeds.contract import Contract
 from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.load.loader_lock import LoaderGone, as_the_loader, become_a_worker, describe_loader
 from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.load.run_load import run_load
-from sales_warehouse.load.workers import dispatch
-from sales_warehouse.load.workers.dispatch import WorkerLost
+from sales_warehouse.load.run_load import LoadOptions, run_load
+from sales_warehouse.load.workers import dispatch, pool
+from sales_warehouse.load.workers.pool import WorkerLost
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
 
@@ -194,7 +194,7 @@ def test_several_workers_leave_what_one_would(
     connection: Connection, tmp_path: Path, twin: Connection, workers: int, contract: Contract,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(dispatch, "_AHEAD_FILES", 3)
+    monkeypatch.setattr(pool, "_AHEAD_FILES", 3)
     inbox = Inbox(tmp_path / "inbox", connection, make_feed(contract=contract))
     one = Inbox(inbox.folder, twin, inbox.feed)
     # a first load makes books the second one meets, also of files that come back later
@@ -327,7 +327,7 @@ def finish(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
 def test_a_killed_worker_stops_the_load_and_nothing_is_half_done(inbox: Inbox, at_file: bool) -> None:
     deliver_days(inbox)
     listener = Meddler(meddle=lambda: os.kill(worker_processes()[0], signal.SIGKILL), at_file=at_file)
-    with pytest.raises(WorkerLost, match=r"ended by SIGKILL.*nothing is half done"):
+    with pytest.raises(WorkerLost, match=r"ended by SIGKILL.*the current files were rolled back"):
         inbox.load(workers=2, reporter=listener)
     finish(inbox)
 
@@ -389,12 +389,12 @@ import psycopg2
 from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.load.workers import dispatch
-from sales_warehouse.load.run_load import run_load
+from sales_warehouse.load.run_load import LoadOptions, run_load
 dispatch.WORTH_WORKERS_BYTES = 0
 class Teller(Listener):
     def advance(self, size_bytes, records):
         print("reading", flush=True)
-run_load(psycopg2.connect(), [make_feed()], Path({folder!r}), Teller(), settle_seconds=0, workers=2)
+run_load(psycopg2.connect(), [make_feed()], Path({folder!r}), Teller(), LoadOptions(settle_seconds=0, workers=2))
 """
 
 
@@ -438,7 +438,7 @@ def test_a_loader_waits_for_the_workers_of_one_that_is_gone_and_says_so(
             target=lambda: (wait_until(lambda: listener.said), left_over.close()), daemon=True
         ).start()  # fmt: skip
         assert inbox.load(reporter=listener).statuses == {"active": 1}
-    assert listener.said == ["Workers of a loader that broke off are still at work. Waiting for them to end."]
+    assert listener.said == ["Workers of an interrupted loader are still running. Waiting for them to end."]
 
 
 def test_a_worker_that_comes_too_late_does_nothing(inbox: Inbox, database: Settings) -> None:
@@ -485,7 +485,9 @@ def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, 
 
     def load() -> None:
         with closing(server.connect(database, application_name="another")) as connection:
-            report = run_load(connection, [inbox.feed], inbox.folder, Listener(), settle_seconds=0, workers=2)
+            report = run_load(
+                connection, [inbox.feed], inbox.folder, Listener(), LoadOptions(settle_seconds=0, workers=2)
+            )
             statuses.append(dict(report.statuses))
 
     threads = [threading.Thread(target=load) for _ in range(3)]

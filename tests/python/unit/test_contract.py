@@ -13,13 +13,13 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.contract import Contract, Control
 from sales_warehouse.feeds.declare import Dialect, Feed
 from sales_warehouse.feeds.read_feeds import read_feeds
-from sales_warehouse.ledger.outcomes import SkippedLine
+from sales_warehouse.ledger.outcomes import Reject, SkippedLine
 from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.leave_out_fields import FieldFilter
 from sales_warehouse.load.readers.parse_record import RecordGrammar
-from sales_warehouse.load.readers.read_json_lines import JsonLineSplitter
+from sales_warehouse.load.readers.read_json_lines import JsonLinesReader
 
 TRAILER = r"^T;(?P<records>\d+);(?P<amount>[-0-9.]+)$"
 FEED = Feed("shop", "sales", "raw", "shop__sales", "shop/*.csv", ("order_id", "amount", "discount"))
@@ -231,7 +231,7 @@ def test_ignored_columns_may_be_called_anything() -> None:
 
 def test_refused_columns_are_named_with_the_option() -> None:
     message = refusal(with_contract(on_new_column="refuse"), "order_id", "amount", "discount", "Note", "Gift Card")
-    assert message.startswith("new columns, which on_new_column: refuse does not let in: note, gift_card. Found")
+    assert message.startswith("new columns, refused by on_new_column: refuse: note, gift_card. Found")
 
 
 def test_an_endless_header_gives_a_short_message() -> None:
@@ -278,42 +278,47 @@ def test_a_wide_file_with_few_columns_to_keep_is_no_trouble() -> None:
 # --- keys of JSON Lines
 
 
-def split_json(splitter: JsonLineSplitter, *objects: dict[str, Any]) -> bytes:
-    splitter.read_header(b"", final=False)
-    splitter.start(7)
-    return splitter.split("".join(json.dumps(it) + "\n" for it in objects).encode(), final=True)
+def json_reader(columns: tuple[str, ...], **contract: Any) -> JsonLinesReader:
+    feed = replace(FEED, file_format="jsonl", columns=columns, contract=Contract(**contract))
+    return JsonLinesReader(feed, 7)
+
+
+def read_json(reader: JsonLinesReader, *objects: dict[str, Any]) -> tuple[bytes, list[Reject]]:
+    blocks = iter(["".join(json.dumps(it) + "\n" for it in objects).encode()])
+    header = reader.read_header(blocks)
+    found = list(reader.read(blocks, [True] * len(header.texts)))
+    return b"".join(block.copy_data for block in found), [reject for block in found for reject in block.rejects]
 
 
 def test_an_optional_key_no_object_has_does_not_refuse_the_file() -> None:
-    splitter = JsonLineSplitter(("a", "b"), optional=("b",))
-    assert split_json(splitter, {"a": 1}) == b'7,1,"1",,\n'
-    assert splitter.missing == ("b",)
+    reader = json_reader(("a", "b"), optional=("b",))
+    assert read_json(reader, {"a": 1}) == (b'7,1,"1",,\n', [])
+    assert reader.missing == ("b",)
     with pytest.raises(FileRefused, match="no object has a"):
-        split_json(JsonLineSplitter(("a", "b"), optional=("b",)), {"b": 1})
+        read_json(json_reader(("a", "b"), optional=("b",)), {"b": 1})
 
 
 def test_a_key_may_be_an_alias_and_two_that_mean_one_column_reject_the_line() -> None:
-    feed = replace(with_contract(aliases=(("amount", ("Sum",)),)), file_format="jsonl", columns=("amount", "b"))
-    splitter = JsonLineSplitter(feed.columns, column_of=feed.column_of)
-    assert split_json(splitter, {"SUM": 1, "b": 2}, {"amount": 1, "Sum": 2, "b": 3}) == b'7,1,"1","2",\n'
-    (reject,) = splitter.take_rejects()
-    assert (reject.reason, reject.detail) == ("bad_json", "the keys 'amount' and 'Sum' both stand for amount")
+    reader = json_reader(("amount", "b"), aliases=(("amount", ("Sum",)),))
+    copied, (reject,) = read_json(reader, {"SUM": 1, "b": 2}, {"amount": 1, "Sum": 2, "b": 3})
+    assert copied == b'7,1,"1","2",\n'
+    assert (reject.reason, reject.detail) == ("bad_json", "the keys 'amount' and 'Sum' both mean amount")
 
 
 def test_ignored_keys_are_left_out_and_named_refused_ones_refuse_the_file() -> None:
-    splitter = JsonLineSplitter(("a",), on_new_column="ignore")
-    assert splitter.read_header(b"{}\n", final=True) == ["a"]
-    splitter = JsonLineSplitter(("a",), on_new_column="ignore")
-    assert split_json(splitter, {"a": 1, "Gift Card": {"x": 1}}, {"gift_card": 2, "?": 3}) == b'7,1,"1"\n7,2,\n'
-    assert splitter.ignored == ("gift_card", "?")
-    with pytest.raises(FileRefused, match="line 2 has new keys, which on_new_column: refuse does not let in: B, c"):
-        split_json(JsonLineSplitter(("a",), on_new_column="refuse"), {"a": 1}, {"a": 1, "B": 1, "c": 2})
+    assert json_reader(("a",), on_new_column="ignore").read_header(iter([b"{}\n"])).texts == ["a"]
+    reader = json_reader(("a",), on_new_column="ignore")
+    copied, _ = read_json(reader, {"a": 1, "Gift Card": {"x": 1}}, {"gift_card": 2, "?": 3})
+    assert copied == b'7,1,"1"\n7,2,\n'
+    assert reader.ignored == ("gift_card", "?")
+    with pytest.raises(FileRefused, match="line 2 has new keys, refused by on_new_column: refuse: B, c"):
+        read_json(json_reader(("a",), on_new_column="refuse"), {"a": 1}, {"a": 1, "B": 1, "c": 2})
 
 
 def test_of_keys_without_end_only_the_first_are_kept() -> None:
-    splitter = JsonLineSplitter(("a",), on_new_column="ignore")
-    split_json(splitter, {"a": 1, **{f"k{number}": 1 for number in range(500)}})
-    assert len(splitter.ignored) == 100
+    reader = json_reader(("a",), on_new_column="ignore")
+    read_json(reader, {"a": 1, **{f"k{number}": 1 for number in range(500)}})
+    assert len(reader.ignored) == 100
 
 
 # --- control lines

@@ -13,7 +13,7 @@ from sales_warehouse.feeds.declare import Dialect, Feed
 from sales_warehouse.feeds.validate import Options
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.choose_reader import choose_splitter
+from sales_warehouse.load.readers.choose_reader import choose_reader
 from sales_warehouse.load.readers.grammar import COPY_DELIMITER, COPY_QUOTE
 
 Value = str | None
@@ -49,26 +49,19 @@ def make_feed(
 
 
 def read(content: bytes, feed: Feed, block: int | None = None) -> Read:
-    """Read the content as the loader does: block by block, then empty blocks."""
+    """Read the content as the loader does: block by block."""
     size = block or max(len(content), 1)
-    blocks = [content[at : at + size] for at in range(0, len(content), size)] + [b"", b""]
-    splitter = choose_splitter(feed)
-    header = None
-    while header is None:
-        header = splitter.read_header(blocks[0], final=not blocks[0])
-        blocks.pop(0)
-    splitter.start(7)
-    result = Read(header, tally=splitter.tally)
+    blocks = (content[at : at + size] for at in range(0, len(content), size))
+    reader = choose_reader(feed, 7)
+    result = Read(reader.read_header(blocks).texts, tally=reader.tally)
     copied = []
-    for data in blocks or [b""]:
-        copied.append(splitter.split(data, final=not data))
-        result.rejects += splitter.take_rejects()
-        result.skipped += splitter.take_skipped()
-        if not data:
-            break
-    delimiter, quote = splitter.grammar.copy_delimiter, splitter.grammar.copy_quote
+    for one in reader.read(blocks, [True] * len(result.header)):
+        copied.append(one.copy_data)
+        result.rejects += one.rejects
+        result.skipped += one.skipped
+    delimiter, quote = reader.grammar.copy_delimiter, reader.grammar.copy_quote
     result.rows = read_copy_data(b"".join(copied), delimiter, quote)
-    if splitter.is_plain_text:  # then COPY's text format must give the same
+    if reader.is_plain_text:  # then COPY's text format must give the same
         lines = b"".join(copied).split(b"\n")[:-1]
         as_text = [[value.decode() or None for value in line.split(delimiter)] for line in lines]
         assert {int(row[1] or 0): row[2:] for row in as_text} == result.rows

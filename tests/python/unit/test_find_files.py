@@ -36,7 +36,7 @@ def uris(found: Found) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("location", "fits", "strangers"),
+    ("location", "fits", "unmatched"),
     [
         ("a.csv", ["a.csv", "a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.csv.zst"], ["b.csv", "x/a.csv", "a.csv.Z", "acsv"]),
         ("shop/*.csv", ["shop/a.csv", "shop/b c.csv.gz"], ["a.csv", "shop/x/a.csv", "shop/a.csvx", "xshop/a.csv"]),
@@ -49,11 +49,11 @@ def uris(found: Found) -> list[str]:
         ("shop/*", ["shop/a.csv", "shop/b"], ["shop/x/a.csv"]),
     ],
 )  # fmt: skip
-def test_a_location_takes_what_it_says(inbox: Path, location: str, fits: list[str], strangers: list[str]) -> None:
-    put(inbox, *fits, *strangers)
+def test_a_location_takes_what_it_says(inbox: Path, location: str, fits: list[str], unmatched: list[str]) -> None:
+    put(inbox, *fits, *unmatched)
     found = find_files(inbox, [feed(location)])
     assert sorted(uris(found)) == sorted(fits)
-    assert found.strangers == sorted(strangers)
+    assert found.unmatched == sorted(unmatched)
 
 
 def test_two_stars_at_the_end_take_all_folders_too(inbox: Path) -> None:
@@ -97,18 +97,18 @@ def test_symbolic_links_are_not_followed_but_told(inbox: Path, tmp_path_factory:
     told = {unreadable.uri: unreadable.message for unreadable in found.unreadable}
     assert list(told) == [f"shop/{name}" for name in ("dangling.csv", "folder", "link.csv", "loop")]
     assert "Put the file itself there, or a hard link to it." in told["shop/link.csv"]
-    assert "name the one it leads to with --inbox" in told["shop/folder"]
-    assert found.strangers == []
+    assert "name its target with --inbox" in told["shop/folder"]
+    assert found.unmatched == []
 
 
-def test_links_where_no_feed_looks_are_strangers(inbox: Path) -> None:
+def test_links_where_no_feed_looks_are_unmatched(inbox: Path) -> None:
     put(inbox, "real/a.csv")
     (inbox / "note.txt").symlink_to(inbox / "real" / "a.csv")
     (inbox / "other").symlink_to(inbox / "real")
     (inbox / "real" / "deeper").symlink_to(inbox / "real")
     found = find_files(inbox, [feed("real/*.csv")])
     assert uris(found) == ["real/a.csv"]
-    assert found.strangers == [f"{name} (a symbolic link)" for name in ("note.txt", "other", "real/deeper")]
+    assert found.unmatched == [f"{name} (a symbolic link)" for name in ("note.txt", "other", "real/deeper")]
     assert found.unreadable == []
 
 
@@ -138,7 +138,7 @@ def test_a_linked_folder_or_archive_needs_a_person_where_files_of_a_feed_could_l
     one, other = feed(location), replace(feed("nowhere/*"), name="other")
     found = find_files(inbox, [one, other])
     assert [(it.uri, it.feed) for it in found.unreadable] == ([(link, one.full_name)] if needs_a_person else [])
-    assert len(found.strangers) == (not needs_a_person)
+    assert len(found.unmatched) == (not needs_a_person)
     assert find_files(inbox, [one, other], only=other).unreadable == []
 
 
@@ -169,7 +169,7 @@ def test_a_pipe_or_socket_is_never_opened_and_told(inbox: Path, monkeypatch: pyt
         ("a.zip", "is a named pipe and no file"),
         ("b.csv", "is a socket and no file"),
     ]
-    assert found.strangers == ["note.txt (a named pipe)"]
+    assert found.unmatched == ["note.txt (a named pipe)"]
 
 
 def test_a_file_two_feeds_claim_is_refused_naming_both(inbox: Path) -> None:
@@ -180,12 +180,12 @@ def test_a_file_two_feeds_claim_is_refused_naming_both(inbox: Path) -> None:
             find_files(inbox, both, only)
 
 
-def test_with_one_feed_asked_for_the_files_of_others_are_neither_taken_nor_strangers(inbox: Path) -> None:
+def test_with_one_feed_asked_for_the_files_of_others_are_neither_taken_nor_unmatched(inbox: Path) -> None:
     put(inbox, "a/1.csv", "b/1.csv", "c/1.csv")
     feeds = [feed("a/*.csv", "a"), feed("b/*.csv", "b")]
     found = find_files(inbox, feeds, feeds[1])
     assert uris(found) == ["b/1.csv"]
-    assert found.strangers == ["c/1.csv"]
+    assert found.unmatched == ["c/1.csv"]
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.touch])
@@ -252,7 +252,7 @@ def put_archive(inbox: Path, uri: str, *members: str, mtime: int = 10**9) -> Pat
 
 
 @pytest.mark.parametrize(
-    ("location", "fits", "strangers"),
+    ("location", "fits", "unmatched"),
     [
         ("shop/*.csv", ["a.csv", "b.csv.gz"], ["a.txt", "x/a.csv"]),
         ("shop/**/*.csv", ["a.csv", "x/a.csv", "x/y/a.csv.zst"], ["a.txt"]),
@@ -261,12 +261,12 @@ def put_archive(inbox: Path, uri: str, *members: str, mtime: int = 10**9) -> Pat
     ],
 )
 def test_a_member_fits_a_location_as_if_the_archive_were_its_folder(
-    inbox: Path, location: str, fits: list[str], strangers: list[str]
+    inbox: Path, location: str, fits: list[str], unmatched: list[str]
 ) -> None:
-    path = put_archive(inbox, "shop/box.zip", *fits, *strangers)
+    path = put_archive(inbox, "shop/box.zip", *fits, *unmatched)
     found = find_files(inbox, [feed(location)])
     assert uris(found) == sorted(f"shop/box.zip!{name}" for name in fits)
-    assert found.strangers == sorted(f"shop/box.zip!{name}" for name in strangers)
+    assert found.unmatched == sorted(f"shop/box.zip!{name}" for name in unmatched)
     for file in found.files:
         assert (file.path, file.size_bytes, file.mtime_ns, file.archive_bytes) == (path, 4, 10**9, path.stat().st_size)
 
@@ -279,7 +279,7 @@ def test_an_archive_in_the_inbox_itself_has_members_there(inbox: Path) -> None:
 def test_folders_hidden_members_and_those_of_the_mac_are_no_deliveries(inbox: Path) -> None:
     put_archive(inbox, "box.zip", "x/", "a.csv", ".a.csv", "__MACOSX/._a.csv", "x/.git/a.csv")
     found = find_files(inbox, [feed("**/*.csv")])
-    assert (uris(found), found.strangers, found.unreadable) == (["box.zip!a.csv"], [], [])
+    assert (uris(found), found.unmatched, found.unreadable) == (["box.zip!a.csv"], [], [])
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_a_member_that_leads_out_of_the_archive_is_told_and_never_taken(inbox: P
     (unreadable,) = found.unreadable
     assert (unreadable.uri, unreadable.feed) == (f"shop/box.zip!{name}", "shop.sales")
     assert "leads out of the archive" in unreadable.message
-    assert find_files(inbox, [feed("elsewhere/*")]).strangers == sorted(
+    assert find_files(inbox, [feed("elsewhere/*")]).unmatched == sorted(
         ["shop/box.zip!good.csv", f"shop/box.zip!{name} (its name leads out of the archive)"]
     )
 
@@ -306,13 +306,13 @@ def test_encrypted_and_twofold_members_are_told(inbox: Path) -> None:
     assert uris(found) == []
     assert [(it.uri, it.message.split(": ")[1].split(".")[0]) for it in found.unreadable] == [
         ("box.zip!a.csv", "it is encrypted"),
-        ("box.zip!b.csv", "its name stands in the archive twice"),
+        ("box.zip!b.csv", "its name is in the archive twice"),
     ]
 
 
 def test_an_archive_inside_an_archive_is_told(inbox: Path) -> None:
     put_archive(inbox, "box.zip", "inner.zip", "x.tar.gz")
-    assert find_files(inbox, [feed("**")]).strangers == [
+    assert find_files(inbox, [feed("**")]).unmatched == [
         "box.zip!inner.zip (an archive inside an archive)",
         "box.zip!x.tar.gz (an archive inside an archive)",
     ]
@@ -334,7 +334,7 @@ def test_an_archive_without_a_list_belongs_to_the_feed_of_its_folder_or_to_nobod
 
 def test_a_name_like_that_of_a_member_is_no_file_of_a_feed(inbox: Path) -> None:
     put(inbox, "box.zip!a.csv")
-    assert find_files(inbox, [feed("*.csv")]).strangers == ["box.zip!a.csv (named like a member of an archive)"]
+    assert find_files(inbox, [feed("*.csv")]).unmatched == ["box.zip!a.csv (named like a member of an archive)"]
 
 
 def test_a_member_changes_with_its_archive(inbox: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_record_may_start_at_any_line() -> None:
 def test_a_quote_where_none_may_stand_is_told_with_its_field(lines: list[str], column: int) -> None:
     found = parse(*lines)
     assert isinstance(found, Unsound)
-    assert found.column == column
+    assert f"field {column} " in found.detail
 
 
 @pytest.mark.parametrize("lines", [['"'], ['a,"b'], ['"""'], ['"a', "b"], ['"a""', "b"], ['"a",b,"', ""]])

@@ -8,29 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.outcomes import Reject, Tally
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.read_json_lines import JsonLineSplitter
+from sales_warehouse.load.readers.read_json_lines import JsonLinesReader
 
 COLUMNS = ("order_no", "amount")
 
 
-def split(content: bytes, size: int = 1 << 20, columns: tuple[str, ...] = COLUMNS) -> tuple[bytes, JsonLineSplitter]:
-    """Return all COPY data, with the content cut into blocks of `size` bytes."""
-    splitter = JsonLineSplitter(columns)
-    blocks = [content[at : at + size] for at in range(0, len(content), size)] + [b""]
-    header = None
-    while header is None:
-        block = blocks.pop(0)
-        header = splitter.read_header(block, final=not block)
-    assert header == [*columns, "_extra"]
-    splitter.start(7)
-    data = [splitter.split(block, final=not block) for block in blocks or [b""]]
-    return b"".join(data), splitter
+FEED = Feed("shop", "lines", "raw", "shop__lines", "*", COLUMNS, file_format="jsonl")
+
+
+def split(content: bytes, size: int = 1 << 20) -> tuple[bytes, list[Reject], Tally]:
+    """Return all COPY data and rejects, with the content cut into blocks of `size` bytes."""
+    reader = JsonLinesReader(FEED, 7)
+    blocks = (content[at : at + size] for at in range(0, len(content), size))
+    assert reader.read_header(blocks).texts == list(COLUMNS)
+    found = list(reader.read(blocks, ()))
+    rejects = [reject for block in found for reject in block.rejects]
+    return b"".join(block.copy_data for block in found), rejects, reader.tally
 
 
 def rows(content: bytes, **options: int) -> list[list[str | None]]:
     """Return the values COPY would take, without file id."""
-    data, _ = split(content, **options)
+    data, _, _ = split(content, **options)
     # everything but NULL stands in quotes
     return [
         [None if field == "\0" else field for field in row][1:]
@@ -64,17 +65,17 @@ def test_a_value_arrives_as_it_was_written(written: str, text: str | None) -> No
         (b'{"order_no": 1', "bad_json", "Expecting ',' delimiter, character 15 of the line"),
         (b"order_no", "bad_json", "Expecting value, character 1 of the line"),
         (b'{"order_no": 1} {}', "bad_json", "Extra data, character 17 of the line"),
-        (b'{"order_no": NaN}', "bad_json", "NaN is no JSON"),
-        (b'{"order_no": -Infinity}', "bad_json", "-Infinity is no JSON"),
+        (b'{"order_no": NaN}', "bad_json", "NaN is not JSON"),
+        (b'{"order_no": -Infinity}', "bad_json", "-Infinity is not JSON"),
         (b'{"order_no": 01}', "bad_json", "Expecting ',' delimiter"),
-        (b"[1]", "bad_json", "a list where an object must stand"),
-        (b"12", "bad_json", "a number where an object must stand"),
-        (b'"x"', "bad_json", "a text where an object must stand"),
-        (b"null", "bad_json", "null where an object must stand"),
-        (b"[" * 200_000, "bad_json", "brackets inside brackets"),
-        (b'{"order_no":1,"Order No":2}', "bad_json", "the keys 'order_no' and 'Order No' both stand for order_no"),
-        (b'{"order_no":1,"order_no":1}', "bad_json", "the key 'order_no' stands twice"),
-        (b'{"order_no":1,"x":{"a":1,"a":2}}', "bad_json", "the key 'a' stands twice"),
+        (b"[1]", "bad_json", "a list instead of an object"),
+        (b"12", "bad_json", "a number instead of an object"),
+        (b'"x"', "bad_json", "a text instead of an object"),
+        (b"null", "bad_json", "null instead of an object"),
+        (b"[" * 200_000, "bad_json", "the brackets are nested too deeply"),
+        (b'{"order_no":1,"Order No":2}', "bad_json", "the keys 'order_no' and 'Order No' both mean order_no"),
+        (b'{"order_no":1,"order_no":1}', "bad_json", "the key 'order_no' is in one object twice"),
+        (b'{"order_no":1,"x":{"a":1,"a":2}}', "bad_json", "the key 'a' is in one object twice"),
         (b'{"order_no":1,"x":1e999999}', "bad_json", "a number beyond what _extra can keep"),
         (b'{"order_no":"caf\xe9"}', "encoding", "byte 17 of the line (e9)"),
         (b'{"order_no":"\\ud800"}', "encoding", "half a character, written \\ud800"),
@@ -87,12 +88,11 @@ def test_a_value_arrives_as_it_was_written(written: str, text: str | None) -> No
 )  # fmt: skip
 def test_a_line_that_cannot_be_loaded_is_kept_with_its_place(line: bytes, reason: str, detail: str) -> None:
     content = b'{"order_no":1,"amount":2}\n \r\n' + line + b'\r\n{"order_no":3}\n'
-    data, splitter = split(content)
-    (reject,) = splitter.take_rejects()
+    data, (reject,), tally = split(content)
     assert (reject.reason, reject.raw) == (reason, line)
     assert detail in reject.detail
     assert (reject.row_number, reject.line_number, reject.byte_offset) == (3, 3, 29)
-    assert (splitter.tally.loaded, splitter.tally.rejected, splitter.tally.skipped) == (2, 1, 1)
+    assert (tally.loaded, tally.rejected, tally.skipped) == (2, 1, 1)
     assert data == b'7,1,"1","2",\n7,4,"3",,\n'
 
 
@@ -101,8 +101,7 @@ def test_an_escaped_backslash_is_no_nul() -> None:
 
 
 def test_a_mark_and_a_missing_last_line_end_are_no_part_of_a_record() -> None:
-    data, splitter = split(codecs.BOM_UTF8 + b'{"order_no":1,"amount":2}\nno json')
-    (reject,) = splitter.take_rejects()
+    data, (reject,), _ = split(codecs.BOM_UTF8 + b'{"order_no":1,"amount":2}\nno json')
     assert (reject.byte_offset, reject.raw) == (29, b"no json")
     assert data == b'7,1,"1","2",\n'
 
@@ -118,17 +117,16 @@ def test_a_column_one_object_has_is_enough_be_it_null() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", codecs.BOM_UTF8])
 def test_a_file_without_objects_lacks_nothing(content: bytes) -> None:
-    data, splitter = split(content)
-    assert (data, splitter.tally.loaded, splitter.tally.rejected) == (b"", 0, 0)
+    data, _, tally = split(content)
+    assert (data, tally.loaded, tally.rejected) == (b"", 0, 0)
 
 
 @pytest.mark.parametrize("size", [1 << 20, 1 << 16])
 def test_a_line_longer_than_a_record_may_be_is_rejected_with_its_bytes(size: int) -> None:
     line = b'{"order_no":"' + b"x" * 1_100_000 + b'"}'
-    _, splitter = split(b'{"order_no":1,"amount":2}\n' + line + b'\n{"order_no":3,"amount":4}\n', size)
-    (reject,) = splitter.take_rejects()
+    _, (reject,), tally = split(b'{"order_no":1,"amount":2}\n' + line + b'\n{"order_no":3,"amount":4}\n', size)
     assert (reject.reason, reject.row_number, reject.raw) == ("too_long", 2, line)
-    assert (splitter.tally.loaded, splitter.tally.rejected) == (2, 1)
+    assert (tally.loaded, tally.rejected) == (2, 1)
 
 
 def test_a_line_beyond_all_measure_refuses_the_file() -> None:
@@ -143,13 +141,11 @@ def test_a_line_beyond_all_measure_refuses_the_file() -> None:
 )  # fmt: skip
 def test_whatever_the_bytes_every_line_has_one_fate_however_they_are_cut(content: bytes, size: int) -> None:
     content += b'\n{"order_no":1,"amount":2}\n'
-    whole, splitter = split(content)
-    rejects = splitter.take_rejects()
-    cut, other = split(content, size)
-    assert (cut, other.tally, other.take_rejects()) == (whole, splitter.tally, rejects)
+    whole = _, rejects, tally = split(content)
+    assert split(content, size) == whole
     start = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
     lines = content[start:].removesuffix(b"\n").split(b"\n")
-    assert splitter.tally.read == len(lines)
+    assert tally.read == len(lines)
     for reject in rejects:
         assert content[reject.byte_offset :].startswith(reject.raw)
         assert lines[reject.line_number - 1].removesuffix(b"\r") == reject.raw
@@ -168,8 +164,8 @@ json_values = st.recursive(
 @given(json_values)
 def test_what_is_kept_beside_the_columns_means_what_was_delivered(value: object) -> None:
     line = json.dumps({"order_no": 1, "amount": 2, "kept": value})
-    data, splitter = split(line.encode())
-    assert splitter.tally.loaded == 1
+    data, _, tally = split(line.encode())
+    assert tally.loaded == 1
     [row] = (
         csv.reader([data.decode()], strict=True) if "\n" not in data.decode()[:-1] else [data.decode().split(",", 4)]
     )

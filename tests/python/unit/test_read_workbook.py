@@ -98,7 +98,7 @@ def test_the_sheet_is_chosen_by_name_or_number_and_the_header_by_row(file_format
     assert "has no sheet 'May'. Found were: Front, 2." in refusal(file_format, data, sheet="May")
     assert "has no sheet 3. Found were: Front, 2." in refusal(file_format, data, sheet=3)
     assert "has no row 2, where the header must be" in refusal(file_format, data, header_row=2)
-    assert "holds nothing in row 2" in refusal(file_format, data, sheet=2, header_row=2)
+    assert "is empty in row 2" in refusal(file_format, data, sheet=2, header_row=2)
 
 
 @every_format

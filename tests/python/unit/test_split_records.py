@@ -8,7 +8,6 @@ result must not depend on how the content is cut into blocks.
 import csv
 import io
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +20,7 @@ from sales_warehouse.ledger.outcomes import Reject, Tally
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers import parse_record, split_records
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, RecordGrammar
-from sales_warehouse.load.readers.split_records import RecordSplitter
+from sales_warehouse.load.readers.split_records import TextReader
 
 FILE_ID = 7
 CSV = Dialect()
@@ -41,30 +40,14 @@ class Result:
 
 
 def split(content: bytes, dialect: Dialect = CSV, block: int | None = None) -> Result:
-    """Split the content as the loader does: block by block, then an empty block."""
-
-    def read() -> Iterator[bytes]:
-        size = block or max(len(content), 1)
-        yield from (content[at : at + size] for at in range(0, len(content), size))
-        while True:
-            yield b""
-
-    blocks = read()
-    splitter = RecordSplitter(dialect, RecordGrammar(dialect))
-    header = None
-    while header is None:
-        data = next(blocks)
-        header = splitter.read_header(data, final=not data)
-    splitter.start(FILE_ID)
-    result = Result(header, tally=splitter.tally)
-    copied = []
-    while True:
-        data = next(blocks)
-        copied.append(splitter.split(data, final=not data))
-        result.rejects += splitter.take_rejects()
-        if not data:
-            result.copied = b"".join(copied)
-            return result
+    """Split the content as the loader does: block by block."""
+    size = block or max(len(content), 1)
+    blocks = (content[at : at + size] for at in range(0, len(content), size))
+    reader = TextReader(dialect, RecordGrammar(dialect), FILE_ID)
+    header = reader.read_header(blocks).texts
+    found = list(reader.read(blocks, [True] * len(header)))
+    rejects = [reject for one in found for reject in one.rejects]
+    return Result(header, b"".join(one.copy_data for one in found), rejects, reader.tally)
 
 
 def rows_of(result: Result, dialect: Dialect = CSV) -> dict[int, list[str]]:
@@ -534,7 +517,10 @@ def test_lines_and_offsets_count_what_stands_before_the_header() -> None:
         (b"\n\r\n\n", "the file is empty: not even a header"),
         (b"caf\xe9,b\n1,2\n", "line 1: the header cannot be read: not utf-8: byte 4 of the line (e9)"),
         (b"\n\ncaf\xe9,b\n", "line 3: the header cannot be read: not utf-8"),
-        (b'a,b"\n1,2\n', "line 1: the header cannot be read: a quote opens field 2 or stands inside it"),
+        (
+            b'a,b"\n1,2\n',
+            "line 1: the header cannot be read: a quote at the start of field 2 or inside it is not closed",
+        ),
         (b'"a,b\n1,2\n', "line 1: the header cannot be read: its quotes do not match"),
         ("a,b\n1,2\n".encode("utf-16"), "line 1: the header cannot be read: not utf-8"),
         (b'"a\n\xff",b\n', "the header cannot be read: not utf-8"),
@@ -606,11 +592,11 @@ def test_a_quote_that_never_closes_in_a_large_file_costs_its_own_line_only() -> 
 def test_a_quote_that_never_closes_is_not_waited_for_until_the_end_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     # Else the rest of the file would be held in memory and looked at again with every block.
     monkeypatch.setattr(parse_record, "MAX_RECORD_BYTES", 40)
-    splitter = RecordSplitter(CSV, RecordGrammar(CSV))
-    assert splitter.read_header(b"a,b\n", final=False) == ["a", "b"]
-    splitter.start(FILE_ID)
-    assert splitter.split(b'1,"x\n' + b"2,3\n" * 20, final=False).count(b"\n") == 20
-    assert [reject.raw for reject in splitter.take_rejects()] == [b'1,"x']
+    reader = TextReader(CSV, RecordGrammar(CSV), FILE_ID)
+    assert reader.read_header(iter([b"a,b\n"])).texts == ["a", "b"]
+    block = next(reader.read(iter([b'1,"x\n' + b"2,3\n" * 20]), [True, True]))
+    assert block.copy_data.count(b"\n") == 20
+    assert [reject.raw for reject in block.rejects] == [b'1,"x']
 
 
 # --- row numbers

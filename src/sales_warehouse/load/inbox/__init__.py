@@ -1,1 +1,1 @@
-"""The inbox: find the files of each feed, and open and unpack them."""
+"""The inbox: find the files of each feed, open and unpack them."""

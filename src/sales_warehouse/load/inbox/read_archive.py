@@ -1,10 +1,13 @@
-"""Look into a zip archive without unpacking anything: which members are deliveries, and their bytes.
+"""List the members of a zip archive, and open one.
 
-Nothing of an archive is ever written to disk or executed, so a member's name can only be a name.
+Nothing of an archive is written to disk or executed, so the name of a member is only a name.
 """
 
 import zipfile
 import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
@@ -18,19 +21,18 @@ MAX_MEMBERS = 100_000
 _ENCRYPTED = 0x1
 _ARCHIVES = (ARCHIVE_SUFFIX, ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
-# What reading a member can raise, whatever its bytes are.
-DAMAGED_MEMBER = (
-    zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
-)  # fmt: skip
+_LIBRARY_ERRORS = (zipfile.BadZipFile, zlib.error, LZMAError, NotImplementedError)
+# What reading a member with damaged bytes can raise.
+DAMAGED_MEMBER = (*_LIBRARY_ERRORS, EOFError, OSError, RuntimeError, ValueError)
 
 
 class NoArchive(Exception):
-    """The file cannot be read as a zip archive; the text says why."""
+    """The file cannot be read as a zip archive; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A member that could be a delivery, or the reason why it cannot be."""
+    """A member, and the reason if it cannot be a delivery."""
 
     name: str
     size_bytes: int
@@ -39,9 +41,9 @@ class Member:
 
 
 def list_members(path: Path) -> list[Member]:
-    """Return the members of an archive in its own order; folders, `__MACOSX` and hidden ones left out.
+    """Return the members of an archive in its order, without folders, `__MACOSX` and hidden files.
 
-    Only the list at the archive's end is read. Raises `NoArchive` when there is none, `OSError` when the file
+    Only the directory at the end of the archive is read. Raises `NoArchive` when there is none, `OSError` when the file
     cannot be read.
     """
     try:
@@ -49,65 +51,48 @@ def list_members(path: Path) -> list[Member]:
             entries = archive.infolist()
     except OSError:
         raise
-    except Exception as error:  # a hostile list raises struct.error, ValueError, UnicodeDecodeError and others
+    except Exception as error:  # a hostile directory raises struct.error, ValueError, UnicodeDecodeError and others
         raise NoArchive(str(error) or type(error).__name__) from None
     if len(entries) > MAX_MEMBERS:
-        raise NoArchive(f"it has {len(entries):,} members, at most {MAX_MEMBERS:,} are looked at")
-    times: dict[str, int] = {}
-    for entry in entries:
-        times[entry.filename] = times.get(entry.filename, 0) + 1
+        raise NoArchive(f"it has {len(entries):,} members, at most {MAX_MEMBERS:,} are read")
+    times = Counter(entry.filename for entry in entries)
     members: dict[str, Member] = {}
     for entry in entries:
         name = entry.filename
         if entry.is_dir() or any(part == "__MACOSX" or _is_hidden(part) for part in name.split("/")):
             continue
-        problem = _find_problem(entry) or ("its name stands in the archive twice" if times[name] > 1 else None)
+        problem = _find_problem(entry) or ("its name is in the archive twice" if times[name] > 1 else None)
         members[name] = Member(name, entry.file_size, problem, name.lower().endswith(_ARCHIVES))
     return list(members.values())
 
 
-class _Archive(zipfile.ZipFile):
-    """An archive that closes its file with itself."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._own_file = file
-        super().__init__(file)
-
-    def close(self) -> None:
-        super().close()
-        self._own_file.close()
-
-
-def open_archive(path: Path) -> zipfile.ZipFile:
-    """Open an archive to read a member; raises `OSError` when it is no archive any more."""
-    file = cast(BinaryIO, open_regular(path))
-    try:
-        return _Archive(file)
-    except OSError:
-        file.close()
-        raise
-    except Exception as error:
-        file.close()
-        raise OSError(0, f"it is no zip archive any more ({error})") from None
-
-
-def open_member(archive: zipfile.ZipFile, name: str) -> tuple[BinaryIO, int]:
-    """Return a member's bytes, to be read, and how many they are packed into. Raises `OSError`."""
-    try:
-        entry = archive.getinfo(name)
-        return cast(BinaryIO, archive.open(entry)), entry.compress_size
-    except DAMAGED_MEMBER as error:
-        raise OSError(0, f"the archive does not give it away ({error})") from None
-    except KeyError:
-        raise OSError(0, "it is no longer in the archive") from None
+@contextmanager
+def open_member(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a member of an archive; yield it with the number of its packed bytes. Raises `OSError`."""
+    with ExitStack() as stack:
+        file = cast(BinaryIO, stack.enter_context(open_regular(path)))
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(0, f"it is no longer a zip archive ({error})") from None
+        try:
+            entry = archive.getinfo(name)
+            member = cast(BinaryIO, stack.enter_context(archive.open(entry)))
+        except DAMAGED_MEMBER as error:
+            raise OSError(0, f"it cannot be read from the archive ({error})") from None
+        except KeyError:
+            raise OSError(0, "it is no longer in the archive") from None
+        yield member, entry.compress_size
 
 
 def refuse_bomb(source: BinaryIO, name: str, max_bytes: int, max_ratio: int) -> None:
-    """Raise `FileRefused` when a workbook, a zip archive too, says it unpacks to more than it may."""
+    """Raise `FileRefused` when a workbook, which is a zip archive, unpacks to more than it may."""
     try:
         with zipfile.ZipFile(source) as archive:
             entries = archive.infolist()
-    except Exception:  # whoever reads the workbook says what is wrong with it
+    except Exception:  # the parser of the workbook reports the error
         return
     finally:
         source.seek(0)
@@ -115,7 +100,7 @@ def refuse_bomb(source: BinaryIO, name: str, max_bytes: int, max_ratio: int) -> 
     if out > max_bytes or out > max(packed * max_ratio, 100 * 10**6):
         raise FileRefused(
             f"{name} unpacks to {out:,} bytes from {packed:,}; at most {max_bytes:,} bytes, and {max_ratio} times as "
-            "many as went in, may come out. Ask for it in smaller files; if it is what it should be, raise "
+            "many as went in, may come out. Ask for it in smaller files; if the size is correct, raise "
             "max_unpacked_bytes or max_unpacked_ratio in the options of its feed."
         )
 

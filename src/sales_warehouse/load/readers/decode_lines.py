@@ -1,4 +1,4 @@
-"""Cut delivered bytes into lines and turn them into UTF-8."""
+"""Cut delivered bytes into lines and decode these to UTF-8."""
 
 import codecs
 import sys
@@ -11,44 +11,41 @@ _BOMS = {
 
 
 class LineDecoder:
-    """Cuts bytes in the feed's encoding into whole lines, and turns lines into UTF-8."""
+    """Cuts bytes in the feed's encoding into complete lines, and decodes lines to UTF-8."""
 
     def __init__(self, encoding: str, line_end: str = "\n") -> None:
         name = codecs.lookup(encoding).name
-        self._encoding = {"utf-8-sig": "utf-8"}.get(name, name)
+        self.encoding = {"utf-8-sig": "utf-8"}.get(name, name)  # with its byte order after `start`
         self._line_end = line_end
+        # a byte order mark is looked for once so many bytes are there
+        self.mark_bytes = max((len(bom) for bom, _ in _BOMS.get(self.encoding, ())), default=0)
         self.line_end = line_end.encode()  # in UTF-8
         self.newline = self._encode(line_end)  # as delivered
 
-    @property
-    def encoding(self) -> str:
-        """The encoding, once `start` has looked for a byte order mark with its byte order."""
-        return self._encoding
-
     def _encode(self, text: str) -> bytes:
-        empty = "".encode(self._encoding)  # a byte order mark, where the encoding writes one
-        return text.encode(self._encoding)[len(empty) :]
+        empty = "".encode(self.encoding)  # a byte order mark, where the encoding writes one
+        return text.encode(self.encoding)[len(empty) :]
 
     def start(self, head: bytes) -> int:
-        """Look at the first bytes of the content; return how many of them are a byte order mark."""
-        for bom, encoding in _BOMS.get(self._encoding, []):
+        """Find the byte order mark in the first `mark_bytes` of the content; return how many bytes it has."""
+        for bom, encoding in _BOMS.get(self.encoding, []):
             if head.startswith(bom):
-                self._encoding = encoding
+                self.encoding = encoding
                 self.newline = self._encode(self._line_end)
                 return len(bom)
-        if self._encoding in ("utf-16", "utf-32"):
-            # Without a mark the machine's own order, and a mark further on is text like any other.
-            self._encoding += "-le" if sys.byteorder == "little" else "-be"
+        if self.encoding in ("utf-16", "utf-32"):
+            # without a mark it is the byte order of this machine, and a mark later in the content is text
+            self.encoding += "-le" if sys.byteorder == "little" else "-be"
             self.newline = self._encode(self._line_end)
         return 0
 
     def end_of_last_line(self, data: bytes) -> int:
-        """Return the position behind the last line end in `data`, 0 if there is none."""
+        """Return the position after the last line end in `data`, 0 if there is none."""
         width, position = len(self.newline), len(data)
         while (position := data.rfind(self.newline, 0, position)) >= 0:
             if position % width == 0:
                 return position + width
-            position += width - 1  # a false find across two characters: look again before its last byte
+            position += width - 1  # found across two characters: search again before its last byte
         return 0
 
     def split(self, data: bytes) -> list[bytes]:
@@ -65,18 +62,18 @@ class LineDecoder:
         return [*lines, data[start:]]
 
     def to_utf8(self, data: bytes) -> tuple[bytes, list[bytes], dict[int, str]]:
-        """Return `data` in UTF-8, whole and in lines, and for each line that could not be decoded the reason.
+        """Return `data` in UTF-8, as a whole and in lines, and the reason for each line that cannot be decoded.
 
-        Such a line is given with replacement characters: good enough to see where its record ends. There are
-        as many lines as `split` gives.
+        Such a line has replacement characters, so that the end of its record is found. There are as many lines as
+        `split` gives.
         """
         try:
-            if self._encoding == "utf-8":
+            if self.encoding == "utf-8":
                 if not data.isascii():
                     data.decode()
                 return data, data.split(self.line_end), {}
-            if not self._encoding.startswith("iso2022"):
-                text = data.decode(self._encoding).encode()
+            if not self.encoding.startswith("iso2022"):
+                text = data.decode(self.encoding).encode()
                 lines = text.split(self.line_end)
                 if len(lines) == len(self.split(data)):
                     return text, lines, {}
@@ -85,12 +82,12 @@ class LineDecoder:
         lines, errors = [], {}
         for number, line in enumerate(self.split(data)):
             try:
-                decoded = line.decode(self._encoding).encode()
+                decoded = line.decode(self.encoding).encode()
             except UnicodeError as error:
-                errors[number] = f"not {self._encoding}: {_describe(error)}"
-                decoded = line.decode(self._encoding, "replace").encode("utf-8", "replace")
+                errors[number] = f"not {self.encoding}: {_describe(error)}"
+                decoded = line.decode(self.encoding, "replace").encode("utf-8", "replace")
             if self.line_end in decoded:
-                errors[number] = f"not {self._encoding}: a line end inside the line"
+                errors[number] = f"not {self.encoding}: a line end inside the line"
                 decoded = decoded.replace(self.line_end, b" ")
             lines.append(decoded)
         return self.line_end.join(lines), lines, errors

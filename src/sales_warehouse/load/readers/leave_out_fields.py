@@ -1,4 +1,4 @@
-"""Take the fields of columns that are left out from COPY data."""
+"""Remove the fields of columns that are not loaded from COPY data."""
 
 import re
 from collections.abc import Sequence
@@ -7,28 +7,28 @@ from sales_warehouse.load.readers.grammar import Grammar
 
 
 class FieldFilter:
-    """Keeps some of the fields of each record; its file id and row number in front always.
+    """Keeps file id, row number and some of the fields of each record.
 
-    The records are those a splitter wrote, so each is sound and ends with a line end: one pattern fits them all, and
-    the values that are kept stay as they are, byte for byte.
+    The records come from a reader, so each is sound and ends with a line end: one pattern matches them all, and the
+    values that are kept do not change by a byte.
     """
 
     def __init__(self, grammar: Grammar, is_kept: Sequence[bool]) -> None:
-        """`is_kept` says for each column of the file whether its field is kept."""
+        """`is_kept` tells for each column of the file whether its field is kept."""
         delimiter, quote = re.escape(grammar.copy_delimiter), re.escape(grammar.copy_quote)
         in_csv = b"(?:%b(?:[^%b]++|%b%b)*+%b|[^%b%b\n]*+)" % (quote, quote, quote, quote, quote, delimiter, quote)
         in_text = b"(?:[^%b\\\\\n]++|\\\\.)*+" % delimiter
         self._in_csv, self._in_text = (_compile(field, delimiter, is_kept) for field in (in_csv, in_text))
 
     def apply(self, data: bytes, is_plain_text: bool) -> bytes:
-        """Return the COPY data, of the text format or CSV, without the fields that are left out."""
+        """Return the COPY data, in the text format or CSV, without the fields that are not kept."""
         pattern, template = self._in_text if is_plain_text else self._in_csv
         return pattern.sub(template, data)
 
 
 def _compile(field: bytes, delimiter: bytes, is_kept: Sequence[bool]) -> tuple[re.Pattern[bytes], bytes]:
-    """Return a pattern for a record, with a group for each run of kept fields, and what the groups are joined to."""
-    runs: list[tuple[bool, int]] = [(True, 1)]  # beside the file id, in front of which stands no delimiter
+    """Return a pattern for a record, with a group for each run of kept fields, and the template of these groups."""
+    runs: list[tuple[bool, int]] = [(True, 1)]  # the row number; the file id has no delimiter in front
     for kept in is_kept:
         if kept == runs[-1][0]:
             runs[-1] = (kept, runs[-1][1] + 1)

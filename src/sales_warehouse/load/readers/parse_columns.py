@@ -1,58 +1,34 @@
-"""Read lines whose fields stand in columns: aligned with runs of blanks, or at fixed positions."""
+"""Parse lines whose fields are in columns: aligned with runs of blanks, or at fixed positions."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from sales_warehouse.load.readers.grammar import COPY_DELIMITER, COPY_QUOTE, Parsed, Unsound, write_for_copy
+from sales_warehouse.load.readers.grammar import COPY_DELIMITER, COPY_QUOTE, Grammar, Parsed, Unsound
 
 _BLANKS = b" \t"
 _RUN_OF_BLANKS = re.compile(b"[ \t]+")
-# a line with one of these is written field by field
+# A line with one of these is written field by field.
 _MARKS = re.compile(b"[\r\n%b%b]" % (COPY_DELIMITER, COPY_QUOTE))
 
 
-class _ColumnGrammar:
-    """Lines of fields without quotes."""
-
-    is_copyable = False
-    is_plain_text = True
-    marks_of_csv: tuple[bytes, ...] = (COPY_DELIMITER, COPY_QUOTE)
-    delimiter = b""
-    quote = b""
-    copy_delimiter = COPY_DELIMITER
-    copy_quote = COPY_QUOTE
-
-    def is_blank(self, line: bytes) -> bool:
-        """Say whether a line holds nothing but blanks and tabs."""
-        return not line.strip(_BLANKS)
-
-    def sound_record(self, fields: int) -> Callable[[bytes], object]:
-        """COPY cannot be told columns; never called."""
-        raise NotImplementedError(fields)
-
-    def write(self, values: Sequence[bytes], quoted: Sequence[bool]) -> bytes:
-        """Return the record as COPY is told it."""
-        return write_for_copy(values, quoted, COPY_DELIMITER, COPY_QUOTE)
-
-
-class AlignedGrammar(_ColumnGrammar):
-    """Fields are what stands between runs of blanks and tabs."""
+class AlignedGrammar(Grammar):
+    """Runs of blanks and tabs separate the fields."""
 
     def translate(self, line: bytes, fields: int) -> bytes | None:
-        """Return a line of so many fields as COPY is told it."""
+        """Return a line of so many fields in COPY's dialect."""
         values = _RUN_OF_BLANKS.split(line.strip(_BLANKS))
         if len(values) != fields or not values[0] or _MARKS.search(line):
             return None
         return COPY_DELIMITER.join(values)
 
     def parse(self, lines: Sequence[bytes], start: int, newlines: Sequence[bytes] | None = None) -> Parsed:  # noqa: ARG002
-        """Read the record of line `start`."""
+        """Parse the record of line `start`."""
         values = _RUN_OF_BLANKS.split(lines[start].strip(_BLANKS))
         return Parsed(values, [False] * len(values), start + 1)
 
 
-class FixedGrammar(_ColumnGrammar):
-    """Each field stands between its first and its last character, counted from 1, with blanks around it."""
+class FixedGrammar(Grammar):
+    """Each field has a first and a last character, counted from 1; blanks around its value do not count."""
 
     def __init__(self, positions: Sequence[tuple[int, int]]) -> None:
         self._slices = [slice(first - 1, last) for first, last in positions]
@@ -60,16 +36,14 @@ class FixedGrammar(_ColumnGrammar):
         self._longest = max(last for _, last in positions)
 
     def translate(self, line: bytes, fields: int) -> bytes | None:  # noqa: ARG002
-        """Return a line as COPY is told it."""
+        """Return a line in COPY's dialect."""
         found = self._read(line)
         if isinstance(found, Unsound) or self.is_blank(line) or _MARKS.search(line):
             return None
         return COPY_DELIMITER.join(found)
 
-    def parse(
-        self, lines: Sequence[bytes], start: int, newlines: Sequence[bytes] | None = None  # noqa: ARG002
-    ) -> Parsed | Unsound:  # fmt: skip
-        """Read the record of line `start`."""
+    def parse(self, lines: Sequence[bytes], start: int, newlines: Sequence[bytes] | None = None) -> Parsed | Unsound:  # noqa: ARG002
+        """Parse the record of line `start`."""
         found = self._read(lines[start])
         return found if isinstance(found, Unsound) else Parsed(found, [False] * len(found), start + 1)
 
@@ -82,10 +56,9 @@ class FixedGrammar(_ColumnGrammar):
             length, behind = len(text), text[self._longest :].encode()
             values = [text[part].encode().strip(_BLANKS) for part in self._slices]
         if length < self._shortest:
-            column = 1 + sum(1 for part in self._slices if part.start < length)
             detail = f"the line ends at character {length}, the last column begins at {self._shortest}"
-            return Unsound("too_few_fields", detail, column, len(line) + 1)
+            return Unsound("too_few_fields", detail)
         if behind.strip(_BLANKS):
-            detail = f"something stands behind character {self._longest}, where the last column ends"
-            return Unsound("too_many_fields", detail, len(self._slices) + 1, len(line) - len(behind) + 1)
+            detail = f"text after character {self._longest}, where the last column ends"
+            return Unsound("too_many_fields", detail)
         return values

@@ -1,27 +1,27 @@
-"""Read one record of delimited text strictly: a quote may only open and close a field.
+"""Parse one record of delimited text strictly: a quote may only open and close a field.
 
-This is the grammar of RFC 4180 with the marks the dialect names, and nothing wider. Of the plain ones PostgreSQL's COPY
-reads a record to the same values; what lies outside of the grammar COPY would read in ways of its own (a quote inside a
-field vanishes), so it is rejected instead.
+This is the grammar of RFC 4180 with the delimiter, quote and escape of the dialect. COPY reads the records of a plain
+dialect to the same values. It would change a record outside of this grammar (a quote inside a field vanishes), so such
+a record is rejected.
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 
 from sales_warehouse.feeds.declare import Dialect
-from sales_warehouse.load.readers.grammar import COPY_DELIMITER, COPY_QUOTE, Parsed, Unclosed, Unsound, write_for_copy
+from sales_warehouse.load.readers.grammar import COPY_DELIMITER, COPY_QUOTE, Grammar, Parsed, Unclosed, Unsound
 
-# A record this long is no record: an opening quote was never closed.
+# A longer record is an error: an opening quote was never closed.
 MAX_RECORD_BYTES = 1024 * 1024
 
-# A longer line is not even kept as a reject: this is no text in lines.
+# A longer line is not even kept as a reject: this is not text in lines.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
-# COPY refuses these as delimiter of its text format; none but the backslash and the point could be declared.
+# COPY refuses these as delimiter of its text format; no other refused one can be declared.
 _NO_DELIMITER_OF_TEXT = (b"\\", b".")
 
 
-class RecordGrammar:
+class RecordGrammar(Grammar):
     """The rules of one dialect of delimited text, as patterns over UTF-8 bytes."""
 
     def __init__(self, dialect: Dialect) -> None:
@@ -31,7 +31,7 @@ class RecordGrammar:
         self._is_strict = dialect.stray_quotes == "reject"
         self._line_end = dialect.line_end_text.encode()
         delimiter, quote, escape = re.escape(self.delimiter), re.escape(self.quote), re.escape(self.escape)
-        # in front of anything else an escape might mean a tab, NULL, that very character or the two of them
+        # before any other character an escape is ambiguous: a tab, NULL, the character or both characters
         marks = {mark.encode() for mark in (dialect.quote, dialect.escape, *dialect.delimiter) if mark}
         escaped = b"%b(?:%b)" % (escape, b"|".join(map(re.escape, sorted(marks)))) if escape else b""
         self._inside = _repeat([quote, escape], [escaped or quote * 2])
@@ -42,20 +42,19 @@ class RecordGrammar:
         )  # COPY takes delimiter and quote as one byte each
         self.copy_delimiter = self.delimiter if self.is_copyable else COPY_DELIMITER
         self.copy_quote = self.quote if self.is_copyable else COPY_QUOTE
-        # whether lines without these marks can go to COPY in its text format, which the server reads faster
         self.is_plain_text = self.copy_delimiter not in _NO_DELIMITER_OF_TEXT
         own = (self.quote,) if self.is_copyable else (self.quote, self.escape, COPY_DELIMITER, COPY_QUOTE)
         self.marks_of_csv = tuple(filter(None, own))
         self._marks = re.compile(b"|".join(map(re.escape, [*self.marks_of_csv, b"\r", b"\n"])))
 
     def is_blank(self, line: bytes) -> bool:
-        """Say whether a line holds nothing."""
+        """Say whether a line is empty."""
         return not line
 
     def sound_record(self, fields: int) -> Callable[[bytes], object]:
-        """Return a check that is truthy for text that is one sound record of so many fields, fit for COPY as it is.
+        """Return a check that is truthy for one sound record of so many fields that can be copied unchanged.
 
-        Line ends may stand inside quotes only. For a dialect COPY can be told.
+        Line ends are allowed inside quotes only.
         """
         quote, delimiter = re.escape(self.quote), re.escape(self.delimiter)
         no_quote = b"[^%b]*+" % quote
@@ -65,7 +64,7 @@ class RecordGrammar:
         return re.compile(b"%b(?:%b%b){%d}" % (one, delimiter, one, fields - 1)).fullmatch
 
     def translate(self, line: bytes, fields: int) -> bytes | None:
-        """Return a line as COPY is told it, where that is plain to see; None where `parse` must look closer."""
+        """Return a line in COPY's dialect if it has no quote or escape; None if it must be parsed."""
         if line.count(self.delimiter) != fields - 1 or not line or self._marks.search(line):
             return None
         return line.replace(self.delimiter, COPY_DELIMITER)
@@ -73,10 +72,10 @@ class RecordGrammar:
     def parse(
         self, lines: Sequence[bytes], start: int, newlines: Sequence[bytes] | None = None
     ) -> Parsed | Unclosed | Unsound:
-        r"""Read the record that starts with line `start`; it goes over several lines when a quoted field does.
+        """Parse the record that starts with line `start`; with a quoted field it can have several lines.
 
-        `lines` stand without their line ends; `newlines[i]` is the one of line i (default that of the dialect for
-        all), as it belongs to the value of a field that goes on over it.
+        `lines` are without their line ends; `newlines[i]` is the line end of line i (default: that of the dialect). It
+        is part of the value of a field that continues on the next line.
         """
         values: list[bytes] = []
         quoted: list[bool] = []
@@ -112,39 +111,31 @@ class RecordGrammar:
             if not line.startswith(self.delimiter, position):
                 if self.escape and not is_quoted and line.startswith(self.escape, position):
                     return self._describe_escape(line, position, len(values))
-                return self._describe_stray(lines[start], len(values), position + 1)
+                return self._describe_stray(lines[start], len(values))
             position += len(self.delimiter)
-
-    def write(self, values: Sequence[bytes], quoted: Sequence[bool]) -> bytes:
-        """Return the record in the dialect COPY is told, quoted wherever it was or has to be."""
-        return write_for_copy(values, quoted, self.copy_delimiter, self.copy_quote)
 
     def _unescape(self, text: bytes) -> bytes:
         return self._escaped.sub(rb"\1", text) if self._escaped else text
 
     def _describe_escape(self, line: bytes, position: int, column: int) -> Unsound:
         behind = line[position + len(self.escape) :].decode()[:1]
-        why = f"before {behind}, which it cannot mark" if behind else "before the end of the line"
-        return Unsound("stray_escape", f"an escape in field {column} stands {why}", column, position + 1)
+        why = f"{behind}, which cannot be escaped" if behind else "the end of the line"
+        return Unsound("stray_escape", f"an escape in field {column} precedes {why}")
 
-    def _describe_stray(self, line: bytes, column: int, position: int) -> Unsound:
+    def _describe_stray(self, line: bytes, column: int) -> Unsound:
         if self._is_strict and not self.escape and line.count(self.quote) % 2:
-            detail = f"a quote opens field {column} or stands inside it and has no partner"
-            return Unsound("unbalanced_quote", detail, column, position)
-        detail = f"a quote stands inside field {column}, where none may stand undoubled"
-        return Unsound("stray_quote", detail, column, position)
+            detail = f"a quote at the start of field {column} or inside it is not closed"
+            return Unsound("unbalanced_quote", detail)
+        return Unsound("stray_quote", f"a quote inside field {column} is not doubled")
 
 
 def describe_too_long(line: bytes) -> str:
-    """Say of a line why it is no record."""
+    """Return the detail of a reject that is too long."""
     return f"{len(line):,} bytes, a record has at most {MAX_RECORD_BYTES:,}"
 
 
 def _repeat(stops: Iterable[bytes], also: Iterable[bytes]) -> re.Pattern[bytes]:
-    """Return the pattern of as much text as possible that holds none of `stops`, except for what `also` fits.
-
-    Empty ones do not count.
-    """
+    """Return a pattern of the longest text without any of `stops`, but with what `also` matches; ignore empty ones."""
     stop = b"|".join(filter(None, stops))
     one = b"(?!%b)." % stop if stop else b"."
     return re.compile(b"(?:%b)*+" % b"|".join([*filter(None, also), one]), re.DOTALL)
@@ -152,5 +143,5 @@ def _repeat(stops: Iterable[bytes], also: Iterable[bytes]) -> re.Pattern[bytes]:
 
 def _end_of(pattern: re.Pattern[bytes], line: bytes, position: int) -> int:
     found = pattern.match(line, position)
-    assert found is not None  # the patterns match the empty text
+    assert found is not None  # the patterns match an empty text
     return found.end()

@@ -1,7 +1,4 @@
-"""Read Parquet row group by row group, each value as the text a person would have seen.
-
-Runs in the process of `read_apart`.
-"""
+"""Read Parquet row group by row group, each value as text. Runs in the subprocess of `parse_in_subprocess`."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -28,19 +25,19 @@ Write = Callable[[Any], str]
 def read_parquet(content: IO[bytes]) -> tuple[list[str], Iterator[Row]]:
     """Return the names of the columns and the rows in the order of the file.
 
-    Raises `TableUnreadable` when the content is no Parquet or a column's type has no text of its own; the rows raise
-    it where the content is damaged further on.
+    Raises `TableUnreadable` when the content is not Parquet or a column's type cannot be written as text; the rows
+    raise it where the content is damaged.
     """
     try:
         file = pq.ParquetFile(content, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True)
         schema = file.schema_arrow
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise TableUnreadable(_tell(error)) from None
+        raise TableUnreadable(_describe(error)) from None
     writers = [_choose_writer(field.type, field.name) for field in schema]
     return list(schema.names), _read_rows(file, writers)
 
 
-def _tell(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     first = str(error).strip().split("\n", 1)[0][:300]
     return f"cannot be read as parquet ({first}): the delivery is cut short or damaged. Ask for it again."
 
@@ -58,11 +55,11 @@ def _read_rows(file: pq.ParquetFile, writers: list[Write]) -> Iterator[Row]:
                     detail = f"field {number} ({file.schema_arrow.names[number - 1]}): {problem.detail}"
                     yield BadRow(reason=problem.reason, detail=detail, raw=write_raw(row))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise TableUnreadable(_tell(error)) from None
+        raise TableUnreadable(_describe(error)) from None
 
 
 class _Unfit(str):
-    """What stands in place of a value that is no text: something to show, and why it cannot be loaded."""
+    """Replaces a value that cannot be written as text: a text to show, and the reason."""
 
     reason: str
     detail: str
@@ -86,7 +83,7 @@ def _write_column(column: Any, write: Write) -> list[str | None]:
             return [None if value is None else _decode(value) for value in column.cast(pa.large_binary()).to_pylist()]
         return texts
     if pa.types.is_temporal(column.type) and not pa.types.is_date(column.type):
-        column = column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64())  # nanoseconds are no datetime
+        column = column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64())  # a datetime has no nanoseconds
     return [None if value is None else _write_value(value, write) for value in column.to_pylist()]
 
 
@@ -94,7 +91,7 @@ def _write_value(value: Any, write: Write) -> str:
     try:
         return write(value)
     except (OverflowError, UnicodeDecodeError) as error:
-        return _unfit(str(value), "bad_cell", f"no value of its type: {error}")
+        return _unfit(str(value), "bad_cell", f"not a value of its type: {error}")
 
 
 def _decode(value: bytes) -> str:
@@ -106,7 +103,7 @@ def _decode(value: bytes) -> str:
 
 
 def _choose_writer(kind: Any, name: str) -> Write:
-    """Return the function that writes a value of an Arrow type; raises `TableUnreadable` when there is none."""
+    """Return the function that writes a value of an Arrow type; raise `TableUnreadable` when there is none."""
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
         return _choose_writer(kind.storage_type, name)
@@ -133,7 +130,7 @@ def _choose_writer(kind: Any, name: str) -> Write:
         return partial(_write_time, per_second=_UNITS[kind.unit])
     if types.is_duration(kind):
         return partial(_write_seconds, per_second=_UNITS[kind.unit])
-    raise TableUnreadable(f"has a column {name} of type {kind}, which has no text of its own. Leave it out.")
+    raise TableUnreadable(f"has a column {name} of type {kind}, which cannot be written as text. Ask for it without.")
 
 
 def _is_binary(kind: Any) -> bool:
@@ -157,7 +154,9 @@ def _find_zone(name: str | None, column: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown here or nonsense
-        raise TableUnreadable(f"has a column {column} in the time zone {name!r}, which is not known here.") from None
+        raise TableUnreadable(
+            f"has a column {column} in the time zone {name!r}, which is not known here. Ask for it in UTC."
+        ) from None
 
 
 def _write_timestamp(value: int, per_second: int, zone: tzinfo | None) -> str:
@@ -172,7 +171,7 @@ def _write_timestamp(value: int, per_second: int, zone: tzinfo | None) -> str:
 def _write_time(value: int, per_second: int) -> str:
     seconds, rest = divmod(value, per_second)
     if not 0 <= seconds < 24 * 3600:
-        raise OverflowError(f"{value} lies outside of a day")
+        raise OverflowError(f"{value} is outside of a day")
     return write_time((_EPOCH + timedelta(seconds=seconds)).time()) + _write_fraction(rest, per_second)
 
 
@@ -186,7 +185,7 @@ def _write_fraction(rest: int, per_second: int) -> str:
 
 
 def _write_nested(value: Any) -> str:
-    """Return a struct, list or map as compact JSON, its values written as they would be by themselves."""
+    """Return a struct, list or map as compact JSON; its values are written like those of a column."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,7 +1,4 @@
-"""Read a sheet of a workbook, XLSX or XLS, each cell as the text a person would have seen.
-
-Runs in the process of `read_apart`.
-"""
+"""Read a sheet of a workbook, XLSX or XLS, each cell as text. Runs in the subprocess of `parse_in_subprocess`."""
 
 import io
 import os
@@ -16,14 +13,9 @@ from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking, Workbook
 from sales_warehouse.load.inbox.read_archive import refuse_bomb
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.table_records import BadRow, Row, TableUnreadable, write_raw
-from sales_warehouse.load.readers.write_value import (
-    write_cell_date,
-    write_cell_number,
-    write_hours,
-    write_time,
-)
+from sales_warehouse.load.readers.write_value import write_cell_date, write_cell_number, write_hours, write_time
 
-# A workbook is held in memory as a whole; the XML of a full sheet of 1,048,576 rows takes about so much.
+# A workbook is in memory as a whole; the XML of a full sheet of 1,048,576 rows has about so many bytes.
 MAX_XML_BYTES = 1024**3
 MAX_XML_RATIO = 200
 
@@ -32,7 +24,7 @@ _REFERENCE = re.compile("([A-Z]+)([0-9]+)")
 
 
 class BadCell(str):
-    """The text of a cell that holds an error instead of a value: ``#N/A``."""
+    """The text of a cell with an error instead of a value: ``#N/A``."""
 
     __slots__ = ()
 
@@ -43,9 +35,9 @@ Cell = str | None
 def read_workbook(
     content: IO[bytes], file_format: str, workbook: Workbook, unpacking: Unpacking = USUAL_UNPACKING
 ) -> tuple[list[str], Iterator[Row]]:
-    """Return the header and the rows behind it of the sheet that is asked for.
+    """Return the header of the declared sheet and the rows after it.
 
-    Raises `TableUnreadable` when the content is no such workbook, has no such sheet or no header there.
+    Raises `TableUnreadable` when the content is not such a workbook, or has no such sheet or no header there.
     """
     data = content.read()
     try:
@@ -54,10 +46,10 @@ def read_workbook(
         raise
     except FileRefused as error:
         raise TableUnreadable(error.message) from None
-    except Exception as error:  # the libraries raise whatever broken bytes make them stumble over
+    except Exception as error:  # the libraries raise many kinds of errors for damaged bytes
         raise TableUnreadable(
-            f"cannot be read as {file_format} ({_tell(error)}): the delivery is damaged, protected by a password, or "
-            "of another format. Ask for it again."
+            f"cannot be read as {file_format} ({_describe(error)}): the delivery is damaged, protected by a password, "
+            "or of another format. Ask for it again."
         ) from None
     for number, cells in enumerate(rows, 1):
         if number == workbook.header_row:
@@ -66,7 +58,7 @@ def read_workbook(
     raise TableUnreadable(f"has no {where}, in its sheet {workbook.sheet!r}.")
 
 
-def _tell(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).split("\n", 1)[0][:300]
 
 
@@ -75,7 +67,7 @@ def _split_off_header(
 ) -> tuple[list[str], Iterator[Row]]:
     places = [place for place, cell in enumerate(header) if cell is not None]
     if not places:
-        raise TableUnreadable(f"holds nothing in row {workbook.header_row}, where the header must be.")
+        raise TableUnreadable(f"is empty in row {workbook.header_row}, where the header must be.")
     if bad := [place for place in places if isinstance(header[place], BadCell)]:
         raise TableUnreadable(f"has {header[bad[0]]} in its header, column {_letters(bad[0])}.")
     names = [cell or "" for cell in header[places[0] : places[-1] + 1]]
@@ -92,7 +84,7 @@ def _as_record(cells: Sequence[Cell], first: int, names: list[str], total: re.Pa
     bad = next((place for place in held if isinstance(cells[place], BadCell)), None)
     if bad is None and first <= held[0] and held[-1] < behind:
         return list(cells[first:behind])
-    # the columns of the header, and what stands beside them
+    # the columns of the header, and the values beside them
     raw = write_raw(cells[min(first, held[0]) : max(behind, held[-1] + 1)])
     if bad is not None:
         name = f" ({names[bad - first]})" if first <= bad < behind else ""
@@ -107,7 +99,7 @@ def _as_record(cells: Sequence[Cell], first: int, names: list[str], total: re.Pa
 
 
 def _letters(place: int) -> str:
-    """Return a column as spreadsheets name it: A, B, … Z, AA."""
+    """Return the name of a column in a spreadsheet: A, B, … Z, AA."""
     letters = ""
     place += 1
     while place:
@@ -132,7 +124,7 @@ def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterato
     import python_calamine
 
     if not data.startswith(b"PK"):
-        raise TableUnreadable("is no xlsx workbook: it is no zip archive inside. Ask for it again.")
+        raise TableUnreadable("is not an xlsx workbook: it is not a zip archive. Ask for it again.")
     max_bytes, max_ratio = unpacking.max_bytes or MAX_XML_BYTES, unpacking.max_ratio or MAX_XML_RATIO
     refuse_bomb(io.BytesIO(data), "its XML", max_bytes, max_ratio)
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
@@ -148,7 +140,7 @@ def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterato
 
 
 def _write_cell(value: Any) -> Cell:
-    """Return what a cell holds as text, nothing for one that is empty."""
+    """Return the value of a cell as text, None for an empty one."""
     if isinstance(value, str):
         return value or None
     if isinstance(value, bool):
@@ -166,7 +158,7 @@ def _write_cell(value: Any) -> Cell:
 
 
 def _find_error_cells(data: bytes, sheet: str) -> dict[tuple[int, int], BadCell]:
-    """Return the cells of a sheet that hold an error, by row and column from 0: the library gives them as empty."""
+    """Return the cells of a sheet with an error, by row and column from 0; the library returns them as empty."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         xml = archive.read(_find_part(archive, sheet))
     if not _ERROR_CELL.search(xml):
@@ -198,9 +190,9 @@ def _number(letters: str) -> int:
 
 
 def _find_part(archive: zipfile.ZipFile, sheet: str) -> str:
-    """Return the name of the archive's member that holds a sheet.
+    """Return the name of the archive's member with the cells of a sheet.
 
-    Entities cannot make the XML grow: expat stops at a hundredfold, and the process has its memory bounded.
+    Entities cannot make the XML grow: expat stops at a factor of a hundred, and the memory of the process is limited.
     """
     members = {name.lower().replace("\\", "/").lstrip("/"): name for name in archive.namelist()}
     book = ElementTree.fromstring(archive.read(members["xl/workbook.xml"]))  # noqa: S314
@@ -212,7 +204,7 @@ def _find_part(archive: zipfile.ZipFile, sheet: str) -> str:
             target = targets.get(link, "")
             path = target.lstrip("/") if target.startswith("/") else os.path.normpath(f"xl/{target}")
             return members[path.lower()]
-    raise TableUnreadable(f"holds no cells for its sheet {sheet!r}. Ask for it again.")
+    raise TableUnreadable(f"has no cells for its sheet {sheet!r}. Ask for it again.")
 
 
 # --- XLS ----------------------------------------------------------------------------------------------------------
@@ -221,7 +213,7 @@ def _find_part(archive: zipfile.ZipFile, sheet: str) -> str:
 def _read_xls(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:
     import xlrd
 
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123, it warns there of what it then raises
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123, it writes warnings there
         book = xlrd.open_workbook(file_contents=data, on_demand=True, logfile=nowhere)
         sheet = book.sheet_by_name(_choose_sheet(book.sheet_names(), workbook.sheet))
     mode = book.datemode

@@ -1,4 +1,4 @@
-"""Write typed values as the text a person would have seen."""
+"""Write typed values as text, as a person saw them."""
 
 import math
 import re
@@ -6,19 +6,19 @@ import struct
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
-# Beyond these a number is written with an exponent: nobody reads thirty zeros.
+# Outside of this range a number is written with an exponent.
 _PLAIN_FROM, _PLAIN_TO = 1e-12, 1e21
 
 _ZONE = re.compile(r"[+-][0-9:.]+$")
 
-# A spreadsheet computes with more digits than it ever shows: 15 at most, fewer in its cells.
+# A spreadsheet computes with more digits than it shows: 15 at most, fewer in its cells.
 _DIGITS_SHOWN = 15
 _DIGITS_TYPED = 12
-_NOISE = 1e-13  # what a few sums and products leave behind; met: 1.4e-14 in a column of profits
+_NOISE = 1e-13  # the error after a few sums and products; found: 1.4e-14 in a column of profits
 
 
 def write_float(value: float) -> str:
-    """Return a float with the fewest digits that mean it, an integral one without `.0`: ``0.1``, ``17850``."""
+    """Return a float with the fewest digits that identify it, an integral one without `.0`: ``0.1``, ``17850``."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value == 0:
@@ -32,10 +32,10 @@ def write_float(value: float) -> str:
 
 
 def write_cell_number(value: float) -> str:
-    """Return a number of a spreadsheet as it shows it: what 0.1 + 0.2 is there reads ``0.3``.
+    """Return a number of a spreadsheet as it shows it: 0.1 + 0.2 is ``0.3``.
 
-    A number of at most 12 digits that computing has moved by no more than 1 in 10^13 is that number; any other has the
-    15 digits a spreadsheet knows. A whole number is never rounded: it may be an id.
+    A number that differs from one of at most 12 digits by no more than 1 in 10^13 is that number; any other has 15
+    digits, as in a spreadsheet. A whole number is never rounded: it may be an id.
     """
     if not math.isfinite(value) or value.is_integer():
         return write_float(value)
@@ -46,7 +46,7 @@ def write_cell_number(value: float) -> str:
 
 
 def write_narrow_float(value: float, bits: int) -> str:
-    """Return a float of 16 or 32 bits, held as one of 64, with the fewest digits that mean it."""
+    """Return a float of 16 or 32 bits, converted to one of 64, with the fewest digits that identify it."""
     code = {16: "e", 32: "f"}[bits]
     if math.isfinite(value):
         for digits in range(1, 10):
@@ -60,7 +60,7 @@ def write_narrow_float(value: float, bits: int) -> str:
 
 
 def write_datetime(value: datetime) -> str:
-    """Return ``2024-05-02 09:30:00``, with the fraction of a second and the zone where there are any."""
+    """Return ``2024-05-02 09:30:00``, with the fraction of a second and the zone if there are any."""
     text = f"{value:%H:%M:%S}"
     if value.microsecond:
         text += f".{value.microsecond:06}".rstrip("0")
@@ -69,13 +69,13 @@ def write_datetime(value: datetime) -> str:
 
 
 def write_time(value: time) -> str:
-    """Return ``09:30:00``, with the fraction of a second where there is one."""
+    """Return ``09:30:00``, with the fraction of a second if there is one."""
     text = f"{value:%H:%M:%S}"
     return text + f".{value.microsecond:06}".rstrip("0") if value.microsecond else text
 
 
 def write_cell_date(value: datetime | date) -> str:
-    """Return a cell's instant, the date alone at midnight. A cell is a fraction of a day: no finer than 1 ms."""
+    """Return the instant of a cell, the date alone at midnight. It is a fraction of a day, rounded to 1 ms."""
     if not isinstance(value, datetime):
         return value.isoformat()
     value += timedelta(microseconds=500)
@@ -86,7 +86,7 @@ def write_cell_date(value: datetime | date) -> str:
 
 
 def write_hours(value: timedelta) -> str:
-    """Return a span of time as a spreadsheet shows it: ``36:30:00``."""
+    """Return a duration as a spreadsheet shows it: ``36:30:00``."""
     seconds = round(value.total_seconds())
     sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
     return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,4 +1,4 @@
-"""Tell which files can be taken in at the same time, so that all ends as if they had come one after the other."""
+"""Find the files that can be loaded at once with the same result as one after the other."""
 
 import heapq
 from collections import defaultdict
@@ -6,35 +6,35 @@ from collections.abc import Hashable, Iterable
 
 
 class Order:
-    """Files, known by their numbers in the order of the inbox, that wait for those before them they depend on.
+    """Files, by their numbers in the order of the inbox, that wait for earlier files.
 
     Two files that share a key depend on each other: the later one waits until the earlier one is finished.
     """
 
     def __init__(self) -> None:
         self._keys: dict[int, list[Hashable]] = {}  # of every file that is not finished
-        self._last: dict[Hashable, int] = {}  # the last of them with this key
-        self._waits_for: dict[int, int] = {}  # how many others
+        self._last: dict[Hashable, int] = {}  # the last of these files with this key
+        self._waits_for: dict[int, int] = {}  # number of other files
         self._followers: dict[int, list[int]] = defaultdict(list)
         self._ready: list[int] = []
 
     def add(self, number: int, keys: Iterable[Hashable]) -> None:
-        """Put in the next file; its number is higher than all before."""
+        """Add the next file; its number is higher than all before."""
         self._keys[number] = list(keys)
         before = {self._last[key] for key in self._keys[number] if key in self._last}
         self._last |= dict.fromkeys(self._keys[number], number)
         self._wait(number, before)
 
     def postpone(self, number: int, among: Iterable[int]) -> None:
-        """Let a file that was taken out wait for all of `among` that came before it and are not finished."""
+        """Let a file that was taken wait for all earlier files of `among` that are not finished."""
         self._wait(number, {other for other in among if other < number and other in self._keys})
 
     def take(self) -> int | None:
-        """Take out the first file that waits for nothing; None when there is none."""
+        """Remove the first file that waits for nothing; return None when there is none."""
         return heapq.heappop(self._ready) if self._ready else None
 
     def finish(self, number: int) -> None:
-        """Let those go on that waited for this file."""
+        """Release the files that waited for this file."""
         for key in self._keys.pop(number):
             if self._last.get(key) == number:
                 del self._last[key]
