@@ -33,7 +33,7 @@ begin
     select * into build from ledger.green_builds where invocation_id = this_build;
     if not found then
         raise exception 'Build % was not whole and green.', this_build
-        using hint = 'Build everything: dbt build';
+        using hint = 'Build everything: dbt build --target prod';
     end if;
     select publication into number from ledger.publications where invocation_id = this_build;
     if found then
@@ -54,7 +54,7 @@ begin
     ) into wrong using build.marts, this_build;
     if wrong is not null then
         raise exception 'Built again since build % was green: %.', this_build, wrong
-        using hint = 'That build was partial or red, or is under way. Build everything: dbt build';
+        using hint = 'That build was partial or red, or is under way. Build everything: dbt build --target prod';
     end if;
     select coalesce(max(publication), 0) + 1 into number from ledger.publications;
     select latest_publication into latest from ledger.current_publication;
