@@ -34,10 +34,9 @@ def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> 
     """Search the inbox once; with `only`, return the files of that feed alone.
 
     Files are ordered by modification time, then path, so that of two deliveries with one delivery key the later one
-    becomes active. Symbolic links are not followed, pipes and devices not opened; where a feed expects files, they are
-    unreadable. A zip archive is a folder: its members are files of their own. The control file of a delivery is not
-    unmatched. Raises `ConfigurationError` when the inbox is not a directory, two feeds match one file, or a feed
-    matches the control file of a delivery.
+    becomes active. Symbolic links, pipes and devices are never opened; where a feed expects files, they are unreadable.
+    A zip archive is a folder: its members are files of their own. Raises `ConfigurationError` when the inbox is not a
+    directory, two feeds match one file, or a feed matches the control file of a delivery.
     """
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
