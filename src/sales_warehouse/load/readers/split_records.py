@@ -190,7 +190,7 @@ class TextReader(Reader):
         return lines.utf8, sorted(marked.union(suspects)) if marked else suspects
 
     def _read_suspect(self, lines: _Lines, start: int, final: bool) -> tuple[bytes | None, int] | None:
-        """Return the record at line `start` (None: a reject) and the index of the next line; None if it may continue."""
+        """Return the record at line `start` (None: a reject) and the index of the next line; None if it continues."""
         joined = self._join_record(lines, start)
         if joined is not None and lines.problems.keys().isdisjoint(range(start, joined[1])):
             return joined
