@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from sales_warehouse.corrections.mark_rejects import RejectText
-from sales_warehouse.corrections.read_repaired import MarkedText, split_at_marks, unify_line_ends
+from sales_warehouse.corrections.mark_rejects import MarkedText, RejectText
 from sales_warehouse.corrections.repaired_records import NotSound, RecordReader, RepairedRecord
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
@@ -36,7 +35,7 @@ class Repair:
         self.problems: list[Problem] = []
         self.records: list[RepairedRecord] = []
         self.unchanged: list[int] = []  # row numbers
-        head, marked = split_at_marks(text, data)
+        head, marked = text.split(data)
         if not marked:
             self._add(1, None, "no_mark", self._describe_no_mark())
             return
@@ -96,7 +95,8 @@ class Repair:
                 self.records.append(record)
 
     def _is_unchanged(self, it: MarkedText, reject: Reject) -> bool:
-        now, then = unify_line_ends(it.text), unify_line_ends(decode_raw(reject.raw, self._text.encoding))
+        texts = it.text, decode_raw(reject.raw, self._text.encoding)
+        now, then = (text.replace("\r\n", "\n") for text in texts)  # editors write one for the other
         if it.is_padded:
             now, then = self._text.strip_padding(now), self._text.strip_padding(then)
         return now == then

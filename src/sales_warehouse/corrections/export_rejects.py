@@ -34,9 +34,8 @@ def export_rejects(
 ) -> Exported:
     """Write the rejects of the file called `name`, an id or a path below the inbox, to `path`: all or none.
 
-    They are in the feed's own dialect after the head of the file, each as delivered below a line that marks it; those
-    that were replayed are left out. Raises `ConfigurationError` when the ledger has no such file or no rejects of it,
-    when `path` exists and not `force`, or is below the inbox.
+    They are in the feed's own dialect after the head of the file, each as delivered below a line that marks it, without
+    the replayed ones. Raises `ConfigurationError` when there are none, or `path` exists or is below the inbox.
     """
     path = path.expanduser().absolute()
     _check_path(path, inbox, force)
@@ -55,10 +54,7 @@ def export_rejects(
 
 
 def find_head(cursor: Cursor, entry: LedgerFile) -> bytes:
-    """Return the bytes in front of the first record of a file with rejects.
-
-    Raises `ConfigurationError` when the ledger does not have them; the message has the next step.
-    """
+    """Return the bytes in front of the first record; raise `ConfigurationError` when the ledger does not have them."""
     head = read_head(cursor, entry.file_id)
     if head is not None:
         return head

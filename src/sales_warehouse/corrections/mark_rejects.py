@@ -9,7 +9,7 @@ It has the feed's own dialect; rows of workbooks and Parquet have tabs between t
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Dialect, Feed
 from sales_warehouse.ledger.outcomes import Reject
@@ -18,6 +18,17 @@ from sales_warehouse.load.readers.decode_lines import LineDecoder
 from sales_warehouse.load.readers.table_records import RAW_DIALECT
 
 _MARK = "#@"
+
+
+@dataclass(frozen=True)
+class MarkedText:
+    r"""The text below the mark of a reject, without the line end; bytes that cannot be decoded are ``\xNN``."""
+
+    row_number: int
+    line_number: int  # of the mark
+    text: str
+    error: str | None  # why it cannot be decoded
+    is_padded: bool  # a spreadsheet wrote delimiters after the mark, so perhaps after the record too
 
 
 def dialect_of_rejects(feed: Feed) -> Dialect:
@@ -41,14 +52,10 @@ class RejectText:
     def __init__(self, feed: Feed, head: bytes) -> None:
         self.dialect = dialect_of_rejects(feed)
         self.line_end = self.dialect.line_end_text  # without a carriage return before it
-        decoder = self.make_decoder()
+        decoder = LineDecoder(self.dialect.encoding, self.line_end)
         self._head = head[decoder.start(head) :]
         self.encoding = decoder.encoding  # with its byte order if it has one
         self._mark = _MARK
-
-    def make_decoder(self) -> LineDecoder:
-        """Return a decoder that cuts text of this dialect into lines."""
-        return LineDecoder(self.dialect.encoding, self.dialect.line_end_text)
 
     @property
     def head(self) -> str:
@@ -88,17 +95,31 @@ class RejectText:
         about = " ".join(f"{reject.reason}: {reject.detail}".split())
         return f"{self._mark} row {reject.row_number} (line {reject.line_number}) {about}"
 
-    def find_mark(self, line: str) -> int | None:
-        """Return the row number in a mark; None for any other line.
+    def split(self, data: bytes) -> tuple[str, list[MarkedText]]:
+        """Return the text in front of the first mark, and the text below each mark.
 
-        A spreadsheet may have written quotes around the mark and delimiters after it.
+        A byte order mark of `data` is used, whatever the delivered file had. Blank lines around a record are removed. A
+        spreadsheet may have written quotes around a mark and delimiters after it, as all rows have as many fields.
         """
-        found = re.match(self._pattern, line)
-        return int(found[1]) if found else None
-
-    def is_padded(self, line: str) -> bool:
-        """Say whether delimiters follow a mark: a spreadsheet writes all rows with the same number of fields."""
-        return line.rstrip("\r\n").endswith(self.dialect.delimiter)
+        decoder = LineDecoder(self.dialect.encoding, self.line_end)
+        lines = decoder.split(data[decoder.start(data) :])
+        head: list[bytes] = []
+        marked: list[tuple[int, int, bool, list[bytes]]] = []
+        for number, line in enumerate(lines, 1):
+            shown = decode_raw(line, decoder.encoding)
+            if found := re.match(self._pattern, shown):
+                is_padded = shown.rstrip("\r\n").endswith(self.dialect.delimiter)
+                marked.append((int(found[1]), number, is_padded, []))
+            else:
+                (marked[-1][3] if marked else head).append(line)
+        texts = []
+        for row_number, number, is_padded, below in marked:
+            filled = [index for index, line in enumerate(below) if decoder.strip_carriage_return(line)]
+            body = decoder.newline.join(below[filled[0] : filled[-1] + 1]) if filled else b""
+            body = decoder.strip_carriage_return(body)
+            shown, error = decode_raw(body, decoder.encoding), _find_error(body, decoder.encoding)
+            texts.append(MarkedText(row_number, number, shown, error, is_padded))
+        return decode_raw(decoder.newline.join(head), decoder.encoding), texts
 
     def strip_padding(self, text: str) -> str:
         """Return a record without the delimiters at its end."""
@@ -109,3 +130,11 @@ class RejectText:
     @property
     def _pattern(self) -> str:
         return rf"[\s\"'{re.escape(self.dialect.quote)}]*{re.escape(self._mark)} row ([0-9]{{1,18}})\b"
+
+
+def _find_error(body: bytes, encoding: str) -> str | None:
+    try:
+        body.decode(encoding)
+    except UnicodeError as error:
+        return f"not {encoding}: {error}"
+    return None

@@ -74,8 +74,7 @@ def copy_repaired(cursor: Cursor, entry: LedgerFile, feed: Feed, head: str, reco
     """Copy repaired records into the raw table under the id of their file.
 
     They go through the reader of the feed, so every value is what it would have been in the delivery. Raises `NotSound`
-    for the first record that is not sound, and `FileRefused` when the head cannot be read or the server does not accept
-    the rows.
+    for the first record that is not sound, and `FileRefused`.
     """
     repaired = RecordReader(feed, head, entry.file_id)
     file = InboxFile(repaired.feed, Path(entry.uri), entry.uri, size_bytes=0, mtime_ns=0)

@@ -52,9 +52,8 @@ def replay(
 ) -> Replayed:
     """Load the repaired rejects in the file `path` as rows of the active file called `name`, an id or a path.
 
-    Each becomes a row with its old row number; the ledger counts it as loaded and keeps the new text beside the bytes
-    as delivered. Rejects and repaired texts are held in memory. Waits while a loader is at work. Raises
-    `ConfigurationError` when the ledger has no such file, the file is not active, or `path` cannot be read, and
+    Each becomes a row with its old row number; the ledger keeps the new text beside the bytes as delivered. Waits while
+    a loader is at work. Raises `ConfigurationError` when the file is not active or `path` cannot be read, and
     `ReplayRefused` when one of the records is not sound or does not belong to the file.
     """
     with as_the_loader(connection, say):

@@ -46,10 +46,9 @@ class Restored:
 def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, reporter: Reporter) -> Restored:
     """Restore the unloaded or superseded file called `name`, an id or a path below the inbox.
 
-    It is read again from its path and gets back its file id and version; an active version of the same delivery key
-    becomes superseded in the same transaction. Waits while a loader is at work. Raises `ConfigurationError` when the
-    ledger has no such file or several, and `RestoreRefused` when the delivery is gone, has other bytes than before, or
-    gives other records or rejects.
+    It is read again from its path and gets back its file id and version; an active version of the same delivery key is
+    superseded. Waits while a loader is at work. Raises `ConfigurationError` for a wrong name, and `RestoreRefused` when
+    the delivery is gone, has other bytes than before, or gives other records or rejects.
     """
     with as_the_loader(connection, reporter.say):
         prepare_ledger(connection, feeds)
@@ -87,10 +86,7 @@ def _assert_content_is_not_active(cursor: Cursor, entry: LedgerFile, replaced: L
 
 
 def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Reporter) -> Shape:
-    """Copy the rows of the file under its old id, its replayed records too; return the columns of the file.
-
-    Raises `RestoreRefused` unless all is as it was in the ledger.
-    """
+    """Copy the rows of the file, replayed ones too; raise `RestoreRefused` unless all is as it was in the ledger."""
     replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
     rejects = _RejectDigest()
     reader = choose_reader(file.feed, entry.file_id)

@@ -26,8 +26,7 @@ def unload(connection: Connection, feeds: Sequence[Feed], name: str, say: Callab
     """Unload the active file called `name`, an id or a path below the inbox, in one transaction.
 
     Its rejects and its entry stay, so a later load finds the file unchanged. An earlier version does not become active.
-    Waits while a loader is at work. Raises `ConfigurationError` when the ledger has no such file, the file is not
-    active, or its feed is not declared.
+    Waits while a loader is at work. Raises `ConfigurationError` when there is no such active file of a declared feed.
     """
     with as_the_loader(connection, say):
         prepare_ledger(connection, feeds)

@@ -36,7 +36,9 @@ class TrailerLines:
 
     def __init__(self, control: Control | None, encoding: str) -> None:
         self._pattern = re.compile(control.pattern) if control is not None and control.file is None else None
-        self._encodings = _candidates(encoding)
+        name = codecs.lookup(encoding).name
+        # only the start of a file has the byte order mark
+        self._encodings = [f"{name}-le", f"{name}-be"] if name in ("utf-16", "utf-32") else [name]
         self.lines: list[ControlLine] = []
 
     def add(self, lines: Iterable[SkippedLine]) -> None:
@@ -44,15 +46,10 @@ class TrailerLines:
         if self._pattern is None:
             return
         for line in lines:
-            if line.kind == "trailer" and len(self.lines) < _KEPT_LINES and (found := self._search(line.raw)):
-                self.lines.append(ControlLine(f"line {line.line_number:,}", found.groupdict()))
-
-    def _search(self, raw: bytes) -> re.Match[str] | None:
-        assert self._pattern is not None
-        for encoding in self._encodings:
-            if found := self._pattern.search(raw.decode(encoding, "replace")):
-                return found
-        return None
+            if line.kind == "trailer" and len(self.lines) < _KEPT_LINES:
+                texts = (line.raw.decode(encoding, "replace") for encoding in self._encodings)
+                if found := next(filter(None, map(self._pattern.search, texts)), None):
+                    self.lines.append(ControlLine(f"line {line.line_number:,}", found.groupdict()))
 
 
 def check_control(cursor: Cursor, file: InboxFile, file_id: int, tally: Tally, trailers: TrailerLines) -> None:
@@ -170,9 +167,3 @@ def _read_value(cursor: Cursor, file: InboxFile, row: tuple[int, int], column: s
     )
     [value] = cursor.fetchone() or ("",)
     return str(value)
-
-
-def _candidates(encoding: str) -> list[str]:
-    """Return the possible encodings of a line; only the start of the file has a byte order mark."""
-    name = codecs.lookup(encoding).name
-    return [f"{name}-le", f"{name}-be"] if name in ("utf-16", "utf-32") else [name]

@@ -37,10 +37,7 @@ def is_known_on_disk(file: InboxFile, index: FileIndex) -> Unchanged | None:
 
 
 def needs_hash_first(file: InboxFile, index: FileIndex) -> bool:
-    """Say whether the content may be known, so that the file must be hashed before it is loaded.
-
-    A file with a size that is not in the ledger has new content; it is read only once.
-    """
+    """Say whether the content may be known, so that the file must be hashed first; a new size means new content."""
     return index.knows_size(file.size_bytes)
 
 

@@ -27,7 +27,7 @@ from sales_warehouse.load.copy_records import FileLoad, WidthsInDoubt
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome, Progress
-from sales_warehouse.load.readers.choose_reader import choose_reader, open_content
+from sales_warehouse.load.readers.choose_reader import Content, choose_reader, open_content
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,23 @@ def load_file(
     except FileChanged:
         return describe_growing(file)
     except FileWaits as waits:
-        return Outcome(file.uri, file.feed.full_name, "waiting", file.size_bytes, message=waits.message)
+        return _left_out(file, "waiting", waits.message)
     except OSError as error:
         return describe_unreadable(file, error)
 
 
 def describe_unreadable(file: InboxFile, error: OSError) -> Outcome:
     """Return the outcome of a file that the system does not let us read."""
-    message = f"cannot be read: {error.strerror}. The next load tries again."
-    return Outcome(file.uri, file.feed.full_name, "unreadable", file.size_bytes, message=message)
+    return _left_out(file, "unreadable", f"cannot be read: {error.strerror}. The next load tries again.")
 
 
 def describe_growing(file: InboxFile) -> Outcome:
     """Return the outcome of a file that is being written to."""
-    message = "still being written, so it was not loaded: the next load looks at it again"
-    return Outcome(file.uri, file.feed.full_name, "growing", file.size_bytes, message=message)
+    return _left_out(file, "growing", "still being written, so it was not loaded: the next load looks at it again")
+
+
+def _left_out(file: InboxFile, status: str, message: str) -> Outcome:
+    return Outcome(file.uri, file.feed.full_name, status, file.size_bytes, message=message)
 
 
 def _load(connection: Connection, task: Task, progress: Progress, before_commit: Callable[[], None]) -> Outcome:
@@ -125,67 +127,69 @@ def _assert_unchanged(file: InboxFile) -> None:
         raise FileChanged(f"{file.uri} changed while it was read")
 
 
+@dataclass
 class _NewFile:
     """A file with new content, in the transaction of `cursor`."""
 
-    def __init__(self, cursor: Cursor, task: Task, started_at: datetime) -> None:
-        self._cursor, self._task, self._file = cursor, task, task.file
-        self._key = task.file.feed.delivery_key_of(task.file.uri)
-        self._started_at = started_at
+    cursor: Cursor
+    task: Task
+    started_at: datetime
 
     def load(self, progress: Progress) -> tuple[Entry, Tally, str | None]:
         """Load the file or refuse it as a whole; return its entry, its records by outcome, and a message."""
-        side = self._file.side
+        side = self.task.file.side
         if side is not None and side.content is None:
             raise FileWaits(
                 f"waits for its control file: {side.uri} {side.problem}. Put it there: the next load looks again"
             )
-        file_id = next_file_id(self._cursor)
-        self._cursor.execute("savepoint before_rows")
+        file_id = next_file_id(self.cursor)
+        self.cursor.execute("savepoint before_rows")
         try:
             return self._read(file_id, progress, counts_by_block=True)
         except WidthsInDoubt:  # one of millions; the second reading counts each line by itself
-            self._cursor.execute("rollback to savepoint before_rows")
+            self.cursor.execute("rollback to savepoint before_rows")
             return self._read(file_id, progress, counts_by_block=False)
 
     def _read(self, file_id: int, progress: Progress, counts_by_block: bool) -> tuple[Entry, Tally, str | None]:
-        file, cursor = self._file, self._cursor
+        file, cursor = self.task.file, self.cursor
         reader = choose_reader(file.feed, file_id, counts_by_block)
         with open_content(file) as content, FileLoad(cursor, file, file_id, reader, progress) as load:
-            shape, refusal = Shape(), None
+            shape: Shape | str  # or why the file is refused
             try:
-                self._check_key()
-                shape = load.copy(content, self._task.may_add_columns)
-                self._check_rejects(load)
-                check_control(cursor, file, file_id, load.tally, load.trailers)
+                shape = self._copy(load, content)
             except FileRefused as error:
-                refusal = str(error)
+                shape = str(error)
                 cursor.execute("rollback to savepoint before_rows")
             sha256 = content.delivered.finish()
             _assert_unchanged(file)
             is_short = content.delivered.is_whole and content.delivered.bytes_read != file.size_bytes
-            if is_short or self._task.sha256 not in ("", sha256):
+            if is_short or self.task.sha256 not in ("", sha256):
                 raise FileChanged(f"{file.uri} changed while it was read")
-            delivery = Delivery(file, file_id, sha256, self._key, self._started_at, load.tally, shape)
-            if refusal is None:
-                entry, message = record_loaded(cursor, delivery, self._task.index)
-            else:
-                entry, message = record_refused(cursor, delivery, refusal), refusal
+            entry, message = self._record(load, sha256, shape)
             load.rejects.write(cursor)
             load.skipped.write(cursor)
         return entry, load.tally, message
 
-    def _check_key(self) -> None:
-        if self._key is None:
+    def _copy(self, load: FileLoad, content: Content) -> Shape:
+        """Copy the rows and check the file as a whole; raise `FileRefused`."""
+        file, tally = load.file, load.tally
+        if file.feed.delivery_key_of(file.uri) is None:
             raise FileRefused(
-                f"the name has no delivery key: it does not match {self._file.feed.delivery_key}. "
+                f"the name has no delivery key: it does not match {file.feed.delivery_key}. "
                 "Rename the file, or correct delivery_key in the feed's declaration."
             )
-
-    def _check_rejects(self, load: FileLoad) -> None:
-        tally, limit = load.tally, self._file.feed.max_rejects
-        if not limit.allows(tally.rejected, tally.read):
+        shape = load.copy(content, self.task.may_add_columns)
+        if not file.feed.max_rejects.allows(tally.rejected, tally.read):
             raise FileRefused(
-                f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is {limit}. "
+                f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is {file.feed.max_rejects}. "
                 f"See them with: warehouse rejects {load.file_id}"
             )
+        check_control(load.cursor, file, load.file_id, tally, load.trailers)
+        return shape
+
+    def _record(self, load: FileLoad, sha256: str, shape: Shape | str) -> tuple[Entry, str | None]:
+        key = load.file.feed.delivery_key_of(load.file.uri)
+        delivery = Delivery(load.file, load.file_id, sha256, key, self.started_at, load.tally)
+        if isinstance(shape, str):
+            return record_refused(load.cursor, delivery, shape), shape
+        return record_loaded(load.cursor, replace(delivery, shape=shape), self.task.index)

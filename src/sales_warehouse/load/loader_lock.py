@@ -58,8 +58,7 @@ def describe_loader(connection: Connection) -> LoaderSession:
 def become_a_worker(connection: Connection, loader: LoaderSession) -> None:
     """Hold the workers' lock as long as the connection lives; raise `LoaderGone` when the loader is gone.
 
-    The lock comes first: if the loader holds its own lock after that, the next loader will wait for this worker; if it
-    does not, the next loader may already run.
+    The lock comes first: if the loader holds its own lock after that, the next loader will wait for this worker.
     """
     with transaction(connection) as cursor:
         _use_login(cursor)

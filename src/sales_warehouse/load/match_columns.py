@@ -15,10 +15,7 @@ _SHOWN_NEAR = 3
 
 
 def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
-    """Return the raw table's column for each header text, None for one that is left out.
-
-    Raises `FileRefused` with all problems.
-    """
+    """Return the raw table's column for each header text, None for one left out. Raises `FileRefused`."""
     names = [feed.column_of(text) for text in header]
     ignores = feed.contract.on_new_column == "ignore"
     columns = [None if ignores and name not in feed.columns else name for name in names]

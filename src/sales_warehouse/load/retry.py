@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import psycopg2
@@ -46,8 +47,7 @@ def load_with_retries(
     """Run the load on a connection of its own; when that is lost, connect and run the same load again.
 
     This is exact, because a file is in the ledger as a whole or not at all. The report covers all attempts. After a
-    file that was loaded there are `ATTEMPTS` again. Errors are those of `run_load`: a terminal one is raised at once, a
-    transient one after the last attempt; `connect` raises `ServerUnreachable`, of which `ServerAway` is transient.
+    file that was loaded there are `ATTEMPTS` again. A terminal error is raised at once, a transient one at the end.
     """
     started = time.monotonic()
     recorded: list[Outcome] = []
@@ -136,19 +136,12 @@ def _add_earlier(report: LoadReport, earlier: list[Outcome]) -> None:
 def _log_file(outcome: Outcome) -> None:
     """Log the outcome of a file with the words of the ledger."""
     tally = outcome.tally
-    figures = {
-        "uri": outcome.uri,
-        "feed": outcome.feed,
-        "status": outcome.status,
-        "file_id": outcome.file_id,
-        "version": outcome.version,
-        "size_bytes": outcome.size_bytes,
+    figures = {name: value for name, value in asdict(outcome).items() if name != "tally"} | {
         "records_read": tally.read,
         "rows_loaded": tally.loaded,
         "rows_rejected": tally.rejected,
         "rows_skipped": tally.skipped,
         "seconds": round(outcome.seconds, 3),
-        "message": outcome.message,
     }
     level = logging.WARNING if outcome.status in NEEDS_A_PERSON else logging.INFO
     log.log(level, "file", extra={"figures": figures})

@@ -467,7 +467,7 @@ def test_no_password_is_on_a_command_line_or_in_an_error(inbox: Inbox, database:
         inbox.load(workers=2, reporter=Meddler(meddle=look))
     assert len(seen) == 2
     assert password not in "".join(seen)
-    assert password not in repr(dispatch._Workers(inbox.connection, 2)._start)
+    assert password not in repr(pool.WorkerPool(inbox.connection, 2)._start)
 
 
 def test_compressed_content_counts_once_whichever_worker_is_quicker(inbox: Inbox) -> None:

@@ -137,7 +137,8 @@ def test_a_file_is_closed_when_it_is_done_with(plain: Path, packed: Path) -> Non
     for path in (plain, packed):
         with ContentReader(path) as reader:
             delivered = reader.delivered
-        assert delivered.closed
+        with pytest.raises(ValueError, match="closed"):
+            delivered.read(1)
 
 
 def test_reading_in_small_pieces_hashes_each_byte_once(plain: Path) -> None:
@@ -265,7 +266,8 @@ def test_hash_and_size_of_a_member_are_those_of_its_content(tmp_path: Path, meth
             assert reader.delivered.finish() == hashlib.sha256(content).hexdigest() == hash_file(path, member)
             assert reader.delivered.bytes_read == len(content)
             assert reader.delivered.is_whole
-        assert reader.delivered.closed
+        with pytest.raises(ValueError, match="closed"):
+            reader.delivered.read(1)
 
 
 @every_compression

@@ -34,10 +34,9 @@ def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> 
     """Search the inbox once; with `only`, return the files of that feed alone.
 
     Files are ordered by modification time, then path, so that of two deliveries with one delivery key the later one
-    becomes active. Symbolic links are not followed, pipes and devices not opened; where a feed expects files, they are
-    unreadable. A zip archive is a folder: its members are files of their own. The control file of a delivery is not
-    unmatched. Raises `ConfigurationError` when the inbox is not a directory, two feeds match one file, or a feed
-    matches the control file of a delivery.
+    becomes active. Symbolic links, pipes and devices are never opened; where a feed expects files, they are unreadable.
+    A zip archive is a folder: its members are files of their own. Raises `ConfigurationError` when the inbox is not a
+    directory, two feeds match one file, or a feed matches the control file of a delivery.
     """
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
@@ -124,30 +123,22 @@ class _Search:
                 self._found.files.append(InboxFile(feeds[0], path, uri, found.st_size, found.st_mtime_ns))
         else:
             for member in members:
-                relative = _MANY_SLASHES.sub("/", folder + member.name)
-                if feed := self._match_member(member, member_uri(uri, _as_uri(member.name)), relative):
-                    self._add_member(feed, member, path, uri, found)
+                member_path = _MANY_SLASHES.sub("/", folder + member.name)
+                self._add_member(member, member_uri(uri, _as_uri(member.name)), member_path, path, found)
 
-    def _match_member(self, member: Member, uri: str, relative: str) -> Feed | None:
+    def _add_member(self, member: Member, uri: str, relative: str, path: Path, found: os.stat_result) -> None:
         if member.is_archive:
             self._found.unmatched.append(f"{uri} (an archive inside an archive)")
         elif member.problem and not self._matching(relative):
             self._found.unmatched.append(f"{uri} ({member.problem})")
-        else:
-            return self._match(uri, relative)
-        return None
-
-    def _add_member(self, feed: Feed, member: Member, path: Path, archive_uri: str, found: os.stat_result) -> None:
-        uri = member_uri(archive_uri, _as_uri(member.name))
-        side = self._expect_side_file(feed, uri, member.name, path)
-        if not self._is_wanted(feed):
-            return
-        if member.problem:
-            message = f"cannot be read from the archive: {member.problem}. Ask for it in another way."
-            self._add_unreadable(uri, feed.full_name, member.size_bytes, message)
-            return
-        file = InboxFile(feed, path, uri, member.size_bytes, found.st_mtime_ns, member.name, found.st_size, side)
-        self._found.files.append(file)
+        elif feed := self._match(uri, relative):
+            side = self._expect_side_file(feed, uri, member.name, path)
+            file = InboxFile(feed, path, uri, member.size_bytes, found.st_mtime_ns, member.name, found.st_size, side)
+            if member.problem and self._is_wanted(feed):
+                message = f"cannot be read from the archive: {member.problem}. Ask for it in another way."
+                self._add_unreadable(uri, feed.full_name, member.size_bytes, message)
+            elif self._is_wanted(feed):
+                self._found.files.append(file)
 
     def _expect_side_file(self, feed: Feed, uri: str, relative: str, path: Path) -> SideFile | None:
         """Return the control file a delivery must have; `relative` is its path, inside the archive for a member."""

@@ -16,11 +16,9 @@ BLOCK_BYTES = 256 * 1024
 
 
 class HashingReader:
-    """A file's bytes as delivered; their SHA-256 and number are computed while they are read.
+    """A file's bytes as delivered; their SHA-256 is computed while they are read, so it is that of the loaded bytes.
 
-    So the hash is that of the bytes that went to the database, even if the file changes meanwhile. The bytes of an
-    archive's member are those it was packed from; the hash of a damaged or too large member is that of its readable
-    part.
+    The bytes of an archive's member are those it was packed from, of a damaged or too large one those that can be read.
     """
 
     def __init__(self, path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> None:
@@ -30,20 +28,12 @@ class HashingReader:
         self.bytes_read = 0
 
     @property
-    def closed(self) -> bool:
-        """Whether the file is closed."""
-        return self._file.closed
-
-    @property
     def is_whole(self) -> bool:
         """False once it is known that not all bytes of a member can be read."""
         return self._member is None or self._member.is_whole
 
     def read(self, size: int = -1) -> bytes:
-        """Return at most `size` bytes, none at the end.
-
-        Raises `Damaged` for the member of an archive whose bytes cannot be read, `FileRefused` for one too large.
-        """
+        """Return at most `size` bytes, none at the end; raise `Damaged` or `FileRefused` for an archive's member."""
         data = self._file.read(size) or b""
         self._sha256.update(data)
         self.bytes_read += len(data)
@@ -79,10 +69,6 @@ class _MemberReader:
         self._block = b""
         self._bytes_out = 0
         self.is_whole = True
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
 
     def read(self, size: int) -> bytes:
         if not self._block and self.is_whole:

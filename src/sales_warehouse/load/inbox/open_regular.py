@@ -11,10 +11,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 
 
 def open_regular(path: Path) -> io.FileIO:
-    """Open the regular file at `path` for reading.
-
-    Raises `OSError` for anything else: a symbolic link, a pipe, a device, a socket, a folder.
-    """
+    """Open the regular file at `path` for reading; raise `OSError` for a link, a pipe, a device, a socket, a folder."""
     try:
         handle = os.open(path, _FLAGS)
     except OSError as error:

@@ -1,7 +1,4 @@
-"""List the members of a zip archive, and open one.
-
-Nothing of an archive is written to disk or executed, so the name of a member is only a name.
-"""
+"""List the members of a zip archive, and open one; nothing is written to disk, so a member's name is only a name."""
 
 import zipfile
 import zlib
@@ -41,10 +38,9 @@ class Member:
 
 
 def list_members(path: Path) -> list[Member]:
-    """Return the members of an archive in its order, without folders, `__MACOSX` and hidden files.
+    """Return the members in the directory of an archive, without folders, `__MACOSX` and hidden files.
 
-    Only the directory at the end of the archive is read. Raises `NoArchive` when there is none, `OSError` when the file
-    cannot be read.
+    Raises `NoArchive` when there is no directory, `OSError` when the file cannot be read.
     """
     try:
         with open_regular(path) as file, zipfile.ZipFile(cast(BinaryIO, file)) as archive:

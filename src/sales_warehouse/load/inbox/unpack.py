@@ -70,16 +70,32 @@ def unpack(suffix: str, source: Source) -> Source:
     return _StreamsReader(suffix, source)
 
 
-class _Stream(Protocol):
-    """One packed stream, as in bz2 and lzma; a file may have several in a row."""
+class _ZstdStream:
+    """One frame of Zstandard, with the interface of bz2 and lzma.
 
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    The library does not limit its output, so it gets little input at a time.
+    """
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._input, self._at = b"", 0
+        self.eof, self.needs_input, self.unused_data = False, True, b""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:  # noqa: ARG002
+        """Return the content of the next slice; it may be more than `max_length`, see `_ZSTD_SLICE_BYTES`."""
+        if data:
+            self._input, self._at = data, 0
+        end = self._at + _ZSTD_SLICE_BYTES
+        content = self._frame.decompress(self._input[self._at : end])
+        self._at, self.needs_input = end, end >= len(self._input)
+        if self._frame.eof:
+            self.eof, self.unused_data = True, self._frame.unused_data + self._input[end:]
+        return content
+
+
+_Stream = bz2.BZ2Decompressor | lzma.LZMADecompressor | _ZstdStream
 
 
 class _StreamsReader:
@@ -130,34 +146,3 @@ class _StreamsReader:
         if self._suffix == ".xz":
             return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MAX_LZMA_MEMORY)
         return _ZstdStream()
-
-
-class _ZstdStream:
-    """One frame of Zstandard. The library does not limit its output, so it gets little input at a time."""
-
-    def __init__(self) -> None:
-        import zstandard
-
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._input = b""
-        self._at = 0
-
-    @property
-    def eof(self) -> bool:
-        return self._frame.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return self._at >= len(self._input)
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._frame.unused_data + self._input[self._at :]
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:  # noqa: ARG002
-        """Return the content of the next slice; it may be more than `max_length`, see `_ZSTD_SLICE_BYTES`."""
-        if data:
-            self._input, self._at = data, 0
-        at = self._at
-        self._at += _ZSTD_SLICE_BYTES
-        return self._frame.decompress(self._input[at : self._at])

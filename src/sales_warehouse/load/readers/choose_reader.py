@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
 
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.load.inbox.open_file import ContentReader, HashingReader
+from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.readers.grammar import Grammar
 from sales_warehouse.load.readers.parse_columns import AlignedGrammar, FixedGrammar
 from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
@@ -17,14 +16,7 @@ from sales_warehouse.load.readers.reader import Reader
 from sales_warehouse.load.readers.split_records import TextReader
 from sales_warehouse.load.readers.table_records import TableReader
 
-
-class Content(Protocol):
-    """The content of a file, and the bytes it was delivered in."""
-
-    delivered: HashingReader
-
-    def blocks(self) -> Iterator[bytes]:
-        """Return the blocks of the content."""
+Content = ContentReader | SubprocessContent
 
 
 def choose_grammar(feed: Feed) -> Grammar:

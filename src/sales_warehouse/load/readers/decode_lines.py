@@ -62,10 +62,9 @@ class LineDecoder:
         return [*lines, data[start:]]
 
     def to_utf8(self, data: bytes) -> tuple[bytes, list[bytes], dict[int, str]]:
-        """Return `data` in UTF-8, as a whole and in lines, and the reason for each line that cannot be decoded.
+        """Return `data` in UTF-8, as a whole and in the lines of `split`, and why some lines cannot be decoded.
 
-        Such a line has replacement characters, so that the end of its record is found. There are as many lines as
-        `split` gives.
+        Such a line has replacement characters, so that the end of its record is found.
         """
         try:
             if self.encoding == "utf-8":

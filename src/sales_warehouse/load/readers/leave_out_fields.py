@@ -7,11 +7,7 @@ from sales_warehouse.load.readers.grammar import Grammar
 
 
 class FieldFilter:
-    """Keeps file id, row number and some of the fields of each record.
-
-    The records come from a reader, so each is sound and ends with a line end: one pattern matches them all, and the
-    values that are kept do not change by a byte.
-    """
+    """Keeps file id, row number and some fields of each record; all are sound, so one pattern matches them."""
 
     def __init__(self, grammar: Grammar, is_kept: Sequence[bool]) -> None:
         """`is_kept` tells for each column of the file whether its field is kept."""

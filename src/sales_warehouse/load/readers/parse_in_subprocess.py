@@ -1,11 +1,8 @@
 """Parse workbooks and Parquet in a subprocess with bounded memory.
 
-The libraries that read these formats are native code: a few hostile bytes can make them request hundreds of gigabytes
-and end their process. So they run in a subprocess. It gets the content as an open file and answers with lines of JSON:
-the header, the rows as text in groups, and at the end their number.
-
-Run as a program this module is that subprocess: ``python -m sales_warehouse.load.readers.parse_in_subprocess OPTIONS``,
-with the content on standard input.
+The libraries for these formats are native code: a few hostile bytes can make them request hundreds of gigabytes and end
+their process. Run as a program this module is the subprocess: ``python -m … OPTIONS``, with the content on standard
+input. It answers with lines of JSON: the header, the rows as text in groups, and at the end their number.
 """
 
 import json
@@ -34,10 +31,7 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZDIR", "PYTHONPATH
 
 
 class SubprocessContent:
-    """The rows of a workbook or a Parquet file, in groups for `TableReader`.
-
-    The whole content is read, and hashed, before the first row.
-    """
+    """The rows of a workbook or a Parquet file, in groups. The whole content is read before the first row."""
 
     def __init__(self, content: ContentReader, feed: Feed, module: str = __name__) -> None:
         """`module` is the program that parses: this one, or another that ends with `serve`."""

@@ -1,8 +1,7 @@
 """Parse one record of delimited text strictly: a quote may only open and close a field.
 
-This is the grammar of RFC 4180 with the delimiter, quote and escape of the dialect. COPY reads the records of a plain
-dialect to the same values. It would change a record outside of this grammar (a quote inside a field vanishes), so such
-a record is rejected.
+This is the grammar of RFC 4180 with the delimiter, quote and escape of the dialect. COPY reads these records to the
+same values; it would change others (a quote inside a field vanishes), so they are rejected.
 """
 
 import re
@@ -52,10 +51,7 @@ class RecordGrammar(Grammar):
         return not line
 
     def sound_record(self, fields: int) -> Callable[[bytes], object]:
-        """Return a check that is truthy for one sound record of so many fields that can be copied unchanged.
-
-        Line ends are allowed inside quotes only.
-        """
+        """Return a check that is truthy for one sound record of so many fields, with line ends inside quotes only."""
         quote, delimiter = re.escape(self.quote), re.escape(self.delimiter)
         no_quote = b"[^%b]*+" % quote
         inside = b"%b(?:%b%b%b)*+" % (no_quote, quote, quote, no_quote)
@@ -74,8 +70,7 @@ class RecordGrammar(Grammar):
     ) -> Parsed | Unclosed | Unsound:
         """Parse the record that starts with line `start`; with a quoted field it can have several lines.
 
-        `lines` are without their line ends; `newlines[i]` is the line end of line i (default: that of the dialect). It
-        is part of the value of a field that continues on the next line.
+        `newlines[i]` is the line end of line i, for fields that continue on the next line (default: the dialect's).
         """
         values: list[bytes] = []
         quoted: list[bool] = []

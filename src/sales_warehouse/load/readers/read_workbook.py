@@ -175,8 +175,7 @@ def _find_error_cells(data: bytes, sheet: str) -> dict[tuple[int, int], BadCell]
             row = int(place[2]) - 1 if place else row
         elif event == "end" and tag == "c":
             if element.get("t") == "e":
-                text = "".join(inner.text or "" for inner in element if inner.tag.endswith("}v") or inner.tag == "v")
-                found[row, column] = BadCell(text or "an error")
+                found[row, column] = BadCell(element.findtext("{*}v") or "an error")
         elif event == "end" and tag == "row":
             element.clear()
     return found
@@ -198,8 +197,8 @@ def _find_part(archive: zipfile.ZipFile, sheet: str) -> str:
     book = ElementTree.fromstring(archive.read(members["xl/workbook.xml"]))  # noqa: S314
     links = ElementTree.fromstring(archive.read(members["xl/_rels/workbook.xml.rels"]))  # noqa: S314
     targets = {link.get("Id"): link.get("Target") or "" for link in links}
-    for entry in book.iter():
-        if entry.tag.rpartition("}")[2] == "sheet" and entry.get("name") == sheet:
+    for entry in book.iterfind(".//{*}sheet"):
+        if entry.get("name") == sheet:
             link = next((value for key, value in entry.attrib.items() if key.rpartition("}")[2] == "id"), "")
             target = targets.get(link, "")
             path = target.lstrip("/") if target.startswith("/") else os.path.normpath(f"xl/{target}")

@@ -62,10 +62,7 @@ class Reader(ABC):
         """Read blocks until the header is complete. Raises `FileRefused` when it cannot be read."""
 
     def read(self, blocks: Iterator[bytes], is_kept: Sequence[bool]) -> Iterator[Block]:
-        """Read the rest of the file; `is_kept` tells for each column whether its field is loaded.
-
-        Raises `FileRefused` when the content is not of the format.
-        """
+        """Read the rest of the file; `is_kept` tells which columns are loaded. Raises `FileRefused`."""
         fields = None if all(is_kept) else FieldFilter(self.grammar, is_kept)
         if fields is not None:
             self.counts_by_block = False  # the filter takes only records of the right width

@@ -190,10 +190,7 @@ class TextReader(Reader):
         return lines.utf8, sorted(marked.union(suspects)) if marked else suspects
 
     def _read_suspect(self, lines: _Lines, start: int, final: bool) -> tuple[bytes | None, int] | None:
-        """Return the record that starts with line `start`, None for a reject, and the index of the line after it.
-
-        None alone means that the record may continue in the next block.
-        """
+        """Return the record at line `start` (None: a reject) and the index of the next line; None if it continues."""
         joined = self._join_record(lines, start)
         if joined is not None and lines.problems.keys().isdisjoint(range(start, joined[1])):
             return joined
@@ -216,10 +213,9 @@ class TextReader(Reader):
         return None, end
 
     def _join_record(self, lines: _Lines, start: int) -> tuple[bytes, int] | None:
-        """Return a sound record of several lines, and the index of the line after it.
+        """Return a sound record of several lines, and the index of the line after it; None if there is none.
 
-        It ends with the first line up to which the number of quotes is even. Return None when it does not end in this
-        block, is too long or is not sound; `parse` finds the reason.
+        It ends with the first line up to which the number of quotes is even.
         """
         quote = self.grammar.quote
         if not self.grammar.is_copyable or lines.utf8[start].count(quote) % 2 == 0:

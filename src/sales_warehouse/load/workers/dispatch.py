@@ -17,7 +17,7 @@ from sales_warehouse.load.load_file import Task, describe_unreadable, load_file
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.workers.order_files import Order
 from sales_warehouse.load.workers.pool import WorkerPool
-from sales_warehouse.load.workers.worker import Assignment, BringsColumns, Done, Progress
+from sales_warehouse.load.workers.worker import Assignment, FileState, Progress
 from sales_warehouse.reporter import Reporter
 
 # To open and commit a file takes as long as to read so many bytes.
@@ -116,17 +116,17 @@ class _Dispatcher:
         match message:
             case Progress():
                 self.reporter.advance(message.size_bytes, message.records)
-            case Done():
-                if message.entry is not None:
-                    self.indexes[message.outcome.feed].add(message.entry)
-                self._order.finish(message.number)
-                self._finish(message.number, message.outcome)
-            case BringsColumns():
+            case FileState(number, "done", Outcome() as outcome, entry):
+                if entry is not None:
+                    self.indexes[outcome.feed].add(entry)
+                self._order.finish(number)
+                self._finish(number, outcome)
+            case FileState(number, "brings columns"):
                 # which file adds a column must not depend on the speed of workers, and two must not alter the table
-                feed = self.files[message.number].feed.full_name
-                same_feed = [n for n in range(message.number) if self.files[n].feed.full_name == feed]
-                self._may_add_columns.add(message.number)
-                self._order.postpone(message.number, same_feed)
+                feed = self.files[number].feed.full_name
+                same_feed = [n for n in range(number) if self.files[n].feed.full_name == feed]
+                self._may_add_columns.add(number)
+                self._order.postpone(number, same_feed)
 
     def _finish(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome
@@ -134,10 +134,7 @@ class _Dispatcher:
 
 
 def _find_possible_copies(files: Sequence[InboxFile], indexes: dict[str, FileIndex]) -> set[int]:
-    """Return the files that may have the content of another one, here or in the ledger; only these are hashed first.
-
-    Files of one size are compared by their first bytes, unless they are in an archive.
-    """
+    """Return the files that may have the content of another one, by size and first bytes; these are hashed first."""
     found = {number for number, file in enumerate(files) if indexes[file.feed.full_name].knows_size(file.size_bytes)}
     sizes = Counter((file.feed.full_name, file.size_bytes) for file in files)
     alike: dict[tuple[str, int, bytes | None], list[int]] = defaultdict(list)

@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.loader_lock import describe_loader
-from sales_warehouse.load.workers.worker import Assignment, BringsColumns, Committing, Done, Failed, Start
+from sales_warehouse.load.workers.worker import Assignment, Failed, FileState, Start
 
 # Small files are assigned ahead, so that a worker need not wait for the next one; nothing waits behind a large file,
 # because another worker can take it.
@@ -70,7 +70,7 @@ class PooledWorker:
             raise WorkerLost(self._describe_end()) from None
         if isinstance(message, Failed):
             raise message.error
-        if isinstance(message, Committing | Done | BringsColumns):
+        if isinstance(message, FileState):
             self._sizes.pop(message.number, None)
         return message
 

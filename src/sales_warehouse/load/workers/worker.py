@@ -1,9 +1,8 @@
 """A worker: a process that loads the files its loader dispatches to it, one after the other.
 
-While the server commits a file, the worker reads the next one on a second connection: after a hundred megabytes a
-commit waits a tenth of a second for the disk, and the worker would be idle.
-
-They talk through one socket, so the password of the connection is on no command line and in no environment.
+While the server commits a file, which waits a tenth of a second for the disk after a hundred megabytes, the worker
+reads the next one on a second connection. Loader and worker talk through a socket, so that the password of the
+connection is on no command line and in no environment.
 """
 
 import os
@@ -56,26 +55,17 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Committing:
-    """A file is read; the worker can take another one during the commit."""
+class FileState:
+    """A file is read, so the worker can take another one.
+
+    `state` is "committing"; "done", with the outcome and perhaps an entry in the ledger; or "brings columns" that its
+    raw table lacks and that it may not add yet: nothing was done.
+    """
 
     number: int
-
-
-@dataclass(frozen=True)
-class Done:
-    """The outcome of a file, and its entry in the ledger if it has one."""
-
-    number: int
-    outcome: Outcome
-    entry: Entry | None
-
-
-@dataclass(frozen=True)
-class BringsColumns:
-    """The file has columns that its raw table lacks, and may not add them yet: nothing was done."""
-
-    number: int
+    state: str
+    outcome: Outcome | None = None
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True)
@@ -119,10 +109,7 @@ class _Worker:
             self._channel.send(message)
 
     def _receive(self) -> None:
-        """Receive assignments. End the process when the loader is gone, for whatever reason.
-
-        The current file is rolled back then, unless its commit is under way; the workers' lock covers that.
-        """
+        """Receive assignments; end the process, and so roll back the current file, when the loader is gone."""
         try:
             while True:
                 self._assignments.put(self._channel.recv())
@@ -151,17 +138,17 @@ class _Worker:
             progress = _ProgressReport(self)
 
             def pass_on() -> None:
-                self.send(Committing(number))
+                self.send(FileState(number, "committing"))
                 turn.close()
 
             try:
                 outcome = load_file(connection, task, progress.advance, pass_on)
             except ColumnsAreMissing:
-                self.send(BringsColumns(number))
+                self.send(FileState(number, "brings columns"))
                 return
             progress.send()
         entry = None if outcome.file_id is None else task.index.latest_at(task.file.uri)
-        self.send(Done(number, outcome, entry))
+        self.send(FileState(number, "done", outcome, entry))
 
 
 class _ProgressReport:
