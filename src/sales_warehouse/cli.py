@@ -73,13 +73,14 @@ def main(
 def up() -> None:
     """Start the server, make ledger, raw tables and roles, write profiles.yml for dbt."""
     from sales_warehouse.grants.set_up import set_up
-    from sales_warehouse.show.shell_line import print_shell_line
+    from sales_warehouse.transform.targets import write_shell_line
 
     settings = get_settings()
     state = server.up(settings)
     set_up(settings, "warehouse up")
     _print_server(state)
-    print_shell_line(settings)
+    out.print("To build what you edit with plain dbt, in your own schemas, and read the rest from prod:")
+    out.print(write_shell_line(settings), soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -162,10 +163,11 @@ def build(
     quiet: Quiet = False,
     unit_tests: Annotated[bool, typer.Option(help="Run the models' unit tests too.")] = False,
     publish: Annotated[
-        bool, typer.Option("--publish/--no-publish", help="Let readers see a green build, or wait for `publish`.")
+        bool,
+        typer.Option("--publish/--no-publish", help="--no-publish: keep the build back until `warehouse publish`."),
     ] = True,
 ) -> None:
-    """Load, run `dbt build --target prod`, publish it when it is green, and say what the warehouse holds now."""
+    """Load, build the target prod and, when every test passes, publish the marts; print what the warehouse holds."""
     from sales_warehouse.show.summary import print_next_steps, print_problems, print_summary
     from sales_warehouse.show.what_readers_see import print_what_readers_see
     from sales_warehouse.transform.run_dbt import run_dbt_build
