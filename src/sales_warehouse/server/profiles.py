@@ -5,6 +5,7 @@ the home, and DBT_PROFILES_DIR leads to it. With an external server the file is 
 variables.
 """
 
+import os
 from pathlib import Path
 
 from sales_warehouse.server.lock import exclusive
@@ -57,7 +58,8 @@ def write_profiles(settings: Settings) -> tuple[str, ...]:
         after = render(None if settings.external else read_record(settings.home))
         if after != before or path.stat().st_mode & 0o777 != 0o600:
             write_private(path, after)
-    return ()
+    empty = [name for name in ("PGPORT", "PGUSER", "PGDATABASE") if settings.external and os.environ.get(name) == ""]
+    return tuple(f"{name} is set and empty, and dbt does not take its default then: unset {name}" for name in empty)
 
 
 def profiles_directory(settings: Settings) -> Path:

@@ -135,6 +135,13 @@ def test_with_pghost_the_profile_follows_the_variables(project: Path) -> None:
         ask_dbt(file)
 
 
+def test_an_empty_variable_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(settings_for(project, project / ".warehouse"), external=EXTERNAL)
+    monkeypatch.setenv("PGPORT", "")
+    (note,) = write_profiles(settings)
+    assert "unset PGPORT" in note
+
+
 def test_the_profile_is_of_the_last_server_that_was_brought_up(default: Settings) -> None:
     file = default.project / "profiles.yml"
     write_profiles(replace(default, external=EXTERNAL))
