@@ -141,7 +141,7 @@ def test_a_file_without_rejects_has_nothing_to_export(inbox: Inbox) -> None:
     inbox.load()
     with pytest.raises(ConfigurationError, match=r"file 1, .* has no rejects"):
         take_out(inbox)
-    with pytest.raises(ConfigurationError, match=r"know no file 7"):
+    with pytest.raises(ConfigurationError, match=r"knows no file 7"):
         take_out(inbox, "7")
 
 
