@@ -7,6 +7,7 @@ from typing import Any
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from sales_warehouse.cli.console import err, say
@@ -31,7 +32,7 @@ class RichReporter(Reporter):
     def __init__(self, verb: str) -> None:
         self._items = self._done = self._records = self._size_bytes = 0
         self._item = ""
-        columns = BarColumn(), _Figures(self), TimeElapsedColumn(), TimeRemainingColumn()
+        columns = BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), _Figures(self)
         self.bar = Progress(f"[bold]{verb}", *columns, console=err, transient=True)
         self._task = self.bar.add_task(verb, total=None, visible=False)
 
@@ -78,7 +79,7 @@ class RichReporter(Reporter):
 class _Figures(ProgressColumn):
     def __init__(self, reporter: RichReporter) -> None:
         self._reporter = reporter
-        super().__init__()
+        super().__init__(Column(no_wrap=True))  # one line, cut on a narrow terminal
 
     def render(self, task: Task) -> Text:
         """Return the figures of a reporter."""
