@@ -6,11 +6,12 @@ import hashlib
 import struct
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 
 ZERO = Decimal(0)
 
@@ -88,74 +89,47 @@ class Quarantine:
 
 @dataclass
 class Tally:
-    """Counts and sums over records."""
+    """Counts and sums over records: outcomes by reason, measures by order date, country and line type."""
 
-    records_read: int = 0
-    rows_loaded: int = 0
-    rows_rejected: int = 0
-    rows_skipped: int = 0
-    accepted: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    quarantined: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
+    measures: defaultdict[tuple[str, str, str], Any] = field(default_factory=lambda: defaultdict(Counter))
     exact_duplicates: int = 0
-    quantity: int = 0
-    gross_amount: Decimal = ZERO
-    discount_amount: Decimal = ZERO
-    net_amount: Decimal = ZERO
-    cost_amount: Decimal | None = None
     orders: set[str] = field(default_factory=set)
-    customers: set[str] = field(default_factory=set)
+    customers: set[str | None] = field(default_factory=set)
     products: set[str] = field(default_factory=set)
-    line_types: Counter[str] = field(default_factory=Counter)
-    line_type_net: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
-    day_lines: Counter[tuple[str, str]] = field(default_factory=Counter)
-    day_net: defaultdict[tuple[str, str], Decimal] = field(default_factory=lambda: defaultdict(lambda: ZERO))
 
     def count(self, record: Record) -> None:
-        """Add one record by its outcome."""
-        self.records_read += 1
-        if record.outcome is Outcome.REJECTED:
-            self.rows_rejected += 1
-        elif record.outcome is Outcome.BLANK_LINE:
-            self.rows_skipped += 1
-        else:
-            self.rows_loaded += 1
-            if record.outcome is Outcome.SKIPPED:
-                self.skipped[record.reason] += 1
-            elif record.outcome is Outcome.QUARANTINED:
-                self.quarantined[record.reason] += 1
-            elif record.sale is not None:
-                self._count_sale(record.sale)
-
-    def _count_sale(self, sale: Sale) -> None:
-        self.accepted += 1
-        self.quantity += sale.quantity
-        self.gross_amount += sale.gross_amount
-        self.discount_amount += sale.discount_amount
-        self.net_amount += sale.net_amount
-        if sale.cost_amount is not None:
-            self.cost_amount = (self.cost_amount or ZERO) + sale.cost_amount
-        self.orders.add(sale.order_id)
-        self.products.add(sale.product_id)
-        if sale.customer_id is not None:
+        """Add one record."""
+        self.outcomes[record.outcome, record.reason] += 1
+        sale = record.sale
+        if sale is not None:
+            self.orders.add(sale.order_id)
             self.customers.add(sale.customer_id)
-        self.line_types[sale.line_type] += 1
-        self.line_type_net[sale.line_type] += sale.net_amount
-        day = (sale.order_date, sale.country)
-        self.day_lines[day] += 1
-        self.day_net[day] += sale.net_amount
+            self.products.add(sale.product_id)
+            names = ("quantity", "gross_amount", "discount_amount", "net_amount", "cost_amount")
+            measures = {name: getattr(sale, name) for name in names if getattr(sale, name) is not None}
+            self.measures[sale.order_date, sale.country, sale.line_type].update(measures, lines=1)
 
     def add(self, other: Tally) -> None:
         """Add another file's tally of the same feed."""
-        for name, theirs in vars(other).items():
-            ours = getattr(self, name)
-            if isinstance(theirs, set):
-                ours.update(theirs)
-            elif isinstance(theirs, dict):
-                for key, number in theirs.items():
-                    ours[key] += number
-            elif theirs is not None:
-                setattr(self, name, (ours or 0) + theirs)
+        self.outcomes.update(other.outcomes)
+        for key, measures in other.measures.items():
+            self.measures[key].update(measures)
+        self.exact_duplicates += other.exact_duplicates
+        self.orders |= other.orders
+        self.customers |= other.customers
+        self.products |= other.products
+
+    def count_reasons(self, outcome: Outcome) -> dict[str, int]:
+        """Return the number of records with this outcome by reason, in order of reason."""
+        return {reason: count for (of, reason), count in sorted(self.outcomes.items(), key=str) if of is outcome}
+
+    def sum_by(self, group: Callable[[tuple[str, str, str]], Any]) -> dict[Any, Any]:
+        """Return the sums of the measures, in order of a group made of order date, country and line type."""
+        sums: defaultdict[Any, Any] = defaultdict(Counter)
+        for key, measures in self.measures.items():
+            sums[group(key)].update(measures)
+        return dict(sorted(sums.items()))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any
 
-from sales_warehouse.demo.draft_file import ZERO, Draft, Tally
+from sales_warehouse.demo.draft_file import ZERO, Draft, Outcome, Tally
 
 CURRENCIES = {
     "online_retail.invoice_lines": "GBP",
@@ -47,7 +46,7 @@ class Truth:
 
 def _write_value(value: object) -> object:
     if isinstance(value, Decimal):
-        return f"{value:.4f}"
+        return f"{value + 0:.4f}"  # 0 instead of -0
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     return vars(value)
@@ -70,11 +69,11 @@ def sum_truth(options: SimpleNamespace, drafts: Sequence[Draft]) -> Truth:
             order_date=day,
             country=country,
             currency=CURRENCIES[feed],
-            lines=tally.day_lines[day, country],
-            net_amount=net,
+            lines=sums["lines"],
+            net_amount=sums["net_amount"],
         )
         for feed, tally in tallies.items()
-        for (day, country), net in sorted(tally.day_net.items())
+        for (day, country), sums in tally.sum_by(lambda key: key[:2]).items()
     )
     return Truth(options, tuple(files), feeds, _sum_totals(files, feeds), daily)
 
@@ -99,12 +98,6 @@ def _judge(drafts: Sequence[Draft]) -> list[tuple[str, int | None]]:
 
 def _describe(draft: Draft, status: str, version: int | None) -> SimpleNamespace:
     tally = Tally() if status == "duplicate" else draft.tally
-    rows = SimpleNamespace(
-        accepted=tally.accepted,
-        skipped=_by_name(tally.skipped),
-        quarantined=draft.quarantined,
-        **_pick(tally, "exact_duplicates", "quantity", "gross_amount", "net_amount"),
-    )
     return SimpleNamespace(
         uri=draft.uri,
         feed=draft.feed,
@@ -114,39 +107,57 @@ def _describe(draft: Draft, status: str, version: int | None) -> SimpleNamespace
         status=status,
         version=version,
         delivery_key=draft.delivery_key,
-        **_pick(tally, *LOADER_COUNTS),
+        **_count_records(tally),
         rejects=() if status == "duplicate" else draft.rejects,
-        rows=rows if status == "active" else None,
+        rows=_describe_rows(draft) if status == "active" else None,
     )
 
 
-def _pick(tally: Tally, *names: str) -> dict[str, Any]:
-    return {name: getattr(tally, name) for name in names}
+def _count_records(tally: Tally) -> dict[str, int]:
+    """Return the loader's counts."""
+    rejected = sum(tally.count_reasons(Outcome.REJECTED).values())
+    skipped = sum(tally.count_reasons(Outcome.BLANK_LINE).values())
+    read = tally.outcomes.total()
+    return dict(zip(LOADER_COUNTS, (read, read - rejected - skipped, rejected, skipped), strict=True))
 
 
-def _by_name(counter: dict[str, int]) -> dict[str, int]:
-    return dict(sorted(counter.items()))
+def _describe_rows(draft: Draft) -> SimpleNamespace:
+    tally = draft.tally
+    (sums,) = tally.sum_by(lambda _: "").values()
+    return SimpleNamespace(
+        accepted=sums["lines"],
+        skipped=tally.count_reasons(Outcome.SKIPPED),
+        quarantined=draft.quarantined,
+        exact_duplicates=tally.exact_duplicates,
+        quantity=sums["quantity"],
+        gross_amount=sums["gross_amount"],
+        net_amount=sums["net_amount"],
+    )
 
 
 def _sum_feed(feed: str, files: int, tally: Tally) -> SimpleNamespace:
-    by_month: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
-    for (day, _), net in sorted(tally.day_net.items()):
-        by_month[day[:7]] += net
+    (sums,) = tally.sum_by(lambda _: "").values()
     return SimpleNamespace(
         currency=CURRENCIES[feed],
         files=files,
-        **_pick(tally, *LOADER_COUNTS, "accepted"),
-        skipped=_by_name(tally.skipped),
-        quarantined=_by_name(tally.quarantined),
-        **_pick(tally, "exact_duplicates", "quantity", "gross_amount", "discount_amount", "net_amount", "cost_amount"),
+        **_count_records(tally),
+        accepted=sums["lines"],
+        skipped=tally.count_reasons(Outcome.SKIPPED),
+        quarantined=tally.count_reasons(Outcome.QUARANTINED),
+        exact_duplicates=tally.exact_duplicates,
+        quantity=sums["quantity"],
+        gross_amount=sums["gross_amount"],
+        discount_amount=sums["discount_amount"],
+        net_amount=sums["net_amount"],
+        cost_amount=sums.get("cost_amount"),
         orders=len(tally.orders),
-        customers=len(tally.customers),
+        customers=len(tally.customers - {None}),
         products=len(tally.products),
         by_line_type={
-            line_type: SimpleNamespace(lines=lines, net_amount=tally.line_type_net[line_type])
-            for line_type, lines in sorted(tally.line_types.items())
+            line_type: SimpleNamespace(lines=of_type["lines"], net_amount=of_type["net_amount"])
+            for line_type, of_type in tally.sum_by(lambda key: key[2]).items()
         },
-        by_month=dict(by_month),
+        by_month={month: of_month["net_amount"] for month, of_month in tally.sum_by(lambda key: key[0][:7]).items()},
     )
 
 

@@ -107,9 +107,8 @@ def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Colle
     last = made[0].evaluation if made else None
     if last is None or ALL not in last.metadata:
         return ()
-    found = last.metadata[ALL].value
-    assert isinstance(found, dict)
-    return found.keys()
+    found: Any = last.metadata[ALL].value
+    return list(found)
 
 
 def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:

@@ -51,8 +51,11 @@ def define_files_hook(settings: Settings) -> SensorDefinition:
         description="Logs files that are refused, waiting or unreadable, notifies the webhook; once, not at every run.",
     )
     def refused_files(context: RunStatusSensorContext) -> None:
-        message = describe_files(context)
-        if message is not None:
+        files = _unreported_files(context)
+        if files:
+            run, code = context.dagster_run, WarehouseError.exit_code
+            text = f"{_name(run)} is done. {_say(files)}"
+            message = {"run": run.run_id, "exit_code": code, "text": text, "steps": [], "files": files}
             _notify(settings, "files need a person", message)
 
     return refused_files
@@ -85,16 +88,6 @@ def _name(run: DagsterRun) -> str:
     return run.job_name
 
 
-def describe_files(context: RunStatusSensorContext) -> dict[str, Any] | None:
-    """Describe the files of a successful run that need a person; None when all of them were reported before."""
-    files = _unreported_files(context)
-    if not files:
-        return None
-    run = context.dagster_run
-    text = f"{_name(run)} is done. {_say(files)}"
-    return {"run": run.run_id, "exit_code": WarehouseError.exit_code, "text": text, "steps": [], "files": files}
-
-
 def _unreported_files(context: RunStatusSensorContext) -> list[dict[str, str]]:
     """Return the files that need a person, without those that an earlier run reported."""
     records = context.instance.get_records_for_run(
@@ -104,8 +97,7 @@ def _unreported_files(context: RunStatusSensorContext) -> list[dict[str, str]]:
     for record in records:
         event = record.event_log_entry.dagster_event
         if event is not None and event.asset_check_evaluation_data.check_name == CHECK:
-            unreported = event.asset_check_evaluation_data.metadata[UNREPORTED].value
-            assert isinstance(unreported, dict)
+            unreported: Any = event.asset_check_evaluation_data.metadata[UNREPORTED].value
             files += [{"uri": uri, "message": message} for uri, message in unreported.items()]
     return files
 

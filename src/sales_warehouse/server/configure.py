@@ -37,12 +37,6 @@ TUNING = {
 }
 
 
-def include_configuration(data_directory: Path) -> None:
-    """Make the postgresql.conf of a new data directory include our settings."""
-    with (data_directory / "postgresql.conf").open("a", encoding="utf-8") as file:
-        file.write(f"\ninclude '{CONFIGURATION_FILE}'\n")
-
-
 def write_configuration(data_directory: Path, port: int, account: Account) -> None:
     """Write our settings into a data directory, at every start, because port and tuning may have changed."""
     ours = {

@@ -3,17 +3,17 @@
 import os
 import secrets
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import Account
-from sales_warehouse.server.configure import include_configuration
+from sales_warehouse.server.configure import CONFIGURATION_FILE
 from sales_warehouse.server.locate import choose_base, is_elsewhere, make_base, pg_ctl, programs_for
 from sales_warehouse.server.observe import choose_port, find_postmaster
 from sales_warehouse.server.record import (
     ServerRecord,
-    mark_initialised,
     read_record,
     record_file,
     server_directory,
@@ -31,31 +31,32 @@ def initialise(home: Path, account: Account, lock: int) -> tuple[ServerRecord, t
     record = read_record(home)
     base = choose_base(home, account)
     directory = base / "data"
-    if record is not None and record.data_directory == directory and directory.is_dir():
-        # killed between the rename and the record that it is complete
-        return mark_initialised(home, record), ()
     notes: tuple[str, ...] = ()
-    if directory.exists():
-        if not is_elsewhere(directory):
-            raise ConfigurationError(
-                f"{directory} exists, but was not made by this warehouse (there is no {record_file(home)}). "
-                "Move it away, or set WAREHOUSE_HOME to another folder."
-            )
-        notes = (_set_aside(directory, home, account),)
-    make_base(base, home)
-    record = ServerRecord(
-        port=choose_port(),
-        user=DEFAULT_USER,
-        database=DEFAULT_DATABASE,
-        data_directory=directory,
-        # a letter first, so that YAML and JSON do not read it as a number
-        password=f"w{secrets.token_hex(20)}",
-        initialised=False,
-    )
-    # written before the directory gets its name: a complete one without a known password could not be used
+    # else a run was killed between the rename of the directory and the record that it is complete
+    if record is None or record.data_directory != directory or not directory.is_dir():
+        if directory.exists():
+            if not is_elsewhere(directory):
+                raise ConfigurationError(
+                    f"{directory} exists, but was not made by this warehouse (there is no {record_file(home)}). "
+                    "Move it away, or set WAREHOUSE_HOME to another folder."
+                )
+            notes = (_set_aside(directory, home, account),)
+        make_base(base, home)
+        record = ServerRecord(
+            port=choose_port(),
+            user=DEFAULT_USER,
+            database=DEFAULT_DATABASE,
+            data_directory=directory,
+            # a letter first, so that YAML and JSON do not read it as a number
+            password=f"w{secrets.token_hex(20)}",
+            initialised=False,
+        )
+        # written before the directory gets its name: a complete one without a known password could not be used
+        write_record(home, record)
+        _run_initdb(directory, record, account, lock)
+    record = replace(record, initialised=True)
     write_record(home, record)
-    _run_initdb(directory, record, account, lock)
-    return mark_initialised(home, record), notes
+    return record, notes
 
 
 def _run_initdb(directory: Path, record: ServerRecord, account: Account, lock: int) -> None:
@@ -99,7 +100,8 @@ def _run_initdb(directory: Path, record: ServerRecord, account: Account, lock: i
             f"The data directory {directory} could not be made. initdb says: {made.stdout.strip()} "
             "Correct that and run the command again."
         )
-    include_configuration(fresh)
+    with (fresh / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write(f"\ninclude '{CONFIGURATION_FILE}'\n")
     fresh.rename(directory)
 
 

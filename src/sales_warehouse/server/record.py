@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -78,13 +78,6 @@ def write_record(home: Path, record: ServerRecord) -> None:
     """Replace the record in one step; only its owner can read it."""
     content = {**asdict(record), "data_directory": str(record.data_directory)}
     write_private(record_file(home), json.dumps(content, indent=2) + "\n")
-
-
-def mark_initialised(home: Path, record: ServerRecord) -> ServerRecord:
-    """Record that the data directory is complete. Returns the new record."""
-    done = replace(record, initialised=True)
-    write_record(home, done)
-    return done
 
 
 def write_private(path: Path, content: str, account: Account | None = None) -> None:
