@@ -58,7 +58,7 @@ def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[A
                 wrong = find_differences(connection, rebuilt)
                 if wrong:
                     pytest.fail(explain(step, wrong, drawn), pytrace=False)
-                # every arrow balances, and no other test is red either
+                # every step balances, and no other test is red either
                 if build.returncode:
                     pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
 
