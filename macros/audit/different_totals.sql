@@ -27,7 +27,7 @@ others as (
         {{ total }} as total_{{ loop.index }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ other }}
-    where {{ only_untested() or 'true' }}
+    where {{ untested_rows() }}
     group by {{ (other_by or by) | join(', ') }}
 
 ),
@@ -68,7 +68,7 @@ where
         {{ return('true') }}
     {%- endif -%}
     {{ return(
-        "(select count(distinct event_id) from " ~ readable_books('model_watermarks', ['relation_name', 'event_id'])
+        "(select count(distinct event_id) from " ~ readable_build_state('model_watermarks', ['relation_name', 'event_id'])
         ~ " where relation_name in ('" ~ graph.nodes[model.attached_node].relation_name ~ "', '" ~ other ~ "')) < 2"
     ) }}
 {%- endmacro %}

@@ -5,7 +5,7 @@
         {{ return('current_timestamp') }}
     {%- endif -%}
     {%- set rows = run_query(
-        "select started_at from " ~ ledger_books('builds') ~ " where invocation_id = '" ~ invocation_id ~ "'"
+        "select started_at from " ~ build_state('builds') ~ " where invocation_id = '" ~ invocation_id ~ "'"
     ).rows -%}
     {{ return(instant(rows[0][0].isoformat()) if rows else 'current_timestamp') }}
 {%- endmacro %}

@@ -20,7 +20,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- if tested -%}
-    update {{ ledger_books('model_watermarks') }}
+    update {{ build_state('model_watermarks') }}
     set tested_event_id = event_id
     where relation_name in ('{{ tested | join("', '") }}')
     {%- endif -%}

@@ -1,9 +1,8 @@
 {# Leave: the keys that come again, and those that had a line on a touched date, of which no line may be left. #}
 {% macro get_incremental_by_touched_key_sql(arg_dict) -%}
-    {%- set window = build_window(model) -%}
+    {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set key_column = model.config.meta.key_column -%}
-    {%- do check_code_is_known(window) -%}
     delete from {{ arg_dict['target_relation'] }}
     where {{ key_column }} in (select {{ key_column }} from {{ arg_dict['temp_relation'] }});
     delete from {{ arg_dict['target_relation'] }}

@@ -4,7 +4,7 @@
     {%- set there = adapter.get_relation(database=this.database, schema=this.schema, identifier=this.identifier) -%}
     {%- if not should_full_refresh() and there is not none and there.is_table -%}
         {%- set rows = run_query(
-            "select code_hash from " ~ ledger_books('model_watermarks')
+            "select code_hash from " ~ build_state('model_watermarks')
             ~ " where relation_name = '" ~ model.relation_name ~ "'"
         ).rows -%}
         {%- if rows and rows[0][0] == code_hash() -%}

@@ -1,13 +1,11 @@
 {# Lines of the keys that have, or had when this relation was last built, a line on a touched date. Such a key's other lines
    lie on touched dates too, or between the first and last date this relation has of it: only those dates are read. #}
 {% macro only_touched_keys(relation, key, date_column) -%}
-    {%- if not execute or model.resource_type != 'model' or not follows_ledger(model) or not is_incremental() -%}
-        {{ return('/*new*/ true /*new*/') }}
+    {%- set window = model.build_window -%}
+    {%- if not window or window.is_whole -%}
+        {{ return('true') }}
     {%- endif -%}
-    {%- set dates = build_window(model).dates -%}
-    {%- if not dates -%}
-        {{ return('/*new*/ false /*new*/') }}
-    {%- endif -%}
+    {%- set dates = window.dates -%}
     {%- set meta = model.config.meta -%}
     {%- set touched = in_periods(date_column, merged_periods(dates)) -%}
     {%- set there_now = 'select ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ touched -%}
@@ -17,8 +15,8 @@
         known ~ meta.key_column ~ ' in (' ~ there_now ~ ') union ' ~ known ~ meets_dates(meta, dates)
     ).rows -%}
     {{ return(
-        '/*new*/ ' ~ in_periods(date_column, merged_periods(dates, periods))
-        ~ ' and ' ~ key ~ ' in (' ~ there_now ~ ' union all ' ~ there_before ~ ') /*new*/'
+        in_periods(date_column, merged_periods(dates, periods))
+        ~ ' and ' ~ key ~ ' in (' ~ there_now ~ ' union all ' ~ there_before ~ ')'
     ) }}
 {%- endmacro %}
 

@@ -1,7 +1,7 @@
 -- Grain: one row per product, month and run of days of the month on which its lines tell the same of it.
 -- There is nothing to sum: the table is what the history of products is made of, a month at a time.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_touched_date',
     meta={'date_column': 'month_start_date', 'period': 'month', 'public': false},
 ) }}

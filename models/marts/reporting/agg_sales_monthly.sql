@@ -3,7 +3,7 @@
 -- Amounts may be summed only within one currency, but for the _reporting ones, which are in one.
 -- cost_amount leaves out lines whose source does not tell a cost.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_touched_date',
     meta={'date_column': 'month_start_date', 'period': 'month'},
 ) }}
