@@ -1,5 +1,5 @@
-{# A group that is on one side only counts 0 on the other, as in audit.reconciliation. What is not new is left out on both
-   sides, so a column of that condition must be on both. #}
+{# A group that is missing on one side counts 0 there, as in audit.reconciliation. Both sides are limited to the untested
+   rows, so both must have the columns of that condition. #}
 {% macro different_totals(relation, by, totals, other, other_by=none, other_totals=none) -%}
 with
 
@@ -62,7 +62,7 @@ where
     )
 {%- endmacro %}
 
-{# A build of one of the two alone leaves the other behind; the next whole build compares them. #}
+{# After a build of only one of the two relations their totals may differ; the next whole build compares them. #}
 {% macro has_come_as_far_as(other) -%}
     {%- if not execute or not is_build() -%}
         {{ return('true') }}

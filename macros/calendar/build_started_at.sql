@@ -1,5 +1,4 @@
-{# When this build started, from its books: a fixed instant, so that what is late in one model is late in all. Other commands
-   have none and see the SQL of now. #}
+{# Read from the build state, so that all models of a build agree on what is late. Other commands than a build have no start. #}
 {% macro build_started_at() -%}
     {%- if not execute or not is_build() -%}
         {{ return('current_timestamp') }}

@@ -1,4 +1,4 @@
-{# What is kept of the touched dates leaves and comes again; meta.period month means the whole months of the dates. #}
+{# Delete and insert the rows of the touched dates, or with meta.period month of their whole months. #}
 {% macro get_incremental_by_touched_date_sql(arg_dict) -%}
     {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}

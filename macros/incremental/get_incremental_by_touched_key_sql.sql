@@ -1,4 +1,4 @@
-{# Leave: the keys that come again, and those that had a line on a touched date, of which no line may be left. #}
+{# Delete the keys that are inserted again, and those that had a line on a touched date and may have none left. #}
 {% macro get_incremental_by_touched_key_sql(arg_dict) -%}
     {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}

@@ -1,5 +1,5 @@
-{# dbt's own macro of that name, written over as dbt's documentation of `where` says. In the `where` of a test, and
-   dbt_project.yml sets it for all, __untested__ stands for the rows that changed since the tests of the model last passed. #}
+{# Overrides dbt's macro, as dbt's documentation of `where` describes. __untested__ in the `where` of a test means the rows
+   that changed since the tests of the model last passed; dbt_project.yml sets it for all tests. #}
 {% macro get_where_subquery(relation) -%}
     {%- set condition = config.get('where') or 'true' -%}
     {%- if '__untested__' in condition -%}
@@ -8,8 +8,8 @@
     {{ return(relation if condition == 'true' else '(select * from ' ~ relation ~ ' where ' ~ condition ~ ') dbt_subquery') }}
 {%- endmacro %}
 
-{# `true`, for all rows, where the relation was built from nothing or no build wrote it. dbt has no place but `graph` that
-   lasts from one test to the next; it is used below the name of this project, as the package elementary does. #}
+{# `true`, for all rows, when the relation was built from nothing or when no build wrote it. The answer is kept in dbt's
+   `graph`, under the name of this project, because nothing else lasts from one test to the next: how-we-extend-dbt.md. #}
 {% macro untested_rows() -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and is_build() and model.attached_node else none -%}
     {%- if not node or not follows_ledger(node) -%}

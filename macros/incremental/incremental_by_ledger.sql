@@ -1,7 +1,7 @@
-{# A table of which a build removes and inserts what the ledger says has changed, by the macro of `incremental_strategy`:
-   by_file, by_touched_date or by_touched_key. dbt has compiled the SQL of a build from nothing, which is what
-   `dbt compile` shows and what tells whether the code was changed; the SQL of the rows that are due is rendered here,
-   where only_new_files and its like find the window. #}
+{# A table of which a build deletes and inserts the rows that changed according to the ledger. The macro of its
+   `incremental_strategy` does it: by_file, by_touched_date or by_touched_key. The SQL that dbt compiled is that of a build
+   from nothing; its digest shows whether the code was changed. The SQL of the rows that are due is rendered here, because
+   only_new_files, only_touched_dates and only_touched_keys need the window. #}
 {% materialization incremental_by_ledger, default %}
     {%- set window = look_up_window() -%}
     {%- do model.update({'build_window': window}) -%}
@@ -32,8 +32,7 @@
     {{ return(finish(target_relation)) }}
 {% endmaterialization %}
 
-{# A table that is built again, whole, when something is new: a file came or went, or the model or what it reads was
-   changed. #}
+{# A table that is rebuilt when something is new: an event of the ledger, or a change of the model or of what it reads. #}
 {% materialization table_when_new, default %}
     {%- set window = look_up_window() -%}
     {%- do window.update({'is_whole': window.is_whole or window.files | length > 0}) -%}
@@ -41,7 +40,7 @@
     {{ return(dbt.materialization_table_default() if window.is_whole else leave_alone()) }}
 {% endmaterialization %}
 
-{# Nothing is due: hooks, grants and descriptions only. #}
+{# Nothing is due: run the hooks, set grants and descriptions. #}
 {% macro leave_alone() -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

@@ -1,4 +1,4 @@
-{# A list of numbers, not a subquery: only so does the filter reach the raw table through views with windows. #}
+{# A list of numbers: PostgreSQL moves no subquery through views with window functions down to the raw table. #}
 {% macro only_new_files(column='_file_id') -%}
     {%- set window = model.build_window -%}
     {%- if window and not window.is_whole -%}

@@ -3,7 +3,7 @@
     {{ return('true' if not window or window.is_whole else in_dates(column, window.dates, period)) }}
 {%- endmacro %}
 
-{# With the period month the whole months of the dates: a range each, so that an index on the column serves. #}
+{# With the period month the whole months of the dates, one range each, so that an index on the column can be used. #}
 {% macro in_dates(column, dates, period='day') -%}
     {%- if not dates -%}
         {{ return('false') }}

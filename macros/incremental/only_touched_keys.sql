@@ -1,5 +1,5 @@
-{# Lines of the keys that have, or had when this relation was last built, a line on a touched date. Such a key's other lines
-   lie on touched dates too, or between the first and last date this relation has of it: only those dates are read. #}
+{# Lines of the keys that have a line on a touched date, or had one when this relation was last built. The other lines of such
+   a key are on touched dates or between the first and the last date of the key in this relation: only those are read. #}
 {% macro only_touched_keys(relation, key, date_column) -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
@@ -20,7 +20,7 @@
     ) }}
 {%- endmacro %}
 
-{# Whether the period of a key, as the model's meta names its ends, has one of the dates in it. #}
+{# Whether one of the dates is within the period of a key; the meta of the model names both ends. #}
 {% macro meets_dates(meta, dates) -%}
     {%- set conditions = [] -%}
     {%- for first, last in merged_periods(dates) -%}
@@ -42,7 +42,7 @@
     {{ return('(' ~ conditions | join(' or ') ~ ')' if conditions else 'false') }}
 {%- endmacro %}
 
-{# As few periods as hold these days and periods, and no other day: a month of days is one. #}
+{# The fewest periods that cover exactly these days and periods: the days of a month are one. #}
 {% macro merged_periods(dates, periods=[]) -%}
     {%- set waiting = [] -%}
     {%- for date in dates -%}

@@ -1,5 +1,5 @@
-{# Post-hook of every model and seed, in the transaction of its rows: what code it was built from and, where it follows
-   the ledger, how far. #}
+{# Post-hook of every model and seed, in the transaction of its rows: the digest of its code and, where it follows the
+   ledger, the last event that it has seen. #}
 {% macro record_build() -%}
     {%- if not execute or not model.relation_name -%}
         {{ return('') }}
@@ -23,15 +23,15 @@
         event_id = excluded.event_id
     {%- if model.config.materialized in ('table', 'incremental', 'incremental_by_ledger', 'table_when_new')
         and (window.is_whole or window.files) -%}
-    {#- autovacuum comes by within a minute, and the models that read this one are built before: without it the planner
-        expects one row for a day it has not seen #}
+    {#- autovacuum may run only after the models that read this one; without statistics the planner expects one row for a day
+        that it has not seen #}
     ;
     analyze {{ this }}
     {%- endif %}
 {%- endmacro %}
 
-{# Of the SQL with macros and variables filled in. The SQL that dbt compiled has every row in it, so it is the same in
-   every build until somebody changes it. #}
+{# Digest of the SQL with macros and variables filled in. dbt compiles the SQL of a build from nothing, which is the same in
+   every build until the code changes. #}
 {% macro code_hash() -%}
     {{ return(model.checksum.checksum if model.resource_type == 'seed' else local_md5(model.compiled_code or '')) }}
 {%- endmacro %}

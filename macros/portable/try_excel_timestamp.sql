@@ -3,7 +3,7 @@
 {%- endmacro %}
 
 {# A second is no decimal part of a day, so it is met only nearly: by less than a thousandth with the 15 digits a workbook
-   keeps. What lies farther from every second was rounded by somebody; which second was meant cannot be known. #}
+   keeps. A value farther away was rounded by its sender, and its second is unknown. #}
 {% macro default__try_excel_timestamp(expression) -%}
     {%- set serial = 'cast(' ~ expression ~ ' as numeric(20, 13))' -%}
     case
