@@ -1,5 +1,5 @@
-{# A group that is missing on one side counts 0 there, as in audit.reconciliation. Both sides are limited to the untested
-   rows, so both must have the columns of that condition. #}
+{# A group that is missing on one side counts 0 there, as in audit.reconciliation. Both sides are limited to the
+   untested rows, so both must have the columns of that condition. #}
 {% macro different_totals(relation, by, totals, other, other_by=none, other_totals=none) -%}
 with
 

@@ -1,4 +1,5 @@
-{# Read from the build state, so that all models of a build agree on what is late. Other commands than a build have no start. #}
+{# Read from the build state, so that all models of a build agree on what is late. Other commands than a build have no
+   start. #}
 {% macro build_started_at() -%}
     {%- if not execute or not is_build() -%}
         {{ return('current_timestamp') }}

@@ -1,6 +1,6 @@
-{# Models and seeds whose code decides which rows a model has: `followed` are the nearest ancestors that follow the ledger,
-   `code` those between. Changes behind a followed relation show in its `rebuilt_by`. Each comes with the relation that
-   is read; all ancestors of a deferred relation are those of the other target. #}
+{# Models and seeds whose code decides which rows a model has: `followed` are the nearest ancestors that follow the
+   ledger, `code` those between. Changes behind a followed relation show in its `rebuilt_by`. Each comes with the
+   relation that is read; all ancestors of a deferred relation are those of the other target. #}
 {% macro ancestors(node) -%}
     {%- set found = {'code': [], 'followed': []} -%}
     {%- set waiting = [] -%}

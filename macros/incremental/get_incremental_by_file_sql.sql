@@ -1,5 +1,5 @@
-{# Delete the rows of every file with an event and insert those of its files that are active. With meta.date_column record
-   the dates of both. The post-hook record_build writes the watermark in the same transaction. #}
+{# Delete the rows of every file with an event and insert those of its files that are active. With meta.date_column
+   record the dates of both. The post-hook record_build writes the watermark in the same transaction. #}
 {% macro get_incremental_by_file_sql(arg_dict) -%}
     {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}

@@ -1,5 +1,5 @@
-{# Overrides dbt's macro, as dbt's documentation of `where` describes. __untested__ in the `where` of a test means the rows
-   that changed since the tests of the model last passed; dbt_project.yml sets it for all tests. #}
+{# Overrides dbt's macro, as dbt's documentation of `where` describes. __untested__ in the `where` of a test means the
+   rows that changed since the tests of the model last passed; dbt_project.yml sets it for all tests. #}
 {% macro get_where_subquery(relation) -%}
     {%- set condition = config.get('where') or 'true' -%}
     {%- if '__untested__' in condition -%}
@@ -9,7 +9,8 @@
 {%- endmacro %}
 
 {# `true`, for all rows, when the relation was built from nothing or when no build wrote it. The answer is kept in dbt's
-   `graph`, under the name of this project, because nothing else lasts from one test to the next: how-we-extend-dbt.md. #}
+   `graph`, under the name of this project, because nothing else lasts from one test to the next: how-we-extend-dbt.md.
+   #}
 {% macro untested_rows() -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and is_build() and model.attached_node else none -%}
     {%- if not node or not follows_ledger(node) -%}
@@ -39,8 +40,9 @@
     {%- endif -%}
     {%- set followed_names = ancestors(node).followed | map(attribute='relation_name') | list -%}
     {%- set dates = touched_dates(followed_names, after_event, up_to_event) -%}
+    {%- set meta = node.config.meta -%}
     {%- if node.config.incremental_strategy == 'by_touched_key' -%}
-        {{ return(meets_dates(node.config.meta, dates)) }}
+        {{ return(in_periods(meta.date_column, merged_periods(dates), meta.last_date_column)) }}
     {%- endif -%}
-    {{ return(in_dates(node.config.meta.date_column, dates, node.config.meta.get('period', 'day'))) }}
+    {{ return(in_dates(meta.date_column, dates, meta.get('period', 'day'))) }}
 {%- endmacro %}

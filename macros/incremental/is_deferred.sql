@@ -1,5 +1,5 @@
-{# Whether a build with --defer reads the relation of the other target instead of this node's. The rule is that of dbt's ref(),
-   which answers only for the direct parents of a model. #}
+{# Whether a build with --defer reads the relation of the other target instead of this node's. The rule is that of dbt's
+   ref(), which answers only for the direct parents of a model. #}
 {% macro is_deferred(node) -%}
     {%- if not execute or not is_deferring() or not node.defer_relation -%}
         {{ return(false) }}

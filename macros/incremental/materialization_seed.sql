@@ -1,5 +1,5 @@
-{# Overrides dbt's materialization, because dbt allows no other name for that of a seed. A seed whose file has not changed is
-   left alone: dbt would load every row again. `dbt seed --full-refresh` loads it anyway. #}
+{# Overrides dbt's materialization, because dbt allows no other name for that of a seed. A seed whose file has not
+   changed is left alone: dbt would load every row again. `dbt seed --full-refresh` loads it anyway. #}
 {% materialization seed, default %}
     {%- set there = adapter.get_relation(database=this.database, schema=this.schema, identifier=this.identifier) -%}
     {%- if not should_full_refresh() and there is not none and there.is_table -%}

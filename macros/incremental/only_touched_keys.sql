@@ -1,42 +1,32 @@
-{# Lines of the keys that have a line on a touched date, or had one when this relation was last built. The other lines of such
-   a key are on touched dates or between the first and the last date of the key in this relation: only those are read. #}
+{# Lines of the keys that have a line on a touched date, or had one when this relation was last built. The other lines
+   of such a key are on touched dates or between the first and the last date of the key in this relation: only those are
+   read. #}
 {% macro only_touched_keys(relation, key, date_column) -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
         {{ return('true') }}
     {%- endif -%}
-    {%- set dates = window.dates -%}
     {%- set meta = model.config.meta -%}
-    {%- set touched = in_periods(date_column, merged_periods(dates)) -%}
-    {%- set there_now = 'select ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ touched -%}
-    {%- set there_before = 'select ' ~ meta.key_column ~ ' from ' ~ this ~ ' where ' ~ meets_dates(meta, dates) -%}
+    {%- set touched = merged_periods(window.dates) -%}
+    {%- set was_touched = in_periods(meta.date_column, touched, meta.last_date_column) -%}
+    {%- set there_now = 'select ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ in_periods(date_column, touched) -%}
+    {%- set there_before = 'select ' ~ meta.key_column ~ ' from ' ~ this ~ ' where ' ~ was_touched -%}
     {%- set known = 'select ' ~ meta.date_column ~ ', ' ~ meta.last_date_column ~ ' from ' ~ this ~ ' where ' -%}
     {%- set periods = run_query(
-        known ~ meta.key_column ~ ' in (' ~ there_now ~ ') union ' ~ known ~ meets_dates(meta, dates)
+        known ~ meta.key_column ~ ' in (' ~ there_now ~ ') union ' ~ known ~ was_touched
     ).rows -%}
     {{ return(
-        in_periods(date_column, merged_periods(dates, periods))
+        in_periods(date_column, merged_periods(window.dates, periods))
         ~ ' and ' ~ key ~ ' in (' ~ there_now ~ ' union all ' ~ there_before ~ ')'
     ) }}
 {%- endmacro %}
 
-{# Whether one of the dates is within the period of a key; the meta of the model names both ends. #}
-{% macro meets_dates(meta, dates) -%}
-    {%- set conditions = [] -%}
-    {%- for first, last in merged_periods(dates) -%}
-        {%- do conditions.append(
-            meta.date_column ~ " <= cast('" ~ last ~ "' as date) and "
-            ~ meta.last_date_column ~ " >= cast('" ~ first ~ "' as date)"
-        ) -%}
-    {%- endfor -%}
-    {{ return('(' ~ conditions | join(' or ') ~ ')' if conditions else 'false') }}
-{%- endmacro %}
-
-{% macro in_periods(column, periods) -%}
+{# Whether a date, or the period from it to `last_column`, has a day in one of the periods. #}
+{% macro in_periods(column, periods, last_column=none) -%}
     {%- set conditions = [] -%}
     {%- for first, last in periods -%}
         {%- do conditions.append(
-            column ~ " between cast('" ~ first ~ "' as date) and cast('" ~ last ~ "' as date)"
+            column ~ " <= cast('" ~ last ~ "' as date) and " ~ (last_column or column) ~ " >= cast('" ~ first ~ "' as date)"
         ) -%}
     {%- endfor -%}
     {{ return('(' ~ conditions | join(' or ') ~ ')' if conditions else 'false') }}

@@ -23,15 +23,15 @@
         event_id = excluded.event_id
     {%- if model.config.materialized in ('table', 'incremental', 'incremental_by_ledger', 'table_when_new')
         and (window.is_whole or window.files) -%}
-    {#- autovacuum may run only after the models that read this one; without statistics the planner expects one row for a day
-        that it has not seen #}
+    {#- autovacuum may run only after the models that read this one; without statistics the planner expects one row for
+        a day that it has not seen #}
     ;
     analyze {{ this }}
     {%- endif %}
 {%- endmacro %}
 
-{# Digest of the SQL with macros and variables filled in. dbt compiles the SQL of a build from nothing, which is the same in
-   every build until the code changes. #}
+{# Digest of the SQL with macros and variables filled in. dbt compiles the SQL of a build from nothing, which is the
+   same in every build until the code changes. #}
 {% macro code_hash() -%}
     {{ return(model.checksum.checksum if model.resource_type == 'seed' else local_md5(model.compiled_code or '')) }}
 {%- endmacro %}

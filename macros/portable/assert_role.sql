@@ -1,5 +1,5 @@
-{# Relations of the shared target belong to one role: the next build could not replace what another login built, so a build by
-   another login stops. Relations of other targets belong to their builder. #}
+{# Relations of the shared target belong to one role: the next build could not replace what another login built, so a
+   build by another login stops. Relations of other targets belong to their builder. #}
 {% macro assert_role() -%}
     {%- if execute and target.name == 'shared' -%}
         {%- do adapter.dispatch('assert_role', 'sales_warehouse')() -%}

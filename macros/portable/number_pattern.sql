@@ -1,5 +1,5 @@
-{# Digits with these marks, and only zeros beyond the scale. The first of several groups does not begin with 0: 0,123 is more
-   likely a fraction than 123. The empty text fits too; the cast refuses it. #}
+{# Digits with these marks, and only zeros beyond the scale. The first of several groups does not begin with 0: 0,123 is
+   more likely a fraction than 123. The empty text fits too; the cast refuses it. #}
 {% macro number_pattern(scale, decimal_mark, thousands_mark) -%}
     {%- if decimal_mark not in ['.', ','] or thousands_mark not in ['', '.', ',', "'", '’', ' ', '\u00a0', '\u202f']
         or decimal_mark == thousands_mark or scale < 0 -%}

@@ -1,5 +1,5 @@
-{# The rules in use: feed, and the result of quality_rule. The codes are found in the text of the staging models; file:late is
-   used by every feed for which it has a limit. Empty while dbt parses. #}
+{# The rules in use: feed, and the result of quality_rule. The codes are found in the text of the staging models;
+   file:late is used by every feed for which it has a limit. Empty while dbt parses. #}
 {% macro used_rules() -%}
     {%- set used = [] -%}
     {%- if not execute -%}
