@@ -1,4 +1,4 @@
-{# Not by their status: that is of now, and the loader may be at work during a build. #}
+{# Read from the events, not from the status of the files: the loader may run during a build. #}
 {% macro active_files() -%}
     select file_id
     from {{ source('ledger', 'file_events') }}

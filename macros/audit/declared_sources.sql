@@ -1,4 +1,4 @@
-{# One row per source whose files the loader takes in: described once, where its feeds are declared. #}
+{# One row per source that has a feed; the description is that of its declaration. #}
 {% macro declared_sources() -%}
     {%- set described = {} -%}
     {%- set feed_counts = {} -%}

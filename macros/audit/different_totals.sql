@@ -1,5 +1,5 @@
-{# A group that is on one side only counts 0 on the other, as in audit.reconciliation. What is not new is left out on both
-   sides, so a column of that condition must be on both. #}
+{# A group that is missing on one side counts 0 there, as in audit.reconciliation. Both sides are limited to the
+   untested rows, so both must have the columns of that condition. #}
 {% macro different_totals(relation, by, totals, other, other_by=none, other_totals=none) -%}
 with
 
@@ -27,7 +27,7 @@ others as (
         {{ total }} as total_{{ loop.index }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ other }}
-    where {{ only_untested() or 'true' }}
+    where {{ untested_rows() }}
     group by {{ (other_by or by) | join(', ') }}
 
 ),
@@ -62,13 +62,13 @@ where
     )
 {%- endmacro %}
 
-{# A build of one of the two alone leaves the other behind; the next whole build compares them. #}
+{# After a build of only one of the two relations their totals may differ; the next whole build compares them. #}
 {% macro has_come_as_far_as(other) -%}
     {%- if not execute or not is_build() -%}
         {{ return('true') }}
     {%- endif -%}
     {{ return(
-        "(select count(distinct event_id) from " ~ readable_books('model_watermarks', ['relation_name', 'event_id'])
+        "(select count(distinct event_id) from " ~ readable_build_state('model_watermarks', ['relation_name', 'event_id'])
         ~ " where relation_name in ('" ~ graph.nodes[model.attached_node].relation_name ~ "', '" ~ other ~ "')) < 2"
     ) }}
 {%- endmacro %}

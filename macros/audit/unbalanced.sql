@@ -1,8 +1,8 @@
-{# An arrow that compares nothing would pass for ever, so it must have lines wherever there are reasons for some. #}
-{% macro unbalanced(arrow, reasons, called, condition='true') -%}
+{# A step without lines would pass, so it must have some wherever `reasons` has rows. #}
+{% macro unbalanced(step, reasons, called, condition='true') -%}
 with
 
-arrow_lines as (
+step_lines as (
 
     select
         scope,
@@ -14,7 +14,7 @@ arrow_lines as (
         net_sales_amount_reporting_difference,
         is_balanced
     from {{ ref('reconciliation') }}
-    where arrow = '{{ arrow }}'
+    where step = '{{ step }}'
 
 ),
 
@@ -36,13 +36,13 @@ final as (
         net_amount_reporting_difference,
         net_sales_amount_difference,
         net_sales_amount_reporting_difference
-    from arrow_lines
+    from step_lines
     where not is_balanced
 
     union all
 
     select
-        'the arrow has no lines, although there are {{ called }}' as scope,
+        'the step has no lines, although there are {{ called }}' as scope,
         null as rows_difference,
         null as quantity_difference,
         null as net_amount_difference,
@@ -50,7 +50,7 @@ final as (
         null as net_sales_amount_difference,
         null as net_sales_amount_reporting_difference
     from reasons
-    where reason_count > 0 and not exists (select 1 as found from arrow_lines)
+    where reason_count > 0 and not exists (select 1 as found from step_lines)
 
 )
 

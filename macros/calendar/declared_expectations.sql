@@ -1,5 +1,5 @@
-{# Query with what the declarations of the feeds expect, a row each; without one it is the same query with no row. Empty while
-   dbt parses: the graph is complete only when models are compiled. #}
+{# One row per feed that declares `expected`, and no row when none does or while dbt parses: the graph is complete only
+   when models are compiled. #}
 {% macro declared_expectations() -%}
     {%- set weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] -%}
     {%- set minutes_of = {'m': 1, 'h': 60, 'd': 1440} -%}

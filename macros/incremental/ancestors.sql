@@ -1,6 +1,6 @@
-{# Models and seeds whose code decides what a model holds: up to the next relations that follow the ledger themselves, which
-   are told in `followed`; what lies behind those shows in when they were rebuilt. Each with the relation that is read: behind
-   a deferred one everything is the other target's. #}
+{# Models and seeds whose code decides which rows a model has: `followed` are the nearest ancestors that follow the
+   ledger, `code` those between. Changes behind a followed relation show in its `rebuilt_by`. Each comes with the
+   relation that is read; all ancestors of a deferred relation are those of the other target. #}
 {% macro ancestors(node) -%}
     {%- set found = {'code': [], 'followed': []} -%}
     {%- set waiting = [] -%}
@@ -15,7 +15,7 @@
         {%- endfor -%}
     {%- endif -%}
     {%- set seen = [] -%}
-    {# a for loop over a list that grows would be simpler, and is not safe in Jinja #}
+    {# Jinja cannot loop over a list that grows #}
     {%- for _ in range(graph.nodes | length) if waiting -%}
         {%- set unique_id, behind_deferred = waiting.pop() -%}
         {%- if unique_id not in seen and unique_id in graph.nodes -%}

@@ -1,5 +1,5 @@
-{# A relation's tests have looked at everything up to its watermark once all of them passed in the build that wrote it;
-   until then the next build's tests look at the same rows again. #}
+{# When all tests of a relation passed in the build that wrote it, its rows are tested up to the watermark. Until then
+   the tests of the next build read the same rows again. #}
 {% macro close_build(results) -%}
     {%- if not execute -%}
         {{ return('') }}
@@ -20,7 +20,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- if tested -%}
-    update {{ ledger_books('model_watermarks') }}
+    update {{ build_state('model_watermarks') }}
     set tested_event_id = event_id
     where relation_name in ('{{ tested | join("', '") }}')
     {%- endif -%}

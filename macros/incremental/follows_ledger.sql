@@ -1,6 +1,3 @@
 {% macro follows_ledger(node) -%}
-    {{ return(
-        node.config.materialized == 'incremental'
-        and node.config.incremental_strategy in ('by_file', 'by_touched_date', 'by_touched_key', 'when_new')
-    ) }}
+    {{ return(node.config.materialized in ('incremental_by_ledger', 'table_when_new')) }}
 {%- endmacro %}

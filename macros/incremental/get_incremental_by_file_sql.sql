@@ -1,12 +1,11 @@
-{# The rows of every file with an event leave, those of the files that are still there come again. With meta.date_column
-   the dates of both are noted. One transaction with the watermark, which the post-hook record_build writes. #}
+{# Delete the rows of every file with an event and insert those of its files that are active. With meta.date_column
+   record the dates of both. The post-hook record_build writes the watermark in the same transaction. #}
 {% macro get_incremental_by_file_sql(arg_dict) -%}
-    {%- set window = build_window(model) -%}
+    {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set date_column = model.config.meta.get('date_column') -%}
-    {%- do check_code_is_known(window) -%}
     {%- if date_column %}
-    insert into {{ ledger_books('touched_dates') }} (relation_name, event_id, touched_date)
+    insert into {{ build_state('touched_dates') }} (relation_name, event_id, touched_date)
     select
         '{{ model.relation_name }}',
         {{ window.event_id }},

@@ -1,13 +1,12 @@
-{# Leave: the keys that come again, and those that had a line on a touched date, of which no line may be left. #}
+{# Delete the keys that are inserted again, and those that had a line on a touched date and may have none left. #}
 {% macro get_incremental_by_touched_key_sql(arg_dict) -%}
-    {%- set window = build_window(model) -%}
+    {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    {%- set key_column = model.config.meta.key_column -%}
-    {%- do check_code_is_known(window) -%}
+    {%- set meta = model.config.meta -%}
     delete from {{ arg_dict['target_relation'] }}
-    where {{ key_column }} in (select {{ key_column }} from {{ arg_dict['temp_relation'] }});
+    where {{ meta.key_column }} in (select {{ meta.key_column }} from {{ arg_dict['temp_relation'] }});
     delete from {{ arg_dict['target_relation'] }}
-    where {{ meets_dates(model.config.meta, window.dates) }};
+    where {{ in_periods(meta.date_column, merged_periods(window.dates), meta.last_date_column) }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}
 {%- endmacro %}

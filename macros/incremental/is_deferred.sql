@@ -1,5 +1,5 @@
-{# Whether a build with --defer reads another target's relation in place of this node's: dbt's own rule for ref(), which
-   cannot be asked about relations further up. #}
+{# Whether a build with --defer reads the relation of the other target instead of this node's. The rule is that of dbt's
+   ref(), which answers only for the direct parents of a model. #}
 {% macro is_deferred(node) -%}
     {%- if not execute or not is_deferring() or not node.defer_relation -%}
         {{ return(false) }}
@@ -9,7 +9,7 @@
     {{ return(adapter.get_relation(node.database, node.schema, node.alias) is none) }}
 {%- endmacro %}
 
-{# The flags object of Jinja has neither. #}
+{# `flags` in Jinja has no --defer and no --favor-state. #}
 {% macro is_deferring() -%}
     {{ return(invocation_args_dict.get('defer', false) or false) }}
 {%- endmacro %}

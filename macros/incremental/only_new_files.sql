@@ -1,15 +1,10 @@
-{# A list of numbers, not a subquery: only so does the filter reach the raw table through views with windows. #}
+{# A list of numbers: PostgreSQL moves no subquery through views with window functions down to the raw table. #}
 {% macro only_new_files(column='_file_id') -%}
-    {%- if not execute or model.resource_type != 'model' or not follows_ledger(model) -%}
-        {{ return('true') }}
+    {%- set window = model.build_window -%}
+    {%- if window and not window.is_whole -%}
+        {{ return(in_list(column, window.files | reject('in', window.late_files) | list)) }}
     {%- endif -%}
-    {%- set window = build_window(model) -%}
-    {%- if is_incremental() -%}
-        {{ return('/*new*/ ' ~ in_list(column, window.files | reject('in', window.late_files) | list) ~ ' /*new*/') }}
-    {%- elif window.late_files -%}
-        {{ return('/*new*/ not ' ~ in_list(column, window.late_files) ~ ' /*new*/') }}
-    {%- endif -%}
-    {{ return('/*new*/ true /*new*/') }}
+    {{ return('not ' ~ in_list(column, window.late_files) if window and window.late_files else 'true') }}
 {%- endmacro %}
 
 {% macro in_list(column, values) -%}

@@ -1,11 +1,9 @@
 {% macro only_touched_dates(column, period='day') -%}
-    {%- if not execute or model.resource_type != 'model' or not follows_ledger(model) or not is_incremental() -%}
-        {{ return('/*new*/ true /*new*/') }}
-    {%- endif -%}
-    {{ return('/*new*/ ' ~ in_dates(column, build_window(model).dates, period) ~ ' /*new*/') }}
+    {%- set window = model.build_window -%}
+    {{ return('true' if not window or window.is_whole else in_dates(column, window.dates, period)) }}
 {%- endmacro %}
 
-{# With the period month the whole months of the dates: a range each, so that an index on the column serves. #}
+{# With the period month the whole months of the dates, one range each, so that an index on the column can be used. #}
 {% macro in_dates(column, dates, period='day') -%}
     {%- if not dates -%}
         {{ return('false') }}

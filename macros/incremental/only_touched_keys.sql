@@ -1,50 +1,38 @@
-{# Lines of the keys that have, or had when this relation was last built, a line on a touched date. Such a key's other lines
-   lie on touched dates too, or between the first and last date this relation has of it: only those dates are read. #}
+{# Lines of the keys that have a line on a touched date, or had one when this relation was last built. The other lines
+   of such a key are on touched dates or between the first and the last date of the key in this relation: only those are
+   read. #}
 {% macro only_touched_keys(relation, key, date_column) -%}
-    {%- if not execute or model.resource_type != 'model' or not follows_ledger(model) or not is_incremental() -%}
-        {{ return('/*new*/ true /*new*/') }}
-    {%- endif -%}
-    {%- set dates = build_window(model).dates -%}
-    {%- if not dates -%}
-        {{ return('/*new*/ false /*new*/') }}
+    {%- set window = model.build_window -%}
+    {%- if not window or window.is_whole -%}
+        {{ return('true') }}
     {%- endif -%}
     {%- set meta = model.config.meta -%}
-    {%- set touched = in_periods(date_column, merged_periods(dates)) -%}
-    {%- set there_now = 'select ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ touched -%}
-    {%- set there_before = 'select ' ~ meta.key_column ~ ' from ' ~ this ~ ' where ' ~ meets_dates(meta, dates) -%}
+    {%- set touched = merged_periods(window.dates) -%}
+    {%- set was_touched = in_periods(meta.date_column, touched, meta.last_date_column) -%}
+    {%- set there_now = 'select ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ in_periods(date_column, touched) -%}
+    {%- set there_before = 'select ' ~ meta.key_column ~ ' from ' ~ this ~ ' where ' ~ was_touched -%}
     {%- set known = 'select ' ~ meta.date_column ~ ', ' ~ meta.last_date_column ~ ' from ' ~ this ~ ' where ' -%}
     {%- set periods = run_query(
-        known ~ meta.key_column ~ ' in (' ~ there_now ~ ') union ' ~ known ~ meets_dates(meta, dates)
+        known ~ meta.key_column ~ ' in (' ~ there_now ~ ') union ' ~ known ~ was_touched
     ).rows -%}
     {{ return(
-        '/*new*/ ' ~ in_periods(date_column, merged_periods(dates, periods))
-        ~ ' and ' ~ key ~ ' in (' ~ there_now ~ ' union all ' ~ there_before ~ ') /*new*/'
+        in_periods(date_column, merged_periods(window.dates, periods))
+        ~ ' and ' ~ key ~ ' in (' ~ there_now ~ ' union all ' ~ there_before ~ ')'
     ) }}
 {%- endmacro %}
 
-{# Whether the period of a key, as the model's meta names its ends, has one of the dates in it. #}
-{% macro meets_dates(meta, dates) -%}
-    {%- set conditions = [] -%}
-    {%- for first, last in merged_periods(dates) -%}
-        {%- do conditions.append(
-            meta.date_column ~ " <= cast('" ~ last ~ "' as date) and "
-            ~ meta.last_date_column ~ " >= cast('" ~ first ~ "' as date)"
-        ) -%}
-    {%- endfor -%}
-    {{ return('(' ~ conditions | join(' or ') ~ ')' if conditions else 'false') }}
-{%- endmacro %}
-
-{% macro in_periods(column, periods) -%}
+{# Whether a date, or the period from it to `last_column`, has a day in one of the periods. #}
+{% macro in_periods(column, periods, last_column=none) -%}
     {%- set conditions = [] -%}
     {%- for first, last in periods -%}
         {%- do conditions.append(
-            column ~ " between cast('" ~ first ~ "' as date) and cast('" ~ last ~ "' as date)"
+            column ~ " <= cast('" ~ last ~ "' as date) and " ~ (last_column or column) ~ " >= cast('" ~ first ~ "' as date)"
         ) -%}
     {%- endfor -%}
     {{ return('(' ~ conditions | join(' or ') ~ ')' if conditions else 'false') }}
 {%- endmacro %}
 
-{# As few periods as hold these days and periods, and no other day: a month of days is one. #}
+{# The fewest periods that cover exactly these days and periods: the days of a month are one. #}
 {% macro merged_periods(dates, periods=[]) -%}
     {%- set waiting = [] -%}
     {%- for date in dates -%}

@@ -4,13 +4,13 @@
     {%- for node in (graph.nodes.values() if execute else []) if node.resource_type == 'model' and follows_ledger(node) -%}
         {%- do filtered.append(node.relation_name) -%}
     {%- endfor -%}
-    create schema if not exists {{ ledger_books('builds').schema }};
-    create table if not exists {{ ledger_books('builds') }} (
+    create schema if not exists {{ build_state('builds').schema }};
+    create table if not exists {{ build_state('builds') }} (
         invocation_id {{ text_type() }} primary key,
         upper_event_id bigint not null,
         started_at timestamp with time zone not null
     );
-    create table if not exists {{ ledger_books('model_watermarks') }} (
+    create table if not exists {{ build_state('model_watermarks') }} (
         relation_name {{ text_type() }} primary key,
         code_hash {{ text_type() }} not null,
         inputs_hash {{ text_type() }},
@@ -20,13 +20,13 @@
         event_id bigint,
         tested_event_id bigint
     );
-    create table if not exists {{ ledger_books('touched_dates') }} (
+    create table if not exists {{ build_state('touched_dates') }} (
         relation_name {{ text_type() }} not null,
         event_id bigint not null,
         touched_date date not null,
         primary key (relation_name, event_id, touched_date)
     );
-    insert into {{ ledger_books('builds') }} (invocation_id, upper_event_id, started_at)
+    insert into {{ build_state('builds') }} (invocation_id, upper_event_id, started_at)
     select
         '{{ invocation_id }}',
         coalesce(max(event_id), 0),

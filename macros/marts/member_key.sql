@@ -1,4 +1,5 @@
-{# A real key always holds a colon after its source system, the unknown member's key never does: they cannot meet. #}
+{# The key of a real member has a colon after its source system, that of the unknown member has none: they cannot be
+   equal. #}
 {% macro member_key(source_system, member_id) -%}
     coalesce({{ source_system }} || ':' || {{ member_id }}, {{ unknown_member_key() }})
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{# An attribute that is NULL was not told and stays what it was. So runs of months can be put together to runs of all time.
-   With `backwards` a product whose first rows do not tell an attribute has the first one told from the start. #}
+{# An attribute that is NULL keeps its last value, so runs of months can be joined to runs of all time. With `backwards`
+   a product whose first rows have no value of an attribute has its first value from the start. #}
 {% macro runs_of_equal_attributes(relation, keys, backwards=false) -%}
     {%- set keys = keys | join(', ') -%}
     {%- set in_order -%}

@@ -1,5 +1,5 @@
-{# Relations of the target prod belong to one role. What another login built, the next build could not build again, so it
-   must not begin. Other targets belong to whoever builds them. #}
+{# Relations of the target prod belong to one role: the next build could not replace what another login built, so a
+   build by another login stops. Relations of other targets belong to their builder. #}
 {% macro assert_role() -%}
     {%- if execute and target.name == 'prod' -%}
         {%- do adapter.dispatch('assert_role', 'sales_warehouse')() -%}

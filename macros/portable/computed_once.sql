@@ -3,7 +3,7 @@
 {%- endmacro %}
 
 {# PostgreSQL does not merge a query with a window function into the one that reads it, and drops the window itself
-   before it runs, as nobody asks for its result. The partition leaves filters on _file_id free to go below. #}
+   before it runs, as no query reads its result. The partition lets filters on _file_id pass below the window. #}
 {% macro default__computed_once() -%}
     row_number() over (partition by _file_id order by _row_number asc nulls last)
 {%- endmacro %}

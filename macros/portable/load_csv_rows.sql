@@ -1,5 +1,5 @@
-{# dbt sends a seed as a list of VALUES that Jinja writes cell by cell: for the rates that is most of what the seed costs.
-   One array a column says the same. `load_csv_rows` is dbt's, which dispatches it. #}
+{# Implementation for dbt's `load_csv_rows`, which is dispatched. dbt renders VALUES cell by cell in Jinja, which is
+   most of the time that the seed of exchange rates takes; one array for each column needs none of it. #}
 {% macro postgres__load_csv_rows(model, agate_table) %}
     {%- set arrays, bindings = [], [] -%}
     {%- for column in agate_table.column_names -%}

@@ -2,7 +2,7 @@
     {{ return(adapter.dispatch('local_date', 'sales_warehouse')(instant_expression, time_zone)) }}
 {%- endmacro %}
 
-{# A plain cast would give the day in the time zone of whoever builds. #}
+{# A plain cast would give the day in the time zone of the session. #}
 {% macro default__local_date(instant_expression, time_zone) -%}
     cast({{ instant_expression }} at time zone {{ time_zone }} as date)
 {%- endmacro %}

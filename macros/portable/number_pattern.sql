@@ -1,5 +1,5 @@
-{# Digits as they are written with these marks, and no digit but 0 beyond the scale. The first of several groups does not
-   begin with 0: 0,123 is more likely a fraction than 123. Nothing at all fits too; the cast refuses that. #}
+{# Digits with these marks, and only zeros beyond the scale. The first of several groups does not begin with 0: 0,123 is
+   more likely a fraction than 123. The empty text fits too; the cast refuses it. #}
 {% macro number_pattern(scale, decimal_mark, thousands_mark) -%}
     {%- if decimal_mark not in ['.', ','] or thousands_mark not in ['', '.', ',', "'", '’', ' ', '\u00a0', '\u202f']
         or decimal_mark == thousands_mark or scale < 0 -%}
@@ -12,7 +12,7 @@
     {{ return('([0-9]+' ~ groups ~ ')?([' ~ decimal_mark ~ '][0-9]{0,' ~ scale ~ '}0*)?') }}
 {%- endmacro %}
 
-{# A regular expression for these very characters, without backslashes: not every engine leaves them alone. #}
+{# A regular expression for exactly these characters. It has no backslashes, which some engines interpret. #}
 {% macro literal_pattern(text) -%}
     {%- set parts = [] -%}
     {%- for character in text -%}

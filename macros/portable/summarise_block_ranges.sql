@@ -2,8 +2,9 @@
     {{ return(adapter.dispatch('summarise_block_ranges', 'sales_warehouse')(relation_names)) }}
 {%- endmacro %}
 
-{# Rows written since the last time are read whole by every filter on _file_id until then. Only their owner may, so somebody
-   else's build goes on without; names are compared, as to_regclass asks for rights on the schema. #}
+{# Bring the block range indexes of these relations up to date: rows since the last time are read whole by every filter
+   on _file_id. Only the owner may do so; the build of another login goes on without. Names are compared because
+   to_regclass requires rights on the schema. #}
 {% macro default__summarise_block_ranges(relation_names) -%}
     select brin_summarize_new_values(pg_index.indexrelid)
     from pg_index

@@ -4,8 +4,8 @@
     )) }}
 {%- endmacro %}
 
-{# The pattern lets only what keeps to the declared marks come as far as the cast, so that to take the marks off cannot make
-   another number of it, and the cast cannot round. #}
+{# Only a text that follows the declared marks reaches the cast, so removing the marks cannot change the number and the
+   cast cannot round. #}
 {% macro default__try_amount(expression, precision, scale, decimal_mark, thousands_mark, currency_sign) -%}
     {%- set number = number_pattern(scale, decimal_mark, thousands_mark) -%}
     {%- set bare = expression -%}

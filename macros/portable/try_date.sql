@@ -2,7 +2,7 @@
     {{ return(adapter.dispatch('try_date', 'sales_warehouse')(expression, format)) }}
 {%- endmacro %}
 
-{# Written back, the value must give the very text: that keeps out whatever the engine would read more freely. #}
+{# Written back, the value must give the same text. This refuses texts that the engine reads more freely. #}
 {% macro default__try_date(expression, format) -%}
     {%- set read = read_format(expression, format) -%}
     {%- if read.has_time -%}

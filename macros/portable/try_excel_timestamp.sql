@@ -2,8 +2,8 @@
     {{ return(adapter.dispatch('try_excel_timestamp', 'sales_warehouse')(expression)) }}
 {%- endmacro %}
 
-{# A second is no decimal part of a day, so it is met only nearly: by less than a thousandth with the 15 digits a workbook
-   keeps. What lies farther from every second was rounded by somebody; which second was meant cannot be known. #}
+{# A second is no decimal part of a day, so it is met only nearly: by less than a thousandth with the 15 digits a
+   workbook keeps. A value farther away was rounded by its sender, and its second is unknown. #}
 {% macro default__try_excel_timestamp(expression) -%}
     {%- set serial = 'cast(' ~ expression ~ ' as numeric(20, 13))' -%}
     case

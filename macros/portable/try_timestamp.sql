@@ -2,7 +2,7 @@
     {{ return(adapter.dispatch('try_timestamp', 'sales_warehouse')(expression, format)) }}
 {%- endmacro %}
 
-{# Written back, the value must give the very text: that keeps out 24:00:00 and 23:59:60, which the engine would move
+{# Written back, the value must give the same text. This refuses 24:00:00 and 23:59:60, which the engine would move
    to the next day or minute. A pattern with the same effect takes twice as long on PostgreSQL. #}
 {% macro default__try_timestamp(expression, format) -%}
     {%- set read = read_format(expression, format) -%}

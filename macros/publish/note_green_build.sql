@@ -14,8 +14,8 @@
     {%- endif -%}
     insert into ledger.green_builds (invocation_id, upper_event_id, watermarks, touched_dates, marts)
     values (
-        '{{ invocation_id }}', {{ upper_event() }}, '{{ ledger_books("model_watermarks") }}',
-        '{{ ledger_books("touched_dates") }}', '{{ tojson(public_marts()) | replace("'", "''") }}'
+        '{{ invocation_id }}', {{ upper_event() }}, '{{ build_state("model_watermarks") }}',
+        '{{ build_state("touched_dates") }}', '{{ tojson(public_marts()) | replace("'", "''") }}'
     )
 {%- endmacro %}
 

@@ -1,30 +1,30 @@
-{# The rule of a code as it holds for one feed: code, outcome, limit (none without), description. #}
+{# The rule of a code for one feed: code, outcome, limit (none without one), description. #}
 {% macro quality_rule(code, feed) -%}
     {%- set found = quality_rules() | selectattr('code', 'equalto', code) | list -%}
     {%- if found | length != 1 -%}
         {{ exceptions.raise_compiler_error(
-            feed ~ ': the code ' ~ code ~ ' stands ' ~ found | length ~ ' times in the table of quality rules, not once. '
+            feed ~ ': the code ' ~ code ~ ' is in the table of quality rules ' ~ found | length ~ ' times, not once. '
             ~ 'Add or correct it in macros/quality/quality_rules.sql.'
         ) }}
     {%- endif -%}
     {%- set rule = {'code': code, 'limit': none, 'is_fixed': false, 'is_offered': false, 'feeds': {}} -%}
     {%- do rule.update(found[0]) -%}
-    {%- set usual_fate = rule.outcome -%}
+    {%- set usual_outcome = rule.outcome -%}
     {%- set exception = rule.feeds.get(feed, {}) -%}
     {%- set known_keys = ['code', 'outcome', 'is_fixed', 'limit', 'feeds', 'is_offered', 'description'] -%}
     {%- for key in rule | reject('in', known_keys) | list + exception | reject('in', ['outcome', 'limit', 'because']) | list -%}
-        {{ exceptions.raise_compiler_error('Quality rule ' ~ code ~ ': nobody knows the key ' ~ key ~ '.') }}
+        {{ exceptions.raise_compiler_error('Quality rule ' ~ code ~ ': the key ' ~ key ~ ' is unknown.') }}
     {%- endfor -%}
     {%- do rule.update(exception) -%}
     {%- if 'because' in exception -%}
         {%- do rule.update({'description': rule.description ~ ' For this feed: ' ~ exception.because ~ '.'}) -%}
     {%- endif -%}
-    {%- for outcome in [usual_fate, rule.outcome] if outcome not in ['quarantined', 'flagged', 'skipped'] -%}
+    {%- for outcome in [usual_outcome, rule.outcome] if outcome not in ['quarantined', 'flagged', 'skipped'] -%}
         {{ exceptions.raise_compiler_error(
             'Quality rule ' ~ code ~ ': the outcome is quarantined, flagged or skipped, not ' ~ outcome ~ '.'
         ) }}
     {%- endfor -%}
-    {%- if rule.is_fixed and (rule.outcome == 'flagged' or rule.outcome != usual_fate) -%}
+    {%- if rule.is_fixed and (rule.outcome == 'flagged' or rule.outcome != usual_outcome) -%}
         {{ exceptions.raise_compiler_error(
             'Quality rule ' ~ code ~ ' cannot be ' ~ rule.outcome ~ ': the facts would lack a value that they need.'
         ) }}
@@ -32,7 +32,7 @@
     {{ return(rule) }}
 {%- endmacro %}
 
-{# A limit as it stands in SQL, or for a person to read. #}
+{# A limit as SQL, or with another quote as text. #}
 {% macro rule_limit(rule, quote="'") -%}
     {%- if rule.limit is string or rule.limit is number -%}
         {{ return(rule.limit | string) }}
@@ -42,7 +42,7 @@
     {{ return(quote ~ rule.limit | join(quote ~ ', ' ~ quote) ~ quote) }}
 {%- endmacro %}
 
-{# The feed of the staging model that is being compiled, by its name; that of a unit test is the one of its model. #}
+{# The feed of the staging model that is compiled, from its name; in a unit test, from the name of the tested model. #}
 {% macro staged_feed() -%}
     {%- set name = (model.get('tested_node_unique_id') or model.name).split('.')[-1] -%}
     {%- if not name.startswith('stg_') or '__' not in name -%}

@@ -1,15 +1,15 @@
-{# The one table of quality rules: what each code in row_issues means, and what becomes of a row that has it.
+{# The table of quality rules: the meaning of each code in row_issues, and the outcome of a row that has it.
 
-   code         column:issue, as it stands in row_issues
-   outcome         quarantined: the row stays out of the facts; flagged: it counts, and says so in row_issues;
-                skipped: it carries no sale
+   code         column:issue, as in row_issues
+   outcome      quarantined: the row is not in the facts; flagged: it counts, and row_issues has the code;
+                skipped: it is not a sale
    is_fixed     the facts need the value, or the model decides: the outcome cannot be another one
-   limit        what {limit} stands for in the check: a number, or a list of texts
-   feeds        what is different for one feed, with the reason beside it
-   is_offered   for feeds to come: no staging model need use it
-   description  what it means, for a person
+   limit        value of {limit} in the check: a number, or a list of texts
+   feeds        values that differ for one feed, with the reason
+   is_offered   for future feeds: no staging model has to use it
+   description  the meaning, for readers
 
-   A change shows at the next build, which builds the facts anew. It is an error when a staging model uses a code that is
+   After a change the next build rebuilds the facts. It is an error when a staging model uses a code that is
    not here, and when none uses one that is here. #}
 {% macro quality_rules() -%}
     {{ return([

@@ -1,5 +1,5 @@
-{# The rules as they are used: feed, and what quality_rule returns. The codes are found in the text of the staging models;
-   file:late is used wherever it has a limit. Empty while dbt parses. #}
+{# The rules in use: feed, and the result of quality_rule. The codes are found in the text of the staging models;
+   file:late is used by every feed for which it has a limit. Empty while dbt parses. #}
 {% macro used_rules() -%}
     {%- set used = [] -%}
     {%- if not execute -%}
@@ -22,7 +22,7 @@
         {%- for rule in quality_rules() if rule.code not in own_codes + ['file:late'] and rule.feeds -%}
             {%- if feed.name in rule.feeds -%}
                 {{ exceptions.raise_compiler_error(
-                    'Quality rule ' ~ rule.code ~ ' has something of its own for ' ~ feed.name
+                    'Quality rule ' ~ rule.code ~ ' has an entry for ' ~ feed.name
                     ~ ', whose staging model does not use it. Take it out of macros/quality/quality_rules.sql.'
                 ) }}
             {%- endif -%}
@@ -37,7 +37,7 @@
         {%- endif -%}
         {%- for name in rule.get('feeds', {}) if name not in names -%}
             {{ exceptions.raise_compiler_error(
-                'Quality rule ' ~ rule.code ~ ' has something of its own for ' ~ name ~ ', which is no feed with a '
+                'Quality rule ' ~ rule.code ~ ' has an entry for ' ~ name ~ ', which is no feed with a '
                 ~ 'staging model. Known are: ' ~ names | join(', ') ~ '.'
             ) }}
         {%- endfor -%}

@@ -1,4 +1,4 @@
-{# Conditions may hold {limit}: what the table of rules has for the code. #}
+{# {limit} in a condition is replaced by the limit of the rule. #}
 {% macro issue_codes(checks, outcome, feed=none) -%}
     {%- if outcome not in ['quarantined', 'flagged'] -%}
         {{ exceptions.raise_compiler_error('issue_codes: the outcome is quarantined or flagged, not ' ~ outcome) }}

@@ -52,7 +52,7 @@
     {{ return('null' if value is none else "'" ~ (value | string | replace("'", "''")) ~ "'") }}
 {%- endmacro %}
 
-{# What an engine reads as some number or date, or trips over, and no file means by it. #}
+{# Texts that an engine reads as a number or a date, or fails on, and that no file means as one. #}
 {% macro refused_texts() -%}
     {%- set refused = [] -%}
     {%- for text in [

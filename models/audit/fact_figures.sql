@@ -1,7 +1,7 @@
 -- Grain: one row per file, order_date, source_system, country and currency that has a sales line.
 -- Amounts may be summed only within one currency.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_file',
 ) }}
 with

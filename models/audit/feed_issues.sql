@@ -1,7 +1,7 @@
 -- Grain: one row per file, issue_code and outcome of a record.
 -- A row with two codes counts under both: row_count must not be summed over codes.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_file',
 ) }}
 with

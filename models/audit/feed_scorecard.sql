@@ -1,7 +1,7 @@
 -- Grain: one row per active file.
 -- Shares must be neither summed nor averaged: divide the sums of the counts instead.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_file',
 ) }}
 with

@@ -1,479 +1,189 @@
--- Grain: one row per arrow and scope, balanced or not. left_ is the side nearer to the files.
--- A measure that does not exist on both sides of an arrow is NULL on both, and so is its difference.
+-- Grain: one row per step and scope, balanced or not. left_ is the side nearer to the files.
+-- A measure that a step does not compare is NULL on both sides, and so is its difference.
 -- Both sides meet in a full outer join: a scope that is missing on one side counts 0 there.
+-- sqlfluff:indentation:template_blocks_indent:False
+-- To add a step, add an entry to `steps`:
+--   step       name in the column step; entries of one name differ in `part`, the end of their scope
+--   by         columns that make a scope and join both sides
+--   compares   measures that both sides must agree on
+--   nearer     the side nearer to the files: the relation it `reads`, and its `columns` that have another name there
+--   farther    the side nearer to the readers
+--   label      column that only the nearer side has, put in front of the scope
+{%- set measures = [
+    'rows', 'quantity', 'net_amount', 'net_amount_reporting', 'net_sales_amount', 'net_sales_amount_reporting',
+] -%}
+{%- set accepted = "case when row_status = 'accepted' then %s else 0 end" -%}
+{%- set month_of_day = 'make_date(' ~ date_part_number('year', 'order_date') ~ ', '
+    ~ date_part_number('month', 'order_date') ~ ', 1)' -%}
+{%- set steps = [
+    {
+        'step': 'file_to_raw',
+        'by': ['feed', '_file_id'],
+        'compares': ['rows'],
+        'nearer': {
+            'reads': source('ledger', 'files') ~ ' where file_id in (' ~ active_files() ~ ')',
+            'columns': {'_file_id': 'file_id', 'rows': 'rows_loaded'},
+        },
+        'farther': {'reads': ref('raw_figures'), 'columns': {'rows': 'row_count'}},
+    },
+    {
+        'step': 'raw_to_staging',
+        'by': ['feed', '_file_id'],
+        'compares': ['rows'],
+        'nearer': {'reads': ref('raw_figures'), 'columns': {'rows': 'row_count'}},
+        'farther': {'reads': ref('row_outcomes'), 'columns': {'rows': 'row_count'}},
+    },
+    {
+        'step': 'staging_to_fact',
+        'by': ['_file_id'],
+        'label': 'feed',
+        'compares': ['rows', 'quantity', 'net_amount'],
+        'nearer': {
+            'reads': ref('row_outcomes'),
+            'columns': {
+                'rows': accepted % 'row_count', 'quantity': accepted % 'quantity', 'net_amount': accepted % 'net_amount',
+            },
+        },
+        'farther': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}},
+    },
+    {
+        'step': 'fact_to_daily',
+        'by': ['order_date', 'source_system', 'country', 'currency'],
+        'compares': measures,
+        'nearer': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}},
+        'farther': {'reads': ref('agg_sales_daily'), 'columns': {'rows': 'line_count'}},
+    },
+    {
+        'step': 'daily_to_monthly',
+        'by': ['month_start_date', 'source_system', 'country', 'currency'],
+        'compares': measures,
+        'nearer': {
+            'reads': ref('agg_sales_daily'),
+            'columns': {'month_start_date': month_of_day, 'rows': 'line_count'},
+        },
+        'farther': {'reads': ref('agg_sales_monthly'), 'columns': {'rows': 'line_count'}},
+    },
+    {
+        'step': 'fact_to_orders',
+        'part': 'all lines',
+        'by': ['source_system', 'currency'],
+        'compares': ['rows', 'net_amount', 'net_amount_reporting'],
+        'nearer': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}},
+        'farther': {'reads': ref('fct_orders'), 'columns': {'rows': 'line_count'}},
+    },
+    {
+        'step': 'fact_to_orders',
+        'part': 'goods',
+        'by': ['source_system', 'currency'],
+        'compares': ['rows', 'quantity', 'net_amount', 'net_amount_reporting'],
+        'nearer': {
+            'reads': ref('fact_figures'),
+            'columns': {
+                'rows': 'merchandise_row_count', 'quantity': 'merchandise_quantity',
+                'net_amount': 'net_sales_amount', 'net_amount_reporting': 'net_sales_amount_reporting',
+            },
+        },
+        'farther': {
+            'reads': ref('fct_orders'),
+            'columns': {
+                'rows': 'merchandise_line_count',
+                'net_amount': 'net_sales_amount', 'net_amount_reporting': 'net_sales_amount_reporting',
+            },
+        },
+    },
+    {
+        'step': 'fact_to_returns',
+        'by': ['source_system', '_file_id'],
+        'compares': ['rows', 'quantity', 'net_amount', 'net_amount_reporting'],
+        'nearer': {
+            'reads': ref('fact_figures'),
+            'columns': {
+                'rows': 'return_row_count', 'quantity': 'return_quantity',
+                'net_amount': 'return_amount', 'net_amount_reporting': 'return_amount_reporting',
+            },
+        },
+        'farther': {
+            'reads': ref('fct_returns'),
+            'columns': {'rows': '1', 'net_amount': 'return_amount', 'net_amount_reporting': 'return_amount_reporting'},
+        },
+    },
+] %}
 with
 
-files as (
+{% for step in steps %}
+{%- set number = loop.index %}
+{%- for side in ['nearer', 'farther'] %}
+{%- set columns = step[side]['columns'] %}
+{%- set keys = ([step.label] if step.label and side == 'nearer' else []) + step.by %}
+{%- set selected = [] %}
+{%- for key in keys %}
+{%- do selected.append(columns.get(key, key) ~ ' as ' ~ key) %}
+{%- endfor %}
+{%- for measure in step.compares %}
+{%- do selected.append('sum(' ~ columns.get(measure, measure) ~ ') as ' ~ measure ~ '_sum') %}
+{%- endfor %}
+{{ side }}_{{ number }} as (
 
     select
-        feed,
-        file_id as _file_id,
-        rows_loaded as row_count
-    from {{ source('ledger', 'files') }}
-    where file_id in ({{ active_files() }})
+        {{ selected | join(',\n        ') }}
+    from {{ step[side].reads }}
+    group by {{ range(1, keys | length + 1) | join(', ') }}
 
 ),
 
-raw_row_counts as (
-
-    select * from {{ ref('raw_figures') }}
-
-),
-
-staged as (
-
+{% endfor %}
+{%- endfor %}
+compared as (
+    {% for step in steps %}
+    {%- set nearer, farther = 'nearer_' ~ loop.index, 'farther_' ~ loop.index %}
+    {%- set scope = ['coalesce(' ~ step.label ~ ", 'no " ~ step.label ~ "')"] if step.label else [] %}
+    {%- set same = [] %}
+    {%- for key in step.by %}
+    {%- set either = 'cast(coalesce(' ~ nearer ~ '.' ~ key ~ ', ' ~ farther ~ '.' ~ key ~ ') as ' ~ text_type() ~ ')' %}
+    {%- do scope.append("'file ' || " ~ either if key == '_file_id' else either) %}
+    {%- do same.append(nearer ~ '.' ~ key ~ ' = ' ~ farther ~ '.' ~ key) %}
+    {%- endfor %}
+    {%- do scope.append("'" ~ step.part ~ "'") if step.part %}
+    {{ 'union all' if not loop.first }}
     select
-        feed,
-        _file_id,
-        cast(sum(row_count) as bigint) as row_count,
-        cast(sum(case when row_status = 'accepted' then row_count else 0 end) as bigint) as accepted_row_count,
-        coalesce(sum(case when row_status = 'accepted' then quantity end), 0) as accepted_quantity,
-        coalesce(sum(case when row_status = 'accepted' then net_amount end), 0) as accepted_net_amount
-    from {{ ref('row_outcomes') }}
-    group by feed, _file_id
-
-),
-
-fact_figures as (
-
-    select * from {{ ref('fact_figures') }}
-
-),
-
-fact_per_file as (
-
-    select
-        _file_id,
-        sum(row_count) as row_count,
-        sum(quantity) as quantity,
-        sum(net_amount) as net_amount
-    from fact_figures
-    group by _file_id
-
-),
-
--- all lines and, apart from them, those of goods: net sales could be wrong where the net amount is right
-fact_per_currency as (
-
-    select
-        source_system || ', ' || currency || ', all lines' as scope,
-        sum(row_count) as row_count,
-        cast(null as numeric(28, 4)) as quantity,
-        sum(net_amount) as net_amount,
-        sum(net_amount_reporting) as net_amount_reporting
-    from fact_figures
-    group by source_system, currency
-
-    union all
-
-    select
-        source_system || ', ' || currency || ', goods' as scope,
-        sum(merchandise_row_count) as row_count,
-        sum(merchandise_quantity) as quantity,
-        sum(net_sales_amount) as net_amount,
-        sum(net_sales_amount_reporting) as net_amount_reporting
-    from fact_figures
-    group by source_system, currency
-
-),
-
-order_totals as (
-
-    select
-        source_system,
-        currency,
-        sum(line_count) as line_count,
-        sum(merchandise_line_count) as merchandise_line_count,
-        sum(quantity) as quantity,
-        sum(net_sales_amount) as net_sales_amount,
-        sum(net_amount) as net_amount,
-        sum(net_sales_amount_reporting) as net_sales_amount_reporting,
-        sum(net_amount_reporting) as net_amount_reporting
-    from {{ ref('fct_orders') }}
-    group by source_system, currency
-
-),
-
-orders_per_currency as (
-
-    select
-        source_system || ', ' || currency || ', all lines' as scope,
-        line_count as row_count,
-        cast(null as numeric(28, 4)) as quantity,
-        net_amount,
-        net_amount_reporting
-    from order_totals
-
-    union all
-
-    select
-        source_system || ', ' || currency || ', goods' as scope,
-        merchandise_line_count as row_count,
-        quantity,
-        net_sales_amount as net_amount,
-        net_sales_amount_reporting as net_amount_reporting
-    from order_totals
-
-),
-
-fact_returns_per_file as (
-
-    select
-        source_system,
-        _file_id,
-        sum(return_row_count) as row_count,
-        sum(return_quantity) as quantity,
-        sum(return_amount) as net_amount,
-        sum(return_amount_reporting) as net_amount_reporting
-    from fact_figures
-    group by source_system, _file_id
-
-),
-
-returns_per_file as (
-
-    select
-        source_system,
-        _file_id,
-        count(*) as row_count,
-        sum(quantity) as quantity,
-        sum(return_amount) as net_amount,
-        sum(return_amount_reporting) as net_amount_reporting
-    from {{ ref('fct_returns') }}
-    group by source_system, _file_id
-
-),
-
-fact_per_day as (
-
-    select
-        order_date,
-        source_system,
-        country,
-        currency,
-        sum(row_count) as row_count,
-        sum(quantity) as quantity,
-        sum(net_amount) as net_amount,
-        sum(net_amount_reporting) as net_amount_reporting,
-        sum(net_sales_amount) as net_sales_amount,
-        sum(net_sales_amount_reporting) as net_sales_amount_reporting
-    from fact_figures
-    group by order_date, source_system, country, currency
-
-),
-
-daily as (
-
-    select
-        order_date,
-        {{ date_part_number('year', 'order_date') }} as year_number,
-        {{ date_part_number('month', 'order_date') }} as month_number,
-        source_system,
-        country,
-        currency,
-        line_count as row_count,
-        quantity,
-        net_amount,
-        net_amount_reporting,
-        net_sales_amount,
-        net_sales_amount_reporting
-    from {{ ref('agg_sales_daily') }}
-
-),
-
-daily_per_month as (
-
-    select
-        make_date(year_number, month_number, 1) as month_start_date,
-        source_system,
-        country,
-        currency,
-        sum(row_count) as row_count,
-        sum(quantity) as quantity,
-        sum(net_amount) as net_amount,
-        sum(net_amount_reporting) as net_amount_reporting,
-        sum(net_sales_amount) as net_sales_amount,
-        sum(net_sales_amount_reporting) as net_sales_amount_reporting
-    from daily
-    group by make_date(year_number, month_number, 1), source_system, country, currency
-
-),
-
-monthly as (
-
-    select
-        month_start_date,
-        source_system,
-        country,
-        currency,
-        line_count as row_count,
-        quantity,
-        net_amount,
-        net_amount_reporting,
-        net_sales_amount,
-        net_sales_amount_reporting
-    from {{ ref('agg_sales_monthly') }}
-
-),
-
-file_to_raw as (
-
-    select
-        'file_to_raw' as arrow,
-        coalesce(files.feed, raw_row_counts.feed) as feed,
-        coalesce(files._file_id, raw_row_counts._file_id) as _file_id,
-        coalesce(files.row_count, 0) as left_rows,
-        coalesce(raw_row_counts.row_count, 0) as right_rows
-    from files
-    full outer join raw_row_counts
-        on files._file_id = raw_row_counts._file_id and files.feed = raw_row_counts.feed
-
-),
-
-raw_to_staging as (
-
-    select
-        'raw_to_staging' as arrow,
-        coalesce(raw_row_counts.feed, staged.feed) as feed,
-        coalesce(raw_row_counts._file_id, staged._file_id) as _file_id,
-        coalesce(raw_row_counts.row_count, 0) as left_rows,
-        coalesce(staged.row_count, 0) as right_rows
-    from raw_row_counts
-    full outer join staged
-        on raw_row_counts._file_id = staged._file_id and raw_row_counts.feed = staged.feed
-
-),
-
--- text is not added up: money and quantity begin with staging
-arrows_of_text as (
-
-    select
-        arrow,
-        feed || ', file ' || cast(_file_id as {{ text_type() }}) as scope,
-        _file_id,
-        left_rows,
-        right_rows,
-        cast(null as numeric(28, 4)) as left_quantity,
-        cast(null as numeric(28, 4)) as right_quantity,
-        cast(null as numeric(28, 4)) as left_net_amount,
-        cast(null as numeric(28, 4)) as right_net_amount,
-        cast(null as numeric(28, 4)) as left_net_amount_reporting,
-        cast(null as numeric(28, 4)) as right_net_amount_reporting,
-        cast(null as numeric(28, 4)) as left_net_sales_amount,
-        cast(null as numeric(28, 4)) as right_net_sales_amount,
-        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
-        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
-    from file_to_raw
-
-    union all
-
-    select
-        arrow,
-        feed || ', file ' || cast(_file_id as {{ text_type() }}) as scope,
-        _file_id,
-        left_rows,
-        right_rows,
-        cast(null as numeric(28, 4)) as left_quantity,
-        cast(null as numeric(28, 4)) as right_quantity,
-        cast(null as numeric(28, 4)) as left_net_amount,
-        cast(null as numeric(28, 4)) as right_net_amount,
-        cast(null as numeric(28, 4)) as left_net_amount_reporting,
-        cast(null as numeric(28, 4)) as right_net_amount_reporting,
-        cast(null as numeric(28, 4)) as left_net_sales_amount,
-        cast(null as numeric(28, 4)) as right_net_sales_amount,
-        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
-        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
-    from raw_to_staging
-
-),
-
-staging_to_fact as (
-
-    select
-        'staging_to_fact' as arrow,
-        coalesce(staged.feed, 'no feed') || ', file '
-        || cast(coalesce(staged._file_id, fact_per_file._file_id) as {{ text_type() }}) as scope,
-        coalesce(staged._file_id, fact_per_file._file_id) as _file_id,
-        coalesce(staged.accepted_row_count, 0) as left_rows,
-        coalesce(fact_per_file.row_count, 0) as right_rows,
-        coalesce(staged.accepted_quantity, 0) as left_quantity,
-        coalesce(fact_per_file.quantity, 0) as right_quantity,
-        coalesce(staged.accepted_net_amount, 0) as left_net_amount,
-        coalesce(fact_per_file.net_amount, 0) as right_net_amount,
-        cast(null as numeric(28, 4)) as left_net_amount_reporting,
-        cast(null as numeric(28, 4)) as right_net_amount_reporting,
-        cast(null as numeric(28, 4)) as left_net_sales_amount,
-        cast(null as numeric(28, 4)) as right_net_sales_amount,
-        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
-        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
-    from staged
-    full outer join fact_per_file
-        on staged._file_id = fact_per_file._file_id
-
-),
-
-fact_to_daily as (
-
-    select
-        'fact_to_daily' as arrow,
-        cast(coalesce(fact_per_day.order_date, daily.order_date) as {{ text_type() }})
-        || ', ' || coalesce(fact_per_day.source_system, daily.source_system)
-        || ', ' || coalesce(fact_per_day.country, daily.country)
-        || ', ' || coalesce(fact_per_day.currency, daily.currency) as scope,
-        cast(null as bigint) as _file_id,
-        coalesce(fact_per_day.row_count, 0) as left_rows,
-        coalesce(daily.row_count, 0) as right_rows,
-        coalesce(fact_per_day.quantity, 0) as left_quantity,
-        coalesce(daily.quantity, 0) as right_quantity,
-        coalesce(fact_per_day.net_amount, 0) as left_net_amount,
-        coalesce(daily.net_amount, 0) as right_net_amount,
-        coalesce(fact_per_day.net_amount_reporting, 0) as left_net_amount_reporting,
-        coalesce(daily.net_amount_reporting, 0) as right_net_amount_reporting,
-        coalesce(fact_per_day.net_sales_amount, 0) as left_net_sales_amount,
-        coalesce(daily.net_sales_amount, 0) as right_net_sales_amount,
-        coalesce(fact_per_day.net_sales_amount_reporting, 0) as left_net_sales_amount_reporting,
-        coalesce(daily.net_sales_amount_reporting, 0) as right_net_sales_amount_reporting
-    from fact_per_day
-    full outer join daily
-        on
-            fact_per_day.order_date = daily.order_date
-            and fact_per_day.source_system = daily.source_system
-            and fact_per_day.country = daily.country
-            and fact_per_day.currency = daily.currency
-
-),
-
-daily_to_monthly as (
-
-    select
-        'daily_to_monthly' as arrow,
-        cast(coalesce(daily_per_month.month_start_date, monthly.month_start_date) as {{ text_type() }})
-        || ', ' || coalesce(daily_per_month.source_system, monthly.source_system)
-        || ', ' || coalesce(daily_per_month.country, monthly.country)
-        || ', ' || coalesce(daily_per_month.currency, monthly.currency) as scope,
-        cast(null as bigint) as _file_id,
-        coalesce(daily_per_month.row_count, 0) as left_rows,
-        coalesce(monthly.row_count, 0) as right_rows,
-        coalesce(daily_per_month.quantity, 0) as left_quantity,
-        coalesce(monthly.quantity, 0) as right_quantity,
-        coalesce(daily_per_month.net_amount, 0) as left_net_amount,
-        coalesce(monthly.net_amount, 0) as right_net_amount,
-        coalesce(daily_per_month.net_amount_reporting, 0) as left_net_amount_reporting,
-        coalesce(monthly.net_amount_reporting, 0) as right_net_amount_reporting,
-        coalesce(daily_per_month.net_sales_amount, 0) as left_net_sales_amount,
-        coalesce(monthly.net_sales_amount, 0) as right_net_sales_amount,
-        coalesce(daily_per_month.net_sales_amount_reporting, 0) as left_net_sales_amount_reporting,
-        coalesce(monthly.net_sales_amount_reporting, 0) as right_net_sales_amount_reporting
-    from daily_per_month
-    full outer join monthly
-        on
-            daily_per_month.month_start_date = monthly.month_start_date
-            and daily_per_month.source_system = monthly.source_system
-            and daily_per_month.country = monthly.country
-            and daily_per_month.currency = monthly.currency
-
-),
-
-fact_to_orders as (
-
-    select
-        'fact_to_orders' as arrow,
-        coalesce(fact_per_currency.scope, orders_per_currency.scope) as scope,
-        cast(null as bigint) as _file_id,
-        coalesce(fact_per_currency.row_count, 0) as left_rows,
-        coalesce(orders_per_currency.row_count, 0) as right_rows,
-        fact_per_currency.quantity as left_quantity,
-        orders_per_currency.quantity as right_quantity,
-        coalesce(fact_per_currency.net_amount, 0) as left_net_amount,
-        coalesce(orders_per_currency.net_amount, 0) as right_net_amount,
-        coalesce(fact_per_currency.net_amount_reporting, 0) as left_net_amount_reporting,
-        coalesce(orders_per_currency.net_amount_reporting, 0) as right_net_amount_reporting,
-        cast(null as numeric(28, 4)) as left_net_sales_amount,
-        cast(null as numeric(28, 4)) as right_net_sales_amount,
-        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
-        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
-    from fact_per_currency
-    full outer join orders_per_currency
-        on fact_per_currency.scope = orders_per_currency.scope
-
-),
-
-fact_to_returns as (
-
-    select
-        'fact_to_returns' as arrow,
-        coalesce(fact_returns_per_file.source_system, returns_per_file.source_system) || ', file '
-        || cast(coalesce(fact_returns_per_file._file_id, returns_per_file._file_id) as {{ text_type() }}) as scope,
-        coalesce(fact_returns_per_file._file_id, returns_per_file._file_id) as _file_id,
-        coalesce(fact_returns_per_file.row_count, 0) as left_rows,
-        coalesce(returns_per_file.row_count, 0) as right_rows,
-        coalesce(fact_returns_per_file.quantity, 0) as left_quantity,
-        coalesce(returns_per_file.quantity, 0) as right_quantity,
-        coalesce(fact_returns_per_file.net_amount, 0) as left_net_amount,
-        coalesce(returns_per_file.net_amount, 0) as right_net_amount,
-        coalesce(fact_returns_per_file.net_amount_reporting, 0) as left_net_amount_reporting,
-        coalesce(returns_per_file.net_amount_reporting, 0) as right_net_amount_reporting,
-        cast(null as numeric(28, 4)) as left_net_sales_amount,
-        cast(null as numeric(28, 4)) as right_net_sales_amount,
-        cast(null as numeric(28, 4)) as left_net_sales_amount_reporting,
-        cast(null as numeric(28, 4)) as right_net_sales_amount_reporting
-    from fact_returns_per_file
-    full outer join returns_per_file
-        on
-            fact_returns_per_file.source_system = returns_per_file.source_system
-            and fact_returns_per_file._file_id = returns_per_file._file_id
-
-),
-
-all_arrows as (
-
-    select * from arrows_of_text
-    union all
-    select * from staging_to_fact
-    union all
-    select * from fact_to_daily
-    union all
-    select * from daily_to_monthly
-    union all
-    select * from fact_to_orders
-    union all
-    select * from fact_to_returns
-
+        '{{ step.step }}' as step,
+        {{ scope | join("\n        || ', ' || ") }} as scope,
+        {%- for measure in measures %}
+        {%- if measure in step.compares %}
+        coalesce({{ nearer }}.{{ measure }}_sum, 0) as left_{{ measure }},
+        coalesce({{ farther }}.{{ measure }}_sum, 0) as right_{{ measure }},
+        {%- else %}
+        cast(null as numeric(28, 4)) as left_{{ measure }},
+        cast(null as numeric(28, 4)) as right_{{ measure }},
+        {%- endif %}
+        {%- endfor %}
+        {%- if '_file_id' in step.by %}
+        coalesce({{ nearer }}._file_id, {{ farther }}._file_id) as _file_id
+        {%- else %}
+        cast(null as bigint) as _file_id
+        {%- endif %}
+    from {{ nearer }}
+    full outer join {{ farther }}
+        on {{ same | join(' and ') }}
+    {% endfor %}
 ),
 
 final as (
 
     select
-        arrow,
+        step,
         scope,
-        cast(left_rows as bigint) as left_rows,
-        cast(right_rows as bigint) as right_rows,
-        cast(left_rows - right_rows as bigint) as rows_difference,
-        cast(left_quantity as numeric(28, 4)) as left_quantity,
-        cast(right_quantity as numeric(28, 4)) as right_quantity,
-        cast(left_quantity - right_quantity as numeric(28, 4)) as quantity_difference,
-        cast(left_net_amount as numeric(28, 4)) as left_net_amount,
-        cast(right_net_amount as numeric(28, 4)) as right_net_amount,
-        cast(left_net_amount - right_net_amount as numeric(28, 4)) as net_amount_difference,
-        cast(left_net_amount_reporting as numeric(28, 4)) as left_net_amount_reporting,
-        cast(right_net_amount_reporting as numeric(28, 4)) as right_net_amount_reporting,
-        cast(left_net_amount_reporting - right_net_amount_reporting as numeric(28, 4))
-            as net_amount_reporting_difference,
-        cast(left_net_sales_amount as numeric(28, 4)) as left_net_sales_amount,
-        cast(right_net_sales_amount as numeric(28, 4)) as right_net_sales_amount,
-        cast(left_net_sales_amount - right_net_sales_amount as numeric(28, 4)) as net_sales_amount_difference,
-        cast(left_net_sales_amount_reporting as numeric(28, 4)) as left_net_sales_amount_reporting,
-        cast(right_net_sales_amount_reporting as numeric(28, 4)) as right_net_sales_amount_reporting,
-        cast(left_net_sales_amount_reporting - right_net_sales_amount_reporting as numeric(28, 4))
-            as net_sales_amount_reporting_difference,
-        (left_rows = right_rows)
-        and (left_quantity is not distinct from right_quantity)
-        and (left_net_amount is not distinct from right_net_amount)
-        and (left_net_amount_reporting is not distinct from right_net_amount_reporting)
-        and (left_net_sales_amount is not distinct from right_net_sales_amount)
-        and (left_net_sales_amount_reporting is not distinct from right_net_sales_amount_reporting) as is_balanced,
+        {%- for measure in measures %}
+        {%- set type = 'bigint' if measure == 'rows' else 'numeric(28, 4)' %}
+        cast(left_{{ measure }} as {{ type }}) as left_{{ measure }},
+        cast(right_{{ measure }} as {{ type }}) as right_{{ measure }},
+        cast(left_{{ measure }} - right_{{ measure }} as {{ type }}) as {{ measure }}_difference,
+        {%- endfor %}
+        {%- for measure in measures %}
+        {{ 'and ' if not loop.first }}(left_{{ measure }} is not distinct from right_{{ measure }})
+        {%- endfor %} as is_balanced,
         _file_id
-    from all_arrows
+    from compared
 
 )
 

@@ -3,7 +3,7 @@
 -- The feeds are found by name, below the models that ref() must see first:
 -- depends_on: {{ ref('int_sales__lines_unioned') }}
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_file',
 ) }}
 with

@@ -1,7 +1,7 @@
 -- Grain: one row per file, product and order_date with a category on a line; the latest such line counts.
 -- A table, unlike other intermediate models: a view would read every file again at each build.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_file',
 ) }}
 with

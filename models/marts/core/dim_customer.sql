@@ -1,8 +1,7 @@
 -- Grain: one row per source system and customer id, and one unknown member for lines without a customer.
 -- Built from the facts: the files contain no customer list, so the lines are the only source.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,6 @@ lines as (
 
     select *
     from {{ ref('fct_sales_lines') }}
-    where {{ only_when_new() }}
 
 ),
 
@@ -18,7 +16,6 @@ orders as (
 
     select *
     from {{ ref('fct_orders') }}
-    where {{ only_when_new() }}
 
 ),
 

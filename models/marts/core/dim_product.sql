@@ -1,8 +1,7 @@
 -- Grain: one row per source system and product id, and one unknown member.
 -- Products in their current version; dim_product_history has all versions.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,7 @@ current_versions as (
 
     select *
     from {{ ref('dim_product_history') }}
-    where is_current and {{ only_when_new() }}
+    where is_current
 
 ),
 
@@ -18,7 +17,6 @@ observations as (
 
     select *
     from {{ ref('fct_product_observations') }}
-    where {{ only_when_new() }}
 
 ),
 

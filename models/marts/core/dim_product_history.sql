@@ -1,8 +1,7 @@
 -- Grain: one row per product and version, and one unknown member of one version.
 -- Join a line by product_key, with order_date >= valid_from_date and < valid_to_date.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,6 @@ observations as (
 
     select *
     from {{ ref('fct_product_observations') }}
-    where {{ only_when_new() }}
 
 ),
 

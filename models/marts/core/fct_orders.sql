@@ -2,7 +2,7 @@
 -- product_count must not be summed: a product of two orders counts in both. Amounts may be summed only within one
 -- currency, except those in the reporting currency. cost_amount leaves out lines without a known cost.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',
     meta={'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date'},
     indexes=[{'columns': ['order_key']}, {'columns': ['last_order_date']}],

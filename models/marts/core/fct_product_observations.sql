@@ -1,7 +1,7 @@
 -- Grain: one row per product, month and run of days of the month whose lines have the same name and category.
 -- There is nothing to sum: dim_product_history is built from this table, one month at a time.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_touched_date',
     meta={'date_column': 'month_start_date', 'period': 'month', 'public': false},
 ) }}

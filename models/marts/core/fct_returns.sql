@@ -1,8 +1,7 @@
 -- Grain: one row per merchandise line of type return or cancellation.
 -- Amounts may be summed only within one currency, except return_amount_reporting; days_to_return must not be summed.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,7 @@ merchandise_lines as (
 
     select *
     from {{ ref('fct_sales_lines') }}
-    where is_merchandise and {{ only_when_new() }}
+    where is_merchandise
 
 ),
 

@@ -2,7 +2,7 @@
 -- unit_price and fx_rate must not be summed; amounts only within one currency, except net_amount_reporting.
 -- cost_amount is NULL where the source has no cost.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_file',
     meta={'date_column': 'order_date'},
     indexes=[{'columns': ['_file_id'], 'type': 'brin'}, {'columns': ['order_date']}],

@@ -1,7 +1,7 @@
 -- Grain: one row per month_start_date, source_system, product_key and currency with a line of merchandise.
 -- order_count must not be summed: an order contains several products. Amounts may be summed only within one currency.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_touched_date',
     meta={'date_column': 'month_start_date', 'period': 'month'},
 ) }}

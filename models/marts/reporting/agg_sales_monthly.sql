@@ -3,7 +3,7 @@
 -- Amounts may be summed only within one currency, except those that end in _reporting.
 -- cost_amount leaves out lines without a known cost.
 {{ config(
-    materialized='incremental',
+    materialized='incremental_by_ledger',
     incremental_strategy='by_touched_date',
     meta={'date_column': 'month_start_date', 'period': 'month'},
 ) }}

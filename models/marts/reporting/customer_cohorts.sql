@@ -1,8 +1,7 @@
 -- Grain: one row per source_system, cohort_month_start_date and months_since, up to the source's last month, no gaps.
 -- cohort_customer_count and retention_share must not be summed; active_customer_count must not be summed over months.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,6 @@ orders as (
 
     select *
     from {{ ref('fct_orders') }}
-    where {{ only_when_new() }}
 
 ),
 

@@ -1,8 +1,7 @@
 -- Grain: one row per customer who bought something; orders without a customer are left out.
 -- average_order_value_reporting must not be summed.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,6 @@ orders as (
 
     select *
     from {{ ref('fct_orders') }}
-    where {{ only_when_new() }}
 
 ),
 

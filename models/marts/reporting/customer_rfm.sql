@@ -1,8 +1,7 @@
 -- Grain: one row per customer who bought something.
 -- Scores are ranks among the customers of the same source: they must be neither summed nor compared between sources.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,6 @@ customers as (
 
     select *
     from {{ ref('customer_lifetime_value') }}
-    where {{ only_when_new() }}
 
 ),
 

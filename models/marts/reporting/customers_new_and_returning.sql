@@ -1,8 +1,7 @@
 -- Grain: one row per month_start_date and source_system with an order.
 -- Customer counts must not be summed over months: a customer who buys in two months counts in both.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,6 @@ orders as (
 
     select *
     from {{ ref('fct_orders') }}
-    where {{ only_when_new() }}
 
 ),
 

@@ -1,8 +1,7 @@
 -- Grain: one row per product with a line of merchandise; all currencies of its source as reporting amounts.
 -- cumulative_share must not be summed.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,6 @@ monthly_sales as (
 
     select *
     from {{ ref('agg_product_sales_monthly') }}
-    where {{ only_when_new() }}
 
 ),
 

@@ -1,8 +1,7 @@
 -- Grain: one row per source_system and pair of products often sold in one order; first_product_key is the smaller key.
 -- Nothing here may be summed: an order with three products counts in three pairs.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
     pre_hook='{{ without_nested_loops() }}',
 ) }}
 with
@@ -11,7 +10,6 @@ lines as (
 
     select *
     from {{ ref('fct_sales_lines') }}
-    where {{ only_when_new() }}
 
 ),
 

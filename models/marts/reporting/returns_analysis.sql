@@ -1,8 +1,7 @@
 -- Grain: one row per month_start_date, source_system, product_key and currency with a sale or a return of merchandise.
 -- Rates, shares and average_days_to_return must not be summed; amounts may be summed only within one currency.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -10,7 +9,6 @@ returns as (
 
     select *
     from {{ ref('fct_returns') }}
-    where {{ only_when_new() }}
 
 ),
 
@@ -18,7 +16,6 @@ monthly_sales as (
 
     select *
     from {{ ref('agg_product_sales_monthly') }}
-    where {{ only_when_new() }}
 
 ),
 

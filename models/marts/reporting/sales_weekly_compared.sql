@@ -2,8 +2,7 @@
 -- Changes and averages must not be summed, amounts to date not over weeks. Amounts may be summed only within one
 -- currency, those that end in _reporting also over sources.
 {{ config(
-    materialized='incremental',
-    incremental_strategy='when_new',
+    materialized='table_when_new',
 ) }}
 with
 
@@ -11,7 +10,6 @@ days as (
 
     select *
     from {{ ref('sales_daily_compared') }}
-    where {{ only_when_new() }}
 
 ),
 

@@ -105,16 +105,28 @@ def test_a_changed_model_or_what_it_reads_rebuilds_the_relation_and_those_behind
     ) == "integer"  # fmt: skip
 
 
-def test_a_changed_macro_of_the_model_itself_stops_the_build_and_says_what_to_do(shop: Checkout) -> None:
+def test_a_changed_macro_or_variable_rebuilds_the_models_that_use_it_and_those_behind_them(shop: Checkout) -> None:
+    used, behind, others = ("fct_sales_lines", "product_abc"), ("agg_sales_daily",), ("raw_figures", "feed_issues")
+    before = {model: rebuilt_by(shop, model) for model in (*used, *behind, *others)}
     edit(shop, "macros/marts/member_key.sql", "|| ':' ||", "|| '::' ||")
-    build = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
-    assert build.returncode == 1
-    message = re.sub(r"\s+", " ", build.stdout)
-    assert "dbt build --full-refresh --select fct_sales_lines+" in message
-    behind = ("fct_sales_lines+", "int_products__categories_observed+")  # both use the macro
-    shop.dbt("build", "--quiet", "--full-refresh", "--select", *behind, *WITHOUT_TESTS)
     shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert shop.value("select customer_key from marts.fct_sales_lines where order_id = '1'") == "online_retail::7"
+    now = {model: rebuilt_by(shop, model) for model in before}
+    assert {model for model in before if now[model] != before[model]} == {*used, *behind}
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS, "--vars", "{abc_share_of_a: 0.5}")
+    assert rebuilt_by(shop, "product_abc") != now["product_abc"]
+    assert {rebuilt_by(shop, model) == now[model] for model in ("fct_sales_lines", *behind, *others)} == {True}
+
+
+def test_the_compiled_sql_of_a_model_is_the_same_with_and_without_new_files(shop: Checkout) -> None:
+    compiled = shop.project / "target" / "compiled" / "sales_warehouse" / "models" / "marts" / "core"
+    run = shop.project / "target" / "run" / "sales_warehouse" / "models" / "marts" / "core" / "fct_sales_lines.sql"
+    shop.dbt("build", "--quiet", "--select", "fct_sales_lines", *WITHOUT_TESTS)
+    before = (compiled / "fct_sales_lines.sql").read_text()
+    deliver(shop, 6, "6,A,Tea,1,2024-01-06 10:00:00,1.00,8,UK\n")
+    shop.dbt("build", "--quiet", "--select", "fct_sales_lines", *WITHOUT_TESTS)
+    assert (compiled / "fct_sales_lines.sql").read_text() == before
+    assert "_file_id in (" in run.read_text()
 
 
 def test_the_filter_on_files_reaches_the_raw_table(shop: Checkout) -> None:

@@ -161,8 +161,8 @@ def test_a_file_without_records_is_counted(checkout: Checkout, inbox: Path) -> N
 
 def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Checkout, inbox: Path) -> None:
     assert checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
-    arrows = {row["arrow"] for row in checkout.sql("select distinct arrow from audit.reconciliation")}
-    assert arrows == {
+    steps = {row["step"] for row in checkout.sql("select distinct step from audit.reconciliation")}
+    assert steps == {
         "file_to_raw", "raw_to_staging", "staging_to_fact", "fact_to_daily", "daily_to_monthly", "fact_to_orders",
         "fact_to_returns",
     }  # fmt: skip
@@ -191,10 +191,10 @@ def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Chec
         "delete from marts.fct_returns where ctid in (select min(ctid) from marts.fct_returns)"
     )
     checks = checkout.dbt("build", "--full-refresh", "--select", "fact_figures", "reconciliation", check=False).stdout
-    for arrow in ("staging_to_fact", "fact_to_daily", "daily_to_monthly"):
-        assert re.search(f"FAIL 1 reconciliation__{arrow}_balances", checks), checks
+    for step in ("staging_to_fact", "fact_to_daily", "daily_to_monthly"):
+        assert re.search(f"FAIL 1 reconciliation__{step}_balances", checks), checks
     # all lines, and those of goods
     assert "FAIL 2 reconciliation__fact_to_orders_balances" in checks
     assert "FAIL 1 reconciliation__fact_to_returns_balances" in checks
-    for arrow in ("file_to_raw", "raw_to_staging"):
-        assert re.search(f"PASS reconciliation__{arrow}_balances", checks), checks
+    for step in ("file_to_raw", "raw_to_staging"):
+        assert re.search(f"PASS reconciliation__{step}_balances", checks), checks

@@ -711,7 +711,7 @@ def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout
 
     checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
-    assert checkout.value("select left_rows from audit.reconciliation where arrow = 'file_to_raw'") == "201"
+    assert checkout.value("select left_rows from audit.reconciliation where step = 'file_to_raw'") == "201"
     [told] = json.loads(checkout.warehouse("explain", "--file", "1", "--row", "201", "--json"))
     assert (told["original"], told["outcome"]) == ("200000,A1", "accepted")
     assert told["replayed_as"] == shown[0]["replayed_as"]

@@ -1,14 +1,14 @@
-{# Two small tables of dbt's own, beside the audit models of the target: which events each build may see, and how far each
-   relation has come. And one of the dates whose lines changed, for what is kept by date. #}
-{% macro ledger_books(name) -%}
+{# The tables in which dbt keeps what it has built, beside the audit models of the target: `builds`, `model_watermarks`,
+   `touched_dates`. #}
+{% macro build_state(name) -%}
     {{ return(api.Relation.create(
         database=target.database, schema=generate_schema_name('audit', none), identifier=name, type='table'
     )) }}
 {%- endmacro %}
 
-{# The same to read from: with --defer what is read of another target stands in the ledger of that target. #}
-{% macro readable_books(name, columns) -%}
-    {%- set own = ledger_books(name) -%}
+{# The same to read from: with --defer the relations of the other target are in the build state of that target. #}
+{% macro readable_build_state(name, columns) -%}
+    {%- set own = build_state(name) -%}
     {%- set selects = ['select ' ~ columns | join(', ') ~ ' from ' ~ own] -%}
     {%- set nodes = graph.nodes.values() if is_deferring() else [] -%}
     {%- for node in nodes if node.defer_relation and node.config.schema == 'audit' -%}
@@ -19,5 +19,5 @@
             {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return('(' ~ selects | join(' union all ') ~ ') as books') }}
+    {{ return('(' ~ selects | join(' union all ') ~ ') as build_state') }}
 {%- endmacro %}
