@@ -37,7 +37,7 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
-	$(BIN)/python scripts/lint_portability.py
+	$(BIN)/python tests/python/lint_portability.py
 	@mkdir -p target/lint && cp profiles.yml.example target/lint/profiles.yml
 	PGHOST=none.invalid $(BIN)/dbt --quiet parse --profiles-dir target/lint --target-path target/lint
 	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml

@@ -1,28 +1,12 @@
 """Every rule of the portability lint: a text it names, and one beside it that it lets pass."""
 
-import importlib.util
 import subprocess
 import sys
-from types import ModuleType
 
 import pytest
 
+import lint_portability as lint
 from checkout import PROJECT
-
-SCRIPT = PROJECT / "scripts" / "lint_portability.py"
-
-
-def _import_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lint_portability", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["lint_portability"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-lint = _import_script()
 
 
 def constructs(text: str) -> list[str]:
@@ -128,7 +112,7 @@ def test_a_line_is_let_off_with_a_reason_only() -> None:
 
 
 def test_the_project_is_clean_and_the_engines_own_folders_are_left_out() -> None:
-    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, lint.__file__], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     names = {path.relative_to(PROJECT).as_posix() for path in lint.find_files()}
     assert "models/marts/core/fct_sales_lines.sql" in names

@@ -1,7 +1,7 @@
 """Names each construct of the project's SQL that means another thing on Spark, or that only one of the engines knows.
 
-    python scripts/lint_portability.py            the whole project
-    python scripts/lint_portability.py FILE …     these files
+    python tests/python/lint_portability.py            the whole project
+    python tests/python/lint_portability.py FILE …     these files
 
 Prints `file:line:column: construct: what to write instead` and ends with 1 when there was something to print.
 Comments, string literals and Jinja are told apart first. Texts that a macro gets as SQL, such as
@@ -9,7 +9,7 @@ the conditions of issue_codes, are looked at like the SQL around them. A line ma
 `-- portable: reason` or `{# portable: reason #}`; one that lets nothing off is named too.
 
 Not looked at: macros/portable, which is where the engines may differ; macros/incremental and macros/publish, whose
-statements keep the ledger in transactions of this engine: another engine brings its own of both; macros/tests, which
+statements keep the ledger in transactions of this engine; macros/project, which has no SQL; macros/tests, which
 holds tables of texts to be read, not SQL.
 """
 
@@ -19,17 +19,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 FOLDERS = ("models", "tests/dbt", "macros")
-LEFT_OUT = ("macros/portable/", "macros/incremental/", "macros/publish/", "macros/tests/")
+LEFT_OUT = tuple(f"macros/{folder}/" for folder in ("portable", "incremental", "project", "publish", "tests"))
 
 # what stands in the place of a Jinja expression: an operand
 OPERAND = "j"
 # Arguments that are no SQL: all of these calls, and those of the macros from the given place on (first is 0).
 NO_SQL = {
-    "ref", "source", "var", "env_var", "doc", "config", "get", "log", "raise_compiler_error", "replace", "join",
-    "split", "return", "literal_pattern", "number_pattern",
-}  # fmt: skip
+    "ref",
+    "source",
+    "var",
+    "env_var",
+    "doc",
+    "config",
+    "get",
+    "log",
+    "raise_compiler_error",
+    "replace",
+    "join",
+    "split",
+    "return",
+    "literal_pattern",
+    "number_pattern",
+}
 NO_SQL_FROM = {"matches": 1, "try_date": 1, "try_timestamp": 1, "try_amount": 1, "try_rate": 1, "read_format": 1}
 
 # On the code alone: literals are empty, Jinja expressions are operands, comments are blanks.
@@ -56,7 +69,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("at time zone", r"\bat\s+time\s+zone\b", "a dispatched macro"),
     ("escape string", r"\be(?=')", "chr(…), or the character itself"),
     ("postgres function", r"\bpg_\w+\s*\(", "a try_… macro"),
-)  # fmt: skip
+)
 # On Jinja.
 JINJA_RULES: tuple[tuple[str, str, str], ...] = (
     ("target.type", r"\btarget\.type\b", "a dispatched macro below macros/portable"),
