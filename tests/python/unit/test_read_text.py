@@ -70,7 +70,7 @@ def test_texts_with_known_answers(content: str, options: dict[str, Any], expecte
         ('a||b\n1||2\n3||4"5\n', {"delimiter": "||"}, "a quote stands inside field 2"),
         ('a,b\n1,2\n"3""4",5\n', {"escape": "\\"}, "text follows the closing quote of field 1"),
         ("a,b\n1,2\n3,\\n\n", {"escape": "\\"}, "an escape precedes n"),
-        ("a,b\n1,2\n3,4\\\n", {"escape": "\\"}, "in front of the end of the line"),
+        ("a,b\n1,2\n3,4\\\n", {"escape": "\\"}, "precedes the end of the line"),
         (b"a,b\n1,2\n3,\xff\n", {}, "can't decode byte 0xff"),
     ],
 )
