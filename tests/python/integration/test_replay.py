@@ -122,7 +122,7 @@ def test_an_export_is_whole_or_nothing_and_overwrites_only_when_told(
         take_out(inbox)
     assert path.read_text() == "a person's work"
     assert take_out(inbox, force=True).path.read_bytes() == written
-    with pytest.raises(ConfigurationError, match=r"lies below the inbox"):
+    with pytest.raises(ConfigurationError, match=r"is below the inbox"):
         take_out(inbox, to=f"inbox/shop/{NAME}", force=True)
     with pytest.raises(ConfigurationError, match=r"There is no folder"):
         take_out(inbox, to="nowhere/out.csv")
