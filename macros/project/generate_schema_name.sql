@@ -1,3 +1,4 @@
+{# Plain names in the target that everybody reads; in others the schema of the target comes first. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- if custom_schema_name is none -%}
         {{ target.schema }}
