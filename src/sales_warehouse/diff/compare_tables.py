@@ -44,7 +44,7 @@ class ChangedRow:
 
 @dataclass(frozen=True)
 class ModelDiff:
-    """What differs between a model in the target prod (before) and in the other (after)."""
+    """What differs between a model in prod (before) and in the other target (after)."""
 
     name: str
     key: tuple[str, ...]

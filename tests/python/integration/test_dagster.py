@@ -374,7 +374,7 @@ def test_a_failing_test_ends_the_run_once_and_is_told(
     assert f"run failed {json.dumps(told, ensure_ascii=False)}" in caplog.text
     assert told["exit_code"] == 1
     assert "agg_sales_monthly__planted: Got 1 result, configured to fail if != 0" in told["text"]
-    assert "dbt build --select agg_sales_monthly__planted --store-failures" in told["text"]
+    assert "dbt build --target prod --select agg_sales_monthly__planted --store-failures" in told["text"]
     assert f"1 file needs a person:\n{REFUSED}: " in told["text"]
 
 
