@@ -2,7 +2,7 @@
    dbt_project.yml gives to all, reads the rows that changed since the tests of the model last passed. #}
 {% macro get_where_subquery(relation) -%}
     {%- set conditions = [config.get('where') or 'true'] -%}
-    {%- do conditions.append(untested_rows()) if config.get('meta', {}).get('rows') == 'untested' -%}
+    {%- do conditions.append(untested_rows()) if (config.get('meta') or {}).get('rows') == 'untested' -%}
     {%- set conditions = conditions | reject('equalto', 'true') | join(' and ') -%}
     {{ return('(select * from ' ~ relation ~ ' where ' ~ conditions ~ ') dbt_subquery' if conditions else relation) }}
 {%- endmacro %}
