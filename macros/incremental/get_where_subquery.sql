@@ -1,11 +1,10 @@
-{# Overrides dbt's macro, as dbt's documentation of `where` describes. __untested__ in the `where` of a test means the
-   rows that changed since the tests of the model last passed; dbt_project.yml sets it for all tests. #}
+{# Overrides dbt's macro, as dbt's documentation of `where` describes. A test with the meta `rows: untested`, which
+   dbt_project.yml gives to all, reads the rows that changed since the tests of the model last passed. #}
 {% macro get_where_subquery(relation) -%}
-    {%- set condition = config.get('where') or 'true' -%}
-    {%- if '__untested__' in condition -%}
-        {%- set condition = condition | replace('__untested__', untested_rows()) -%}
-    {%- endif -%}
-    {{ return(relation if condition == 'true' else '(select * from ' ~ relation ~ ' where ' ~ condition ~ ') dbt_subquery') }}
+    {%- set conditions = [config.get('where') or 'true'] -%}
+    {%- do conditions.append(untested_rows()) if (config.get('meta') or {}).get('rows') == 'untested' -%}
+    {%- set conditions = conditions | reject('equalto', 'true') | join(' and ') -%}
+    {{ return('(select * from ' ~ relation ~ ' where ' ~ conditions ~ ') dbt_subquery' if conditions else relation) }}
 {%- endmacro %}
 
 {# `true`, for all rows, when the relation was built from nothing or when no build wrote it. The answer is kept in dbt's
