@@ -1,12 +1,12 @@
-"""Ways in which a model can be wrong, each with the test that must see it."""
+"""Ways in which a model can be wrong, each with the test that must fail."""
 
 from typing import NamedTuple
 
 
 class Mutation(NamedTuple):
-    """One edit of one model: `old` is found in it once and becomes `new`; then `test` is red.
+    """An edit of one model: `old` occurs in it once and is replaced by `new`, and then `test` fails.
 
-    Where `test` is the name of a model, the key or a NOT NULL of its table must refuse the rows.
+    If `test` is the name of a model, the key or a NOT NULL of its table must reject the rows.
     """
 
     model: str
@@ -54,7 +54,7 @@ CLASS_A = """accumulated.counted_amount
 RETURNS_OF_MONTH = "monthly_sales.month_start_date = monthly_returns.month_start_date\n            and "
 
 MUTATIONS = (
-    # what a staging model loses or doubles shows beside the raw table, what it works out wrongly beside the price
+    # lost and doubled rows of a staging model differ from the raw table, wrong values from the price
     Mutation(ONLINE, "drop a row", LAST, f"{LAST} where _row_number <> 1", RAW_TO_STAGING),
     Mutation(ONLINE, "double a join", PERIOD, PERIOD.replace("=", ">="), "fct_returns"),
     Mutation(
@@ -70,7 +70,7 @@ MUTATIONS = (
     Mutation(STORE, "double a join", PERIOD, PERIOD.replace("=", ">="), RAW_TO_STAGING),
     Mutation(STORE, "swap a sign", PRODUCT, PRODUCT_TURNED, PRICED),
     Mutation(SUPER, "drop a row", LAST, f"{LAST} where _row_number <> 1", RAW_TO_STAGING),
-    # price, discount and cost follow from the wrong amount, and agree: only rows with a known answer tell
+    # price, discount and cost follow from the wrong amount and agree with it: only rows with a known answer fail
     Mutation(
         SUPER,
         "round early",
@@ -78,7 +78,7 @@ MUTATIONS = (
         "div('net_amount', '1 - discount_rate', 28, 1)",
         "superstore_computes_amounts_from_the_discounted_total",
     ),
-    # from the models between
+    # intermediate models
     Mutation(
         TYPED,
         "filter a line type away",
@@ -100,7 +100,7 @@ MUTATIONS = (
              .replace("        net_amount,", "        -net_amount as net_amount,"), STAGING_TO_FACT),
     Mutation(CATEGORIES, "double rows", LAST, f"{LAST} union all {LAST}",
              "unique_combination_int_products__categories_observed__file_id__product_key__order_date"),
-    # the facts
+    # facts
     Mutation("fct_sales_lines", "drop a row", LAST, f"{LAST} where _row_number <> 1", STAGING_TO_FACT),
     Mutation("fct_sales_lines", "double a join", RATE_OF_DAY,
              "and exchange_rates.rate_date between lines.order_date - 1 and lines.order_date", "fct_returns"),
@@ -119,7 +119,7 @@ MUTATIONS = (
     Mutation("fct_returns", "double rows", LAST, f"{LAST} union all {LAST}", "fct_returns"),
     Mutation("fct_returns", "round the converted amount early", "cast(-return_lines.net_amount_reporting",
              "cast(-round(return_lines.net_amount_reporting, 0)", FACT_TO_RETURNS),
-    # what amounts are converted and dated by
+    # what amounts are converted with and dated by
     Mutation("fct_exchange_rates", "drop the days between", "| int + 1)", "| int * 0 + 1)",
              "fct_sales_lines__every_line_has_an_exchange_rate"),
     Mutation("fct_exchange_rates", "double rows", LAST, f"{LAST} union all {LAST}", "fct_exchange_rates"),
@@ -127,7 +127,7 @@ MUTATIONS = (
              CORRECTLY_RATED),
     Mutation("dim_date", "drop a day", LAST, f"{LAST} where day_of_month <> 5", DAILY_TO_MONTHLY),
     Mutation("dim_date", "double days", LAST, f"{LAST} union all {LAST}", "dim_date"),
-    # the aggregates
+    # aggregates
     Mutation("agg_sales_daily", "filter a line type away", "where {{", "where line_type <> 'adjustment' and {{",
              FACT_TO_DAILY),
     Mutation("agg_sales_daily", "take fees for sales", "sum(case when is_merchandise then net_amount else 0 end)",
@@ -140,7 +140,7 @@ MUTATIONS = (
     Mutation("agg_sales_monthly", "take fees for sales",
              "sum(case when lines.is_merchandise then lines.net_amount_reporting else 0 end)",
              "sum(lines.net_amount_reporting)", DAILY_TO_MONTHLY),
-    # the dimensions: a member that is lost is missed by a fact, one too many by its key
+    # dimensions: a fact misses a lost member, the key rejects a duplicate one
     Mutation("dim_date", "count a week too few back", "date_day - 364", "date_day - 357",
              "the_calendar_knows_iso_weeks_and_leap_days"),
     Mutation("dim_source", "drop a row", LAST, f"{LAST} where source_system <> 'superstore'",
@@ -170,7 +170,7 @@ MUTATIONS = (
              "from lines where source_system <> 'store_orders'\n    group by", KNOWN.format("product_key", "product")),
     Mutation("fct_product_observations", "double a join", "where recency = 1\n\n),\n\ncategories",
              "\n\n),\n\ncategories", "the_latest_line_of_a_day_gives_the_product_name"),
-    # the reports, whose totals are those of what they are made of
+    # reports, whose totals are those of their sources
     Mutation("agg_product_sales_monthly", "double a join", CALENDAR_DAY, A_DAY_LATE,
              "agg_product_sales_monthly__products_have_the_net_sales_of_the_month"),
     Mutation("agg_product_sales_monthly", "take fees for sales", " and lines.is_merchandise\n", "\n",
@@ -240,7 +240,7 @@ MUTATIONS = (
              "months.month_index - cohort_months.month_index + 1", "customer_cohorts__cohorts_are_the_new_customers"),
     Mutation("customer_cohorts", "drop months without orders", "    left join activity\n", "    inner join activity\n",
              "months_without_orders_have_a_row_and_returns_are_no_activity"),
-    # the figures the gate itself stands on
+    # the figures that the gate uses itself
     Mutation("raw_figures", "lose a file", "from final", "from final where _file_id > 1", FILE_TO_RAW),
     Mutation("row_outcomes", "filter skipped rows away", "from staged_rows",
              "from staged_rows where row_status <> 'skipped'", RAW_TO_STAGING),
@@ -255,7 +255,7 @@ MUTATIONS = (
              "feed_issues__every_code_is_counted"),
     Mutation("quality_rules", "drop a code", "from final", "from final where issue_code <> 'row:exact_duplicate'",
              "feed_issues__every_code_is_counted"),
-    # what tells people about feeds and files
+    # the reports about feeds and files
     Mutation("quarantined_rows", "take skipped rows too", "row_status = 'quarantined'", "row_status <> 'accepted'",
              "quarantined_rows__every_quarantined_row_is_there"),
     Mutation("quarantined_rows", "double a join", "on staged_rows._file_id = files.file_id",

@@ -1,11 +1,11 @@
-"""The smallest dbt project with something in every layer: it is built with our macros and hooks in a second or two."""
+"""The smallest dbt project with a relation in every layer. It uses our macros and hooks; a build takes two seconds."""
 
 import shutil
 from pathlib import Path
 
 from checkout import PROJECT, Checkout
 
-# A row of it lets the test or the model of a layer go wrong, without a file of the project being changed.
+# A row of this table makes the test or the model of a layer fail, without a change to a file of the project.
 PLANTED = "create table if not exists public.planted (layer text, kind text)"
 
 _SOURCES = """\
@@ -69,7 +69,7 @@ _COLUMNS = {
 
 
 def write_small_project(folder: Path) -> None:
-    """Write it, with the real project's settings, hooks and macros."""
+    """Write the project with the settings, hooks and macros of the real one."""
     shutil.copytree(PROJECT / "macros", folder / "macros")
     (folder / "dbt_project.yml").write_bytes((PROJECT / "dbt_project.yml").read_bytes())
     files = {
@@ -95,7 +95,7 @@ def write_small_project(folder: Path) -> None:
 
 
 def deliver(checkout: Checkout, inbox: Path, number: int) -> None:
-    """Load a file with one line of as much."""
+    """Load a file with one line of this amount."""
     path = inbox / "shop" / f"{number}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"amount\n{number}\n")

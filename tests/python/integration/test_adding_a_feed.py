@@ -1,6 +1,6 @@
-"""The tutorial, followed to the letter: files written, edits made, commands run, shown outputs compared.
+"""The tutorial, followed literally: files written, edits made, commands run, printed output compared.
 
-The end of its first page says how the fenced blocks are marked.
+The end of its first page explains how the fenced blocks are marked.
 """
 
 import os
@@ -25,7 +25,7 @@ BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, what its first line says behind it, and its text."""
+    """A fenced block: its language, the rest of its first line, and its text."""
 
     language: str
     mark: str
@@ -33,15 +33,15 @@ class Block:
 
 
 def read_blocks() -> list[Block]:
-    """Return the fenced blocks of the tutorial in their order."""
+    """Return the fenced blocks of the tutorial in order."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     return [Block(*(part or "" for part in found.groups())) for found in BLOCK.finditer(text)]
 
 
 def apply_edit(before: str, edit: str) -> str:
-    """Return the text with an edit made: its lines without + must stand there, exactly once."""
+    """Return the text with an edit made: its lines without + must occur in the text exactly once."""
     lines = edit.splitlines()
-    # a line end in front, so that only whole lines are found
+    # a line end in front, so that only whole lines match
     old = "\n" + "".join(f"{line[1:]}\n" for line in lines if not line.startswith("+"))
     new = "\n" + "".join(f"{line[1:]}\n" for line in lines if not line.startswith("-"))
     before = f"\n{before}"
@@ -50,20 +50,20 @@ def apply_edit(before: str, edit: str) -> str:
 
 
 def squeeze(output: str) -> list[list[str]]:
-    """Return an output as words by line: tables are as wide as the terminal, and empty lines are no news."""
+    """Return an output as lists of words by line: tables are as wide as the terminal, and empty lines do not count."""
     lines = (line.replace("─", " ").split() for line in output.splitlines())
     return [words for words in lines if words]
 
 
 class Follower:
-    """A newcomer who does what the page says, in a copy of the project."""
+    """Follows the tutorial in a copy of the project."""
 
     def __init__(self, checkout: Checkout) -> None:
         self.checkout = checkout
         self.printed = ""
 
     def follow(self, block: Block) -> None:
-        """Do what one block asks for."""
+        """Do what one block requires."""
         if block.mark.startswith("file="):
             path = self.checkout.project / block.mark.removeprefix("file=")
             if block.language == "diff":
@@ -81,7 +81,7 @@ class Follower:
             raise AssertionError(f"a block nobody can follow: {block}")
 
     def run(self, commands: str) -> None:
-        """Run commands in a shell, all of which must end well, and keep what they print to standard output."""
+        """Run commands in a shell, all of which must succeed, and keep their standard output."""
         environment = self.checkout.environment
         environment["PATH"] = os.pathsep.join([str(put_programs()), str(BIN), environment["PATH"]])
         done = subprocess.run(
@@ -98,7 +98,7 @@ class Follower:
 
 @pytest.fixture(scope="module")
 def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Follower:
-    """The newcomer after the last step. Home and inbox are where they are for a person: below the project."""
+    """The follower after the last step. Home and inbox are below the project, as by default."""
     folder = tmp_path_factory.mktemp("newcomer")
     external = databases.make(folder).external
     assert external is not None
@@ -154,7 +154,7 @@ def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
         "int_sales__lines_unioned.sql",
     }
     assert sum(block.mark == "exact" for block in blocks) >= 6
-    # an output belongs to the commands just before it
+    # an output belongs to the commands before it
     assert all(first.language == "sh" for first, second in pairwise(blocks) if second.mark == "exact")
     # a build of everything, unit tests too, must be green
     assert Block("sh", "", "dbt build --quiet --target prod\n") in blocks
@@ -169,11 +169,11 @@ def test_following_notices_a_page_that_has_gone_wrong(tmp_path: Path) -> None:
     follower.follow(Block("text", "exact", "a b\n"))
     wrong = [
         Block("text", "exact", "a c\n"),  # another output
-        Block("diff", "file=model.sql", " three\n+four\n"),  # what is to be edited does not stand there
+        Block("diff", "file=model.sql", " three\n+four\n"),  # the text to edit is missing
         Block("diff", "file=model.sql", " o\n+four\n"),
-        Block("sql", "file=model.sql", "again\n"),  # a file that is there already
+        Block("sql", "file=model.sql", "again\n"),  # the file exists already
         Block("sh", "", "false\n"),  # a command that fails
-        Block("sh", "sometimes", "true\n"),  # a mark nobody knows
+        Block("sh", "sometimes", "true\n"),  # an unknown mark
         Block("sql", "", "select 1\n"),  # a block without a mark
     ]
     for block in wrong:

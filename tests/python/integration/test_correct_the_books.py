@@ -1,4 +1,4 @@
-"""Files leave and return: unload and restore, each in one transaction and in the ledger."""
+"""Corrections of the ledger: unload and restore, each in one transaction and recorded."""
 
 import threading
 import zipfile
@@ -73,11 +73,11 @@ def test_an_unloaded_file_is_not_brought_back_by_a_load(inbox: Inbox) -> None:
     before = inbox.state()
     report = inbox.load()
     assert (report.outcomes, report.unchanged, report.needs_a_person) == ([], 1, False)
-    path.touch()  # known by its content too, not only by its time
+    path.touch()  # the content is known too, not only the time
     assert inbox.load().unchanged == 1
     assert inbox.state() == before
     inbox.deliver("2024-01-09.csv", ONE)
-    assert inbox.load().statuses == {"duplicate": 1}  # nor under another name
+    assert inbox.load().statuses == {"duplicate": 1}  # the same content under another name is a duplicate
     assert inbox.rows() == []
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_unloaded_is_said_with_what_is_there(inbox: Inbox) -> Non
             take_out(inbox, name)
         assert caught.value.exit_code == 2
     assert inbox.state() == before
-    take_out(inbox, DAY_ONE)  # the path means its active version
+    take_out(inbox, DAY_ONE)  # a path selects its active version
     with pytest.raises(ConfigurationError, match=r"The ledger has: file 1.*superseded\); file 2.*unloaded\)\.$"):
         take_out(inbox, DAY_ONE)
 
@@ -139,7 +139,7 @@ def test_an_unload_waits_for_the_loader(inbox: Inbox, database: Settings) -> Non
         class Slow(Listener):
             def start(self, files: int, size_bytes: int) -> None:
                 started.set()
-                thread.join(0.5)  # the other must be waiting by then
+                thread.join(0.5)  # the other command waits by then
 
         thread = threading.Thread(target=take_out_meanwhile)
         thread.start()
@@ -182,7 +182,7 @@ def test_a_restored_file_is_what_it_was_before(inbox: Inbox, name: str) -> None:
     restored = bring_back(inbox, f"shop/{name}")
     assert (restored.file.file_id, restored.replaced) == (1, None)
     *after, happened_since = inbox.state()
-    assert after == before  # one entry, rejects once, rows under the same id, version and numbers
+    assert after == before  # one entry, rejects once, rows with the same id, version and numbers
     assert inbox.rows("*") == raw
     assert happened_since == [*happened, *((f"shop/{name}", 1, kind) for kind in ("deactivated", "activated"))]
     assert inbox.load().unchanged == 1
@@ -217,7 +217,7 @@ def test_a_restored_version_takes_the_place_of_the_active_one_in_one_step(inbox:
     assert inbox.rows("order_no, amount, _file_id") == [("1", "2.50", 1), ("2", "3", 1)]
     assert events(inbox)[-2:] == [(2, "deactivated"), (1, "activated")]
     before = inbox.state()
-    inbox.load()  # both lie in the inbox, and a person chose
+    inbox.load()  # both files are in the inbox; the restored one stays active
     assert inbox.state() == before
     bring_back(inbox, "2")
     assert statuses(inbox) == [(1, 1, "superseded"), (2, 2, "active")]
@@ -241,7 +241,7 @@ def test_other_bytes_are_not_restored(inbox: Inbox) -> None:
     inbox.load()
     take_out(inbox, "1")
     before = inbox.state()
-    path.write_text(ONE.replace("2.50", "2.51"))  # as long as before
+    path.write_text(ONE.replace("2.50", "2.51"))  # the length is unchanged
     [(sha256,)] = inbox.query("select sha256 from ledger.files")
     with pytest.raises(RestoreRefused, match=f"SHA-256 {sha256[:12]}…; .* now has [0-9a-f]{{12}}….*Put the file back"):
         bring_back(inbox, "1")
@@ -319,7 +319,7 @@ def test_what_cannot_be_restored_is_said_with_what_is_there(inbox: Inbox) -> Non
         bring_back(inbox, "3")
     with pytest.raises(ConfigurationError, match=r"more than one file that is unloaded or superseded: .*; file 2"):
         bring_back(inbox, DAY_ONE)
-    bring_back(inbox, "1")  # the same bytes as version 3, which makes way
+    bring_back(inbox, "1")  # the same bytes as version 3, which becomes superseded
     assert statuses(inbox) == [(1, 1, "active"), (2, 2, "superseded"), (3, 3, "superseded")]
 
 
@@ -353,7 +353,7 @@ def test_since_shows_what_came_or_changed_at_that_time_or_later(inbox: Inbox) ->
     assert since("2024-05-02") == since("2024-05-02T00:00:00Z") == since("2024-05-02T02:00:00+02:00") == [2]
     assert since("2024-05-02T00:00:01") == []
     take_out(inbox, "1")
-    assert since("2024-05-03") == [1]  # unloaded just now
+    assert since("2024-05-03") == [1]  # it was unloaded just now
     assert since("2999-01-01") == []
     for wrong in ("yesterday", "02.05.2024", ""):
         with pytest.raises(ConfigurationError, match="2024-05-02T13:30:00"):

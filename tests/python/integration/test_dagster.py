@@ -41,7 +41,7 @@ REFUSED = "superstore/without_columns.csv"
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with roles, a small inbox in which one file must be refused, and nothing loaded."""
+    """A warehouse with roles and a small inbox with one file to refuse; nothing is loaded."""
     checkout.warehouse("up")
     checkout.warehouse("grants", "--apply")
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
@@ -58,7 +58,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
-    """The definitions for the warehouse, with the environment variables of a person."""
+    """The definitions for the warehouse, with the environment variables of a user."""
     for name, value in {**shop.variables, "WAREHOUSE_PROJECT": str(shop.project)}.items():
         monkeypatch.setenv(name, value)
     for module in ("define", "read_manifest"):
@@ -68,7 +68,7 @@ def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
 
 @pytest.fixture
 def hooks(defs: Definitions, webhook: "type[Webhook]", monkeypatch: pytest.MonkeyPatch) -> Definitions:
-    """Those definitions with the webhook set."""
+    """The same definitions with the webhook set."""
     monkeypatch.setenv("WAREHOUSE_WEBHOOK", webhook.url)
     return define(get_settings())
 
@@ -78,13 +78,13 @@ def run(defs: Definitions, name: str, instance: DagsterInstance) -> ExecuteInPro
 
 
 def why(result: ExecuteInProcessResult) -> str:
-    """Return the message of a failed step."""
+    """Return the message of the failed step."""
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     return "; ".join(str(it.user_failure_data or it.error) for it in failures)
 
 
 def red(result: ExecuteInProcessResult) -> dict[str, AssetCheckSeverity]:
-    """Return the checks that did not pass."""
+    """Return the checks that failed, with their severity."""
     return {it.check_name: it.severity for it in result.get_asset_check_evaluations() if not it.passed}
 
 
@@ -122,7 +122,7 @@ def test_every_dbt_test_is_a_check(shop: Checkout, defs: Definitions) -> None:
     units = {test["name"] for test in found["unit_tests"].values()}
     assert len(tests) > 20
     assert len(units) > 10
-    # a singular test of several relations is no check until its YAML has config: {meta: {dagster: {ref: {name: …}}}}
+    # a singular test of several relations becomes a check only with config: {meta: {dagster: {ref: {name: …}}}}
     assert (tests | units) - checks == set()
     assert checks - tests - units == {CHECK}
 
@@ -215,7 +215,7 @@ def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
     assert told["missing"] == []
     counts = {feed["feed"]: feed for feed in told["feeds"]}
     shops = counts["online_retail.invoice_lines"]
-    # 14 days from Monday, 1 January, which is a holiday, with two Saturdays; the shop delivers on neither
+    # 14 days from Monday, 1 January, which is a holiday, with two Saturdays; the shop does not deliver on these days
     assert (shops["on_time"], shops["unexpected"], shops["late"], shops["latest"]) == (11, 3, 0, "2024-01-14")
     assert counts["store_orders.order_lines"]["on_time"] == 1
     assert "superstore.order_lines" not in counts
@@ -243,7 +243,7 @@ class Watcher:
         return len(started)
 
     def run(self) -> None:
-        """Change the ledger as a run does, without the seconds that dbt takes."""
+        """Change the ledger as a run does, without the seconds that dbt needs."""
         self._shop.load(Path(self._shop.variables["WAREHOUSE_INBOX"]))
         self.build()
 
@@ -263,7 +263,7 @@ def connect(shop: Checkout) -> Iterator[Connection]:
 
 
 def deliver(shop: Checkout, name: str, quantity: int, age: int = 60) -> Path:
-    """Write an online retail file of one line, last modified so many seconds ago."""
+    """Write an online retail file of one line with this age in seconds."""
     path = Path(shop.variables["WAREHOUSE_INBOX"]) / "online_retail" / name
     header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
     path.write_text(f"{header}1,A,Tea,{quantity},2024-02-01 10:00:00,2.50,7,UK\n")
@@ -429,7 +429,7 @@ def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) ->
 
 
 class Webhook(BaseHTTPRequestHandler):
-    """A server that keeps what is posted to it."""
+    """A server that keeps the posted requests."""
 
     url = ""
     received: ClassVar[list[Any]] = []

@@ -1,4 +1,4 @@
-"""Every compression and file format goes through the same ledger with the same promises."""
+"""Every compression and file format uses the same ledger and has the same guarantees."""
 
 import bz2
 import gzip
@@ -44,7 +44,7 @@ def make_inbox(connection: Connection, tmp_path: Path) -> Callable[..., Inbox]:
 
 
 def deliver(inbox: Inbox, name: str, content: bytes) -> Path:
-    """Deliver bytes as they are, whatever the name says."""
+    """Deliver bytes unchanged under any name."""
     path = inbox.deliver("x", content)
     return path.rename(path.with_name(name))
 

@@ -1,4 +1,4 @@
-"""The pages of operation: their commands are run as they are written, and the log has the lines that they show."""
+"""The pages about operation: their commands run as written, and the log has the lines that the pages show."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def read_commands(heading: str) -> str:
 
 
 def run_commands(where: Checkout, heading: str, **variables: str) -> str:
-    """Run the commands in a shell with the programs on the path; stop at the first that fails."""
+    """Run the commands in a shell with the programs in PATH; stop at the first that fails."""
     path = os.pathsep.join([str(put_programs()), str(BIN), str(server.binary("pg_dump").parent), os.environ["PATH"]])
     done = subprocess.run(
         ["sh", "-euxc", read_commands(heading)],
@@ -132,7 +132,7 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
     assert verdicts == set(re.findall(r"`(\w+)`", first_cells("verify")))
     checks = {path.stem for path in (PROJECT / "tests" / "dbt").rglob("*.sql")}
     assert len(checks) >= 12
-    # and dbt's own tests that the models use
+    # with dbt's built-in tests that the models use
     asked = {
         name
         for path in PROJECT.glob("models/**/*.yml")
@@ -143,7 +143,7 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
 
 
 def read_log(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
-    """Return standard error; every line of it must be a JSON object."""
+    """Read standard error, every line of which must be a JSON object."""
     return [json.loads(line) for line in done.stderr.splitlines()]
 
 

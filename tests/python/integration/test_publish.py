@@ -1,4 +1,4 @@
-"""Publications of small marts made by hand: what readers see at every instant, and what every publication keeps."""
+"""Publications of small marts filled by the test: what readers see at every moment, and what each publication keeps."""
 
 import re
 import threading
@@ -30,10 +30,10 @@ def desk(database: Settings) -> Iterator[Desk]:
         yield desk
 
 
-# --- every publication keeps what it was ---------------------------------------------------------------------------
+# --- every publication keeps its rows --- --------------------------------------------------------------------------
 
 _values = st.tuples(
-    st.integers(1, 3),  # the file, where the mart follows files
+    st.integers(1, 3),  # the file, if the mart follows files
     st.sampled_from([None, Decimal("1"), Decimal("-2.5")]),
     st.sampled_from([None, "", "a", 'a"b,(']),
 )
@@ -76,7 +76,7 @@ def test_every_publication_reads_as_it_was_when_it_was_current(databases: Databa
                         "and not attisdropped order by attnum"
                     )
                 )
-                # whether the mart's own columns hold what the mart holds
+                # whether the mart's own columns contain what the mart contains
                 seen[number] = (columns, truth)
                 assert desk.read("fct", columns=columns) == truth
                 [(count,)] = desk.run("select row_count from ledger.published_marts where publication = %s", number)
@@ -118,7 +118,7 @@ def test_changed_and_unchanged_marts_are_published_together(desk: Desk) -> None:
         desk.make(name, "amount numeric(18, 4)")
         desk.fill(name, [(1,), (2,)])
     desk.publish()
-    # b and c are compared as a whole, a and d not at all
+    # b and c are compared completely, a and d not at all
     desk.fill("a", [(1,), (2,)], is_rebuilt=False)
     desk.fill("b", [(1,), (3,)])
     desk.fill("c", [(1,), (2,)])
@@ -148,13 +148,13 @@ def test_a_mart_by_date_is_compared_in_the_days_or_months_that_were_touched(
     desk.deliver(1, "activated")
     desk.run("insert into audit.touched_dates values ('fct', %s, '2024-01-31'), ('other', %s, '2024-02-01')",
              desk.events, desk.events)  # fmt: skip
-    # nobody touched February, so what somebody changed there by hand is not looked at
+    # no file touched February, so a manual change of that month is not noticed
     desk.fill("agg", [(first, 10), ("2024-02-01", 20)], is_rebuilt=False)
     desk.publish()
     assert desk.read("agg") == [f"({first},10.0000)", "(2024-02-01,2.0000)"]
 
 
-# --- what readers see meanwhile ------------------------------------------------------------------------------------
+# --- readers during a publication --- ------------------------------------------------------------------------------
 
 
 def _two_marts_of(desk: Desk, rounds: int) -> None:
@@ -284,7 +284,7 @@ def test_marts_that_another_build_touched_are_not_published(desk: Desk) -> None:
     assert desk.run("select * from published.as_of") == []
 
 
-# --- other columns, dependent views, going back, folding -----------------------------------------------------------
+# --- other columns, dependent views, rollback, pruning --- ---------------------------------------------------------
 
 
 def test_views_upon_a_publication_and_rights_on_it_survive_new_types(desk: Desk) -> None:
@@ -447,5 +447,5 @@ def test_folding_old_publications_leaves_the_kept_ones_as_they_are(desk: Desk) -
     assert {number: desk.read("fct", number) for number in (3, 4, 5)} == before
     with pytest.raises(psycopg2.errors.InvalidParameterValue, match="Publication 2 is not kept"):
         desk.read("fct", 2)
-    # its columns live on in the view, its tables are gone
+    # the view still has its columns; its tables are dropped
     assert desk.run("select count(*) from pg_tables where schemaname = 'published_history'") == [(2,)]

@@ -1,4 +1,4 @@
-"""Which dbt runs publish, and what the others say."""
+"""Which dbt runs publish, and what the other runs print."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def shop(checkout: Checkout) -> Checkout:
 
 
 def deliver(checkout: Checkout, day: int) -> None:
-    """Load a file of a day, of 2.50."""
+    """Load a file of a day with an amount of 2.50."""
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
     path = inbox / "online_retail" / f"2024-01-{day:02d}.csv"
     path.parent.mkdir(exist_ok=True)
@@ -41,7 +41,7 @@ def test_a_partial_run_publishes_nothing_and_says_what_is_missing(shop: Checkout
 
 
 def test_a_failing_test_in_a_whole_build_leaves_what_readers_see(shop: Checkout) -> None:
-    # test_publish_layers has one in each layer, over a project that is built in a second
+    # test_publish_layers tests a failure in each layer, with a project that is built in a second
     before = shop.sql("select * from published.as_of")
     planted = shop.project / "tests" / "dbt" / "planted__fails.sql"
     planted.write_text("select 1 from {{ ref('row_outcomes') }}\n")

@@ -1,7 +1,7 @@
-"""Publishers, their server processes and the whole server are killed with signal 9, at every step and at any instant.
+"""Publishers, their server processes and the whole server are killed with SIGKILL at every step and at random moments.
 
-Meanwhile readers see the publication before or the one after, whole; afterwards the same command works. On a server of
-its own, as the death of one server process ends the sessions of all.
+Meanwhile readers see the previous publication or the next one, complete; afterwards the same command works. The tests
+have a server of their own, because the death of one server process ends all sessions.
 """
 
 import os
@@ -31,7 +31,7 @@ BOTH = """
 select (select sum(amount) from published.fct_lines), (select sum(amount) from published.agg_lines), publication
 from published.as_of
 """
-# a server that looks whether its client is still there ends the statement in the middle, one that does not at its end
+# a server that checks the client connection ends the statement early; one that does not ends it when it is done
 LOOKS = "-c client_connection_check_interval=20"
 
 
@@ -50,7 +50,7 @@ def own() -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def shop(own: Settings) -> Checkout:
-    """The small project's commands."""
+    """The commands of the small project."""
     return Checkout(own.project, {"WAREHOUSE_HOME": str(own.home)})
 
 
@@ -71,7 +71,7 @@ def desk(own_databases: Databases, tmp_path: Path) -> Iterator[Desk]:
 
 
 def _fill(desk: Desk, number: int, rows: int = 3) -> None:
-    """Let both marts add up to the number of the publication they are to become."""
+    """Make the sum of both marts equal to the number of the next publication."""
     desk.run("truncate marts.fct_lines, marts.agg_lines")
     desk.run("insert into marts.fct_lines values (1, %s - %s + 1)", number, rows)
     desk.run("insert into marts.fct_lines select line, 1 from generate_series(2, %s) as line", rows)
@@ -89,7 +89,7 @@ def _variables(warehouse: Settings) -> dict[str, str]:
 
 @contextmanager
 def at(checkout: Checkout, *command: str, options: str = "") -> Iterator["subprocess.Popen[str]"]:
-    """Start a command, with options for its sessions; kill it for good at the end."""
+    """Start a command, with options for its sessions; kill it with SIGKILL at the end."""
     started = Checkout(checkout.project, checkout.variables | {"PGOPTIONS": options}).start(*command)
     try:
         yield started
@@ -100,7 +100,7 @@ def at(checkout: Checkout, *command: str, options: str = "") -> Iterator["subpro
 
 @contextmanager
 def readers(warehouse: Settings, seen: set[int]) -> Iterator[None]:
-    """Look at both marts without a break, from a new session whenever the server ended the last one."""
+    """Read both marts in a loop, in a new session whenever the server ended the last one."""
     is_over = threading.Event()
 
     def look() -> None:
@@ -157,7 +157,7 @@ def test_a_command_and_then_its_server_process_killed_at_each_step(shop: Checkou
     seen: set[int] = set()
     with readers(desk.warehouse, seen):
         for number, step in enumerate(STEPS, 2):
-            # with a new column the views are made anew, too
+            # a new column also means that the views are created again
             desk.make("agg_lines", f"amount numeric(28, 4), extra_{number} text")
             _fill(desk, number)
             desk.build()
@@ -181,7 +181,7 @@ def test_a_command_and_then_its_server_process_killed_at_each_step(shop: Checkou
 
             assert f"Readers see publication {number}." in command.warehouse("publish")
             assert _publication(desk) == number, step
-    # the last one may have come too late to be looked at
+    # the last publication may be too late for the reader
     assert seen >= set(range(1, len(STEPS) + 1))
 
 
@@ -205,7 +205,7 @@ def test_a_command_killed_at_any_instant(shop: Checkout, desk: Desk) -> None:
 
 def test_a_build_killed_while_it_publishes_and_then_the_whole_server(own: Settings, shop: Checkout) -> None:
     def run(statement: str) -> list[tuple[Any, ...]]:
-        # starts the server when it is down
+        # this command starts the server if it is stopped
         with closing(server.connect(own, application_name="test")) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             found = cursor.fetchall() if cursor.description else []

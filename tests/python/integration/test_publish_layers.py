@@ -1,4 +1,4 @@
-"""Whole builds in which something goes wrong, layer by layer: none is published, and readers see what they saw."""
+"""Whole builds with a failure in one layer: none is published, and readers see the same as before."""
 
 import os
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class Shop:
             return cursor.fetchall() if cursor.description else []
 
     def build(self, *arguments: str) -> tuple[dict[str, str], str]:
-        """Run `dbt build`; return the status of each node by its name, and all dbt said."""
+        """Run `dbt build`; return the status of each node by its name, and the output of dbt."""
         before, said = dict(os.environ), []
         os.environ.clear()
         os.environ.update(self.checkout.environment)
@@ -70,7 +70,7 @@ class Shop:
 
     @contextmanager
     def planted(self, layer: str, kind: str) -> Iterator[None]:
-        """Let something go wrong in a layer."""
+        """Make a layer fail during the block."""
         self.run("insert into public.planted values (%s, %s)", layer, kind)
         try:
             yield
@@ -78,13 +78,13 @@ class Shop:
             self.run("delete from public.planted")
 
     def seen(self) -> list[tuple[Any, ...]]:
-        """What readers see."""
+        """Return what readers see."""
         return self.run(f"{FIGURES}, published_at, upper_event_id, files from published.as_of")
 
 
 @pytest.fixture(scope="module")
 def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A warehouse with one file published, and another one that is loaded."""
+    """A warehouse with one file published and another one loaded."""
     shop = Shop(databases, tmp_path_factory.mktemp("shop"))
     with closing(shop.connection):
         deliver(shop.checkout, shop.inbox, 1)
@@ -119,7 +119,7 @@ def test_whatever_goes_wrong_in_any_layer_nothing_is_published(shop: Shop, layer
     with shop.planted(layer, kind):
         statuses, said = shop.build()
     went_wrong = {node for node, status in statuses.items() if status in ("fail", "error")}
-    # a mart has two models, so its layer's test is there twice
+    # a mart has two models, so the test of its layer occurs twice
     assert name in went_wrong and went_wrong <= {name, "sound_agg_lines_marts"}
     assert f"{statuses[name]}{', 1 rows' if kind == 'fail' else ''}: " in said
     assert f" {name} in " in said and "Not published, readers see what they saw before:" in said

@@ -1,4 +1,4 @@
-"""Rejects go out to be repaired, and come back as rows of the file they were rejected of."""
+"""Rejects are exported, repaired, and replayed as rows of the file that they were rejected from."""
 
 import io
 import json
@@ -30,7 +30,7 @@ from sales_warehouse.ledger.read_ledger import read_files, read_rejects
 from sales_warehouse.settings import Settings
 from workbook import Error, make_xlsx
 
-# row 2 lacks a field, row 3 is blank, row 4 has one too many
+# row 2 has a field too few, row 3 is blank, row 4 has one too many
 ONE = HEADER + "1,tea,2.50\n2,cup\n\n3,pot,9,more\n4,jug,1\n"
 NAME = "2024-01-01.csv"
 
@@ -41,7 +41,7 @@ def inbox(connection: Connection, tmp_path: Path) -> Inbox:
 
 
 def tolerant(**changes: Any) -> Feed:
-    """The feed, with as many rejects allowed as there may be."""
+    """Return the feed with an unlimited number of rejects."""
     return make_feed(max_rejects=MaxRejects.parse("100%"), **changes)
 
 
@@ -55,7 +55,7 @@ def bring_back(it: Inbox, path: Path, name: str = "1") -> Replayed:
 
 
 def change(path: Path, *changes: tuple[str | bytes, str | bytes], encoding: str = "utf-8") -> Path:
-    """Edit a file as a person does; each text to be replaced must be there once."""
+    """Edit a file as a user does; each text to replace must occur once."""
     data = path.read_bytes()
     for old, new in changes:
         before, after = (text.encode(encoding) if isinstance(text, str) else text for text in (old, new))
@@ -66,7 +66,7 @@ def change(path: Path, *changes: tuple[str | bytes, str | bytes], encoding: str 
 
 
 def read_file(it: Inbox, file_id: int) -> list[tuple[Any, ...]]:
-    """Return all of a file's rows by row number, without its id."""
+    """Return all rows of a file by row number, without the file id."""
     it.query("select set_config('search_path', 'raw, public', false)")
     return it.query(
         "select to_jsonb(lines) - '_file_id' from raw.shop__lines as lines where _file_id = %s order by _row_number",
@@ -81,7 +81,7 @@ def figures(it: Inbox, file_id: int = 1) -> tuple[Any, ...]:
     return row
 
 
-# --- the way out --------------------------------------------------------------------------------------------------
+# --- export --- ---------------------------------------------------------------------------------------------------
 
 
 def test_rejects_are_written_in_the_feeds_own_dialect_below_lines_that_mark_them(inbox: Inbox) -> None:
@@ -156,7 +156,7 @@ def test_rejects_of_a_refused_file_go_out_but_not_back(connection: Connection, t
     assert inbox.rows() == []
 
 
-# --- and back -----------------------------------------------------------------------------------------------------
+# --- replay --- ---------------------------------------------------------------------------------------------------
 
 
 ROUND_TRIPS: dict[str, tuple[dict[str, Any], str, bytes, str, list[tuple[str | bytes, str | bytes]]]] = {
@@ -276,7 +276,7 @@ def test_empty_text_and_null_of_parquet_stay_apart_on_the_way_out_and_back(
     assert inbox.rows() == [("1", "", None), ("2", None, "a\tb")]
 
 
-# --- what is told, and then nothing is changed --------------------------------------------------------------------
+# --- errors that are reported and change nothing --- --------------------------------------------------------------
 
 MARK_2, MARK_4 = "#@ row 2 (line 3)", "#@ row 4 (line 5)"
 
@@ -413,7 +413,7 @@ def test_a_connection_cut_in_the_middle_leaves_the_state_before(inbox: Inbox, da
     assert bring_back(inbox, path).rows == (2, 4)
 
 
-# --- what editors and spreadsheets do -----------------------------------------------------------------------------
+# --- changes by editors and spreadsheets --- ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,7 @@ def test_fields_a_spreadsheet_adds_at_the_end_repair_nothing(inbox: Inbox) -> No
     path.write_text("\n".join(line + "," * (2 - line.count(",")) for line in path.read_text().split("\n")[:-1]) + "\n")
     assert "2,cup,\n" in path.read_text()
     assert bring_back(inbox, path).unchanged == (2, 4)
-    path.write_text(by_hand)  # a person did it, the line of the mark has no delimiter more
+    path.write_text(by_hand)  # deleted by the user: the marker line has no delimiter left
     assert bring_back(inbox, path).rows == (2,)
 
 
@@ -481,7 +481,7 @@ def test_records_left_out_or_unchanged_stay_rejects(inbox: Inbox) -> None:
 @pytest.mark.parametrize(
     ("encoding", "content"),
     [
-        ("utf-8", (HEADER + "1\r\r\n2,cup\n").encode()),  # a carriage return that is no part of the line end
+        ("utf-8", (HEADER + "1\r\r\n2,cup\n").encode()),  # a carriage return that is not part of the line end
         ("utf-16", (HEADER + "2,cup\n3,t").encode("utf-16") + b"\x34"),  # cut in the middle of a character
     ],
     ids=["a carriage return", "half a character"],
@@ -553,7 +553,7 @@ def test_explain_tells_both_texts_and_what_became_of_the_row(inbox: Inbox) -> No
     it = explain(2)
     assert (it.original, it.replayed_as, it.line_number) == ("2,cup", "2,cup,3", 3)
     assert it.rejected_for == "too_few_fields: 2 fields where the header has 3"
-    assert it.outcome == "unknown"  # there is no staging model, so far as this test goes
+    assert it.outcome == "unknown"  # the project of this test has no staging model
     assert "staging.stg_shop__lines is not built yet" in it.reason
     assert (explain(4).outcome, explain(4).replayed_as) == ("rejected", None)
     assert explain(1).rejected_for is None
@@ -621,7 +621,7 @@ def test_the_head_an_earlier_loader_did_not_keep_is_told_and_comes_with_a_restor
     assert bring_back(inbox, change(take_out(inbox).path, ("2,cup\n", "2,cup,3\n"))).rows == (2,)
 
 
-# --- whatever the records are -------------------------------------------------------------------------------------
+# --- generated records --- ----------------------------------------------------------------------------------------
 
 _TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8) | st.sampled_from(
     ["", '"', "a,b", "\n", "\r\n", "x\r", "\ufeff"]
@@ -655,7 +655,7 @@ def test_whatever_was_spoilt_and_repaired_the_rows_are_those_of_the_undamaged_fi
     inbox = Inbox(tmp_path / "inbox", connection, tolerant())
     undamaged = [_write(values) for values, _ in records]
     damaged = [
-        # in one line: half a record with a quote that is still open may be whole together with the next one
+        # half a record with an open quote may form a whole record together with the next one on the same line
         _SPOIL[how](record.replace(b"\n", b"").replace(b"\r", b"")) if how else record
         for record, (_, how) in zip(undamaged, records, strict=True)
     ]
@@ -677,7 +677,7 @@ def test_whatever_was_spoilt_and_repaired_the_rows_are_those_of_the_undamaged_fi
     assert figures(inbox, 1) == figures(inbox, 2)
 
 
-# --- by command, and on to the marts ------------------------------------------------------------------------------
+# --- commands and marts --- ---------------------------------------------------------------------------------------
 
 
 def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout: Checkout, tmp_path: Path) -> None:

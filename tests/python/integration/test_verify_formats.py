@@ -1,4 +1,4 @@
-"""A second reading of every dialect and format: equal where all is well, and one changed value is named."""
+"""The second reading of every dialect and format: equal for a correct warehouse; one changed value is named."""
 
 import io
 import random
@@ -56,9 +56,9 @@ def figures(it: Inbox) -> tuple[Any, ...]:
     return found
 
 
-# --- dialects of text ---------------------------------------------------------------------------------------------
+# --- text dialects --- --------------------------------------------------------------------------------------------
 
-# dialect, content, figures of the ledger, and where the product of row 1 stands
+# dialect, content, figures of the ledger, and the position of the product of row 1
 DIALECTS: dict[str, tuple[dict[str, Any], str, tuple[int, int, int, int], int]] = {
     "several characters": (
         {"delimiter": "||", "quote": "'"},
@@ -188,7 +188,7 @@ def test_a_comment_that_was_loaded_as_a_row_is_found(make_inbox: Callable[..., I
 def test_whatever_the_bytes_both_readings_of_a_dialect_agree(
     make_inbox: Callable[..., Inbox], options: dict[str, Any]
 ) -> None:
-    """Files put together at random of what is hard to read; all are taken in, and all must come out equal."""
+    """Files assembled at random from difficult parts; all are loaded, and all must be equal."""
     encoding = options.get("encoding", "utf-8")
     delimiter = options.get("delimiter", "   " if "file_format" in options else ",")
     end = "\r" if options.get("line_end") == "cr" else "\n"
@@ -252,7 +252,7 @@ def test_columns_are_found_under_their_aliases_and_left_out_as_the_contract_says
 
 
 def deliver(it: Inbox, name: str, content: bytes) -> Path:
-    """Deliver bytes as they are, whatever the name says."""
+    """Deliver bytes unchanged under any name."""
     path = it.deliver("x", content)
     return path.rename(path.with_name(name))
 
@@ -428,7 +428,7 @@ MAKERS: dict[str, Callable[[dict[str, Rows]], bytes]] = {
 
 @pytest.fixture(params=MAKERS)
 def workbook(request: pytest.FixtureRequest, make_inbox: Callable[..., Inbox]) -> Inbox:
-    """Rows 1, 4 and 6; blank 2, total 7; rejects 3 and 5. The header is the second row of the sheet."""
+    """Deliver a workbook: rows 1, 4 and 6; blank 2, total 7; rejects 3 and 5; the header is row 2 of the sheet."""
     it = make_inbox(
         file_format=request.param,
         location="shop/*",
@@ -482,7 +482,7 @@ def test_a_changed_value_of_a_workbook_is_named_with_the_row_of_its_sheet(
 def test_a_workbook_that_cannot_be_read_again_is_bounded_and_told(
     make_inbox: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second reader is given an address space it cannot live in: it ends, verify does not."""
+    """The second reader gets an address space that is too small: the reader ends, verify continues."""
     it = make_inbox(file_format="xlsx", location="shop/*")
     deliver(it, "2024-01-01.xlsx", SOUND["xlsx"]())
     it.load()

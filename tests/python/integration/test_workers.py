@@ -1,4 +1,4 @@
-"""Several workers: the same ledger, rows, rejects and versions as one, and nothing left of any that dies."""
+"""Several workers: the same ledger, rows, rejects and versions as one worker, and nothing remains of a dead worker."""
 
 import gzip
 import os
@@ -56,7 +56,7 @@ def beside(database: Settings) -> Iterator[Connection]:
 
 @dataclass
 class Meddler(Listener):
-    """Does something once, as soon as a part of a file was read or a file is done."""
+    """Does something once, as soon as a part of a file was read or a file is finished."""
 
     meddle: Callable[[], None] = lambda: None
     at_file: bool = False
@@ -78,7 +78,7 @@ class Meddler(Listener):
 
 
 def workers_of(beside: Connection) -> list[tuple[int, str]]:
-    """Server processes of the workers' connections, and what each does."""
+    """Return the server processes of the workers' connections, with their queries."""
     with beside.cursor() as cursor:
         cursor.execute(
             "select pid, query from pg_stat_activity "
@@ -88,8 +88,8 @@ def workers_of(beside: Connection) -> list[tuple[int, str]]:
 
 
 def worker_processes(parent: int | None = None) -> list[int]:
-    """Process ids of workers among the children of `parent`, by default of this process."""
-    # -ww: a set COLUMNS would cut the command lines
+    """Return the process ids of the workers among the children of `parent`, by default of this process."""
+    # -ww: a set COLUMNS would truncate the command lines
     found = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in found.splitlines()]
     return [
@@ -107,7 +107,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def comparable(inbox: Inbox) -> tuple[Any, ...]:
-    """The whole state, without ids; events in their order by delivery key only."""
+    """Return the whole state without ids; the order of events counts only within a delivery key."""
     rows, books, rejects, _ = inbox.state()
     events = inbox.query(
         "select delivery_key, array_agg(array[uri, version::text, kind, detail] order by event_id) "
@@ -129,28 +129,28 @@ def comparable(inbox: Inbox) -> tuple[Any, ...]:
 
 
 def deliver_dirt(inbox: Inbox) -> None:
-    """All that files can do to each other, in one inbox, many of them at once."""
+    """Fill one inbox with many files that affect each other."""
     for day in range(1, 29):
         inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day:02d},tea,2.50\n" * 50)
-    # corrections of the same run, some several, some back to an earlier content
+    # corrections of the same run, some of them repeated, some a return to an earlier content
     for day in range(1, 15):
         inbox.deliver(f"2024-01-{day:02d}_b.csv", HEADER + f"{day:02d},pot,9.99\n" * 40)
     for day in range(1, 8):
         inbox.deliver(f"2024-01-{day:02d}_c.csv", HEADER + f"{day:02d},cup,1.11\n" * 40)
-    # the bytes of others under other names and days: of active ones, and of such as were replaced before and after
+    # the bytes of others under other names and days: of active files, and of files replaced before and after
     for day in range(1, 29, 3):
         inbox.deliver(f"2024-02-{day:02d}.csv", HEADER + f"{day:02d},tea,2.50\n" * 50)
     inbox.deliver("2024-01-28_z.csv", HEADER + "28,last,1\n")
     inbox.deliver("2024-02-27.csv", HEADER + "28,tea,2.50\n" * 50)
-    # two of the same bytes and delivery key
+    # two with the same bytes and delivery key
     inbox.deliver("2024-03-01.csv", HEADER + "1,tea,2\n" * 3)
     inbox.deliver("2024-03-01_again.csv", HEADER + "1,tea,2\n" * 3)
-    # new columns in several at once; the first that brings one is refused
+    # new columns in several files at once; the first file with one is refused
     inbox.deliver("2024-04-01.csv", WIDE + "1,tea\n" * 30)
     for day in range(2, 20):
         inbox.deliver(f"2024-04-{day:02d}.csv", WIDE + f"{day},tea,1,L{day}\n" * 30)
         inbox.deliver(f"2024-05-{day:02d}.csv", WIDE.replace("Loyalty", f"Card{day % 3},Loyalty") + "1,t,1,L,x\n" * 3)
-    # refused, damaged, empty, with rejects, packed, nameless; a refused one twice
+    # refused, damaged, empty, with rejects, packed, nameless; one refused twice
     for day in range(1, 6):
         inbox.deliver(f"2024-06-{day:02d}.csv", HEADER + "1,tea,2\n2,cup\n3\n" * 9)
         inbox.deliver(f"2024-07-{day:02d}.csv", HEADER + '1,tea,2\n2,"cup,3\n3,pot,4\n4,\0,5\n' * 9)
@@ -173,7 +173,7 @@ def deliver_dirt(inbox: Inbox) -> None:
 
 @pytest.fixture
 def twin(databases: Databases, tmp_path: Path) -> Iterator[Connection]:
-    """A connection to a second database, for the run that is compared with."""
+    """A connection to a second database, for the run to compare with."""
     (tmp_path / "twin").mkdir()
     settings = databases.make(tmp_path / "twin")
     with closing(server.connect(settings, application_name="twin")) as connection:
@@ -197,7 +197,7 @@ def test_several_workers_leave_what_one_would(
     monkeypatch.setattr(pool, "_AHEAD_FILES", 3)
     inbox = Inbox(tmp_path / "inbox", connection, make_feed(contract=contract))
     one = Inbox(inbox.folder, twin, inbox.feed)
-    # a first load makes books the second one meets, also of files that come back later
+    # the first load fills the ledger for the second one, also with files that return later
     inbox.deliver("2023-12-31.csv", HEADER + "31,old,1\n" * 50)
     inbox.deliver("2024-01-27.csv", HEADER + "27,old,1\n" * 50)
     inbox.load()
@@ -256,7 +256,7 @@ def test_a_worker_reads_the_next_file_while_one_is_committed(inbox: Inbox, besid
         inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day},tea,2.50\n" * 50_000)
 
     def three_wait() -> bool:
-        """One commits; its worker and the other one have read the next file and wait for their turn to enter it."""
+        """Say whether one commits, and its worker and the other one have read the next file and wait to record it."""
         with beside.cursor() as cursor:
             cursor.execute(
                 "select count(*) from pg_stat_activity where datname = current_database() "
@@ -301,7 +301,7 @@ def test_a_file_without_a_new_column_does_not_wait_for_one_that_has_it(inbox: In
     assert inbox.query("select count(*) from raw.shop__lines where loyalty_card = 'L'") == [(3,)]
 
 
-# --- what dies ----------------------------------------------------------------------------------------------------
+# --- workers and loaders that die --- -----------------------------------------------------------------------------
 
 
 def deliver_days(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
@@ -310,7 +310,7 @@ def deliver_days(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
 
 
 def finish(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
-    """Load again and see that all is there, once."""
+    """Load again and check that every row is loaded once."""
     assert worker_processes() == []
     listener = Listener()
     report = inbox.load(workers=2, reporter=listener)
@@ -338,7 +338,7 @@ def test_a_worker_whose_connection_is_cut_ends_the_load_as_a_cut_connection_does
     deliver_days(inbox)
 
     def cut() -> None:
-        # a worker has two, and one that waits for its turn may wait until all is done
+        # a worker has two connections, and the waiting one may be idle until the end
         while not (at_work := [pid for pid, query in workers_of(beside) if query.lower().startswith("copy")]):
             pass
         with beside.cursor() as cursor:
@@ -353,7 +353,7 @@ def test_an_error_in_one_worker_is_raised_as_it_was(inbox: Inbox, beside: Connec
     deliver_days(inbox)
     inbox.load(only=None)
     with beside.cursor() as cursor:
-        # as a fault of the loader would show
+        # as a defect of the loader would appear
         cursor.execute("alter table ledger.files add constraint c check (uri <> 'shop/2024-02-03.csv')")
     for day in range(1, 7):
         inbox.deliver(f"2024-02-{day:02d}.csv", HEADER + f"{day},pot,1\n" * 10_000)
@@ -416,7 +416,7 @@ def test_when_the_loader_dies_its_workers_end_and_leave_nothing_half_done(
         assert len(workers) == 2
         loader.send_signal(number)
         loader.wait()
-    # the next loader waits for what is left of them, however long that takes
+    # the next loader waits for the remaining workers, however long that takes
     inbox.load(workers=2)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5)
     wait_until(lambda: workers_of(beside) == [], 5)
@@ -447,7 +447,7 @@ def test_a_worker_that_comes_too_late_does_nothing(inbox: Inbox, database: Setti
             gone = describe_loader(inbox.connection)
         with pytest.raises(LoaderGone):
             become_a_worker(late, gone)
-        # another loader holds the lock, and it is not the one
+        # another loader holds the lock
         with as_the_loader(inbox.connection, lambda _: None), pytest.raises(LoaderGone):
             become_a_worker(late, type(gone)(gone.pid, "2001-01-01 00:00:00+00"))
 
@@ -500,7 +500,7 @@ def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, 
 
 
 def test_workers_work_as_their_loader_does(database: Settings, connection: Connection, tmp_path: Path) -> None:
-    """A login whose own rights are none: what the loader took, its workers take too."""
+    """With a login whose own rights are none: the workers set the role that the loader has set."""
     prepare_warehouse(connection, [make_feed()])
     apply_grants(connection)
     external = database.external
@@ -515,7 +515,7 @@ def test_workers_work_as_their_loader_does(database: Settings, connection: Conne
         for day in range(1, 5):
             inbox.deliver(f"2024-05-{day:02d}.csv", HEADER + f"{day},Tea,2.50\n")
         assert inbox.load(workers=2).statuses == {"active": 4}
-    # and of a loader at work another login hears, though the server does not tell it since when
+    # another login finds the loader too, although the server hides its start time from it
     other = Listener()
     with closing(server.connect(own, application_name="test", role="loader")) as mine, as_the_loader(mine, other.say):
         assert describe_loader(mine).started
