@@ -1,4 +1,4 @@
-"""What becomes of a file is decided by path, content and delivery key, from the ledger alone."""
+"""The decision about a file depends on its path, its content, its delivery key and the ledger only."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ def entry(
     return Entry(file_id, uri, content, 10, 1, key, version if taken_in else None, status, FEED.fingerprint)
 
 
-# --- by stat alone
+# --- by size and time
 
 
 def test_a_file_of_the_same_size_and_time_is_known_without_being_read() -> None:
@@ -232,9 +232,9 @@ def test_whatever_arrives_no_content_and_no_key_is_ever_active_twice(deliveries:
         assert len({e.delivery_key for e in active}) == len(active)
         versions = [(e.delivery_key, e.version) for e in entries if e.version is not None]
         assert len(set(versions)) == len(versions)
-        # the ledger kept along the way are those read from the ledger afresh
+        # the index updated on the way is equal to one read from the ledger
         reread = FileIndex(entries)
         for e in active:
             assert books.active(e.delivery_key or "") == reread.active(e.delivery_key or "") == e
-        # nothing is left to do when the same file is looked at again
+        # the same file again is unchanged
         assert isinstance(decide(found(uri), content, books), Unchanged)

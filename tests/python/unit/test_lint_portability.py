@@ -1,4 +1,4 @@
-"""Every rule of the portability lint: a text it names, and one beside it that it lets pass."""
+"""Every rule of the portability lint: a text that it reports, and a similar one that it accepts."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The bytes of a delivery: whole or refused, with the hash of exactly what was delivered."""
+"""The bytes of a delivery are complete or refused, with the hash of exactly the delivered bytes."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ from sales_warehouse.load.inbox import unpack
 from sales_warehouse.load.inbox.open_file import ContentReader, HashingReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 
-# Several blocks long, compressed too.
+# Several blocks long, also when compressed.
 CONTENT = b"a,b\n" + random.Random(1).randbytes(700_000)
 
 
@@ -223,7 +223,7 @@ def test_what_unpacks_out_of_all_proportion_is_refused_with_the_figures(
     monkeypatch.setattr(unpack, "RATIO_MATTERS_FROM_BYTES", 1_000_000)
     path = pack(tmp_path, suffix, bytes(900_000))
     with ContentReader(path) as reader:
-        assert len(b"".join(iter(reader.read, b""))) == 900_000  # a small one may
+        assert len(b"".join(iter(reader.read, b""))) == 900_000  # a small file may have a high ratio
     path = pack(tmp_path, suffix, bytes(50_000_000))
     with ContentReader(path) as reader:
         with pytest.raises(FileRefused, match=r"beyond 1,000,000 bytes at most 200 times as many"):

@@ -1,4 +1,4 @@
-"""Parquet: typed values become the text a person would have seen; what is damaged is told."""
+"""Parquet: typed values become the text that a program would show; damage is reported."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is tried again, how often, and what the report then says."""
+"""Which errors are retried, how often, and what the report then contains."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sales_warehouse.reporter import Reporter
 
 
 class Said(Reporter):
-    """A reporter that keeps what it is told."""
+    """A reporter that keeps what it receives."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -48,7 +48,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def let_load(monkeypatch: pytest.MonkeyPatch, *runs: Any) -> tuple[Said, list[Line]]:
-    """Have each run of the load tell its outcomes to the reporter and then raise or return what stands last."""
+    """Make each run of the load report its outcomes and then raise or return its last item."""
     left = list(runs)
     lines: list[Line] = []
 
@@ -112,7 +112,7 @@ def test_the_report_covers_all_attempts(monkeypatch: pytest.MonkeyPatch, waits: 
         Outcome("b.csv", "shop.lines", "refused"),
         Outcome("c.csv", "shop.lines", "growing"),
     ]
-    # between the attempts a.csv was corrected
+    # a.csv was corrected between the attempts
     last = [Outcome("a.csv", "shop.lines", "active", version=2), Outcome("c.csv", "shop.lines", "active")]
     reporter, lines = let_load(
         monkeypatch, (*first, lost()), (LoadReport(outcomes=list(last), unchanged=5, still_refused=["b.csv", "z.csv"]),)
@@ -138,7 +138,7 @@ def test_a_terminal_error_is_not_tried_again(
 
 
 def with_code(error: Exception) -> Exception:
-    """Give an error of the database the code that the server would send with it."""
+    """Give a database error the SQLSTATE that the server would send with it."""
     codes = {errors.lookup(code): code for code in CODES}
     if type(error) not in codes:
         return error
