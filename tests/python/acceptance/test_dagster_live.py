@@ -28,13 +28,13 @@ MODULE = "sales_warehouse.orchestration.definitions"
 
 @dataclass
 class Pages:
-    """A running Dagster of a warehouse."""
+    """A running Dagster instance of a warehouse."""
 
     url: str
     shop: Checkout
 
     def ask(self, query: str) -> Any:
-        """Answer a GraphQL query."""
+        """Send a GraphQL query and return its data."""
         request = urllib.request.Request(
             f"{self.url}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
         )
@@ -119,7 +119,7 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
 def test_it_listens_to_this_machine_alone_and_calls_nobody(pages: Pages) -> None:
     port = int(pages.url.rpartition(":")[2])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_way:
-        any_way.connect(("192.0.2.1", 9))  # sends nothing; shows our own address, if there is one beside loopback
+        any_way.connect(("192.0.2.1", 9))
         address = any_way.getsockname()[0]
     if not address.startswith("127."):
         with pytest.raises(OSError, match="refused"):

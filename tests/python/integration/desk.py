@@ -105,7 +105,7 @@ class Desk:
         return publish(self.connection, lambda _: None)
 
     def read(self, name: str, publication: int | None = None, columns: str = "*") -> list[tuple[str, ...]]:
-        """Return the rows of a mart in a publication, by default the current one, as sorted texts with all stored digits."""
+        """Return the rows of a mart in a publication (default: the current one) as sorted texts with all digits."""
         schema = "published" if publication is None else "published_as_of"
         self.run("select set_config('warehouse.publication', %s, false)", str(publication or ""))
         rows = self.run(f"select cast(rows as text) from (select {columns} from {schema}.{name}) as rows order by 1")
