@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the settings of the user's shell from the environment."""
     for name in tuple(os.environ):
         if name.startswith(("PG", "WAREHOUSE_", "DBT_")) and name != "WAREHOUSE_TEST_DATA":

@@ -78,7 +78,7 @@ def _euros_a_pound(path: Path) -> Mapping[date, Decimal]:
 
 
 def per_day(lines: Iterable[Line]) -> dict[date, tuple[Decimal | None, ...]]:
-    """Return per day: net sales, of the day before, of the comparable day, of the month to date, and two moving averages."""
+    """Return per day: net sales, the day before, the comparable day, month to date, two moving averages."""
     sales: dict[date, Decimal] = defaultdict(lambda: ZERO)
     for line in lines:
         sales[line.day] += line.amount

@@ -46,7 +46,7 @@ class Pages:
         found = self.ask("{ runsOrError { ... on Runs { results { status } } } }")
         return [run["status"] for run in found["runsOrError"]["results"]]
 
-    def looks(self) -> list[str]:
+    def tick_statuses(self) -> list[str]:
         """Return the statuses of the finished sensor ticks, the latest first."""
         selector = f'repositoryName: "__repository__", repositoryLocationName: "{MODULE}", sensorName: "inbox"'
         found = self.ask(
@@ -110,9 +110,11 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
     assert shop.value("select publication from published.as_of") == "2"
     assert shop.value("select sum(line_count) from published.agg_sales_daily") != before
     (path.parent / "2024-03-03.csv").write_bytes(path.read_bytes())  # a duplicate
-    before_it = len(pages.looks())
-    wait_for(lambda: len(pages.looks()) >= before_it + 2, 100)  # the first may have started before the file arrived
-    assert pages.looks()[0] == "SKIPPED"
+    before_it = len(pages.tick_statuses())
+    wait_for(
+        lambda: len(pages.tick_statuses()) >= before_it + 2, 100
+    )  # the first may have started before the file arrived
+    assert pages.tick_statuses()[0] == "SKIPPED"
     assert pages.runs() == ["SUCCESS"]
 
 
@@ -129,7 +131,7 @@ def test_it_listens_to_this_machine_alone_and_calls_nobody(pages: Pages) -> None
 
 
 @pytest.mark.skipif(
-    CHROMIUM is None, reason="There is no Chromium here: nobody looks at the page. apt install chromium"
+    CHROMIUM is None, reason="Chromium is missing, so the page is not tested. Install it: apt install chromium"
 )
 def test_a_browser_shows_the_graph(pages: Pages, tmp_path: Path) -> None:
     done = subprocess.run(

@@ -266,24 +266,24 @@ def test_killed_loader_and_killed_server_and_the_same_command_finishes(make_chec
     checkout.warehouse("up")
     command = ("warehouse", "load", "--inbox", str(inbox), "--settle", "0", "--quiet")
 
-    with _stuck_in_a_file(checkout, command) as loader:
+    with _waiting_before_commit(checkout, command) as loader:
         loader.kill()
         loader.wait()
-    _assert_books_agree(checkout)
+    _assert_raw_tables_match_ledger(checkout)
     taken_in = int(checkout.value("select count(*) from ledger.files"))
     assert 20 <= taken_in < 318
 
-    with _stuck_in_a_file(checkout, command) as loader:
+    with _waiting_before_commit(checkout, command) as loader:
         os.kill(json.loads(checkout.warehouse("status", "--json"))["pid"], signal.SIGKILL)
         output = loader.communicate()[1]
         assert loader.returncode == 0, output  # the loader starts the server again and retries
     checkout.run(*command)
-    _assert_books_agree(checkout)
+    _assert_raw_tables_match_ledger(checkout)
     checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert_figures(checkout)
 
 
-class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
+class _waiting_before_commit:  # noqa: N801, reads as what it is in a with statement
     """A loader that has copied a file's rows and waits before its commit for a lock that this test holds."""
 
     def __init__(self, checkout: Checkout, command: tuple[str, ...]) -> None:
@@ -327,7 +327,7 @@ class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
             pass
 
 
-def _assert_books_agree(checkout: Checkout) -> None:
+def _assert_raw_tables_match_ledger(checkout: Checkout) -> None:
     """Check that the raw tables contain exactly the rows of the active files."""
     assert (
         checkout.sql(

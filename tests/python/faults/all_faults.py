@@ -182,7 +182,7 @@ def restart_foreign_server(stage: Stage) -> Iterator[Ended]:
     yield loader.end()
 
 
-def foreign_server_stays_away(stage: Stage) -> Iterator[Ended]:
+def kill_foreign_server(stage: Stage) -> Iterator[Ended]:
     loader = stage.start_load(f"{IN_COPY}:stop", **stage.through(int(str(stage.record["port"]))))
     loader.wait_until_stopped()
     kill_server(stage, loader)
@@ -228,7 +228,7 @@ def no_connection_free(stage: Stage) -> Iterator[Ended]:
     yield loader.end()
 
 
-# --- the connection --- -------------------------------------------------------------------------------------------
+# --- the connection ----------------------------------------------------------------------------------------------
 
 
 def over_a_line(point: str, do: Callable[[Stage, Loader, Proxy], None]) -> Act:
@@ -264,7 +264,7 @@ def stall(_stage: Stage, _loader: Loader, proxy: Proxy) -> None:
     threading.Timer(STALL_SECONDS, proxy.thaw).start()
 
 
-def stall_for_ever(_stage: Stage, _loader: Loader, proxy: Proxy) -> None:
+def stall_permanently(_stage: Stage, _loader: Loader, proxy: Proxy) -> None:
     proxy.freeze()
 
 
@@ -419,7 +419,7 @@ def _other_inbox(stage: Stage) -> Path:
     return folder
 
 
-# --- all faults --- -----------------------------------------------------------------------------------------------
+# --- all faults --------------------------------------------------------------------------------------------------
 
 _WHEN = {IN_COPY: "in the middle of COPY", "before_commit@2": "before commit"}
 _NOW = "while it is read"
@@ -451,7 +451,7 @@ def _all_faults() -> Iterator[Fault]:
     yield Fault(
         "server killed (-9), not started again",
         _WHEN[IN_COPY],
-        foreign_server_stays_away,
+        kill_foreign_server,
         code=3,
         says="attempt 6 of 6",
     )
@@ -468,7 +468,7 @@ def _all_faults() -> Iterator[Fault]:
     for point, when in _WHEN.items():
         yield Fault(f"connection stalled for {STALL_SECONDS} s", when, over_a_line(point, stall))
         yield Fault(
-            "connection stalled permanently", when, over_a_line(point, stall_for_ever), slow=True, says="timed out"
+            "connection stalled permanently", when, over_a_line(point, stall_permanently), slow=True, says="timed out"
         )
     yield Fault(
         "network lost permanently",

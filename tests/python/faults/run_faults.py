@@ -29,8 +29,8 @@ PAGE = PROJECT / "docs" / "reference" / "fault-matrix.md"
 SERVER_DISK_MEGABYTES = 600
 
 # The lines of the loader's output that are about the fault.
-_TELLING = re.compile(r"^(error:|Stopped|RuntimeError|growing|unreadable|.*Trying again|Another loader)")
-_PLACES = (
+_SHOWN_LINES = re.compile(r"^(error:|Stopped|RuntimeError|growing|unreadable|.*Trying again|Another loader)")
+_VARYING_PARTS = (
     (re.compile(r"(?:/[\w .()-]+){2,}"), "…"),
     (re.compile(r"(?<=127\.0\.0\.1:)\d+"), "PORT"),
     (re.compile(r"port \d+"), "port PORT"),
@@ -161,7 +161,7 @@ def write_page(rows: list[Row]) -> str:
 def _say_ending(row: Row) -> str:
     if row.ended is None:
         return "did not end"
-    said = [line.strip().rstrip(".") for line in row.ended.text.splitlines() if _TELLING.match(line)]
+    said = [line.strip().rstrip(".") for line in row.ended.text.splitlines() if _SHOWN_LINES.match(line)]
     # the same reason after every attempt: the first and the last are enough
     shown = list(dict.fromkeys(said[:1] + said[-1:]))
     if len(said) > len(shown) + 1 and len(shown) > 1:
@@ -170,7 +170,7 @@ def _say_ending(row: Row) -> str:
 
 
 def _cell(text: str) -> str:
-    for pattern, instead in _PLACES:
+    for pattern, instead in _VARYING_PARTS:
         text = pattern.sub(instead, text)
     text = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
     return text if len(text) <= 260 else text[:260].rstrip() + " …"

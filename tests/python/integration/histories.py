@@ -36,7 +36,7 @@ TOO_SHORT = "too,short"
 
 
 @dataclass(frozen=True)
-class Act:
+class Action:
     """An action on the file of one key; `content` is the number of the delivered content."""
 
     verb: str  # deliver, copy, unload, restore or replay
@@ -47,19 +47,19 @@ class Act:
         return f"{self.verb} file {self.key}" + (f" with content {self.content}" if self.verb == "deliver" else "")
 
 
-History = Sequence[Sequence[Act]]  # the actions before each build
+History = Sequence[Sequence[Action]]  # the actions before each build
 
 _keys = st.integers(0, KEYS - 1)
 _acts = st.one_of(
     # With so few contents a delivery can be a return to an earlier content, a correction or the same bytes again.
-    st.builds(Act, st.just("deliver"), _keys, st.integers(0, 3)),
-    st.builds(Act, st.just("deliver"), _keys, st.integers(0, 3)),
-    st.builds(Act, st.sampled_from(["copy", "unload", "restore", "replay"]), _keys),
+    st.builds(Action, st.just("deliver"), _keys, st.integers(0, 3)),
+    st.builds(Action, st.just("deliver"), _keys, st.integers(0, 3)),
+    st.builds(Action, st.sampled_from(["copy", "unload", "restore", "replay"]), _keys),
 )
 histories = st.lists(st.lists(_acts, max_size=3), min_size=STEPS, max_size=STEPS)
 
 
-def script(number: int, history: History) -> str:
+def describe_history(number: int, history: History) -> str:
     """Return a history as readable text."""
     lines = [f"history {name(number)}:"]
     for step in history:
@@ -77,14 +77,14 @@ def tolerant(feeds: Sequence[Feed]) -> list[Feed]:
     return [replace(feed, max_rejects=MaxRejects.parse("100%")) for feed in feeds]
 
 
-class World:
+class Operator:
     """The inbox and the loader of all histories."""
 
     def __init__(self, connection: Connection, feeds: Sequence[Feed], inbox: Path) -> None:
         self._connection, self._feeds, self._inbox = connection, tolerant(feeds), inbox
         self._clock = 1_700_000_000
 
-    def do(self, acts: Sequence[tuple[int, Act]]) -> None:
+    def do(self, acts: Sequence[tuple[int, Action]]) -> None:
         """Write the files of the actions, load them, then run the other actions."""
         for number, act in acts:
             path = self._path(number, act.key)

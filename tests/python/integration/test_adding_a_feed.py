@@ -49,13 +49,13 @@ def apply_edit(before: str, edit: str) -> str:
     return before.replace(old, new)[1:]
 
 
-def squeeze(output: str) -> list[list[str]]:
+def split_words(output: str) -> list[list[str]]:
     """Return an output as lists of words by line: tables are as wide as the terminal, and empty lines do not count."""
     lines = (line.replace("─", " ").split() for line in output.splitlines())
     return [words for words in lines if words]
 
 
-class Follower:
+class TutorialRun:
     """Follows the tutorial in a copy of the project."""
 
     def __init__(self, checkout: Checkout) -> None:
@@ -76,7 +76,7 @@ class Follower:
             assert not block.mark, f"a command without a file is just run: {block}"
             self.run(block.text)
         elif block.mark == "exact":
-            assert squeeze(self.printed) == squeeze(block.text)
+            assert split_words(self.printed) == split_words(block.text)
         else:
             raise AssertionError(f"a block nobody can follow: {block}")
 
@@ -97,9 +97,9 @@ class Follower:
 
 
 @pytest.fixture(scope="module")
-def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Follower:
+def finished(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> TutorialRun:
     """The follower after the last step. Home and inbox are below the project, as by default."""
-    folder = tmp_path_factory.mktemp("newcomer")
+    folder = tmp_path_factory.mktemp("finished")
     external = databases.make(folder).external
     assert external is not None
     checkout = Checkout.copy_to(
@@ -110,14 +110,14 @@ def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
         PGPASSWORD=external.password,
         PGDATABASE=external.database,
     )
-    follower = Follower(checkout)
+    follower = TutorialRun(checkout)
     for block in read_blocks():
         follower.follow(block)
     return follower
 
 
-def test_a_fourth_feed_added_by_the_page_reaches_the_marts(newcomer: Follower) -> None:
-    figures = newcomer.checkout.sql(
+def test_a_fourth_feed_added_by_the_page_reaches_the_marts(finished: TutorialRun) -> None:
+    figures = finished.checkout.sql(
         "select order_date, country, currency, line_count, order_count, quantity, net_amount, sale_amount, "
         "return_amount from marts.agg_sales_daily where source_system = 'corner_shop'"
     )
@@ -134,12 +134,12 @@ def test_a_fourth_feed_added_by_the_page_reaches_the_marts(newcomer: Follower) -
             "return_amount": "-1.8000",
         }
     ]
-    assert newcomer.checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
+    assert finished.checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
 
 
-def test_the_staging_model_of_the_page_keeps_the_style(newcomer: Follower) -> None:
+def test_the_staging_model_of_the_page_keeps_the_style(finished: TutorialRun) -> None:
     style = PROJECT / ".sqlfluff"
-    newcomer.checkout.run(
+    finished.checkout.run(
         "sqlfluff", "lint", "--config", str(style), "models/staging/corner_shop", "models/intermediate"
     )
 
@@ -161,7 +161,7 @@ def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
 
 
 def test_following_notices_a_page_that_has_gone_wrong(tmp_path: Path) -> None:
-    follower = Follower(Checkout(tmp_path))
+    follower = TutorialRun(Checkout(tmp_path))
     follower.follow(Block("sql", "file=model.sql", "one\ntwo\n"))
     follower.follow(Block("diff", "file=model.sql", " one\n+more\n two\n"))
     assert (tmp_path / "model.sql").read_text() == "one\nmore\ntwo\n"

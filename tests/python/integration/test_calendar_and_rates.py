@@ -77,7 +77,7 @@ def rate(currency: str, day: str) -> Decimal:
     return Decimal(found)
 
 
-def exactly(value: Decimal, places: int) -> Decimal:
+def round_half_up(value: Decimal, places: int) -> Decimal:
     """Round as the models round."""
     return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
@@ -168,11 +168,11 @@ def test_holidays_are_those_the_governments_published() -> None:
 
 
 def test_a_weekend_has_the_rate_of_friday_and_postage_is_no_net_sale(shop: Checkout) -> None:
-    friday = exactly(1 / rate("GBP", "2024-05-03"), 10)
+    friday = round_half_up(1 / rate("GBP", "2024-05-03"), 10)
     rows = {row["order_date"]: row for row in shop.sql("select * from marts.agg_sales_daily")}
     sunday = rows["2024-05-05"]
     assert (sunday["net_amount"], sunday["net_sales_amount"]) == ("-6.5000", "2.5000")
-    assert Decimal(sunday["net_sales_amount_reporting"]) == exactly(Decimal("2.50") * friday, 4)
+    assert Decimal(sunday["net_sales_amount_reporting"]) == round_half_up(Decimal("2.50") * friday, 4)
     assert (rows["2024-05-03"]["net_amount"], rows["2024-05-03"]["net_sales_amount"]) == ("16.5000", "7.5000")
 
 
@@ -197,7 +197,7 @@ def test_a_renewed_rate_changes_the_figures(shop: Checkout, rates: Path) -> None
 
 def test_another_reporting_currency_changes_the_figures(shop: Checkout) -> None:
     build(shop, "--vars", "{reporting_currency: USD}")
-    cross = exactly(rate("USD", "2024-05-03") / rate("GBP", "2024-05-03"), 10)
+    cross = round_half_up(rate("USD", "2024-05-03") / rate("GBP", "2024-05-03"), 10)
     assert Decimal(shop.value("select distinct fx_rate from marts.fct_sales_lines")) == cross
 
 
@@ -216,5 +216,7 @@ def test_a_missing_rate_stops_the_build_until_it_is_there(shop: Checkout, rates:
         assert shop.value(daily) == before
     rates.write_text(text)
     build(shop)
-    friday = exactly(1 / rate("GBP", "2024-05-03"), 10)
-    assert Decimal(shop.value(daily)) == sum(exactly(Decimal(net) * friday, 4) for net in ("7.50", "9", "2.50", "-9"))
+    friday = round_half_up(1 / rate("GBP", "2024-05-03"), 10)
+    assert Decimal(shop.value(daily)) == sum(
+        round_half_up(Decimal(net) * friday, 4) for net in ("7.50", "9", "2.50", "-9")
+    )

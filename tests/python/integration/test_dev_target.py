@@ -17,7 +17,7 @@ from sales_warehouse.server.record import ServerRecord
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 DAILY = "models/marts/reporting/agg_sales_daily.sql"
 FACT = "models/marts/core/fct_sales_lines.sql"
-FATES = "models/audit/row_outcomes.sql"
+OUTCOMES = "models/audit/row_outcomes.sql"
 # the models that read the daily figures
 COMPARED = ("sales_daily_compared", "sales_weekly_compared", "sales_monthly_compared")
 
@@ -63,7 +63,7 @@ def build_dev(checkout: Checkout, *models: str) -> str:
     return checkout.dbt("build", *deferred, *selected, target=None, check=False).stdout
 
 
-def plain(checkout: Checkout, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def run_dbt(checkout: Checkout, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run dbt in a shell with these variables."""
     shell = Checkout(checkout.project, checkout.variables | variables)
     return shell.dbt(*arguments, "--target-path", "target/dev", target=None, check=False)
@@ -81,11 +81,11 @@ def relations(checkout: Checkout) -> set[str]:
     found = checkout.sql(
         "select table_schema, table_name from information_schema.tables where table_schema like 'dev%'"
     )
-    books = {"builds", "model_watermarks", "touched_dates"}
-    return {f"{row['table_schema']}.{row['table_name']}" for row in found if row["table_name"] not in books}
+    build_state = {"builds", "model_watermarks", "touched_dates"}
+    return {f"{row['table_schema']}.{row['table_name']}" for row in found if row["table_name"] not in build_state}
 
 
-def books(checkout: Checkout) -> list[dict[str, str]]:
+def prod_state(checkout: Checkout) -> list[dict[str, str]]:
     """Return the build state and the figures of prod."""
     return checkout.sql(
         "select relation_name, event_id, tested_event_id, rebuilt_by, built_by from audit.model_watermarks order by 1"
@@ -102,32 +102,32 @@ def watermark(checkout: Checkout, relation: str) -> tuple[str, str]:
 
 
 def test_a_plain_build_without_its_parents_stops_before_any_model(shop: Checkout) -> None:
-    before = books(shop)
+    before = prod_state(shop)
     for command in (
         ("build", "--select", "agg_sales_daily"),
         ("run", "--empty", "--select", "agg_sales_daily"),
         ("test", "--select", "agg_sales_daily", "--exclude", "test_type:unit"),
         ("build", "--select", "reconciliation"),
     ):
-        done = plain(shop, *command)
+        done = run_dbt(shop, *command)
         assert done.returncode == 2, done.stdout
         assert "The target dev does not have" in done.stdout and "Nothing was built." in done.stdout
         # both solutions are named
         assert "make dev" in done.stdout and f"DBT_STATE={shop.variables['WAREHOUSE_HOME']}/state" in done.stdout
         assert "START" not in done.stdout and "does not exist" not in done.stdout
     assert relations(shop) == set()
-    assert books(shop) == before
+    assert prod_state(shop) == before
 
 
 def test_the_line_of_warehouse_up_lets_a_plain_build_read_from_prod(shop: Checkout) -> None:
     [line] = [line for line in shop.warehouse("up").splitlines() if line.startswith("export ")]
     variables = dict(word.split("=", 1) for word in shlex.split(line)[1:])
     assert set(variables) == {"DBT_DEFER", "DBT_FAVOR_STATE", "DBT_STATE"}
-    before = books(shop)
-    done = plain(shop, "build", "--select", "agg_sales_daily", *WITHOUT_UNIT_TESTS, **variables)
+    before = prod_state(shop)
+    done = run_dbt(shop, "build", "--select", "agg_sales_daily", *WITHOUT_UNIT_TESTS, **variables)
     assert done.returncode == 0, done.stdout
     assert relations(shop) == {"dev_alice_b_marts.agg_sales_daily"}
-    assert books(shop) == before
+    assert prod_state(shop) == before
     # the last line of the project; dbt prints its totals after it
     said = [line for line in done.stdout.splitlines() if "To publish: warehouse build" in line]
     assert len(said) == 1 and "Built in dev_alice_b_marts (target dev)" in said[0]
@@ -145,7 +145,7 @@ def test_what_others_read_is_built_on_prod_whatever_the_shell_defers(shop: Check
 
 
 def test_only_the_edited_model_and_its_children_are_built_and_prod_stays(shop: Checkout) -> None:
-    before = books(shop)
+    before = prod_state(shop)
     edit(shop, DAILY, "coalesce(country, 'unknown')", "coalesce(country, 'nowhere')")
     printed = build_dev(shop)
     # the countries of the daily figures differ from those of the fact and the months
@@ -154,7 +154,7 @@ def test_only_the_edited_model_and_its_children_are_built_and_prod_stays(shop: C
         "dev_alice_b_audit.reconciliation",
         *(f"dev_alice_b_marts.{name}" for name in ("agg_sales_daily", *COMPARED)),
     }
-    assert books(shop) == before
+    assert prod_state(shop) == before
     # the parents are the fact and the figures of prod
     assert shop.value("select sum(net_amount) from dev_alice_b_marts.agg_sales_daily") == "7.5000"
 
@@ -224,7 +224,7 @@ def test_an_edited_fact_is_built_whole_once_and_follows_the_ledger_then(shop: Ch
 
 
 def test_audit_models_find_the_staging_of_prod(shop: Checkout) -> None:
-    edit(shop, FATES, "coalesce(outcomes.row_count, 0)", "coalesce(outcomes.row_count, -1)")
+    edit(shop, OUTCOMES, "coalesce(outcomes.row_count, 0)", "coalesce(outcomes.row_count, -1)")
     build_dev(shop, "row_outcomes")
     assert shop.value("select sum(row_count) from dev_alice_b_audit.row_outcomes") == "5"
     assert not any("staging" in relation for relation in relations(shop))

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from histories import STEPS, Act, History, World, histories, script
+from histories import STEPS, Action, History, Operator, describe_history, histories
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
@@ -37,7 +37,7 @@ WAREHOUSES = int(os.environ.get("SOAK", "1"))
     suppress_health_check=list(HealthCheck),
 )
 @given(drawn=st.lists(histories, min_size=HISTORIES, max_size=HISTORIES))
-def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[Act]]], databases: Databases) -> None:
+def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[Action]]], databases: Databases) -> None:
     done = [act.verb for history in drawn for step in history for act in step]
     assume(set(done) == VERBS and len(done) > HISTORIES * STEPS // 2)
     with tempfile.TemporaryDirectory() as folder:
@@ -50,10 +50,10 @@ def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[A
         checkout.warehouse("up")
         rebuilt = compile_whole(checkout)
         with closing(server.connect(warehouse, application_name="test")) as connection:
-            world = World(connection, read_feeds(checkout.project), warehouse.inbox)
+            operator = Operator(connection, read_feeds(checkout.project), warehouse.inbox)
             for step in range(STEPS):
                 for turn in range(max(len(history[step]) for history in drawn)):
-                    world.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
+                    operator.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
                 build = checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, check=False)
                 wrong = find_differences(connection, rebuilt)
                 if wrong:
@@ -103,5 +103,5 @@ def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]
 def explain(step: int, wrong: Sequence[str], drawn: Sequence[History]) -> str:
     """Return the wrong rows and their histories, up to the build that showed them."""
     numbers = sorted({int(number) for row in wrong for number in re.findall(r"\bH(\d{3})", row)})
-    scripts = [script(number, drawn[number][: step + 1]) for number in numbers[:3]]
+    scripts = [describe_history(number, drawn[number][: step + 1]) for number in numbers[:3]]
     return "\n".join([f"After build {step + 1} of {STEPS} not as rebuilt:", *wrong[:20], *scripts])

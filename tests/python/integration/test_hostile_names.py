@@ -10,7 +10,7 @@ import pytest
 from checkout import Checkout
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
-SOUND = "1,A1,Tea,2,2024-01-01 10:00:00,1.50,,UK"
+VALID = "1,A1,Tea,2,2024-01-01 10:00:00,1.50,,UK"
 
 # file names, each as bytes on disk and as printed
 NAMES = {
@@ -49,11 +49,11 @@ def hostile(checkout: Checkout) -> Checkout:
     folder = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail"
     folder.mkdir(parents=True)
     for number, name in enumerate(NAMES):
-        content = f"{HEADER}\n{number}{SOUND}\n{number},\x1b[31m[/] broken\n"
+        content = f"{HEADER}\n{number}{VALID}\n{number},\x1b[31m[/] broken\n"
         (folder / os.fsdecode(name)).write_text(content)
     for number, header in enumerate(HEADERS):
         quoted = '"' + header.replace('"', '""') + '"'
-        (folder / f"header{number}.csv").write_text(f"{HEADER},{quoted}\n{SOUND},v{number}\n")
+        (folder / f"header{number}.csv").write_text(f"{HEADER},{quoted}\n{VALID},v{number}\n")
     checkout.run("warehouse", "load", "--settle", "0", check=False)
     return checkout
 

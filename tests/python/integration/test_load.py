@@ -35,7 +35,7 @@ def other(inbox: Inbox, **changes: object) -> Inbox:
     return Inbox(inbox.folder, inbox.connection, make_feed(**changes))
 
 
-# --- rows --- -----------------------------------------------------------------------------------------------------
+# --- rows --------------------------------------------------------------------------------------------------------
 
 
 def test_a_file_lands_as_text_with_its_lineage_and_one_line_on_the_books(inbox: Inbox) -> None:
@@ -167,7 +167,7 @@ def test_row_numbers_go_on_beyond_ten_thousand(inbox: Inbox) -> None:
     ) == [(25_000, 25_000)]
 
 
-# --- every file once --- ------------------------------------------------------------------------------------------
+# --- every file once ---------------------------------------------------------------------------------------------
 
 
 def test_loading_the_same_inbox_twice_changes_nothing(inbox: Inbox) -> None:
@@ -393,7 +393,7 @@ def test_hostile_names_and_values_are_text_and_nothing_else(inbox: Inbox) -> Non
     assert inbox.query("select name from ledger.files") == [("2024-01-01'; drop table raw.shop__lines; --\n😀.csv",)]
 
 
-# --- files that change during a load, several loaders --- ---------------------------------------------------------
+# --- files that change during a load, several loaders ------------------------------------------------------------
 
 
 def test_a_file_that_grows_while_it_settles_is_left_for_the_next_load(inbox: Inbox) -> None:
@@ -496,7 +496,7 @@ def test_a_connection_cut_in_the_middle_leaves_the_state_before_and_the_next_loa
     assert inbox.query("select count(*) from raw.shop__lines") == [(200_000,)]
 
 
-# --- constraints of the ledger --- --------------------------------------------------------------------------------
+# --- constraints of the ledger -----------------------------------------------------------------------------------
 
 _ROW = {
     "feed": "'shop.lines'", "uri": "'a'", "name": "'a'", "sha256": "repeat('0', 64)", "size_bytes": "1",

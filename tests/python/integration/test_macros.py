@@ -26,15 +26,15 @@ def test_every_cast_gives_what_its_tables_of_cases_say(checkout: Checkout) -> No
 
 def test_a_wrong_cast_is_named_with_what_it_was_given(checkout: Checkout) -> None:
     macro = checkout.project / "macros" / "portable" / "number_pattern.sql"
-    sound = macro.read_text(encoding="utf-8")
-    macro.write_text(sound.replace("[0-9]{3})+", "[0-9]{2,3})+"), encoding="utf-8")
+    original = macro.read_text(encoding="utf-8")
+    macro.write_text(original.replace("[0-9]{3})+", "[0-9]{2,3})+"), encoding="utf-8")
     done = checkout.dbt("run-operation", "test_macros", check=False)
-    macro.write_text(sound, encoding="utf-8")
+    macro.write_text(original, encoding="utf-8")
     assert done.returncode != 0
     assert "of '£12,34.50': expected NULL, got '1234.5000'" in done.stdout
 
 
-# --- the same texts read by Python --- -----------------------------------------------------------------------------
+# --- the same texts read by Python --------------------------------------------------------------------------------
 
 Oracle = Callable[[str], object]
 
@@ -185,8 +185,8 @@ _serials_of_seconds = st.builds(
     lambda day, second, digits: f"{(Decimal(day * 86_400) + second) / 86_400:.{digits}f}",
     _near, st.integers(-5, 86_405), st.integers(4, 14),
 )  # fmt: skip
-_sound = st.one_of(_numbers, _moments, _moments, _serials, _serials_of_seconds)
-_texts = st.lists(st.one_of(_sound, _sound, _damaged(_sound), _stray), min_size=40, max_size=120)
+_valid = st.one_of(_numbers, _moments, _moments, _serials, _serials_of_seconds)
+_texts = st.lists(st.one_of(_valid, _valid, _damaged(_valid), _stray), min_size=40, max_size=120)
 # the message names the texts that were read wrongly, so no shrinking is needed
 _often = settings(
     max_examples=60,

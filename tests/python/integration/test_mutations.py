@@ -56,7 +56,7 @@ class Gate:
         unknown = {name for mutation in MUTATIONS for name in (mutation.model, mutation.test)} - self._ancestors.keys()
         assert not unknown, f"mutations.py names what is not there: {unknown}"
         for mutation in MUTATIONS:
-            free = (batch for batch in self._batches if not any(self._meet(mutation, other) for other in batch))
+            free = (batch for batch in self._batches if not any(self._interfere(mutation, other) for other in batch))
             batch = next(free, None)
             if batch is None:
                 self._batches.append([mutation])
@@ -78,7 +78,7 @@ class Gate:
             self._statuses |= dict.fromkeys(batch, self._try_batch(batch))
         return self._statuses[mutation]
 
-    def _meet(self, one: Mutation, other: Mutation) -> bool:
+    def _interfere(self, one: Mutation, other: Mutation) -> bool:
         """Say whether the test of one mutation could fail, or be skipped, because of the other."""
         return one.model in self._ancestors[other.test] or other.model in self._ancestors[one.test]
 

@@ -81,9 +81,9 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
     assert report["totals"]["files"] == {"active": 1}
     checkout.warehouse("unload", checkout.value("select max(uri) from ledger.files where feed like 'online_retail.%'"))
     checkout.dbt("build", *WITHOUT_UNIT_TESTS)
-    before, books, net = read_marts(checkout), checkout.warehouse("files", "--json"), checkout.value(NET)
+    before, files, net = read_marts(checkout), checkout.warehouse("files", "--json"), checkout.value(NET)
     assert len(before) > 10
-    assert {entry["status"] for entry in json.loads(books)} == {"active", "superseded", "unloaded", "duplicate"}
+    assert {entry["status"] for entry in json.loads(files)} == {"active", "superseded", "unloaded", "duplicate"}
 
     folder = str(tmp_path)
     run_commands(checkout, "Back up", BACKUP=folder)
@@ -94,7 +94,7 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
     restored = Checkout(checkout.project, checkout.variables | moved)
     run_commands(restored, "Restore", BACKUP=folder)
 
-    assert restored.warehouse("files", "--json") == books
+    assert restored.warehouse("files", "--json") == files
     assert read_marts(restored) == before
     publications = json.loads(restored.warehouse("publications", "--json"))
     assert [(it["publication"], it["state"]) for it in publications] == [(1, "kept"), (2, "current")]
@@ -116,12 +116,12 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
         return {name for found in re.findall(pattern, text) for name in re.findall(r"\w+", found)}
 
     codes = {"0", "1", "2", "3", "130"}
-    told = re.search(
+    documented = re.search(
         r"^def run\(.*?\n    \"\"\"(.*?)\"\"\"",
         (PROJECT / "src" / "sales_warehouse" / "cli" / "main.py").read_text(),
         re.M | re.S,
     )
-    assert told and set(re.findall(r"\b\d\b", told[1])) == codes - {"130"}
+    assert documented and set(re.findall(r"\b\d\b", documented[1])) == codes - {"130"}
     assert codes <= set(re.findall(r"\b\d+\b", first_cells("Exit codes of `warehouse`")))
     statuses = literals("ledger/schema.sql", r"status text not null check \(status in \((.*?)\)\)")
     assert len(statuses) == 5
@@ -151,8 +151,8 @@ def test_as_json_the_log_has_a_line_a_file_with_its_figures(database: Settings, 
     shop = make_shop(database, tmp_path, WAREHOUSE_LOG="json")
     folder = database.inbox / "online_retail"
     folder.mkdir()
-    sound = "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n" * 998
-    (folder / "2024-01-01.csv").write_text(f"{ONLINE}{sound}2,A\n\n")
+    valid_lines = "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n" * 998
+    (folder / "2024-01-01.csv").write_text(f"{ONLINE}{valid_lines}2,A\n\n")
     (folder / "2024-01-02.csv").write_text("no,such,header\n")
     (folder / "2024-01-03\u2028\x1b[31m.csv").symlink_to("nowhere")
     done = shop.run("warehouse", "load", "--settle", "0", check=False)

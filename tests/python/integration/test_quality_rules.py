@@ -104,10 +104,10 @@ def test_a_mistake_in_the_table_or_in_a_model_is_told(
 ) -> None:
     before = (shop.project / path).read_text(encoding="utf-8")
     edit(shop, path, old, new)
-    told = shop.dbt("compile", "--quiet", "--select", "quality_rules", check=False)
+    compiled = shop.dbt("compile", "--quiet", "--select", "quality_rules", check=False)
     (shop.project / path).write_text(before, encoding="utf-8")
-    assert told.returncode != 0
-    assert message in re.sub(r"\s+", " ", told.stdout)
+    assert compiled.returncode != 0
+    assert message in re.sub(r"\s+", " ", compiled.stdout)
 
 
 def test_a_currency_without_rates_is_unknown_and_a_missing_one_is_not(shop: Checkout) -> None:

@@ -51,15 +51,15 @@ def serve(answer: bytes | None) -> Iterator[str]:
     thread.join(5)
 
 
-class Watch:
+class ProcessWatch:
     """Records the command lines of all processes during the block."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._record)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "ProcessWatch":
         self._thread.start()
         return self
 
@@ -67,7 +67,7 @@ class Watch:
         self._over.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _record(self) -> None:
         while not self._over.wait(0.05):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
@@ -91,7 +91,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def run(project: Checkout, variables: dict[str, str], *command: str, code: int = 3) -> str:
     """Run a command that fails; check that no part of a password is in its output or elsewhere; return the output."""
     it = Checkout(project.project, project.variables | variables)
-    with Watch() as watch:
+    with ProcessWatch() as watch:
         done = it.run(*command, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == code, said
@@ -160,7 +160,7 @@ def test_the_password_that_works_is_in_no_output_log_or_process_list(checkout: C
     """All commands with the real password of an external server, which dbt gets from the environment."""
     secret = checkout.variables["PGPASSWORD"]
     checkout.variables["DBT_LOG_LEVEL_FILE"] = "debug"  # the most verbose output of dbt
-    with Watch() as watch:
+    with ProcessWatch() as watch:
         runs = [
             checkout.run("warehouse", *command, check=False)
             for command in (("up",), ("status",), ("load",), ("sql", "select oops"), ("build",))

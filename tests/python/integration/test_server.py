@@ -173,7 +173,7 @@ def shell(settings: Settings) -> dict[str, str]:
     return kept | {"WAREHOUSE_PROJECT": str(settings.project), "WAREHOUSE_HOME": str(settings.home)}
 
 
-def is_gone(pid: int | None) -> bool:
+def has_ended(pid: int | None) -> bool:
     """Say whether the process has ended; it may be a zombie until the first process of a container waits for it."""
     assert pid is not None
     try:
@@ -336,7 +336,7 @@ def test_plain_dbt_reaches_the_server(running: Settings) -> None:
     assert f"port: {record_of(running).port}" in answer.stdout
 
 
-# --- created concurrently --- -----------------------------------------------------------------------------------
+# --- created concurrently --------------------------------------------------------------------------------------
 
 
 def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Callable[..., Settings]) -> None:
@@ -394,7 +394,7 @@ def test_after_kill_9_of_the_server_connect_just_works(own: Settings) -> None:
     after = server.status(own)
     assert after.pid != before.pid
     assert after.port == before.port
-    assert is_gone(busy_backend)
+    assert has_ended(busy_backend)
     query.wait(timeout=20)
     busy.close()
 
@@ -403,7 +403,7 @@ def test_down_stops_cleanly_and_connect_starts_again(own: Settings) -> None:
     pid = server.status(own).pid
     assert server.down(own)
     assert server.status(own).condition == "stopped"
-    assert is_gone(pid)
+    assert has_ended(pid)
     assert "database system is shut down" in log_file(own.home).read_text(encoding="utf-8")
     assert not server.down(own)
     log_file(own.home).write_text("", encoding="utf-8")
@@ -451,7 +451,7 @@ def test_an_up_killed_just_before_its_last_note_is_made_good(stopped: Settings) 
     assert record_of(stopped).initialised
 
 
-# --- foreign ports and folders --- ------------------------------------------------------------------------------
+# --- foreign ports and folders ---------------------------------------------------------------------------------
 
 
 def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Settings) -> None:
@@ -479,12 +479,12 @@ def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> 
                 connection.sendall(b"R" + struct.pack("!ii", 8, 3))
                 received.append(connection.recv(1024))
 
-        stranger = threading.Thread(target=ask)
-        stranger.start()
+        other_program = threading.Thread(target=ask)
+        other_program.start()
         record = replace(record_of(stopped), port=listener.getsockname()[1])
         with pytest.raises(psycopg2.OperationalError, match="authentication method requirement"):
             open_embedded(record, application_name="test")
-        stranger.join(timeout=10)
+        other_program.join(timeout=10)
     assert b"warehouse" in received[0]
     assert received[1] == b""
 
@@ -562,7 +562,7 @@ def test_a_port_changed_while_the_server_runs_is_explained_at_once(own: Settings
     assert value(own, "select answer from kept") == 42
 
 
-# --- moved and copied --- ---------------------------------------------------------------------------------------
+# --- moved and copied ------------------------------------------------------------------------------------------
 
 
 def test_a_moved_home_keeps_its_data_and_a_copy_never_meets_its_original(
@@ -603,7 +603,7 @@ def test_a_home_moved_while_its_server_runs_is_explained_and_can_be_stopped(
     assert value(moved, "select answer from kept") == 42
 
 
-# --- as root, in folders that the server's user cannot enter --- ------------------------------------------------
+# --- as root, in folders that the server's user cannot enter ---------------------------------------------------
 
 
 @only_as_root
@@ -628,7 +628,7 @@ def test_below_a_private_folder_the_data_goes_elsewhere_and_is_said_so(
         assert value(settings, "select to_regclass('kept')::text") is None
         (aside,) = data.parent.glob("data.before-*")
         assert any(str(aside) in note for note in anew.notes)
-        assert is_gone(state.pid)
+        assert has_ended(state.pid)
     finally:
         server.down(settings)
 

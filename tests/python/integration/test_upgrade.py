@@ -138,8 +138,8 @@ def test_readers_can_go_back_to_a_publication_of_before(shop: Checkout, before: 
     shop.warehouse("rollback", "1")
     assert ask(shop, FIGURES.format(schema="published")) == before["figures"][0]
     shop.warehouse("rollback", "3")
-    told = json.loads(shop.warehouse("changes", "1", "3", "--json"))
-    assert {row["uri"] for row in told} == {"online_retail/2024-01-05.csv"}
+    changed_files = json.loads(shop.warehouse("changes", "1", "3", "--json"))
+    assert {row["uri"] for row in changed_files} == {"online_retail/2024-01-05.csv"}
 
 
 def test_a_delivery_after_the_upgrade_supersedes_one_of_before(shop: Checkout) -> None:

@@ -282,7 +282,7 @@ def test_rows_of_no_active_file_are_found(loaded: Inbox) -> None:
     assert verify(loaded, "1").is_equal  # only that file was requested
 
 
-# --- files that cannot be compared --- ----------------------------------------------------------------------------
+# --- files that cannot be compared -------------------------------------------------------------------------------
 
 
 def test_gone_and_changed_files_are_told_as_such(loaded: Inbox) -> None:

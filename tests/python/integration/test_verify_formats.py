@@ -56,7 +56,7 @@ def figures(it: Inbox) -> tuple[Any, ...]:
     return found
 
 
-# --- text dialects --- --------------------------------------------------------------------------------------------
+# --- text dialects -----------------------------------------------------------------------------------------------
 
 # dialect, content, figures of the ledger, and the position of the product of row 1
 DIALECTS: dict[str, tuple[dict[str, Any], str, tuple[int, int, int, int], int]] = {
@@ -65,7 +65,7 @@ DIALECTS: dict[str, tuple[dict[str, Any], str, tuple[int, int, int, int], int]] 
         "Order No||Product||Amount\n1||tea||2\n2||'a||b''|'||\n3||a|b||''\n4||x\n",
         (4, 3, 1, 0), 2,
     ),
-    "letters among them": (
+    "letters in the delimiter": (
         {"delimiter": " x ", "quote": ""}, 'Order No x Product x Amount\n1 x tea x 2\n2 x "axb x "\n', (2, 2, 0, 0), 2
     ),
     "no quote": (
@@ -133,8 +133,8 @@ def test_a_skipped_line_on_the_books_is_compared_byte_for_byte(make_inbox: Calla
     it = make_inbox(**make_dialect_feed(options))
     it.deliver("2024-01-01.csv", content)
     it.load()
-    books = it.query("select line_number, row_number, kind, raw from ledger.skipped_lines order by 1")
-    assert [(*row[:3], bytes(row[3])) for row in books] == [
+    skipped_lines = it.query("select line_number, row_number, kind, raw from ledger.skipped_lines order by 1")
+    assert [(*row[:3], bytes(row[3])) for row in skipped_lines] == [
         (1, None, "preamble", b"Till 4"),
         (2, None, "preamble", b'"open,'),
         (4, None, "comment", b"# made today"),

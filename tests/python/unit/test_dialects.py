@@ -114,7 +114,7 @@ def write_record(values: list[Value], dialect: Dialect) -> str:
 DIALECTS = {
     "several characters": {"delimiter": "||"},
     "comma and blank": {"delimiter": ", "},
-    "letters among them": {"delimiter": "<x>", "quote": "'"},
+    "letters in the delimiter": {"delimiter": "<x>", "quote": "'"},
     "overlapping": {"delimiter": "aba!"},
     "tab without quotes": {"delimiter": "\t", "quote": ""},
     "tab without quotes, escaped": {"delimiter": "\t", "quote": "", "escape": "\\"},
@@ -127,7 +127,7 @@ DIALECTS = {
     "utf-16, carriage returns": {"encoding": "utf-16", "line_end": "cr"},
     "cp1252": {"encoding": "cp1252", "delimiter": "§§"},
     "control characters": {"delimiter": "\x1f", "quote": "\x1e"},
-    "the quotes of COPY": {"delimiter": "\x1e\x1e", "quote": "\x1f"},
+    "the quotes used for COPY": {"delimiter": "\x1e\x1e", "quote": "\x1f"},
 }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def read(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-# --- the checks: each returns the errors that it finds --- ---------------------------------------------------------
+# --- the checks: each returns the errors that it finds ------------------------------------------------------------
 
 
 def find_anchors(text: str) -> set[str]:
@@ -369,7 +369,7 @@ def test_links_of_the_readme_lead_to_pages_of_the_site() -> None:
     assert hooks.rewrite_links(unchanged, "how-to/x.md") == unchanged
 
 
-# --- each of these checks can fail --- -----------------------------------------------------------------------------
+# --- each of these checks can fail --------------------------------------------------------------------------------
 
 
 def test_what_is_wrong_would_be_found() -> None:

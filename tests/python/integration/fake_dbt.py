@@ -19,7 +19,7 @@ STEPS = ("locked", "mart_written", "marts_written", "views_made", "switched")
 Rows = Sequence[tuple[Any, ...]]
 
 
-class Desk:
+class FakeDbt:
     """Acts as dbt: fills marts, records watermarks, and records green builds."""
 
     def __init__(self, warehouse: Settings) -> None:
