@@ -111,9 +111,8 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
     assert shop.value("select sum(line_count) from published.agg_sales_daily") != before
     (path.parent / "2024-03-03.csv").write_bytes(path.read_bytes())  # a duplicate
     before_it = len(pages.tick_statuses())
-    wait_for(
-        lambda: len(pages.tick_statuses()) >= before_it + 2, 100
-    )  # the first may have started before the file arrived
+    # the first of two ticks may have started before the file arrived
+    wait_for(lambda: len(pages.tick_statuses()) >= before_it + 2, 100)
     assert pages.tick_statuses()[0] == "SKIPPED"
     assert pages.runs() == ["SUCCESS"]
 
@@ -121,6 +120,7 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
 def test_it_listens_to_this_machine_alone_and_calls_nobody(pages: Pages) -> None:
     port = int(pages.url.rpartition(":")[2])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_way:
+        # sends no packet, but selects our own address if there is one besides loopback
         any_way.connect(("192.0.2.1", 9))
         address = any_way.getsockname()[0]
     if not address.startswith("127."):

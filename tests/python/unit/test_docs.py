@@ -318,7 +318,7 @@ def test_the_hooks_run_commands_that_are_installed() -> None:
     ]
     lock = read(PROJECT / "requirements.lock")
     for hook in hooks:
-        assert hook["language"] == "system"  # a browser would request anything else
+        assert hook["language"] == "system"  # pre-commit downloads the programs of other hooks
         command = hook["entry"].split()[0]
         assert re.fullmatch(r"\.venv/bin/(\w+)", command)
         if Path(command).name == "python":
@@ -376,8 +376,8 @@ def test_what_is_wrong_would_be_found() -> None:
     page = PROJECT / "README.md"
     wrong_links = "[a](docs/nowhere.md) [b](docs/reference/tests.md#no-such-heading) [c](../../etc) [d](#no)"
     assert len(find_broken_links(page, wrong_links)) == 4
-    sound_links = "# A b, c\n[a](#a-b-c) [b](docs/reference/tests.md#the-real-files) [c](https://x.org/)"
-    assert find_broken_links(page, sound_links) == []
+    valid_links = "# A b, c\n[a](#a-b-c) [b](docs/reference/tests.md#the-real-files) [c](https://x.org/)"
+    assert find_broken_links(page, valid_links) == []
     assert find_unknown_commands("`warehouse brew`, `make coffee`\n```sh\n.venv/bin/warehouse undo\n```") == {
         "warehouse brew",
         "make coffee",
