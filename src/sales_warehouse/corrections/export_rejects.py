@@ -82,7 +82,7 @@ def choose_text(cursor: Cursor, entry: LedgerFile, feed: Feed, head: bytes) -> R
 def _check_path(path: Path, inbox: Path, force: bool) -> None:
     if path.resolve().is_relative_to(inbox.resolve()):
         raise ConfigurationError(
-            f"{path} lies below the inbox, where the next load would read it as a delivery. Name a path elsewhere."
+            f"{path} is below the inbox, where the next load would read it as a delivery. Name a path elsewhere."
         )
     if not path.parent.is_dir():
         raise ConfigurationError(f"There is no folder {path.parent}. Make it, or name another path.")

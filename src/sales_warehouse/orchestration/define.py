@@ -1,4 +1,4 @@
-"""The Dagster definitions of a warehouse: assets, checks, jobs, sensors and schedules."""
+"""The Dagster definitions of a warehouse."""
 
 import json
 
@@ -19,7 +19,7 @@ DAILY = "daily_run"
 
 
 def define(settings: Settings) -> Definitions:
-    """Return assets, checks, jobs, sensors and schedules for the warehouse of these settings.
+    """Return all Dagster definitions for the warehouse of these settings.
 
     Errors as of `read_feeds`, and of dbt when the project cannot be parsed.
     """

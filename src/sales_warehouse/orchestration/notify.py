@@ -82,7 +82,7 @@ def describe_failure(context: RunFailureSensorContext) -> dict[str, Any]:
 
 
 def _name(run: DagsterRun) -> str:
-    """Return the name of the job, or the assets of a run that was started for a selection of assets."""
+    """Return the name of the run, or the assets of a run that was started for a selection of assets."""
     if run.job_name.startswith("__") and run.asset_selection:
         return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
     return run.job_name

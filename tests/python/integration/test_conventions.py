@@ -128,3 +128,21 @@ def test_macros_that_models_and_tests_call_are_described(manifest: dict[str, Any
     for called in ("member_key", "test_equals"):
         broken["macros"][f"macro.sales_warehouse.{called}"]["description"] = ""
     assert find_undescribed_macros(broken) == {"member_key", "test_equals"}
+
+
+def test_each_override_strategy_and_hook_is_on_the_page_about_dbt(manifest: dict[str, Any]) -> None:
+    page = (PROJECT / "docs" / "reference" / "how-we-extend-dbt.md").read_text()
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for macro in manifest["macros"].values():
+        names[macro["package_name"] == "sales_warehouse"].add(macro["name"])
+    ours, dbts = names[True], names[False]
+    extending = {
+        name
+        for name in ours
+        if name in dbts or name.partition("__")[2] in dbts or name.startswith(("materialization_", "get_incremental_"))
+    }
+    assert {"get_where_subquery", "postgres__load_csv_rows", "materialization_seed_default"} <= extending
+    hooks = {"open_build", "record_build", "close_personal", "without_nested_loops", "close_build"}
+    assert hooks <= ours
+    on_page = {name.removeprefix("materialization_").removesuffix("_default") for name in extending | hooks}
+    assert {name for name in on_page if f"`{name}`" not in page} == set()

@@ -122,7 +122,7 @@ def test_an_export_is_whole_or_nothing_and_overwrites_only_when_told(
         export_file(inbox)
     assert path.read_text() == "a person's work"
     assert export_file(inbox, force=True).path.read_bytes() == written
-    with pytest.raises(ConfigurationError, match=r"lies below the inbox"):
+    with pytest.raises(ConfigurationError, match=r"is below the inbox"):
         export_file(inbox, to=f"inbox/shop/{NAME}", force=True)
     with pytest.raises(ConfigurationError, match=r"There is no folder"):
         export_file(inbox, to="nowhere/out.csv")

@@ -268,7 +268,7 @@ def test_hash_and_size_of_a_member_are_those_of_its_content(tmp_path: Path, meth
             assert reader.delivered.finish() == hashlib.sha256(content).hexdigest() == hash_file(path, member)
             assert reader.delivered.bytes_read == len(content)
             assert reader.delivered.is_whole
-        with pytest.raises(ValueError, match="closed"):
+        with pytest.raises(unpack.Damaged, match="closed"):
             reader.delivered.read(1)
 
 
