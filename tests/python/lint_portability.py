@@ -49,23 +49,23 @@ NO_SQL_FROM = {"matches": 1, "try_date": 1, "try_timestamp": 1, "try_amount": 1,
 RULES: tuple[tuple[str, str, str], ...] = (
     ("division", r"/", "the macro div(dividend, divisor, precision, scale): whole numbers and scales differ"),
     ("avg", r"\bavg\s*\(", "div(sum(…), count(…), precision, scale)"),
-    ("double quotes", r'"', "a name in lower case that needs none, or adapter.quote: Spark reads a text"),
+    ("double quotes", r'"', "an unquoted name in lower case, or adapter.quote: Spark reads a string literal"),
     ("concat", r"\bconcat\s*\(", "coalesce and ||: one engine skips NULL, the other gives NULL"),
-    ("regexp_replace", r"\bregexp_replace\s*\(", "a dispatched macro: the first match or all of them"),
+    ("regexp_replace", r"\bregexp_replace\s*\(", "a dispatched macro: only one engine replaces all"),
     ("day of week", r"\bextract\s*\(\s*(?:iso)?(?:dow|epoch)\b|\bdate_part\s*\(", "date_part_number(part, date)"),
     ("float", r"\btype_float\b|\b(?:as|::)\s*(?:float|real)\b", "numeric with precision, or a dispatched macro"),
-    ("case of letters", r"\b(?:upper|lower)\s*\(", "nothing but ASCII keys: say so by `-- portable: reason`"),
-    ("collate", r"\bcollate\b", "the order of the database, which is that of the bytes"),
+    ("case of letters", r"\b(?:upper|lower)\s*\(", "ASCII keys only, with `-- portable: reason`"),
+    ("collate", r"\bcollate\b", "nothing: the database orders text by its bytes"),
     ("distinct on", r"\bdistinct\s+on\b", "row_number() over (partition by … order by …) = 1"),
-    ("qualify", r"\bqualify\b", "a CTE with the window and a where behind it"),
+    ("qualify", r"\bqualify\b", "a CTE with the window function and a where after it"),
     ("ordered aggregate", r"\b(?:string_agg|array_agg|listagg)\s*\(", "a dispatched macro: the order is lost on Spark"),
     ("array", r"\[|\bunnest\s*\(|\b(?:any|all)\s*\(|\barray\s*\(", "rows in a CTE, and in (…)"),
-    ("json", r"\bjsonb?\b|->>?", "a dispatched macro; columns of their own are better"),
+    ("json", r"\bjsonb?\b|->>?", "separate columns, or a dispatched macro"),
     ("generate_series", r"\bgenerate_series\s*\(", "calendar_days(first_day, last_day)"),
     ("regular expression", r"!?~\*?", "matches(expression, pattern)"),
     ("format", r"\bto_(?:char|date|timestamp|number)\s*\(", "try_date, try_timestamp, try_amount or date_part_number"),
-    ("type name", r"(?:\bas|::)\s*(?:text|double\s+precision|timestamptz|bytea)\b", "text_type() or such a macro"),
-    ("numeric", r"\b(?:as|::)\s*(?:numeric|decimal)\b(?!\s*\()", "numeric(precision, scale): Spark takes 10 digits"),
+    ("type name", r"(?:\bas|::)\s*(?:text|double\s+precision|timestamptz|bytea)\b", "text_type() or a similar macro"),
+    ("numeric", r"\b(?:as|::)\s*(?:numeric|decimal)\b(?!\s*\()", "numeric(precision, scale): Spark defaults to 10"),
     ("at time zone", r"\bat\s+time\s+zone\b", "a dispatched macro"),
     ("escape string", r"\be(?=')", "chr(…), or the character itself"),
     ("postgres function", r"\bpg_\w+\s*\(", "a try_… macro"),
@@ -193,10 +193,10 @@ def find_constructs(text: str) -> Iterator[tuple[int, str, str]]:
             yield found.start(), name, advice
     for start, literal in parts.literals:
         if "\\" in literal:
-            yield start + literal.index("\\"), "backslash", "a class such as [0-9] or [.]: Spark eats the backslash"
+            yield start + literal.index("\\"), "backslash", "a class such as [0-9] or [.]: Spark removes the backslash"
     for start, argument, called, place in parts.arguments:
         if called == "matches" and "\\" in argument:
-            yield start + argument.index("\\"), "backslash", "a class such as [0-9] or [.]: Spark eats the backslash"
+            yield start + argument.index("\\"), "backslash", "a class such as [0-9] or [.]: Spark removes the backslash"
         if called and called not in NO_SQL and place < NO_SQL_FROM.get(called, sys.maxsize):
             for inner, name, advice in find_constructs(argument):
                 yield start + inner, name, advice
@@ -289,9 +289,9 @@ def lint_text(text: str) -> list[Finding]:
         findings.append(Finding(line, place - text.rfind("\n", 0, place), construct, advice))
     for line, exemption in reasons.items():
         if exemption and not exemption["reason"].strip():
-            findings.append(Finding(line, exemption.start() + 1, "exemption", "the reason behind `portable:`"))
+            findings.append(Finding(line, exemption.start() + 1, "exemption", "the reason after `portable:`"))
         elif exemption and line not in used:
-            findings.append(Finding(line, exemption.start() + 1, "exemption", "nothing: there is nothing to let off"))
+            findings.append(Finding(line, exemption.start() + 1, "exemption", "nothing: nothing to exempt"))
     return sorted(set(findings))
 
 

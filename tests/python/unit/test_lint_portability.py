@@ -107,7 +107,7 @@ def test_a_line_is_let_off_with_a_reason_only() -> None:
     assert constructs("select upper(a) -- portable: codes are ASCII\n") == []
     assert constructs("select upper(a) {#- portable: codes are ASCII #}\n") == []
     assert constructs("select upper(a) -- portable:\n") == ["case of letters", "exemption"]
-    assert constructs("select a -- portable: nothing to let off\n") == ["exemption"]
+    assert constructs("select a -- portable: no finding\n") == ["exemption"]
     assert constructs("-- portable: the line before\nselect upper(a)\n") == ["exemption", "case of letters"]
 
 
