@@ -1,4 +1,4 @@
-"""Shared fixtures: one embedded server for the session, and an own database for each test that requests one."""
+"""Shared fixtures: one embedded server for the session, and a separate database for each test that requests one."""
 
 import gc
 import os

@@ -43,7 +43,7 @@ with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirector
     # what dbt compares with a parsed project, in the form of ManifestLoader.build_manifest_state_check
     _connection = pformat(sorted(get_adapter_by_type("postgres").config.credentials.connection_info()))
 if (tasks := Path("/proc/self/task")).is_dir():
-    assert len([*tasks.iterdir()]) == 1, "a thread: a command forked off might wait for it for ever"
+    assert len([*tasks.iterdir()]) == 1, "another thread is running: a forked command could wait for it forever"
 gc.freeze()  # shared with the forked commands
 
 

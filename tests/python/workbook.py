@@ -108,7 +108,7 @@ def _as_compound_file(stream: bytes) -> bytes:
     stream = stream.ljust(4096, b"\0")
     stream += bytes(-len(stream) % 512)
     sectors = len(stream) // 512
-    assert sectors < 120, "one sector of the allocation table is all there is"
+    assert sectors < 120, "the allocation table has only one sector"
     chain = [*range(1, sectors), 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFE]
     table = struct.pack(f"<{len(chain)}I", *chain).ljust(512, b"\xff")
     directory = _entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + _entry("Book", 2, 0xFFFFFFFF, 0, len(stream))

@@ -320,7 +320,7 @@ class _waiting_before_commit:  # noqa: N801, reads as what it is in a with state
                 if cursor.fetchone() != (0,):
                     return self.loader
                 time.sleep(0.01)
-        raise AssertionError("the loader never got as far as its events")
+        raise AssertionError("the loader did not reach its events")
 
     def __exit__(self, *_: object) -> None:
         with closing(self._connection):

@@ -121,7 +121,7 @@ class FakeDbt:
             if found:
                 return int(found[0][0])
             time.sleep(0.05)
-        raise AssertionError("no publisher came to the fail point")
+        raise AssertionError("no publisher reached the fail point")
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def apply_edit(before: str, edit: str) -> str:
     old = "\n" + "".join(f"{line[1:]}\n" for line in lines if not line.startswith("+"))
     new = "\n" + "".join(f"{line[1:]}\n" for line in lines if not line.startswith("-"))
     before = f"\n{before}"
-    assert before.count(old) == 1, f"stands there {before.count(old)} times:{old}"
+    assert before.count(old) == 1, f"occurs {before.count(old)} times:{old}"
     return before.replace(old, new)[1:]
 
 
@@ -69,16 +69,16 @@ class TutorialRun:
             if block.language == "diff":
                 path.write_text(apply_edit(path.read_text(encoding="utf-8"), block.text), encoding="utf-8")
             else:
-                assert not path.exists(), f"{path} is there already"
+                assert not path.exists(), f"{path} exists already"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.text, encoding="utf-8")
         elif block.language == "sh":
-            assert not block.mark, f"a command without a file is just run: {block}"
+            assert not block.mark, f"a command block must not have a mark: {block}"
             self.run(block.text)
         elif block.mark == "exact":
             assert split_words(self.printed) == split_words(block.text)
         else:
-            raise AssertionError(f"a block nobody can follow: {block}")
+            raise AssertionError(f"a block with an unknown mark: {block}")
 
     def run(self, commands: str) -> None:
         """Run commands in a shell, all of which must succeed, and keep their standard output."""

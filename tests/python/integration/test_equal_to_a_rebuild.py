@@ -104,4 +104,4 @@ def explain(step: int, wrong: Sequence[str], drawn: Sequence[History]) -> str:
     """Return the wrong rows and their histories, up to the build that showed them."""
     numbers = sorted({int(number) for row in wrong for number in re.findall(r"\bH(\d{3})", row)})
     scripts = [describe_history(number, drawn[number][: step + 1]) for number in numbers[:3]]
-    return "\n".join([f"After build {step + 1} of {STEPS} not as rebuilt:", *wrong[:20], *scripts])
+    return "\n".join([f"After build {step + 1} of {STEPS} different from a rebuild:", *wrong[:20], *scripts])

@@ -54,7 +54,7 @@ class Gate:
 
         self._ancestors = {names[unique_id]: find_ancestors(unique_id) for unique_id in names}
         unknown = {name for mutation in MUTATIONS for name in (mutation.model, mutation.test)} - self._ancestors.keys()
-        assert not unknown, f"mutations.py names what is not there: {unknown}"
+        assert not unknown, f"mutations.py has unknown names: {unknown}"
         for mutation in MUTATIONS:
             free = (batch for batch in self._batches if not any(self._interfere(mutation, other) for other in batch))
             batch = next(free, None)
@@ -69,8 +69,8 @@ class Gate:
         found = self._models[mutation.model].raw_code.count(mutation.old)
         if found != 1:
             pytest.fail(
-                f"{mutation.model}: the text to break is there {found} times, not once. Bring the row "
-                f"'{mutation.name}' of mutations.py up to date:\n{mutation.old}",
+                f"{mutation.model}: the text to replace occurs {found} times, not once. Update the row "
+                f"'{mutation.name}' of mutations.py:\n{mutation.old}",
                 pytrace=False,
             )
         if mutation not in self._statuses:
@@ -156,4 +156,4 @@ def test_a_broken_model_turns_the_gate_red(gate: Gate, mutation: Mutation) -> No
 def test_every_model_is_broken() -> None:
     models = {path.stem for path in (PROJECT / "models").rglob("*.sql")}
     broken = {mutation.model for mutation in MUTATIONS}
-    assert models - broken == EXEMPT.keys(), "a model lacks a row in mutations.py"
+    assert models - broken == EXEMPT.keys(), "a model has no row in mutations.py"

@@ -132,7 +132,7 @@ def _wait(fake_dbt: FakeDbt, condition: str) -> None:
         if fake_dbt.run(f"select 1 from pg_stat_activity where datname = current_database() and {condition}"):
             return
         time.sleep(0.01)
-    raise AssertionError(f"never {condition}")
+    raise AssertionError(f"not within 30 s: {condition}")
 
 
 def _wait_until_back(fake_dbt: FakeDbt) -> None:
@@ -144,7 +144,7 @@ def _wait_until_back(fake_dbt: FakeDbt) -> None:
             time.sleep(0.02)
         else:
             return
-    raise AssertionError("the server did not come back")
+    raise AssertionError("the server did not recover")
 
 
 def _publication(fake_dbt: FakeDbt) -> int:
@@ -217,7 +217,7 @@ def test_a_build_killed_while_it_publishes_and_then_the_whole_server(own_server:
             if run("select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"):
                 return
             time.sleep(0.05)
-        raise AssertionError("no publisher came to the fail point")
+        raise AssertionError("no publisher reached the fail point")
 
     run(FAILURES)
     deliver(shop, own_server.inbox, 1)
