@@ -67,7 +67,7 @@ def make_feed(
     )
 
 
-# A location takes one feed, and two of the workbooks hold two tables each: they lie in the inbox twice.
+# A location belongs to one feed, and two of the workbooks contain two tables: these are in the inbox twice.
 FILES = {
     "superstore_formats/superstore.parquet": [make_feed("parquet", "parquet/*", SUPERSTORE, "parquet")],
     "workbooks/Sample - Superstore.xls": [
@@ -102,11 +102,11 @@ class Loaded:
         self._connection, self._feeds, self._inbox = connection, feeds, inbox
 
     def verify(self) -> VerifyReport:
-        """Read all files a second time."""
+        """Verify all files."""
         return run_verify(self._connection, self._feeds, self._inbox, [], Reporter())
 
     def figures(self, select: str) -> tuple[Any, ...]:
-        """Return the one row of a query; numbers are exact."""
+        """Return the only row of a query; numbers are exact."""
         with self._connection, self._connection.cursor() as cursor:
             cursor.execute(select)
             [row] = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""csv-spectrum and Pollock: equal, or what differs is in the rejects; nothing is silently wrong."""
+"""csv-spectrum and Pollock: each file is equal, or the difference is in the rejects; nothing is silently wrong."""
 
 import csv
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_pollock_is_equal_or_accounted_for(
     verdicts = load_suites.run_pollock(connection, suites / "pollock", database.inbox, tmp_path / "out")
     assert len(verdicts) == 207
     assert [verdict.name for verdict in verdicts if verdict.verdict == WRONG] == []
-    # where the header itself is broken, or stands there twice, a person has to look at the file
+    # files whose header is broken or repeated need a manual check
     refused = {verdict.name for verdict in verdicts if verdict.verdict == REFUSED}
     assert refused == {"file_multitable_same", "row_less_sep_row0_col5", "row_more_sep_row0_col0"}
     for verdict in verdicts:

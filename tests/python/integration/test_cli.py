@@ -1,4 +1,4 @@
-"""The command line as people and machines meet it: words, JSON, CSV, exit codes."""
+"""The command line for people and programs: text, JSON, CSV, exit codes."""
 
 import fcntl
 import json
@@ -95,7 +95,7 @@ def test_sql_prints_a_table_or_exact_csv(checkout: Checkout, inbox: Path) -> Non
 
 
 def run_on_terminal(checkout: Checkout, width: int, *command: str) -> str:
-    """Run `warehouse` on a terminal of this width; return what the terminal got, as text."""
+    """Run `warehouse` on a terminal of this width; return the text that the terminal received."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     environment = {name: value for name, value in checkout.environment.items() if name not in ("COLUMNS", "LINES")}
@@ -108,7 +108,7 @@ def run_on_terminal(checkout: Checkout, width: int, *command: str) -> str:
     try:
         while block := os.read(ours, 4096):
             written += block
-    except OSError:  # how Linux tells the end
+    except OSError:  # Linux reports the end of a terminal with this error
         pass
     os.close(ours)
     assert process.wait() == 0

@@ -1,4 +1,4 @@
-"""The rules of dbt-bouncer.yml bite: on a manifest in which each is broken once, each says so."""
+"""The rules of dbt-bouncer.yml are effective: on a manifest that breaks each of them once, each of them fails."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def find_failures(manifest: dict[str, Any], folder: Path) -> set[int]:
-    """Numbers of the rules, as they stand in the file, that are broken in a manifest."""
+    """Return the numbers of the rules, in the order of the file, that a manifest breaks."""
     config = yaml.safe_load(CONFIG.read_text())
     config["dbt_artifacts_dir"] = str(folder)
     (folder / "dbt-bouncer.yml").write_text(yaml.safe_dump(config))
@@ -41,7 +41,7 @@ def find_failures(manifest: dict[str, Any], folder: Path) -> set[int]:
 
 
 def break_everything(manifest: dict[str, Any]) -> None:
-    """Break each rule at one place."""
+    """Break each rule once."""
     prefix = "model.sales_warehouse."
     nodes, sources = manifest["nodes"], manifest["sources"]
 
@@ -76,7 +76,7 @@ def break_everything(manifest: dict[str, Any]) -> None:
     fact["depends_on"]["nodes"] += [prefix + "stg_superstore__order_lines", raw]
     daily["depends_on"]["nodes"].append(prefix + "int_sales__lines_unioned")
     monthly["depends_on"]["nodes"] = []
-    # what a layer is
+    # materialisations
     staging["config"]["materialized"], daily["config"]["materialized"] = "table", "view"
     customer["contract"]["enforced"] = customer["config"]["contract"]["enforced"] = False
     monthly["raw_code"] = "select 1"
@@ -110,9 +110,9 @@ def test_each_rule_says_when_it_is_broken(manifest: dict[str, Any], tmp_path: Pa
 
 
 def find_undescribed_macros(manifest: dict[str, Any]) -> set[str]:
-    """Names of the macros that a model or a dbt test calls and that `macros/_macros.yml` does not describe."""
+    """Return the macros that a model or a dbt test calls and that `macros/_macros.yml` does not describe."""
     prefix = "macro.sales_warehouse."
-    not_by_authors = {"record_build", "close_personal", "get_where_subquery"}  # hooks, and what dbt calls by itself
+    not_by_authors = {"record_build", "close_personal", "get_where_subquery"}  # hooks, and macros that dbt itself calls
     return {
         macro.removeprefix(prefix)
         for node in manifest["nodes"].values()

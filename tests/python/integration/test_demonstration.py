@@ -1,4 +1,4 @@
-"""The demonstration files, from inbox to marts, against the truth their generator wrote down."""
+"""The demonstration files, from the inbox to the marts, compared with the truth that their generator recorded."""
 
 import json
 from decimal import Decimal

@@ -25,7 +25,7 @@ SUPER = (
 )
 DAY = "2024-01-01 10:00:00"
 
-# line by line: 1 header, 2 row 1, 3 blank row 2, 4 reject row 3, 5 and 6 row 4, 7 quarantined row 5, 8 sale row 6
+# lines: 1 header, 2 row 1, 3 blank row 2, 4 reject row 3, 5 and 6 row 4, 7 quarantined row 5, 8 sale row 6
 SHOP = (
     f"{ONLINE}100,A1,Tea,2,{DAY},1.50,,United Kingdom\n\nbroken,line\n"
     f'101,A2,"Two\nlines",1,{DAY},3.00,,\n102,A3,Odd,NaN,{DAY},1,,France\n103,A4,Pot,4,{DAY},2.25,,France\n'
@@ -56,7 +56,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def built(checkout: Checkout) -> Checkout:
-    """Four files; the last is unloaded before the build, which must be green without it."""
+    """Four files. The last one is unloaded before the build, which must be green without it."""
     checkout.warehouse("up")
     folder = Path(checkout.variables["WAREHOUSE_INBOX"])
     for feed, change in (
@@ -159,7 +159,7 @@ def test_a_table_of_sums_tells_the_way_to_the_sales_lines(reader: Reader, table:
         reader.table(table)
     assert f'warehouse explain --table marts.{FACT} --where "' in str(caught.value)
     assert condition in str(caught.value)
-    # the command works: the keys of a row lead to records
+    # with the keys of a row, the printed command finds its records
     values = {
         "order_date": "2024-01-01",
         "date_trunc('month', order_date)": "2024-01-01",

@@ -1,4 +1,4 @@
-"""The line of a row in every format: from the file, or from ledger or raw table when the file was deleted."""
+"""The line of a row in every format: from the file, or from the ledger or the raw table if the file was deleted."""
 
 import gzip
 from collections.abc import Callable

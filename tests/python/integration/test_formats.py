@@ -1,4 +1,4 @@
-"""Every compression and file format goes through the same ledger with the same promises."""
+"""Every compression and file format uses the same ledger and has the same guarantees."""
 
 import bz2
 import gzip
@@ -44,7 +44,7 @@ def make_inbox(connection: Connection, tmp_path: Path) -> Callable[..., Inbox]:
 
 
 def deliver(inbox: Inbox, name: str, content: bytes) -> Path:
-    """Deliver bytes as they are, whatever the name says."""
+    """Deliver bytes unchanged under any name."""
     path = inbox.deliver("x", content)
     return path.rename(path.with_name(name))
 
@@ -286,8 +286,8 @@ def test_parquet_in_an_archive_and_compressed_is_read_too(make_inbox: Callable[.
 @pytest.mark.parametrize("damage", ["empty", "text", "cut"])
 def test_what_is_no_parquet_is_refused(make_inbox: Callable[..., Inbox], damage: str) -> None:
     inbox = make_inbox(file_format="parquet", location="shop/*.parquet")
-    sound = write_parquet([(1, "tea", 2.5)])
-    data = {"empty": b"", "text": ONE.encode(), "cut": sound[:-20]}[damage]
+    complete = write_parquet([(1, "tea", 2.5)])
+    data = {"empty": b"", "text": ONE.encode(), "cut": complete[:-20]}[damage]
     deliver(inbox, "2024-01-01.parquet", data)
     assert "2024-01-01.parquet cannot be read as parquet" in the_only_message(inbox.load())
     assert entries(inbox, "sha256, rows_loaded") == [(hashlib.sha256(data).hexdigest(), 0)]

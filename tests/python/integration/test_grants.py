@@ -1,4 +1,4 @@
-"""Every role against every schema."""
+"""The rights of every role on every schema."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -135,7 +135,7 @@ def test_an_older_ledger_is_brought_up_to_date_by_the_loader_alone(granted: Conn
         granted.commit()
         return owners == [(role_name(granted.info.dbname, "loader"),)] * 2
 
-    # the login is a superuser, so the roles are tried as sessions of their own
+    # the login is a superuser, so each role is tried in a session of its own
     for role, can in (("transformer", False), ("loader", True)):
         with granted.cursor() as cursor:
             name = sql.Identifier(role_name(granted.info.dbname, role))  # type: ignore[arg-type]
@@ -180,7 +180,7 @@ def test_applied_twice_changes_nothing_and_what_strays_is_brought_back(granted: 
 
 
 def test_a_login_that_is_no_superuser_applies_them(database: Settings, connection: Connection) -> None:
-    """As docs/how-to/set-up-a-server.md sets it up: its DBA made the roles, and the database is its own."""
+    """As in docs/how-to/set-up-a-server.md: the DBA created the roles, and the login owns the database."""
     external = database.external
     assert external is not None
     login, password = f"{external.database}_owner", "of-the-owner"
@@ -214,7 +214,7 @@ def test_names_that_would_be_cut_off_are_refused() -> None:
 
 
 def test_rights_in_the_database_itself_are_given_again(granted: Connection) -> None:
-    """A copy of a database has the owners and the comment, but not these."""
+    """A copy of a database keeps the owners and the comment, but not these rights."""
     loader = role_name(granted.info.dbname, "loader")
     with granted.cursor() as cursor:
         cursor.execute(

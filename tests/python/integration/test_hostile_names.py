@@ -1,4 +1,4 @@
-"""Hostile names of files and columns are loaded or refused, never run, and shown by every command as what they are."""
+"""Hostile names of files and columns are loaded or refused, never executed, and every command prints them escaped."""
 
 import json
 import os
@@ -10,9 +10,9 @@ import pytest
 from checkout import Checkout
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
-SOUND = "1,A1,Tea,2,2024-01-01 10:00:00,1.50,,UK"
+VALID = "1,A1,Tea,2,2024-01-01 10:00:00,1.50,,UK"
 
-# file names, each as bytes on disk, and as a person must see it
+# file names, each as bytes on disk and as printed
 NAMES = {
     b'it\'s "quoted" `x` $(id).csv': 'it\'s "quoted" `x` $(id).csv',
     b"'; drop table ledger.files; --.csv": "'; drop table ledger.files; --.csv",
@@ -40,20 +40,20 @@ HEADERS = [
 
 @pytest.fixture(scope="module")
 def hostile(checkout: Checkout) -> Checkout:
-    """Every file has one good and one broken record; the last ones have hostile headers."""
+    """An inbox of hostile names. Every file has one good and one broken record; the last files have hostile headers."""
     path = checkout.project / "models/staging/online_retail/_online_retail__sources.yml"
     text = path.read_text()
-    # such names have no day in them, so no day can be expected either
+    # such names contain no day, so no day can be expected either
     start, end = text.index("delivery_key:"), text.index("        columns:")
     path.write_text(f"{text[:start]}max_rejects: 50%\n{text[end:]}")
     folder = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail"
     folder.mkdir(parents=True)
     for number, name in enumerate(NAMES):
-        content = f"{HEADER}\n{number}{SOUND}\n{number},\x1b[31m[/] broken\n"
+        content = f"{HEADER}\n{number}{VALID}\n{number},\x1b[31m[/] broken\n"
         (folder / os.fsdecode(name)).write_text(content)
     for number, header in enumerate(HEADERS):
         quoted = '"' + header.replace('"', '""') + '"'
-        (folder / f"header{number}.csv").write_text(f"{HEADER},{quoted}\n{SOUND},v{number}\n")
+        (folder / f"header{number}.csv").write_text(f"{HEADER},{quoted}\n{VALID},v{number}\n")
     checkout.run("warehouse", "load", "--settle", "0", check=False)
     return checkout
 

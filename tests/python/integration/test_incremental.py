@@ -1,4 +1,4 @@
-"""What a build does with relations that follow the ledger, when models change and in the ways analysts run dbt."""
+"""What a build does with relations that follow the ledger: when models change, and with each way to run dbt."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def deliver(checkout: Checkout, day: int, records: str) -> None:
 
 
 def rebuilt_by(checkout: Checkout, model: str) -> str:
-    """The build that made the relation from nothing."""
+    """Return the build that created the relation."""
     return checkout.value(f"select rebuilt_by from audit.model_watermarks where relation_name like '%\"{model}\"'")
 
 
@@ -57,7 +57,7 @@ def test_what_is_there_already_is_not_built_again(shop: Checkout) -> None:
     assert rebuilt_by(shop, "fct_sales_lines") == before[0]
     assert shop.value("select min(xmin::text::bigint) from marts.fct_sales_lines") == oldest
     assert shop.value(NET.format("agg_sales_daily")) == "8.5000"
-    # a dimension is small: it is built from nothing when something is new, and only then
+    # a dimension is small: it is built again completely, but only if there is new data
     assert rebuilt_by(shop, "dim_product") != before[1]
     product = rebuilt_by(shop, "dim_product")
     shop.dbt("build", "--quiet", *WITHOUT_TESTS)
@@ -71,7 +71,7 @@ def test_one_selected_model_does_not_get_ahead_of_what_it_reads(shop: Checkout) 
     shop.dbt("run", "--quiet", "--select", "fct_sales_lines")
     shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
     assert shop.value(NET.format("agg_sales_daily")) == "9.5000"
-    # the report that was left behind is not held against it
+    # the outdated report does not make the test fail
     shop.dbt("test", "--quiet", "--select", "sales_daily_compared__each_day_has_its_net_sales")
 
 
@@ -79,7 +79,7 @@ def test_a_failed_test_looks_at_its_rows_again_until_it_passes(shop: Checkout) -
     path = "models/marts/core/fct_sales_lines.yml"
     edit(shop, path, "right: net_amount", "right: case when order_id = '5' then 0 else net_amount end")
     deliver(shop, 4, "5,B,Cup,1,2024-01-04 10:00:00,1.00,8,UK\n")
-    for _ in range(2):  # the second build has nothing new, and must be as red
+    for _ in range(2):  # the second build has no new data and must fail too
         build = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
         assert "FAIL 1 fct_sales_lines__gross_less_discount_is_net" in build.stdout
     edit(shop, path, "right: case when order_id = '5' then 0 else net_amount end", "right: net_amount")

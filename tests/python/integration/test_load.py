@@ -1,4 +1,4 @@
-"""The loader against a real server: what lands in raw and in the ledger, and what never does."""
+"""The loader on a real server: what it writes to raw and to the ledger, and what it never writes."""
 
 import gzip
 import hashlib
@@ -31,11 +31,11 @@ def inbox(connection: Connection, tmp_path: Path) -> Inbox:
 
 
 def other(inbox: Inbox, **changes: object) -> Inbox:
-    """The same inbox under another declaration of the feed."""
+    """Return the same inbox under another declaration of the feed."""
     return Inbox(inbox.folder, inbox.connection, make_feed(**changes))
 
 
-# --- what lands ---------------------------------------------------------------------------------------------------
+# --- rows --------------------------------------------------------------------------------------------------------
 
 
 def test_a_file_lands_as_text_with_its_lineage_and_one_line_on_the_books(inbox: Inbox) -> None:
@@ -167,7 +167,7 @@ def test_row_numbers_go_on_beyond_ten_thousand(inbox: Inbox) -> None:
     ) == [(25_000, 25_000)]
 
 
-# --- once ---------------------------------------------------------------------------------------------------------
+# --- every file once ---------------------------------------------------------------------------------------------
 
 
 def test_loading_the_same_inbox_twice_changes_nothing(inbox: Inbox) -> None:
@@ -393,7 +393,7 @@ def test_hostile_names_and_values_are_text_and_nothing_else(inbox: Inbox) -> Non
     assert inbox.query("select name from ledger.files") == [("2024-01-01'; drop table raw.shop__lines; --\n😀.csv",)]
 
 
-# --- files that move, loaders that meet ---------------------------------------------------------------------------
+# --- files that change during a load, several loaders ------------------------------------------------------------
 
 
 def test_a_file_that_grows_while_it_settles_is_left_for_the_next_load(inbox: Inbox) -> None:
@@ -457,7 +457,7 @@ def test_a_second_loader_waits_and_then_finds_nothing_to_do(inbox: Inbox, databa
         class Slow(Listener):
             def start(self, files: int, size_bytes: int) -> None:
                 started.set()
-                thread.join(0.5)  # the second loader must be waiting by then
+                thread.join(0.5)  # the second loader waits by then
 
         def load_second() -> None:
             started.wait()
@@ -496,7 +496,7 @@ def test_a_connection_cut_in_the_middle_leaves_the_state_before_and_the_next_loa
     assert inbox.query("select count(*) from raw.shop__lines") == [(200_000,)]
 
 
-# --- the database keeps its own books straight --------------------------------------------------------------------
+# --- constraints of the ledger -----------------------------------------------------------------------------------
 
 _ROW = {
     "feed": "'shop.lines'", "uri": "'a'", "name": "'a'", "sha256": "repeat('0', 64)", "size_bytes": "1",
@@ -561,7 +561,7 @@ def test_a_line_too_short_and_one_too_long_do_not_make_up_for_each_other(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n2,tea\n3,tea,4,5\n4,tea,6\n")
-    # as many delimiters as four sound lines have, so the server is the one to find out, and the file is read again
+    # four valid lines have as many delimiters, so the server finds the error and the file is read again
     readings = []
     choose = load_file.choose_reader
 

@@ -1,4 +1,4 @@
-"""MetricFlow beside the marts: the same figures, and no call to anybody."""
+"""MetricFlow returns the same figures as the marts and connects to no other host."""
 
 import csv
 import os
@@ -35,7 +35,7 @@ def shop(checkout: Checkout) -> Checkout:
 
 
 def query(shop: Checkout, *arguments: str) -> list[dict[str, str]]:
-    """Rows of `warehouse mf query` as texts by column."""
+    """Return the rows of `warehouse mf query` as texts by column."""
     path = shop.project / "queried.csv"
     shop.warehouse("mf", "query", *arguments, "--csv", str(path))
     with path.open(newline="") as file:
@@ -100,10 +100,10 @@ def test_the_metrics_hang_together_as_they_are_defined(shop: Checkout) -> None:
     assert found["active_customers"] == int(counted["customers"])
     [march] = query(shop, "--metrics", "net_sales,fees_and_adjustments,returns,net_sales_in_currency",
                     "--where", "{{ TimeDimension('metric_time', 'day') }} = '2024-03-02'")  # fmt: skip
-    # the postage and its cancellation are no sales; 3 cups of tea less one
+    # the postage and its cancellation are no sales; 3 cups of tea minus one
     assert Decimal(march["net_sales_in_currency"]) == Decimal("5.0000")
     assert Decimal(march["fees_and_adjustments"]) == 0
-    # each line is converted by itself
+    # each line is converted on its own
     assert abs(Decimal(march["returns"]) * 2 - Decimal(march["net_sales"])) <= cents
 
 
@@ -114,7 +114,7 @@ def test_every_metric_can_be_computed_and_products_and_weeks_can_be_grouped_by(s
 
 
 def test_the_package_index_is_not_asked(shop: Checkout, tmp_path: Path) -> None:
-    """mf asks it at each call; a socket to anywhere but the server is an error here."""
+    """mf requests it at each call; here a socket to anything but the server is an error."""
     guard = tmp_path / "sitecustomize.py"
     guard.write_text(
         "import socket\n"

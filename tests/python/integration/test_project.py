@@ -1,4 +1,4 @@
-"""The dbt project as a whole: nothing undescribed, nothing deprecated, layers kept, lineage from the feeds on."""
+"""The dbt project as a whole: everything described, nothing deprecated, layers kept, lineage from the feeds on."""
 
 import json
 import subprocess
@@ -91,7 +91,7 @@ def test_marts_are_contracts_with_a_stated_grain(manifest: dict[str, Any]) -> No
             assert node["config"]["materialized"] in ("table", "table_when_new", "incremental_by_ledger"), node["name"]
             assert "Grain: " in node["raw_code"][:400], node["name"]
         else:
-            # an intermediate table must earn its place: it saves the models behind it from reading all lines
+            # an intermediate table must be useful: it saves its children a scan of all lines
             expected = ("view", "incremental_by_ledger") if layer == "intermediate" else ("view",)
             assert node["config"]["materialized"] in expected, node["name"]
 
@@ -132,8 +132,8 @@ def test_the_default_target_has_schemas_of_its_own(checkout: Checkout, user: str
 
 @pytest.fixture(scope="module")
 def edges(checkout: Checkout, manifest: dict[str, Any]) -> list[dict[str, str]]:
-    """The page of column lineage: which column of a relation is made of which columns of others."""
-    # a test before may have parsed the project, and what dbt parsed has no SQL to follow
+    """The page of column lineage: which column of a relation is made from which columns of others."""
+    # an earlier test may have parsed the project, and the manifest of dbt parse has no SQL to follow
     checkout.dbt("docs", "generate", "--quiet")
     done = subprocess.run(
         [sys.executable, PROJECT / "scripts" / "show_lineage.py", "generate", "--disable-telemetry",
@@ -150,7 +150,7 @@ def edges(checkout: Checkout, manifest: dict[str, Any]) -> list[dict[str, str]]:
 def test_nothing_of_a_personal_column_reaches_an_intermediate_model_or_a_mart(
     manifest: dict[str, Any], edges: list[dict[str, str]]
 ) -> None:
-    """Under whatever name: in audit, what holds some of it says so itself."""
+    """Under any column name. In audit, each column with personal data is itself marked as personal."""
     nodes = {node["unique_id"]: node for node in _nodes(manifest, "model", "source", "seed")}
     declared = {
         (unique_id, name)
@@ -161,7 +161,7 @@ def test_nothing_of_a_personal_column_reaches_an_intermediate_model_or_a_mart(
     assert {name for _, name in declared} == {"customer_name", "purchase_address", "delivered_values"}
     made_of: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for edge in edges:
-        # codes of ours that say what is wrong with a row tell nothing of its values
+        # the codes of errors and warnings contain no values of the row
         if edge["targetColumn"] not in ("row_status", "row_issues"):
             source = (edge["source"], edge["sourceColumn"])
             made_of.setdefault(source, set()).add((edge["target"], edge["targetColumn"]))
@@ -179,7 +179,7 @@ def test_nothing_of_a_personal_column_reaches_an_intermediate_model_or_a_mart(
 
 
 def test_the_page_of_column_lineage_tells_the_origin_of_columns(edges: list[dict[str, str]]) -> None:
-    """Through unions, joins and macros: a column the parser cannot follow has no origin, and nobody is told."""
+    """Also through unions, joins and macros: a column that the parser cannot follow would silently have no origin."""
 
     def origins(table: str, column: str) -> set[str]:
         return {

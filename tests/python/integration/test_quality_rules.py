@@ -1,4 +1,4 @@
-"""The table of quality rules: what a change of it does at the next build, and which mistakes in it stop one."""
+"""The table of quality rules: what a change of it does at the next build, and which errors in it stop a build."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from checkout import WITHOUT_UNIT_TESTS, Checkout
 TABLE = "macros/quality/quality_rules.sql"
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ZERO = "{'code': 'unit_price:zero', 'outcome': 'flagged',"
-# tests that ask for dimensions are not in it
+# tests that need dimensions are not in the selection
 BUILD = (
     "build", "--quiet", *WITHOUT_UNIT_TESTS, "--indirect-selection", "buildable",
     "--select", "+fct_sales_lines", "+feed_issues", "+feed_scorecard", "quarantined_rows",
@@ -22,7 +22,7 @@ SUPERSTORE = "models/staging/superstore/stg_superstore__order_lines.sql"
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with one file of 2024-01-01: a plain row, one of price 0 and one of the day after."""
+    """A warehouse with one file of 2024-01-01: a plain row, one with price 0 and one dated the next day."""
     checkout.warehouse("up")
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
     path = inbox / "online_retail" / "2024-01-01.csv"
@@ -104,10 +104,10 @@ def test_a_mistake_in_the_table_or_in_a_model_is_told(
 ) -> None:
     before = (shop.project / path).read_text(encoding="utf-8")
     edit(shop, path, old, new)
-    told = shop.dbt("compile", "--quiet", "--select", "quality_rules", check=False)
+    compiled = shop.dbt("compile", "--quiet", "--select", "quality_rules", check=False)
     (shop.project / path).write_text(before, encoding="utf-8")
-    assert told.returncode != 0
-    assert message in re.sub(r"\s+", " ", told.stdout)
+    assert compiled.returncode != 0
+    assert message in re.sub(r"\s+", " ", compiled.stdout)
 
 
 def test_a_currency_without_rates_is_unknown_and_a_missing_one_is_not(shop: Checkout) -> None:

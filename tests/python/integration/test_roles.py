@@ -1,6 +1,6 @@
-"""A warehouse that was built by its admin goes over to roles, and goes on: loaded, built, published, rolled back.
+"""A warehouse that its admin built is changed to roles, and is then loaded, built, published and rolled back.
 
-Each login is no superuser and has one role, but for `run`, which has two. One database, two builds.
+No login is a superuser. Each has one role, except `run`, which has two. One database, two builds.
 """
 
 import shutil
@@ -36,7 +36,7 @@ union select nspname, pg_get_userbyid(proowner) from pg_proc join pg_namespace o
 
 @dataclass
 class Shop:
-    """A warehouse, its inbox, and who works with it."""
+    """A warehouse, its inbox, and the logins that use it."""
 
     checkout: Checkout
     inbox: Path
@@ -49,12 +49,12 @@ class Shop:
         return f"{self.database}_login_{name}"
 
     def as_(self, name: str) -> Checkout:
-        """Commands of this login."""
+        """Return the commands of this login."""
         who = {"PGUSER": self.login(name), "PGPASSWORD": PASSWORD, "USER": name}
         return Checkout(self.checkout.project, self.checkout.variables | who)
 
     def query(self, name: str | None, statement: str) -> list[tuple[object, ...]]:
-        """Run a statement as the admin or as this login, with nothing of ours in between, and commit it."""
+        """Run a statement as the admin or as this login, with a plain connection, and commit it."""
         variables = (self.checkout if name is None else self.as_(name)).variables
         parameters = {
             "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"
@@ -76,7 +76,7 @@ class Shop:
         return True
 
     def deliver(self, day: int, *prices: str) -> None:
-        """Put the file of a day there: a line of each price, one that lacks its country, one of no price."""
+        """Deliver the file of a day: a line of each price, one without a country, one without a price."""
         path = self.inbox / "online_retail" / f"2024-01-{day:02d}.csv"
         path.parent.mkdir(exist_ok=True)
         lines = [f"{day}{n},A,Tea,1,2024-01-{day:02d} 10:00:00,{price},7,UK\n" for n, price in enumerate(prices)]
@@ -85,13 +85,13 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Shop:
-    """Built and published by the admin, then given over to the roles."""
+    """A warehouse built and published by the admin, then transferred to the roles."""
     shop = Shop(checkout, Path(checkout.variables["WAREHOUSE_INBOX"]))
     checkout.warehouse("up")
     shop.deliver(1, "2.50")
     checkout.load(shop.inbox)
     assert "Publication 1: " in checkout.dbt("build", *WITHOUT_UNIT_TESTS).stdout
-    shop.query(None, checkout.warehouse("grants", "--print"))  # as a DBA would
+    shop.query(None, checkout.warehouse("grants", "--print"))  # as a DBA does
     assert "are in place" in checkout.warehouse("grants", "--apply")
     assert "were in place already" in checkout.warehouse("grants", "--apply")
     for login, roles in LOGINS.items():
@@ -105,7 +105,7 @@ def shop(checkout: Checkout) -> Shop:
 
 
 def assert_owners_and_rights(shop: Shop) -> None:
-    """Who owns what, and what each login sees."""
+    """Check the owners of all objects, and what each login can read."""
     found = {row for row in shop.query(None, OWNED) if row[0] in OWNERS}
     assert found == {(schema, f"{shop.database}_{role}") for schema, role in OWNERS.items()}
     relations = [str(name) for [name] in shop.query(None, "select format('%s.%s', relnamespace::regnamespace, relname) "
@@ -156,7 +156,7 @@ def test_a_build_that_works_as_somebody_else_does_not_begin(shop: Shop) -> None:
         f'alter role "{shop.login("run")}" in database "{shop.database}" set role = \'{shop.database}_transformer\''
     )
     assert done.returncode and default in " ".join(done.stdout.split())
-    # what it says is enough, and everybody may do it for a login of their own
+    # the message is sufficient, and every login may do it for itself
     shop.query("run", default)
     assert shop.query("run", "select current_user") == [(f"{shop.database}_transformer",)]
     refused = shop.as_("alice").run("warehouse", "load", "--settle", "0", check=False)
@@ -168,7 +168,7 @@ def test_a_correction_goes_from_the_loader_to_readers_and_back(shop: Shop) -> No
     shop.deliver(2, "4.00")
     report = shop.as_("load").load(shop.inbox)
     assert report["totals"]["files"] == {"active": 2}
-    # from nothing: every relation is dropped and made again by the role that owns it
+    # a full refresh: the role that owns a relation drops and creates it
     built = shop.as_("dbt").dbt("build", *WITHOUT_UNIT_TESTS, "--full-refresh")
     assert "Publication 2: " in built.stdout
     assert_owners_and_rights(shop)

@@ -1,4 +1,4 @@
-"""The embedded server: created, killed, stopped, moved, with faults; and never started when PGHOST is set."""
+"""The embedded server: created, killed, stopped, moved, with faults; and never started if PGHOST is set."""
 
 import json
 import os
@@ -39,7 +39,7 @@ only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the 
 
 @pytest.fixture(scope="module")
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may enter, unlike those of pytest."""
+    """Return a folder that every user may enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="warehouse-test-server-", dir=find_memory())).resolve()
     folder.chmod(0o755)
     yield folder
@@ -47,7 +47,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def find_memory() -> str | None:
-    """A folder in memory, None without room for it; creating twenty databases is half waiting for the disk."""
+    """Return a folder in memory, or None if there is no space: half the time to create twenty databases is disk I/O."""
     folder = "/dev/shm"
     try:
         found = os.statvfs(folder)
@@ -100,7 +100,7 @@ def running(new_settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture(scope="module")
 def pristine(new_settings: Callable[..., Settings]) -> Settings:
-    """A stopped server with a table of one row; a copy is quicker than a new server for every test."""
+    """A stopped server with a table of one row. Copying it is faster than creating a new server for every test."""
     settings = new_settings()
     execute(settings, "create table kept as select 42 as answer")
     server.down(settings)
@@ -173,7 +173,7 @@ def shell(settings: Settings) -> dict[str, str]:
     return kept | {"WAREHOUSE_PROJECT": str(settings.project), "WAREHOUSE_HOME": str(settings.home)}
 
 
-def is_gone(pid: int | None) -> bool:
+def has_ended(pid: int | None) -> bool:
     """Say whether the process has ended; it may be a zombie until the first process of a container waits for it."""
     assert pid is not None
     try:
@@ -185,7 +185,7 @@ def is_gone(pid: int | None) -> bool:
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.01)
 
 
@@ -233,7 +233,7 @@ def test_a_wrong_password_and_no_password_are_refused(running: Settings) -> None
 
 def test_no_rule_of_the_server_trusts_anyone(running: Settings) -> None:
     assert value(running, "select array_agg(distinct auth_method) from pg_hba_file_rules") == ["scram-sha-256"]
-    # our password cannot be guessed; later ones may be
+    # one iteration is enough for our random password, but not for later ones
     iterations = "select split_part(split_part(rolpassword, '$', 2), ':', 1) from pg_authid where rolname = "
     assert value(running, iterations + "session_user") == "1"
     assert value(running, "show scram_iterations") == "4096"
@@ -269,7 +269,7 @@ def test_text_is_utf_8_ordered_by_code_point_and_times_are_utc(running: Settings
 def test_a_connection_starts_outside_a_transaction_in_utc_under_its_name(
     running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    # for a server whose sessions have another time zone
+    # a server whose sessions have another time zone
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     settings = running if kind == "embedded" else external_settings(running, tmp_path)
     connection = server.connect(settings, application_name="load", dbname="postgres")
@@ -336,7 +336,7 @@ def test_plain_dbt_reaches_the_server(running: Settings) -> None:
     assert f"port: {record_of(running).port}" in answer.stdout
 
 
-# --- created at the same time -----------------------------------------------------------------------------------
+# --- created concurrently --------------------------------------------------------------------------------------
 
 
 def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Callable[..., Settings]) -> None:
@@ -357,13 +357,13 @@ def test_two_ups_at_once_make_one_server_that_leaves_their_terminals_alone(
 ) -> None:
     settings = new_settings()
     both = [run_up(settings), run_up(settings)]
-    # the output ends with the processes: the server keeps no pipe open
+    # the output ends with the command: the server does not keep the pipe open
     outputs = [process.communicate(timeout=30)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert outputs == [b"", b""]
     pid = server.status(settings).pid
     assert pid is not None
-    # in another group and session, so neither Ctrl-C nor a closed terminal ends it
+    # the server is in another group and session, so neither Ctrl-C nor a closed terminal ends it
     assert os.getpgid(pid) not in {process.pid for process in both}
     assert os.getsid(pid) != os.getsid(0)
     assert value(settings, "select 1") == 1
@@ -374,7 +374,7 @@ def test_two_ups_at_once_make_one_server_that_leaves_their_terminals_alone(
 
 
 def test_after_kill_9_of_the_server_connect_just_works(own: Settings) -> None:
-    # a backend in the middle of a long statement outlives its server and keeps the shared memory for a while
+    # a backend in a long statement survives its server for a while and keeps the shared memory
     busy = server.connect(own, application_name="busy")
     busy_backend = busy.info.backend_pid
     busy_query = "select count(*) from generate_series(1, 8000000)"
@@ -394,7 +394,7 @@ def test_after_kill_9_of_the_server_connect_just_works(own: Settings) -> None:
     after = server.status(own)
     assert after.pid != before.pid
     assert after.port == before.port
-    assert is_gone(busy_backend)
+    assert has_ended(busy_backend)
     query.wait(timeout=20)
     busy.close()
 
@@ -403,7 +403,7 @@ def test_down_stops_cleanly_and_connect_starts_again(own: Settings) -> None:
     pid = server.status(own).pid
     assert server.down(own)
     assert server.status(own).condition == "stopped"
-    assert is_gone(pid)
+    assert has_ended(pid)
     assert "database system is shut down" in log_file(own.home).read_text(encoding="utf-8")
     assert not server.down(own)
     log_file(own.home).write_text("", encoding="utf-8")
@@ -451,7 +451,7 @@ def test_an_up_killed_just_before_its_last_note_is_made_good(stopped: Settings) 
     assert record_of(stopped).initialised
 
 
-# --- ports and folders of others --------------------------------------------------------------------------------
+# --- foreign ports and folders ---------------------------------------------------------------------------------
 
 
 def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Settings) -> None:
@@ -460,7 +460,7 @@ def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Se
         with pytest.raises(ConfigurationError, match=f"Port {port} on 127.0.0.1.*taken by another program") as caught:
             server.connect(stopped, application_name="test")
         assert record_of(stopped).password not in str(caught.value)
-        # the correction that the message names
+        # the correction in the message
         content = json.loads(record_file(stopped.home).read_text(encoding="utf-8"))
         record_file(stopped.home).write_text(json.dumps(content | {"port": port + 1}), encoding="utf-8")
         assert value(stopped, "select answer from kept") == 42
@@ -479,12 +479,12 @@ def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> 
                 connection.sendall(b"R" + struct.pack("!ii", 8, 3))
                 received.append(connection.recv(1024))
 
-        stranger = threading.Thread(target=ask)
-        stranger.start()
+        other_program = threading.Thread(target=ask)
+        other_program.start()
         record = replace(record_of(stopped), port=listener.getsockname()[1])
         with pytest.raises(psycopg2.OperationalError, match="authentication method requirement"):
             open_embedded(record, application_name="test")
-        stranger.join(timeout=10)
+        other_program.join(timeout=10)
     assert b"warehouse" in received[0]
     assert received[1] == b""
 
@@ -536,8 +536,8 @@ def test_a_server_whose_configuration_is_broken_says_why_it_did_not_start(stoppe
 
 
 def test_a_leftover_lock_file_naming_another_program_does_not_hinder(stopped: Settings) -> None:
-    # as after a crash of the machine, when the number was used again: here, by a program of the same user, which
-    # PostgreSQL would take for another server
+    # As after a crash of the machine, when the process id was reused. Here a program of the same user has it, which
+    # PostgreSQL would take for another server.
     account = server_account()
     user = account.uid if account.switch else None
     other = subprocess.Popen(["sleep", "60"], user=user)
@@ -562,7 +562,7 @@ def test_a_port_changed_while_the_server_runs_is_explained_at_once(own: Settings
     assert value(own, "select answer from kept") == 42
 
 
-# --- moved and copied -------------------------------------------------------------------------------------------
+# --- moved and copied ------------------------------------------------------------------------------------------
 
 
 def test_a_moved_home_keeps_its_data_and_a_copy_never_meets_its_original(
@@ -603,7 +603,7 @@ def test_a_home_moved_while_its_server_runs_is_explained_and_can_be_stopped(
     assert value(moved, "select answer from kept") == 42
 
 
-# --- as root, where the server's user cannot go -----------------------------------------------------------------
+# --- as root, in folders that the server's user cannot enter ---------------------------------------------------
 
 
 @only_as_root
@@ -622,13 +622,13 @@ def test_below_a_private_folder_the_data_goes_elsewhere_and_is_said_so(
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
         execute(settings, "create table kept as select 42 as answer")
         assert server.up(settings).pid == state.pid
-        # the person deletes the home while the server runs, and runs `up` again
+        # the user deletes the home while the server runs, and runs `up` again
         shutil.rmtree(settings.home)
         anew = server.up(settings)
         assert value(settings, "select to_regclass('kept')::text") is None
         (aside,) = data.parent.glob("data.before-*")
         assert any(str(aside) in note for note in anew.notes)
-        assert is_gone(state.pid)
+        assert has_ended(state.pid)
     finally:
         server.down(settings)
 
@@ -669,7 +669,7 @@ def test_nothing_of_the_persons_environment_reaches_the_server(running: Settings
 
 
 def external_settings(running: Settings, project: Path, **changes: object) -> Settings:
-    """Settings of a new home with the running server as external server, as PGHOST would set them."""
+    """Return settings of a new home with the running server as external server, as PGHOST sets them."""
     record = record_of(running)
     named = ExternalServer("127.0.0.1", record.port, record.user, record.database, record.password)
     home = project / ".warehouse"
@@ -730,7 +730,7 @@ def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
 
 
 def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
-    """With the system's default of two hours, the next loader would wait that long for the lock of a lost one."""
+    """With the system's default of two hours, the next loader would wait that long for a lost connection's lock."""
     with closing(server.connect(database, application_name="test")) as connection, connection.cursor() as cursor:
         limits = []
         for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):

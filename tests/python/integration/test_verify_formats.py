@@ -1,4 +1,4 @@
-"""A second reading of every dialect and format: equal where all is well, and one changed value is named."""
+"""The second reading of every dialect and format: equal for a correct warehouse; one changed value is named."""
 
 import io
 import random
@@ -56,16 +56,16 @@ def figures(it: Inbox) -> tuple[Any, ...]:
     return found
 
 
-# --- dialects of text ---------------------------------------------------------------------------------------------
+# --- text dialects -----------------------------------------------------------------------------------------------
 
-# dialect, content, figures of the ledger, and where the product of row 1 stands
+# dialect, content, figures of the ledger, and the position of the product of row 1
 DIALECTS: dict[str, tuple[dict[str, Any], str, tuple[int, int, int, int], int]] = {
     "several characters": (
         {"delimiter": "||", "quote": "'"},
         "Order No||Product||Amount\n1||tea||2\n2||'a||b''|'||\n3||a|b||''\n4||x\n",
         (4, 3, 1, 0), 2,
     ),
-    "letters among them": (
+    "letters in the delimiter": (
         {"delimiter": " x ", "quote": ""}, 'Order No x Product x Amount\n1 x tea x 2\n2 x "axb x "\n', (2, 2, 0, 0), 2
     ),
     "no quote": (
@@ -133,8 +133,8 @@ def test_a_skipped_line_on_the_books_is_compared_byte_for_byte(make_inbox: Calla
     it = make_inbox(**make_dialect_feed(options))
     it.deliver("2024-01-01.csv", content)
     it.load()
-    books = it.query("select line_number, row_number, kind, raw from ledger.skipped_lines order by 1")
-    assert [(*row[:3], bytes(row[3])) for row in books] == [
+    skipped_lines = it.query("select line_number, row_number, kind, raw from ledger.skipped_lines order by 1")
+    assert [(*row[:3], bytes(row[3])) for row in skipped_lines] == [
         (1, None, "preamble", b"Till 4"),
         (2, None, "preamble", b'"open,'),
         (4, None, "comment", b"# made today"),
@@ -188,7 +188,7 @@ def test_a_comment_that_was_loaded_as_a_row_is_found(make_inbox: Callable[..., I
 def test_whatever_the_bytes_both_readings_of_a_dialect_agree(
     make_inbox: Callable[..., Inbox], options: dict[str, Any]
 ) -> None:
-    """Files put together at random of what is hard to read; all are taken in, and all must come out equal."""
+    """Files assembled at random from difficult parts; all are loaded, and all must be equal."""
     encoding = options.get("encoding", "utf-8")
     delimiter = options.get("delimiter", "   " if "file_format" in options else ",")
     end = "\r" if options.get("line_end") == "cr" else "\n"
@@ -252,7 +252,7 @@ def test_columns_are_found_under_their_aliases_and_left_out_as_the_contract_says
 
 
 def deliver(it: Inbox, name: str, content: bytes) -> Path:
-    """Deliver bytes as they are, whatever the name says."""
+    """Deliver bytes unchanged under any name."""
     path = it.deliver("x", content)
     return path.rename(path.with_name(name))
 
@@ -428,7 +428,7 @@ MAKERS: dict[str, Callable[[dict[str, Rows]], bytes]] = {
 
 @pytest.fixture(params=MAKERS)
 def workbook(request: pytest.FixtureRequest, make_inbox: Callable[..., Inbox]) -> Inbox:
-    """Rows 1, 4 and 6; blank 2, total 7; rejects 3 and 5. The header is the second row of the sheet."""
+    """Deliver a workbook: rows 1, 4 and 6; blank 2, total 7; rejects 3 and 5; the header is row 2 of the sheet."""
     it = make_inbox(
         file_format=request.param,
         location="shop/*",
@@ -482,7 +482,7 @@ def test_a_changed_value_of_a_workbook_is_named_with_the_row_of_its_sheet(
 def test_a_workbook_that_cannot_be_read_again_is_bounded_and_told(
     make_inbox: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second reader is given an address space it cannot live in: it ends, verify does not."""
+    """The second reader gets an address space that is too small: the reader ends, verify continues."""
     it = make_inbox(file_format="xlsx", location="shop/*")
     deliver(it, "2024-01-01.xlsx", SOUND["xlsx"]())
     it.load()

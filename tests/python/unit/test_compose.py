@@ -1,4 +1,4 @@
-"""Images and compose file, as far as they can be tested without an engine: read as compose reads them, and linted."""
+"""Images and compose file, tested without an engine: interpreted as compose does, and linted."""
 
 import json
 import re
@@ -19,7 +19,7 @@ COMPOSE_FILE = PROJECT / "docker-compose.yml"
 
 
 class MissingVariable(Exception):
-    """What compose ends with when a `${NAME:?message}` is not set."""
+    """The error of compose if a `${NAME:?message}` is not set."""
 
 
 def resolve(value: Any, variables: dict[str, str]) -> Any:
@@ -34,7 +34,7 @@ def resolve(value: Any, variables: dict[str, str]) -> Any:
     def replace(match: re.Match[str]) -> str:
         if match["dollar"]:
             return "$"
-        # anything else with a dollar is a form this reader does not know
+        # any other dollar sign is a form that this function does not know
         assert match["name"], f"unknown variable form in {value!r}"
         found = variables.get(match["name"], "")
         if not found and match["kind"] == ":?":
@@ -45,13 +45,13 @@ def resolve(value: Any, variables: dict[str, str]) -> Any:
 
 
 def read(**variables: str) -> dict[str, Any]:
-    """The file with its anchors and variables resolved."""
+    """Return the file with its anchors and variables resolved."""
     parsed: dict[str, Any] = resolve(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), variables)
     return parsed
 
 
 def service(name: str = "postgres", **variables: str) -> dict[str, Any]:
-    """One service, with the variables resolved."""
+    """Return one service with the variables resolved."""
     found: dict[str, Any] = read(**variables)["services"][name]
     return found
 
@@ -89,7 +89,7 @@ def test_the_health_check_asks_the_server_over_tcp() -> None:
     assert kind == "CMD-SHELL"
     assert command.startswith("pg_isready ")
     assert "--host=127.0.0.1" in command
-    # for the shell inside the container, so not replaced by compose
+    # for the shell inside the container, so compose must not replace it
     assert '"$POSTGRES_USER"' in command
     assert '"$POSTGRES_DB"' in command
 
@@ -127,7 +127,7 @@ def test_dockerfile_and_compose_file_are_sound_to_their_linters(tmp_path: Path) 
     compose_schema = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec")
     assert lint(*compose_schema, "docker-compose.yml") == ""
     assert lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml") == ""
-    # the linters do bite
+    # the linters report errors
     (tmp_path / "Dockerfile").write_text("FROM debian\nRUN apt-get install curl\n")
     assert "DL3006" in lint("hadolint", str(tmp_path / "Dockerfile"))
     (tmp_path / "compose.yml").write_text("services: {a: {image: b, port: 3}}\n")
@@ -138,7 +138,7 @@ def test_our_services_find_the_server_of_the_file_and_may_do_nothing_else() -> N
     assert list(read(PGPASSWORD="p")["services"]) == ["postgres", *OURS]
     for name in OURS:
         found = service(name, PGPASSWORD="p", PGPORT="5555", PGUSER="u")
-        # inside the network the server has its own port, whatever this machine offers it on
+        # inside the network the server uses its own port, whatever port the host publishes
         assert (found["environment"]["PGHOST"], found["environment"]["PGPORT"]) == ("postgres", "5432")
         assert (found["environment"]["PGUSER"], found["environment"]["PGPASSWORD"]) == ("u", "p")
         assert found["depends_on"] == {"postgres": {"condition": "service_healthy"}}
@@ -160,7 +160,7 @@ def test_the_image_is_locked_and_not_root() -> None:
     text = DOCKERFILE.read_text(encoding="utf-8")
     assert "--require-hashes" in text
     assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001"]
-    # nothing of the person's machine can get into it
+    # no file of the user's machine can get into the image
     assert (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()[1] == "*"
 
 

@@ -1,4 +1,4 @@
-"""Contracts: what may be declared, and how the columns of a file are found under it."""
+"""Contracts: which declarations are valid, and how the columns of a file are matched."""
 
 import json
 from dataclasses import replace
@@ -53,7 +53,7 @@ def with_contract(**contract: Any) -> Feed:
     return replace(FEED, contract=Contract(**contract))
 
 
-# --- what may be declared
+# --- declarations -------
 
 
 def test_a_contract_is_read_from_the_options(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_control_file_is_named_after_the_delivery(template: str, name: str, si
     assert Control("(?P<records>1)", template).side_file_of(name) == side
 
 
-# --- how columns are found
+# --- matching of columns -
 
 
 def refusal(feed: Feed, *header: str) -> str:
@@ -238,7 +238,7 @@ def test_an_endless_header_gives_a_short_message() -> None:
     assert len(refusal(with_contract(on_new_column="refuse"), *(["order_id" * 100] * 20))) < 6000
 
 
-# --- how fields are left out
+# --- selection of fields ---
 
 FIELDS = st.binary(max_size=6).map(lambda b: b.replace(b"\0", b""))
 

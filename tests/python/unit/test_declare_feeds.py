@@ -1,4 +1,4 @@
-"""What a feed may be: every wrong value names its key and what is allowed there."""
+"""The options of a feed: the error about a wrong value names its key and what is allowed there."""
 
 import contextlib
 import pickle
@@ -115,7 +115,7 @@ def test_an_unknown_or_non_text_encoding_is_refused_with_examples(name: str) -> 
 
 @pytest.mark.parametrize("name", ["unicode_escape", "punycode"])
 def test_an_encoding_without_a_line_end_of_its_own_is_refused(name: str) -> None:
-    # They write a line end as other characters: lines could not be told apart.
+    # These encodings write a line end as other characters, so lines could not be separated.
     assert mistake({"encoding": name}).startswith("external.options.encoding: ")
 
 
@@ -279,7 +279,7 @@ def test_the_delivery_key_names_all_its_parts() -> None:
 
 
 def test_a_name_that_fits_without_any_named_part_has_no_delivery_key() -> None:
-    # Else all such files would count as versions of one another, and each would remove the one before.
+    # Otherwise all such files would be versions of one another, and each would replace the previous one.
     assert replace(FEED, delivery_key=r"sales(?:_(?P<day>\d+))?").delivery_key_of("shop/sales.csv") is None
 
 
@@ -312,13 +312,13 @@ def test_the_fingerprint_is_the_same_for_the_same_declaration() -> None:
 
 
 def test_the_fingerprint_is_that_of_the_releases_before() -> None:
-    # it is in the ledger of a warehouse; another one would have every refused file tried again after an upgrade
+    # the hash is in the ledgers of existing warehouses; a new one would retry every refused file after an upgrade
     assert FEED.fingerprint == "fed53036a5bfdc24c595edd137f217ceea27a68ba0a426a6e285012f627c9d6f"
 
 
 @given(st.text(max_size=3), st.text(max_size=3), st.text(max_size=8))
 def test_any_text_makes_a_dialect_or_a_clear_refusal(delimiter: str, quote: str, encoding: str) -> None:
-    # whatever else is raised would end in a traceback
+    # any other exception would end in a traceback
     with contextlib.suppress(ValidationError):
         Options(delimiter=delimiter, quote=quote, encoding=encoding).dialect()
 

@@ -1,4 +1,4 @@
-"""What a feed says of its deliveries is read, or refused with key and what is allowed."""
+"""The expectations of a feed are read, or refused with the key and what is allowed there."""
 
 from datetime import date
 from typing import Any

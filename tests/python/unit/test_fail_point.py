@@ -1,4 +1,4 @@
-"""Fail points: what is named happens where and when it is named, and nowhere else."""
+"""Fail points: the named action happens at the named point and pass, and nowhere else."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Which files below the inbox belong to which feed, and in which order they are taken in."""
+"""Which files of the inbox belong to which feed, and in which order they are loaded."""
 
 import os
 import socket
@@ -160,7 +160,7 @@ def test_a_pipe_or_socket_is_never_opened_and_told(inbox: Path, monkeypatch: pyt
     os.mkfifo(inbox / "a.zip")
     os.mkfifo(inbox / "note.txt")
     with socket.socket(socket.AF_UNIX) as server:
-        monkeypatch.chdir(inbox)  # a socket's path is short
+        monkeypatch.chdir(inbox)  # the path of a socket must be short
         server.bind("b.csv")
         found = find_files(inbox, [feed("*.csv")])
     assert uris(found) == []

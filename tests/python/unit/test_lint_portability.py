@@ -1,4 +1,4 @@
-"""Every rule of the portability lint: a text it names, and one beside it that it lets pass."""
+"""Every rule of the portability lint: a text that it reports, and a similar one that it accepts."""
 
 import subprocess
 import sys
@@ -107,7 +107,7 @@ def test_a_line_is_let_off_with_a_reason_only() -> None:
     assert constructs("select upper(a) -- portable: codes are ASCII\n") == []
     assert constructs("select upper(a) {#- portable: codes are ASCII #}\n") == []
     assert constructs("select upper(a) -- portable:\n") == ["case of letters", "exemption"]
-    assert constructs("select a -- portable: nothing to let off\n") == ["exemption"]
+    assert constructs("select a -- portable: no finding\n") == ["exemption"]
     assert constructs("-- portable: the line before\nselect upper(a)\n") == ["exemption", "case of letters"]
 
 

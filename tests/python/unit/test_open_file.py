@@ -1,4 +1,4 @@
-"""The bytes of a delivery: whole or refused, with the hash of exactly what was delivered."""
+"""The bytes of a delivery are complete or refused, with the hash of exactly the delivered bytes."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ from sales_warehouse.load.inbox import unpack
 from sales_warehouse.load.inbox.open_file import ContentReader, HashingReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 
-# Several blocks long, compressed too.
+# Several blocks long, also when compressed.
 CONTENT = b"a,b\n" + random.Random(1).randbytes(700_000)
 
 
@@ -96,23 +96,23 @@ def test_an_empty_file_has_a_hash_too(tmp_path: Path) -> None:
 
 
 def packed_variants() -> dict[str, bytes]:
-    sound = gzip.compress(CONTENT, mtime=0)
-    flipped = bytearray(sound)
+    intact = gzip.compress(CONTENT, mtime=0)
+    flipped = bytearray(intact)
     flipped[len(flipped) // 2] ^= 0xFF
-    wrong_sum = bytearray(sound)
+    wrong_sum = bytearray(intact)
     wrong_sum[-5] ^= 0xFF
     return {
-        "cut in the head": sound[:5],
-        "cut in the middle": sound[: len(sound) // 2],
-        "cut before the checksum": sound[:-8],
-        "cut by one byte": sound[:-1],
-        "garbage behind": sound + b"garbage",
-        "second member cut": sound + sound[:-100],
+        "cut in the head": intact[:5],
+        "cut in the middle": intact[: len(intact) // 2],
+        "cut before the checksum": intact[:-8],
+        "cut by one byte": intact[:-1],
+        "garbage after the end": intact + b"garbage",
+        "second member cut": intact + intact[:-100],
         "not packed at all": CONTENT,
         "a byte changed": bytes(flipped),
         "wrong checksum": bytes(wrong_sum),
-        "senseless content": sound[:10] + b"\xff" * 100,
-        "unknown method": b"\x1f\x8b\x07" + sound[3:],
+        "invalid deflate stream": intact[:10] + b"\xff" * 100,
+        "unknown method": b"\x1f\x8b\x07" + intact[3:],
     }
 
 
@@ -181,19 +181,21 @@ def test_packed_streams_one_behind_the_other_are_one_content(tmp_path: Path, suf
 
 
 @every_compression
-@pytest.mark.parametrize("damage", ["cut", "cut by one byte", "garbage behind", "changed", "second cut", "plain"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "cut by one byte", "garbage after the end", "changed", "second cut", "plain"]
+)
 def test_damage_is_refused_whatever_the_compression(tmp_path: Path, suffix: str, damage: str) -> None:
     path = pack(tmp_path, suffix, CONTENT)
-    sound = path.read_bytes()
-    changed = bytearray(sound)
-    changed[len(sound) // 2] ^= 0xFF
+    intact = path.read_bytes()
+    changed = bytearray(intact)
+    changed[len(intact) // 2] ^= 0xFF
     path.write_bytes(
         {
-            "cut": sound[: len(sound) // 2],
-            "cut by one byte": sound[:-1],
-            "garbage behind": sound + b"garbage",
+            "cut": intact[: len(intact) // 2],
+            "cut by one byte": intact[:-1],
+            "garbage after the end": intact + b"garbage",
             "changed": bytes(changed),
-            "second cut": sound + sound[:-100],
+            "second cut": intact + intact[:-100],
             "plain": CONTENT,
         }[damage]
     )
@@ -223,7 +225,7 @@ def test_what_unpacks_out_of_all_proportion_is_refused_with_the_figures(
     monkeypatch.setattr(unpack, "RATIO_MATTERS_FROM_BYTES", 1_000_000)
     path = pack(tmp_path, suffix, bytes(900_000))
     with ContentReader(path) as reader:
-        assert len(b"".join(iter(reader.read, b""))) == 900_000  # a small one may
+        assert len(b"".join(iter(reader.read, b""))) == 900_000  # a small file may have a high ratio
     path = pack(tmp_path, suffix, bytes(50_000_000))
     with ContentReader(path) as reader:
         with pytest.raises(FileRefused, match=r"beyond 1,000,000 bytes at most 200 times as many"):

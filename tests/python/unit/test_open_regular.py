@@ -1,4 +1,4 @@
-"""Only files are opened, whatever stands in their place by then."""
+"""Only regular files are opened, even if the file was replaced by something else in the meantime."""
 
 import os
 import zipfile
@@ -32,7 +32,7 @@ def open_first(path: Path) -> None:
         pass
 
 
-@pytest.mark.timeout(10)  # opened carelessly, a pipe nobody writes to is waited for without end
+@pytest.mark.timeout(10)  # without precautions, opening a pipe without a writer would block forever
 @pytest.mark.parametrize("swap", [swap_for_link, swap_for_pipe, swap_for_folder])
 @pytest.mark.parametrize("read", [open_regular, ContentReader, hash_file, list_members, open_first])
 def test_a_file_swapped_for_something_else_is_not_read(

@@ -1,4 +1,4 @@
-"""The grammar of one record: what it reads, what it refuses, and that what it writes reads the same."""
+"""The grammar of one record: what it reads, what it refuses, and that what it writes is read back unchanged."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ DIALECTS = [
     Dialect("\\", "-"),
     Dialect("|", "§"),
     Dialect("«", '"'),
-    Dialect("§", "«"),  # both two bytes, with the first in common
+    Dialect("§", "«"),  # both are two bytes long and share the first byte
 ]
 
 
@@ -143,7 +143,7 @@ def test_what_is_written_for_copy_reads_as_the_same_values(dialect: Dialect, dat
     delimiter, quote = grammar.copy_delimiter.decode(), grammar.copy_quote.decode()
     text = io.StringIO("7" + delimiter + written.decode(), newline="")
     assert list(csv.reader(text, delimiter=delimiter, quotechar=quote, strict=True)) == [["7", *values]]
-    # COPY takes a quoted empty text for a text and an unquoted one for NULL: the difference must last.
+    # COPY reads a quoted empty value as text and an unquoted one as NULL: the difference must be kept.
     if len(values) == 1 and values[0] == "":
         assert written == (quote * 2).encode() * quoted[0]
 
@@ -170,7 +170,7 @@ def test_any_lines_end_in_one_of_three_findings(lines: list[str]) -> None:
     if isinstance(found, Parsed):
         assert 1 <= found.end <= len(lines)
         assert len(found.values) == len(found.quoted)
-        # and Python's own reader, where it is strict, agrees
+        # Python's own reader in strict mode agrees
         consumed = "\n".join(lines[: found.end])
         if consumed:
             (row,) = csv.reader(io.StringIO(consumed, newline=""), strict=True)

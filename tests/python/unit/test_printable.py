@@ -1,4 +1,4 @@
-"""Nothing a sender wrote can act on the terminal of the person who reads it."""
+"""Control characters in the text of a sender do not reach the terminal."""
 
 import json
 

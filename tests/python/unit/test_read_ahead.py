@@ -9,7 +9,7 @@ from sales_warehouse.load.workers.read_ahead import read_ahead
 
 
 def test_no_room_for_a_thread_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python calls it RuntimeError, which would end the load as a defect."""
+    """Python raises RuntimeError, which would end the load as a defect."""
 
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

@@ -1,4 +1,4 @@
-"""The declarations are read from the dbt project; each mistake is told with file, line, key and what is allowed."""
+"""Declarations are read from the dbt project; the message about an error has file, line, key and what is allowed."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from sales_warehouse.feeds.validate import Options
 
 PROJECT = Path(__file__).parents[3]
 
-# The line numbers of the tests below are counted in this text.
+# The line numbers of the tests below refer to this text.
 SOUND = """\
 version: 2
 sources:
@@ -239,7 +239,7 @@ def test_a_value_of_the_wrong_shape_is_told_too(project: Path, text: str) -> Non
 
 @pytest.mark.parametrize("text", ["sources: 5", "sources: [{name: shop, tables: 5}]"])
 def test_sources_that_are_no_list_are_no_feeds(project: Path, text: str) -> None:
-    # dbt says what is wrong with them; here they must only not end in a traceback.
+    # dbt reports what is wrong with them; here they must only not end in a traceback.
     write(project, text)
     refusal(project)
 

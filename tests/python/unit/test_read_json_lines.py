@@ -1,4 +1,4 @@
-"""JSON Lines: values as they were written, every line with exactly one outcome, however the content is cut."""
+"""JSON Lines: values as they were written, exactly one outcome for every line, with any block size."""
 
 import codecs
 import csv
@@ -30,9 +30,9 @@ def split(content: bytes, size: int = 1 << 20) -> tuple[bytes, list[Reject], Tal
 
 
 def rows(content: bytes, **options: int) -> list[list[str | None]]:
-    """Return the values COPY would take, without file id."""
+    """Return the values in the COPY data, without the file id."""
     data, _, _ = split(content, **options)
-    # everything but NULL stands in quotes
+    # all values except NULL are quoted
     return [
         [None if field == "\0" else field for field in row][1:]
         for row in csv.reader(

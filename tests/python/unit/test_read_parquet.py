@@ -1,4 +1,4 @@
-"""Parquet: typed values become the text a person would have seen; what is damaged is told."""
+"""Parquet: typed values become the text that a program would show; damage is reported."""
 
 import io
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ def test_a_type_or_zone_without_a_text_is_told() -> None:
         read(write({"a": pa.array([0], pa.timestamp("us", "Mars/Base"))}))
 
 
-@pytest.mark.parametrize("damage", ["empty", "text", "cut", "head gone", "middle"])
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "header missing", "middle"])
 def test_what_is_damaged_is_told(damage: str) -> None:
     sound = write({"a": [f"tea {number}" for number in range(50_000)]}, compression="zstd", write_page_checksum=True)
     middle = bytearray(sound)
@@ -117,7 +117,7 @@ def test_what_is_damaged_is_told(damage: str) -> None:
         "empty": b"",
         "text": b"a,b\n1,2\n",
         "cut": sound[:-100],
-        "head gone": sound[1000:],
+        "header missing": sound[1000:],
         "middle": bytes(middle),
     }[damage]
     with pytest.raises(TableUnreadable, match=r"cannot be read as parquet \(.*Ask for it again"):

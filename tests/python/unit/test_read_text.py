@@ -1,4 +1,4 @@
-"""The second reading by itself: texts with known answers, and what it must not make a record of."""
+"""The second reader alone: texts with known results, and texts that are not records."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What stands in a sheet arrives as the text a person would have seen, from XLSX and from XLS alike."""
+"""The cells of a sheet become the text that a spreadsheet program shows, from XLSX and from XLS alike."""
 
 import io
 from datetime import date, datetime

@@ -1,4 +1,4 @@
-"""What is tried again, how often, and what the report then says."""
+"""Which errors are retried, how often, and what the report then contains."""
 
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from sales_warehouse.load.run_load import LoadReport
 from sales_warehouse.reporter import Reporter
 
 
-class Said(Reporter):
-    """A reporter that keeps what it is told."""
+class RecordingReporter(Reporter):
+    """A reporter that keeps what it receives."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -30,7 +30,7 @@ class Said(Reporter):
         self.finished.append(outcome)
 
 
-class Line:
+class FakeConnection:
     """A connection that is only closed."""
 
     closed = 0
@@ -47,10 +47,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waits
 
 
-def let_load(monkeypatch: pytest.MonkeyPatch, *runs: Any) -> tuple[Said, list[Line]]:
-    """Have each run of the load tell its outcomes to the reporter and then raise or return what stands last."""
+def replace_load(monkeypatch: pytest.MonkeyPatch, *runs: Any) -> tuple[RecordingReporter, list[FakeConnection]]:
+    """Make each run of the load report its outcomes and then raise or return its last item."""
     left = list(runs)
-    lines: list[Line] = []
+    lines: list[FakeConnection] = []
 
     def run_load(connection: Any, feeds: Any, inbox: Any, reporter: Any, *_: Any) -> LoadReport:
         *outcomes, end = left.pop(0)
@@ -61,12 +61,12 @@ def let_load(monkeypatch: pytest.MonkeyPatch, *runs: Any) -> tuple[Said, list[Li
         return end
 
     monkeypatch.setattr(retry, "run_load", run_load)
-    return Said(), lines
+    return RecordingReporter(), lines
 
 
-def load(reporter: Said, lines: list[Line]) -> LoadReport:
+def load(reporter: RecordingReporter, lines: list[FakeConnection]) -> LoadReport:
     def connect() -> Any:
-        lines.append(Line())
+        lines.append(FakeConnection())
         return lines[-1]
 
     return load_with_retries(connect, [], Path("inbox"), reporter)
@@ -77,7 +77,7 @@ def lost() -> psycopg2.OperationalError:
 
 
 def test_a_lost_connection_is_tried_again_and_said_so(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    reporter, lines = let_load(monkeypatch, (lost(),), (lost(),), (LoadReport(unchanged=3),))
+    reporter, lines = replace_load(monkeypatch, (lost(),), (lost(),), (LoadReport(unchanged=3),))
     assert load(reporter, lines).unchanged == 3
     assert waits == [0.5, 1.0]
     assert [line.closed for line in lines] == [1, 1, 1]
@@ -88,7 +88,7 @@ def test_a_lost_connection_is_tried_again_and_said_so(monkeypatch: pytest.Monkey
 
 
 def test_after_the_last_attempt_the_error_comes_through(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    reporter, lines = let_load(monkeypatch, *[(lost(),)] * (ATTEMPTS + 1))
+    reporter, lines = replace_load(monkeypatch, *[(lost(),)] * (ATTEMPTS + 1))
     with pytest.raises(psycopg2.OperationalError):
         load(reporter, lines)
     assert waits == [0.5, 1, 2, 4, 8]
@@ -99,7 +99,7 @@ def test_a_file_taken_in_is_progress_and_the_attempts_begin_anew(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     files = [Outcome(f"{n}.csv", "shop.lines", "active") for n in range(9)]
-    reporter, lines = let_load(monkeypatch, *[(file, lost()) for file in files], (LoadReport(unchanged=9 + 2),))
+    reporter, lines = replace_load(monkeypatch, *[(file, lost()) for file in files], (LoadReport(unchanged=9 + 2),))
     report = load(reporter, lines)
     assert waits == [0.5] * 9
     assert report.outcomes == files
@@ -112,9 +112,9 @@ def test_the_report_covers_all_attempts(monkeypatch: pytest.MonkeyPatch, waits: 
         Outcome("b.csv", "shop.lines", "refused"),
         Outcome("c.csv", "shop.lines", "growing"),
     ]
-    # between the attempts a.csv was corrected
+    # a.csv was corrected between the attempts
     last = [Outcome("a.csv", "shop.lines", "active", version=2), Outcome("c.csv", "shop.lines", "active")]
-    reporter, lines = let_load(
+    reporter, lines = replace_load(
         monkeypatch, (*first, lost()), (LoadReport(outcomes=list(last), unchanged=5, still_refused=["b.csv", "z.csv"]),)
     )
     report = load(reporter, lines)
@@ -131,14 +131,14 @@ def test_the_report_covers_all_attempts(monkeypatch: pytest.MonkeyPatch, waits: 
 def test_a_terminal_error_is_not_tried_again(
     monkeypatch: pytest.MonkeyPatch, waits: list[float], error: Exception
 ) -> None:
-    reporter, lines = let_load(monkeypatch, (with_code(error),))
+    reporter, lines = replace_load(monkeypatch, (with_code(error),))
     with pytest.raises(type(error)):
         load(reporter, lines)
     assert (waits, reporter.said, len(lines)) == ([], [], 1)
 
 
 def with_code(error: Exception) -> Exception:
-    """Give an error of the database the code that the server would send with it."""
+    """Give a database error the SQLSTATE that the server would send with it."""
     codes = {errors.lookup(code): code for code in CODES}
     if type(error) not in codes:
         return error

@@ -1,4 +1,4 @@
-"""The demonstration files: always the same bytes, every kind of dirt, and a truth that is correct."""
+"""The demonstration files: always the same bytes, every kind of error, and a correct truth."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def read_content(directory: Path, uri: str) -> bytes:
 
 
 def read_all(directory: Path) -> dict[str, bytes]:
-    """Return the unpacked content of every file below the three folders."""
+    """Return the uncompressed content of every file below the three folders."""
     uris = [path.relative_to(directory).as_posix() for path in directory.glob("*/*")]
     return {uri: read_content(directory, uri) for uri in uris}
 
 
 def read_rows(directory: Path, uri: str, *, leave_out: int | None = None) -> list[list[str]]:
-    """Return the rows below the header, read strictly, without the one reject and without blank physical lines."""
+    """Return the rows after the header, read strictly, without the one reject and without blank physical lines."""
     lines = read_content(directory, uri).decode().split("\n")
     if leave_out is not None:
         del lines[leave_out - 1]
@@ -61,7 +61,7 @@ def test_same_options_give_same_bytes_and_times(sample: tuple[Path, Truth], tmp_
 
 
 def test_bytes_do_not_depend_on_the_machine(sample: tuple[Path, Truth]) -> None:
-    # Fails when a change to the generator changes the demonstration files: then update the hashes.
+    # Fails if a change to the generator changes the demonstration files: then update the hashes.
     digests = {file.uri: file.content_sha256[:16] for file in sample[1].files}
     assert {uri: digests[uri] for uri in PINNED} == PINNED
 
@@ -180,7 +180,7 @@ def judge_superstore(row: list[str]) -> tuple[str | None, dict[str, Any]]:
     reason = judge(order, quantity, sales, day, "%Y-%m-%d")
     if reason:
         return reason, {}
-    # Half away from zero by whole numbers, so that the check does not depend on decimal's rounding.
+    # Rounds half away from zero with integers, so that the check does not depend on decimal's rounding.
     scaled, share = int(Decimal(sales) * 10_000), int((1 - Decimal(discount)) * 100)
     gross = Decimal((2 * scaled * 100 + share) // (2 * share)).scaleb(-4)
     return None, {

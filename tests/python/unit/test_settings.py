@@ -1,4 +1,4 @@
-"""Settings: what each variable does, and what a wrong one is answered with."""
+"""Settings: the effect of each variable, and the error about a wrong value."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ VARIABLES = [str(field.validation_alias) for field in Environment.model_fields.v
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project in whose subfolder we are, with no variable set."""
+    """Work in a subfolder of a project, with no variable set."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     project = (tmp_path / "project").resolve()
@@ -69,7 +69,7 @@ def test_outside_any_project_it_is_the_checkout_of_the_package(
 
 
 def test_empty_variables_count_as_not_set(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # as they stand in .env.example
+    # as written in .env.example
     for variable in VARIABLES:
         monkeypatch.setenv(variable, "")
     settings = get_settings()

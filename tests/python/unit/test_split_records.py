@@ -1,8 +1,8 @@
-"""Every byte of a file ends up in exactly one record, and every record is loaded, rejected or skipped.
+"""Every byte of a file belongs to exactly one record, and every record is loaded, rejected or skipped.
 
-Python's csv module is the oracle: it writes files whose values must come out equal, and it reads, in its strict
-mode, what is sent to COPY. Whatever the bytes, the records must cover the content without gap or overlap, and the
-result must not depend on how the content is cut into blocks.
+Python's csv module is the reference: it writes files whose values must be read back unchanged, and it reads, in its
+strict mode, what is sent to COPY. For any bytes, the records must cover the content without gap or overlap, and the
+result must not depend on the block size.
 """
 
 import csv
@@ -31,7 +31,7 @@ property_test = settings(
 
 @dataclass
 class Result:
-    """What came out of one file."""
+    """The result of splitting one file."""
 
     header: list[str]
     copied: bytes = b""
@@ -40,7 +40,7 @@ class Result:
 
 
 def split(content: bytes, dialect: Dialect = CSV, block: int | None = None) -> Result:
-    """Split the content as the loader does: block by block."""
+    """Split the content as the loader does, block by block."""
     size = block or max(len(content), 1)
     blocks = (content[at : at + size] for at in range(0, len(content), size))
     reader = TextReader(dialect, RecordGrammar(dialect), FILE_ID)
@@ -74,7 +74,7 @@ def only_reject(result: Result) -> Reject:
     return reject
 
 
-# --- (a) what Python's csv module writes comes out as it went in
+# --- (a) what Python's csv module writes is read back unchanged
 
 COMBINATIONS = [
     ("utf-8", ",", '"', "é漢"),
@@ -83,13 +83,13 @@ COMBINATIONS = [
     ("utf-8", "\t", "«", "§Â"),
     ("utf-8", "^", "-", "\\"),
     ("utf-8", "«", "»", "§"),
-    ("utf-16", ",", '"', "\u0a0a\u010a\u0a00\u0d0a\u0d00上"),  # their bytes hold those of a line end
+    ("utf-16", ",", '"', "\u0a0a\u010a\u0a00\u0d0a\u0d00上"),  # their bytes contain those of a line end
     ("utf-16-be", ";", '"', "\u0a0a\u010a\u0a00\u000a\U0001f600"),
     ("utf-16", "§", "«", "\u0a0a"),
     ("utf-32", "|", '"', "\u0a0a\U0001f600"),
     ("cp1252", ";", '"', "é€"),
     ("cp1252", "§", "«", "»"),
-    ("shift_jis", ",", '"', "表ソ|"),  # their second bytes are a backslash
+    ("shift_jis", ",", '"', "表ソ|"),  # their second byte is a backslash
     ("shift_jis", "|", "'", "表ソﾎﾟ"),
     ("cp037", ",", '"', "é\x85"),
     ("cp037", "§", '"', "«"),
@@ -110,7 +110,7 @@ def test_any_table_written_by_python_comes_out_equal(
     width = data.draw(st.integers(1, 4))
     table = data.draw(st.lists(st.lists(values, min_size=width, max_size=width), max_size=8))
     if quoting == csv.QUOTE_MINIMAL and newline == "\n":
-        # Python leaves a carriage return bare then, and at the end of a line it is part of the line end.
+        # Python does not quote a carriage return then, and at the end of a line it is part of the line end.
         table = [[*row[:-1], row[-1].rstrip("\r")] for row in table]
     target = io.StringIO()
     writer = csv.writer(target, delimiter=delimiter, quotechar=quote, quoting=quoting, lineterminator=newline)
@@ -125,11 +125,11 @@ def test_any_table_written_by_python_comes_out_equal(
         assert outcomes(result) == (len(table), 0, 0)
 
 
-# --- (b) any bytes at all: one outcome for every record, no byte in two records or in none
+# --- (b) any bytes: one outcome for every record, no byte in two records or in none ------
 
 
 def physical_lines(content: bytes, start: int, newline: bytes) -> list[tuple[int, int]]:
-    """Return where each line starts and ends behind `start`, line ends left out, by the plainest of means."""
+    """Return where each line after `start` begins and ends, without line ends, by the simplest method."""
     lines, at, width = [], start, len(newline)
     for position in range(start, len(content) - width + 1, width):
         if content[position : position + width] == newline:
@@ -140,10 +140,10 @@ def physical_lines(content: bytes, start: int, newline: bytes) -> list[tuple[int
     return lines
 
 
-def assert_every_line_has_one_fate(
+def assert_every_line_has_one_outcome(
     content: bytes, header_bytes: int, result: Result, dialect: Dialect, codec: str
 ) -> None:
-    """Walk the content record by record, as numbers, offsets and values tell, from the header to the last byte."""
+    """Follow the records by their numbers, offsets and values, from the header to the last byte."""
     newline, carriage_return = "\n".encode(codec), "\r".encode(codec)
     lines = physical_lines(content, header_bytes, newline)
     rows = rows_of(result, dialect)
@@ -161,7 +161,7 @@ def assert_every_line_has_one_fate(
             assert content[start : start + len(reject.raw)] == reject.raw
             stop = start + len(reject.raw)
             while lines[at][1] not in (stop, stop + len(carriage_return)):
-                at += 1  # a reject may go over several lines, and ends where one of them does
+                at += 1  # a reject may span several lines, and its end is the end of a line
             if lines[at][1] != stop:
                 assert content[stop : lines[at][1]] == carriage_return
         elif number in rows:
@@ -195,8 +195,8 @@ DECLARED = {"utf-8 with BOM": "utf-8", "utf-16 little": "utf-16", "utf-16 big": 
 
 
 def bodies(codec: str) -> st.SearchStrategy[bytes]:
-    sound = [text.encode(codec) for text in FRAGMENTS if is_encodable(text, codec)]
-    return st.lists(st.sampled_from([*sound, *sound, b"\xff", b"\xc3", b"\0", b"\n", b"\x81"]) | st.binary(max_size=4),
+    valid = [text.encode(codec) for text in FRAGMENTS if is_encodable(text, codec)]
+    return st.lists(st.sampled_from([*valid, *valid, b"\xff", b"\xc3", b"\0", b"\n", b"\x81"]) | st.binary(max_size=4),
                     max_size=30).map(b"".join)  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def test_whatever_the_bytes_every_line_has_exactly_one_fate_however_they_are_cut
     header = bom + ("a,b,c"[: 2 * columns - 1] + "\n").encode(codec)
     content = header + data.draw(bodies(codec))
     result = split(content, dialect)
-    assert_every_line_has_one_fate(content, len(header), result, dialect, codec)
+    assert_every_line_has_one_outcome(content, len(header), result, dialect, codec)
     for block in (1, 7):
         assert split(content, dialect, block) == result
 
@@ -234,12 +234,12 @@ def test_the_same_holds_for_other_delimiters_and_quotes(delimiter: str, quote: s
     header = f"a{delimiter}b\n".encode()
     content = header + "".join(data.draw(st.lists(st.sampled_from(parts), max_size=25))).encode()
     result = split(content, dialect)
-    assert_every_line_has_one_fate(content, len(header), result, dialect, "utf-8")
+    assert_every_line_has_one_outcome(content, len(header), result, dialect, "utf-8")
     for block in (1, 7):
         assert split(content, dialect, block) == result
 
 
-# --- (c) the result does not depend on how the content is cut
+# --- (c) the result does not depend on the block size -------
 
 
 def outcome(content: bytes, dialect: Dialect, block: int | None) -> Result | str:
@@ -256,7 +256,7 @@ PIECES += [b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"]
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-32", "cp1252", "cp037", "utf-7"])
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join))
 @example(b"\0\n\0")
-@example("a,b\n1,2\n\ufeff3,4\n".encode("utf-16-le"))  # a mark in the middle of the file
+@example("a,b\n1,2\n\ufeff3,4\n".encode("utf-16-le"))  # a byte order mark in the middle of the file
 @example("a,b\n1,2\n".encode("utf-16-le") + b"\xff\xfe")
 @property_test
 def test_whatever_the_bytes_header_and_refusals_are_the_same_however_they_are_cut(
@@ -278,7 +278,7 @@ def test_whatever_the_bytes_header_and_refusals_are_the_same_however_they_are_cu
     ],
 )
 def test_an_encoding_with_states_reads_a_line_the_same_wherever_the_block_began(encoding: str, content: bytes) -> None:
-    # A state switched on in one line and never off must not give the next line other values in another block.
+    # A state that a line sets and does not reset must not change the next line in another block.
     dialect = Dialect(encoding=encoding)
     whole = outcome(content, dialect, None)
     for block in (1, 7):
@@ -343,7 +343,7 @@ def test_a_rejected_line_is_told_with_reason_and_place_and_its_neighbours_load(
     assert reject.reason == reason
     assert detail in reject.detail
     assert reject.line_number == 6
-    assert reject.row_number == 4  # behind a row, a blank line and a record of two lines
+    assert reject.row_number == 4  # after a row, a blank line and a record of two lines
     assert reject.byte_offset == len(newline.join(lines[:5]) + newline)
     assert reject.raw == line
     assert rows_of(result) == {1: ["1", "2"], 3: ["3", "x" + newline.decode() + "y"], 5: ["5", "6"]}
@@ -384,7 +384,7 @@ def test_a_stray_opening_quote_before_a_quoted_line_costs_its_own_line_only() ->
 
 def test_a_stray_opening_quote_closed_by_the_next_one_costs_two_lines() -> None:
     result = split(b'a,b\n1,"x\n3,4\n5,"\n7,8\n')
-    # As it stands this is one sound record of two fields: nothing tells it from a long text.
+    # This is a valid record of two fields and cannot be distinguished from a long text.
     assert rows_of(result) == {1: ["1", "x\n3,4\n5,"], 2: ["7", "8"]}
 
 
@@ -398,7 +398,7 @@ def test_a_record_over_several_lines_with_too_many_fields_is_taken_for_a_quote_t
 
 
 def test_a_bad_byte_behind_a_stray_opening_quote_does_not_take_sound_lines_with_it() -> None:
-    # Three fields of it: a quote too many, as above, and the lines between deserve their own chance.
+    # With three fields it counts as a stray quote, as above, and the lines within are read again.
     result = split(b'a,b\n1,"x\n3,4\n\xff",5\n7,8\n')
     assert [reject.raw for reject in result.rejects] == [b'1,"x', b'\xff",5']
     assert rows_of(result) == {2: ["3", "4"], 4: ["7", "8"]}
@@ -553,7 +553,7 @@ def test_an_endless_header_is_refused(content: bytes) -> None:
         split(content, CSV, 256 * 1024)
 
 
-# --- records too long
+# --- records that are too long
 
 
 def test_a_line_too_long_is_rejected_with_all_its_bytes_and_its_neighbours_load() -> None:
@@ -590,7 +590,7 @@ def test_a_quote_that_never_closes_in_a_large_file_costs_its_own_line_only() -> 
 
 
 def test_a_quote_that_never_closes_is_not_waited_for_until_the_end_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Else the rest of the file would be held in memory and looked at again with every block.
+    # Otherwise the rest of the file would be held in memory and scanned again with every block.
     monkeypatch.setattr(parse_record, "MAX_RECORD_BYTES", 40)
     reader = TextReader(CSV, RecordGrammar(CSV), FILE_ID)
     assert reader.read_header(iter([b"a,b\n"])).texts == ["a", "b"]
@@ -642,7 +642,7 @@ def test_the_time_grows_no_faster_than_the_file(pattern: bytes) -> None:
         return time.process_time() - start
 
     def best(size: int) -> float:
-        return min(seconds(size) for _ in range(3))  # whatever else the machine does meanwhile
+        return min(seconds(size) for _ in range(3))  # the minimum is least affected by other load on the machine
 
     # Quadratic work would take 64 times as long for 8 times the size.
     assert best(80_000) < 24 * max(best(10_000), 0.005)

@@ -147,7 +147,7 @@ def test_no_table_is_wider_than_the_terminal(
     printed = capsys.readouterr().out
     assert [line for line in printed.splitlines() if cell_len(line) > width] == []
     assert "…" not in printed
-    # no number is cut or folded
+    # no number is truncated or wrapped
     assert {number[:11] for number in re.findall(r"123,[0-9,]*", printed)} <= {f"{BIG:,}"}
 
 

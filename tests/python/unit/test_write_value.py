@@ -1,4 +1,4 @@
-"""Values of foreign formats become the text a person would have seen: no float noise, ISO dates."""
+"""Values of binary formats become the text that a program would show: no float noise, ISO dates."""
 
 import math
 import struct
@@ -35,7 +35,7 @@ def test_a_float_has_the_fewest_digits_that_mean_it(value: float, text: str) -> 
 
 def test_a_spreadsheet_shows_fifteen_digits_but_no_id_is_rounded() -> None:
     assert write_cell_number(0.1 + 0.2) == "0.3"
-    assert write_cell_number(85.3091999999998) == "85.3092"  # met in a column of profits
+    assert write_cell_number(85.3091999999998) == "85.3092"  # found in a column of profits
     assert write_cell_number(1 / 3) == "0.333333333333333"
     assert write_cell_number(0.12345678901204) == "0.12345678901204"
     assert write_cell_number(12345678901.23) == "12345678901.23"
