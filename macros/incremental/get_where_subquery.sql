@@ -7,22 +7,12 @@
     {{ return('(select * from ' ~ relation ~ ' where ' ~ conditions ~ ') dbt_subquery' if conditions else relation) }}
 {%- endmacro %}
 
-{# `true`, for all rows, when the relation was built from nothing or when no build wrote it. The answer is kept in dbt's
-   `graph`, under the name of this project, because nothing else lasts from one test to the next: how-we-extend-dbt.md.
-   #}
+{# `true`, for all rows, when the relation was built from nothing or when no build wrote it. #}
 {% macro untested_rows() -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and is_build() and model.attached_node else none -%}
     {%- if not node or not follows_ledger(node) -%}
         {{ return('true') }}
     {%- endif -%}
-    {%- set known = graph.setdefault('sales_warehouse', {}).setdefault(invocation_id, {}) -%}
-    {%- if node.unique_id not in known -%}
-        {%- do known.update({node.unique_id: look_up_untested(node)}) -%}
-    {%- endif -%}
-    {{ return(known[node.unique_id]) }}
-{%- endmacro %}
-
-{% macro look_up_untested(node) -%}
     {%- set rows = run_query(
         "select event_id, tested_event_id from " ~ build_state('model_watermarks')
         ~ " where relation_name = '" ~ node.relation_name ~ "' and built_by = '" ~ invocation_id ~ "'"

@@ -219,7 +219,7 @@ class TextReading(LineReading):
                         at += 2
                         continue
                     if quote and body[at] == quote and self._dialect.stray_quotes == "reject":
-                        raise CannotRead(line_number, f"a quote stands inside field {len(values) + 1}")
+                        raise CannotRead(line_number, f"a quote is inside field {len(values) + 1}")
                     found.append(body[at])
                     at += 1
                 values.append("".join(found) or None)

@@ -306,7 +306,7 @@ def test_a_header_of_several_lines_is_joined_by_column() -> None:
 def test_a_header_repeated_is_a_record_or_refuses_the_file() -> None:
     content = b'"a",b,c\n1,2,3\na,"b",c\n4,5,6\n'
     assert len(read(content, make_feed()).rows) == 3
-    with pytest.raises(FileRefused, match="line 3 is the header once more"):
+    with pytest.raises(FileRefused, match="line 3 repeats the header"):
         read(content, make_feed(repeated_header="refuse"))
     assert len(read(b"a,b,c\na,b,d\naa,b,c\n", make_feed(repeated_header="refuse")).rows) == 2
 

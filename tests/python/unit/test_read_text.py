@@ -67,7 +67,7 @@ def test_texts_with_known_answers(content: str, options: dict[str, Any], expecte
         ('a,b\n1,2\n"3"x,4\n', {}, "expected after"),
         ('a||b\n1||2\n"3||4\n5||6\n', {"delimiter": "||"}, "a quote is never closed"),
         ('a||b\n1||2\n"3"x||4\n', {"delimiter": "||"}, "text follows the closing quote of field 1"),
-        ('a||b\n1||2\n3||4"5\n', {"delimiter": "||"}, "a quote stands inside field 2"),
+        ('a||b\n1||2\n3||4"5\n', {"delimiter": "||"}, "a quote is inside field 2"),
         ('a,b\n1,2\n"3""4",5\n', {"escape": "\\"}, "text follows the closing quote of field 1"),
         ("a,b\n1,2\n3,\\n\n", {"escape": "\\"}, "an escape precedes n"),
         ("a,b\n1,2\n3,4\\\n", {"escape": "\\"}, "precedes the end of the line"),
