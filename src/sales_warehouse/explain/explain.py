@@ -24,7 +24,7 @@ from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.verify.records import CannotRead, NotComparable, Record
-from sales_warehouse.verify.reread import reread
+from sales_warehouse.verify.run_verify import reread
 
 _LAYERS = ("marts", "staging", "intermediate", "audit")
 

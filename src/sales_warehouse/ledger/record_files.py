@@ -14,7 +14,7 @@ from psycopg2.extras import execute_values
 from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.feeds.name_file import name_of
+from sales_warehouse.feeds.names import name_of
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Reject, Shape, SkippedLine, Tally
