@@ -1,14 +1,19 @@
-"""The roles of a warehouse and their rights, as one SQL text."""
+"""The roles of a warehouse and their rights, as one SQL text, and the set-up of a database by `warehouse up`."""
 
+from contextlib import closing
 from hashlib import sha256
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from sales_warehouse import server
+from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import ROLES, Role, role_name
+from sales_warehouse.settings import Settings
 
 OWNERS: dict[str, Role] = {
     "raw": "loader",
@@ -80,6 +85,21 @@ def apply_grants(connection: Connection) -> bool:
         cursor.execute(text)
         cursor.execute(sql.SQL("comment on schema ledger is {}").format(sql.Literal(mark)))
     return True
+
+
+def set_up(settings: Settings, application_name: str) -> None:
+    """Create or upgrade the warehouse; on the embedded server the roles and their rights too.
+
+    On any other server its DBA creates the roles: `warehouse grants`. Raises what `server.connect`, `read_feeds` and
+    `apply_grants` raise.
+    """
+    feeds = read_feeds(settings.project)
+    is_ours = settings.external is None
+    role: Role | None = None if is_ours else "loader"
+    with closing(server.connect(settings, application_name=application_name, role=role)) as connection:
+        prepare_warehouse(connection, feeds)
+        if is_ours:
+            apply_grants(connection)
 
 
 def _fill(script: str, **names: str) -> sql.Composed:
