@@ -2,16 +2,14 @@
 
 from typing import Any
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.explain.find_rows import FACT
+from sales_warehouse.explain.find_rows import FACT, open_condition
 from sales_warehouse.ledger.read_ledger import Page
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.query import describe_error, open_query
 from sales_warehouse.read_sql import read_sql
 
 _COLUMNS = ("what", "feed", "delivery_key", "file_id", "uri", "rows_before", "rows_after", "net_before", "net_after")
@@ -55,17 +53,12 @@ def _count_lines(
     if not file_ids:
         return {}
     cursor.execute("select set_config('warehouse.publication', %s, true)", (str(publication),))
-    query = sql.SQL(
-        "select _file_id, count(*), sum(net_amount) from {} where _file_id in ({}) and (\n{}\n) group by _file_id"
-    ).format(
-        sql.Identifier("published_as_of", FACT),
-        sql.SQL(", ").join(map(sql.Literal, file_ids)),
-        sql.SQL(where or "true"),
+    query = sql.SQL(read_sql("explain/sql/count_lines.sql")).format(
+        table=sql.Identifier("published_as_of", FACT),
+        file_ids=sql.SQL(", ").join(map(sql.Literal, file_ids)),
+        condition=sql.SQL(where or "true"),
     )
-    try:
-        open_query(cursor, query.as_string(cursor))
-        found = {int(file_id): (int(count), amount) for file_id, count, amount in cursor}
-        cursor.execute("close found_rows")
-    except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.InternalError) as error:
-        raise ConfigurationError(f"The condition cannot run: {describe_error(error)}") from None
+    open_condition(cursor, query)
+    found = {int(file_id): (int(count), amount) for file_id, count, amount in cursor}
+    cursor.execute("close found_rows")
     return found

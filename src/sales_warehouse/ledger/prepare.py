@@ -44,11 +44,7 @@ def raw_table(feed: Feed) -> sql.Identifier:
 
 def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
     """Return the names of the columns of the feed's raw table in their order, lineage included."""
-    cursor.execute(
-        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
-        "order by attnum",
-        (raw_table(feed).as_string(cursor),),
-    )
+    cursor.execute(read_sql("ledger/sql/raw_columns.sql"), (raw_table(feed).as_string(cursor),))
     return [name for (name,) in cursor]
 
 
@@ -66,10 +62,7 @@ def _upgrade(cursor: Cursor) -> None:
 
 
 def _is_old(cursor: Cursor) -> bool:
-    cursor.execute(
-        "select exists (select from pg_attribute "
-        "where attrelid = to_regclass('ledger.files') and attname = 'business_key')"
-    )
+    cursor.execute(read_sql("ledger/sql/is_old.sql"))
     return cursor.fetchone() == (True,)
 
 

@@ -97,22 +97,14 @@ def stream_rejects(cursor: Cursor, file_id: int) -> Generator[Reject, None, None
     """Yield the rejects of a file in the order of their bytes, replayed ones included."""
     with cursor.connection.cursor("rejects") as stream:
         stream.itersize = _ROWS_AT_A_TIME
-        stream.execute(
-            "select row_number, line_number, byte_offset, reason, detail, raw, replayed_as from ledger.rejects "
-            "where file_id = %s order by byte_offset, row_number",
-            (file_id,),
-        )
+        stream.execute(read_sql("ledger/sql/stream_rejects.sql"), (file_id,))
         for row_number, line_number, byte_offset, reason, detail, raw, replayed_as in stream:
             yield Reject(row_number, line_number, byte_offset, reason, detail, bytes(raw), replayed_as)
 
 
 def read_replayed(cursor: Cursor, file_id: int) -> list[tuple[int, str]]:
     """Return row number and text of the records of a file that were replayed."""
-    cursor.execute(
-        "select row_number, replayed_as from ledger.rejects where file_id = %s and replayed_as is not null "
-        "order by row_number",
-        (file_id,),
-    )
+    cursor.execute(read_sql("ledger/sql/replayed.sql"), (file_id,))
     return cursor.fetchall()
 
 

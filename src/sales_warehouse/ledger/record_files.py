@@ -38,24 +38,18 @@ class _Spool:
             _SPOOL_BYTES, mode="w+", encoding="utf-8", newline=""
         )
         self._writer = csv.writer(self._spool)
-        self._empty = True
 
     def write(self, cursor: Cursor) -> None:
         """Copy the rows into their table; the file's own row must be there."""
-        if self._empty:
-            return
-        self._spool.seek(0)
-        cursor.copy_expert(self._target, cast(TextIO, self._spool))
+        if self._spool.tell():
+            self._spool.seek(0)
+            cursor.copy_expert(self._target, cast(TextIO, self._spool))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._spool.close()
-
-    def _add(self, values: Iterable[object]) -> None:
-        self._writer.writerow(values)
-        self._empty = False
 
 
 class RejectSpool(_Spool):
@@ -74,7 +68,7 @@ class RejectSpool(_Spool):
         """Put rejects of the file into the spool."""
         for it in rejects:
             raw = _as_bytea(it.raw)
-            self._add((file_id, it.row_number, it.line_number, it.byte_offset, it.reason, it.detail, raw))
+            self._writer.writerow((file_id, it.row_number, it.line_number, it.byte_offset, it.reason, it.detail, raw))
             self._file_id = file_id
 
     def write(self, cursor: Cursor) -> None:
@@ -93,7 +87,7 @@ class SkippedSpool(_Spool):
     def add(self, file_id: int, lines: Iterable[SkippedLine]) -> None:
         """Put lines of the file into the spool."""
         for line in lines:
-            self._add((file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw)))
+            self._writer.writerow((file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw)))
 
 
 def _as_bytea(raw: bytes) -> str:
@@ -199,17 +193,9 @@ def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:
 
 def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tuple[int, str]]) -> None:
     """Record that rejects of an active file were repaired and their rows copied; `texts` are by row number."""
-    execute_values(
-        cursor,
-        "update ledger.rejects set replayed_as = repaired.text from (values %s) as repaired (row_number, text) "
-        f"where rejects.file_id = {file_id:d} and rejects.row_number = repaired.row_number",
-        texts,
-    )
-    cursor.execute(
-        "update ledger.files set rows_loaded = rows_loaded + %(count)s, rows_rejected = rows_rejected - %(count)s "
-        "where file_id = %(file_id)s",
-        {"count": len(texts), "file_id": file_id},
-    )
+    values = [(file_id, row_number, text) for row_number, text in texts]
+    execute_values(cursor, read_sql("ledger/sql/set_replayed.sql"), values)
+    cursor.execute(read_sql("ledger/sql/count_replayed.sql"), {"count": len(texts), "file_id": file_id})
     _lock_events(cursor)
     records = f"{len(texts):,} record" + ("" if len(texts) == 1 else "s")
     _insert_event(cursor, file_id, feed, "replayed", records)

@@ -178,11 +178,7 @@ def _read_and_report(content: ContentReader, reporter: Reporter) -> Callable[[],
 def _stream_skips(cursor: Cursor, file_id: int) -> Generator[SkippedLine, None, None]:
     with cursor.connection.cursor("verify_skips") as stream:
         stream.itersize = _ROWS_AT_A_TIME
-        stream.execute(
-            "select line_number, row_number, kind, raw from ledger.skipped_lines where file_id = %s "
-            "order by line_number",
-            (file_id,),
-        )
+        stream.execute(read_sql("verify/sql/skipped_lines.sql"), (file_id,))
         for line_number, row_number, kind, raw in stream:
             yield SkippedLine(line_number, row_number, kind, bytes(raw))
 
