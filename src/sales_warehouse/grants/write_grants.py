@@ -71,13 +71,16 @@ def apply_grants(connection: Connection) -> bool:
     role; dbt asks for none. Raises `psycopg2.Error` when the login may not grant these rights, or when a table whose
     owner changes is in use for a minute.
     """
-    text = write_grants(connection) + _write_default_role(connection)
+    database, login = connection.info.dbname, connection.info.user
+    text = write_grants(connection)
+    default_role = _fill("default_role", login=login, database=database, transformer=role_name(database, "transformer"))
+    text += default_role.as_string(connection)
     # A comment on the schema shows the next call that nothing changed. Owners are checked too, because a restored
     # database has the comment but may have other owners.
     mark = f"Rights as of `warehouse grants` {sha256(text.encode()).hexdigest()}"
     with transaction(connection) as cursor:
         for is_locked in (False, True):
-            if _is_in_place(cursor, connection.info.dbname, mark):
+            if _is_in_place(cursor, database, mark):
                 return False
             if not is_locked:
                 cursor.execute("select pg_advisory_xact_lock(%s)", (_APPLY_LOCK,))
@@ -107,16 +110,6 @@ def _fill(script: str, **names: str) -> sql.Composed:
     values: dict[str, sql.Composable] = {name: sql.Identifier(value) for name, value in names.items()}
     values |= {f"{name}_text": sql.Literal(value) for name, value in names.items()}
     return sql.SQL(read_sql(f"grants/sql/{script}.sql")).format(**values)
-
-
-def _write_default_role(connection: Connection) -> str:
-    database = connection.info.dbname
-    statement = sql.SQL("alter role {} in database {} set role = {};\n").format(
-        sql.Identifier(connection.info.user),
-        sql.Identifier(database),
-        sql.Literal(role_name(database, "transformer")),
-    )
-    return statement.as_string(connection)
 
 
 def _is_in_place(cursor: Cursor, database: str, mark: str) -> bool:

@@ -7,7 +7,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
-from sales_warehouse.feeds.declare import LINEAGE_COLUMNS, Feed
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES
 from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.transaction import transaction
@@ -89,19 +89,8 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
     cursor.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(feed.schema)))
     cursor.execute("select to_regclass(%s)", (raw_table(feed).as_string(cursor),))
     if cursor.fetchone() == (None,):
-        # Lineage comes first, where each row has it at the same place: behind texts of varying length the index costs
-        # COPY a second look at each row.
-        lineage = (
-            sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
-            for name, type_ in LINEAGE_COLUMNS.items()
-        )
-        cursor.execute(sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join(lineage)))
-        # The rows of a file are next to each other, so a block range index finds them and hardly slows COPY down.
-        cursor.execute(
-            sql.SQL("create index {} on {} using brin (_file_id) with (pages_per_range = 32)").format(
-                sql.Identifier(_index_name(feed)), raw_table(feed)
-            )
-        )
+        script = sql.SQL(read_sql("ledger/sql/create_raw_table.sql"))
+        cursor.execute(script.format(table=raw_table(feed), index=sql.Identifier(_index_name(feed))))
     add_columns(cursor, feed, feed.columns)
     if feed.extra_column:
         extra = sql.Identifier(feed.extra_column)

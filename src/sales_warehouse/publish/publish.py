@@ -33,12 +33,8 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
     if publication is not None:
         say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
         return int(publication)
-    _tell_of_another(connection, say)
     try:
-        with transaction(connection) as cursor:
-            cursor.execute("select ledger.publish(%s)", (build,))
-            [(number,)] = cursor.fetchall()
-            return int(number)
+        return _write_publication(connection, "select ledger.publish(%s)", build, say)
     except (errors.RaiseException, errors.DependentObjectsStillExist) as error:
         raise NotPublished(f"Nothing was published, readers see what they saw before. {_describe(error)}") from None
 
@@ -51,13 +47,9 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
     # the publication before the current one as of now, whatever is published while this waits
     with transaction(connection) as cursor:
         cursor.execute(read_sql("publish/sql/find_earlier.sql"), (publication,))
-        row = cursor.fetchone()
-    _tell_of_another(connection, say)
+        [(wanted,)] = cursor.fetchall()
     try:
-        with transaction(connection) as cursor:
-            cursor.execute("select ledger.switch_publication(%s)", row)
-            [(number,)] = cursor.fetchall()
-            return int(number)
+        return _write_publication(connection, "select ledger.switch_publication(%s)", wanted, say)
     except errors.InvalidParameterValue as error:
         raise ConfigurationError(_describe(error)) from None
 
@@ -90,11 +82,16 @@ def find_publication(connection: Connection, invocation_id: str | None) -> int |
     return int(row[0]) if row else None
 
 
-def _tell_of_another(connection: Connection, say: Callable[[str], None]) -> None:
+def _write_publication(connection: Connection, call: str, value: object, say: Callable[[str], None]) -> int:
+    """Call a function that waits for another session that publishes; `say` gets a message then. Return the number."""
     with transaction(connection) as cursor:
         cursor.execute("select pg_try_advisory_xact_lock(%s)", (_PUBLICATIONS_LOCK,))
         if cursor.fetchone() != (True,):
             say("Another publication is being written. Waiting for it to end.")
+    with transaction(connection) as cursor:
+        cursor.execute(call, (value,))
+        [(number,)] = cursor.fetchall()
+        return int(number)
 
 
 def _describe(error: psycopg2.Error) -> str:
