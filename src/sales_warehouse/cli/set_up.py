@@ -24,7 +24,7 @@ command = partial(group.command, rich_help_panel="Set-up")
 @command()
 def up() -> None:
     """Start the server; create ledger, raw tables and roles; write profiles.yml for dbt."""
-    from sales_warehouse.grants.set_up import set_up
+    from sales_warehouse.grants.write_grants import set_up
     from sales_warehouse.transform.targets import write_shell_line
 
     settings = get_settings()

@@ -2,48 +2,17 @@
 
 from typing import Any
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.explain.find_rows import FACT
+from sales_warehouse.explain.find_rows import FACT, open_condition
 from sales_warehouse.ledger.read_ledger import Page
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.query import describe_error, open_query
+from sales_warehouse.read_sql import read_sql
 
 _COLUMNS = ("what", "feed", "delivery_key", "file_id", "uri", "rows_before", "rows_after", "net_before", "net_after")
-
-# A delivery key with a removed and an added file was corrected.
-_FILES = """
-with before as (
-    select file_id from ledger.active_files(%(before)s) as active (file_id)
-),
-after as (
-    select file_id from ledger.active_files(%(after)s) as active (file_id)
-),
-changed as (
-    select file_id, before.file_id is not null as was_there, after.file_id is not null as is_there
-    from before full join after using (file_id)
-    where before.file_id is null or after.file_id is null or exists (
-        select from ledger.file_events
-        where file_events.file_id = before.file_id and event_id > %(before)s and event_id <= %(after)s
-        and kind in ('activated', 'deactivated', 'replayed')
-    )
-)
-select
-    case
-        when was_there and is_there then 'replayed or restored'
-        when count(*) filter (where was_there) over key > 0 and count(*) filter (where is_there) over key > 0
-            then 'corrected'
-        when is_there then 'came'
-        else 'went'
-    end as what, feed, delivery_key, file_id, uri
-from changed inner join ledger.files using (file_id)
-window key as (partition by feed, delivery_key)
-order by feed, delivery_key, is_there, file_id
-"""
 
 
 def explain_between(connection: Connection, first: int, second: int, where: str | None) -> Page:
@@ -56,7 +25,7 @@ def explain_between(connection: Connection, first: int, second: int, where: str 
     with transaction(connection) as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
         events = [_upper_event(cursor, publication) for publication in (first, second)]
-        cursor.execute(_FILES, {"before": events[0], "after": events[1]})
+        cursor.execute(read_sql("explain/sql/changed_files.sql"), {"before": events[0], "after": events[1]})
         files = cursor.fetchall()
         lines = [_count_lines(cursor, publication, [row[3] for row in files], where) for publication in (first, second)]
     rows = []
@@ -84,17 +53,12 @@ def _count_lines(
     if not file_ids:
         return {}
     cursor.execute("select set_config('warehouse.publication', %s, true)", (str(publication),))
-    query = sql.SQL(
-        "select _file_id, count(*), sum(net_amount) from {} where _file_id in ({}) and (\n{}\n) group by _file_id"
-    ).format(
-        sql.Identifier("published_as_of", FACT),
-        sql.SQL(", ").join(map(sql.Literal, file_ids)),
-        sql.SQL(where or "true"),
+    query = sql.SQL(read_sql("explain/sql/count_lines.sql")).format(
+        table=sql.Identifier("published_as_of", FACT),
+        file_ids=sql.SQL(", ").join(map(sql.Literal, file_ids)),
+        condition=sql.SQL(where or "true"),
     )
-    try:
-        open_query(cursor, query.as_string(cursor))
-        found = {int(file_id): (int(count), amount) for file_id, count, amount in cursor}
-        cursor.execute("close found_rows")
-    except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.InternalError) as error:
-        raise ConfigurationError(f"The condition cannot run: {describe_error(error)}") from None
+    open_condition(cursor, query)
+    found = {int(file_id): (int(count), amount) for file_id, count, amount in cursor}
+    cursor.execute("close found_rows")
     return found

@@ -6,6 +6,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.query import describe_error, open_query
+from sales_warehouse.read_sql import read_sql
 
 FACT = "fct_sales_lines"
 
@@ -32,36 +33,32 @@ def find_rows(cursor: Cursor, table: str, where: str | None, limit: int) -> tupl
         raise ConfigurationError(_describe_unknown(cursor, table))
     if not {"_file_id", "_row_number"} <= columns.keys():
         raise ConfigurationError(_describe_way_to_fact(cursor, schema, name, columns))
-    query = sql.SQL(
-        "select distinct _file_id, _row_number from {} where (\n{}\n) order by _file_id, _row_number limit {}"
-    ).format(sql.Identifier(schema, name), sql.SQL(where or "true"), sql.Literal(limit + 1))
+    query = sql.SQL(read_sql("explain/sql/find_records.sql")).format(
+        table=sql.Identifier(schema, name), condition=sql.SQL(where or "true"), limit=sql.Literal(limit + 1)
+    )
+    open_condition(cursor, query)
+    rows = [(int(file_id), int(row_number)) for file_id, row_number in cursor if file_id is not None]
+    return rows[:limit], len(rows) > limit
+
+
+def open_condition(cursor: Cursor, query: sql.Composed) -> None:
+    """Run a query with a condition that a person wrote. Raises `ConfigurationError` when it cannot run."""
     try:
         open_query(cursor, query.as_string(cursor))
-        rows = [(int(file_id), int(row_number)) for file_id, row_number in cursor if file_id is not None]
     except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.InternalError) as error:
         raise ConfigurationError(f"The condition cannot run: {describe_error(error)}") from None
-    return rows[:limit], len(rows) > limit
 
 
 def _read_columns(cursor: Cursor, schema: str, name: str) -> dict[str, str]:
     """Return the names and types of a relation's columns; none when there is no such relation."""
     if not schema or not name:
         return {}
-    cursor.execute(
-        "select attname, format_type(atttypid, atttypmod) from pg_attribute "
-        "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum",
-        (sql.Identifier(schema, name).as_string(cursor),),
-    )
+    cursor.execute(read_sql("explain/sql/columns.sql"), (sql.Identifier(schema, name).as_string(cursor),))
     return dict(cursor.fetchall())
 
 
 def _describe_unknown(cursor: Cursor, table: str) -> str:
-    cursor.execute(
-        "select nspname || '.' || relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
-        "where relkind in ('r', 'v', 'm', 'p') and (nspname like '%%marts' or nspname like '%%staging' "
-        "or nspname like '%%audit') and exists (select 1 from pg_attribute "
-        "where attrelid = pg_class.oid and attname = '_row_number') order by 1 limit 20"
-    )
+    cursor.execute(read_sql("explain/sql/traced_tables.sql"))
     there = ", ".join(name for (name,) in cursor)
     advice = f"Tables with records behind their rows: {there}." if there else "Nothing is built yet: `warehouse build`."
     return f"There is no table {table}; write <schema>.<table>. {advice}"

@@ -1,11 +1,67 @@
-"""A delivery in the inbox."""
+"""A delivery in the inbox, and the control file beside it."""
 
 import hashlib
+import os
+import stat
+import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.side_file import SideFile
+
+MAX_SIDE_BYTES = 64 * 1024  # a few figures take a few lines
+
+
+@dataclass(frozen=True)
+class SideFile:
+    """A control file beside its delivery: in the same folder, or in the same folder of the same archive."""
+
+    path: Path  # the archive's for a member
+    uri: str
+    member: str | None = None
+
+    @cached_property
+    def content(self) -> bytes | None:
+        """Its bytes, read once; None when they cannot be read, `problem` says why."""
+        return self._found[0]
+
+    @cached_property
+    def problem(self) -> str:
+        """Why there is no content: ``is not there``."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[bytes | None, str]:
+        try:
+            content, problem = self._read_file() if self.member is None else self._read_member(self.member)
+        except FileNotFoundError:
+            return None, "is not there"
+        except Exception as error:  # a damaged or encrypted member raises errors of any kind
+            if self.member is None and self.path.is_symlink():
+                return None, "is a symbolic link, which is not followed"
+            return None, f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        if content is not None and len(content) > MAX_SIDE_BYTES:
+            return (
+                None,
+                f"is larger than {MAX_SIDE_BYTES:,} bytes, so it holds something else than control figures",
+            )
+        return content, problem
+
+    def _read_file(self) -> tuple[bytes | None, str]:
+        # neither following a link out of the inbox nor waiting at a pipe
+        handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as file:
+            is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+            return (file.read(MAX_SIDE_BYTES + 1), "") if is_file else (None, "is no file")
+
+    def _read_member(self, member: str) -> tuple[bytes | None, str]:
+        with zipfile.ZipFile(self.path) as archive:
+            count = archive.namelist().count(member)
+            if count != 1:
+                return None, "is in the archive twice" if count else "is not there"
+            with archive.open(member) as file:
+                return file.read(MAX_SIDE_BYTES + 1), ""
 
 
 @dataclass(frozen=True)

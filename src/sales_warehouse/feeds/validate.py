@@ -8,22 +8,18 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    PlainValidator,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, PlainValidator, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from sales_warehouse.feeds.contract import RECORDS, SIDE_FILE_PARTS, Contract, Control
 from sales_warehouse.feeds.declare import (
     EXTRA_COLUMN,
     FILE_FORMATS,
     LINEAGE_COLUMNS,
+    RECORDS,
+    SIDE_FILE_PARTS,
     TEXT_FORMATS,
+    Contract,
+    Control,
     Dialect,
     Feed,
     MaxRejects,
@@ -31,7 +27,7 @@ from sales_warehouse.feeds.declare import (
     Workbook,
 )
 from sales_warehouse.feeds.expect import EVERY, Expected, check_expected
-from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, normalise_header
 from sales_warehouse.feeds.strict_model import (
     Invalid,
     Pattern,

@@ -1,14 +1,19 @@
-"""The roles of a warehouse and their rights, as one SQL text."""
+"""The roles of a warehouse and their rights, as one SQL text, and the set-up of a database by `warehouse up`."""
 
+from contextlib import closing
 from hashlib import sha256
-from importlib.resources import files
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from sales_warehouse import server
+from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import ROLES, Role, role_name
+from sales_warehouse.settings import Settings
 
 OWNERS: dict[str, Role] = {
     "raw": "loader",
@@ -66,13 +71,16 @@ def apply_grants(connection: Connection) -> bool:
     role; dbt asks for none. Raises `psycopg2.Error` when the login may not grant these rights, or when a table whose
     owner changes is in use for a minute.
     """
-    text = write_grants(connection) + _write_default_role(connection)
+    database, login = connection.info.dbname, connection.info.user
+    text = write_grants(connection)
+    default_role = _fill("default_role", login=login, database=database, transformer=role_name(database, "transformer"))
+    text += default_role.as_string(connection)
     # A comment on the schema shows the next call that nothing changed. Owners are checked too, because a restored
     # database has the comment but may have other owners.
     mark = f"Rights as of `warehouse grants` {sha256(text.encode()).hexdigest()}"
     with transaction(connection) as cursor:
         for is_locked in (False, True):
-            if _is_in_place(cursor, connection.info.dbname, mark):
+            if _is_in_place(cursor, database, mark):
                 return False
             if not is_locked:
                 cursor.execute("select pg_advisory_xact_lock(%s)", (_APPLY_LOCK,))
@@ -82,28 +90,29 @@ def apply_grants(connection: Connection) -> bool:
     return True
 
 
-def _read(script: str) -> str:
-    return (files("sales_warehouse.grants") / "sql" / f"{script}.sql").read_text(encoding="utf-8")
+def set_up(settings: Settings, application_name: str) -> None:
+    """Create or upgrade the warehouse; on the embedded server the roles and their rights too.
+
+    On any other server its DBA creates the roles: `warehouse grants`. Raises what `server.connect`, `read_feeds` and
+    `apply_grants` raise.
+    """
+    feeds = read_feeds(settings.project)
+    is_ours = settings.external is None
+    role: Role | None = None if is_ours else "loader"
+    with closing(server.connect(settings, application_name=application_name, role=role)) as connection:
+        prepare_warehouse(connection, feeds)
+        if is_ours:
+            apply_grants(connection)
 
 
 def _fill(script: str, **names: str) -> sql.Composed:
     """Return a script with each `{name}` as an identifier and each `{name_text}` as a literal."""
     values: dict[str, sql.Composable] = {name: sql.Identifier(value) for name, value in names.items()}
     values |= {f"{name}_text": sql.Literal(value) for name, value in names.items()}
-    return sql.SQL(_read(script)).format(**values)
-
-
-def _write_default_role(connection: Connection) -> str:
-    database = connection.info.dbname
-    statement = sql.SQL("alter role {} in database {} set role = {};\n").format(
-        sql.Identifier(connection.info.user),
-        sql.Identifier(database),
-        sql.Literal(role_name(database, "transformer")),
-    )
-    return statement.as_string(connection)
+    return sql.SQL(read_sql(f"grants/sql/{script}.sql")).format(**values)
 
 
 def _is_in_place(cursor: Cursor, database: str, mark: str) -> bool:
     owners = [role_name(database, role) for role in OWNERS.values()]
-    cursor.execute(_read("is_in_place"), {"mark": mark, "schemas": list(OWNERS), "owners": owners})
+    cursor.execute(read_sql("grants/sql/is_in_place.sql"), {"mark": mark, "schemas": list(OWNERS), "owners": owners})
     return cursor.fetchone() == (True,)

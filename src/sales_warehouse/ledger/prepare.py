@@ -1,17 +1,17 @@
 """Create or upgrade the ledger and the raw tables of the declared feeds."""
 
 from collections.abc import Iterable
-from importlib.resources import files
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
-from sales_warehouse.feeds.declare import LINEAGE_COLUMNS, Feed
-from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES
 from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import own_the_ledger
 
 _UPGRADE_LOCK = 0x5A1E_0007
@@ -32,7 +32,7 @@ def create_ledger(cursor: Cursor, feeds: Iterable[Feed]) -> None:
     """Create or upgrade the ledger and the raw tables of the feeds, as the ledger's owner; the caller commits."""
     cursor.execute("set local client_min_messages = warning")  # no notices that an object already exists
     _upgrade(cursor)
-    cursor.execute(_read("schema.sql"))
+    cursor.execute(read_sql("ledger/sql/schema.sql"))
     for feed in feeds:
         _prepare_raw_table(cursor, feed)
 
@@ -44,16 +44,8 @@ def raw_table(feed: Feed) -> sql.Identifier:
 
 def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
     """Return the names of the columns of the feed's raw table in their order, lineage included."""
-    cursor.execute(
-        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
-        "order by attnum",
-        (raw_table(feed).as_string(cursor),),
-    )
+    cursor.execute(read_sql("ledger/sql/raw_columns.sql"), (raw_table(feed).as_string(cursor),))
     return [name for (name,) in cursor]
-
-
-def _read(script: str) -> str:
-    return (files("sales_warehouse.ledger") / script).read_text(encoding="utf-8")
 
 
 def _upgrade(cursor: Cursor) -> None:
@@ -63,23 +55,14 @@ def _upgrade(cursor: Cursor) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
     if not _is_old(cursor):
         return
-    cursor.execute(_read("upgrade.sql"))
+    cursor.execute(read_sql("ledger/sql/upgrade.sql"))
     cursor.execute("select file_id, delivery_key from ledger.files")
     periods = [(file_id, *period) for file_id, key in cursor if (period := find_period(key)) is not None]
-    execute_values(
-        cursor,
-        "update ledger.files set period_start_date = first_day, period_end_date = last_day "
-        "from (values %s) as periods (id, first_day, last_day) where file_id = id",
-        periods,
-        page_size=1_000,
-    )
+    execute_values(cursor, read_sql("ledger/sql/set_periods.sql"), periods, page_size=1_000)
 
 
 def _is_old(cursor: Cursor) -> bool:
-    cursor.execute(
-        "select exists (select from pg_attribute "
-        "where attrelid = to_regclass('ledger.files') and attname = 'business_key')"
-    )
+    cursor.execute(read_sql("ledger/sql/is_old.sql"))
     return cursor.fetchone() == (True,)
 
 
@@ -106,19 +89,8 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
     cursor.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(feed.schema)))
     cursor.execute("select to_regclass(%s)", (raw_table(feed).as_string(cursor),))
     if cursor.fetchone() == (None,):
-        # Lineage comes first, where each row has it at the same place: behind texts of varying length the index costs
-        # COPY a second look at each row.
-        lineage = (
-            sql.SQL("{} {} not null").format(sql.Identifier(name), sql.SQL(type_))
-            for name, type_ in LINEAGE_COLUMNS.items()
-        )
-        cursor.execute(sql.SQL("create table {} ({})").format(raw_table(feed), sql.SQL(", ").join(lineage)))
-        # The rows of a file are next to each other, so a block range index finds them and hardly slows COPY down.
-        cursor.execute(
-            sql.SQL("create index {} on {} using brin (_file_id) with (pages_per_range = 32)").format(
-                sql.Identifier(_index_name(feed)), raw_table(feed)
-            )
-        )
+        script = sql.SQL(read_sql("ledger/sql/create_raw_table.sql"))
+        cursor.execute(script.format(table=raw_table(feed), index=sql.Identifier(_index_name(feed))))
     add_columns(cursor, feed, feed.columns)
     if feed.extra_column:
         extra = sql.Identifier(feed.extra_column)

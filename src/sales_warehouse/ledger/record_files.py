@@ -14,13 +14,13 @@ from psycopg2.extras import execute_values
 from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.feeds.name_file import name_of
+from sales_warehouse.feeds.names import name_of
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
-from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
+from sales_warehouse.ledger.outcomes import Reject, Shape, SkippedLine, Tally
 from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
-from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
+from sales_warehouse.read_sql import read_sql
 
 # A writer of events holds this advisory lock until its transaction ends, so that event ids are in commit order.
 _EVENTS_LOCK = 0x5A1E_0002
@@ -38,24 +38,18 @@ class _Spool:
             _SPOOL_BYTES, mode="w+", encoding="utf-8", newline=""
         )
         self._writer = csv.writer(self._spool)
-        self._empty = True
 
     def write(self, cursor: Cursor) -> None:
         """Copy the rows into their table; the file's own row must be there."""
-        if self._empty:
-            return
-        self._spool.seek(0)
-        cursor.copy_expert(self._target, cast(TextIO, self._spool))
+        if self._spool.tell():
+            self._spool.seek(0)
+            cursor.copy_expert(self._target, cast(TextIO, self._spool))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._spool.close()
-
-    def _add(self, values: Iterable[object]) -> None:
-        self._writer.writerow(values)
-        self._empty = False
 
 
 class RejectSpool(_Spool):
@@ -74,7 +68,7 @@ class RejectSpool(_Spool):
         """Put rejects of the file into the spool."""
         for it in rejects:
             raw = _as_bytea(it.raw)
-            self._add((file_id, it.row_number, it.line_number, it.byte_offset, it.reason, it.detail, raw))
+            self._writer.writerow((file_id, it.row_number, it.line_number, it.byte_offset, it.reason, it.detail, raw))
             self._file_id = file_id
 
     def write(self, cursor: Cursor) -> None:
@@ -93,11 +87,23 @@ class SkippedSpool(_Spool):
     def add(self, file_id: int, lines: Iterable[SkippedLine]) -> None:
         """Put lines of the file into the spool."""
         for line in lines:
-            self._add((file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw)))
+            self._writer.writerow((file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw)))
 
 
 def _as_bytea(raw: bytes) -> str:
     return "\\x" + raw.hex()
+
+
+@dataclass(frozen=True)
+class ShapeChange:
+    """A difference between the columns of a file and of the files before it; an event of the ledger."""
+
+    kind: str  # column_added, column_left_out, column_missing
+    column: str
+
+    def __str__(self) -> str:
+        words = {"column_added": "new column", "column_left_out": "column left out", "column_missing": "missing column"}
+        return f"{words[self.kind]}: {self.column}"
 
 
 @dataclass(frozen=True)
@@ -187,20 +193,34 @@ def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:
 
 def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tuple[int, str]]) -> None:
     """Record that rejects of an active file were repaired and their rows copied; `texts` are by row number."""
-    execute_values(
-        cursor,
-        "update ledger.rejects set replayed_as = repaired.text from (values %s) as repaired (row_number, text) "
-        f"where rejects.file_id = {file_id:d} and rejects.row_number = repaired.row_number",
-        texts,
-    )
-    cursor.execute(
-        "update ledger.files set rows_loaded = rows_loaded + %(count)s, rows_rejected = rows_rejected - %(count)s "
-        "where file_id = %(file_id)s",
-        {"count": len(texts), "file_id": file_id},
-    )
+    values = [(file_id, row_number, text) for row_number, text in texts]
+    execute_values(cursor, read_sql("ledger/sql/set_replayed.sql"), values)
+    cursor.execute(read_sql("ledger/sql/count_replayed.sql"), {"count": len(texts), "file_id": file_id})
     _lock_events(cursor)
     records = f"{len(texts):,} record" + ("" if len(texts) == 1 else "s")
     _insert_event(cursor, file_id, feed, "replayed", records)
+
+
+def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
+    """Return the changes in the columns of a file; the caller holds the lock of the events.
+
+    Only the first file without a column, or with a column that is left out, gives a change; the next file does so only
+    if the state of the column changed in between. A column that comes back counts as added.
+    """
+    changes = [ShapeChange("column_added", column) for column in shape.added]
+    if not (feed.contract.optional or shape.ignored):
+        return changes
+    cursor.execute(read_sql("ledger/sql/column_states.sql"), (feed.full_name,))
+    last = dict(cursor.fetchall())
+    back = [
+        column
+        for column in feed.contract.optional
+        if column not in (*shape.missing, *shape.added) and last.get(column) == "column_missing"
+    ]
+    changes += [ShapeChange("column_added", column) for column in back]
+    for kind, columns in (("column_left_out", shape.ignored), ("column_missing", shape.missing)):
+        changes += [ShapeChange(kind, column) for column in columns if last.get(column) != kind]
+    return changes
 
 
 def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.feeds.contract import RECORDS, Control
+from sales_warehouse.feeds.declare import RECORDS, Control
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.outcomes import SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES, normalise_header
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, normalise_header
 from sales_warehouse.load.outcome import FileRefused
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600, less for wide rows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.grants.set_up import set_up
+from sales_warehouse.grants.write_grants import set_up
 from sales_warehouse.settings import Settings, get_settings
 
 HOST = "127.0.0.1"

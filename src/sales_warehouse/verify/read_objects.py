@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
 from sales_warehouse.ledger.outcomes import Reject
-from sales_warehouse.verify.cut_lines import Lines
-from sales_warehouse.verify.read_lines import LineReading
+from sales_warehouse.verify.read_lines import LineReading, Lines
 from sales_warehouse.verify.records import CannotRead, Record, Values
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")

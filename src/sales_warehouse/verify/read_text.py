@@ -18,8 +18,7 @@ from itertools import zip_longest
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.ledger.read_ledger import decode_raw
-from sales_warehouse.verify.cut_lines import Lines
-from sales_warehouse.verify.read_lines import LineReading
+from sales_warehouse.verify.read_lines import LineReading, Lines
 from sales_warehouse.verify.records import CannotRead, Record, RejectPlace, Values
 
 # More than the longest record that the loader loads; bounds the memory for a quote that is never closed.

@@ -1,7 +1,7 @@
 """Verify files: each active file is read a second time and compared with raw table, rejects and ledger."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -10,20 +10,23 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, Feed
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_entry, read_active
-from sales_warehouse.ledger.outcomes import SkippedLine
+from sales_warehouse.ledger.outcomes import Reject, SkippedLine
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
-from sales_warehouse.ledger.stream_rejects import stream_rejects
+from sales_warehouse.ledger.read_ledger import stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.compare import Difference, Row, find_differences
-from sales_warehouse.verify.records import CannotRead, NotComparable
-from sales_warehouse.verify.reread import reread
+from sales_warehouse.verify.read_objects import ObjectReading
+from sales_warehouse.verify.read_tables import TableReading
+from sales_warehouse.verify.read_text import TextReading
+from sales_warehouse.verify.records import CannotRead, NotComparable, SecondReading
 
 MAX_DIFFERENCES = 10  # shown of one file; one fault early in a file can differ in every row behind it
 
@@ -138,6 +141,28 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
     return _verdict(entry, "different" if differences else "equal", None, records, tuple(differences))
 
 
+@contextmanager
+def reread(
+    content: ContentReader, feed: Feed, rejects: Iterator[Reject], read: Callable[[], bytes] | None = None
+) -> Iterator[SecondReading]:
+    """Yield the second reading of a content; `rejects` come by byte offset, then row number.
+
+    `read` gives the blocks of the content, unless they are to come from the content itself. Raises `CannotRead` for a
+    text without header, `NotComparable` where no library can read the format a second time, and `FileRefused` for a
+    content that is not of its format.
+    """
+    if feed.file_format in TEXT_FORMATS:
+        yield TextReading(read or content.read, feed, rejects)
+    elif feed.file_format == "jsonl":
+        yield ObjectReading(read or content.read, feed, rejects)
+    else:
+        reading = TableReading(content, feed, rejects)
+        try:
+            yield reading
+        finally:
+            reading.close()
+
+
 def _read_and_report(content: ContentReader, reporter: Reporter) -> Callable[[], bytes]:
     """Return a function that reads the next block of a content and reports how many delivered bytes that took."""
 
@@ -153,11 +178,7 @@ def _read_and_report(content: ContentReader, reporter: Reporter) -> Callable[[],
 def _stream_skips(cursor: Cursor, file_id: int) -> Generator[SkippedLine, None, None]:
     with cursor.connection.cursor("verify_skips") as stream:
         stream.itersize = _ROWS_AT_A_TIME
-        stream.execute(
-            "select line_number, row_number, kind, raw from ledger.skipped_lines where file_id = %s "
-            "order by line_number",
-            (file_id,),
-        )
+        stream.execute(read_sql("verify/sql/skipped_lines.sql"), (file_id,))
         for line_number, row_number, kind, raw in stream:
             yield SkippedLine(line_number, row_number, kind, bytes(raw))
 
@@ -182,13 +203,8 @@ def _as_text(column: str) -> sql.Composable:
 
 
 def _find_strays(cursor: Cursor, feed: Feed) -> Iterator[Stray]:
-    cursor.execute(
-        sql.SQL(
-            "select _file_id, count(*) from {} as raw where not exists (select 1 from ledger.files "
-            "where file_id = raw._file_id and feed = %s and status = 'active') group by _file_id order by _file_id"
-        ).format(raw_table(feed)),
-        (feed.full_name,),
-    )
+    query = sql.SQL(read_sql("verify/sql/find_strays.sql")).format(raw_table=raw_table(feed))
+    cursor.execute(query, (feed.full_name,))
     for file_id, rows in cursor.fetchall():
         yield Stray(feed.full_name, f"{feed.schema}.{feed.identifier}", file_id, rows)
 

@@ -19,7 +19,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
-from sales_warehouse.feeds.normalise import normalise_header
+from sales_warehouse.feeds.names import normalise_header
 from sales_warehouse.ledger.prepare import raw_table
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.outcome import Outcome

@@ -18,8 +18,7 @@ from sales_warehouse.cli.daily import print_load_report
 from sales_warehouse.corrections.restore import RestoreRefused, restore
 from sales_warehouse.corrections.unload import unload
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.contract import Contract, Control
-from sales_warehouse.feeds.declare import Dialect, MaxRejects
+from sales_warehouse.feeds.declare import Contract, Control, Dialect, MaxRejects
 from sales_warehouse.ledger.read_ledger import read_files
 from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
 

@@ -15,8 +15,7 @@ import pytest
 from deliver import Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.feeds.contract import Contract
-from sales_warehouse.feeds.declare import Dialect, MaxRejects, Workbook
+from sales_warehouse.feeds.declare import Contract, Dialect, MaxRejects, Workbook
 from sales_warehouse.verify import read_tables
 from sales_warehouse.verify.compare import Difference
 from sales_warehouse.verify.run_verify import Verdict, VerifyReport, run_verify

@@ -23,7 +23,7 @@ from psycopg2.extensions import connection as Connection
 from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.feeds.contract import Contract
+from sales_warehouse.feeds.declare import Contract
 from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.load.loader_lock import LoaderGone, as_the_loader, become_a_worker, describe_loader
 from sales_warehouse.load.outcome import Outcome

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.contract import Contract, Control
-from sales_warehouse.feeds.declare import Dialect, Feed
+from sales_warehouse.feeds.declare import Contract, Control, Dialect, Feed
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine
 from sales_warehouse.load.check_control import TrailerLines

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sales_warehouse.feeds.normalise import normalise_header
+from sales_warehouse.feeds.names import normalise_header
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import re
 
-from sales_warehouse.feeds.name_file import COMPRESSED_SUFFIXES
+from sales_warehouse.feeds.names import COMPRESSED_SUFFIXES
 
 _TRANSLATED = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking
-from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, compression_of
+from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of
 from sales_warehouse.load.inbox.open_regular import open_regular
 from sales_warehouse.load.inbox.read_archive import DAMAGED_MEMBER, open_member
 from sales_warehouse.load.inbox.unpack import DAMAGED, Damaged, UnpackedLimit, unpack

@@ -10,7 +10,7 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX
+from sales_warehouse.feeds.names import ARCHIVE_SUFFIX
 from sales_warehouse.load.inbox.open_regular import open_regular
 from sales_warehouse.load.outcome import FileRefused
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
-from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
 from sales_warehouse.load.readers.reader import Header, Reader

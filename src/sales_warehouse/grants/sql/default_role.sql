@@ -1,0 +1,1 @@
+alter role {login} in database {database} set role = {transformer_text};
