@@ -75,7 +75,7 @@ def diff(
     """Compare marts of another target with those of prod, row by row by their key; exit code 1 if not equal."""
     from sales_warehouse.diff.find_models import find_models
     from sales_warehouse.diff.run_diff import run_diff
-    from sales_warehouse.transform.parse_project import parse_project
+    from sales_warehouse.transform.run_dbt import parse_project
 
     with session("diff") as it:
         found = find_models(parse_project(it.settings, target), models or ())

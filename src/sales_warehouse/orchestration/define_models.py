@@ -19,7 +19,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
-from sales_warehouse.transform.builder_lock import as_the_builder
+from sales_warehouse.transform.run_dbt import as_the_builder
 from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 # Messages of libpq and PostgreSQL for a lost connection and for other transient errors.
