@@ -9,16 +9,9 @@ from pathlib import Path
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import Account
-from sales_warehouse.server.configure import CONFIGURATION_FILE
-from sales_warehouse.server.locate import choose_base, is_elsewhere, make_base, pg_ctl, programs_for
+from sales_warehouse.server.locate import CONFIGURATION_FILE, choose_base, is_elsewhere, make_base, pg_ctl, programs_for
 from sales_warehouse.server.observe import choose_port, find_postmaster
-from sales_warehouse.server.record import (
-    ServerRecord,
-    read_record,
-    record_file,
-    server_directory,
-    write_record,
-)
+from sales_warehouse.server.record import ServerRecord, read_record, record_file, server_directory, write_record
 from sales_warehouse.settings import DEFAULT_DATABASE, DEFAULT_USER
 
 

@@ -8,8 +8,8 @@ import psycopg2
 
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.server.account import Account, user_name
-from sales_warehouse.server.configure import write_configuration
 from sales_warehouse.server.locate import (
+    CONFIGURATION_FILE,
     MAJOR_VERSION,
     START_SECONDS,
     belongs_to,
@@ -28,10 +28,12 @@ from sales_warehouse.server.observe import (
 from sales_warehouse.server.record import (
     HOST,
     ServerRecord,
+    fill_template,
     log_file,
     open_log,
     record_file,
     server_directory,
+    write_private,
     write_record,
 )
 from sales_warehouse.server.sessions import describe_refusal, is_passing, open_embedded
@@ -164,7 +166,9 @@ def _waited(record: ServerRecord) -> bool:
 
 
 def _start(home: Path, record: ServerRecord, account: Account) -> None:
-    write_configuration(record.data_directory, record.port, account)
+    # at every start, because port and tuning may have changed
+    configuration = fill_template(CONFIGURATION_FILE, host=HOST, port=record.port)
+    write_private(record.data_directory / CONFIGURATION_FILE, configuration, account)
     drop_misleading_lock_file(record.data_directory)
     deadline = time.monotonic() + ORPHAN_SECONDS
     while True:
