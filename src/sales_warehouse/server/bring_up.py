@@ -10,13 +10,13 @@ from psycopg2 import sql
 
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.server.account import server_account
-from sales_warehouse.server.initialise import initialise
+from sales_warehouse.server.initialise import initialise, settle_record
 from sales_warehouse.server.locate import START_SECONDS, belongs_to, is_elsewhere, pg_ctl
 from sales_warehouse.server.observe import find_postmaster
 from sales_warehouse.server.profiles import write_profiles
 from sales_warehouse.server.record import HOST, ServerRecord, exclusive, log_file, read_record, server_directory
 from sales_warehouse.server.sessions import describe_refusal, open_embedded, open_external, show
-from sales_warehouse.server.start import APPLICATION, MAINTENANCE_DATABASE, ensure_running, settle_record
+from sales_warehouse.server.start import APPLICATION, MAINTENANCE_DATABASE, ensure_running
 from sales_warehouse.settings import ExternalServer, Settings
 
 # another `up` may be in a long recovery

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, BinaryIO
+from typing import Any
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import Account
@@ -49,11 +49,6 @@ def record_file(home: Path) -> Path:
 def log_file(home: Path) -> Path:
     """Return the path of the server's log."""
     return server_directory(home) / "postgres.log"
-
-
-def open_log(home: Path) -> BinaryIO:
-    """Open the log to append; only its owner can read it, because messages quote statements and lines of files."""
-    return os.fdopen(os.open(log_file(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def read_record(home: Path) -> ServerRecord | None:
