@@ -83,7 +83,7 @@ def sql(
 )
 def metricflow(context: typer.Context) -> None:
     """Query metrics with MetricFlow, which gets all arguments: `warehouse mf query --metrics net_sales`."""
-    from sales_warehouse.transform.run_metricflow import run_metricflow
+    from sales_warehouse.transform.run_dbt import run_metricflow
 
     settings = get_settings()
     server.connect(settings, application_name="warehouse mf").close()

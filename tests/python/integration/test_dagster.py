@@ -32,7 +32,7 @@ from sales_warehouse.orchestration.define import DAILY, ON_DELIVERY, define
 from sales_warehouse.orchestration.define_raw_tables import CHECK
 from sales_warehouse.orchestration.notify import describe_failure
 from sales_warehouse.settings import get_settings
-from sales_warehouse.transform.builder_lock import as_the_builder
+from sales_warehouse.transform.run_dbt import as_the_builder
 from warm_commands import put_programs
 
 RAW = {"online_retail/invoice_lines", "store_orders/order_lines", "superstore/order_lines"}

@@ -14,8 +14,7 @@ from sales_warehouse.cli import daily, feeds, files, lineage, set_up
 from sales_warehouse.cli.console import out
 from sales_warehouse.cli.output import emit_page
 from sales_warehouse.cli.tables import print_table
-from sales_warehouse.diff.compare_tables import ChangedRow, ColumnDiff, ModelDiff
-from sales_warehouse.diff.run_diff import DiffReport
+from sales_warehouse.diff.compare_tables import ChangedRow, ColumnDiff, DiffReport, ModelDiff
 from sales_warehouse.explain.explain import Explanation, Explanations, MartRow
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.read_ledger import Page
