@@ -9,25 +9,12 @@ from typing import Literal, get_args
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.read_sql import read_sql
 
 Role = Literal["loader", "transformer", "analyst", "reader"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _NAME_BYTES = 63  # PostgreSQL cuts longer names off, and two roles would become one
-
-# one query per connection, also where there are no roles
-_TAKE = """
-select set_config('role', wanted.rolname, false)
-from pg_namespace
-inner join pg_roles as owner on nspowner = owner.oid and owner.rolname = current_database() || '_loader'
-inner join pg_roles as wanted on wanted.rolname = current_database() || '_' || %s
-where nspname = 'ledger' and pg_has_role(session_user, wanted.oid, 'set')
-"""
-_OWNER = """
-select owner.rolname, pg_has_role(current_user, owner.oid, 'usage'), pg_has_role(session_user, owner.oid, 'set')
-from pg_namespace inner join pg_roles as owner on nspowner = owner.oid
-where nspname = 'ledger'
-"""
 
 
 def role_name(database: str, role: Role) -> str:
@@ -43,12 +30,12 @@ def role_name(database: str, role: Role) -> str:
 
 def take_role(cursor: Cursor, role: Role) -> None:
     """Work as this role from the commit on, if the database uses roles and the session's login may."""
-    cursor.execute(_TAKE, (role,))
+    cursor.execute(read_sql("grants/sql/take_role.sql"), (role,))
 
 
 def own_the_ledger(cursor: Cursor) -> bool:
     """Work as the ledger's owner until the transaction ends, if needed; return whether the session has its rights."""
-    cursor.execute(_OWNER)
+    cursor.execute(read_sql("grants/sql/find_ledger_owner.sql"))
     found = cursor.fetchone()
     if found is None:
         return True  # there is no ledger yet, and who creates it owns it

@@ -222,7 +222,7 @@ def _print_problems(build: "BuildReport") -> None:
 
 def _print_publication(connection: Connection, build: "BuildReport") -> None:
     """Print the publication of a build, or the current one when the build was not published."""
-    from sales_warehouse.publish.read_publications import find_publication, read_published_marts
+    from sales_warehouse.publish.publish import find_publication, read_published_marts
 
     made = find_publication(connection, build.invocation_id)
     if made is not None:

@@ -20,8 +20,8 @@ command = partial(group.command, rich_help_panel="Readers")
 @command()
 def publish(quiet: Quiet = False) -> None:
     """Publish the marts of the last complete green build; exit code 1 when there is none."""
+    from sales_warehouse.publish.publish import find_publication, read_published_marts
     from sales_warehouse.publish.publish import publish as publish_marts
-    from sales_warehouse.publish.read_publications import find_publication, read_published_marts
 
     with session("publish") as it:
         it.prepare()
@@ -37,7 +37,7 @@ def publish(quiet: Quiet = False) -> None:
 @command()
 def publications(limit: Limit = 20, as_json: AsJson = False) -> None:
     """List the publications, newest last: time, author, number of files, rows added and closed."""
-    from sales_warehouse.publish.read_publications import read_publications
+    from sales_warehouse.publish.publish import read_publications
 
     page = read_page("publications", lambda connection: read_publications(connection, None if as_json else limit))
     shown = ["publication", "state", "published_at", "published_by", "upper_event_id", "files", "rows"]

@@ -15,7 +15,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.find_entries import LedgerFile, feed_of, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.ledger.stream_rejects import read_head, stream_rejects
+from sales_warehouse.ledger.read_ledger import read_head, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 
 

@@ -14,8 +14,8 @@ from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.find_entries import LedgerFile, feed_of, find_any_entry, find_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.ledger.read_ledger import stream_rejects
 from sales_warehouse.ledger.record_files import record_replayed
-from sales_warehouse.ledger.stream_rejects import stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.open_regular import open_regular
 from sales_warehouse.load.loader_lock import as_the_loader

@@ -14,11 +14,10 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, active_version, active_with_content, feed_of, find_entry
-from sales_warehouse.ledger.outcomes import Reject, Tally
+from sales_warehouse.ledger.outcomes import Reject, Shape, Tally
 from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.ledger.read_ledger import read_replayed, stream_rejects
 from sales_warehouse.ledger.record_files import RejectSpool, record_head, record_restored
-from sales_warehouse.ledger.shape import Shape
-from sales_warehouse.ledger.stream_rejects import read_replayed, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.inbox.find_files import find_files

@@ -12,38 +12,9 @@ from sales_warehouse.explain.find_rows import FACT
 from sales_warehouse.ledger.read_ledger import Page
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.query import describe_error, open_query
+from sales_warehouse.read_sql import read_sql
 
 _COLUMNS = ("what", "feed", "delivery_key", "file_id", "uri", "rows_before", "rows_after", "net_before", "net_after")
-
-# A delivery key with a removed and an added file was corrected.
-_FILES = """
-with before as (
-    select file_id from ledger.active_files(%(before)s) as active (file_id)
-),
-after as (
-    select file_id from ledger.active_files(%(after)s) as active (file_id)
-),
-changed as (
-    select file_id, before.file_id is not null as was_there, after.file_id is not null as is_there
-    from before full join after using (file_id)
-    where before.file_id is null or after.file_id is null or exists (
-        select from ledger.file_events
-        where file_events.file_id = before.file_id and event_id > %(before)s and event_id <= %(after)s
-        and kind in ('activated', 'deactivated', 'replayed')
-    )
-)
-select
-    case
-        when was_there and is_there then 'replayed or restored'
-        when count(*) filter (where was_there) over key > 0 and count(*) filter (where is_there) over key > 0
-            then 'corrected'
-        when is_there then 'came'
-        else 'went'
-    end as what, feed, delivery_key, file_id, uri
-from changed inner join ledger.files using (file_id)
-window key as (partition by feed, delivery_key)
-order by feed, delivery_key, is_there, file_id
-"""
 
 
 def explain_between(connection: Connection, first: int, second: int, where: str | None) -> Page:
@@ -56,7 +27,7 @@ def explain_between(connection: Connection, first: int, second: int, where: str 
     with transaction(connection) as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
         events = [_upper_event(cursor, publication) for publication in (first, second)]
-        cursor.execute(_FILES, {"before": events[0], "after": events[1]})
+        cursor.execute(read_sql("explain/sql/changed_files.sql"), {"before": events[0], "after": events[1]})
         files = cursor.fetchall()
         lines = [_count_lines(cursor, publication, [row[3] for row in files], where) for publication in (first, second)]
     rows = []

@@ -18,8 +18,7 @@ from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, TEXT_FO
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.ledger.read_ledger import decode_raw
-from sales_warehouse.ledger.stream_rejects import stream_rejects
+from sales_warehouse.ledger.read_ledger import decode_raw, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader, hash_file

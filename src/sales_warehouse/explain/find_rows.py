@@ -6,6 +6,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.query import describe_error, open_query
+from sales_warehouse.read_sql import read_sql
 
 FACT = "fct_sales_lines"
 
@@ -56,12 +57,7 @@ def _read_columns(cursor: Cursor, schema: str, name: str) -> dict[str, str]:
 
 
 def _describe_unknown(cursor: Cursor, table: str) -> str:
-    cursor.execute(
-        "select nspname || '.' || relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
-        "where relkind in ('r', 'v', 'm', 'p') and (nspname like '%%marts' or nspname like '%%staging' "
-        "or nspname like '%%audit') and exists (select 1 from pg_attribute "
-        "where attrelid = pg_class.oid and attname = '_row_number') order by 1 limit 20"
-    )
+    cursor.execute(read_sql("explain/sql/traced_tables.sql"))
     there = ", ".join(name for (name,) in cursor)
     advice = f"Tables with records behind their rows: {there}." if there else "Nothing is built yet: `warehouse build`."
     return f"There is no table {table}; write <schema>.<table>. {advice}"

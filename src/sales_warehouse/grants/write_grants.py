@@ -1,13 +1,13 @@
 """The roles of a warehouse and their rights, as one SQL text."""
 
 from hashlib import sha256
-from importlib.resources import files
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import ROLES, Role, role_name
 
 OWNERS: dict[str, Role] = {
@@ -82,15 +82,11 @@ def apply_grants(connection: Connection) -> bool:
     return True
 
 
-def _read(script: str) -> str:
-    return (files("sales_warehouse.grants") / "sql" / f"{script}.sql").read_text(encoding="utf-8")
-
-
 def _fill(script: str, **names: str) -> sql.Composed:
     """Return a script with each `{name}` as an identifier and each `{name_text}` as a literal."""
     values: dict[str, sql.Composable] = {name: sql.Identifier(value) for name, value in names.items()}
     values |= {f"{name}_text": sql.Literal(value) for name, value in names.items()}
-    return sql.SQL(_read(script)).format(**values)
+    return sql.SQL(read_sql(f"grants/sql/{script}.sql")).format(**values)
 
 
 def _write_default_role(connection: Connection) -> str:
@@ -105,5 +101,5 @@ def _write_default_role(connection: Connection) -> str:
 
 def _is_in_place(cursor: Cursor, database: str, mark: str) -> bool:
     owners = [role_name(database, role) for role in OWNERS.values()]
-    cursor.execute(_read("is_in_place"), {"mark": mark, "schemas": list(OWNERS), "owners": owners})
+    cursor.execute(read_sql("grants/sql/is_in_place.sql"), {"mark": mark, "schemas": list(OWNERS), "owners": owners})
     return cursor.fetchone() == (True,)

@@ -1,4 +1,4 @@
-"""Outcomes of a record in the loader, as the ledger has them."""
+"""What the loader found in a file, as the ledger has it: outcomes of its records, and its columns."""
 
 from dataclasses import dataclass
 
@@ -40,3 +40,14 @@ class Tally:
     def read(self) -> int:
         """Number of records read so far, whatever their outcome."""
         return self.loaded + self.rejected + self.skipped
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The columns of one file, compared with its feed's declaration."""
+
+    # column of the raw table for each column of the file in its order; None for a column that was left out
+    columns: tuple[str | None, ...] = ()
+    added: tuple[str, ...] = ()  # new columns of the raw table
+    ignored: tuple[str, ...] = ()  # names of the columns that were left out
+    missing: tuple[str, ...] = ()  # optional columns that are missing in the file

@@ -1,7 +1,6 @@
 """Create or upgrade the ledger and the raw tables of the declared feeds."""
 
 from collections.abc import Iterable
-from importlib.resources import files
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -12,6 +11,7 @@ from sales_warehouse.feeds.declare import LINEAGE_COLUMNS, Feed
 from sales_warehouse.feeds.normalise import MAX_IDENTIFIER_BYTES
 from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import own_the_ledger
 
 _UPGRADE_LOCK = 0x5A1E_0007
@@ -32,7 +32,7 @@ def create_ledger(cursor: Cursor, feeds: Iterable[Feed]) -> None:
     """Create or upgrade the ledger and the raw tables of the feeds, as the ledger's owner; the caller commits."""
     cursor.execute("set local client_min_messages = warning")  # no notices that an object already exists
     _upgrade(cursor)
-    cursor.execute(_read("schema.sql"))
+    cursor.execute(read_sql("ledger/sql/schema.sql"))
     for feed in feeds:
         _prepare_raw_table(cursor, feed)
 
@@ -52,10 +52,6 @@ def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
     return [name for (name,) in cursor]
 
 
-def _read(script: str) -> str:
-    return (files("sales_warehouse.ledger") / script).read_text(encoding="utf-8")
-
-
 def _upgrade(cursor: Cursor) -> None:
     """Upgrade a ledger of the version before; two sessions that find one do it once."""
     if not _is_old(cursor):
@@ -63,16 +59,10 @@ def _upgrade(cursor: Cursor) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
     if not _is_old(cursor):
         return
-    cursor.execute(_read("upgrade.sql"))
+    cursor.execute(read_sql("ledger/sql/upgrade.sql"))
     cursor.execute("select file_id, delivery_key from ledger.files")
     periods = [(file_id, *period) for file_id, key in cursor if (period := find_period(key)) is not None]
-    execute_values(
-        cursor,
-        "update ledger.files set period_start_date = first_day, period_end_date = last_day "
-        "from (values %s) as periods (id, first_day, last_day) where file_id = id",
-        periods,
-        page_size=1_000,
-    )
+    execute_values(cursor, read_sql("ledger/sql/set_periods.sql"), periods, page_size=1_000)
 
 
 def _is_old(cursor: Cursor) -> bool:

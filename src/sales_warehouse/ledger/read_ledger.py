@@ -1,5 +1,6 @@
-"""Read the ledger for people: files and rejects."""
+"""Read files and rejects from the ledger."""
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,15 +9,11 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 
-_SCHEMA_CHANGES = """
-select *, array(
-    select replace(kind, 'column_', '') || ' ' || detail from ledger.file_events
-    where file_events.file_id = files.file_id and kind in ('column_added', 'column_left_out', 'column_missing')
-    order by event_id
-) as schema_changes from ledger.files
-"""
+_ROWS_AT_A_TIME = 2_000
 
 
 @dataclass(frozen=True)
@@ -84,36 +81,52 @@ def read_files(
     Only those of one feed or status, if given; `since` keeps the files that were recorded, became active or ceased to
     be active at that instant or later.
     """
-    page = _read_page(
-        connection,
-        "file_id, feed, uri, version, status, delivery_key, records_read, rows_loaded, rows_rejected, rows_skipped, "
-        "rows_refused, supersedes_file_id, size_bytes, sha256, started_at, finished_at, message, schema_changes",
-        f"from ({_SCHEMA_CHANGES}) as files "
-        "where (%(feed)s is null or feed = %(feed)s) and (%(status)s is null or status = %(status)s) "
-        "and (%(since)s::timestamptz is null or finished_at >= %(since)s or exists "
-        "(select 1 from ledger.file_events where file_events.file_id = files.file_id and at >= %(since)s))",
-        "file_id desc",
-        {"feed": feed, "status": status, "limit": limit, "since": since},
-    )
+    values = {"feed": feed, "status": status, "limit": limit, "since": since}
+    page = _read_page(connection, "list_files", "file_id desc", values)
     return replace(page, rows=page.rows[::-1])
 
 
 def read_rejects(connection: Connection, file: str | None = None, limit: int | None = None) -> Page:
     """Return the rejects of one file, named by id or path, or of all, in the order of the files and their lines."""
     file_id = int(file) if file and file.isdecimal() else None
-    return _read_page(
-        connection,
-        "file_id, feed, uri, row_number, line_number, byte_offset, reason, detail, raw, replayed_as",
-        "from ledger.rejects join ledger.files using (file_id) "
-        "where (%(file)s is null or file_id = %(file_id)s or uri = %(file)s)",
-        "file_id, row_number",
-        {"file": file, "file_id": file_id, "limit": limit},
+    values = {"file": file, "file_id": file_id, "limit": limit}
+    return _read_page(connection, "list_rejects", "file_id, row_number", values)
+
+
+def stream_rejects(cursor: Cursor, file_id: int) -> Generator[Reject, None, None]:
+    """Yield the rejects of a file in the order of their bytes, replayed ones included."""
+    with cursor.connection.cursor("rejects") as stream:
+        stream.itersize = _ROWS_AT_A_TIME
+        stream.execute(
+            "select row_number, line_number, byte_offset, reason, detail, raw, replayed_as from ledger.rejects "
+            "where file_id = %s order by byte_offset, row_number",
+            (file_id,),
+        )
+        for row_number, line_number, byte_offset, reason, detail, raw, replayed_as in stream:
+            yield Reject(row_number, line_number, byte_offset, reason, detail, bytes(raw), replayed_as)
+
+
+def read_replayed(cursor: Cursor, file_id: int) -> list[tuple[int, str]]:
+    """Return row number and text of the records of a file that were replayed."""
+    cursor.execute(
+        "select row_number, replayed_as from ledger.rejects where file_id = %s and replayed_as is not null "
+        "order by row_number",
+        (file_id,),
     )
+    return cursor.fetchall()
 
 
-def _read_page(connection: Connection, columns: str, source: str, order: str, values: dict[str, Any]) -> Page:
+def read_head(cursor: Cursor, file_id: int) -> bytes | None:
+    """Return the bytes in front of the file's first record; None when the file has no rejects."""
+    cursor.execute("select head from ledger.files where file_id = %s and head is not null", (file_id,))
+    row = cursor.fetchone()
+    return bytes(row[0]) if row else None
+
+
+def _read_page(connection: Connection, script: str, order: str, values: dict[str, Any]) -> Page:
+    query = read_sql(f"ledger/sql/{script}.sql")
     with transaction(connection) as cursor:
-        cursor.execute(f"select count(*) {source}", values)
+        cursor.execute(f"select count(*) from ({query}) as found", values)
         [(count,)] = cursor.fetchall()
-        cursor.execute(f"select {columns} {source} order by {order} limit %(limit)s", values)
+        cursor.execute(f"{query} order by {order} limit %(limit)s", values)
         return replace(fetch_page(cursor), count=count)

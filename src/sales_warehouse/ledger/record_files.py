@@ -17,10 +17,10 @@ from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.name_file import name_of
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
-from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
+from sales_warehouse.ledger.outcomes import Reject, Shape, SkippedLine, Tally
 from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
-from sales_warehouse.ledger.shape import Shape, ShapeChange, find_changes
+from sales_warehouse.read_sql import read_sql
 
 # A writer of events holds this advisory lock until its transaction ends, so that event ids are in commit order.
 _EVENTS_LOCK = 0x5A1E_0002
@@ -98,6 +98,18 @@ class SkippedSpool(_Spool):
 
 def _as_bytea(raw: bytes) -> str:
     return "\\x" + raw.hex()
+
+
+@dataclass(frozen=True)
+class ShapeChange:
+    """A difference between the columns of a file and of the files before it; an event of the ledger."""
+
+    kind: str  # column_added, column_left_out, column_missing
+    column: str
+
+    def __str__(self) -> str:
+        words = {"column_added": "new column", "column_left_out": "column left out", "column_missing": "missing column"}
+        return f"{words[self.kind]}: {self.column}"
 
 
 @dataclass(frozen=True)
@@ -201,6 +213,28 @@ def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tu
     _lock_events(cursor)
     records = f"{len(texts):,} record" + ("" if len(texts) == 1 else "s")
     _insert_event(cursor, file_id, feed, "replayed", records)
+
+
+def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
+    """Return the changes in the columns of a file; the caller holds the lock of the events.
+
+    Only the first file without a column, or with a column that is left out, gives a change; the next file does so only
+    if the state of the column changed in between. A column that comes back counts as added.
+    """
+    changes = [ShapeChange("column_added", column) for column in shape.added]
+    if not (feed.contract.optional or shape.ignored):
+        return changes
+    cursor.execute(read_sql("ledger/sql/column_states.sql"), (feed.full_name,))
+    last = dict(cursor.fetchall())
+    back = [
+        column
+        for column in feed.contract.optional
+        if column not in (*shape.missing, *shape.added) and last.get(column) == "column_missing"
+    ]
+    changes += [ShapeChange("column_added", column) for column in back]
+    for kind, columns in (("column_left_out", shape.ignored), ("column_missing", shape.missing)):
+        changes += [ShapeChange(kind, column) for column in columns if last.get(column) != kind]
+    return changes
 
 
 def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:

@@ -12,10 +12,9 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.outcomes import Tally
+from sales_warehouse.ledger.outcomes import Shape, Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
-from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused, Progress

@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
-from sales_warehouse.ledger.outcomes import Tally
+from sales_warehouse.ledger.outcomes import Shape, Tally
 from sales_warehouse.ledger.record_files import (
     Delivery,
     next_file_id,
@@ -20,7 +20,6 @@ from sales_warehouse.ledger.record_files import (
     record_refused,
     record_seen_again,
 )
-from sales_warehouse.ledger.shape import Shape
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.check_control import check_control
 from sales_warehouse.load.copy_records import FileLoad, WidthsInDoubt

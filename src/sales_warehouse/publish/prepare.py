@@ -1,10 +1,11 @@
 """Install tables, functions and views of the publications in the database."""
 
 from hashlib import sha256
-from importlib.resources import files
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.read_sql import read_sql
 
 _INSTALL_LOCK = 0x5A1E_0005
 _SCRIPTS = ("tables", "readers", "publish", "compare", "history", "views", "rollback", "prune")
@@ -14,12 +15,8 @@ def create_publications(cursor: Cursor) -> None:
     """Create or upgrade the publications, as the ledger's owner; the caller commits. The ledger must be there."""
     _install(cursor, _SCRIPTS, "function ledger.publish(text)", "to_regprocedure('ledger.publish(text)')")
     # The role transformer may own these views. The loader then leaves them as they are; `warehouse grants --apply` and
-    # `warehouse up` upgrade them. Asked of the catalogue: to_regclass needs the right to use the schema.
-    cursor.execute(
-        "select has_schema_privilege('published', 'create') and has_schema_privilege('published_as_of', 'create') "
-        "and not exists (select from pg_class where relnamespace = "
-        "to_regnamespace('published') and relname = 'as_of' and not pg_has_role(relowner, 'usage'))"
-    )
+    # `warehouse up` upgrade them.
+    cursor.execute(read_sql("publish/sql/may_replace_as_of.sql"))
     if cursor.fetchone() == (True,):
         _install(cursor, ("as_of",), "view published.as_of", "to_regclass('published.as_of')")
 
@@ -29,8 +26,7 @@ def _install(cursor: Cursor, scripts: tuple[str, ...], marked: str, its_oid: str
 
     Two sessions that replace the same function at once get an error, so the second one waits and looks again.
     """
-    folder = files("sales_warehouse.publish") / "sql"
-    text = "\n".join((folder / f"{script}.sql").read_text(encoding="utf-8") for script in scripts)
+    text = "\n".join(read_sql(f"publish/sql/{script}.sql") for script in scripts)
     digest = sha256(text.encode()).hexdigest()
     catalogue = "pg_proc" if marked.startswith("function") else "pg_class"
     for is_locked in (False, True):

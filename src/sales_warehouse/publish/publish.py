@@ -1,4 +1,4 @@
-"""Publish the last green build, or let readers see another publication that is kept."""
+"""Publish the last green build, let readers see another publication that is kept, and list the publications."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,9 @@ from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ConfigurationError, WarehouseError
+from sales_warehouse.ledger.read_ledger import Page, fetch_page
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 
 _PUBLICATIONS_LOCK = 0x5A1E_0004
 
@@ -23,10 +25,7 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
     then. Raises `NotPublished` when no build was whole and green, or when another build wrote its marts since.
     """
     with transaction(connection) as cursor:
-        cursor.execute(
-            "select invocation_id, publication from ledger.green_builds left join ledger.publications "
-            "using (invocation_id) order by ended_at desc, invocation_id limit 1"
-        )
+        cursor.execute(read_sql("publish/sql/find_green_build.sql"))
         found = cursor.fetchone()
     if found is None:
         raise NotPublished("No build was whole and green so far, so nothing was published: warehouse build")
@@ -51,11 +50,7 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
     """
     # the publication before the current one as of now, whatever is published while this waits
     with transaction(connection) as cursor:
-        cursor.execute(
-            "select coalesce(%s, max(publications.publication)) from ledger.publications, ledger.current_publication "
-            "where pruned_at is null and publications.publication < current_publication.publication",
-            (publication,),
-        )
+        cursor.execute(read_sql("publish/sql/find_earlier.sql"), (publication,))
         row = cursor.fetchone()
     _tell_of_another(connection, say)
     try:
@@ -65,6 +60,34 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
             return int(number)
     except errors.InvalidParameterValue as error:
         raise ConfigurationError(_describe(error)) from None
+
+
+def read_publications(connection: Connection, limit: int | None = None) -> Page:
+    """Return the publications, the newest last; `limit` keeps the newest."""
+    with transaction(connection) as cursor:
+        cursor.execute("select count(*) from ledger.publications")
+        [(count,)] = cursor.fetchall()
+        cursor.execute(read_sql("publish/sql/list_publications.sql"), (limit,))
+        page = fetch_page(cursor)
+    return Page(page.columns, page.rows[::-1], count)
+
+
+def read_published_marts(connection: Connection, publication: int) -> Page:
+    """Return what a publication changed, one row per mart."""
+    with transaction(connection) as cursor:
+        cursor.execute(read_sql("publish/sql/list_marts.sql"), (publication,))
+        return fetch_page(cursor)
+
+
+def find_publication(connection: Connection, invocation_id: str | None) -> int | None:
+    """Return the publication of a build, or the current one when no build is given; None when there is none."""
+    with transaction(connection) as cursor:
+        if invocation_id is None:
+            cursor.execute("select publication from ledger.current_publication")
+        else:
+            cursor.execute("select publication from ledger.publications where invocation_id = %s", (invocation_id,))
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
 
 
 def _tell_of_another(connection: Connection, say: Callable[[str], None]) -> None:

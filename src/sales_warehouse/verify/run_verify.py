@@ -15,11 +15,12 @@ from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_entry, read_active
 from sales_warehouse.ledger.outcomes import SkippedLine
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
-from sales_warehouse.ledger.stream_rejects import stream_rejects
+from sales_warehouse.ledger.read_ledger import stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.compare import Difference, Row, find_differences
 from sales_warehouse.verify.records import CannotRead, NotComparable
@@ -182,13 +183,8 @@ def _as_text(column: str) -> sql.Composable:
 
 
 def _find_strays(cursor: Cursor, feed: Feed) -> Iterator[Stray]:
-    cursor.execute(
-        sql.SQL(
-            "select _file_id, count(*) from {} as raw where not exists (select 1 from ledger.files "
-            "where file_id = raw._file_id and feed = %s and status = 'active') group by _file_id order by _file_id"
-        ).format(raw_table(feed)),
-        (feed.full_name,),
-    )
+    query = sql.SQL(read_sql("verify/sql/find_strays.sql")).format(raw_table=raw_table(feed))
+    cursor.execute(query, (feed.full_name,))
     for file_id, rows in cursor.fetchall():
         yield Stray(feed.full_name, f"{feed.schema}.{feed.identifier}", file_id, rows)
 

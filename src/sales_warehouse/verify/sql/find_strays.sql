@@ -1,0 +1,8 @@
+-- rows of a raw table that belong to no active file of its feed
+select _file_id, count(*)
+from {raw_table} as raw
+where not exists (
+    select 1 from ledger.files where file_id = raw._file_id and feed = %s and status = 'active'
+)
+group by _file_id
+order by _file_id
