@@ -18,8 +18,7 @@ from sales_warehouse.printable import show_line
 from sales_warehouse.read_sql import read_sql
 
 if TYPE_CHECKING:
-    from sales_warehouse.corrections.restore import Restored
-    from sales_warehouse.corrections.unload import Unloaded
+    from sales_warehouse.corrections.restore import Restored, Unloaded
     from sales_warehouse.verify.run_verify import Verdict, VerifyReport
 
 _SHOWN_MISSING = 20
@@ -73,7 +72,7 @@ def verify(
 @command()
 def unload(file: FileName, as_json: AsJson = False) -> None:
     """Delete the rows of an active file from its raw table; the ledger keeps it, `warehouse restore` reloads it."""
-    from sales_warehouse.corrections.unload import unload as unload_file
+    from sales_warehouse.corrections.restore import unload as unload_file
 
     with session("unload", "loader") as it, report_progress("unload", as_json) as reporter:
         unloaded = unload_file(it.connection, it.feeds, file, reporter.say)

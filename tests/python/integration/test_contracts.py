@@ -15,8 +15,7 @@ from deliver import HEADER, Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.cli.daily import print_load_report
-from sales_warehouse.corrections.restore import RestoreRefused, restore
-from sales_warehouse.corrections.unload import unload
+from sales_warehouse.corrections.restore import RestoreRefused, restore, unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.contract import Contract, Control
 from sales_warehouse.feeds.declare import Dialect, MaxRejects
