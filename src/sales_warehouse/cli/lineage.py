@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sales_warehouse.cli.console import count, note, out
-from sales_warehouse.cli.options import AsJson, Limit
-from sales_warehouse.cli.output import emit, emit_page
-from sales_warehouse.cli.session import read_page, session
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import emit, emit_page, print_table
+from sales_warehouse.cli.session import AsJson, Limit, read_page, session
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.printable import show_line
 

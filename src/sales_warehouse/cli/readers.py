@@ -7,10 +7,8 @@ import typer
 
 from sales_warehouse import server
 from sales_warehouse.cli.console import out, say
-from sales_warehouse.cli.options import AsJson, Limit, Quiet
-from sales_warehouse.cli.output import emit_page, print_csv, print_page
-from sales_warehouse.cli.session import read_page, session
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import emit_page, print_csv, print_page, print_table
+from sales_warehouse.cli.session import AsJson, Limit, Quiet, read_page, session
 from sales_warehouse.settings import get_settings
 
 group = typer.Typer()

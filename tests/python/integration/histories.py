@@ -19,8 +19,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.corrections.export_rejects import export_rejects
 from sales_warehouse.corrections.replay import replay
-from sales_warehouse.corrections.restore import restore
-from sales_warehouse.corrections.unload import unload
+from sales_warehouse.corrections.restore import restore, unload
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.load.run_load import LoadOptions, run_load

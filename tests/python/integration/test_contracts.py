@@ -15,8 +15,7 @@ from deliver import HEADER, Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.cli.daily import print_load_report
-from sales_warehouse.corrections.restore import RestoreRefused, restore
-from sales_warehouse.corrections.unload import unload
+from sales_warehouse.corrections.restore import RestoreRefused, restore, unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Contract, Control, Dialect, MaxRejects
 from sales_warehouse.ledger.read_ledger import read_files

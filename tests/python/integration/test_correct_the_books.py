@@ -12,8 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
 from sales_warehouse.corrections import restore as restore_module
-from sales_warehouse.corrections.restore import Restored, RestoreRefused, restore
-from sales_warehouse.corrections.unload import Unloaded, unload
+from sales_warehouse.corrections.restore import Restored, RestoreRefused, Unloaded, restore, unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
 from sales_warehouse.settings import Settings

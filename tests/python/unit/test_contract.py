@@ -16,9 +16,9 @@ from sales_warehouse.ledger.outcomes import Reject, SkippedLine
 from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.leave_out_fields import FieldFilter
 from sales_warehouse.load.readers.parse_record import RecordGrammar
 from sales_warehouse.load.readers.read_json_lines import JsonLinesReader
+from sales_warehouse.load.readers.reader import FieldFilter
 
 TRAILER = r"^T;(?P<records>\d+);(?P<amount>[-0-9.]+)$"
 FEED = Feed("shop", "sales", "raw", "shop__sales", "shop/*.csv", ("order_id", "amount", "discount"))

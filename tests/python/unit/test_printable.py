@@ -5,8 +5,7 @@ import json
 import pytest
 
 from sales_warehouse.cli.console import out
-from sales_warehouse.cli.output import print_json
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import print_json, print_table
 from sales_warehouse.printable import show_json, show_line, show_text
 
 HOSTILE = '\x1b[31mred\x1b]0;title\x07 \r\x08 \x9b2J \u202eltr\u2066 \ud800 [red]x[/] [/] :tea: 🍵 it\'s "q" C:\\'

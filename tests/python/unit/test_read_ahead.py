@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from sales_warehouse.cli import main as cli
-from sales_warehouse.load.workers.read_ahead import read_ahead
+from sales_warehouse.load.copy_records import read_ahead
 
 
 def test_no_room_for_a_thread_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

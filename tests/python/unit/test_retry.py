@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 
-from sales_warehouse.cli.errors import explain_database_error
+from sales_warehouse.cli.main import explain_database_error
 from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
 from sales_warehouse.load import retry
 from sales_warehouse.load.outcome import Outcome

@@ -10,10 +10,9 @@ from unittest.mock import MagicMock
 import pytest
 from rich.cells import cell_len
 
-from sales_warehouse.cli import daily, feeds, files, lineage, set_up
+from sales_warehouse.cli import daily, files, lineage, set_up
 from sales_warehouse.cli.console import out
-from sales_warehouse.cli.output import emit_page
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import emit_page, print_table
 from sales_warehouse.diff.compare_tables import ChangedRow, ColumnDiff, DiffReport, ModelDiff
 from sales_warehouse.explain.explain import Explanation, Explanations, MartRow
 from sales_warehouse.ledger.outcomes import Tally
@@ -76,7 +75,7 @@ def print_problems() -> None:
 
 def print_feeds() -> None:
     missing = {"feed": FEED, "part": "store-17", "business_date": AT.date(), "due_at": AT}
-    feeds._print_status({"feeds": [STATUS], "missing": [missing]})
+    files._print_status({"feeds": [STATUS], "missing": [missing]})
 
 
 def print_verify() -> None:
