@@ -21,7 +21,7 @@ LONGEST = (
     "test_real_files", "test_day_by_day", "test_dagster_live",
     "test_incremental", "test_dev_target", "test_roles", "test_operations", "test_metrics",
     "test_adding_a_feed", "test_calendar_and_rates", "test_mutations", "test_nasty_files", "test_dagster",
-    "test_publish_builds", "test_demonstration", "test_hostile_names", "test_project", "test_equal_to_a_rebuild",
+    "test_publish_builds", "test_demonstration", "test_hostile_names", "test_project", "test_rebuild_equality",
     "test_publish_killed", "test_explain", "test_quality_rules", "test_replay", "test_faults",
 )  # fmt: skip
 

@@ -84,5 +84,5 @@ def test_cancelled_orders_are_skipped_and_add_up_too(built: Checkout) -> None:
     assert built.value("select count(*) from audit.quarantined_rows") == "0"
 
 
-def test_every_arrow_balances(built: Checkout) -> None:
+def test_every_step_balances(built: Checkout) -> None:
     assert built.value("select count(*) from audit.reconciliation where not is_balanced") == "0"

@@ -117,7 +117,7 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
     assert pages.runs() == ["SUCCESS"]
 
 
-def test_it_listens_to_this_machine_alone_and_calls_nobody(pages: Pages) -> None:
+def test_dagster_listens_on_loopback_only_and_sends_no_telemetry(pages: Pages) -> None:
     port = int(pages.url.rpartition(":")[2])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_way:
         # sends no packet, but selects our own address if there is one besides loopback

@@ -113,7 +113,7 @@ def carry_out(folder: Path) -> Stage:
     return stage
 
 
-def test_what_the_image_does_builds_and_runs_in_a_clean_environment(tmp_path: Path, database: Settings) -> None:
+def test_the_steps_of_the_image_work_in_a_clean_environment(tmp_path: Path, database: Settings) -> None:
     image = carry_out(tmp_path / "image")
     assert image.left_out == ["useradd", "install"]
     for path in ("/home/warehouse/state/dagster", "/inbox"):

@@ -26,12 +26,12 @@ from checkout import PROJECT, WITHOUT_UNIT_TESTS, Checkout
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 
-def test_the_published_figures_come_out_to_the_last_decimal(built: Checkout) -> None:
+def test_published_figures_match_to_the_last_decimal(built: Checkout) -> None:
     assert_figures(built)
     assert built.value("select files from published.as_of") == "318"
 
 
-def test_months_come_out_as_published(built: Checkout) -> None:
+def test_monthly_figures_match_the_published_ones(built: Checkout) -> None:
     def months(source: str, mart: str, month: str) -> dict[str, Decimal]:
         return {
             row["month"]: Decimal(row["net"])
@@ -72,7 +72,7 @@ def test_months_come_out_as_published(built: Checkout) -> None:
     ]
 
 
-def test_cancellations_and_dates_of_online_retail(built: Checkout) -> None:
+def test_cancellations_and_dates_of_online_retail_match(built: Checkout) -> None:
     [row] = built.sql(
         "select count(*) filter (where line_type = 'cancellation') as lines, "
         "sum(net_amount) filter (where line_type = 'cancellation') as net, "
@@ -86,7 +86,7 @@ def test_cancellations_and_dates_of_online_retail(built: Checkout) -> None:
     assert built.value("select sum(cancellation_amount) from published.agg_sales_daily") == "-896812.4900"
 
 
-def test_published_figures_of_customers_regions_and_cities(built: Checkout) -> None:
+def test_published_figures_of_customers_regions_and_cities_match(built: Checkout) -> None:
     [row] = built.sql(
         "select count(*) as lines, sum(net_amount) as net, count(distinct customer_id) as customers, "
         "count(distinct order_id) as orders from published.fct_sales_lines "
@@ -123,7 +123,7 @@ def test_published_figures_of_customers_regions_and_cities(built: Checkout) -> N
     }  # fmt: skip
 
 
-def test_what_the_data_page_counts_beside_the_totals(built: Checkout) -> None:
+def test_further_counts_of_the_data_page_match(built: Checkout) -> None:
     [row] = built.sql(
         """
         select count(*) filter (where customer_id is null) as without_customer,
@@ -152,7 +152,7 @@ def test_what_the_data_page_counts_beside_the_totals(built: Checkout) -> None:
     assert (row["at_a_loss"], row["names"]) == ("1871", "1850")
 
 
-def test_reports_are_what_a_recount_of_the_files_gives(built: Checkout, inbox: Path) -> None:
+def test_reports_equal_a_recount_of_the_files(built: Checkout, inbox: Path) -> None:
     goods = recount.read_goods(inbox, PROJECT / "seeds" / "reference")
 
     def rows(columns: str, mart: str) -> list[tuple[str, ...]]:
@@ -231,7 +231,7 @@ def test_loading_the_folder_again_loads_nothing(built: Checkout, inbox: Path) ->
     assert built.sql("select * from ledger.files order by file_id") == before
 
 
-def test_one_changed_byte_replaces_that_file_alone_and_equals_a_build_from_scratch(
+def test_one_changed_byte_replaces_one_file_and_equals_a_full_build(
     built: Checkout, make_checkout: Homes, inbox: Path, tmp_path: Path
 ) -> None:
     changed = tmp_path / "inbox"
@@ -261,7 +261,7 @@ def test_one_changed_byte_replaces_that_file_alone_and_equals_a_build_from_scrat
     built.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
 
 
-def test_killed_loader_and_killed_server_and_the_same_command_finishes(make_checkout: Homes, inbox: Path) -> None:
+def test_the_same_command_finishes_after_loader_and_server_are_killed(make_checkout: Homes, inbox: Path) -> None:
     checkout = make_checkout.make()
     checkout.warehouse("up")
     command = ("warehouse", "load", "--inbox", str(inbox), "--settle", "0", "--quiet")

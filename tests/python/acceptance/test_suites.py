@@ -14,7 +14,7 @@ from sales_warehouse.settings import Settings
 pytestmark = pytest.mark.acceptance
 
 
-def test_csv_spectrum_comes_out_equal(connection: Connection, database: Settings, suites: Path) -> None:
+def test_csv_spectrum_is_equal(connection: Connection, database: Settings, suites: Path) -> None:
     verdicts = load_suites.run_csv_spectrum(connection, suites / "csv-spectrum", database.inbox)
     assert [(verdict.name, verdict.verdict) for verdict in verdicts if verdict.verdict != EQUAL] == []
     assert len(verdicts) == 12
@@ -36,7 +36,7 @@ def test_pollock_is_equal_or_accounted_for(
             assert list(csv.reader(converted.splitlines())) == list(csv.reader(clean.splitlines()))
 
 
-def test_a_difference_that_is_no_reject_is_seen() -> None:
+def test_a_difference_without_a_reject_is_judged_wrong() -> None:
     outcome = Outcome("u", "f", "active")
     right = [["1", "2"], ["3", "4"]]
     assert Loaded(outcome, {1: ["1", "2"], 2: ["3", "4"]}, []).judge(right) == EQUAL

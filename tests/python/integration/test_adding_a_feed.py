@@ -144,7 +144,7 @@ def test_the_staging_model_of_the_page_keeps_the_style(finished: TutorialRun) ->
     )
 
 
-def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
+def test_the_page_shows_all_files_and_outputs_of_a_new_feed() -> None:
     blocks = read_blocks()
     written = {block.mark.removeprefix("file=") for block in blocks if block.mark.startswith("file=")}
     assert {Path(name).name for name in written} >= {
@@ -160,7 +160,7 @@ def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
     assert Block("sh", "", "dbt build --quiet --target prod\n") in blocks
 
 
-def test_following_notices_a_page_that_has_gone_wrong(tmp_path: Path) -> None:
+def test_the_follower_refuses_wrong_blocks_of_a_page(tmp_path: Path) -> None:
     follower = TutorialRun(Checkout(tmp_path))
     follower.follow(Block("sql", "file=model.sql", "one\ntwo\n"))
     follower.follow(Block("diff", "file=model.sql", " one\n+more\n two\n"))

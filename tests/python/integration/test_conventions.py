@@ -101,7 +101,7 @@ def test_the_project_keeps_its_conventions(manifest: dict[str, Any], tmp_path: P
     assert find_failures(manifest, tmp_path) == set()
 
 
-def test_each_rule_says_when_it_is_broken(manifest: dict[str, Any], tmp_path: Path) -> None:
+def test_each_rule_reports_a_violation(manifest: dict[str, Any], tmp_path: Path) -> None:
     broken = json.loads(json.dumps(manifest))
     break_everything(broken)
     rules = yaml.safe_load(CONFIG.read_text())["manifest_checks"]

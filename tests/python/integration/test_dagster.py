@@ -127,7 +127,7 @@ def test_every_dbt_test_is_a_check(shop: Checkout, defs: Definitions) -> None:
     assert checks - tests - units == {CHECK}
 
 
-def test_one_run_loads_builds_and_checks_everything_and_a_refused_file_is_told(
+def test_one_run_loads_builds_checks_and_reports_a_refused_file(
     shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -181,7 +181,7 @@ def test_one_run_loads_builds_and_checks_everything_and_a_refused_file_is_told(
     assert all(published[f"net_sales_{it['currency']}"] == float(it["net"]) for it in sales)
 
 
-def test_a_file_that_needs_a_person_is_told_once_and_again_when_it_is_refused_anew(
+def test_a_refused_file_is_notified_once_per_refusal(
     shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions
 ) -> None:  # fmt: skip
     path = Path(shop.variables["WAREHOUSE_INBOX"]) / REFUSED
@@ -210,7 +210,7 @@ def test_a_file_that_needs_a_person_is_told_once_and_again_when_it_is_refused_an
     ]  # fmt: skip
 
 
-def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
+def test_status_shows_which_deliveries_came_on_time(shop: Checkout) -> None:
     status = json.loads(shop.warehouse("feeds", "--json"))
     assert status["missing"] == []
     counts = {feed["feed"]: feed for feed in status["feeds"]}
@@ -272,7 +272,7 @@ def deliver(shop: Checkout, name: str, quantity: int, age: int = 60) -> Path:
     return path
 
 
-def test_each_news_starts_exactly_one_run_and_a_duplicate_none(
+def test_each_change_starts_exactly_one_run_and_a_duplicate_none(
     shop: Checkout, defs: Definitions, instance: DagsterInstance
 ) -> None:
     watcher = Watcher(shop, defs, instance)
@@ -332,9 +332,7 @@ def test_each_news_starts_exactly_one_run_and_a_duplicate_none(
     assert watcher.evaluate() == 0
 
 
-def test_nothing_is_looked_at_while_a_run_is_at_work(
-    shop: Checkout, defs: Definitions, instance: DagsterInstance
-) -> None:
+def test_the_sensor_skips_while_a_run_is_active(shop: Checkout, defs: Definitions, instance: DagsterInstance) -> None:
     deliver(shop, "2024-02-04.csv", 4)
     with DagsterInstance.ephemeral() as busy:
         busy.create_run_for_job(defs.resolve_job_def(DAILY), status=DagsterRunStatus.STARTED)
@@ -345,7 +343,7 @@ def test_nothing_is_looked_at_while_a_run_is_at_work(
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-def test_a_failing_test_ends_the_run_once_and_is_told(
+def test_a_failing_test_ends_the_run_once_and_is_notified(
     shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -381,7 +379,7 @@ def test_a_failing_test_ends_the_run_once_and_is_told(
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_only_a_lost_server_is_tried_again(
+def test_only_a_lost_server_is_retried(
     shop: Checkout, defs: Definitions, monkeypatch: pytest.MonkeyPatch, retries: int
 ) -> None:
     calls = []
@@ -408,7 +406,7 @@ def test_only_a_lost_server_is_tried_again(
     assert described["text"] == "superstore/order_lines failed: The inbox is a tree."
 
 
-def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) -> None:
+def test_a_build_waits_for_the_running_build(shop: Checkout, defs: Definitions) -> None:
     settings, said, order = get_settings(), [], []
     waiting = threading.Event()
 

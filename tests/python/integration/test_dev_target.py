@@ -136,7 +136,7 @@ def test_the_line_of_warehouse_up_lets_a_plain_build_read_from_prod(shop: Checko
         connection.commit()
 
 
-def test_what_others_read_is_built_on_prod_whatever_the_shell_defers(shop: Checkout) -> None:
+def test_a_build_of_prod_ignores_the_defer_variables_of_the_shell(shop: Checkout) -> None:
     state = {"DBT_DEFER": "true", "DBT_FAVOR_STATE": "true", "DBT_STATE": "/nowhere", "DBT_TARGET": "dev"}
     shell = Checkout(shop.project, shop.variables | state)
     shell.warehouse("build", "--quiet", "--no-publish")
@@ -159,7 +159,7 @@ def test_only_the_edited_model_and_its_children_are_built_and_prod_stays(shop: C
     assert shop.value("select sum(net_amount) from dev_alice_b_marts.agg_sales_daily") == "7.5000"
 
 
-def test_the_diff_tells_rows_columns_and_totals(shop: Checkout) -> None:
+def test_the_diff_shows_rows_columns_and_totals(shop: Checkout) -> None:
     code, report = diff(shop)
     assert code == 1
     assert report["not_built"] and "agg_sales_monthly" in report["not_built"]
@@ -195,14 +195,14 @@ def test_a_dev_relation_does_not_get_ahead_of_the_prod_relation_it_reads(shop: C
     assert diff(shop, "agg_sales_daily")[1]["is_behind"]
 
 
-def test_what_is_rebuilt_in_prod_is_rebuilt_behind_it(shop: Checkout) -> None:
+def test_a_rebuild_in_prod_causes_rebuilds_in_dev(shop: Checkout) -> None:
     made = watermark(shop, "agg_sales_daily")[1]
     shop.dbt("run", "--quiet", "--full-refresh", "--select", "fct_sales_lines")
     build_dev(shop, "agg_sales_daily")
     assert watermark(shop, "agg_sales_daily")[1] != made
 
 
-def test_an_edited_fact_is_built_whole_once_and_follows_the_ledger_then(shop: Checkout) -> None:
+def test_an_edited_fact_is_built_whole_once_and_then_incrementally(shop: Checkout) -> None:
     edit(shop, DAILY, "coalesce(country, 'nowhere')", "coalesce(country, 'unknown')")
     edit(shop, FACT, "        lines.unit_price,\n", "        2 * lines.unit_price as unit_price,\n")
     build_dev(shop, "fct_sales_lines", "agg_sales_daily")
@@ -230,7 +230,7 @@ def test_audit_models_find_the_staging_of_prod(shop: Checkout) -> None:
     assert not any("staging" in relation for relation in relations(shop))
 
 
-def test_nothing_edited_is_equal(shop: Checkout) -> None:
+def test_a_diff_without_edits_is_equal(shop: Checkout) -> None:
     edit(shop, FACT, "2 * lines.unit_price as unit_price", "lines.unit_price")
     shop.dbt("run", "--quiet")
     build_dev(shop, "fct_sales_lines", "agg_sales_daily", *COMPARED)

@@ -68,14 +68,14 @@ def assert_nothing_acts(text: str) -> None:
     assert not [line for line in text.splitlines() if line.startswith("error: forged")]
 
 
-def test_every_name_is_loaded_and_nothing_was_run(hostile: Checkout) -> None:
+def test_every_hostile_name_is_loaded_and_nothing_is_executed(hostile: Checkout) -> None:
     found = hostile.sql("select uri, status, rows_loaded, rows_rejected from ledger.files order by file_id")
     named = [row for row in found if "header" not in row["uri"]]
     assert {(row["status"], row["rows_loaded"], row["rows_rejected"]) for row in named} == {("active", "1", "1")}
     assert len(named) == len(NAMES)
 
 
-def test_a_hostile_header_is_loaded_or_refused_with_what_to_do(hostile: Checkout) -> None:
+def test_a_hostile_header_is_loaded_or_refused_with_a_remedy(hostile: Checkout) -> None:
     found = hostile.sql("select status, message from ledger.files where uri like '%header%' order by uri")
     assert [row["status"] for row in found] == [
         "active", "active", "active", "active", "active", "refused", "refused", "active", "active",
@@ -102,7 +102,7 @@ def test_a_hostile_header_is_loaded_or_refused_with_what_to_do(hostile: Checkout
     ],
     ids=" ".join,
 )
-def test_commands_show_names_as_they_are(hostile: Checkout, command: tuple[str, ...]) -> None:
+def test_commands_show_hostile_names_escaped(hostile: Checkout, command: tuple[str, ...]) -> None:
     done = hostile.run("warehouse", *command, check=False)
     assert done.returncode in (0, 1), done.stderr
     assert "Traceback" not in done.stderr
@@ -131,7 +131,7 @@ def test_a_file_is_found_by_its_name_explained_verified_and_unloaded(hostile: Ch
         assert_nothing_acts(text)
 
 
-def test_a_changed_value_is_shown_by_verify_without_acting(hostile: Checkout) -> None:
+def test_verify_shows_a_changed_value_escaped(hostile: Checkout) -> None:
     change(hostile, "update raw.online_retail__invoice_lines set description = E'\\x1b[2J[/]' where invoice_no = '31'")
     done = hostile.run("warehouse", "verify", check=False)
     change(hostile, "update raw.online_retail__invoice_lines set description = 'Tea' where invoice_no = '31'")
@@ -140,7 +140,7 @@ def test_a_changed_value_is_shown_by_verify_without_acting(hostile: Checkout) ->
     assert_nothing_acts(done.stdout + done.stderr)
 
 
-def test_names_nobody_declared_and_links_are_told_without_acting(hostile: Checkout) -> None:
+def test_unmatched_names_and_links_are_reported_escaped(hostile: Checkout) -> None:
     folder = Path(hostile.variables["WAREHOUSE_INBOX"])
     (folder / "\x1b[2J[b]\nerror: forged.txt").write_text("x")
     (folder / "online_retail" / "\x1b[2J[b].csv").symlink_to("nowhere")

@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection
 from checkout import Checkout
 
 
-def test_every_cast_gives_what_its_tables_of_cases_say(checkout: Checkout) -> None:
+def test_every_cast_matches_its_tables_of_cases(checkout: Checkout) -> None:
     checkout.warehouse("up")
     done = checkout.dbt("run-operation", "test_macros")
     tested = set(re.findall(r"test_macros: (\w+)\(", done.stdout))
@@ -24,7 +24,7 @@ def test_every_cast_gives_what_its_tables_of_cases_say(checkout: Checkout) -> No
     assert casts - tested == set()
 
 
-def test_a_wrong_cast_is_named_with_what_it_was_given(checkout: Checkout) -> None:
+def test_a_wrong_cast_is_named_with_its_input(checkout: Checkout) -> None:
     macro = checkout.project / "macros" / "portable" / "number_pattern.sql"
     original = macro.read_text(encoding="utf-8")
     macro.write_text(original.replace("[0-9]{3})+", "[0-9]{2,3})+"), encoding="utf-8")

@@ -148,12 +148,12 @@ def gate(checkout: Checkout) -> Gate:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.model}: {mutation.name}")
-def test_a_broken_model_turns_the_gate_red(gate: Gate, mutation: Mutation) -> None:
+def test_a_broken_model_fails_its_test(gate: Gate, mutation: Mutation) -> None:
     statuses = gate.try_mutation(mutation)
     assert RED.match(statuses.get(mutation.test, "not run")), statuses
 
 
-def test_every_model_is_broken() -> None:
+def test_every_model_has_a_mutation() -> None:
     models = {path.stem for path in (PROJECT / "models").rglob("*.sql")}
     broken = {mutation.model for mutation in MUTATIONS}
     assert models - broken == EXEMPT.keys(), "a model has no row in mutations.py"

@@ -87,9 +87,7 @@ def inbox(checkout: Checkout) -> Path:
     return folder
 
 
-def test_values_that_do_not_fit_are_quarantined_with_their_reason_and_nothing_raises(
-    checkout: Checkout, inbox: Path
-) -> None:
+def test_values_that_do_not_fit_are_quarantined_with_a_reason(checkout: Checkout, inbox: Path) -> None:
     rows = checkout.sql("select _row_number, row_issues from audit.quarantined_rows where file_name = '2024-01-01.csv'")
     assert {int(row["_row_number"]): row["row_issues"] for row in rows} == dict(enumerate(BAD_VALUES.values(), 1))
     assert checkout.value("select sum(net_amount) from marts.fct_sales_lines where order_id = '600000'") == "3.0000"
@@ -126,7 +124,7 @@ def test_a_customer_called_unknown_is_not_the_unknown_member(checkout: Checkout,
     )
 
 
-def test_skipped_duplicate_and_quarantined_rows_of_a_till_export(checkout: Checkout, inbox: Path) -> None:
+def test_a_till_export_has_skipped_duplicate_and_quarantined_rows(checkout: Checkout, inbox: Path) -> None:
     rows = checkout.sql(
         "select row_status, row_issues, row_count from audit.row_outcomes where file_name = 'Sales_March_2024.csv' "
         "order by 1, 2"
@@ -141,7 +139,7 @@ def test_skipped_duplicate_and_quarantined_rows_of_a_till_export(checkout: Check
     ]
 
 
-def test_discounts_up_to_the_whole_price(checkout: Checkout, inbox: Path) -> None:
+def test_discounts_up_to_the_whole_price_are_accepted(checkout: Checkout, inbox: Path) -> None:
     rows = checkout.sql(
         "select product_name, gross_amount, discount_amount, net_amount, cost_amount from marts.fct_sales_lines "
         "where source_system = 'superstore' order by _row_number"
@@ -159,7 +157,7 @@ def test_a_file_without_records_is_counted(checkout: Checkout, inbox: Path) -> N
     ]
 
 
-def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Checkout, inbox: Path) -> None:
+def test_every_step_balances_and_fails_when_it_does_not(checkout: Checkout, inbox: Path) -> None:
     assert checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
     steps = {row["step"] for row in checkout.sql("select distinct step from audit.reconciliation")}
     assert steps == {

@@ -69,7 +69,7 @@ def read_marts(where: Checkout) -> dict[str, str]:
 
 
 @pytest.mark.timeout(900)  # two builds of an empty warehouse
-def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(checkout: Checkout, tmp_path: Path) -> None:
+def test_the_restore_drill_recovers_every_mart_and_publication(checkout: Checkout, tmp_path: Path) -> None:
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
     write_sample(inbox, days=14, records=3_080)
     checkout.warehouse("up")
@@ -147,7 +147,7 @@ def read_log(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stderr.splitlines()]
 
 
-def test_as_json_the_log_has_a_line_a_file_with_its_figures(database: Settings, tmp_path: Path) -> None:
+def test_the_json_log_has_one_line_per_file_with_its_figures(database: Settings, tmp_path: Path) -> None:
     shop = make_shop(database, tmp_path, WAREHOUSE_LOG="json")
     folder = database.inbox / "online_retail"
     folder.mkdir()
@@ -172,7 +172,7 @@ def test_as_json_the_log_has_a_line_a_file_with_its_figures(database: Settings, 
     assert (again[1]["unchanged"], again[1]["still_refused"]) == (2, ["online_retail/2024-01-02.csv"])
 
 
-def test_as_json_an_error_is_a_line_too(database: Settings, tmp_path: Path) -> None:
+def test_the_json_log_has_one_line_for_an_error(database: Settings, tmp_path: Path) -> None:
     shop = make_shop(database, tmp_path, WAREHOUSE_LOG="json")
     [line] = read_log(shop.run("warehouse", "load", "--inbox", str(tmp_path / "nowhere"), check=False))
     assert (line["event"], line["level"], line["exit_code"]) == ("error", "error", 2)
@@ -184,7 +184,7 @@ def test_as_json_an_error_is_a_line_too(database: Settings, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "variables", [{"PGSSLMODE": "require"}, {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "system"}]
 )
-def test_without_tls_there_is_no_connection_once_it_is_asked_for(
+def test_a_connection_that_requires_tls_fails_without_it(
     database: Settings, tmp_path: Path, variables: dict[str, str]
 ) -> None:
     shop = make_shop(database, tmp_path)
@@ -232,9 +232,7 @@ def tls_front(port: int, context: ssl.SSLContext, served: list[str]) -> Iterator
     thread.join()
 
 
-def test_all_go_through_tls_with_a_server_whose_authority_they_know_and_with_no_other(
-    database: Settings, tmp_path: Path
-) -> None:
+def test_clients_use_tls_only_with_a_server_of_a_known_authority(database: Settings, tmp_path: Path) -> None:
     ours, another = trustme.CA(), trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ours.issue_cert("127.0.0.1").configure_cert(context)

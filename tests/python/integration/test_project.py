@@ -43,7 +43,7 @@ def test_every_model_seed_source_macro_and_column_is_described(checkout: Checkou
     assert len(_nodes(manifest, "model")) >= 14
 
 
-def test_nothing_deprecated_is_left_standing(checkout: Checkout) -> None:
+def test_the_project_uses_no_deprecated_feature(checkout: Checkout) -> None:
     # dbt_project.yml has warn_error_options, beside which dbt takes no --warn-error
     errors = "{error: all, silence: [UnsupportedConstraintMaterialization]}"
     done = checkout.dbt("parse", "--no-partial-parse", "--show-all-deprecations", "--warn-error-options", errors)
@@ -64,7 +64,7 @@ def test_the_lineage_starts_at_the_feeds(manifest: dict[str, Any]) -> None:
     } <= found
 
 
-def test_layers_only_look_to_the_layer_before(manifest: dict[str, Any]) -> None:
+def test_layers_read_only_the_layer_before(manifest: dict[str, Any]) -> None:
     wrong = []
     for node in _nodes(manifest, "model"):
         path = node["original_file_path"]
@@ -149,7 +149,7 @@ def edges(checkout: Checkout, manifest: dict[str, Any]) -> list[dict[str, str]]:
     return found
 
 
-def test_nothing_of_a_personal_column_reaches_an_intermediate_model_or_a_mart(
+def test_personal_columns_reach_no_intermediate_model_and_no_mart(
     manifest: dict[str, Any], edges: list[dict[str, str]]
 ) -> None:
     """Under any column name. In audit, each column with personal data is itself marked as personal."""
@@ -180,7 +180,7 @@ def test_nothing_of_a_personal_column_reaches_an_intermediate_model_or_a_mart(
     assert not {one for one, _ in shown if nodes[one]["config"].get("schema") in ("intermediate", "marts")}
 
 
-def test_the_page_of_column_lineage_tells_the_origin_of_columns(edges: list[dict[str, str]]) -> None:
+def test_the_column_lineage_page_shows_the_origin_of_columns(edges: list[dict[str, str]]) -> None:
     """Also through unions, joins and macros: a column that the parser cannot follow would silently have no origin."""
 
     def origins(table: str, column: str) -> set[str]:

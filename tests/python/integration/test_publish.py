@@ -136,9 +136,7 @@ def test_changed_and_unchanged_marts_are_published_together(fake_dbt: FakeDbt) -
 
 
 @pytest.mark.parametrize(("period", "first"), [("day", "2024-01-31"), ("month", "2024-01-01")])
-def test_a_mart_by_date_is_compared_in_the_days_or_months_that_were_touched(
-    fake_dbt: FakeDbt, period: str, first: str
-) -> None:
+def test_a_mart_by_date_is_compared_only_in_touched_days_or_months(fake_dbt: FakeDbt, period: str, first: str) -> None:
     fake_dbt.make(
         "agg", "day date, amount numeric(28, 4)",
         strategy="by_touched_date", date_column="day", period=period, follows=["fct"],
@@ -226,7 +224,7 @@ def _kill_a_publisher_at(fake_dbt: FakeDbt, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_publisher_killed_at_any_step_has_done_nothing(fake_dbt: FakeDbt, step: str) -> None:
+def test_a_publisher_killed_at_any_step_changes_nothing(fake_dbt: FakeDbt, step: str) -> None:
     fake_dbt.make("fct", "_file_id bigint, amount numeric(18, 4)")
     fake_dbt.fill("fct", [(1, 1), (1, 2)])
     fake_dbt.publish()
@@ -287,7 +285,7 @@ def test_marts_that_another_build_touched_are_not_published(fake_dbt: FakeDbt) -
 # --- other columns, dependent views, rollback, pruning ------------------------------------------------------------
 
 
-def test_views_upon_a_publication_and_rights_on_it_survive_new_types(fake_dbt: FakeDbt) -> None:
+def test_views_and_rights_on_a_publication_survive_new_types(fake_dbt: FakeDbt) -> None:
     fake_dbt.run("do $$ begin create role test_reader; exception when duplicate_object then null; end $$")
     fake_dbt.make("fct", "id integer, amount numeric(18, 2)")
     fake_dbt.fill("fct", [(1, "1.25")])
@@ -314,7 +312,7 @@ def test_views_upon_a_publication_and_rights_on_it_survive_new_types(fake_dbt: F
     assert fake_dbt.run("select obj_description('public.upon'::regclass)") == [("ours",)]
 
 
-def test_a_text_that_became_a_number_is_shown_where_it_is_one_and_nothing_fails_on_an_empty_mart(
+def test_a_text_column_that_became_numeric_keeps_only_its_numbers(
     fake_dbt: FakeDbt,
 ) -> None:
     fake_dbt.make("fct", "amount text")
@@ -327,7 +325,7 @@ def test_a_text_that_became_a_number_is_shown_where_it_is_one_and_nothing_fails_
     assert (fake_dbt.read("fct"), fake_dbt.read("fct", 2), fake_dbt.read("fct", 1)) == (["(13)"], ["()", "(12)"], [])
 
 
-def test_a_column_or_mart_that_is_gone_is_read_as_it_was(fake_dbt: FakeDbt) -> None:
+def test_a_dropped_column_or_mart_is_read_as_it_was(fake_dbt: FakeDbt) -> None:
     fake_dbt.make("fct", "id integer, name text")
     fake_dbt.make("old", "id integer")
     fake_dbt.fill("fct", [(1, "a")])
@@ -341,7 +339,7 @@ def test_a_column_or_mart_that_is_gone_is_read_as_it_was(fake_dbt: FakeDbt) -> N
     assert (fake_dbt.read("fct", 1), fake_dbt.read("old", 1)) == (["(1,a)"], ["(1)"])
 
 
-def test_going_back_moves_rows_and_the_next_publication_moves_on(fake_dbt: FakeDbt) -> None:
+def test_rollback_moves_rows_and_the_next_publication_moves_forward(fake_dbt: FakeDbt) -> None:
     fake_dbt.make("fct", "id integer")
     for number in (1, 2, 3):
         fake_dbt.fill("fct", [(number,)])
@@ -369,7 +367,7 @@ def test_going_back_moves_rows_and_the_next_publication_moves_on(fake_dbt: FakeD
             cursor.execute("select * from published_as_of.fct")
 
 
-def test_readers_are_sent_back_to_before_a_mart_and_to_before_its_columns(fake_dbt: FakeDbt) -> None:
+def test_rollback_reaches_publications_before_a_mart_or_its_columns(fake_dbt: FakeDbt) -> None:
     fake_dbt.make("old", "id integer, amount numeric(18, 2)")
     fake_dbt.fill("old", [(1, 1)])
     fake_dbt.publish()
@@ -394,7 +392,7 @@ def test_readers_are_sent_back_to_before_a_mart_and_to_before_its_columns(fake_d
     ) == [("new", 1, "2.00"), ("old", 1, "1.00")]
 
 
-def test_going_back_killed_on_the_way_has_done_nothing(fake_dbt: FakeDbt) -> None:
+def test_a_killed_rollback_changes_nothing(fake_dbt: FakeDbt) -> None:
     fake_dbt.make("fct", "id integer")
     for number in (1, 2):
         fake_dbt.fill("fct", [(number,)])
@@ -415,7 +413,7 @@ def test_going_back_killed_on_the_way_has_done_nothing(fake_dbt: FakeDbt) -> Non
     assert (fake_dbt.read("fct"), fake_dbt.read("fct", 1), fake_dbt.read("fct", 2)) == (["(1)"], ["(1)"], ["(2)"])
 
 
-def test_readers_of_what_is_published_read_one_table_and_estimate_it_as_the_mart(fake_dbt: FakeDbt) -> None:
+def test_queries_on_published_have_the_plan_of_the_mart(fake_dbt: FakeDbt) -> None:
     fake_dbt.make("fct", "id integer, amount numeric(18, 4)")
     fake_dbt.run("insert into marts.fct select number % 10, 1 from generate_series(1, 1000) as numbers (number)")
     fake_dbt.publish()
@@ -433,7 +431,7 @@ def test_readers_of_what_is_published_read_one_table_and_estimate_it_as_the_mart
     assert plan("published") == plan("marts")
 
 
-def test_folding_old_publications_leaves_the_kept_ones_as_they_are(fake_dbt: FakeDbt) -> None:
+def test_pruning_old_publications_leaves_the_kept_ones_unchanged(fake_dbt: FakeDbt) -> None:
     fake_dbt.make("fct", "id integer")
     for number in range(1, 6):
         if number == 3:

@@ -30,7 +30,7 @@ def deliver(checkout: Checkout, day: int) -> None:
     checkout.load(inbox)
 
 
-def test_a_partial_run_publishes_nothing_and_says_what_is_missing(shop: Checkout) -> None:
+def test_a_partial_run_publishes_nothing_and_names_the_missing_nodes(shop: Checkout) -> None:
     deliver(shop, 2)
     built = shop.dbt("build", *WITHOUT_UNIT_TESTS, "--exclude", "fct_sales_lines__gross_less_discount_is_net")
     assert "Not published" in built.stdout and "not in this run: " in built.stdout
@@ -40,7 +40,7 @@ def test_a_partial_run_publishes_nothing_and_says_what_is_missing(shop: Checkout
     assert shop.value(NET) == "2.5000"
 
 
-def test_a_failing_test_in_a_whole_build_leaves_what_readers_see(shop: Checkout) -> None:
+def test_a_failing_test_in_a_whole_build_publishes_nothing(shop: Checkout) -> None:
     # test_publish_layers tests a failure in each layer, with a project that is built in a second
     before = shop.sql("select * from published.as_of")
     failing_test = shop.project / "tests" / "dbt" / "always__fails.sql"
@@ -55,7 +55,7 @@ def test_a_failing_test_in_a_whole_build_leaves_what_readers_see(shop: Checkout)
     assert shop.value(NET) == "2.5000"
 
 
-def test_publish_never_waits_for_the_command_and_rollback_goes_back(shop: Checkout) -> None:
+def test_a_build_kept_back_is_published_and_rolled_back_by_command(shop: Checkout) -> None:
     shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, "--vars", "{publish: never}")
     assert shop.value(NET) == "2.5000"
     assert "Readers see publication 2." in shop.warehouse("publish")
@@ -66,7 +66,7 @@ def test_publish_never_waits_for_the_command_and_rollback_goes_back(shop: Checko
     assert "current" in shop.warehouse("publications", "--limit", "2")
 
 
-def test_the_files_between_two_publications_are_told(shop: Checkout) -> None:
+def test_the_files_between_two_publications_are_listed(shop: Checkout) -> None:
     changes = json.loads(shop.warehouse("changes", "1", "2", "--json"))
     assert [(row["what"], row["uri"], row["rows_before"], row["rows_after"], row["net_after"]) for row in changes] == [
         ("came", "online_retail/2024-01-02.csv", 0, 1, "2.5000")

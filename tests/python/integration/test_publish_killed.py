@@ -152,7 +152,7 @@ def _publication(fake_dbt: FakeDbt) -> int:
     return int(publication)
 
 
-def test_a_command_and_then_its_server_process_killed_at_each_step(shop: Checkout, fake_dbt: FakeDbt) -> None:
+def test_publish_is_atomic_when_command_and_server_process_are_killed(shop: Checkout, fake_dbt: FakeDbt) -> None:
     command = Checkout(shop.project, _variables(fake_dbt.warehouse))
     seen: set[int] = set()
     with readers(fake_dbt.warehouse, seen):
@@ -185,7 +185,7 @@ def test_a_command_and_then_its_server_process_killed_at_each_step(shop: Checkou
     assert seen >= set(range(1, len(STEPS) + 1))
 
 
-def test_a_command_killed_at_any_instant(shop: Checkout, fake_dbt: FakeDbt) -> None:
+def test_publish_is_atomic_when_the_command_is_killed_at_any_instant(shop: Checkout, fake_dbt: FakeDbt) -> None:
     command = Checkout(shop.project, _variables(fake_dbt.warehouse))
     fake_dbt.fill("fct_lines", [])
     _fill(fake_dbt, 2, rows=60_000)
@@ -203,7 +203,7 @@ def test_a_command_killed_at_any_instant(shop: Checkout, fake_dbt: FakeDbt) -> N
     assert fake_dbt.run("select count(*) from ledger.publications") == [(2,)]
 
 
-def test_a_build_killed_while_it_publishes_and_then_the_whole_server(own_server: Settings, shop: Checkout) -> None:
+def test_publish_is_atomic_when_build_and_server_are_killed(own_server: Settings, shop: Checkout) -> None:
     def run(statement: str) -> list[tuple[Any, ...]]:
         # this command starts the server if it is stopped
         with closing(server.connect(own_server, application_name="test")) as connection, connection.cursor() as cursor:

@@ -113,7 +113,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("layer", "kind", "name"), CASES)
-def test_whatever_goes_wrong_in_any_layer_nothing_is_published(shop: Shop, layer: str, kind: str, name: str) -> None:
+def test_a_failure_in_any_layer_publishes_nothing(shop: Shop, layer: str, kind: str, name: str) -> None:
     before = shop.seen()
     assert before[0][:3] == (1, 1, 1)
     with shop.failing(layer, kind):
@@ -127,7 +127,7 @@ def test_whatever_goes_wrong_in_any_layer_nothing_is_published(shop: Shop, layer
     assert shop.run("select count(*) from ledger.green_builds") == [(1,)]
 
 
-def test_a_node_that_was_only_skipped_keeps_it_from_being_published(shop: Shop) -> None:
+def test_a_skipped_node_prevents_publication(shop: Shop) -> None:
     before = shop.seen()
     with shop.failing("raw", "fail"):
         statuses, said = shop.build()

@@ -57,7 +57,7 @@ def show(checkout: Checkout, query: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_rule_that_is_flipped_changes_the_fate_of_rows_at_the_next_build(shop: Checkout) -> None:
+def test_a_changed_rule_changes_the_outcome_of_rows_at_the_next_build(shop: Checkout) -> None:
     assert issues(shop) == {("unit_price:zero", "accepted"): 1, ("order_date:outside_period", "accepted"): 1}
     assert shop.value("select count(*) from marts.fct_sales_lines") == "3"
     edit(shop, TABLE, ZERO, ZERO.replace("flagged", "quarantined"))
@@ -71,7 +71,7 @@ def test_a_rule_that_is_flipped_changes_the_fate_of_rows_at_the_next_build(shop:
     assert shop.value("select count(*) from audit.quarantined_rows") == "0"
 
 
-def test_a_limit_of_one_feed_that_is_changed_judges_its_files_anew(shop: Checkout) -> None:
+def test_a_changed_limit_of_a_feed_reevaluates_its_files(shop: Checkout) -> None:
     days = int(shop.value("select days_after_period from audit.feed_scorecard"))
     assert shop.value("select is_late from audit.feed_scorecard") == "t"
     edit(shop, TABLE, "{'limit': 2,", f"{{'limit': {days},")
@@ -99,7 +99,7 @@ def test_a_limit_of_one_feed_that_is_changed_judges_its_files_anew(shop: Checkou
          "{'code': 'product_id:too_long', 'outcome': 'quarantined',", "the check of product_id:too_long needs a limit"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_the_table_or_in_a_model_is_told(
+def test_a_mistake_in_the_table_or_in_a_model_is_reported(
     shop: Checkout, path: str, old: str, new: str, message: str
 ) -> None:
     before = (shop.project / path).read_text(encoding="utf-8")
@@ -123,7 +123,7 @@ def test_a_currency_without_rates_is_unknown_and_a_missing_one_is_not(shop: Chec
     }  # fmt: skip
 
 
-def test_the_currencies_of_the_table_are_those_there_are_rates_for(shop: Checkout) -> None:
+def test_the_currencies_of_the_table_are_those_with_rates(shop: Checkout) -> None:
     rated = {row["currency"] for row in shop.sql("select distinct currency from reference.exchange_rates")}
     [known] = show(shop, "select '{{ rule_limit(quality_rule('currency:unknown', 'a.b'), '') }}' as currencies")
     assert set(known["currencies"].split(", ")) == rated | {"EUR"}

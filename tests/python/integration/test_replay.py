@@ -83,7 +83,7 @@ def figures(it: Inbox, file_id: int = 1) -> tuple[Any, ...]:
 # --- export ------------------------------------------------------------------------------------------------------
 
 
-def test_rejects_are_written_in_the_feeds_own_dialect_below_lines_that_mark_them(inbox: Inbox) -> None:
+def test_rejects_are_exported_in_the_feeds_dialect_below_mark_lines(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     exported = export_file(inbox)
@@ -97,7 +97,7 @@ def test_rejects_are_written_in_the_feeds_own_dialect_below_lines_that_mark_them
     )
 
 
-def test_what_was_delivered_goes_out_to_the_byte(inbox: Inbox) -> None:
+def test_an_export_holds_the_delivered_bytes(inbox: Inbox) -> None:
     spoilt = b'1,caf\xe9,2\r\n2,"tea,2\r\n3,t\0a,2\r\n4\r\r\n'
     inbox.deliver(NAME, b"\xef\xbb\xbf" + HEADER.replace("\n", "\r\n").encode() + spoilt)
     inbox.load()
@@ -109,9 +109,7 @@ def test_what_was_delivered_goes_out_to_the_byte(inbox: Inbox) -> None:
     ]
 
 
-def test_an_export_is_whole_or_nothing_and_overwrites_only_when_told(
-    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_is_atomic_and_overwrites_only_with_force(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     path = export_file(inbox).path
@@ -144,7 +142,7 @@ def test_a_file_without_rejects_has_nothing_to_export(inbox: Inbox) -> None:
         export_file(inbox, "7")
 
 
-def test_rejects_of_a_refused_file_go_out_but_not_back(connection: Connection, tmp_path: Path) -> None:
+def test_rejects_of_a_refused_file_are_exported_but_not_replayed(connection: Connection, tmp_path: Path) -> None:
     inbox = Inbox(tmp_path / "inbox", connection, make_feed(max_rejects=MaxRejects.parse(1)))
     inbox.deliver(NAME, ONE)
     inbox.load()
@@ -216,7 +214,7 @@ ROUND_TRIPS: dict[str, tuple[dict[str, Any], str, bytes, str, list[tuple[str | b
 
 
 @pytest.mark.parametrize("case", ROUND_TRIPS)
-def test_a_replayed_record_is_what_it_would_have_been_had_it_been_delivered_so(
+def test_a_replayed_record_equals_a_record_delivered_correctly(
     case: str, connection: Connection, tmp_path: Path
 ) -> None:
     changes, name, content, encoding, repairs = ROUND_TRIPS[case]
@@ -236,9 +234,7 @@ def test_a_replayed_record_is_what_it_would_have_been_had_it_been_delivered_so(
     assert figures(inbox, 1) == figures(inbox, 2)
 
 
-def test_a_repaired_row_of_a_workbook_is_what_the_sheet_would_have_given(
-    connection: Connection, tmp_path: Path
-) -> None:
+def test_a_repaired_workbook_row_equals_the_row_of_a_correct_sheet(connection: Connection, tmp_path: Path) -> None:
     inbox = Inbox(tmp_path / "inbox", connection, tolerant(file_format="xlsx", location="shop/*.xlsx"))
     rows = [[None, "Order No", "Product", "Amount"], [None, "1", 'te"a', Error("#N/A")], [None, "2", "cup", 3, "more"],
             ["x", "3", "pot", 4], [None, "4", "jug", 5]]  # fmt: skip
@@ -261,9 +257,7 @@ def test_a_repaired_row_of_a_workbook_is_what_the_sheet_would_have_given(
     ]  # fmt: skip
 
 
-def test_empty_text_and_null_of_parquet_stay_apart_on_the_way_out_and_back(
-    connection: Connection, tmp_path: Path
-) -> None:
+def test_empty_text_and_null_of_parquet_survive_export_and_replay(connection: Connection, tmp_path: Path) -> None:
     inbox = Inbox(tmp_path / "inbox", connection, tolerant(file_format="parquet", location="shop/*.parquet"))
     content = io.BytesIO()
     pq.write_table(pa.table({"order_no": ["1\0", "2"], "product": ["", None], "amount": [None, "a\tb"]}), content)
@@ -300,7 +294,7 @@ MARK_2, MARK_4 = "#@ row 2 (line 3)", "#@ row 4 (line 5)"
         ([(f"{MARK_2} too_few_fields: 2 fields where the header has 3\n", "")], "line 1: unmarked: a record is"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_replayed_is_told_with_its_place_and_nothing_is_changed(
+def test_a_refused_replay_names_the_place_and_changes_nothing(
     inbox: Inbox, changes: list[tuple[str | bytes, str | bytes]], words: str
 ) -> None:
     inbox.deliver(NAME, ONE)
@@ -315,7 +309,7 @@ def test_what_cannot_be_replayed_is_told_with_its_place_and_nothing_is_changed(
     assert inbox.state() == before
 
 
-def test_all_that_is_wrong_is_told_at_once(inbox: Inbox) -> None:
+def test_a_refused_replay_reports_all_errors_at_once(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     path = change(export_file(inbox).path, ("2,cup\n", "2\n"), ("9,more", "9,more,more"), (HEADER, "Order No,Amount\n"))
@@ -328,7 +322,7 @@ def test_all_that_is_wrong_is_told_at_once(inbox: Inbox) -> None:
     ]
 
 
-def test_a_file_that_is_no_export_is_told(inbox: Inbox, tmp_path: Path) -> None:
+def test_a_file_that_is_no_export_is_refused(inbox: Inbox, tmp_path: Path) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     before = inbox.state()
@@ -348,7 +342,7 @@ def test_a_file_that_is_no_export_is_told(inbox: Inbox, tmp_path: Path) -> None:
     assert inbox.state()[3][:-1] == before[3]
 
 
-def test_what_was_replayed_already_is_not_replayed_again(inbox: Inbox) -> None:
+def test_replayed_records_are_not_replayed_again(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     path = change(export_file(inbox).path, ("2,cup\n", "2,cup,3\n"))
@@ -381,7 +375,7 @@ def test_rejects_of_a_file_that_is_not_active_are_not_replayed(inbox: Inbox, sta
     assert inbox.rows() == rows
 
 
-def test_a_declaration_that_reads_the_head_differently_now_is_told(inbox: Inbox) -> None:
+def test_a_changed_declaration_refuses_the_replay(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     path = change(export_file(inbox).path, ("2,cup\n", "2,cup,3\n"))
@@ -431,9 +425,7 @@ def test_a_connection_cut_in_the_middle_leaves_the_state_before(inbox: Inbox, da
         lambda text: text.rstrip("\n"),
     ],
 )  # fmt: skip
-def test_what_editors_and_spreadsheets_do_around_the_records_does_no_harm(
-    inbox: Inbox, saved: Callable[[str], str]
-) -> None:
+def test_editor_changes_around_the_records_are_ignored(inbox: Inbox, saved: Callable[[str], str]) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     path = change(export_file(inbox).path, ("2,cup\n", "2,cup,3\n"))
@@ -452,7 +444,7 @@ def test_other_line_ends_inside_a_record_are_no_repair(inbox: Inbox) -> None:
     assert (replayed.rows, replayed.unchanged) == ((2,), (1,))
 
 
-def test_fields_a_spreadsheet_adds_at_the_end_repair_nothing(inbox: Inbox) -> None:
+def test_fields_added_by_a_spreadsheet_are_no_repair(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     path = export_file(inbox).path
@@ -464,7 +456,7 @@ def test_fields_a_spreadsheet_adds_at_the_end_repair_nothing(inbox: Inbox) -> No
     assert replay_file(inbox, path).rows == (2,)
 
 
-def test_records_left_out_or_unchanged_stay_rejects(inbox: Inbox) -> None:
+def test_omitted_or_unchanged_records_stay_rejects(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     before = inbox.state()
@@ -485,7 +477,7 @@ def test_records_left_out_or_unchanged_stay_rejects(inbox: Inbox) -> None:
     ],
     ids=["a carriage return", "half a character"],
 )
-def test_an_export_nobody_changed_is_unchanged_whatever_its_last_bytes(
+def test_an_unedited_export_is_unchanged_with_any_last_bytes(
     connection: Connection, tmp_path: Path, encoding: str, content: bytes
 ) -> None:
     inbox = Inbox(tmp_path / "inbox", connection, tolerant(encoding=encoding))
@@ -494,7 +486,7 @@ def test_an_export_nobody_changed_is_unchanged_whatever_its_last_bytes(
     assert replay_file(inbox, export_file(inbox).path).unchanged == (1, 2)
 
 
-def test_a_repaired_object_need_not_have_what_others_of_its_file_have(connection: Connection, tmp_path: Path) -> None:
+def test_a_repaired_object_may_omit_keys_of_other_objects(connection: Connection, tmp_path: Path) -> None:
     inbox = Inbox(tmp_path / "inbox", connection, tolerant(file_format="jsonl", location="shop/*.jsonl"))
     inbox.deliver("2024-01-01.jsonl", '{"order_no": 1, "product": "tea", "amount": 2}\n{"order_no": 2\n')
     inbox.load()
@@ -502,7 +494,7 @@ def test_a_repaired_object_need_not_have_what_others_of_its_file_have(connection
     assert inbox.rows() == [("1", "tea", "2"), ("2", None, None)]
 
 
-def test_a_reject_that_looks_like_a_mark_is_none(inbox: Inbox) -> None:
+def test_a_reject_that_looks_like_a_mark_line_is_replayed(inbox: Inbox) -> None:
     inbox.deliver(NAME, HEADER + "#@ row 2 (line 9)\n2,cup\n3,pot,1\n")
     inbox.load()
     path = export_file(inbox).path
@@ -517,7 +509,7 @@ def test_a_reject_that_looks_like_a_mark_is_none(inbox: Inbox) -> None:
 # --- the ledger ----------------------------------------------------------------------------------------------------
 
 
-def test_the_books_stay_exact_and_remember_both_texts(inbox: Inbox) -> None:
+def test_the_ledger_stays_exact_and_keeps_both_texts(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     assert figures(inbox) == (5, 2, 2, 1)
@@ -540,7 +532,7 @@ def test_the_books_stay_exact_and_remember_both_texts(inbox: Inbox) -> None:
     assert inbox.load().unchanged == 1
 
 
-def test_explain_tells_both_texts_and_what_became_of_the_row(inbox: Inbox) -> None:
+def test_explain_shows_both_texts_and_the_outcome_of_the_row(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     replay_file(inbox, change(export_file(inbox).path, ("2,cup\n", "2,cup,3\n")))
@@ -561,7 +553,7 @@ def test_explain_tells_both_texts_and_what_became_of_the_row(inbox: Inbox) -> No
 
 
 @pytest.mark.parametrize("case", ROUND_TRIPS)
-def test_an_unloaded_file_comes_back_with_its_replayed_records(
+def test_an_unloaded_file_is_restored_with_its_replayed_records(
     case: str, connection: Connection, tmp_path: Path
 ) -> None:
     changes, name, content, encoding, repairs = ROUND_TRIPS[case]
@@ -582,7 +574,7 @@ def test_an_unloaded_file_comes_back_with_its_replayed_records(
     assert [kind for *_, kind in events][-3:] == ["replayed", "deactivated", "activated"]
 
 
-def test_a_superseded_version_comes_back_with_its_replayed_records(inbox: Inbox) -> None:
+def test_a_superseded_version_is_restored_with_its_replayed_records(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     replay_file(inbox, change(export_file(inbox).path, ("2,cup\n", "2,cup,3\n")))
@@ -597,7 +589,7 @@ def test_a_superseded_version_comes_back_with_its_replayed_records(inbox: Inbox)
     assert figures(inbox) == (5, 4, 0, 1)
 
 
-def test_a_replayed_text_that_is_not_sound_any_more_is_not_restored(inbox: Inbox) -> None:
+def test_an_invalid_replayed_text_refuses_the_restore(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     replay_file(inbox, change(export_file(inbox).path, ("2,cup\n", "2,cup,3\n")))
@@ -609,7 +601,7 @@ def test_a_replayed_text_that_is_not_sound_any_more_is_not_restored(inbox: Inbox
     assert inbox.state() == before
 
 
-def test_the_head_an_earlier_loader_did_not_keep_is_told_and_comes_with_a_restore(inbox: Inbox) -> None:
+def test_a_missing_file_head_is_reported_and_filled_by_a_restore(inbox: Inbox) -> None:
     inbox.deliver(NAME, ONE)
     inbox.load()
     inbox.query("update ledger.files set head = null returning 1")
@@ -646,7 +638,7 @@ def _write(values: tuple[str | None, ...]) -> bytes:
     ).filter(lambda records: any(how for _, how in records)),
     newline=st.sampled_from([b"\n", b"\r\n"]),
 )
-def test_whatever_was_spoilt_and_repaired_the_rows_are_those_of_the_undamaged_file(
+def test_repaired_rejects_give_the_rows_of_the_undamaged_file(
     connection: Connection, tmp_path: Path, records: list[tuple[tuple[str | None, ...], str | None]], newline: bytes
 ) -> None:
     with connection, connection.cursor() as cursor:

@@ -130,12 +130,12 @@ def assert_owners_and_rights(shop: Shop) -> None:
     assert shop.query(None, "select count(*) from audit.quarantined_rows") != [(0,)]
 
 
-def test_what_the_admin_made_goes_over_to_the_roles(shop: Shop) -> None:
+def test_objects_of_the_admin_are_transferred_to_the_roles(shop: Shop) -> None:
     assert_owners_and_rights(shop)
     assert shop.query("bob", NET) == [(2.5,)]
 
 
-def test_each_role_writes_its_own_schemas_alone(shop: Shop) -> None:
+def test_each_role_writes_only_its_own_schemas(shop: Shop) -> None:
     refused = {
         "load": ["delete from marts.fct_sales_lines", "create table marts.mine (a int)", "drop view published.as_of",
                  "delete from audit.row_outcomes", "select 1 from marts.dim_date", "select 1 from staging.nothing"],
@@ -150,7 +150,7 @@ def test_each_role_writes_its_own_schemas_alone(shop: Shop) -> None:
             assert not shop.may(login, statement), (login, statement)
 
 
-def test_a_build_that_works_as_somebody_else_does_not_begin(shop: Shop) -> None:
+def test_a_build_with_the_wrong_role_does_not_start(shop: Shop) -> None:
     done = shop.as_("run").dbt("run", "--select", "dim_source", check=False)
     default = (
         f'alter role "{shop.login("run")}" in database "{shop.database}" set role = \'{shop.database}_transformer\''
@@ -163,7 +163,7 @@ def test_a_build_that_works_as_somebody_else_does_not_begin(shop: Shop) -> None:
     assert refused.returncode == 1 and "lacks a right" in refused.stderr
 
 
-def test_a_correction_goes_from_the_loader_to_readers_and_back(shop: Shop) -> None:
+def test_a_correction_reaches_readers_and_is_rolled_back(shop: Shop) -> None:
     shop.deliver(1, "3.00")
     shop.deliver(2, "4.00")
     report = shop.as_("load").load(shop.inbox)
@@ -181,7 +181,7 @@ def test_a_correction_goes_from_the_loader_to_readers_and_back(shop: Shop) -> No
     assert "Publication 2" in shop.as_("dbt").run("warehouse", "publish").stderr
 
 
-def test_the_books_are_read_and_corrected_by_a_login_of_both_roles(shop: Shop) -> None:
+def test_a_login_of_both_roles_reads_and_corrects_the_ledger(shop: Shop) -> None:
     run = shop.as_("run")
     file = run.value("select max(uri) from ledger.files where status = 'active'")
     run.warehouse("unload", file)
@@ -206,7 +206,7 @@ def test_an_analyst_builds_marts_in_schemas_of_their_own(shop: Shop, tmp_path: P
     assert not shop.may("bob", "select 1 from dev_alice_marts.fct_sales_lines")
 
 
-def test_the_role_of_dbt_reads_all_that_a_backup_holds(shop: Shop, tmp_path: Path) -> None:
+def test_the_dbt_role_reads_everything_in_a_backup(shop: Shop, tmp_path: Path) -> None:
     done = subprocess.run(
         [server.binary("pg_dump"), "--format=custom", "--no-owner", f"--file={tmp_path / 'dump'}",
          *(f"--schema={schema}" for schema in ("ledger", "raw", "published", "published_as_of", "published_history"))],

@@ -107,9 +107,7 @@ def run(project: Checkout, variables: dict[str, str], *command: str, code: int =
 
 
 @pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)
-def test_a_password_is_never_said_when_there_is_no_connection(
-    project: Checkout, checkout: Checkout, password: str
-) -> None:
+def test_a_failed_connection_never_shows_the_password(project: Checkout, checkout: Checkout, password: str) -> None:
     real = {name: checkout.variables[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")}
     given = real | {"PGPASSWORD": password}
     assert "no connection" in run(project, given, "warehouse", "sql", "select 1")
@@ -122,7 +120,7 @@ def test_a_password_is_never_said_when_there_is_no_connection(
 
 
 @pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)
-def test_a_server_that_says_the_password_again_is_not_quoted(project: Checkout, password: str) -> None:
+def test_a_server_message_with_the_password_is_masked(project: Checkout, password: str) -> None:
     with serve(None) as port:
         given = {"PGHOST": "127.0.0.1", "PGPORT": port, "PGPASSWORD": password}
         assert "no: *** is wrong" in run(project, given, "warehouse", "sql", "select 1")
@@ -140,14 +138,12 @@ def test_a_server_that_says_the_password_again_is_not_quoted(project: Checkout, 
     ],
     ids=" ".join,
 )
-def test_no_command_says_the_password_when_it_is_wrong(
-    project: Checkout, checkout: Checkout, command: tuple[str, ...]
-) -> None:
+def test_no_command_shows_a_wrong_password(project: Checkout, checkout: Checkout, command: tuple[str, ...]) -> None:
     real = {name: checkout.variables[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")}
     run(project, real | {"PGPASSWORD": PASSWORDS["quotes"]}, "warehouse", *command)
 
 
-def test_a_password_of_a_service_file_is_not_said(project: Checkout, checkout: Checkout) -> None:
+def test_a_password_of_a_service_file_is_not_shown(project: Checkout, checkout: Checkout) -> None:
     service = project.project.parent / "pg_service.conf"
     service.write_text("[shop]\npassword=correct-horse-battery\n")
     service.chmod(0o600)
@@ -156,7 +152,7 @@ def test_a_password_of_a_service_file_is_not_said(project: Checkout, checkout: C
     assert "password authentication failed" in run(project, given, "warehouse", "load")
 
 
-def test_the_password_that_works_is_in_no_output_log_or_process_list(checkout: Checkout) -> None:
+def test_the_valid_password_is_in_no_output_log_or_process_list(checkout: Checkout) -> None:
     """All commands with the real password of an external server, which dbt gets from the environment."""
     secret = checkout.variables["PGPASSWORD"]
     checkout.variables["DBT_LOG_LEVEL_FILE"] = "debug"  # the most verbose output of dbt

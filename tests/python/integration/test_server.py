@@ -245,7 +245,7 @@ def test_the_server_listens_on_loopback_only(running: Settings) -> None:
     assert value(running, "select current_setting('unix_socket_directories')") == ""
 
 
-def test_what_keeps_data_safe_is_on(running: Settings) -> None:
+def test_settings_that_protect_data_are_on(running: Settings) -> None:
     for setting in ("data_checksums", "fsync", "full_page_writes", "synchronous_commit"):
         assert value(running, f"select current_setting('{setting}')") == "on", setting
 
@@ -287,9 +287,7 @@ def test_a_connection_starts_outside_a_transaction_in_utc_under_its_name(
         connection.close()
 
 
-def test_variables_meant_for_another_server_are_not_followed(
-    running: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variables_meant_for_another_server_are_ignored(running: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {
         "PGHOSTADDR": "127.0.0.2",
         "PGSSLMODE": "require",
@@ -308,7 +306,7 @@ def test_a_missing_database_is_named_without_the_password(running: Settings) -> 
     assert caught.value.exit_code == 3
 
 
-def test_the_environment_leads_psql_to_the_server(running: Settings) -> None:
+def test_psql_reaches_the_server_with_the_environment(running: Settings) -> None:
     answer = subprocess.run(
         [server.binary("psql"), "-XAt", "-c", "select current_database() || current_setting('data_directory')"],
         env=shell(running) | server.environment(running),
@@ -319,7 +317,7 @@ def test_the_environment_leads_psql_to_the_server(running: Settings) -> None:
     assert answer.stdout.strip() == f"warehouse{running.home}/server/data"
 
 
-def test_a_binary_that_is_not_there_is_named() -> None:
+def test_a_missing_binary_is_named() -> None:
     with pytest.raises(ConfigurationError, match="program pg_nothing"):
         server.binary("pg_nothing")
 
@@ -340,7 +338,7 @@ def test_plain_dbt_reaches_the_server(running: Settings) -> None:
 # --- created concurrently --------------------------------------------------------------------------------------
 
 
-def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Callable[..., Settings]) -> None:
+def test_two_homes_of_one_project_are_separate(running: Settings, new_settings: Callable[..., Settings]) -> None:
     other = new_settings(home=running.project / "other", project=running.project)
     server.up(other)
     execute(other, "create table only_here ()")
@@ -353,7 +351,7 @@ def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Ca
     assert server.status(running).condition == "running"
 
 
-def test_two_ups_at_once_make_one_server_that_leaves_their_terminals_alone(
+def test_two_concurrent_ups_start_one_server_detached_from_terminals(
     new_settings: Callable[..., Settings],
 ) -> None:
     settings = new_settings()
@@ -374,7 +372,7 @@ def test_two_ups_at_once_make_one_server_that_leaves_their_terminals_alone(
 # --- killed, stopped, started again -----------------------------------------------------------------------------
 
 
-def test_after_kill_9_of_the_server_connect_just_works(own: Settings) -> None:
+def test_connect_works_after_kill_9_of_the_server(own: Settings) -> None:
     # a backend in a long statement survives its server for a while and keeps the shared memory
     busy = server.connect(own, application_name="busy")
     busy_backend = busy.info.backend_pid
@@ -414,7 +412,7 @@ def test_down_stops_cleanly_and_connect_starts_again(own: Settings) -> None:
 
 
 @pytest.mark.parametrize("with_initdb", [False, True], ids=["up alone", "up and initdb"])
-def test_a_first_up_that_was_killed_is_made_good_by_the_next(
+def test_a_killed_first_up_is_completed_by_the_next_up(
     new_settings: Callable[..., Settings], with_initdb: bool
 ) -> None:
     settings = new_settings()
@@ -446,7 +444,7 @@ def find_processes(argument: str) -> list[int]:
     return found
 
 
-def test_an_up_killed_just_before_its_last_note_is_made_good(stopped: Settings) -> None:
+def test_an_up_killed_before_its_last_write_is_completed(stopped: Settings) -> None:
     write_record(stopped.home, replace(record_of(stopped), initialised=False))
     assert value(stopped, "select answer from kept") == 42
     assert record_of(stopped).initialised
@@ -468,7 +466,7 @@ def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Se
     assert server.status(stopped).port == port + 1
 
 
-def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> None:
+def test_another_program_on_our_port_does_not_get_the_password(stopped: Settings) -> None:
     # it requests the password in plain text, as a server may (protocol message R, code 3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         received = []
@@ -490,7 +488,7 @@ def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> 
     assert received[1] == b""
 
 
-def test_a_data_directory_we_did_not_make_is_left_alone(new_settings: Callable[..., Settings]) -> None:
+def test_a_foreign_data_directory_is_not_touched(new_settings: Callable[..., Settings]) -> None:
     settings = new_settings()
     theirs = settings.home / "server" / "data"
     theirs.mkdir(parents=True)
@@ -513,7 +511,7 @@ def test_a_data_directory_of_another_user_is_refused(stopped: Settings) -> None:
         server.up(stopped)
 
 
-def test_a_data_directory_that_is_gone_is_not_replaced_by_an_empty_one(stopped: Settings) -> None:
+def test_a_missing_data_directory_is_not_replaced_by_an_empty_one(stopped: Settings) -> None:
     shutil.rmtree(record_of(stopped).data_directory)
     with pytest.raises(ConfigurationError, match="is gone"):
         server.up(stopped)
@@ -529,14 +527,14 @@ def test_a_damaged_record_is_reported_without_its_content(new_settings: Callable
     record_file(settings.home).unlink()
 
 
-def test_a_server_whose_configuration_is_broken_says_why_it_did_not_start(stopped: Settings) -> None:
+def test_a_server_with_a_broken_configuration_reports_the_reason(stopped: Settings) -> None:
     with (record_of(stopped).data_directory / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write("no_such_setting = on\n")
     with pytest.raises(ServerUnreachable, match=r"no_such_setting.*postgres\.log"):
         server.up(stopped)
 
 
-def test_a_leftover_lock_file_naming_another_program_does_not_hinder(stopped: Settings) -> None:
+def test_a_stale_lock_file_of_another_program_does_not_block_the_start(stopped: Settings) -> None:
     # As after a crash of the machine, when the process id was reused. Here a program of the same user has it, which
     # PostgreSQL would take for another server.
     account = server_account()
@@ -566,7 +564,7 @@ def test_a_port_changed_while_the_server_runs_is_explained_at_once(own: Settings
 # --- moved and copied ------------------------------------------------------------------------------------------
 
 
-def test_a_moved_home_keeps_its_data_and_a_copy_never_meets_its_original(
+def test_a_moved_home_keeps_its_data_and_a_copy_has_its_own_server(
     stopped: Settings, new_settings: Callable[..., Settings]
 ) -> None:
     copy = new_settings()
@@ -590,7 +588,7 @@ def test_a_copy_made_while_the_server_ran_is_refused(own: Settings, new_settings
     shutil.rmtree(copy.home)
 
 
-def test_a_home_moved_while_its_server_runs_is_explained_and_can_be_stopped(
+def test_a_home_moved_while_its_server_runs_can_be_stopped(
     own: Settings, new_settings: Callable[..., Settings]
 ) -> None:
     moved = new_settings()
@@ -608,7 +606,7 @@ def test_a_home_moved_while_its_server_runs_is_explained_and_can_be_stopped(
 
 
 @only_as_root
-def test_below_a_private_folder_the_data_goes_elsewhere_and_is_said_so(
+def test_data_below_a_private_folder_is_placed_elsewhere_and_noted(
     tmp_path: Path, elsewhere: Path, new_settings: Callable[..., Settings]
 ) -> None:
     private = tmp_path.resolve() / "private"
@@ -659,7 +657,7 @@ def test_the_server_does_not_run_as_root(running: Settings) -> None:
     assert groups[0].split()[1:] == []
 
 
-def test_nothing_of_the_persons_environment_reaches_the_server(running: Settings) -> None:
+def test_the_environment_of_the_user_does_not_reach_the_server(running: Settings) -> None:
     pid = server.status(running).pid
     variables = Path(f"/proc/{pid}/environ").read_bytes()
     assert b"correct-horse" not in variables
@@ -677,7 +675,7 @@ def external_settings(running: Settings, project: Path, **changes: object) -> Se
     return Settings(project, home, home / "inbox", external=replace(named, **changes))  # type: ignore[arg-type]
 
 
-def test_with_pghost_nothing_is_started_and_everything_works(
+def test_pghost_starts_no_server_and_everything_works(
     running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = external_settings(running, tmp_path)
@@ -721,7 +719,7 @@ def test_a_server_older_than_16_is_refused(running: Settings, tmp_path: Path, mo
         server.up(external_settings(running, tmp_path))
 
 
-def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
+def test_status_before_the_first_up_creates_nothing(tmp_path: Path) -> None:
     settings = Settings(tmp_path, tmp_path / "home", tmp_path / "home" / "inbox")
     assert server.status(settings).condition == "never made"
     assert not server.down(settings)
@@ -730,7 +728,7 @@ def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
     assert not settings.home.exists()
 
 
-def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
+def test_client_and_server_time_out_lost_connections(database: Settings) -> None:
     """With the system's default of two hours, the next loader would wait that long for a lost connection's lock."""
     with closing(server.connect(database, application_name="test")) as connection, connection.cursor() as cursor:
         limits = []
@@ -743,7 +741,7 @@ def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
     assert (ours["tcp_user_timeout"], ours["connect_timeout"]) == ("60000", "10")
 
 
-def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Settings) -> None:
+def test_a_server_without_free_connections_is_reported_as_away(database: Settings) -> None:
     def connect_a_hundred_times() -> None:  # max_connections is 50
         with ExitStack() as held:
             for _ in range(100):
@@ -753,7 +751,7 @@ def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Sett
         connect_a_hundred_times()
 
 
-def test_the_reason_of_a_server_that_ended_slowly_is_in_the_message(tmp_path: Path) -> None:
+def test_the_message_holds_the_reason_of_a_slow_shutdown(tmp_path: Path) -> None:
     log = tmp_path / "postgres.log"
     log.write_text(
         "old line\n" + "LOG:  before\n" + "t FATAL:  No space left on device\n" + "LOG:  shutting down\n" * 8

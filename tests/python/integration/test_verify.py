@@ -103,7 +103,7 @@ def test_every_dialect_is_read_again_to_the_same_records(
     ]
 
 
-def test_whatever_the_bytes_both_readings_agree(inbox: Inbox) -> None:
+def test_both_readings_agree_on_random_bytes(inbox: Inbox) -> None:
     """Files assembled at random from difficult parts; all are loaded, and all must be equal."""
     pieces = [
         b"1,tea,2", b"2,,", b'3,"",x', b'"', b'""', b",", b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\xff", b"\0",
@@ -229,7 +229,7 @@ def test_each_kind_of_difference_is_found_and_placed(loaded: Inbox, statement: s
     assert not verify(loaded).is_equal
 
 
-def test_a_reject_that_is_gone_or_moved_is_found(loaded: Inbox) -> None:
+def test_a_missing_or_moved_reject_is_found(loaded: Inbox) -> None:
     tamper(loaded, "update ledger.rejects set byte_offset = byte_offset + 1 where row_number = 2")
     whats = [difference.what for difference in only_verdict(loaded).differences]
     assert "a reject that is not in the file: no record begins at its place" in whats
@@ -246,7 +246,7 @@ def test_a_reject_that_is_gone_or_moved_is_found(loaded: Inbox) -> None:
     )  # fmt: skip
 
 
-def test_a_reject_that_hides_an_open_quote_stops_the_comparison_and_says_where(inbox: Inbox) -> None:
+def test_a_missing_reject_with_an_open_quote_stops_the_comparison_there(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", HEADER + '1,tea,2\n2,"cup,3\n3,pot,4\n')
     inbox.load()
     assert only_verdict(inbox).status == "equal"
@@ -285,7 +285,7 @@ def test_rows_of_no_active_file_are_found(loaded: Inbox) -> None:
 # --- files that cannot be compared -------------------------------------------------------------------------------
 
 
-def test_gone_and_changed_files_are_told_as_such(loaded: Inbox) -> None:
+def test_missing_and_changed_files_are_reported_as_such(loaded: Inbox) -> None:
     path = loaded.folder / "shop" / "2024-01-01.csv"
     path.write_bytes(CONTENT + b"6,new,1\n")
     verdict = only_verdict(loaded)
@@ -305,13 +305,13 @@ def test_only_active_files_are_verified(loaded: Inbox) -> None:
             verify(loaded, name)
 
 
-def test_nothing_is_written(loaded: Inbox) -> None:
+def test_verify_writes_nothing(loaded: Inbox) -> None:
     before = loaded.state(), loaded.query("select xmin::text, * from ledger.files")
     verify(loaded)
     assert (loaded.state(), loaded.query("select xmin::text, * from ledger.files")) == before
 
 
-def test_the_report_shows_every_value_so_that_null_and_blanks_can_be_told(
+def test_the_report_distinguishes_null_empty_text_and_blanks(
     loaded: Inbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tamper(loaded, f"update {RAW} set product = '' where _row_number = 6")

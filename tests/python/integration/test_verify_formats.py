@@ -127,7 +127,7 @@ def test_every_dialect_is_equal_and_a_changed_value_is_named(
     assert differences(it) == [(line_number, 1, "product", "tea", "toe")]
 
 
-def test_a_skipped_line_on_the_books_is_compared_byte_for_byte(make_inbox: Callable[..., Inbox]) -> None:
+def test_a_skipped_line_in_the_ledger_is_compared_byte_for_byte(make_inbox: Callable[..., Inbox]) -> None:
     options, content, _, _ = DIALECTS["preamble, comments and trailers"]
     it = make_inbox(**make_dialect_feed(options))
     it.deliver("2024-01-01.csv", content)
@@ -184,7 +184,7 @@ def test_a_comment_that_was_loaded_as_a_row_is_found(make_inbox: Callable[..., I
     ],
     ids=str,
 )
-def test_whatever_the_bytes_both_readings_of_a_dialect_agree(
+def test_both_readings_of_a_dialect_agree_on_random_bytes(
     make_inbox: Callable[..., Inbox], options: dict[str, Any]
 ) -> None:
     """Files assembled at random from difficult parts; all are loaded, and all must be equal."""
@@ -229,7 +229,7 @@ CONTRACTED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("on_new_column", ["add", "ignore"])
 @pytest.mark.parametrize("file_format", CONTRACTED)
-def test_columns_are_found_under_their_aliases_and_left_out_as_the_contract_says(
+def test_aliases_and_ignored_columns_are_read_as_the_contract_says(
     make_inbox: Callable[..., Inbox], file_format: str, on_new_column: str
 ) -> None:
     contract = Contract(
@@ -388,7 +388,7 @@ def test_a_reject_of_parquet_is_compared(parquet: Inbox) -> None:
     assert first.what == "a record that cannot be loaded (nul) is not among the rejects"
 
 
-def test_what_no_library_reads_again_is_not_compared_and_not_equal(make_inbox: Callable[..., Inbox]) -> None:
+def test_a_file_other_libraries_cannot_read_is_not_compared_nor_equal(make_inbox: Callable[..., Inbox]) -> None:
     it = make_inbox(file_format="parquet", location="shop/*")
     wide = pa.array([Decimal("1.5")], pa.decimal256(50, 2))
     deliver(it, "2024-01-01.parquet", write_parquet({"order_no": [1], "product": ["tea"], "amount": wide}))
@@ -399,7 +399,7 @@ def test_what_no_library_reads_again_is_not_compared_and_not_equal(make_inbox: C
 
 
 @pytest.mark.parametrize("file_format", ["parquet", "xlsx", "xls"])
-def test_without_its_library_a_format_is_not_compared_and_the_way_on_is_told(
+def test_a_missing_library_is_named_and_the_file_is_not_compared(
     make_inbox: Callable[..., Inbox], file_format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it = make_inbox(file_format=file_format, location="shop/*")
@@ -478,7 +478,7 @@ def test_a_changed_value_of_a_workbook_is_named_with_the_row_of_its_sheet(
     assert not verify(workbook).is_equal
 
 
-def test_a_workbook_that_cannot_be_read_again_is_bounded_and_told(
+def test_a_workbook_that_cannot_be_read_again_is_bounded_and_reported(
     make_inbox: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second reader gets an address space that is too small: the reader ends, verify continues."""
@@ -506,9 +506,7 @@ REPAIRED: dict[str, tuple[dict[str, Any], bytes, int, str, tuple[str | None, ...
 
 
 @pytest.mark.parametrize("name", REPAIRED)
-def test_the_row_of_a_repaired_reject_must_be_what_its_repaired_text_says(
-    make_inbox: Callable[..., Inbox], name: str
-) -> None:
+def test_the_row_of_a_repaired_reject_must_match_its_repaired_text(make_inbox: Callable[..., Inbox], name: str) -> None:
     options, content, row_number, text, values = REPAIRED[name]
     it = make_inbox(**make_dialect_feed(options), location="shop/*")
     deliver(it, f"2024-01-01.{name}", content)

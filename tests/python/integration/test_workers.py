@@ -190,7 +190,7 @@ def other_database(databases: Databases, tmp_path: Path) -> Iterator[Connection]
         (3, Contract(on_new_column="refuse")),
     ],
 )
-def test_several_workers_leave_what_one_would(
+def test_several_workers_give_the_same_result_as_one(
     connection: Connection, tmp_path: Path, other_database: Connection, workers: int, contract: Contract,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -332,9 +332,7 @@ def test_a_killed_worker_stops_the_load_and_nothing_is_half_done(inbox: Inbox, a
     finish(inbox)
 
 
-def test_a_worker_whose_connection_is_cut_ends_the_load_as_a_cut_connection_does(
-    inbox: Inbox, other_connection: Connection
-) -> None:
+def test_a_cut_connection_of_a_worker_ends_the_load_like_any_other(inbox: Inbox, other_connection: Connection) -> None:
     deliver_days(inbox)
 
     def cut() -> None:
@@ -349,7 +347,7 @@ def test_a_worker_whose_connection_is_cut_ends_the_load_as_a_cut_connection_does
     finish(inbox)
 
 
-def test_an_error_in_one_worker_is_raised_as_it_was(inbox: Inbox, other_connection: Connection) -> None:
+def test_an_error_in_one_worker_is_raised_unchanged(inbox: Inbox, other_connection: Connection) -> None:
     deliver_days(inbox)
     inbox.load(only=None)
     with other_connection.cursor() as cursor:
@@ -369,7 +367,7 @@ def test_an_error_in_one_worker_is_raised_as_it_was(inbox: Inbox, other_connecti
     assert worker_processes() == []
 
 
-def test_a_broken_off_load_leaves_no_worker(inbox: Inbox) -> None:
+def test_an_aborted_load_leaves_no_worker(inbox: Inbox) -> None:
     deliver_days(inbox)
 
     def interrupt() -> None:
@@ -399,7 +397,7 @@ run_load(psycopg2.connect(), [make_feed()], Path({folder!r}), Teller(), LoadOpti
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_when_the_loader_dies_its_workers_end_and_leave_nothing_half_done(
+def test_workers_of_a_dead_loader_end_and_leave_nothing_half_done(
     inbox: Inbox, database: Settings, other_connection: Connection, number: signal.Signals
 ) -> None:
     deliver_days(inbox, rows=400_000)
@@ -426,7 +424,7 @@ def test_when_the_loader_dies_its_workers_end_and_leave_nothing_half_done(
     ]
 
 
-def test_a_loader_waits_for_the_workers_of_one_that_is_gone_and_says_so(
+def test_a_loader_waits_for_the_workers_of_a_dead_loader_and_says_so(
     inbox: Inbox, database: Settings, other_connection: Connection
 ) -> None:
     inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
@@ -441,7 +439,7 @@ def test_a_loader_waits_for_the_workers_of_one_that_is_gone_and_says_so(
     assert listener.said == ["Workers of an interrupted loader are still running. Waiting for them to end."]
 
 
-def test_a_worker_that_comes_too_late_does_nothing(inbox: Inbox, database: Settings) -> None:
+def test_a_worker_that_starts_too_late_does_nothing(inbox: Inbox, database: Settings) -> None:
     with closing(server.connect(database, application_name="late")) as late:
         with as_the_loader(inbox.connection, lambda _: None):
             gone = describe_loader(inbox.connection)
@@ -470,7 +468,7 @@ def test_no_password_is_on_a_command_line_or_in_an_error(inbox: Inbox, database:
     assert password not in repr(pool.WorkerPool(inbox.connection, 2)._start)
 
 
-def test_compressed_content_counts_once_whichever_worker_is_quicker(inbox: Inbox) -> None:
+def test_compressed_content_counts_once_in_any_order_of_workers(inbox: Inbox) -> None:
     data = gzip.compress((HEADER + "1,tea,2\n" * 100_000).encode())
     for number in range(12):
         path = inbox.deliver(f"2024-01-{number + 1:02d}.csv", data)
@@ -479,7 +477,7 @@ def test_compressed_content_counts_once_whichever_worker_is_quicker(inbox: Inbox
     assert inbox.query("select uri from ledger.files where status = 'active'") == [("shop/2024-01-01.csv.gz",)]
 
 
-def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, database: Settings) -> None:
+def test_two_loaders_with_workers_do_not_interfere(inbox: Inbox, database: Settings) -> None:
     deliver_days(inbox, rows=20_000)
     statuses: list[dict[str, int]] = []
 
@@ -499,7 +497,7 @@ def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, 
     finish(inbox, rows=20_000)
 
 
-def test_workers_work_as_their_loader_does(database: Settings, connection: Connection, tmp_path: Path) -> None:
+def test_workers_use_the_role_of_their_loader(database: Settings, connection: Connection, tmp_path: Path) -> None:
     """With a login whose own rights are none: the workers set the role that the loader has set."""
     prepare_warehouse(connection, [make_feed()])
     apply_grants(connection)

@@ -36,24 +36,24 @@ def test_a_file_of_the_same_size_and_time_is_known_without_being_read() -> None:
 
 
 @pytest.mark.parametrize("file", [found("1.csv", size=11), found("1.csv", mtime=2), found("2.csv")])
-def test_a_file_of_another_size_time_or_path_has_to_be_looked_at(file: InboxFile) -> None:
+def test_a_file_of_another_size_time_or_path_must_be_read(file: InboxFile) -> None:
     assert is_known_on_disk(file, FileIndex([entry(1, "1.csv", "A")])) is None
 
 
-def test_stat_is_compared_with_what_was_found_last_at_the_path() -> None:
+def test_stat_is_compared_with_the_latest_entry_of_the_path() -> None:
     known_files = FileIndex([entry(1, "1.csv", "A"), replace(entry(2, "1.csv", "B", version=2), mtime_ns=5)])
     assert is_known_on_disk(found("1.csv", mtime=1), known_files) is None
     assert is_known_on_disk(found("1.csv", mtime=5), known_files) is not None
 
 
 @pytest.mark.parametrize("status", ["active", "superseded", "unloaded", "duplicate", "refused"])
-def test_whatever_became_of_it_an_untouched_file_is_unchanged(status: str) -> None:
+def test_an_untouched_file_is_unchanged_in_every_status(status: str) -> None:
     known = entry(1, "1.csv", "A", status)
     assert is_known_on_disk(found("1.csv"), FileIndex([known])) == Unchanged(known)
     assert decide(found("1.csv"), "A", FileIndex([known])) == Unchanged(known)
 
 
-def test_only_a_size_the_books_have_makes_a_file_be_hashed_before_it_is_loaded() -> None:
+def test_only_a_size_in_the_ledger_requires_a_hash_before_the_load() -> None:
     known_files = FileIndex([entry(1, "1.csv", "A")])
     assert needs_hash_first(found("9.csv", size=10), known_files)
     assert not needs_hash_first(found("9.csv", size=11), known_files)
@@ -78,7 +78,7 @@ def test_known_content_under_another_name_is_a_duplicate_of_the_first() -> None:
     assert decide(found("copy of 1.csv"), "A", FileIndex([known])) == Duplicate(known)
 
 
-def test_a_third_delivery_is_a_duplicate_of_what_was_taken_in() -> None:
+def test_a_third_delivery_is_a_duplicate_of_the_loaded_file() -> None:
     known = entry(1, "1.csv", "A")
     known_files = FileIndex([known, entry(2, "2.csv", "A", "duplicate")])
     assert decide(found("3.csv"), "A", known_files) == Duplicate(known)
@@ -89,7 +89,7 @@ def test_a_path_that_goes_back_to_an_older_content_is_a_new_version() -> None:
     assert decide(found("1.csv"), "A", known_files) == New()
 
 
-def test_a_path_may_go_back_and_forth() -> None:
+def test_a_path_may_alternate_between_contents() -> None:
     known_files = FileIndex([])
     for number, content in enumerate("ABABAB", 1):
         assert decide(found("1.csv"), content, known_files) == New()
@@ -97,7 +97,7 @@ def test_a_path_may_go_back_and_forth() -> None:
     assert known_files.next_version("day=1") == 7
 
 
-def test_an_older_content_under_another_path_is_a_late_duplicate_and_undoes_nothing() -> None:
+def test_older_content_under_another_path_is_a_late_duplicate() -> None:
     known_files = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
     decision = decide(found("late/1.csv"), "A", known_files)
     assert isinstance(decision, Duplicate)
@@ -110,7 +110,7 @@ def test_unloaded_content_that_arrives_again_stays_out() -> None:
     assert decide(found("1.csv", mtime=9), "A", FileIndex([known])) == Unchanged(known)
 
 
-def test_content_taken_in_again_after_it_was_superseded_is_a_duplicate_of_the_active_file() -> None:
+def test_content_loaded_twice_is_a_duplicate_of_the_active_file() -> None:
     known_files = FileIndex(
         [entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "1.csv", "A", version=3)]
     )
@@ -119,7 +119,7 @@ def test_content_taken_in_again_after_it_was_superseded_is_a_duplicate_of_the_ac
     assert decision.of.file_id == 3
 
 
-def test_of_all_files_of_a_content_the_active_one_is_what_it_was_taken_in_as() -> None:
+def test_the_active_file_of_a_content_takes_precedence() -> None:
     active = entry(1, "1.csv", "A")
     assert FileIndex([active, entry(2, "2.csv", "A", "superseded", key="day=2")]).find_loaded("A") == active
     unloaded = entry(2, "2.csv", "A", "unloaded", key="day=2")
@@ -138,12 +138,12 @@ def test_a_refused_file_stays_refused_until_the_declaration_changes() -> None:
     assert decide(found("1.csv", feed=CHANGED_FEED), "A", known_files) == New()
 
 
-def test_a_file_taken_in_is_not_read_again_when_the_declaration_changes() -> None:
+def test_a_loaded_file_is_not_read_again_when_the_declaration_changes() -> None:
     known = entry(1, "1.csv", "A")
     assert is_known_on_disk(found("1.csv", feed=CHANGED_FEED), FileIndex([known])) == Unchanged(known)
 
 
-def test_a_refused_content_was_never_taken_in_so_another_delivery_gets_its_chance() -> None:
+def test_refused_content_may_be_delivered_again_under_another_path() -> None:
     assert decide(found("2.csv"), "A", FileIndex([entry(1, "1.csv", "A", "refused")])) == New()
 
 
@@ -174,29 +174,29 @@ def test_versions_are_counted_by_delivery_key() -> None:
 
 
 @pytest.mark.parametrize("status", ["duplicate", "refused"])
-def test_what_was_not_taken_in_uses_up_no_version(status: str) -> None:
+def test_files_not_loaded_use_no_version_number(status: str) -> None:
     known_files = FileIndex([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", status)])
     assert known_files.next_version("day=1") == 2
 
 
 @pytest.mark.parametrize("status", ["superseded", "unloaded"])
-def test_a_version_number_is_never_given_out_twice(status: str) -> None:
+def test_a_version_number_is_never_reused(status: str) -> None:
     assert FileIndex([entry(1, "1.csv", "A", status)]).next_version("day=1") == 2
 
 
-def test_without_an_active_version_there_is_none() -> None:
+def test_a_key_without_an_active_version_has_none() -> None:
     assert FileIndex([entry(1, "1.csv", "A", "unloaded")]).active("day=1") is None
     assert FileIndex([]).active("day=1") is None
 
 
-def test_an_unchanged_file_seen_again_keeps_its_place_and_takes_the_new_time() -> None:
+def test_an_unchanged_file_keeps_its_entry_and_takes_the_new_time() -> None:
     known_files = FileIndex([entry(1, "1.csv", "A")])
     known_files.add(replace(entry(1, "1.csv", "A"), mtime_ns=77))
     assert is_known_on_disk(found("1.csv", mtime=77), known_files) is not None
     assert known_files.next_version("day=1") == 2
 
 
-def test_only_the_path_that_held_a_content_counts_as_its_path() -> None:
+def test_only_a_path_that_held_a_content_counts_as_its_path() -> None:
     known_files = FileIndex(
         [entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "2.csv", "A", "duplicate")]
     )
@@ -211,7 +211,7 @@ DELIVERIES = st.lists(st.tuples(st.sampled_from(["1.csv", "x/1.csv", "2.csv"]), 
 
 @given(DELIVERIES)
 @settings(deadline=None)
-def test_whatever_arrives_no_content_and_no_key_is_ever_active_twice(deliveries: list[tuple[str, str]]) -> None:
+def test_no_content_and_no_key_is_ever_active_twice(deliveries: list[tuple[str, str]]) -> None:
     known_files = FileIndex([])
     entries: list[Entry] = []
     for number, (uri, content) in enumerate(deliveries, 1):

@@ -211,7 +211,7 @@ FORMATS: dict[str, Feed] = {
 @pytest.mark.parametrize("name", FORMATS)
 @given(data=st.data())
 @property_test
-def test_whatever_the_bytes_rejects_skipped_and_loaded_records_are_the_file(name: str, data: st.DataObject) -> None:
+def test_rejects_skipped_and_loaded_records_add_up_to_the_file(name: str, data: st.DataObject) -> None:
     feed = FORMATS[name]
     dialect = feed.dialect
     marks = [
@@ -303,7 +303,7 @@ def test_a_header_of_several_lines_is_joined_by_column() -> None:
         read(b"a,b\nc\nd,e\n", feed)
 
 
-def test_a_header_repeated_is_a_record_or_refuses_the_file() -> None:
+def test_a_repeated_header_is_a_record_or_refuses_the_file() -> None:
     content = b'"a",b,c\n1,2,3\na,"b",c\n4,5,6\n'
     assert len(read(content, make_feed()).rows) == 3
     with pytest.raises(FileRefused, match="line 3 repeats the header"):
@@ -320,7 +320,7 @@ def test_an_empty_file_without_header_holds_no_records() -> None:
     assert read(b"", make_feed(header_lines=0)).tally == Tally()
 
 
-def test_what_copy_is_told_stands_for_itself_in_a_value() -> None:
+def test_the_delimiter_and_quote_of_copy_are_kept_in_a_value() -> None:
     mark = COPY_DELIMITER.decode() + COPY_QUOTE.decode()
     result = read(f"a||b||c\n1{mark}||2||3\n".encode(), make_feed(delimiter="||"))
     assert result.rows == {1: [f"1{mark}", "2", "3"]}

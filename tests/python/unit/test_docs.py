@@ -232,7 +232,7 @@ def find_docstrings(tree: ast.Module) -> set[ast.AST]:
     return {node.body[0].value for node in nodes if isinstance(node.body[0], ast.Expr)}
 
 
-def test_messages_and_helps_avoid_the_words_too() -> None:
+def test_messages_and_help_use_no_avoided_word() -> None:
     wrong = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(read(path))
@@ -372,7 +372,7 @@ def test_links_of_the_readme_lead_to_pages_of_the_site() -> None:
 # --- each of these checks can fail --------------------------------------------------------------------------------
 
 
-def test_what_is_wrong_would_be_found() -> None:
+def test_the_checks_find_errors() -> None:
     page = PROJECT / "README.md"
     wrong_links = "[a](docs/nowhere.md) [b](docs/reference/tests.md#no-such-heading) [c](../../etc) [d](#no)"
     assert len(find_broken_links(page, wrong_links)) == 4

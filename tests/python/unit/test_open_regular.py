@@ -46,7 +46,7 @@ def test_a_file_swapped_for_something_else_is_not_read(
         read(path)
 
 
-def test_a_file_that_is_gone_or_may_not_be_read_is_told_as_such(tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_regular(tmp_path / "a.csv")
 
@@ -58,7 +58,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         assert file.read() == b"a\n1\n"
 
 
-def test_no_file_stays_open_behind_an_archive(tmp_path: Path) -> None:
+def test_an_archive_leaves_no_file_open(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.csv", "a\n1\n")

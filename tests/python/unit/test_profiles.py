@@ -175,7 +175,7 @@ def test_a_file_of_before_is_written_anew(default: Settings) -> None:
     assert "homes" not in file.read_text(encoding="utf-8")
 
 
-def test_only_its_owner_can_read_it(default: Settings) -> None:
+def test_only_the_owner_can_read_the_profiles(default: Settings) -> None:
     file = default.project / "profiles.yml"
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o644)
@@ -183,7 +183,7 @@ def test_only_its_owner_can_read_it(default: Settings) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_nothing_is_written_when_nothing_changed(default: Settings) -> None:
+def test_unchanged_profiles_are_not_written_again(default: Settings) -> None:
     file = default.project / "profiles.yml"
     before = file.stat()
     write_profiles(default)
@@ -192,7 +192,7 @@ def test_nothing_is_written_when_nothing_changed(default: Settings) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"mine:\n  target: x\n", b"\xff\xfe not utf-8"])
-def test_a_file_of_the_person_is_never_touched(project: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_profiles_file_of_the_user_is_never_changed(project: Path, tmp_path: Path, content: bytes) -> None:
     file = project / "profiles.yml"
     file.write_bytes(content)
     before = file.stat()
@@ -206,7 +206,7 @@ def test_a_file_of_the_person_is_never_touched(project: Path, tmp_path: Path, co
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_damaged_file_of_ours_is_written_anew(default: Settings) -> None:
+def test_a_damaged_generated_file_is_written_again(default: Settings) -> None:
     file = default.project / "profiles.yml"
     text = file.read_text(encoding="utf-8")
     file.write_text(text[: len(text) // 4] + "\n}}}: [", encoding="utf-8")

@@ -76,7 +76,7 @@ def lost() -> psycopg2.OperationalError:
     return psycopg2.OperationalError("server closed the connection unexpectedly\n\tThis probably means …")
 
 
-def test_a_lost_connection_is_tried_again_and_said_so(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+def test_a_lost_connection_is_retried_and_reported(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     reporter, lines = replace_load(monkeypatch, (lost(),), (lost(),), (LoadReport(unchanged=3),))
     assert load(reporter, lines).unchanged == 3
     assert waits == [0.5, 1.0]
@@ -87,7 +87,7 @@ def test_a_lost_connection_is_tried_again_and_said_so(monkeypatch: pytest.Monkey
     ]
 
 
-def test_after_the_last_attempt_the_error_comes_through(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+def test_the_error_is_raised_after_the_last_attempt(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     reporter, lines = replace_load(monkeypatch, *[(lost(),)] * (ATTEMPTS + 1))
     with pytest.raises(psycopg2.OperationalError):
         load(reporter, lines)
@@ -95,9 +95,7 @@ def test_after_the_last_attempt_the_error_comes_through(monkeypatch: pytest.Monk
     assert len(lines) == ATTEMPTS
 
 
-def test_a_file_taken_in_is_progress_and_the_attempts_begin_anew(
-    monkeypatch: pytest.MonkeyPatch, waits: list[float]
-) -> None:
+def test_a_loaded_file_resets_the_attempts(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     files = [Outcome(f"{n}.csv", "shop.lines", "active") for n in range(9)]
     reporter, lines = replace_load(monkeypatch, *[(file, lost()) for file in files], (LoadReport(unchanged=9 + 2),))
     report = load(reporter, lines)
@@ -128,9 +126,7 @@ def test_the_report_covers_all_attempts(monkeypatch: pytest.MonkeyPatch, waits: 
     [errors.DiskFull("no space"), errors.InsufficientPrivilege("no"), ConfigurationError("no inbox"), RuntimeError()],
     ids=lambda error: type(error).__name__,
 )
-def test_a_terminal_error_is_not_tried_again(
-    monkeypatch: pytest.MonkeyPatch, waits: list[float], error: Exception
-) -> None:
+def test_a_terminal_error_is_not_retried(monkeypatch: pytest.MonkeyPatch, waits: list[float], error: Exception) -> None:
     reporter, lines = replace_load(monkeypatch, (with_code(error),))
     with pytest.raises(type(error)):
         load(reporter, lines)
@@ -156,7 +152,7 @@ CODES = {
 
 
 @pytest.mark.parametrize(("code", "passes"), CODES.items())
-def test_the_code_decides_whether_an_error_passes(code: str, passes: bool) -> None:
+def test_the_error_code_decides_whether_to_retry(code: str, passes: bool) -> None:
     assert is_transient(with_code(errors.lookup(code)("x"))) is passes
 
 
@@ -174,7 +170,7 @@ def test_the_code_decides_whether_an_error_passes(code: str, passes: bool) -> No
         (OSError("disk"), False),
     ],
 )
-def test_without_a_code_only_a_lost_connection_passes(error: Exception, passes: bool) -> None:
+def test_only_a_lost_connection_is_retried_without_a_code(error: Exception, passes: bool) -> None:
     assert is_transient(error) is passes
 
 
@@ -186,9 +182,7 @@ def test_without_a_code_only_a_lost_connection_passes(error: Exception, passes: 
         (errors.UniqueViolation("duplicate key"), "duplicate key", 1),
     ],
 )
-def test_a_person_is_told_what_to_do_and_a_scheduler_by_the_exit_code(
-    error: psycopg2.Error, words: str, code: int
-) -> None:
+def test_a_database_error_gives_a_remedy_and_an_exit_code(error: psycopg2.Error, words: str, code: int) -> None:
     coded = with_code(error)
     assert isinstance(coded, psycopg2.Error)
     message, exit_code = explain_database_error(coded)

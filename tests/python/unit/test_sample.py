@@ -74,7 +74,7 @@ def test_other_seed_gives_other_bytes(sample: tuple[Path, Truth], tmp_path: Path
     assert not [uri for uri in ours if ours[uri] == theirs[uri]]
 
 
-def test_truth_json_says_what_is_returned(sample: tuple[Path, Truth]) -> None:
+def test_truth_json_equals_the_returned_truth(sample: tuple[Path, Truth]) -> None:
     directory, truth = sample
     told: dict[str, Any] = json.loads((directory / "truth.json").read_text(encoding="utf-8"))
     assert [file["uri"] for file in told["files"]] == [file.uri for file in truth.files]
@@ -106,7 +106,7 @@ def test_every_record_has_one_outcome(sample: tuple[Path, Truth]) -> None:
     assert truth.totals.records_read == pytest.approx(SMALL["records"], rel=0.01)
 
 
-def test_rejects_lie_where_the_truth_says(sample: tuple[Path, Truth]) -> None:
+def test_rejects_are_at_the_place_named_by_the_truth(sample: tuple[Path, Truth]) -> None:
     directory, truth = sample
     reasons: Counter[str] = Counter()
     for file in truth.files:
@@ -256,7 +256,7 @@ def test_recount_with_another_reader_agrees(sample: tuple[Path, Truth], feed: st
     }
 
 
-def test_quarantined_rows_lie_where_the_truth_says(sample: tuple[Path, Truth]) -> None:
+def test_quarantined_rows_are_at_the_place_named_by_the_truth(sample: tuple[Path, Truth]) -> None:
     directory, truth = sample
     marks = {"quantity:not_an_integer": b",two,", "unit_price:not_a_decimal": b",abc,"}
     for file in truth.files:

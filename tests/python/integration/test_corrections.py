@@ -48,7 +48,7 @@ def events(it: Inbox) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("name", ["1", DAY_ONE, f"./{DAY_ONE}"])
-def test_unloaded_rows_leave_and_entry_and_rejects_stay(inbox: Inbox, name: str) -> None:
+def test_unload_removes_rows_and_keeps_entry_and_rejects(inbox: Inbox, name: str) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()
@@ -65,7 +65,7 @@ def test_unloaded_rows_leave_and_entry_and_rejects_stay(inbox: Inbox, name: str)
     ) == [(4, 2, 1, 1)]
 
 
-def test_an_unloaded_file_is_not_brought_back_by_a_load(inbox: Inbox) -> None:
+def test_an_unloaded_file_is_not_loaded_again(inbox: Inbox) -> None:
     path = inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
     unload_file(inbox, "1")
@@ -89,7 +89,7 @@ def test_a_correction_after_an_unload_is_the_next_version(inbox: Inbox) -> None:
     assert statuses(inbox) == [(1, 1, "unloaded"), (2, 2, "active")]
 
 
-def test_what_cannot_be_unloaded_is_said_with_what_is_there(inbox: Inbox) -> None:
+def test_a_refused_unload_lists_the_files_of_the_ledger(inbox: Inbox) -> None:
     with pytest.raises(ConfigurationError, match=r"no file 1, neither as an id nor as a path.*`warehouse files`"):
         unload_file(inbox, "1")
     inbox.deliver("2024-01-01.csv", ONE)
@@ -113,7 +113,7 @@ def test_what_cannot_be_unloaded_is_said_with_what_is_there(inbox: Inbox) -> Non
         unload_file(inbox, DAY_ONE)
 
 
-def test_a_name_of_several_active_files_is_told_to_be_ambiguous(inbox: Inbox) -> None:
+def test_a_name_of_several_active_files_is_reported_as_ambiguous(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()
@@ -172,7 +172,7 @@ def test_a_connection_cut_while_unloading_leaves_the_state_before(inbox: Inbox, 
 
 
 @pytest.mark.parametrize("name", ["2024-01-01.csv", "2024-01-01.csv.gz"])
-def test_a_restored_file_is_what_it_was_before(inbox: Inbox, name: str) -> None:
+def test_a_restored_file_equals_its_earlier_state(inbox: Inbox, name: str) -> None:
     inbox.deliver(name, ONE)
     inbox.load()
     raw = inbox.rows("*")
@@ -187,7 +187,7 @@ def test_a_restored_file_is_what_it_was_before(inbox: Inbox, name: str) -> None:
     assert inbox.load().unchanged == 1
 
 
-def test_a_file_of_another_format_and_a_member_of_an_archive_come_back_too(inbox: Inbox) -> None:
+def test_json_lines_and_archive_members_are_restored(inbox: Inbox) -> None:
     it = Inbox(inbox.folder, inbox.connection, make_feed(file_format="jsonl", location="shop/*.jsonl"))
     path = it.deliver("2024-01-01.jsonl", '{"order_no": "1", "product": "tea", "amount": "2.50", "more": 1}\nbroken\n')
     with zipfile.ZipFile(path.with_name("box.zip"), "w") as archive:
@@ -205,7 +205,7 @@ def test_a_file_of_another_format_and_a_member_of_an_archive_come_back_too(inbox
     assert statuses == {"equal"}
 
 
-def test_a_restored_version_takes_the_place_of_the_active_one_in_one_step(inbox: Inbox) -> None:
+def test_a_restored_version_replaces_the_active_one_in_one_step(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01_corrected.csv", TWO)
     inbox.load()
@@ -235,7 +235,7 @@ def test_the_old_content_at_the_same_path_is_restored_and_stays(inbox: Inbox) ->
     assert statuses(inbox) == [(1, 1, "active"), (2, 2, "superseded")]
 
 
-def test_other_bytes_are_not_restored(inbox: Inbox) -> None:
+def test_changed_bytes_are_not_restored(inbox: Inbox) -> None:
     path = inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
     unload_file(inbox, "1")
@@ -254,7 +254,7 @@ def test_other_bytes_are_not_restored(inbox: Inbox) -> None:
     ("column", "words"),
     [("records_read = 5, rows_loaded", "other figures now: 4 records, 2 loaded, 1 rejected, 1 blank; in the ledger")],
 )
-def test_other_figures_than_those_on_the_books_are_rolled_back(inbox: Inbox, column: str, words: str) -> None:
+def test_figures_that_differ_from_the_ledger_are_rolled_back(inbox: Inbox, column: str, words: str) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01_corrected.csv", TWO)
     inbox.load()
@@ -265,7 +265,7 @@ def test_other_figures_than_those_on_the_books_are_rolled_back(inbox: Inbox, col
     assert inbox.state() == before
 
 
-def test_other_rejects_than_those_on_the_books_are_rolled_back(inbox: Inbox) -> None:
+def test_rejects_that_differ_from_the_ledger_are_rolled_back(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
     unload_file(inbox, "1")
@@ -276,7 +276,7 @@ def test_other_rejects_than_those_on_the_books_are_rolled_back(inbox: Inbox) -> 
     assert inbox.state() == before
 
 
-def test_a_declaration_that_reads_the_file_differently_now_is_told(inbox: Inbox) -> None:
+def test_a_changed_declaration_refuses_the_restore(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
     unload_file(inbox, "1")
@@ -310,7 +310,7 @@ def test_a_file_changed_while_it_is_restored_is_rolled_back(inbox: Inbox, monkey
     assert inbox.state() == before
 
 
-def test_what_cannot_be_restored_is_said_with_what_is_there(inbox: Inbox) -> None:
+def test_a_refused_restore_lists_the_files_of_the_ledger(inbox: Inbox) -> None:
     for content in (ONE, TWO, ONE):
         inbox.deliver("2024-01-01.csv", content)
         inbox.load()
@@ -322,7 +322,7 @@ def test_what_cannot_be_restored_is_said_with_what_is_there(inbox: Inbox) -> Non
     assert statuses(inbox) == [(1, 1, "active"), (2, 2, "superseded"), (3, 3, "superseded")]
 
 
-def test_bytes_that_are_active_as_another_file_do_not_come_twice(inbox: Inbox) -> None:
+def test_bytes_active_as_another_file_are_not_restored(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()
@@ -337,7 +337,7 @@ def test_bytes_that_are_active_as_another_file_do_not_come_twice(inbox: Inbox) -
 # --- files --since ------------------------------------------------------------------------------------------------
 
 
-def test_since_shows_what_came_or_changed_at_that_time_or_later(inbox: Inbox) -> None:
+def test_since_shows_files_loaded_or_changed_since_that_time(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()

@@ -37,7 +37,7 @@ WAREHOUSES = int(os.environ.get("SOAK", "1"))
     suppress_health_check=list(HealthCheck),
 )
 @given(drawn=st.lists(histories, min_size=HISTORIES, max_size=HISTORIES))
-def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[Action]]], databases: Databases) -> None:
+def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]], databases: Databases) -> None:
     done = [act.verb for history in drawn for step in history for act in step]
     assume(set(done) == VERBS and len(done) > HISTORIES * STEPS // 2)
     with tempfile.TemporaryDirectory() as folder:
