@@ -163,7 +163,7 @@ def test_a_password_stays_the_text_it_is(project: Path, password: str) -> None:
     assert ask_dbt(project / "profiles.yml")["password"] == password
 
 
-def test_a_file_of_before_is_written_anew(default: Settings) -> None:
+def test_an_earlier_profile_is_rewritten(default: Settings) -> None:
     file = default.project / "profiles.yml"
     file.write_text(
         "# Written by `warehouse up`, and again whenever a server changes. It holds passwords: keep it to yourself.\n"
@@ -214,6 +214,6 @@ def test_a_damaged_generated_file_is_written_again(default: Settings) -> None:
     assert ask_dbt(file)["port"] == 20001
 
 
-def test_the_example_is_what_is_written_for_an_external_server() -> None:
+def test_the_example_equals_the_profile_of_an_external_server() -> None:
     example = (ROOT / "profiles.yml.example").read_text(encoding="utf-8")
     assert yaml.safe_load(example) == yaml.safe_load(render(None))
