@@ -120,8 +120,8 @@ def _start(home: Path, record: ServerRecord, account: Account) -> None:
     while True:
         if port_is_taken(record.port):
             raise ConfigurationError(_say_port_is_taken(home, record))
-        # The server inherits this file as its standard error and so writes its log where it could not open one. Only its
-        # owner can read it, because messages quote statements and lines of files.
+        # The server inherits this file as its standard error and so writes its log where it could not open one. Only
+        # the owner can read it, because messages quote statements and lines of files.
         with os.fdopen(os.open(log_file(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             begin = log.tell()
             started = pg_ctl(account, "start", record.data_directory, output=log).returncode == 0
