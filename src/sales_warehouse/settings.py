@@ -71,11 +71,6 @@ class Settings:
     log_as_json: bool = False
     webhook: str | None = field(default=None, repr=False)  # for failed runs and refused files; may hold a key
 
-    @property
-    def default_home(self) -> Path:
-        """The home when WAREHOUSE_HOME is not set."""
-        return self.project / DEFAULT_HOME
-
 
 def get_settings() -> Settings:
     """Read the settings from the environment and the current directory.

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from sales_warehouse.demo.draft_file import quote
-from sales_warehouse.demo.roll_dice import Weighted
+from sales_warehouse.demo.roll_dice import Dice, Weighted
 
 _TEXTS: dict[str, Any] = yaml.load(
     (files("sales_warehouse.demo") / "catalogue.yml").read_text(encoding="utf-8"), yaml.CSafeLoader
@@ -54,11 +54,6 @@ def _list_gifts() -> tuple[GiftProduct, ...]:
 GIFTS = _list_gifts()
 # A few best sellers, a long tail.
 GIFT_RANKS = Weighted([(gift, 60_000 // (rank + 6)) for rank, gift in enumerate(GIFTS)])
-PLAIN_GIFTS = tuple(gift for gift in GIFTS if gift.field.isascii() and '"' not in gift.field)
-QUOTED_GIFTS = tuple(gift for gift in GIFTS if gift.field.startswith('"') and '""' not in gift.field)
-
-FEE_CODES = ("POST", "DOT", "C2", "BANK CHARGES", "AMAZONFEE", "CRUK")
-ADJUSTMENT_CODES = ("M", "D", "S", "B")
 CLOSING_ENTRIES: list[list[Any]] = _TEXTS["closing_entries"]
 
 COUNTRIES: Weighted[str] = Weighted(_TEXTS["countries"])
@@ -87,7 +82,7 @@ class Place:
     region: str
 
 
-PLACES = Weighted([(Place(*place), weight) for *place, weight in _TEXTS["places"]])
+_PLACES = Weighted([(Place(*place), weight) for *place, weight in _TEXTS["places"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +95,21 @@ class Buyer:
     place: Place
 
 
-FIRST_NAMES: list[str] = _TEXTS["first_names"]
-LAST_NAMES: list[str] = _TEXTS["last_names"]
+_FIRST_NAMES: list[str] = _TEXTS["first_names"]
+_LAST_NAMES: list[str] = _TEXTS["last_names"]
+_SEGMENTS: Weighted[str] = Weighted(_TEXTS["segments"])
+
+
+def list_buyers(dice: Dice) -> Weighted[Buyer]:
+    """Return the customers of the superstore, each with the weight of its orders."""
+    buyers = []
+    for number in range(len(_FIRST_NAMES) * len(_LAST_NAMES)):
+        first, last = _FIRST_NAMES[number * 7 % 20], _LAST_NAMES[(number * 5 + number // 20) % 24]
+        blank = "\u00a0" if number % 40 == 7 else " "
+        customer_id = f"{first[0]}{last[0]}-{10_000 + number * 15}"
+        buyer = Buyer(customer_id, first + blank + last, dice.draw(_SEGMENTS), dice.draw(_PLACES))
+        buyers.append((buyer, 30_000 // (number + 40)))
+    return Weighted(buyers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,5 @@ OFFICE_PRODUCTS = _list_office()
 OFFICE_RANKS = Weighted(
     (OFFICE_PRODUCTS[rank * 31 % len(OFFICE_PRODUCTS)], 9_000 // (rank + 20)) for rank in range(len(OFFICE_PRODUCTS))
 )
-SEGMENTS: Weighted[str] = Weighted(_TEXTS["segments"])
 OFFICE_COLUMNS: list[str] = _TEXTS["office_columns"]
 SHIP_MODES = Weighted([((mode, longest), weight) for mode, longest, weight in _TEXTS["ship_modes"]])

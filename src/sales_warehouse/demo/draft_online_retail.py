@@ -5,23 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from sales_warehouse.demo.catalogue import (
-    ADJUSTMENT_CODES,
-    CLOSING_ENTRIES,
-    COUNTRIES,
-    FEE_CODES,
-    GIFT_RANKS,
-    PLAIN_GIFTS,
-    QUOTED_GIFTS,
-    GiftProduct,
-    price_of_mills,
-)
+from sales_warehouse.demo.catalogue import CLOSING_ENTRIES, COUNTRIES, GIFT_RANKS, GIFTS, GiftProduct, price_of_mills
 from sales_warehouse.demo.draft_file import BLANK_LINE, ZERO, Draft, Outcome, Reason, Record, Sale, draft_file, quote
 from sales_warehouse.demo.roll_dice import Dice, Weighted
 
 FEED = "online_retail.invoice_lines"
 HEADER = b"InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 HOME = "United Kingdom"
+FEE_CODES = ("POST", "DOT", "C2", "BANK CHARGES", "AMAZONFEE", "CRUK")
+ADJUSTMENT_CODES = ("M", "D", "S", "B")
+PLAIN_GIFTS = tuple(gift for gift in GIFTS if gift.field.isascii() and '"' not in gift.field)
+QUOTED_GIFTS = tuple(gift for gift in GIFTS if gift.field.startswith('"') and '""' not in gift.field)
 # With at least 110 records the single reject of a file stays below 1 %, at which the loader refuses the file.
 SMALLEST_FILE = 110
 

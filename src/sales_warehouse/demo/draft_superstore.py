@@ -5,17 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from sales_warehouse.demo.catalogue import (
-    FIRST_NAMES,
-    LAST_NAMES,
-    OFFICE_COLUMNS,
-    OFFICE_RANKS,
-    PLACES,
-    SEGMENTS,
-    SHIP_MODES,
-    Buyer,
-    OfficeProduct,
-)
+from sales_warehouse.demo.catalogue import OFFICE_COLUMNS, OFFICE_RANKS, SHIP_MODES, Buyer, OfficeProduct, list_buyers
 from sales_warehouse.demo.draft_file import Draft, Outcome, Reason, Record, Sale, draft_file
 from sales_warehouse.demo.roll_dice import OFFICE_WEEK, Dice, Weighted, weigh_days
 
@@ -109,7 +99,7 @@ def draft_superstore(days: Sequence[date], share: int, dice: Dice) -> Iterator[D
 
 def _write_lines(days: Sequence[date], share: int, dice: Dice) -> list[Line]:
     calendar = Weighted(zip(days, weigh_days(days, OFFICE_WEEK), strict=True))
-    buyers, number = _list_buyers(dice), 100_000
+    buyers, number = list_buyers(dice), 100_000
     lines: list[Line] = []
     while len(lines) < share:
         number += dice.between(1, 9)
@@ -131,17 +121,6 @@ def _write_line(order: Order, dice: Dice) -> Line:
         sales -= sales % 10
     profit = worth * (product.margin - discount)
     return Line(order, product, dice.pick(product.names), quantity, discount, sales, profit)
-
-
-def _list_buyers(dice: Dice) -> Weighted[Buyer]:
-    buyers = []
-    for number in range(len(FIRST_NAMES) * len(LAST_NAMES)):
-        first, last = FIRST_NAMES[number * 7 % 20], LAST_NAMES[(number * 5 + number // 20) % 24]
-        blank = "\u00a0" if number % 40 == 7 else " "
-        customer_id = f"{first[0]}{last[0]}-{10_000 + number * 15}"
-        buyer = Buyer(customer_id, first + blank + last, dice.draw(SEGMENTS), dice.draw(PLACES))
-        buyers.append((buyer, 30_000 // (number + 40)))
-    return Weighted(buyers)
 
 
 def _quote(*texts: str) -> str:

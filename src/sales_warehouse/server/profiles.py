@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from sales_warehouse.server.record import HOST, ServerRecord, exclusive, fill_template, read_record, write_private
-from sales_warehouse.settings import DEFAULT_DATABASE, DEFAULT_PORT, DEFAULT_USER, Settings
+from sales_warehouse.settings import DEFAULT_DATABASE, DEFAULT_HOME, DEFAULT_PORT, DEFAULT_USER, Settings
 
 PROFILES_FILE = "profiles.yml"
 MARKER = "# Written by `warehouse up`, and again whenever a server changes."
@@ -41,7 +41,7 @@ def profiles_directory(settings: Settings) -> Path:
     """Return the folder of the profile that leads to the settings' server; the project's, if that is a person's own."""
     own = _read(settings.project / PROFILES_FILE)
     is_own = own is not None and not own.startswith(MARKER)
-    if is_own or settings.external is not None or settings.home == settings.default_home:
+    if is_own or settings.external is not None or settings.home == settings.project / DEFAULT_HOME:
         return settings.project
     return settings.home
 

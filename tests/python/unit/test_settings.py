@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_defaults_are_below_the_nearest_project(project: Path) -> None:
     settings = get_settings()
     assert settings.project == project
-    assert settings.home == project / ".warehouse" == settings.default_home
+    assert settings.home == project / ".warehouse"
     assert settings.inbox == project / ".warehouse" / "inbox"
     assert settings.external is None
 
