@@ -33,9 +33,7 @@ class _Spool:
     def __init__(self, table: str, columns: str) -> None:
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
         # closed by __exit__
-        self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115
-            _SPOOL_BYTES, mode="w+", encoding="utf-8", newline=""
-        )
+        self._spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8", newline="")  # noqa: SIM115
         self._writer = csv.writer(self._spool)
 
     def write(self, cursor: Cursor) -> None:
