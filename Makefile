@@ -49,7 +49,7 @@ pytest: install
 	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance"
 
 soak: install ## random histories of deliveries, built step by step and held against a rebuild; WAREHOUSES=20 of 24 each
-	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/integration/test_equal_to_a_rebuild.py
+	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/integration/test_rebuild_equality.py
 
 accept: install ## Dagster as a person has it, and the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance

@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as Connection
 from benchmarks.load import BENCH_DATABASE, scratch_database
 from sales_warehouse import server
 from sales_warehouse.cli.console import err, out
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import print_table
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction

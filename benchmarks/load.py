@@ -30,7 +30,7 @@ from benchmarks.load_once import Order
 from benchmarks.run_peer import PEERS, PeerCannotRun, find_peers_python, run_peer
 from sales_warehouse import server
 from sales_warehouse.cli.console import err, out
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import print_table
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from benchmarks.load import scratch_database
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import print_table
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings

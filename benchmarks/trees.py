@@ -13,7 +13,7 @@ from rich.progress import track
 
 from sales_warehouse import server
 from sales_warehouse.cli.console import err
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import print_table
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.settings import Settings
 

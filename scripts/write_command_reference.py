@@ -1,4 +1,4 @@
-"""Write docs/reference/command-line.md from the command line itself."""
+"""Write the commands into docs/reference/command-line.md from the command line itself; the text above them stays."""
 
 from html import escape
 from itertools import groupby
@@ -13,30 +13,11 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "command-lin
 
 _NO_BRACES = str.maketrans("", "", "{}")  # around what is required
 
-HEAD = """\
-# Command line
-
-<!-- Written by scripts/write_command_reference.py from the command line itself; do not edit. -->
-
-`warehouse COMMAND --help` prints the same for one command, `warehouse --version` the version.
-
-| exit code | meaning |
-|---|---|
-| 0 | done |
-| 1 | done, but something needs a person: a refused file, a failing test, a difference |
-| 2 | wrong usage or configuration |
-| 3 | the server cannot be reached |
-| 130 | stopped with Ctrl-C; finished files are in the ledger, the current file is rolled back |
-
-Tables are never wider than the terminal: columns are folded or left out, and a message
-names those. In a pipe they are complete.
-"""
-
 
 def write_reference() -> str:
     """Return the page: the commands under the panels of the help, each with its arguments and options."""
     commands = typer.main.get_group(app).commands.values()
-    parts = [HEAD]
+    parts = [PAGE.read_text(encoding="utf-8").partition("\n## ")[0]]
     for panel, group in groupby(commands, key=lambda command: getattr(command, "rich_help_panel", None)):
         parts += [f"## {panel}\n", *map(_describe, group)]
     return "\n".join(parts)
@@ -55,5 +36,4 @@ def _describe(command: Any) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(write_reference(), encoding="utf-8")

@@ -67,6 +67,7 @@
     {{ return(rows[0][0] | int if rows else 0) }}
 {%- endmacro %}
 
+{# Files whose rows changed after one event and up to another. #}
 {% macro touched_files(after_event, up_to_event) -%}
     {%- if after_event == up_to_event -%}
         {{ return([]) }}
@@ -92,6 +93,7 @@
     {{ return(rows | map(attribute=0) | map('int') | list) }}
 {%- endmacro %}
 
+{# Dates on which a line came or went in one of the relations, after one event and up to another. #}
 {% macro touched_dates(relation_names, after_event, up_to_event) -%}
     {%- if not relation_names or after_event == up_to_event -%}
         {{ return([]) }}

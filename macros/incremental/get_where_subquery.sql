@@ -1,29 +1,18 @@
-{# Overrides dbt's macro, as dbt's documentation of `where` describes. __untested__ in the `where` of a test means the
-   rows that changed since the tests of the model last passed; dbt_project.yml sets it for all tests. #}
+{# Overrides dbt's macro, as dbt's documentation of `where` describes. A test with the meta `rows: untested`, which
+   dbt_project.yml gives to all, reads the rows that changed since the tests of the model last passed. #}
 {% macro get_where_subquery(relation) -%}
-    {%- set condition = config.get('where') or 'true' -%}
-    {%- if '__untested__' in condition -%}
-        {%- set condition = condition | replace('__untested__', untested_rows()) -%}
-    {%- endif -%}
-    {{ return(relation if condition == 'true' else '(select * from ' ~ relation ~ ' where ' ~ condition ~ ') dbt_subquery') }}
+    {%- set conditions = [config.get('where') or 'true'] -%}
+    {%- do conditions.append(untested_rows()) if (config.get('meta') or {}).get('rows') == 'untested' -%}
+    {%- set conditions = conditions | reject('equalto', 'true') | join(' and ') -%}
+    {{ return('(select * from ' ~ relation ~ ' where ' ~ conditions ~ ') dbt_subquery' if conditions else relation) }}
 {%- endmacro %}
 
-{# `true`, for all rows, when the relation was built from nothing or when no build wrote it. The answer is kept in dbt's
-   `graph`, under the name of this project, because nothing else lasts from one test to the next: how-we-extend-dbt.md.
-   #}
+{# `true`, for all rows, when the relation was built from nothing or when no build wrote it. #}
 {% macro untested_rows() -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and is_build() and model.attached_node else none -%}
     {%- if not node or not follows_ledger(node) -%}
         {{ return('true') }}
     {%- endif -%}
-    {%- set known = graph.setdefault('sales_warehouse', {}).setdefault(invocation_id, {}) -%}
-    {%- if node.unique_id not in known -%}
-        {%- do known.update({node.unique_id: look_up_untested(node)}) -%}
-    {%- endif -%}
-    {{ return(known[node.unique_id]) }}
-{%- endmacro %}
-
-{% macro look_up_untested(node) -%}
     {%- set rows = run_query(
         "select event_id, tested_event_id from " ~ build_state('model_watermarks')
         ~ " where relation_name = '" ~ node.relation_name ~ "' and built_by = '" ~ invocation_id ~ "'"

@@ -8,7 +8,9 @@
             ~ " where relation_name = '" ~ model.relation_name ~ "'"
         ).rows -%}
         {%- if rows and rows[0][0] == code_hash() -%}
-            {%- do store_result('agate_table', response='OK', agate_table=load_agate_table()) -%}
+            {#- to read the file takes most of the time that is saved; only `dbt seed --show` needs its rows #}
+            {%- set shown = load_agate_table() if invocation_args_dict.get('show') else none -%}
+            {%- do store_result('agate_table', response='OK', agate_table=shown) -%}
             {% call noop_statement('main', 'UNCHANGED', 'UNCHANGED') %}{% endcall %}
             {{ return({'relations': [there]}) }}
         {%- endif -%}

@@ -1,3 +1,4 @@
+{# On-run-start: create the build state, and fix the last event of the ledger that this build sees. #}
 {% macro open_build() -%}
     {%- do assert_role() -%}
     {%- set filtered = feeds() | map(attribute='raw_relation') | list -%}

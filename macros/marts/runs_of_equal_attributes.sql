@@ -59,6 +59,7 @@
     group by {{ keys }}, run_number, product_name, product_category, product_sub_category
 {%- endmacro %}
 
+{# The first value of a column within its key; `number` counts its values up to a row. #}
 {% macro first_told(column, number, keys) -%}
     max(case when {{ number }} = 1 then {{ column }} end) over (partition by {{ keys }})
 {%- endmacro %}

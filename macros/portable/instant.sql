@@ -1,3 +1,4 @@
+{# A written instant, ISO with its distance from UTC, as a literal. #}
 {% macro instant(text) -%}
     {{ return(adapter.dispatch('instant', 'sales_warehouse')(text)) }}
 {%- endmacro %}

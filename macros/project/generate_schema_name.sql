@@ -1,5 +1,5 @@
-{# On prod the schemas of the layers have their plain names. On any other target the schema of the target is in front, in letters
-   that need no quotes in SQL: it is made of the name of a person. #}
+{# On prod the layers have plain names. On another target the schema of the target comes first, in letters that need no
+   quotes in SQL, as it is made from the name of a person. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- if custom_schema_name is none -%}
         {{ target.schema }}

@@ -16,7 +16,7 @@
         {'code': 'row:blank', 'outcome': 'skipped', 'is_fixed': true,
             'description': 'The row has no value at all.'},
         {'code': 'row:repeated_header', 'outcome': 'skipped', 'is_fixed': true,
-            'description': 'The row is the header once more.'},
+            'description': 'The row repeats the header.'},
         {'code': 'row:exact_duplicate', 'outcome': 'flagged',
             'description': 'An earlier row of the file has the same values. Two equal sales are possible.'},
 

@@ -1,3 +1,4 @@
+{# Cases of the macros that read dates and times. #}
 {% macro date_cases() -%}
     {{ return([
         {

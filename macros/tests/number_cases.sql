@@ -1,3 +1,4 @@
+{# Cases of the macros that read numbers. #}
 {% macro number_cases() -%}
     {{ return([
         {

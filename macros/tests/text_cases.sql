@@ -1,3 +1,4 @@
+{# Cases of the macros for texts. #}
 {% macro text_cases() -%}
     {{ return([
         {

@@ -1,6 +1,6 @@
 """Settings, read from the environment once per command."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ DEFAULT_HOME = ".warehouse"
 DEFAULT_PORT = 5432
 DEFAULT_USER = "warehouse"
 DEFAULT_DATABASE = "warehouse"
+PRINTABLE_PATH = "a path without line breaks or control characters"
 
 
 class Environment(BaseSettings):
@@ -41,7 +42,7 @@ class Environment(BaseSettings):
     def _is_one_line(cls, value: str | None) -> str | None:
         # such a name would be unreadable in profiles.yml and in messages
         if value is not None and not value.isprintable():
-            raise ValueError("a path without line breaks or control characters")
+            raise ValueError(PRINTABLE_PATH)
         return value
 
 
@@ -99,13 +100,7 @@ def get_settings() -> Settings:
             raise ConfigurationError(f"{variable} must name a folder, and {path} is a file.")
     external = None
     if environment.host:
-        external = ExternalServer(
-            host=environment.host,
-            port=environment.port,
-            user=environment.user,
-            database=environment.database,
-            password=environment.password,
-        )
+        external = ExternalServer(**environment.model_dump(include={it.name for it in fields(ExternalServer)}))
     return Settings(
         project=project,
         home=home,
@@ -135,9 +130,7 @@ def _find_project() -> Path:
 def _explain(error: ValidationError) -> list[str]:
     allowed = {
         "PGPORT": "a whole number from 1 to 65535",
-        "WAREHOUSE_HOME": "a path without line breaks or control characters",
-        "WAREHOUSE_PROJECT": "a path without line breaks or control characters",
-        "WAREHOUSE_INBOX": "a path without line breaks or control characters",
+        **dict.fromkeys(("WAREHOUSE_HOME", "WAREHOUSE_PROJECT", "WAREHOUSE_INBOX"), PRINTABLE_PATH),
         "WAREHOUSE_LOG": "text or json",
         "WAREHOUSE_WEBHOOK": "an address that begins with http:// or https://",
     }

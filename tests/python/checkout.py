@@ -1,4 +1,4 @@
-"""A scratch copy of the dbt project, with a warehouse home of its own, driven by the commands a person types."""
+"""A scratch copy of the dbt project, with its own warehouse home, used through the commands of a user."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from warm_commands import is_warm, run_warm
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-# of a build, most of whose time is that of its tests
+# most of the time of a build is spent on these tests
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
 DBT_PARTS = ("dbt_project.yml", "selectors.yml", "models", "seeds", "macros", "tests/dbt")
@@ -26,7 +26,7 @@ DBT_PARTS = ("dbt_project.yml", "selectors.yml", "models", "seeds", "macros", "t
 
 @dataclass
 class Checkout:
-    """Where commands run: the copy of the project, and the variables that lead to its server."""
+    """The folder in which commands run, and the variables that select its server."""
 
     project: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -45,17 +45,17 @@ class Checkout:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of the commands: this process's without what the person may have set for these tools."""
+        """Return the environment of the commands: this process's, without the user's settings of these tools."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "WAREHOUSE_", "DBT_"))}
-        # its log of everything takes dbt a twentieth of its time, and is read by no test but one
+        # the debug log costs dbt a twentieth of its time, and only one test reads it
         quiet = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_LOG_LEVEL_FILE": "none"}
         home = self.variables.get("WAREHOUSE_HOME")
-        # as `warehouse up` tells a person whose home is not in the project
+        # as `warehouse up` prints for a home that is not in the project
         profile = {"DBT_PROFILES_DIR": home} if home and "PGHOST" not in self.variables else {}
         return kept | quiet | profile | {"WAREHOUSE_PROJECT": str(self.project)} | self.variables
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run one of the installed commands to its end; with `check`, fail with all it printed."""
+        """Run one of the installed commands; with `check`, fail with its output if its exit code is not 0."""
         if is_warm(command, self.variables):
             done = run_warm(command, self.project, self.environment)
         else:
@@ -72,7 +72,7 @@ class Checkout:
         return done
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
-        """Start one of the installed commands and go on."""
+        """Start one of the installed commands and return at once."""
         return subprocess.Popen(
             [BIN / command[0], *command[1:]],
             cwd=self.project,
@@ -83,7 +83,7 @@ class Checkout:
         )
 
     def connect(self) -> Connection:
-        """A connection with nothing of ours in between, to be closed by the caller."""
+        """Return a plain connection, which the caller closes."""
         variables = self.variables
         return psycopg2.connect(
             host=variables["PGHOST"], port=variables["PGPORT"], user=variables["PGUSER"],
@@ -91,16 +91,16 @@ class Checkout:
         )  # fmt: skip
 
     def warehouse(self, *arguments: str) -> str:
-        """Run `warehouse` and return what it printed."""
+        """Run `warehouse` and return its output."""
         return self.run("warehouse", *arguments).stdout
 
     def load(self, inbox: Path) -> dict[str, Any]:
-        """Load an inbox whose files need not settle; return the report."""
+        """Load an inbox with a settle time of 0; return the report."""
         report: dict[str, Any] = json.loads(self.warehouse("load", "--inbox", str(inbox), "--settle", "0", "--json"))
         return report
 
     def dbt(self, *arguments: str, target: str | None = "prod", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run plain `dbt` on a target; None leaves it to profiles.yml, as when a person names none."""
+        """Run plain `dbt` on a target; with None, profiles.yml selects it."""
         return self.run("dbt", *arguments, *(("--target", target) if target else ()), check=check)
 
     def sql(self, query: str) -> list[dict[str, str]]:

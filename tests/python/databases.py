@@ -1,4 +1,4 @@
-"""Databases for tests, on a server that is there."""
+"""Databases for tests, on a running server."""
 
 import itertools
 from contextlib import closing
@@ -11,19 +11,19 @@ from sales_warehouse.settings import ExternalServer, Settings
 
 
 class Databases:
-    """Makes new, empty databases on the session's server; they go with it."""
+    """Creates empty databases on the server of the session; they are deleted with it."""
 
     def __init__(self, embedded: Settings) -> None:
         self._embedded = embedded
         self._numbers = itertools.count(1)
 
     def make(self, folder: Path, name: str | None = None) -> Settings:
-        """Return settings of a new database, as an external server's, with home and empty inbox below `folder`."""
+        """Return settings of a new database, as of an external server, with home and empty inbox below `folder`."""
         name = name or f"test_{next(self._numbers):04}"
         with closing(server.connect(self._embedded, application_name="test")) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                # half of what it takes by way of the log, as nothing is synced here
+                # half the time of wal_log, as nothing is synced here
                 cursor.execute(f"create database {name} strategy file_copy")
         variables = server.environment(self._embedded)
         inbox = folder / "inbox"

@@ -1,16 +1,16 @@
-"""Names each construct of the project's SQL that means another thing on Spark, or that only one of the engines knows.
+"""Reports constructs of the project's SQL that have another meaning on Spark, or that only one engine supports.
 
     python tests/python/lint_portability.py            the whole project
     python tests/python/lint_portability.py FILE …     these files
 
-Prints `file:line:column: construct: what to write instead` and ends with 1 when there was something to print.
-Comments, string literals and Jinja are told apart first. Texts that a macro gets as SQL, such as
-the conditions of issue_codes, are looked at like the SQL around them. A line may be let off, with its reason:
-`-- portable: reason` or `{# portable: reason #}`; one that lets nothing off is named too.
+Prints `file:line:column: construct: what to write instead` and ends with 1 if there is a finding.
+Comments, string literals and Jinja are separated first. Texts that a macro receives as SQL, such as
+the conditions of issue_codes, are checked like the SQL around them. A line can be exempted, with a reason:
+`-- portable: reason` or `{# portable: reason #}`; an exemption without effect is reported too.
 
-Not looked at: macros/portable, which is where the engines may differ; macros/incremental and macros/publish, whose
+Not checked: macros/portable, which is where the engines may differ; macros/incremental and macros/publish, whose
 statements keep the ledger in transactions of this engine; macros/project, which has no SQL; macros/tests, which
-holds tables of texts to be read, not SQL.
+holds tables of input texts, not SQL.
 """
 
 import re
@@ -23,9 +23,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 FOLDERS = ("models", "tests/dbt", "macros")
 LEFT_OUT = tuple(f"macros/{folder}/" for folder in ("portable", "incremental", "project", "publish", "tests"))
 
-# what stands in the place of a Jinja expression: an operand
+# replaces a Jinja expression: an operand
 OPERAND = "j"
-# Arguments that are no SQL: all of these calls, and those of the macros from the given place on (first is 0).
+# Arguments that are not SQL: all of these calls, and of the macros those from this position on (the first is 0).
 NO_SQL = {
     "ref",
     "source",
@@ -45,32 +45,32 @@ NO_SQL = {
 }
 NO_SQL_FROM = {"matches": 1, "try_date": 1, "try_timestamp": 1, "try_amount": 1, "try_rate": 1, "read_format": 1}
 
-# On the code alone: literals are empty, Jinja expressions are operands, comments are blanks.
+# These apply to the code alone: literals are empty, Jinja expressions are operands, comments are blanks.
 RULES: tuple[tuple[str, str, str], ...] = (
     ("division", r"/", "the macro div(dividend, divisor, precision, scale): whole numbers and scales differ"),
     ("avg", r"\bavg\s*\(", "div(sum(…), count(…), precision, scale)"),
-    ("double quotes", r'"', "a name in lower case that needs none, or adapter.quote: Spark reads a text"),
+    ("double quotes", r'"', "an unquoted name in lower case, or adapter.quote: Spark reads a string literal"),
     ("concat", r"\bconcat\s*\(", "coalesce and ||: one engine skips NULL, the other gives NULL"),
-    ("regexp_replace", r"\bregexp_replace\s*\(", "a dispatched macro: the first match or all of them"),
+    ("regexp_replace", r"\bregexp_replace\s*\(", "a dispatched macro: only one engine replaces all"),
     ("day of week", r"\bextract\s*\(\s*(?:iso)?(?:dow|epoch)\b|\bdate_part\s*\(", "date_part_number(part, date)"),
     ("float", r"\btype_float\b|\b(?:as|::)\s*(?:float|real)\b", "numeric with precision, or a dispatched macro"),
-    ("case of letters", r"\b(?:upper|lower)\s*\(", "nothing but ASCII keys: say so by `-- portable: reason`"),
-    ("collate", r"\bcollate\b", "the order of the database, which is that of the bytes"),
+    ("case of letters", r"\b(?:upper|lower)\s*\(", "ASCII keys only, with `-- portable: reason`"),
+    ("collate", r"\bcollate\b", "nothing: the database orders text by its bytes"),
     ("distinct on", r"\bdistinct\s+on\b", "row_number() over (partition by … order by …) = 1"),
-    ("qualify", r"\bqualify\b", "a CTE with the window and a where behind it"),
+    ("qualify", r"\bqualify\b", "a CTE with the window function and a where after it"),
     ("ordered aggregate", r"\b(?:string_agg|array_agg|listagg)\s*\(", "a dispatched macro: the order is lost on Spark"),
     ("array", r"\[|\bunnest\s*\(|\b(?:any|all)\s*\(|\barray\s*\(", "rows in a CTE, and in (…)"),
-    ("json", r"\bjsonb?\b|->>?", "a dispatched macro; columns of their own are better"),
+    ("json", r"\bjsonb?\b|->>?", "separate columns, or a dispatched macro"),
     ("generate_series", r"\bgenerate_series\s*\(", "calendar_days(first_day, last_day)"),
     ("regular expression", r"!?~\*?", "matches(expression, pattern)"),
     ("format", r"\bto_(?:char|date|timestamp|number)\s*\(", "try_date, try_timestamp, try_amount or date_part_number"),
-    ("type name", r"(?:\bas|::)\s*(?:text|double\s+precision|timestamptz|bytea)\b", "text_type() or such a macro"),
-    ("numeric", r"\b(?:as|::)\s*(?:numeric|decimal)\b(?!\s*\()", "numeric(precision, scale): Spark takes 10 digits"),
+    ("type name", r"(?:\bas|::)\s*(?:text|double\s+precision|timestamptz|bytea)\b", "text_type() or a similar macro"),
+    ("numeric", r"\b(?:as|::)\s*(?:numeric|decimal)\b(?!\s*\()", "numeric(precision, scale): Spark defaults to 10"),
     ("at time zone", r"\bat\s+time\s+zone\b", "a dispatched macro"),
     ("escape string", r"\be(?=')", "chr(…), or the character itself"),
     ("postgres function", r"\bpg_\w+\s*\(", "a try_… macro"),
 )
-# On Jinja.
+# These apply to Jinja.
 JINJA_RULES: tuple[tuple[str, str, str], ...] = (
     ("target.type", r"\btarget\.type\b", "a dispatched macro below macros/portable"),
     ("float", r"\btype_float\b", "numeric with precision, or a dispatched macro"),
@@ -81,7 +81,7 @@ EXEMPTION = re.compile(r"(?:--|\{#-?)\s*portable:[ \t]*(?P<reason>[^\n#]*)")
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """A construct at a place; line and column count from 1."""
+    """A construct and its position; line and column count from 1."""
 
     line: int
     column: int
@@ -91,17 +91,17 @@ class Finding:
 
 @dataclass
 class Parts:
-    """A text taken apart; every part has the length of the text, so that places stay where they are."""
+    """The parts of a text; every part has the length of the text, so that positions are unchanged."""
 
     code: list[str]
     jinja: list[str]
     literals: list[tuple[int, str]] = field(default_factory=list)
-    # texts in Jinja, with what is called there and the place of the argument
+    # texts in Jinja, with the name of the called macro and the position of the argument
     arguments: list[tuple[int, str, str, int]] = field(default_factory=list)
 
 
 def take_apart(text: str) -> Parts:
-    """Tell code, literals, comments and Jinja of a SQL text apart."""
+    """Separate code, literals, comments and Jinja of a SQL text."""
     blank = ["\n" if character == "\n" else " " for character in text]
     parts = Parts(code=blank.copy(), jinja=blank.copy())
     at = 0
@@ -145,7 +145,7 @@ def _read_literal(text: str, start: int, parts: Parts) -> int:
 
 
 def _read_jinja(text: str, start: int, parts: Parts, in_literal: bool = False) -> int:
-    """Read one `{{ … }}` or `{% … %}`; texts in it are kept with the call they are handed to."""
+    """Read one `{{ … }}` or `{% … %}`; texts in it are kept with the call that receives them."""
     is_expression, end = text.startswith("{{", start), "}}" if text.startswith("{{", start) else "%}"
     calls: list[tuple[str, int]] = []
     at = start + 2
@@ -179,7 +179,7 @@ def _read_jinja(text: str, start: int, parts: Parts, in_literal: bool = False) -
 
 
 def find_constructs(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield place, name and advice of every construct of a SQL text with Jinja."""
+    """Yield position, name and advice of every construct of a SQL text with Jinja."""
     parts = take_apart(text)
     code = "".join(parts.code)
     for name, pattern, advice in RULES:
@@ -193,10 +193,10 @@ def find_constructs(text: str) -> Iterator[tuple[int, str, str]]:
             yield found.start(), name, advice
     for start, literal in parts.literals:
         if "\\" in literal:
-            yield start + literal.index("\\"), "backslash", "a class such as [0-9] or [.]: Spark eats the backslash"
+            yield start + literal.index("\\"), "backslash", "a class such as [0-9] or [.]: Spark removes the backslash"
     for start, argument, called, place in parts.arguments:
         if called == "matches" and "\\" in argument:
-            yield start + argument.index("\\"), "backslash", "a class such as [0-9] or [.]: Spark eats the backslash"
+            yield start + argument.index("\\"), "backslash", "a class such as [0-9] or [.]: Spark removes the backslash"
         if called and called not in NO_SQL and place < NO_SQL_FROM.get(called, sys.maxsize):
             for inner, name, advice in find_constructs(argument):
                 yield start + inner, name, advice
@@ -230,7 +230,7 @@ def _find_by_structure(code: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _closing(code: str, start: int) -> int:
-    """Return the place of the parenthesis that closes the one before `start`."""
+    """Return the position of the parenthesis that closes the one before `start`."""
     depth = 1
     for place in range(start, len(code)):
         depth += {"(": 1, ")": -1}.get(code[place], 0)
@@ -262,7 +262,7 @@ def _is_cast_to_time(code: str, start: int) -> bool:
 
 
 def _split(code: str, start: int, end: str) -> Iterator[tuple[int, str]]:
-    """Yield place and text of the items of a list, up to a closing parenthesis or a word that ends it."""
+    """Yield position and text of the items of a list, up to a closing parenthesis or a word that ends it."""
     stop = re.compile(end, re.IGNORECASE)
     depth, begun, at = 0, start, start
     while at < len(code):
@@ -277,7 +277,7 @@ def _split(code: str, start: int, end: str) -> Iterator[tuple[int, str]]:
 
 
 def lint_text(text: str) -> list[Finding]:
-    """Return what is to be said of a file's text, in the order of its lines."""
+    """Return the findings of a file's text, in the order of its lines."""
     reasons = {number: EXEMPTION.search(line) for number, line in enumerate(text.split("\n"), 1)}
     findings, used = [], set()
     for place, construct, advice in find_constructs(text):
@@ -289,14 +289,14 @@ def lint_text(text: str) -> list[Finding]:
         findings.append(Finding(line, place - text.rfind("\n", 0, place), construct, advice))
     for line, exemption in reasons.items():
         if exemption and not exemption["reason"].strip():
-            findings.append(Finding(line, exemption.start() + 1, "exemption", "the reason behind `portable:`"))
+            findings.append(Finding(line, exemption.start() + 1, "exemption", "the reason after `portable:`"))
         elif exemption and line not in used:
-            findings.append(Finding(line, exemption.start() + 1, "exemption", "nothing: there is nothing to let off"))
+            findings.append(Finding(line, exemption.start() + 1, "exemption", "nothing: nothing to exempt"))
     return sorted(set(findings))
 
 
 def find_files() -> list[Path]:
-    """Return the SQL files of the project that are to run on every engine."""
+    """Return the SQL files of the project that must run on every engine."""
     files = (path for folder in FOLDERS for path in (PROJECT / folder).rglob("*.sql"))
     return sorted(path for path in files if _is_portable(path))
 
@@ -307,7 +307,7 @@ def _is_portable(path: Path) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Lint the files named, or all; print the findings and return the exit code."""
+    """Check the named files, or all; print the findings and return the exit code."""
     files = [path for path in map(Path, arguments) if _is_portable(path)] if arguments else find_files()
     count = 0
     for path in files:

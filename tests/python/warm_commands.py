@@ -1,6 +1,6 @@
-"""Commands that start at once: processes of their own, forked off one that has imported all of it already.
+"""Commands that start at once: processes forked from a server that has imported everything already.
 
-A `dbt` takes four seconds before it does anything, most of them for imports, and the tests run hundreds of commands.
+`dbt` needs four seconds before it does anything, most of them for imports, and the tests run hundreds of commands.
 """
 
 import atexit
@@ -23,8 +23,8 @@ from pathlib import Path
 
 import pytest
 
-# What a command looks at when it runs, not when it is imported. With any other variable it gets an interpreter of its
-# own.
+# Variables that a command reads when it runs, not when it is imported. With any other variable it starts in an
+# interpreter of its own.
 READ_LATE = {
     "PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS", "PGCLIENTENCODING", "PGSSLMODE",
     "PGSSLROOTCERT", "USER",
@@ -34,7 +34,7 @@ READ_LATE = {
     "WAREHOUSE_TEST_DATA",
 }  # fmt: skip
 NAMES = {"dbt", "warehouse"}
-# What stands for one of them where a shell or Dagster looks for it: hands over what it was called with, and waits.
+# Replaces a command for a shell or Dagster: sends its arguments to the fork server and waits for the exit code.
 _PROGRAM = """\
 #!{python} -IS
 import json, os, socket, sys
@@ -59,7 +59,7 @@ def is_warm(command: Sequence[str], variables: Mapping[str, str]) -> bool:
 def run_warm(
     command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> "subprocess.CompletedProcess[str]":
-    """Run an installed command in this folder with this environment to its end, and return what it wrote."""
+    """Run an installed command in this folder with this environment, and return its output."""
     _warm_up()
     with tempfile.TemporaryDirectory() as texts:
         paths = [Path(texts) / name for name in ("out", "err")]
@@ -70,7 +70,7 @@ def run_warm(
 
 @cache
 def put_programs() -> Path:
-    """Return a folder with programs of their names that start at once too, for who has to find them by a path."""
+    """Return a folder of programs with the names of the commands, for callers that find them through PATH."""
     _warm_up()
     folder = Path(tempfile.mkdtemp(prefix="warehouse-test-"))
     atexit.register(shutil.rmtree, folder)
@@ -105,7 +105,7 @@ def _run_program(connection: socket.socket) -> None:
 
 @cache
 def _warm_up() -> None:
-    # the fork server of Python 3.11 is told our path and does not take it
+    # the fork server of Python 3.11 is sent sys.path but ignores it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         _fork_server.set_forkserver_preload(["warm_up"])
@@ -132,8 +132,8 @@ def _become(command: tuple[str, ...], folder: Path, environment: dict[str, str],
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     sys.argv = [str(Path(sys.executable).parent / command[0]), *command[1:]]
-    gc.disable()  # it ends soon
-    import warm_up  # is imported already, in the process this one was forked off
+    gc.disable()  # the process ends soon
+    import warm_up  # imported already in the process that this one was forked from
 
     warm_up.leave_parsed(environment)
     [command_line] = entry_points(group="console_scripts", name=command[0])

@@ -1,4 +1,4 @@
-"""Imported by the process that commands are forked off: what they import, the parts that come in only at work too."""
+"""Imports of the fork server: what the commands import, also the modules that they import only while they work."""
 
 import gc
 import os
@@ -16,7 +16,7 @@ _DATABASE = "test_0000"
 
 os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
 os.environ |= {"PGHOST": "127.0.0.1", "PGPORT": "1", "PGUSER": "warehouse", "PGDATABASE": _DATABASE}
-# What asks at import whether it has a terminal has none.
+# Modules that ask at import whether there is a terminal find none.
 with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirectory() as name:
     from dbt.adapters.factory import get_adapter_by_type
     from dbt.cli.main import dbtRunner
@@ -26,7 +26,7 @@ with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirector
     import sales_warehouse.cli
     import sales_warehouse.transform.run_dbt  # noqa: F401
 
-    # the project itself: dbt keeps the template of every macro it has compiled, by its text, and what it has parsed
+    # the project itself: dbt caches the template of every compiled macro by its text, and the parsed project
     project, folder = Path(__file__).resolve().parents[2], Path(name)
     for part in ("dbt_project.yml", "selectors.yml", "models", "seeds", "macros", "tests"):
         (folder / part).symlink_to(project / part)
@@ -40,18 +40,18 @@ with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirector
         template_cache.get_node_template(macro)
     _declaration = (project / "dbt_project.yml").read_bytes()
     _parsed = (folder / "partial_parse.msgpack").read_bytes()
-    # what dbt holds a parsed project against, as ManifestLoader.build_manifest_state_check writes it
+    # what dbt compares with a parsed project, in the form of ManifestLoader.build_manifest_state_check
     _connection = pformat(sorted(get_adapter_by_type("postgres").config.credentials.connection_info()))
 if (tasks := Path("/proc/self/task")).is_dir():
-    assert len([*tasks.iterdir()]) == 1, "a thread: a command forked off might wait for it for ever"
-gc.freeze()  # shared with the commands as it is
+    assert len([*tasks.iterdir()]) == 1, "another thread is running: a forked command could wait for it forever"
+gc.freeze()  # shared with the forked commands
 
 
 def leave_parsed(environment: Mapping[str, str]) -> None:
-    """Let dbt find the parsed project where it would write it itself, in a copy of the project that has none.
+    """Give dbt the parsed project at the place where dbt writes it, in a copy of the project that has none.
 
-    So it parses only what the test changed. All names of databases are equally long, so that one can stand in the place
-    of another. Where the connection is another one in any way, dbt sees it and parses everything.
+    Then dbt parses only what the test changed. Names of databases are equally long, so that one can replace another.
+    If the connection differs in any other way, dbt notices it and parses everything.
     """
     database, port = environment.get("PGDATABASE", ""), environment.get("PGPORT", "")
     declaration = Path("dbt_project.yml")

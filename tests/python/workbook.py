@@ -1,4 +1,4 @@
-"""Write small workbooks by hand: XLSX as a zip archive of XML, XLS as BIFF5 records in a compound file."""
+"""Write small workbooks without a library: XLSX as a zip archive of XML, XLS as BIFF5 records in a compound file."""
 
 import io
 import struct
@@ -27,7 +27,7 @@ Rows = Sequence[Sequence[object]]
 
 
 def make_xlsx(sheets: dict[str, Rows | str]) -> bytes:
-    """Return a workbook; a sheet is its rows, or the XML of its rows. None is a cell that is not there."""
+    """Return a workbook; a sheet is a list of rows, or the XML of its rows. None is a missing cell."""
     numbers = range(1, len(sheets) + 1)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -103,12 +103,12 @@ def make_xls(sheets: dict[str, Rows]) -> bytes:
 
 
 def _as_compound_file(stream: bytes) -> bytes:
-    """Return the container a workbook comes in: header, one stream of whole sectors, allocation table, directory."""
-    # a stream of less than 4096 bytes would lie in another table
+    """Return the container of a workbook: header, one stream of whole sectors, allocation table, directory."""
+    # a stream of less than 4096 bytes would be in another table
     stream = stream.ljust(4096, b"\0")
     stream += bytes(-len(stream) % 512)
     sectors = len(stream) // 512
-    assert sectors < 120, "one sector of the allocation table is all there is"
+    assert sectors < 120, "the allocation table has only one sector"
     chain = [*range(1, sectors), 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFE]
     table = struct.pack(f"<{len(chain)}I", *chain).ljust(512, b"\xff")
     directory = _entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + _entry("Book", 2, 0xFFFFFFFF, 0, len(stream))

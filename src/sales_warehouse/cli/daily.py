@@ -11,19 +11,17 @@ from psycopg2.extensions import connection as Connection
 from rich.markup import escape
 
 from sales_warehouse import server
-from sales_warehouse.cli.console import count, note, out
-from sales_warehouse.cli.log_lines import write_json_lines
-from sales_warehouse.cli.options import AsJson, FeedName, Inbox, Quiet, Settle, Workers
-from sales_warehouse.cli.output import emit
+from sales_warehouse.cli.console import count, note, out, write_json_lines
+from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.progress import report_progress
-from sales_warehouse.cli.session import session, with_inbox
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.session import AsJson, FeedName, Inbox, Quiet, Settle, Workers, session, with_inbox
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.retry import load_with_retries
 from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadOptions, LoadReport
 from sales_warehouse.printable import show_line
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,36 +30,6 @@ if TYPE_CHECKING:
 # columns of the report of a load that a narrow terminal does without
 _LEAST = ["duplicate", "blank", "corrected", "records", "refused"]
 _PIPED = "`warehouse build | cat`"
-
-_LEDGER = """
-with files as (
-    select
-        feed,
-        count(*) as files,
-        sum(records_read) as records,
-        sum(rows_rejected) as rejected,
-        sum(rows_skipped) as blank_lines
-    from ledger.files where status = 'active' group by feed
-),
-outcomes as (
-    select
-        feed,
-        sum(row_count) filter (where row_status = 'accepted') as accepted,
-        sum(row_count) filter (where row_status = 'skipped') as skipped,
-        sum(row_count) filter (where row_status = 'quarantined') as quarantined
-    from audit.row_outcomes group by feed
-)
-select
-    feed, files, records::bigint, rejected::bigint, (blank_lines + coalesce(skipped, 0))::bigint as skipped,
-    coalesce(quarantined, 0)::bigint as quarantined, coalesce(accepted, 0)::bigint as accepted
-from files left join outcomes using (feed) order by feed
-"""
-
-_MARTS = " union all ".join(
-    f"select '{mart}' as mart, source_system, count(*) as rows, sum(net_amount) as net_amount, currency "
-    f"from {mart} group by source_system, currency"
-    for mart in ("marts.fct_sales_lines", "marts.agg_sales_daily", "marts.agg_sales_monthly")
-)
 
 group = typer.Typer()
 command = partial(group.command, rich_help_panel="Daily")
@@ -191,9 +159,9 @@ def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
 def _print_summary(connection: Connection, build: "BuildReport") -> None:
     """Print what the warehouse holds after a green build."""
     with transaction(connection) as cursor:
-        cursor.execute(_LEDGER)
+        cursor.execute(read_sql("cli/sql/sum_ledger.sql"))
         ledger = cursor.fetchall()
-        cursor.execute(f"{_MARTS} order by mart desc, source_system")
+        cursor.execute(read_sql("cli/sql/sum_marts.sql"))
         marts = cursor.fetchall()
     columns = ["feed", "active files", "records", "rejected", "skipped", "quarantined", "accepted"]
     title = "The ledger: every record of every active file"

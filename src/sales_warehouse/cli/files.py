@@ -1,24 +1,29 @@
-"""Commands for files: list and verify them, take their rows out and bring them back."""
+"""Commands for files: list and verify them, take their rows out and bring them back, find the missing ones."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from psycopg2.extensions import connection as Connection
 from rich.markup import escape
 
 from sales_warehouse.cli.console import count, note, out
-from sales_warehouse.cli.options import AsJson, FeedName, FileName, Inbox, Limit, Quiet
-from sales_warehouse.cli.output import emit, emit_page
+from sales_warehouse.cli.output import emit, emit_page, print_table
 from sales_warehouse.cli.progress import report_progress
-from sales_warehouse.cli.session import read_page, session
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.session import AsJson, FeedName, FileName, Inbox, Limit, Quiet, read_page, session
+from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
+from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.printable import show_line
+from sales_warehouse.read_sql import read_sql
 
 if TYPE_CHECKING:
-    from sales_warehouse.corrections.restore import Restored
-    from sales_warehouse.corrections.unload import Unloaded
+    from sales_warehouse.corrections.restore import Restored, Unloaded
     from sales_warehouse.verify.run_verify import Verdict, VerifyReport
+
+_SHOWN_MISSING = 20
+
+FeedStatus = dict[str, list[dict[str, Any]]]
 
 group = typer.Typer()
 command = partial(group.command, rich_help_panel="Files")
@@ -67,7 +72,7 @@ def verify(
 @command()
 def unload(file: FileName, as_json: AsJson = False) -> None:
     """Delete the rows of an active file from its raw table; the ledger keeps it, `warehouse restore` reloads it."""
-    from sales_warehouse.corrections.unload import unload as unload_file
+    from sales_warehouse.corrections.restore import unload as unload_file
 
     with session("unload", "loader") as it, report_progress("unload", as_json) as reporter:
         unloaded = unload_file(it.connection, it.feeds, file, reporter.say)
@@ -88,6 +93,13 @@ def restore(
         restored = restore_file(it.connection, it.feeds, it.settings.inbox, file, reporter)
     if as_json or not quiet:
         emit(restored, as_json, _print_restored)
+
+
+@command()
+def feeds(as_json: AsJson = False) -> None:
+    """List the feeds with their deliveries on time, late and missing, as of the last build."""
+    with session("feeds") as it:
+        emit(_read_status(it.connection), as_json, _print_status)
 
 
 def print_verify_report(report: "VerifyReport") -> None:
@@ -155,3 +167,36 @@ def _print_restored(restored: "Restored") -> None:
         + (f" Superseded: {restored.replaced}." if restored.replaced else "")
     )
     out.print("`warehouse build` brings the marts up to date.")
+
+
+def _read_status(connection: Connection) -> FeedStatus:
+    """Return the feeds with their counts, and the missing deliveries, the newest first.
+
+    Raises `WarehouseError` before the first build.
+    """
+    status = {}
+    with transaction(connection) as cursor:
+        cursor.execute("select to_regclass('audit.feed_status') is not null")
+        if cursor.fetchone() != (True,):
+            raise WarehouseError("Nothing was built yet, so it is not known what is late. Run: warehouse build")
+        for name, query in (("feeds", "count_deliveries"), ("missing", "missing_deliveries")):
+            cursor.execute(read_sql(f"cli/sql/{query}.sql"))
+            columns = [column.name for column in cursor.description or ()]
+            status[name] = [dict(zip(columns, row, strict=True)) for row in cursor]
+    return status
+
+
+def _print_status(status: FeedStatus) -> None:
+    if not status["feeds"]:
+        out.print("No feed declares what is expected of it.")
+        return
+    names = [name.replace("_", " ") for name in status["feeds"][0]]
+    rows = [list(row.values()) for row in status["feeds"]]
+    print_table("The feeds, as of the last build", names, rows, least=["corrected", "unexpected"])
+    missing = [list(row.values()) for row in status["missing"]]
+    if not missing:
+        return
+    print_table("Missing", ["feed", "part", "business date", "due at"], missing[:_SHOWN_MISSING])
+    if len(missing) > _SHOWN_MISSING:
+        out.print(f"{_SHOWN_MISSING} of {len(missing):,}; all are in audit.feed_status.")
+    out.print("A day without a delivery belongs into seeds/reference/feed_closing_days.csv.")

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sales_warehouse.cli.console import count, note, out
-from sales_warehouse.cli.options import AsJson, Limit
-from sales_warehouse.cli.output import emit, emit_page
-from sales_warehouse.cli.session import read_page, session
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import emit, emit_page, print_table
+from sales_warehouse.cli.session import AsJson, Limit, read_page, session
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.printable import show_line
 
 if TYPE_CHECKING:
-    from sales_warehouse.diff.compare_tables import ChangedRow, ColumnDiff, ModelDiff
-    from sales_warehouse.diff.run_diff import DiffReport
+    from sales_warehouse.diff.compare_tables import ChangedRow, ColumnDiff, DiffReport, ModelDiff
     from sales_warehouse.explain.explain import Explanation, Explanations, MartRow
 
 _ORIGINS = {
@@ -73,9 +70,9 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Compare marts of another target with those of prod, row by row by their key; exit code 1 if not equal."""
+    from sales_warehouse.diff.compare_tables import run_diff
     from sales_warehouse.diff.find_models import find_models
-    from sales_warehouse.diff.run_diff import run_diff
-    from sales_warehouse.transform.parse_project import parse_project
+    from sales_warehouse.transform.run_dbt import parse_project
 
     with session("diff") as it:
         found = find_models(parse_project(it.settings, target), models or ())

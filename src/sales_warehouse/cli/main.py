@@ -7,14 +7,14 @@ from typing import Annotated
 
 import psycopg2
 import typer
+from psycopg2 import errors
 from rich.markup import escape
 
 from sales_warehouse import __version__
-from sales_warehouse.cli import daily, feeds, files, lineage, readers, rejects, set_up
-from sales_warehouse.cli.console import err, out
-from sales_warehouse.cli.errors import explain_database_error
-from sales_warehouse.cli.log_lines import log_error
+from sales_warehouse.cli import daily, files, lineage, readers, rejects, set_up
+from sales_warehouse.cli.console import err, log_error, out
 from sales_warehouse.errors import ConfigurationError, WarehouseError
+from sales_warehouse.load.retry import is_transient
 
 app = typer.Typer(
     name="warehouse",
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (daily, files, feeds, rejects, lineage, readers, set_up):  # the order of the help
+for module in (daily, files, rejects, lineage, readers, set_up):  # the order of the help
     app.add_typer(module.group)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, in Typer as in shells
@@ -71,6 +71,33 @@ def run(arguments: list[str] | None = None) -> None:
         if ended.code == _INTERRUPTED:
             err.print("Stopped. The files that were finished are in the ledger; the current file is rolled back.")
         raise
+
+
+def explain_database_error(error: psycopg2.Error) -> tuple[str, int]:
+    """Return the message for a person and the exit code: 3 if the command may succeed later, else 1."""
+    said = str(error).strip()
+    if isinstance(error, errors.DiskFull):
+        return (
+            f"the disk of the server is full: {said}\n"
+            "The current file was rolled back; the files before it are in the ledger. "
+            "Make room where the server keeps its data (`warehouse status` names the folder of the embedded one), "
+            "then run the same command again.",
+            1,
+        )
+    if isinstance(error, errors.InsufficientPrivilege):
+        return (
+            f"the login lacks a right for this: {said}\n"
+            "docs/how-to/set-up-a-server.md lists the roles of the commands, and how a DBA grants one to a login.",
+            1,
+        )
+    if is_transient(error):
+        return (
+            f"the server went away or refused: {said}\n"
+            "What was committed stays; nothing is half done. Run the same command again, "
+            "or `warehouse status` to see how the server is.",
+            3,
+        )
+    return said, 1
 
 
 def _refuse_old_spelling(arguments: Sequence[str]) -> None:

@@ -1,4 +1,7 @@
-"""What a command writes for machines: JSON and CSV."""
+"""What a command writes: JSON and CSV for machines, tables for people.
+
+On a terminal a table is never wider than the terminal; in a pipe it is complete.
+"""
 
 import csv
 import json
@@ -6,14 +9,23 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import is_dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
 from sales_warehouse.cli.console import out
-from sales_warehouse.cli.tables import print_table
 from sales_warehouse.ledger.read_ledger import Page
-from sales_warehouse.printable import show_json, show_line
+from sales_warehouse.printable import show_json, show_line, show_text
 
 Report = TypeVar("Report")
+Rows = Sequence[Sequence[Any]]
+
+_MIN_TEXT_WIDTH = 12  # a column of text is not folded into less; one that does not fit is left out
+_GAP_WIDTH = 3  # between two columns
 
 
 def emit(
@@ -60,3 +72,103 @@ def print_page(page: Page, shown: Sequence[str], least: Sequence[str] = (), show
     print_table(None, shown, rows, least=least, show_all=show_all)
     if page.count > len(rows):
         out.print(f"{len(rows):,} of {page.count:,}; --limit shows more, --json all.")
+
+
+def print_table(
+    title: str | None,
+    columns: Sequence[str],
+    rows: Rows,
+    with_total: bool = False,
+    least: Sequence[str] = (),
+    show_all: str = "--json",
+) -> None:
+    """Print rows under their column names: numbers to the right, the total of each below a line.
+
+    A terminal that is too narrow gets fewer columns: without the empty ones, then without those of `least`, then
+    without the last ones. A message names them, and `show_all`, the option that shows them.
+    """
+    made = [_Column(name, [row[number] for row in rows], with_total) for number, name in enumerate(columns)]
+    if with_total:
+        made[0].footer = Text("all")
+    left_out: list[str] = []
+    is_narrow = out.is_terminal and sum(column.width for column in made) + _GAP_WIDTH * len(made) > out.width
+    if is_narrow:
+        made, left_out = _fit(made, least, out.width)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_footer=with_total,
+    )
+    for column in made:
+        table.add_column(
+            column.header,
+            justify="right" if column.is_number else "left",
+            footer=column.footer,
+            overflow="fold",
+            no_wrap=column.is_number or (column is made[0] and not is_narrow),
+        )
+    for number in range(len(rows)):
+        table.add_row(*(column.cells[number] for column in made))
+    out.print(table)
+    if left_out:
+        out.print(f"Columns not shown: {', '.join(left_out)}; show all with {show_all} or in a wider terminal.")
+
+
+class _Column:
+    def __init__(self, name: str, values: Sequence[Any], with_total: bool) -> None:
+        found = [value for value in values if value is not None]
+        self.name, self.header = name, _show(name)
+        self.is_number = bool(found) and all(isinstance(value, int | Decimal | float) for value in found)
+        self.cells = [_show(value) for value in values]
+        self.footer = _show(sum(found) if with_total and self.is_number else None)
+        self._body_width = max(map(_measure, (self.footer, *self.cells)))
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that show everything in one line."""
+        return max(_measure(self.header), self._body_width)
+
+    @property
+    def min_width(self) -> int:
+        """Columns of the terminal that this needs at least: text can be folded, a number cannot."""
+        return self.width if self.is_number else min(self.width, _MIN_TEXT_WIDTH)
+
+
+def _fit(columns: list[_Column], least: Sequence[str], width: int) -> tuple[list[_Column], list[str]]:
+    """Return the columns that fit into `width`, and the names of those that do not; the first one always stays."""
+    for column in columns:
+        # a name may be broken after each of its words
+        column.header = _show(column.name.replace("_", "_\n").replace(" ", "\n"))
+    kept, others = list(columns), columns[1:]
+    empty = [column for column in others if not any(cell.plain for cell in column.cells)]
+    named = [column for name in least for column in others if column.name == name]
+    for column in dict.fromkeys((*empty, *named, *reversed(others))):
+        if sum(one.min_width for one in kept) + _GAP_WIDTH * len(kept) <= width:
+            break
+        kept.remove(column)
+    return kept, [column.name for column in columns if column not in kept]
+
+
+def _measure(text: Text) -> int:
+    return max(map(cell_len, text.plain.split("\n")))
+
+
+def _show(value: Any) -> Text:
+    if value is None:
+        text = ""
+    elif isinstance(value, bool):
+        text = "yes" if value else "no"
+    elif isinstance(value, int):
+        text = f"{value:,}"
+    elif isinstance(value, Decimal):
+        text = f"{value:,f}"
+    elif isinstance(value, datetime):
+        text = f"{value:%Y-%m-%d %H:%M:%S}"
+    elif isinstance(value, list):
+        text = ", ".join(map(str, value))
+    else:
+        text = str(value)
+    return Text(show_text(text))

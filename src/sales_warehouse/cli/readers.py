@@ -7,10 +7,8 @@ import typer
 
 from sales_warehouse import server
 from sales_warehouse.cli.console import out, say
-from sales_warehouse.cli.options import AsJson, Limit, Quiet
-from sales_warehouse.cli.output import emit_page, print_csv, print_page
-from sales_warehouse.cli.session import read_page, session
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import emit_page, print_csv, print_page, print_table
+from sales_warehouse.cli.session import AsJson, Limit, Quiet, read_page, session
 from sales_warehouse.settings import get_settings
 
 group = typer.Typer()
@@ -83,7 +81,7 @@ def sql(
 )
 def metricflow(context: typer.Context) -> None:
     """Query metrics with MetricFlow, which gets all arguments: `warehouse mf query --metrics net_sales`."""
-    from sales_warehouse.transform.run_metricflow import run_metricflow
+    from sales_warehouse.transform.run_dbt import run_metricflow
 
     settings = get_settings()
     server.connect(settings, application_name="warehouse mf").close()

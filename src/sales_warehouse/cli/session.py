@@ -1,11 +1,13 @@
-"""The session of a command: its settings, its connection, the declared feeds."""
+"""What commands share: their options, and the session with its settings, its connection and the declared feeds."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
@@ -15,6 +17,18 @@ from sales_warehouse.ledger.read_ledger import Page
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings, get_settings
+
+Inbox = Annotated[Path | None, typer.Option(help="Folder of the deliveries; default WAREHOUSE_INBOX.")]
+FileName = Annotated[str, typer.Argument(metavar="FILE", help="Id of a file, or its path below the inbox.")]
+FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
+Settle = Annotated[float, typer.Option(help="Seconds since the last change of a file; 0 loads every file at once.")]
+Workers = Annotated[
+    int,
+    typer.Option(min=1, max=32, show_default="one a core, at most 2", help="Load at most so many files at once."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing unless a person must act.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int, typer.Option(min=1, help="Print at most so many rows.")]
 
 
 @dataclass

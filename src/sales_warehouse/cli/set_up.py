@@ -10,10 +10,8 @@ import typer
 
 from sales_warehouse import server
 from sales_warehouse.cli.console import note, out
-from sales_warehouse.cli.options import AsJson
-from sales_warehouse.cli.output import emit
-from sales_warehouse.cli.session import session
-from sales_warehouse.cli.tables import print_table
+from sales_warehouse.cli.output import emit, print_table
+from sales_warehouse.cli.session import AsJson, session
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.settings import get_settings
 

@@ -48,29 +48,13 @@ def export_rejects(
         if not left:
             done = f": all {replayed:,} were replayed" if replayed else ""
             raise ConfigurationError(f"{entry} has no rejects{done}. `warehouse rejects` shows which files have some.")
-        head = find_head(cursor, entry)
-        _write(path, _write_text(cursor, entry, feed, head), force)
+        _write(path, _write_text(cursor, entry, feed), force)
     return Exported(entry, path, left, replayed)
 
 
-def find_head(cursor: Cursor, entry: LedgerFile) -> bytes:
-    """Return the bytes in front of the first record; raise `ConfigurationError` when the ledger does not have them."""
-    head = read_head(cursor, entry.file_id)
-    if head is not None:
-        return head
-    again = (
-        f"Add it by `warehouse unload {entry.file_id}` and `warehouse restore {entry.file_id}`."
-        if entry.version is not None
-        else "`warehouse rejects` shows its rejects."
-    )
-    raise ConfigurationError(
-        f"{entry}: an earlier version of the loader loaded it and did not keep its header in the ledger. {again}"
-    )
-
-
-def choose_text(cursor: Cursor, entry: LedgerFile, feed: Feed, head: bytes) -> RejectText:
+def choose_text(cursor: Cursor, entry: LedgerFile, feed: Feed) -> RejectText:
     """Return how the text of the file's rejects is written and read."""
-    text = RejectText(feed, head)
+    text = RejectText(feed, read_head(cursor, entry.file_id) or b"")
     cursor.execute(
         "select raw from ledger.rejects where file_id = %s and position(%s::bytea in raw) > 0",
         (entry.file_id, text.mark_bytes),
@@ -82,7 +66,7 @@ def choose_text(cursor: Cursor, entry: LedgerFile, feed: Feed, head: bytes) -> R
 def _check_path(path: Path, inbox: Path, force: bool) -> None:
     if path.resolve().is_relative_to(inbox.resolve()):
         raise ConfigurationError(
-            f"{path} lies below the inbox, where the next load would read it as a delivery. Name a path elsewhere."
+            f"{path} is below the inbox, where the next load would read it as a delivery. Name a path elsewhere."
         )
     if not path.parent.is_dir():
         raise ConfigurationError(f"There is no folder {path.parent}. Make it, or name another path.")
@@ -99,9 +83,9 @@ def _count(cursor: Cursor, entry: LedgerFile) -> tuple[int, int]:
     return left, replayed
 
 
-def _write_text(cursor: Cursor, entry: LedgerFile, feed: Feed, head: bytes) -> Iterator[bytes]:
-    text = choose_text(cursor, entry, feed, head)
-    yield head
+def _write_text(cursor: Cursor, entry: LedgerFile, feed: Feed) -> Iterator[bytes]:
+    text = choose_text(cursor, entry, feed)
+    yield text.head_bytes
     for reject in stream_rejects(cursor, entry.file_id):
         if reject.replayed_as is None:
             yield text.write(reject)

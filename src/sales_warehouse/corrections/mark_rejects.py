@@ -53,6 +53,7 @@ class RejectText:
         self.dialect = dialect_of_rejects(feed)
         self.line_end = self.dialect.line_end_text  # without a carriage return before it
         decoder = LineDecoder(self.dialect.encoding, self.line_end)
+        self.head_bytes = head  # as delivered
         self._head = head[decoder.start(head) :]
         self.encoding = decoder.encoding  # with its byte order if it has one
         self._mark = _MARK

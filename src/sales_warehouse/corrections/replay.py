@@ -7,9 +7,8 @@ from pathlib import Path
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.corrections.check_repair import Problem, Repair
-from sales_warehouse.corrections.export_rejects import choose_text, find_head
-from sales_warehouse.corrections.repaired_records import copy_repaired
+from sales_warehouse.corrections.export_rejects import choose_text
+from sales_warehouse.corrections.repaired_records import Problem, Repair, copy_repaired
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.find_entries import LedgerFile, feed_of, find_any_entry, find_entry
@@ -65,7 +64,7 @@ def replay(
             rejects = {reject.row_number: reject for reject in stream_rejects(cursor, entry.file_id)}
             if not rejects:
                 raise ConfigurationError(f"{entry} has no rejects. `warehouse rejects` shows which files have some.")
-            text = choose_text(cursor, entry, feed, find_head(cursor, entry))
+            text = choose_text(cursor, entry, feed)
             try:
                 repair = Repair(feed, text, rejects, data)
                 if repair.problems:

@@ -1,7 +1,7 @@
-"""Restore a file that was unloaded or superseded, under its own entry, in one transaction."""
+"""Unload a file, or restore one that was unloaded or superseded under its own entry, in one transaction."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sales_warehouse.ledger.find_entries import LedgerFile, active_version, acti
 from sales_warehouse.ledger.outcomes import Reject, Shape, Tally
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import read_replayed, stream_rejects
-from sales_warehouse.ledger.record_files import RejectSpool, record_head, record_restored
+from sales_warehouse.ledger.record_files import RejectSpool, record_restored, record_unloaded
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.inbox.find_files import find_files
@@ -40,6 +40,30 @@ class Restored:
 
     file: LedgerFile
     replaced: LedgerFile | None
+
+
+@dataclass(frozen=True)
+class Unloaded:
+    """A file that was unloaded: its entry before, its raw table, and the number of removed rows."""
+
+    file: LedgerFile
+    raw_table: str
+    rows: int
+
+
+def unload(connection: Connection, feeds: Sequence[Feed], name: str, say: Callable[[str], None]) -> Unloaded:
+    """Unload the active file called `name`, an id or a path below the inbox, in one transaction.
+
+    Its rejects and its entry stay, so a later load finds the file unchanged. An earlier version does not become active.
+    Waits while a loader is at work. Raises `ConfigurationError` when there is no such active file of a declared feed.
+    """
+    with as_the_loader(connection, say):
+        prepare_ledger(connection, feeds)
+        with transaction(connection) as cursor:
+            entry = find_entry(cursor, name, ("active",), "unloaded")
+            feed = feed_of(entry, feeds)
+            rows = record_unloaded(cursor, feed, entry.file_id)
+    return Unloaded(entry, f"{feed.schema}.{feed.identifier}", rows)
 
 
 def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, reporter: Reporter) -> Restored:
@@ -119,8 +143,6 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Re
             f"{entry} gives other rejects than those in the ledger. Nothing was changed. Compare them with: "
             f"warehouse rejects {entry.file_id}"
         )
-    if then.rejected:
-        record_head(cursor, entry.file_id, rejects.head)  # an earlier loader did not keep it
     return shape
 
 

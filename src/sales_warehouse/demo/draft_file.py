@@ -10,19 +10,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 ZERO = Decimal(0)
 
-# The codes by which the staging models say why a row is not accepted.
-NO_ORDER = "order_id:missing"
-BAD_QUANTITY = "quantity:not_an_integer"
-BAD_PRICE = "unit_price:not_a_decimal"
-BAD_TIME = "ordered_at:not_a_timestamp"
-BAD_DATE = "order_date:not_a_date"
-BLANK = "row:blank"
-REPEATED_HEADER = "row:repeated_header"
+
+class Reason(StrEnum):
+    """The codes by which the staging models say why a row is not accepted."""
+
+    NO_ORDER = "order_id:missing"
+    BAD_QUANTITY = "quantity:not_an_integer"
+    BAD_PRICE = "unit_price:not_a_decimal"
+    BAD_TIME = "ordered_at:not_a_timestamp"
+    BAD_DATE = "order_date:not_a_date"
+    BLANK = "row:blank"
+    REPEATED_HEADER = "row:repeated_header"
 
 
 class Outcome(Enum):
@@ -122,7 +125,7 @@ class Tally:
 
     def count_reasons(self, outcome: Outcome) -> dict[str, int]:
         """Return the number of records with this outcome by reason, in order of reason."""
-        return {reason: count for (of, reason), count in sorted(self.outcomes.items(), key=str) if of is outcome}
+        return dict(sorted((reason, count) for (of, reason), count in self.outcomes.items() if of is outcome))
 
     def sum_by(self, group: Callable[[tuple[str, str, str]], Any]) -> dict[Any, Any]:
         """Return the sums of the measures, in order of a group made of order date, country and line type."""

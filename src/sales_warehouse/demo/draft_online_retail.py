@@ -16,20 +16,7 @@ from sales_warehouse.demo.catalogue import (
     GiftProduct,
     price_of_mills,
 )
-from sales_warehouse.demo.draft_file import (
-    BAD_PRICE,
-    BAD_QUANTITY,
-    BAD_TIME,
-    BLANK_LINE,
-    NO_ORDER,
-    ZERO,
-    Draft,
-    Outcome,
-    Record,
-    Sale,
-    draft_file,
-    quote,
-)
+from sales_warehouse.demo.draft_file import BLANK_LINE, ZERO, Draft, Outcome, Reason, Record, Sale, draft_file, quote
 from sales_warehouse.demo.roll_dice import Dice, Weighted
 
 FEED = "online_retail.invoice_lines"
@@ -237,10 +224,10 @@ def _add_fault(mark: int, day: date, records: list[Record], book: InvoiceBook) -
     elif mark == BAD_VALUES:
         day_text = f"{day.year}-02-30 11:15:00"
         rows = (
-            (plain[0].text(quantity="two"), BAD_QUANTITY),
-            (plain[1].text(price="abc"), BAD_PRICE),
-            (plain[2].text(when=day_text), BAD_TIME),
-            (replace(plain[3], invoice="").text(), NO_ORDER),
+            (plain[0].text(quantity="two"), Reason.BAD_QUANTITY),
+            (plain[1].text(price="abc"), Reason.BAD_PRICE),
+            (plain[2].text(when=day_text), Reason.BAD_TIME),
+            (replace(plain[3], invoice="").text(), Reason.NO_ORDER),
         )
         for number, (text, reason) in enumerate(rows):
             records.insert(third + number * 5, Record(text.encode(), Outcome.QUARANTINED, reason))

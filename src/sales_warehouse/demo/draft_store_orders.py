@@ -5,22 +5,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from sales_warehouse.demo.catalogue import STORE_CITIES, STORE_RANKS, STREETS, StoreProduct
-from sales_warehouse.demo.draft_file import (
-    BAD_PRICE,
-    BAD_QUANTITY,
-    BAD_TIME,
-    BLANK,
-    NO_ORDER,
-    REPEATED_HEADER,
-    ZERO,
-    Draft,
-    Outcome,
-    Record,
-    Sale,
-    draft_file,
-)
-from sales_warehouse.demo.roll_dice import Dice, Weighted
-from sales_warehouse.demo.spread_records import SHOP_WEEK, weigh_days
+from sales_warehouse.demo.draft_file import ZERO, Draft, Outcome, Reason, Record, Sale, draft_file
+from sales_warehouse.demo.roll_dice import SHOP_WEEK, Dice, Weighted, weigh_days
 
 FEED = "store_orders.order_lines"
 HEADER = b"Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address"
@@ -30,8 +16,8 @@ MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-BLANK_ROW = Record(b",,,,,", Outcome.SKIPPED, BLANK)
-HEADER_ROW = Record(HEADER, Outcome.SKIPPED, REPEATED_HEADER)
+BLANK_ROW = Record(b",,,,,", Outcome.SKIPPED, Reason.BLANK)
+HEADER_ROW = Record(HEADER, Outcome.SKIPPED, Reason.REPEATED_HEADER)
 # Shops are open all day; most is sold in the evening.
 HOURS = Weighted(enumerate([10] * 8 + [50] * 9 + [72] * 5 + [40, 25]))
 
@@ -81,10 +67,10 @@ class Till:
         sold = self._sell(order, cable, 1, at, address, decimals=False)
         when = f"{at:%m/%d/%y %H:%M}"
         rows = (
-            (f"{self._order()},{name},two,{price},{when},{address}", BAD_QUANTITY),
-            (f"{self._order()},{name},1,abc,{when},{address}", BAD_PRICE),
-            (f"{self._order()},{name},1,{price},02/30/{day:%y} 10:15,{address}", BAD_TIME),
-            (f",{name},1,{price},{when},{address}", NO_ORDER),
+            (f"{self._order()},{name},two,{price},{when},{address}", Reason.BAD_QUANTITY),
+            (f"{self._order()},{name},1,abc,{when},{address}", Reason.BAD_PRICE),
+            (f"{self._order()},{name},1,{price},02/30/{day:%y} 10:15,{address}", Reason.BAD_TIME),
+            (f",{name},1,{price},{when},{address}", Reason.NO_ORDER),
         )
         records[2 * third : 2 * third] = [sold, HEADER_ROW, BLANK_ROW, sold]
         for number, (text, reason) in enumerate(rows):

@@ -16,9 +16,8 @@ from sales_warehouse.demo.catalogue import (
     Buyer,
     OfficeProduct,
 )
-from sales_warehouse.demo.draft_file import BAD_DATE, BAD_QUANTITY, NO_ORDER, Draft, Outcome, Record, Sale, draft_file
-from sales_warehouse.demo.roll_dice import Dice, Weighted
-from sales_warehouse.demo.spread_records import OFFICE_WEEK, weigh_days
+from sales_warehouse.demo.draft_file import Draft, Outcome, Reason, Record, Sale, draft_file
+from sales_warehouse.demo.roll_dice import OFFICE_WEEK, Dice, Weighted, weigh_days
 
 FEED = "superstore.order_lines"
 HEADER = ",".join(f'"{name}"' for name in OFFICE_COLUMNS).encode()
@@ -28,6 +27,8 @@ DISCOUNTS = Weighted(
     [(0, 48), (20, 36), (10, 1), (15, 1), (30, 3), (32, 1), (40, 3), (45, 1), (50, 1), (70, 4), (80, 3)]
 )
 QUANTITIES = Weighted([(1, 9), (2, 24), (3, 24), (4, 12), (5, 12), (6, 6), (7, 6), (8, 3), (9, 3), (14, 1)])
+# The place of each fault, in eighths of the file.
+FAULTS = {1: "encoding", 2: Reason.BAD_QUANTITY, 4: Reason.BAD_DATE, 5: "encoding", 6: Reason.NO_ORDER}
 TEN_THOUSANDTH = Decimal("0.0001")
 
 
@@ -85,7 +86,7 @@ def draft_superstore(days: Sequence[date], share: int, dice: Dice) -> Iterator[D
     # The same line under two row ids is no exact duplicate.
     lines.insert(len(lines) // 4, lines[len(lines) // 4])
     step = len(lines) // 8
-    faults = {step: "encoding", 2 * step: BAD_QUANTITY, 4 * step: BAD_DATE, 5 * step: "encoding", 6 * step: NO_ORDER}
+    faults = {eighth * step: kind for eighth, kind in FAULTS.items()}
     records = []
     for row_id, line in enumerate(lines, start=1):
         kind = faults.get(row_id)
@@ -95,11 +96,12 @@ def draft_superstore(days: Sequence[date], share: int, dice: Dice) -> Iterator[D
             # The non-breaking space of an older code page, invalid in UTF-8.
             damaged = line.text(row_id).encode().replace(b"United States", b"United\xa0States", 1)
             records.append(Record(damaged, Outcome.REJECTED, kind))
-        elif kind == BAD_QUANTITY:
+        elif kind == Reason.BAD_QUANTITY:
             records.append(Record(line.text(row_id, quantity="two").encode(), Outcome.QUARANTINED, kind))
         else:
-            ordered = f"{days[0].year}-02-30" if kind == BAD_DATE else line.order.ordered
-            order = replace(line.order, ordered=ordered, order_id="" if kind == NO_ORDER else line.order.order_id)
+            ordered = f"{days[0].year}-02-30" if kind == Reason.BAD_DATE else line.order.ordered
+            order_id = "" if kind == Reason.NO_ORDER else line.order.order_id
+            order = replace(line.order, ordered=ordered, order_id=order_id)
             records.append(Record(replace(line, order=order).text(row_id).encode(), Outcome.QUARANTINED, kind))
     modified_at = datetime.combine(days[-1] + timedelta(days=1), time(7, 0), UTC)
     yield draft_file("superstore/superstore.csv", FEED, {}, modified_at, HEADER, records)

@@ -18,6 +18,8 @@ CURRENCIES = {
     "store_orders.order_lines": "USD",
     "superstore.order_lines": "USD",
 }
+MEASURES = ("quantity", "gross_amount", "discount_amount", "net_amount", "cost_amount")
+MEASURES_OF_A_FILE = ("quantity", "gross_amount", "net_amount")
 LOADER_COUNTS = ("records_read", "rows_loaded", "rows_rejected", "rows_skipped")
 
 
@@ -109,7 +111,7 @@ def _describe(draft: Draft, status: str, version: int | None) -> SimpleNamespace
         delivery_key=draft.delivery_key,
         **_count_records(tally),
         rejects=() if status == "duplicate" else draft.rejects,
-        rows=_describe_rows(draft) if status == "active" else None,
+        rows=SimpleNamespace(**_sum_rows(tally, draft.quarantined, MEASURES_OF_A_FILE)) if status == "active" else None,
     )
 
 
@@ -121,35 +123,24 @@ def _count_records(tally: Tally) -> dict[str, int]:
     return dict(zip(LOADER_COUNTS, (read, read - rejected - skipped, rejected, skipped), strict=True))
 
 
-def _describe_rows(draft: Draft) -> SimpleNamespace:
-    tally = draft.tally
+def _sum_rows(tally: Tally, quarantined: object, measures: Sequence[str]) -> dict[str, object]:
+    """Return what the models make of the records; a measure that the feed does not have is None."""
     (sums,) = tally.sum_by(lambda _: "").values()
-    return SimpleNamespace(
-        accepted=sums["lines"],
-        skipped=tally.count_reasons(Outcome.SKIPPED),
-        quarantined=draft.quarantined,
-        exact_duplicates=tally.exact_duplicates,
-        quantity=sums["quantity"],
-        gross_amount=sums["gross_amount"],
-        net_amount=sums["net_amount"],
-    )
+    return {
+        "accepted": sums["lines"],
+        "skipped": tally.count_reasons(Outcome.SKIPPED),
+        "quarantined": quarantined,
+        "exact_duplicates": tally.exact_duplicates,
+        **{measure: sums.get(measure) for measure in measures},
+    }
 
 
 def _sum_feed(feed: str, files: int, tally: Tally) -> SimpleNamespace:
-    (sums,) = tally.sum_by(lambda _: "").values()
     return SimpleNamespace(
         currency=CURRENCIES[feed],
         files=files,
         **_count_records(tally),
-        accepted=sums["lines"],
-        skipped=tally.count_reasons(Outcome.SKIPPED),
-        quarantined=tally.count_reasons(Outcome.QUARANTINED),
-        exact_duplicates=tally.exact_duplicates,
-        quantity=sums["quantity"],
-        gross_amount=sums["gross_amount"],
-        discount_amount=sums["discount_amount"],
-        net_amount=sums["net_amount"],
-        cost_amount=sums.get("cost_amount"),
+        **_sum_rows(tally, tally.count_reasons(Outcome.QUARANTINED), MEASURES),
         orders=len(tally.orders),
         customers=len(tally.customers - {None}),
         products=len(tally.products),

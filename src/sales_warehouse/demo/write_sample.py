@@ -16,8 +16,7 @@ from sales_warehouse.demo.draft_file import Draft
 from sales_warehouse.demo.draft_online_retail import SMALLEST_FILE, draft_online_retail
 from sales_warehouse.demo.draft_store_orders import draft_store_orders
 from sales_warehouse.demo.draft_superstore import draft_superstore
-from sales_warehouse.demo.roll_dice import Dice
-from sales_warehouse.demo.spread_records import OFFICE_WEEK, SHOP_WEEK, spread, weigh_days
+from sales_warehouse.demo.roll_dice import OFFICE_WEEK, SHOP_WEEK, Dice, spread, weigh_days
 from sales_warehouse.demo.sum_truth import Truth, sum_truth
 
 FIRST_DATE = date(2024, 1, 1)

@@ -1,14 +1,18 @@
-"""Compare two relations row by row, by their key, inside the database."""
+"""Compare the marts of a target with those of prod: row by row, by their key, inside the database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.diff.find_models import Model
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 
 NUMERIC = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 # types without an equality of their own
@@ -44,7 +48,7 @@ class ChangedRow:
 
 @dataclass(frozen=True)
 class ModelDiff:
-    """What differs between a model in the target prod (before) and in the other (after)."""
+    """What differs between a model in prod (before) and in the other target (after)."""
 
     name: str
     key: tuple[str, ...]
@@ -70,32 +74,77 @@ class ModelDiff:
         )
 
 
+@dataclass(frozen=True)
+class DiffReport:
+    """What was compared, and which models one of the targets has not built."""
+
+    target: str
+    models: tuple[ModelDiff, ...]
+    not_built: tuple[str, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing that was compared differs."""
+        return all(model.is_equal for model in self.models)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a difference may come from files that only one of the targets has seen."""
+        return any(model.event_before != model.event_after for model in self.models)
+
+
+def run_diff(connection: Connection, target: str, models: Sequence[Model], examples: int) -> DiffReport:
+    """Compare these models in one snapshot of the database, with so many examples of rows a model.
+
+    Raises `ConfigurationError` when there is nothing to compare.
+    """
+    compared, not_built = [], []
+    with transaction(connection) as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+        for model in models:
+            found = compare_tables(cursor, model, examples)
+            if found is None:
+                not_built.append(model.name)
+            else:
+                compared.append(found)
+    if not compared:
+        raise ConfigurationError(
+            f"Target {target} has built none of these models, or prod has not. Build what you changed: make dev"
+        )
+    return DiffReport(target, tuple(compared), tuple(not_built))
+
+
 def compare_tables(cursor: Cursor, model: Model, examples: int) -> ModelDiff | None:
     """Compare a model of both targets in the cursor's transaction; None when one of them has not built it.
 
-    Rows are matched by key, NULL like a value. Where a key is there twice, the rows cannot be matched: only
-    `duplicate_keys` and the totals are told then. At most so many examples are returned, in the order of the key.
+    Rows are matched by key, NULL like a value. Where a key occurs twice, the rows cannot be matched: only
+    `duplicate_keys` and the totals are returned then. At most so many examples are returned, in the order of the key.
     """
     types_before = _read_types(cursor, model.schema_before, model.name)
     types_after = _read_types(cursor, model.schema_after, model.name)
     if not types_before or not types_after:
         return None
-    common = [name for name in types_after if name in types_before]
-    key = [name for name in model.key if name in common]
+    columns = [_Column(name, types_before[name], types_after[name]) for name in types_after if name in types_before]
+    key = [column for name in model.key for column in columns if column.name == name]
     before = sql.Identifier(model.schema_before, model.name)
     after = sql.Identifier(model.schema_after, model.name)
     rows_before, keys_before, totals_before = _sum_up(cursor, before, key, types_before)
     rows_after, keys_after, totals_after = _sum_up(cursor, after, key, types_after)
     duplicates = (rows_before - keys_before) + (rows_after - keys_after)
     added = removed = changed = 0
-    changes: Sequence[int] = [0] * len(common)
+    changes: Sequence[int] = [0] * len(columns)
     found: tuple[ChangedRow, ...] = ()
-    compared = [_Column(name, types_before[name], types_after[name]) for name in common]
     if not duplicates:
-        joined = _join(before, after, [column for column in compared if column.name in key])
-        added, removed, changed, *changes = _count(cursor, joined, compared)
+        joined = _fill(
+            "join",
+            before=before,
+            after=after,
+            key_before=_list(column.of("before") for column in key),
+            key_after=_list(column.of("after") for column in key),
+        )
+        added, removed, changed, *changes = _count(cursor, joined, columns)
         if examples and (added or removed or changed):
-            found = _pick(cursor, joined, key, compared, examples)
+            found = _pick(cursor, joined, key, columns, examples)
     return ModelDiff(
         name=model.name,
         key=model.key,
@@ -106,118 +155,88 @@ def compare_tables(cursor: Cursor, model: Model, examples: int) -> ModelDiff | N
         changed=changed,
         duplicate_keys=duplicates,
         columns=tuple(
-            ColumnDiff(
-                column.name, count, totals_before.get(column.name), totals_after.get(column.name),
-                column.type_before, column.type_after,
-            )
-            for column, count in zip(compared, changes, strict=True)
+            ColumnDiff(it.name, count, totals_before.get(it.name), totals_after.get(it.name), *it.types)
+            for it, count in zip(columns, changes, strict=True)
         ),
         columns_added=tuple(name for name in types_after if name not in types_before),
         columns_removed=tuple(name for name in types_before if name not in types_after),
         examples=found,
-        event_before=_read_event(cursor, model.schema_before, model.name, "audit"),
-        event_after=_read_event(
-            cursor, model.schema_after, model.name, model.schema_after.removesuffix(model.schema_before) + "audit"
-        ),
-    )  # fmt: skip
+        event_before=_read_event(cursor, model, model.schema_before),
+        event_after=_read_event(cursor, model, model.schema_after),
+    )
 
 
-@dataclass(frozen=True)
 class _Column:
-    name: str
-    type_before: str
-    type_after: str
+    """A column that both relations have."""
+
+    def __init__(self, name: str, type_before: str, type_after: str) -> None:
+        self.name = name
+        self.types = (type_before, type_after)
+        self.differs = sql.SQL("{} is distinct from {}").format(self.of("before"), self.of("after"))
 
     def of(self, side: str) -> sql.Composable:
-        """The value on one side, in a form that can be compared with the other."""
-        value = sql.SQL("{}.{}").format(sql.Identifier(side), sql.Identifier(self.name))
-        both_numbers = {self.type_before, self.type_after} <= set(NUMERIC)
-        if (self.type_before != self.type_after and not both_numbers) or self.type_before in INCOMPARABLE:
+        """Return the value on one side, in a form that can be compared with the other."""
+        value = sql.Identifier(side, self.name)
+        before, after = self.types
+        if before in INCOMPARABLE or (before != after and not {before, after} <= set(NUMERIC)):
             return sql.SQL("cast({} as text)").format(value)
-        if self.type_before != self.type_after:
-            return sql.SQL("cast({} as numeric)").format(value)
-        return value
+        return value if before == after else sql.SQL("cast({} as numeric)").format(value)
 
-    @property
-    def differs(self) -> sql.Composable:
-        return sql.SQL("{} is distinct from {}").format(self.of("before"), self.of("after"))
+
+def _fill(script: str, **parts: sql.Composable) -> sql.Composed:
+    return sql.SQL(read_sql(f"diff/sql/{script}.sql")).format(**parts)
+
+
+def _list(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
 
 
 def _read_types(cursor: Cursor, schema: str, table: str) -> dict[str, str]:
-    cursor.execute(
-        "select column_name, data_type from information_schema.columns"
-        " where table_schema = %s and table_name = %s order by ordinal_position",
-        (schema, table),
-    )
+    cursor.execute(read_sql("diff/sql/columns.sql"), (schema, table))
     return dict(cursor.fetchall())
 
 
 def _sum_up(
-    cursor: Cursor, relation: sql.Composable, key: Sequence[str], types: dict[str, str]
+    cursor: Cursor, relation: sql.Composable, key: Sequence[_Column], types: dict[str, str]
 ) -> tuple[int, int, dict[str, Decimal | int | None]]:
     """Return rows, different keys, and the total of every number that is not part of the key."""
-    summed = [name for name, kind in types.items() if kind in NUMERIC and name not in key]
-    sums = sql.SQL("").join(sql.SQL(", sum({})").format(sql.Identifier(name)) for name in summed)
-    row = sql.SQL("row({})").format(sql.SQL(", ").join(map(sql.Identifier, key)))
-    cursor.execute(sql.SQL("select count(*), count(distinct {}){} from {}").format(row, sums, relation))
+    names = [column.name for column in key]
+    summed = [name for name, kind in types.items() if kind in NUMERIC and name not in names]
+    row = sql.SQL("count(distinct row({}))").format(_list(map(sql.Identifier, names)))
+    sums = (sql.SQL("sum({})").format(sql.Identifier(name)) for name in summed)
+    cursor.execute(sql.SQL("select count(*), {} from {}").format(_list([row, *sums]), relation))
     rows, keys, *totals = cursor.fetchone() or ()
     return rows, keys, dict(zip(summed, totals, strict=True))
 
 
-def _join(before: sql.Composable, after: sql.Composable, key: Sequence[_Column]) -> sql.Composable:
-    """Put both sides beside each other.
-
-    The key is compared as one row, in which NULL equals NULL. Column by column it would not, and `is not distinct from`
-    cannot be hashed.
-    """
-
-    def side(relation: sql.Composable, name: str) -> sql.Composable:
-        return sql.SQL("(select {side}.*, true as _is_there, row({key}) as _key from {relation} as {side})").format(
-            side=sql.Identifier(name), key=sql.SQL(", ").join(column.of(name) for column in key), relation=relation
-        )
-
-    return sql.SQL("from {} as before full outer join {} as after on before._key = after._key").format(
-        side(before, "before"), side(after, "after")
-    )
-
-
 def _count(cursor: Cursor, joined: sql.Composable, columns: Sequence[_Column]) -> tuple[int, ...]:
-    both = sql.SQL("before._is_there and after._is_there")
-    counted = [
-        sql.SQL("count(*) filter (where before._is_there is null)"),
-        sql.SQL("count(*) filter (where after._is_there is null)"),
-        sql.SQL("count(*) filter (where {} and ({}))").format(both, _any_differs(columns)),
-        *(sql.SQL("count(*) filter (where {} and {})").format(both, column.differs) for column in columns),
-    ]
-    cursor.execute(sql.SQL("select {} {}").format(sql.SQL(", ").join(counted), joined))
+    """Return the numbers of rows added, removed and changed, and for each column that of its changed values."""
+    counted = sql.SQL("count(*) filter (where before._is_there and after._is_there and ({}))")
+    changes = [_any_differs(columns), *(column.differs for column in columns)]
+    cursor.execute(_fill("count", changed_rows_and_values=_list(map(counted.format, changes)), joined=joined))
     return tuple(cursor.fetchone() or ())
 
 
 def _pick(
-    cursor: Cursor, joined: sql.Composable, key: Sequence[str], columns: Sequence[_Column], limit: int
+    cursor: Cursor, joined: sql.Composable, key: Sequence[_Column], columns: Sequence[_Column], limit: int
 ) -> tuple[ChangedRow, ...]:
-    def text(side: str, column: _Column) -> sql.Composable:
-        return sql.SQL("cast({}.{} as text)").format(sql.Identifier(side), sql.Identifier(column.name))
-
-    shown = [
-        sql.SQL("before._is_there"), sql.SQL("after._is_there"),
-        *(column.differs for column in columns),
-        *(text("before", column) for column in columns),
-        *(text("after", column) for column in columns),
-    ]  # fmt: skip
-    cursor.execute(
-        sql.SQL(
-            "select {} {} where before._is_there is null or after._is_there is null or {}"
-            " order by coalesce(after._key, before._key) limit {}"
-        ).format(sql.SQL(", ").join(shown), joined, _any_differs(columns), sql.Literal(limit))
-    )
     names = [column.name for column in columns]
+    texts = (
+        sql.SQL("cast({} as text)").format(sql.Identifier(side, name)) for side in ("before", "after") for name in names
+    )
+    shown = _list([*(column.differs for column in columns), *texts])
+    differs_anywhere = _any_differs(columns)
+    cursor.execute(
+        _fill(
+            "examples", differs_and_values=shown, joined=joined, any_differs=differs_anywhere, limit=sql.Literal(limit)
+        )
+    )
     size = len(names)
     found = []
     for there_before, there_after, *rest in cursor.fetchall():
         differs, old, new = rest[:size], rest[size : 2 * size], rest[2 * size :]
         values: list[Any] = new if there_after else old
-        keys = tuple(values[names.index(name)] for name in key)
+        keys = tuple(values[columns.index(column)] for column in key)
         if there_before and there_after:
             pairs = tuple((names[i], old[i], new[i]) for i in range(size) if differs[i])
             found.append(ChangedRow("changed", keys, pairs))
@@ -226,20 +245,18 @@ def _pick(
     return tuple(found)
 
 
-def _any_differs(columns: Sequence[_Column]) -> sql.Composable:
+def _any_differs(columns: Sequence[_Column]) -> sql.Composed:
     return sql.SQL(" or ").join(column.differs for column in columns)
 
 
-def _read_event(cursor: Cursor, schema: str, table: str, books: str) -> int | None:
-    cursor.execute("select to_regclass(%s)", (f'"{books}".model_watermarks',))
-    [there] = cursor.fetchone() or (None,)
-    if there is None:
+def _read_event(cursor: Cursor, model: Model, schema: str) -> int | None:
+    """Return the last event of the ledger that a relation has seen, from the watermarks of its target."""
+    audit = schema.removesuffix(model.schema_before) + "audit"
+    cursor.execute("select to_regclass(%s) is not null", (f'"{audit}".model_watermarks',))
+    if cursor.fetchone() != (True,):
         return None
-    cursor.execute(
-        sql.SQL("select event_id from {} where relation_name like %s").format(
-            sql.Identifier(books, "model_watermarks")
-        ),
-        (f'%."{schema}"."{table}"'.replace("_", r"\_"),),
-    )
+    query = sql.SQL("select event_id from {} where relation_name like %s")
+    pattern = f'%."{schema}"."{model.name}"'.replace("_", r"\_")
+    cursor.execute(query.format(sql.Identifier(audit, "model_watermarks")), (pattern,))
     row = cursor.fetchone()
     return row[0] if row else None

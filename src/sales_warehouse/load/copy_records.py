@@ -1,9 +1,11 @@
 """Copy the records of one file into its raw table."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Self, TextIO, cast
+from typing import Self, TextIO, TypeVar, cast
 
 import psycopg2
 from psycopg2 import errors, sql
@@ -20,12 +22,14 @@ from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused, Progress
 from sales_warehouse.load.readers.choose_reader import Content
 from sales_warehouse.load.readers.reader import Block, Header, Reader
-from sales_warehouse.load.workers.read_ahead import read_ahead
+
+Item = TypeVar("Item")
 
 # A smaller file is read before a thread would have started.
 _SMALL_BYTES = 1024 * 1024
 
 _END = Block(b"", is_plain_text=False, rejects=[], skipped=[])
+_NO_ITEM = object()
 
 
 class WidthsInDoubt(Exception):
@@ -176,3 +180,27 @@ class _CopySource:
         self._waiting = None
         self.ended = not block.copy_data
         return block.copy_data
+
+
+@contextmanager
+def read_ahead(items: Iterator[Item], depth: int = 4) -> Iterator[Iterator[Item]]:
+    """Yield an iterator over the same items, which a thread produces up to `depth` ahead.
+
+    An exception of `items` is raised after the items before it. At the end of the context the thread is stopped, even
+    if items are left.
+    """
+    thread = ThreadPoolExecutor(max_workers=1)
+    try:
+        try:
+            ready: deque[Future[object]] = deque(thread.submit(next, items, _NO_ITEM) for _ in range(depth))
+        except RuntimeError as error:
+            raise MemoryError(str(error)) from None  # the only reason for a new thread: no room for its stack
+
+        def consume() -> Iterator[Item]:
+            while (item := ready.popleft().result()) is not _NO_ITEM:
+                ready.append(thread.submit(next, items, _NO_ITEM))
+                yield cast(Item, item)
+
+        yield consume()
+    finally:
+        thread.shutdown(cancel_futures=True)

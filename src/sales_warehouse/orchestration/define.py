@@ -1,8 +1,8 @@
-"""The Dagster definitions of a warehouse: assets, checks, jobs, sensors and schedules."""
+"""The Dagster definitions of a warehouse."""
 
 import json
 
-from dagster import AssetSelection, Definitions, define_asset_job, in_process_executor
+import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from sales_warehouse.feeds.read_feeds import read_feeds
@@ -18,8 +18,8 @@ ON_DELIVERY = "on_delivery"
 DAILY = "daily_run"
 
 
-def define(settings: Settings) -> Definitions:
-    """Return assets, checks, jobs, sensors and schedules for the warehouse of these settings.
+def define(settings: Settings) -> dg.Definitions:
+    """Return all Dagster definitions for the warehouse of these settings.
 
     Errors as of `read_feeds`, and of dbt when the project cannot be parsed.
     """
@@ -31,9 +31,9 @@ def define(settings: Settings) -> Definitions:
     marts = [key for key in models.keys if models.group_names_by_key[key] == "marts"]
     unit_tests = define_unit_tests(settings, project, manifest, translator)
     # A delivery does not change the models, so it needs no unit tests.
-    on_delivery = define_asset_job(ON_DELIVERY, AssetSelection.all() - AssetSelection.checks(unit_tests))
-    daily = define_asset_job(DAILY, AssetSelection.all())
-    return Definitions(
+    on_delivery = dg.define_asset_job(ON_DELIVERY, dg.AssetSelection.all() - dg.AssetSelection.checks(unit_tests))
+    daily = dg.define_asset_job(DAILY, dg.AssetSelection.all())
+    return dg.Definitions(
         assets=[
             *define_raw_tables(settings, feeds, project, manifest, translator),
             models,
@@ -49,5 +49,5 @@ def define(settings: Settings) -> Definitions:
         schedules=[define_schedule(daily)],
         resources={"dbt": DbtCliResource(project_dir=project, dbt_executable=str(DBT))},
         # One process for all steps: a process for each step would start Dagster and dbt again.
-        executor=in_process_executor,
+        executor=dg.in_process_executor,
     )

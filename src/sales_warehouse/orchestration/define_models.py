@@ -4,22 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import psycopg2
-from dagster import (
-    AssetCheckExecutionContext,
-    AssetCheckResult,
-    AssetChecksDefinition,
-    AssetCheckSpec,
-    AssetExecutionContext,
-    AssetsDefinition,
-    multi_asset_check,
-)
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
-from sales_warehouse.transform.builder_lock import as_the_builder
+from sales_warehouse.transform.run_dbt import as_the_builder
 from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 # Messages of libpq and PostgreSQL for a lost connection and for other transient errors.
@@ -50,7 +42,7 @@ class Translator(DagsterDbtTranslator):
 
 def define_models(
     settings: Settings, project: DbtProject, manifest: dict[str, Any], translator: DagsterDbtTranslator
-) -> AssetsDefinition:
+) -> dg.AssetsDefinition:
     """Return the multi-asset that runs `dbt build`.
 
     It has no retry policy: a failing test must not build everything again. Only a lost connection to the server asks
@@ -58,7 +50,7 @@ def define_models(
     """
 
     @dbt_assets(manifest=manifest, project=project, dagster_dbt_translator=translator, name="dbt_build")
-    def dbt_build(context: AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         try:
             with as_the_builder(settings, context.log.info):
                 # Unit tests test the models, not the data; they are separate checks.
@@ -79,11 +71,11 @@ def define_models(
 
 def define_unit_tests(
     settings: Settings, project: DbtProject, manifest: dict[str, Any], translator: DagsterDbtTranslator
-) -> AssetChecksDefinition:
+) -> dg.AssetChecksDefinition:
     """Return a check for every dbt unit test, on its model; one `dbt test` runs them all."""
     tests = {test["name"]: test for test in manifest["unit_tests"].values()}
     specs = [
-        AssetCheckSpec(
+        dg.AssetCheckSpec(
             name,
             asset=translator.get_asset_spec(manifest, test["depends_on"]["nodes"][0], project).key,
             description=test.get("description"),
@@ -91,8 +83,8 @@ def define_unit_tests(
         for name, test in sorted(tests.items())
     ]
 
-    @multi_asset_check(specs=specs, name="dbt_unit_tests", can_subset=True)
-    def dbt_unit_tests(context: AssetCheckExecutionContext, dbt: DbtCliResource) -> Iterator[AssetCheckResult]:
+    @dg.multi_asset_check(specs=specs, name="dbt_unit_tests", can_subset=True)
+    def dbt_unit_tests(context: dg.AssetCheckExecutionContext, dbt: DbtCliResource) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.name: key for key in context.selected_asset_check_keys}
         select = "test_type:unit" if len(wanted) == len(tests) else " ".join(sorted(wanted))
         with as_the_builder(settings, context.log.info):
@@ -104,7 +96,7 @@ def define_unit_tests(
             ).wait()
         found = {name: result for name, result in _results(invocation) if name in wanted}
         for name, result in found.items():
-            yield AssetCheckResult(
+            yield dg.AssetCheckResult(
                 check_name=name,
                 asset_key=wanted[name].asset_key,
                 passed=result["status"] == "pass",

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from decimal import Decimal
 
+import dagster as dg
 import psycopg2
-from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, asset
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
@@ -13,51 +13,35 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
 from sales_warehouse.publish.publish import publish
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.settings import Settings
 
-PUBLICATION = AssetKey(["published", "as_of"])
+PUBLICATION = dg.AssetKey(["published", "as_of"])
 
-_FIGURES = """
-select
-    publications.publication,
-    publications.upper_event_id,
-    publications.files,
-    coalesce(sum(files.records_read), 0)::bigint,
-    coalesce(sum(files.rows_rejected), 0)::bigint,
-    (select coalesce(sum(row_count), 0)::bigint from audit.row_outcomes where row_status = 'quarantined')
-from ledger.publications
-left join ledger.active_files(publications.upper_event_id) as active (file_id) on true
-left join ledger.files on files.file_id = active.file_id
-where publications.publication = %s
-group by publications.publication, publications.upper_event_id, publications.files
-"""
 _NAMES = ("publication", "upper_event", "files", "records", "records_rejected", "rows_quarantined")
 
-# The daily aggregate has thousands of rows, the facts have millions.
-_NET_SALES = "select currency, sum(net_sales_amount) from marts.agg_sales_daily group by currency order by currency"
 
-
-def define_publication(settings: Settings, marts: Iterable[AssetKey]) -> AssetsDefinition:
+def define_publication(settings: Settings, marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
     """Return the asset of the current publication, downstream of its marts.
 
     A whole green `dbt build` publishes already; the asset publishes if that is missing, and records the figures.
     """
 
-    @asset(
+    @dg.asset(
         key=PUBLICATION,
         deps=list(marts),
         group_name="published",
         kinds={"postgres"},
         description="The marts as readers see them, switched at one instant after every check of the build passed.",
     )
-    def publication(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
+    def publication(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         try:
             connection = server.connect(settings, application_name="warehouse dagster", role="transformer")
             with closing(connection):
                 figures = read_figures(connection, publish(connection, context.log.info))
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
-        yield MaterializeResult(metadata=figures)
+        yield dg.MaterializeResult(metadata=figures)
 
     return publication
 
@@ -68,9 +52,9 @@ def read_figures(connection: Connection, publication: int) -> dict[str, int | fl
     The names of net sales end with their currency; they are floats, for a plot only.
     """
     with transaction(connection) as cursor:
-        cursor.execute(_FIGURES, (publication,))
+        cursor.execute(read_sql("orchestration/sql/publication_figures.sql"), (publication,))
         row = cursor.fetchone()
-        cursor.execute(_NET_SALES)
+        cursor.execute(read_sql("orchestration/sql/net_sales.sql"))
         net_sales: list[tuple[str, Decimal]] = cursor.fetchall()
     assert row is not None
     figures: dict[str, int | float] = dict(zip(_NAMES, row, strict=True))

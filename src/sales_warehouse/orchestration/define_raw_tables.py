@@ -4,19 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
+import dagster as dg
 import psycopg2
-from dagster import (
-    AssetCheckKey,
-    AssetCheckResult,
-    AssetCheckSeverity,
-    AssetCheckSpec,
-    AssetExecutionContext,
-    AssetsDefinition,
-    DagsterInstance,
-    MaterializeResult,
-    MetadataValue,
-    asset,
-)
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 from psycopg2.extensions import connection as Connection
@@ -29,6 +18,7 @@ from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.retry import load_with_retries
 from sales_warehouse.load.run_load import DEFAULT_WORKERS, LoadOptions, LoadReport
 from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 
@@ -37,12 +27,6 @@ NAMED = 20  # files in a message; `warehouse files` shows all
 # The metadata of the check: files with reasons, all of them and those not reported before.
 ALL, UNREPORTED = "all", "unreported"
 
-_LEDGER_FIGURES = """
-select count(*), coalesce(sum(records_read), 0)::bigint, coalesce(sum(rows_rejected), 0)::bigint,
-    coalesce(sum(rows_loaded), 0)::bigint
-from ledger.files where feed = %s and status = 'active'
-"""
-
 
 def define_raw_tables(
     settings: Settings,
@@ -50,7 +34,7 @@ def define_raw_tables(
     project: DbtProject,
     manifest: dict[str, Any],
     translator: DagsterDbtTranslator,
-) -> list[AssetsDefinition]:
+) -> list[dg.AssetsDefinition]:
     """Return an asset for each feed, under the key of its dbt source."""
     sources = {(node["source_name"], node["name"]): unique_id for unique_id, node in manifest["sources"].items()}
     return [
@@ -59,15 +43,17 @@ def define_raw_tables(
     ]
 
 
-def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) -> AssetsDefinition:
-    @asset(
+def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) -> dg.AssetsDefinition:
+    @dg.asset(
         key=spec.key,
         description=spec.description,
         group_name="raw",
         kinds={"postgres"},
-        check_specs=[AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, waiting or unreadable.")],
+        check_specs=[
+            dg.AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, waiting or unreadable.")
+        ],
     )
-    def raw_table(context: AssetExecutionContext) -> Iterator[MaterializeResult[None]]:
+    def raw_table(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         try:
             report = load_with_retries(
                 lambda: server.connect(settings, application_name="warehouse dagster", role="loader"),
@@ -80,10 +66,10 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
                 figures = _read_figures(connection, feed)
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
-        check_key = AssetCheckKey(spec.key, CHECK)
+        check_key = dg.AssetCheckKey(spec.key, CHECK)
         before = _read_problems(context.instance, check_key)
         counts = {f"files_{status}": count for status, count in sorted(report.statuses.items())}
-        yield MaterializeResult(metadata={**figures, **counts}, check_results=[_check(report, before)])
+        yield dg.MaterializeResult(metadata={**figures, **counts}, check_results=[_check(report, before)])
 
     return raw_table
 
@@ -91,13 +77,13 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
 def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
     """Return what the ledger says of the feed's active files, named so that Dagster draws each over time."""
     with transaction(connection) as cursor:
-        cursor.execute(_LEDGER_FIGURES, (feed.full_name,))
+        cursor.execute(read_sql("orchestration/sql/feed_figures.sql"), (feed.full_name,))
         row = cursor.fetchone()
     assert row is not None
     return dict(zip(("files", "records", "records_rejected", "dagster/row_count"), row, strict=True))
 
 
-def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Collection[str]:
+def _read_problems(instance: dg.DagsterInstance, check_key: dg.AssetCheckKey) -> Collection[str]:
     """Return the URIs of the files that needed a person when the check was last made."""
     made = instance.event_log_storage.get_asset_check_execution_history(
         check_key,
@@ -111,7 +97,7 @@ def _read_problems(instance: DagsterInstance, check_key: AssetCheckKey) -> Colle
     return list(found)
 
 
-def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:
+def _check(report: LoadReport, before: Collection[str]) -> dg.AssetCheckResult:
     """List the files that need a person. A file that was reported before is reported again only when refused again."""
     statuses = ("refused", "waiting", "unreadable")
     problems = {it.uri: it.message or it.status for it in report.outcomes if it.status in statuses}
@@ -119,15 +105,15 @@ def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:
     problems |= dict.fromkeys(report.still_refused, "still refused")
     unreported = {uri: why for uri, why in problems.items() if uri in refused_again or uri not in before}
     lines = [f"{uri}: {why}" for uri, why in problems.items()]
-    return AssetCheckResult(
+    return dg.AssetCheckResult(
         check_name=CHECK,
         passed=not report.needs_a_person,
-        severity=AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.ERROR,
         description="\n".join(lines[:NAMED]) or None,
         metadata={
             "files": len(problems),
-            ALL: MetadataValue.json(problems),
-            UNREPORTED: MetadataValue.json(unreported),
+            ALL: dg.MetadataValue.json(problems),
+            UNREPORTED: dg.MetadataValue.json(unreported),
         },
     )
 
@@ -135,7 +121,7 @@ def _check(report: LoadReport, before: Collection[str]) -> AssetCheckResult:
 class _Log(Reporter):
     """A reporter that writes to Dagster's log."""
 
-    def __init__(self, context: AssetExecutionContext) -> None:
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
         self._log = context.log
 
     def say(self, message: str) -> None:

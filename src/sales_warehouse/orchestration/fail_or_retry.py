@@ -2,8 +2,8 @@
 
 from typing import NoReturn
 
+import dagster as dg
 import psycopg2
-from dagster import Failure, RetryRequested
 
 from sales_warehouse.errors import ServerUnreachable, WarehouseError
 from sales_warehouse.load.retry import is_transient
@@ -25,9 +25,9 @@ def fail_or_retry(error: psycopg2.Error | WarehouseError, retry_number: int) -> 
 
 def ask_for_retry(retry_number: int, error: Exception | None = None) -> NoReturn:
     """Request a retry of the step, after a wait that doubles."""
-    raise RetryRequested(max_retries=RETRIES, seconds_to_wait=FIRST_WAIT_SECONDS * 2**retry_number) from error
+    raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=FIRST_WAIT_SECONDS * 2**retry_number) from error
 
 
 def fail(description: str, exit_code: int = WarehouseError.exit_code, error: Exception | None = None) -> NoReturn:
     """End the step without a retry."""
-    raise Failure(description, metadata={EXIT_CODE: exit_code}, allow_retries=False) from error
+    raise dg.Failure(description, metadata={EXIT_CODE: exit_code}, allow_retries=False) from error

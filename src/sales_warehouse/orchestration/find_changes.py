@@ -18,17 +18,10 @@ from sales_warehouse.load.decide import New, decide, is_known_on_disk, needs_has
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.read_sql import read_sql
 
 # A tick must end before Dagster's limit of 60 s; the next tick hashes the remaining files.
 HASHING_SECONDS = 20.0
-
-_LAST = """
-select
-    coalesce((
-        select max(event_id) from ledger.file_events where kind in ('activated', 'deactivated', 'replayed')
-    ), 0),
-    coalesce((select max(file_id) from ledger.files), 0)
-"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ def find_changes(
         has_ledger = _has_table(cursor, "ledger.file_events")
         last_event, last_file = (0, 0)
         if has_ledger:
-            cursor.execute(_LAST)
+            cursor.execute(read_sql("orchestration/sql/last_ids.sql"))
             last_event, last_file = cursor.fetchone() or (0, 0)
         built_event = 0
         if _has_table(cursor, "audit.builds"):

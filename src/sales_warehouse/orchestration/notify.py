@@ -5,17 +5,7 @@ import logging
 import urllib.request
 from typing import Any
 
-from dagster import (
-    DagsterEventType,
-    DagsterRun,
-    DagsterRunStatus,
-    DefaultSensorStatus,
-    RunFailureSensorContext,
-    RunStatusSensorContext,
-    SensorDefinition,
-    run_failure_sensor,
-    run_status_sensor,
-)
+import dagster as dg
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.define_raw_tables import CHECK, NAMED, UNREPORTED
@@ -27,30 +17,30 @@ WEBHOOK_SECONDS = 10.0
 log = logging.getLogger("sales_warehouse.orchestration")
 
 
-def define_failure_hook(settings: Settings) -> SensorDefinition:
+def define_failure_hook(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that reports failed runs."""
 
-    @run_failure_sensor(
+    @dg.run_failure_sensor(
         name="failure",
-        default_status=DefaultSensorStatus.RUNNING,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         description="Logs a failed run, notifies the webhook.",
     )
-    def failure(context: RunFailureSensorContext) -> None:
+    def failure(context: dg.RunFailureSensorContext) -> None:
         _notify(settings, "run failed", describe_failure(context))
 
     return failure
 
 
-def define_files_hook(settings: Settings) -> SensorDefinition:
+def define_files_hook(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that reports, once each, the files that need a person."""
 
-    @run_status_sensor(
-        run_status=DagsterRunStatus.SUCCESS,
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.SUCCESS,
         name="refused_files",
-        default_status=DefaultSensorStatus.RUNNING,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         description="Logs files that are refused, waiting or unreadable, notifies the webhook; once, not at every run.",
     )
-    def refused_files(context: RunStatusSensorContext) -> None:
+    def refused_files(context: dg.RunStatusSensorContext) -> None:
         files = _unreported_files(context)
         if files:
             run, code = context.dagster_run, WarehouseError.exit_code
@@ -61,7 +51,7 @@ def define_files_hook(settings: Settings) -> SensorDefinition:
     return refused_files
 
 
-def describe_failure(context: RunFailureSensorContext) -> dict[str, Any]:
+def describe_failure(context: dg.RunFailureSensorContext) -> dict[str, Any]:
     """Describe a failed run; the exit code is that of `warehouse build` in the same case."""
     steps = []
     code = WarehouseError.exit_code
@@ -81,17 +71,17 @@ def describe_failure(context: RunFailureSensorContext) -> dict[str, Any]:
     return {"run": run.run_id, "exit_code": code, "text": text, "steps": steps, "files": files}
 
 
-def _name(run: DagsterRun) -> str:
-    """Return the name of the job, or the assets of a run that was started for a selection of assets."""
+def _name(run: dg.DagsterRun) -> str:
+    """Return the name of the run, or the assets of a run that was started for a selection of assets."""
     if run.job_name.startswith("__") and run.asset_selection:
         return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
     return run.job_name
 
 
-def _unreported_files(context: RunStatusSensorContext) -> list[dict[str, str]]:
+def _unreported_files(context: dg.RunStatusSensorContext) -> list[dict[str, str]]:
     """Return the files that need a person, without those that an earlier run reported."""
     records = context.instance.get_records_for_run(
-        context.dagster_run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION
+        context.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
     ).records
     files: list[dict[str, str]] = []
     for record in records:

@@ -26,7 +26,8 @@ def read_project(settings: Settings) -> DbtProject:
     """
     target = settings.home / "dagster" / "dbt"
     target.mkdir(parents=True, exist_ok=True)
-    project = DbtProject(settings.project, target_path=target, profiles_dir=_profiles_dir(settings))
+    profiles = Path(os.environ.get("DBT_PROFILES_DIR") or profiles_directory(settings))
+    project = DbtProject(settings.project, target_path=target, profiles_dir=profiles)
     with (target / "lock").open("w") as lock:
         # webserver, daemon and runs are separate processes: none may read a file while another writes it
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -54,10 +55,6 @@ def _parse(project: DbtProject) -> None:
     if done.returncode:
         message = (done.stdout + done.stderr).strip()
         raise ConfigurationError(f"dbt cannot read the project: {message}\nCorrect it, and check it with `dbt parse`.")
-
-
-def _profiles_dir(settings: Settings) -> Path:
-    return Path(os.environ.get("DBT_PROFILES_DIR") or profiles_directory(settings))
 
 
 def _is_current(manifest: Path, project: Path) -> bool:

@@ -3,20 +3,8 @@
 from collections.abc import Sequence
 from contextlib import closing
 
+import dagster as dg
 import psycopg2
-from dagster import (
-    DagsterRunStatus,
-    DefaultScheduleStatus,
-    DefaultSensorStatus,
-    RunRequest,
-    RunsFilter,
-    ScheduleDefinition,
-    SensorDefinition,
-    SensorEvaluationContext,
-    SensorResult,
-    SkipReason,
-    sensor,
-)
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from sales_warehouse import server
@@ -30,30 +18,30 @@ from sales_warehouse.settings import Settings
 INTERVAL_SECONDS = 30
 DAILY_AT = "0 5 * * *"  # UTC: after the night's deliveries, before people come
 _IN_PROGRESS = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
 ]
 
 
-def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAssetJobDefinition) -> SensorDefinition:
+def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
     """Return the sensor that starts `run` once for each state of inbox and ledger."""
 
-    @sensor(
+    @dg.sensor(
         name="inbox",
         job=run,
         minimum_interval_seconds=INTERVAL_SECONDS,
-        default_status=DefaultSensorStatus.RUNNING,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         description="Starts one run when a file arrives, is corrected or restored; none for a duplicate.",
     )
-    def inbox(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+    def inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         # While a run is in progress the ledger still changes; the tick after it finds what that run did not process.
-        if context.instance.get_run_ids(RunsFilter(statuses=_IN_PROGRESS), limit=1):
-            return SkipReason("A run is in progress.")
+        if context.instance.get_run_ids(dg.RunsFilter(statuses=_IN_PROGRESS), limit=1):
+            return dg.SkipReason("A run is in progress.")
         if not settings.inbox.is_dir():
-            return SkipReason(f"There is no inbox {settings.inbox} yet.")
+            return dg.SkipReason(f"There is no inbox {settings.inbox} yet.")
         before = State.parse(context.cursor)
         try:
             connection = server.connect(settings, application_name="warehouse dagster", role="transformer")
@@ -62,25 +50,25 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
         except (psycopg2.Error, ServerUnreachable) as error:
             if not is_transient(error):
                 raise
-            return SkipReason(f"The server does not answer: {error}")
+            return dg.SkipReason(f"The server does not answer: {error}")
         if not changes.files and not changes.events:
             # duplicates are stored too, so that they are not opened at every tick
             state = State(changes.state.seen, before.event_id)
-            return SensorResult(skip_reason=SkipReason("Nothing new."), cursor=str(state))
+            return dg.SensorResult(skip_reason=dg.SkipReason("Nothing new."), cursor=str(state))
         tags = {"warehouse/files": str(len(changes.files)), "warehouse/events": str(changes.events)}
         if changes.files:
             tags["warehouse/first_file"] = changes.files[0]
-        return SensorResult(run_requests=[RunRequest(changes.run_key, tags=tags)], cursor=str(changes.state))
+        return dg.SensorResult(run_requests=[dg.RunRequest(changes.run_key, tags=tags)], cursor=str(changes.state))
 
     return inbox
 
 
-def define_schedule(run: UnresolvedAssetJobDefinition) -> ScheduleDefinition:
+def define_schedule(run: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """Return the daily run: it also loads files that a failed run did not load, and reports late deliveries."""
-    return ScheduleDefinition(
+    return dg.ScheduleDefinition(
         name="daily",
         job=run,
         cron_schedule=DAILY_AT,
         execution_timezone="UTC",
-        default_status=DefaultScheduleStatus.RUNNING,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
     )

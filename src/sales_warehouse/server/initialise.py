@@ -1,4 +1,4 @@
-"""Create the data directory of a home, at the first start."""
+"""Create the data directory of a home at the first start, or find that of a home that was moved or copied."""
 
 import os
 import secrets
@@ -9,16 +9,19 @@ from pathlib import Path
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import Account
-from sales_warehouse.server.configure import CONFIGURATION_FILE
-from sales_warehouse.server.locate import choose_base, is_elsewhere, make_base, pg_ctl, programs_for
-from sales_warehouse.server.observe import choose_port, find_postmaster
-from sales_warehouse.server.record import (
-    ServerRecord,
-    read_record,
-    record_file,
-    server_directory,
-    write_record,
+from sales_warehouse.server.locate import (
+    CONFIGURATION_FILE,
+    belongs_to,
+    choose_base,
+    is_elsewhere,
+    make_base,
+    note_home,
+    noted_home,
+    pg_ctl,
+    programs_for,
 )
+from sales_warehouse.server.observe import choose_port, find_postmaster
+from sales_warehouse.server.record import ServerRecord, read_record, record_file, server_directory, write_record
 from sales_warehouse.settings import DEFAULT_DATABASE, DEFAULT_USER
 
 
@@ -57,6 +60,35 @@ def initialise(home: Path, account: Account, lock: int) -> tuple[ServerRecord, t
     record = replace(record, initialised=True)
     write_record(home, record)
     return record, notes
+
+
+def settle_record(home: Path, record: ServerRecord) -> ServerRecord:
+    """Return the record of a home, corrected if the home was moved, or copied from another.
+
+    A moved home gets a new port, because a copy must not use the port of its original.
+    Raises ConfigurationError when the data directory is missing or belongs to another home.
+    """
+    directory = record.data_directory
+    if belongs_to(home, directory) and directory.is_dir():
+        return record
+    own = server_directory(home) / "data"
+    if own.is_dir():
+        moved = replace(record, data_directory=own, port=choose_port())
+        write_record(home, moved)
+        return moved
+    noted = noted_home(directory) if is_elsewhere(directory) and directory.is_dir() else None
+    if noted is None:
+        raise ConfigurationError(
+            f"The data directory {directory} is gone. Bring it back from a backup, or delete {record_file(home)} "
+            "to begin with an empty database."
+        )
+    if record_file(noted).exists():
+        raise ConfigurationError(
+            f"{home} is a copy of {noted}, whose database is in {directory}. "
+            f"Delete {server_directory(home)} to begin with an empty database there."
+        )
+    note_home(directory, home)
+    return record
 
 
 def _run_initdb(directory: Path, record: ServerRecord, account: Account, lock: int) -> None:

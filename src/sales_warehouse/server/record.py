@@ -1,10 +1,16 @@
-"""server.json: address and password of the embedded server of a home."""
+"""The files of a server: server.json with its address and password, log, lock, and the files written from templates."""
 
+import fcntl
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO
+from string import Template
+from typing import Any
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import Account
@@ -43,11 +49,6 @@ def record_file(home: Path) -> Path:
 def log_file(home: Path) -> Path:
     """Return the path of the server's log."""
     return server_directory(home) / "postgres.log"
-
-
-def open_log(home: Path) -> BinaryIO:
-    """Open the log to append; only its owner can read it, because messages quote statements and lines of files."""
-    return os.fdopen(os.open(log_file(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def read_record(home: Path) -> ServerRecord | None:
@@ -97,3 +98,36 @@ def write_private(path: Path, content: str, account: Account | None = None) -> N
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def fill_template(name: str, **values: object) -> str:
+    """Return the text of a template beside this module, with each `$name` replaced by its value."""
+    template = (files("sales_warehouse.server") / name).read_text(encoding="utf-8")
+    return Template(template).substitute(values)
+
+
+@contextmanager
+def exclusive(path: Path, *, wait_seconds: float) -> Iterator[int]:
+    """Hold the lock on `path`, a folder or a file, which is made when missing.
+
+    Yields the file descriptor: a child process that inherits it holds the lock too.
+    Raises ConfigurationError when another process holds the lock for longer than `wait_seconds`.
+    """
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ConfigurationError(
+                        f"Another `warehouse` command holds {path} for more than {wait_seconds:.0f} seconds. "
+                        "Wait for it to end, or stop it, and run this again."
+                    ) from None
+                time.sleep(0.05)
+        yield descriptor
+    finally:
+        os.close(descriptor)

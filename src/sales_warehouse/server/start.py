@@ -1,39 +1,16 @@
 """Start the embedded server and wait until it accepts connections."""
 
+import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
 
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.server.account import Account, user_name
-from sales_warehouse.server.configure import write_configuration
-from sales_warehouse.server.locate import (
-    MAJOR_VERSION,
-    START_SECONDS,
-    belongs_to,
-    is_elsewhere,
-    note_home,
-    noted_home,
-    pg_ctl,
-)
-from sales_warehouse.server.observe import (
-    choose_port,
-    drop_misleading_lock_file,
-    find_postmaster,
-    port_is_taken,
-    read_lock_file,
-)
-from sales_warehouse.server.record import (
-    HOST,
-    ServerRecord,
-    log_file,
-    open_log,
-    record_file,
-    server_directory,
-    write_record,
-)
+from sales_warehouse.server.locate import CONFIGURATION_FILE, MAJOR_VERSION, START_SECONDS, pg_ctl
+from sales_warehouse.server.observe import drop_misleading_lock_file, find_postmaster, port_is_taken, read_lock_file
+from sales_warehouse.server.record import HOST, ServerRecord, fill_template, log_file, record_file, write_private
 from sales_warehouse.server.sessions import describe_refusal, is_passing, open_embedded
 
 APPLICATION = "warehouse up"
@@ -63,35 +40,6 @@ def is_accepting(record: ServerRecord) -> bool:
             "If its password or its access rules were changed, undo that, or update server.json."
         ) from None
     return True
-
-
-def settle_record(home: Path, record: ServerRecord) -> ServerRecord:
-    """Return the record of a home, corrected if the home was moved, or copied from another.
-
-    A moved home gets a new port, because a copy must not use the port of its original.
-    Raises ConfigurationError when the data directory is missing or belongs to another home.
-    """
-    directory = record.data_directory
-    if belongs_to(home, directory) and directory.is_dir():
-        return record
-    own = server_directory(home) / "data"
-    if own.is_dir():
-        moved = replace(record, data_directory=own, port=choose_port())
-        write_record(home, moved)
-        return moved
-    noted = noted_home(directory) if is_elsewhere(directory) and directory.is_dir() else None
-    if noted is None:
-        raise ConfigurationError(
-            f"The data directory {directory} is gone. Bring it back from a backup, or delete {record_file(home)} "
-            "to begin with an empty database."
-        )
-    if record_file(noted).exists():
-        raise ConfigurationError(
-            f"{home} is a copy of {noted}, whose database is in {directory}. "
-            f"Delete {server_directory(home)} to begin with an empty database there."
-        )
-    note_home(directory, home)
-    return record
 
 
 def ensure_running(home: Path, record: ServerRecord, account: Account) -> None:
@@ -164,14 +112,17 @@ def _waited(record: ServerRecord) -> bool:
 
 
 def _start(home: Path, record: ServerRecord, account: Account) -> None:
-    write_configuration(record.data_directory, record.port, account)
+    # at every start, because port and tuning may have changed
+    configuration = fill_template(CONFIGURATION_FILE, host=HOST, port=record.port)
+    write_private(record.data_directory / CONFIGURATION_FILE, configuration, account)
     drop_misleading_lock_file(record.data_directory)
     deadline = time.monotonic() + ORPHAN_SECONDS
     while True:
         if port_is_taken(record.port):
             raise ConfigurationError(_say_port_is_taken(home, record))
-        # the server inherits this file as its standard error and so writes its log where it could not open one
-        with open_log(home) as log:
+        # The server inherits this file as its standard error, so it can write its log where it could not open one. Only
+        # the owner can read it, because messages quote statements and lines of files.
+        with os.fdopen(os.open(log_file(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             begin = log.tell()
             started = pg_ctl(account, "start", record.data_directory, output=log).returncode == 0
         if started and is_accepting(record):

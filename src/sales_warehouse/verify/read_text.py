@@ -155,7 +155,7 @@ class TextReading(LineReading):
     def _unescape(self, line_number: int, character: str) -> str:
         """Return the character after an escape. Raises `CannotRead` unless it is one that needs an escape."""
         if not character or character not in f"{self._dialect.quote}{self._dialect.escape}{self._dialect.delimiter}":
-            raise CannotRead(line_number, f"an escape stands in front of {character or 'the end of the line'}")
+            raise CannotRead(line_number, f"an escape precedes {character or 'the end of the line'}")
         return character
 
     def _split_end(self, text: str) -> tuple[str, str]:
@@ -210,7 +210,7 @@ class TextReading(LineReading):
                         break
                 values.append("".join(found))
                 if at < len(body) and not body.startswith(delimiter, at):
-                    raise CannotRead(line_number, f"text stands behind the closing quote of field {len(values)}")
+                    raise CannotRead(line_number, f"text follows the closing quote of field {len(values)}")
             else:
                 while at < len(body) and not body.startswith(delimiter, at):
                     if body[at] == escape:
@@ -218,7 +218,7 @@ class TextReading(LineReading):
                         at += 2
                         continue
                     if quote and body[at] == quote and self._dialect.stray_quotes == "reject":
-                        raise CannotRead(line_number, f"a quote stands inside field {len(values) + 1}")
+                        raise CannotRead(line_number, f"a quote is inside field {len(values) + 1}")
                     found.append(body[at])
                     at += 1
                 values.append("".join(found) or None)

@@ -1,6 +1,6 @@
 {% test has_rate(model, date_column) %}
 
--- Raises what is missing and what to do: a failing row would only be counted.
+-- Raises an error with the missing rates and the remedy; failing rows would only be counted.
 {%- set missing %}
 select
     currency,
@@ -25,7 +25,7 @@ order by currency asc nulls last
             'No exchange rate into ' ~ var('reporting_currency') ~ ' for ' ~ found | join('; ') ~ '. '
             ~ 'A rate holds for at most ' ~ var('fx_max_carry_days') ~ ' days (fx_max_carry_days). Renew '
             ~ 'seeds/reference/exchange_rates.csv with scripts/refresh_exchange_rates.py, with --download for later days, '
-            ~ 'with --currency for each currency it shall hold; then build again.'
+            ~ 'with --currency for each currency it must contain; then build again.'
         ) }}
     {%- endif -%}
 {%- endif %}

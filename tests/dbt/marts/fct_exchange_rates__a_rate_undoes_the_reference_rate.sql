@@ -1,5 +1,6 @@
--- Prevents: a rate that is lost, turned upside down or rounded early, and with it every converted amount.
--- On the days of the seed: what was published, times the rate, is one euro again, but for the last decimal of the rate.
+-- Prevents: a rate that is lost, inverted or rounded early, and with it every converted amount.
+-- On the days of the seed, the published rate of a currency times fx_rate is the published rate of the reporting
+-- currency, up to the rounding of fx_rate.
 with
 
 exchange_rates as (

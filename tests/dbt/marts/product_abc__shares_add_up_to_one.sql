@@ -1,4 +1,4 @@
--- Prevents: shares of another total than their own source's, in which every row looks sound by itself.
+-- Prevents: shares of another total than that of their own source, which no check of single rows finds.
 with
 
 products as (
@@ -15,7 +15,7 @@ final as (
         max(cumulative_share) as last_cumulative_share
     from products
     group by source_system
-    -- a share is rounded to six decimals, so the sum may be off by half of the last for each; nothing sold, no share
+    -- each share is rounded to six decimals, which may add half a unit of the last one; without sales no share
     having
         count(case when net_sales_amount_reporting > 0 then 1 end) > 0
         and (

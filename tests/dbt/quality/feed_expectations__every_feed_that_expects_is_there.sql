@@ -1,4 +1,4 @@
--- Prevents: a feed whose declaration expects deliveries and whose gaps nobody would see.
+-- Prevents: a feed that declares expected deliveries, but whose missing deliveries are not reported.
 with
 
 declared as (

@@ -1,4 +1,4 @@
--- Prevents: a code in row_issues that is missing from feed_issues, as no rule tells it or its file was left out.
+-- Prevents: a code in row_issues that is missing from feed_issues, because no rule has it or its file was left out.
 with
 
 codes_in_outcomes as (

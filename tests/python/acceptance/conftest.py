@@ -1,4 +1,4 @@
-"""Where the real files are. They are not part of this project; the README of their folder gives their exact figures."""
+"""Paths of the real files. They are not part of this project; the README of their folder gives their exact figures."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from checkout import PROJECT, Checkout
 
 @pytest.fixture(scope="session")
 def inbox() -> Path:
-    """The inbox of the real files; without it a test is left out, and says so, but under CI=true it fails."""
+    """The inbox of the real files. Without it a test is skipped with a message, or fails if CI=true."""
     return _find("inbox")
 
 
@@ -47,7 +47,7 @@ def make_checkout() -> Iterator[Homes]:
 
 @pytest.fixture(scope="session")
 def built(make_checkout: Homes, inbox: Path) -> Checkout:
-    """A fresh home after `warehouse load` and a plain `dbt build`."""
+    """A new home after `warehouse load` and a plain `dbt build`."""
     checkout = make_checkout.make()
     report = checkout.load(inbox)
     assert report["totals"]["files"] == {"active": 318}

@@ -1,4 +1,4 @@
-"""What the marts hold of the real files: the published figures, and a digest to compare two warehouses by."""
+"""The published figures of the real files in the marts, and a digest to compare two warehouses."""
 
 import json
 from decimal import Decimal
@@ -7,7 +7,7 @@ from checkout import Checkout
 
 
 def assert_figures(checkout: Checkout) -> None:
-    """Hold the ledger, the fact and the daily aggregate against the figures of the data page."""
+    """Compare the ledger, the fact and the daily aggregate with the figures of the data page."""
     outcomes = {
         row["feed"]: {name: int(value) for name, value in row.items() if name != "feed"}
         for row in checkout.sql(
@@ -82,7 +82,7 @@ def assert_figures(checkout: Checkout) -> None:
 
 
 def digest_marts(checkout: Checkout) -> dict[str, str]:
-    """Return count and digest of the rows of every mart, by its relation; files go by their names, not their ids."""
+    """Return count and digest of the rows of every mart, by relation; files are identified by name, not by id."""
     nodes = json.loads((checkout.project / "target" / "manifest.json").read_text(encoding="utf-8"))["nodes"]
     digests = {}
     for node in nodes.values():
@@ -99,7 +99,7 @@ def digest_marts(checkout: Checkout) -> dict[str, str]:
 
 
 def _name_file(column: str) -> str:
-    """Return the column, or where it holds the id of a file, which follows the order of deliveries, its name."""
+    """Return the column, or for a file id, which depends on the order of deliveries, the name of the file."""
     name = "(select name from ledger.files where file_id = {})"
     if column == "_file_id":
         return name.format("mart._file_id")

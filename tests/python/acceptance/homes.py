@@ -1,4 +1,4 @@
-"""Homes of warehouses, for the commands a person types."""
+"""Homes of warehouses for the commands of a user."""
 
 import shutil
 import tempfile
@@ -8,7 +8,7 @@ from checkout import Checkout
 
 
 class Homes:
-    """Fresh homes, each with an embedded server of its own."""
+    """Creates homes, each with an embedded server of its own."""
 
     def __init__(self) -> None:
         self._checkouts: list[tuple[Checkout, Path]] = []

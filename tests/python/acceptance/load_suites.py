@@ -1,9 +1,9 @@
 """Load public suites of difficult CSV files, each with its own declared dialect, and compare with the right answers.
 
 - csv-spectrum: 12 files and their answers as JSON.
-- Pollock (Hasso Plattner Institute): a sales file spoilt in many ways, the dialect of each, and the right answers.
+- Pollock (Hasso Plattner Institute): a sales file corrupted in many ways, the dialect of each, and the right answers.
 
-Every file is a feed of its own in a database of the caller's, taken in by one run of the loader.
+Every file is a feed of its own in the database of the caller. One run of the loader loads all files.
 """
 
 import csv
@@ -37,18 +37,18 @@ VERDICTS = (EQUAL, EQUAL_BUT_FOR_REJECTS, REFUSED, WRONG)
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of one file: its rows and rejects by position among the records, NULL as empty text."""
+    """The result of loading one file: its rows and rejects by position among the records, NULL as empty text."""
 
     outcome: Outcome
     rows: dict[int, list[str]]
     rejects: list[int]
 
     def judge(self, right: Table) -> str:
-        """Compare with the right answer, record by record; blank lines are no records of it."""
+        """Compare with the right answer, record by record; a blank line is not a record of the answer."""
         if self.outcome.status == "refused":
             return REFUSED
         positions = sorted([*self.rows, *self.rejects])
-        # what stands behind the last record of the answer may only be rejects
+        # after the last record of the answer only rejects are allowed
         if len(positions) < len(right) or any(position in self.rows for position in positions[len(right) :]):
             return WRONG
         expected = {position: row for position, row in zip(positions, right, strict=False) if position in self.rows}
@@ -59,7 +59,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement on one file of a suite."""
+    """The verdict on one file of a suite."""
 
     name: str
     verdict: str
@@ -83,9 +83,9 @@ def run_csv_spectrum(connection: Connection, suite: Path, inbox: Path) -> list[V
 
 
 def run_pollock(connection: Connection, suite: Path, inbox: Path, out: Path | None = None) -> list[Verdict]:
-    """Load each file with the dialect of its parameters; a header in the middle refuses the file: it is two.
+    """Load each file with the dialect of its parameters; a file with a second header in the middle is refused.
 
-    Writes what was loaded into `out`, as Pollock's own evaluation reads it: ``<out>/<name>_converted.csv``.
+    Writes what was loaded into `out`, in the layout of Pollock's own evaluation: ``<out>/<name>_converted.csv``.
     """
     feeds, answers, names = [], {}, {}
     for path in sorted((suite / "csv").glob("*.csv")):
@@ -93,7 +93,7 @@ def run_pollock(connection: Connection, suite: Path, inbox: Path, out: Path | No
         with (suite / "clean" / path.name).open(encoding="utf-8", newline="") as file:
             answer = list(csv.reader(file))
         header = answer[:1] if parameters["header_lines"] else []
-        # a file without header or without a record has no names among its parameters
+        # a file without header or without a record has no column names among its parameters
         columns = parameters["column_names"] or (
             header[0] if header else [f"c{number}" for number in range(parameters["n_columns"] or 1)]
         )
@@ -112,12 +112,12 @@ def run_pollock(connection: Connection, suite: Path, inbox: Path, out: Path | No
 
 
 def kind_of(name: str) -> str:
-    """Return the kind of corruption of one of Pollock's files: its name without places and numbers."""
+    """Return the kind of corruption of one of Pollock's files: its name without positions and numbers."""
     return re.sub(r"_?(row)?\d.*", "", name).replace("_row", "")
 
 
 def count_by_kind(verdicts: Sequence[Verdict]) -> dict[str, Counter[str]]:
-    """Return how many files of each kind came to each verdict."""
+    """Return the number of files by kind and verdict."""
     counts: dict[str, Counter[str]] = {}
     for verdict in verdicts:
         counts.setdefault(kind_of(verdict.name), Counter())[verdict.verdict] += 1
@@ -125,7 +125,7 @@ def count_by_kind(verdicts: Sequence[Verdict]) -> dict[str, Counter[str]]:
 
 
 def _read_dialect(parameters: dict[str, str | int]) -> Dialect:
-    """Return a file's parameters as the declaration of a feed; what they leave empty has its default."""
+    """Return a file's parameters as a dialect; empty parameters have their default."""
     escape, quote = parameters["escapechar"], parameters["quotechar"]
     return Dialect(
         delimiter=str(parameters["delimiter"] or ","),

@@ -1,4 +1,4 @@
-"""The reports about online_retail, counted again from the files in plain Python and exact decimals, without any SQL."""
+"""The reports about online_retail, computed from the files in plain Python with exact decimals, without any SQL."""
 
 import csv
 from collections import defaultdict
@@ -15,7 +15,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Line:
-    """A line of goods; amounts in pounds and, at the rate of its day, in euros."""
+    """A line of goods; the amount in pounds, and in euros at the rate of its day."""
 
     order_id: str
     product_id: str
@@ -28,12 +28,12 @@ class Line:
 
 
 def rounded(value: Decimal, digits: int) -> Decimal:
-    """Return the value with so many decimals, halves away from zero."""
+    """Return the value rounded to this number of decimals, half away from zero."""
     return value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
 def read_goods(inbox: Path, seeds: Path) -> list[Line]:
-    """Return the lines of goods in all files of online_retail; charges and corrections of the ledger is left out."""
+    """Return the lines of goods in all files of online_retail, without charges and adjustments."""
     with (seeds / "online_retail_non_product_codes.csv").open(encoding="utf-8", newline="") as file:
         no_products = {row["stock_code"] for row in csv.DictReader(file)}
     rates = _euros_a_pound(seeds / "exchange_rates.csv")
@@ -62,7 +62,7 @@ def read_goods(inbox: Path, seeds: Path) -> list[Line]:
 
 
 def _euros_a_pound(path: Path) -> Mapping[date, Decimal]:
-    """Return the rate of each day of the files; weekends and holidays have the one before."""
+    """Return the rate of each day of the files; weekends and holidays have the rate of the day before."""
     with path.open(encoding="utf-8", newline="") as file:
         published = {
             date.fromisoformat(row["rate_date"]): Decimal(row["units_per_euro"])
@@ -78,7 +78,7 @@ def _euros_a_pound(path: Path) -> Mapping[date, Decimal]:
 
 
 def per_day(lines: Iterable[Line]) -> dict[date, tuple[Decimal | None, ...]]:
-    """Return of each day: net sales, of the day before, of the comparable day, month to date, mean of 7 and 28 days."""
+    """Return per day: net sales, the day before, the comparable day, month to date, two moving averages."""
     sales: dict[date, Decimal] = defaultdict(lambda: ZERO)
     for line in lines:
         sales[line.day] += line.amount
@@ -108,7 +108,7 @@ def per_day(lines: Iterable[Line]) -> dict[date, tuple[Decimal | None, ...]]:
 
 @dataclass(frozen=True)
 class Customer:
-    """What a customer brought, and the scores for it."""
+    """The figures and scores of a customer."""
 
     order_count: int
     amount_in_euros: Decimal
@@ -117,7 +117,7 @@ class Customer:
 
 
 def customers(lines: Iterable[Line]) -> dict[str, Customer]:
-    """Return the customers who bought something, by their ids."""
+    """Return the customers who bought something, by id."""
     orders: dict[str, set[str]] = defaultdict(set)
     amounts: dict[str, Decimal] = defaultdict(lambda: ZERO)
     last_days: dict[str, date] = {}
@@ -145,7 +145,7 @@ def customers(lines: Iterable[Line]) -> dict[str, Customer]:
 
 
 def _fifths(values: Mapping[str, int] | Mapping[str, Decimal]) -> dict[str, int]:
-    """Return 1 to 5: one more than the whole fifths of members that are worse."""
+    """Return 1 to 5 for each member: one more than the whole fifths of members with a lower value."""
     worse: dict[int | Decimal, int] = {}
     for place, value in enumerate(sorted(values.values())):
         worse.setdefault(value, place)
@@ -153,7 +153,7 @@ def _fifths(values: Mapping[str, int] | Mapping[str, Decimal]) -> dict[str, int]
 
 
 def active_by_cohort(lines: Iterable[Line]) -> dict[tuple[Month, Month], int]:
-    """Return how many customers of a first month bought in a month; nothing where none did."""
+    """Return the number of customers by first month and active month; pairs without customers are left out."""
     months: dict[str, set[Month]] = defaultdict(set)
     for line in lines:
         if line.is_sale and line.customer_id is not None:
@@ -180,7 +180,7 @@ def abc_classes(lines: Iterable[Line]) -> dict[str, str]:
 
 
 def frequent_pairs(lines: Iterable[Line], min_support: Decimal) -> dict[tuple[str, str], tuple[int, int, int, int]]:
-    """Return of each frequent pair how many orders have both, the first, the second, and how many orders there are."""
+    """Return for each frequent pair the orders with both products, with the first, with the second, and all orders."""
     baskets: dict[str, set[str]] = defaultdict(set)
     for line in lines:
         if line.is_sale:
@@ -203,7 +203,7 @@ def frequent_pairs(lines: Iterable[Line], min_support: Decimal) -> dict[tuple[st
 
 
 def returned(lines: Iterable[Line]) -> dict[tuple[Month, str], tuple[int, Decimal]]:
-    """Return pieces and amount that came back, by month and product."""
+    """Return the returned pieces and amount by month and product."""
     back: dict[tuple[Month, str], tuple[int, Decimal]] = {}
     for line in lines:
         if not line.is_sale:

@@ -1,7 +1,7 @@
-"""Two real feeds added as docs/how-to/add-a-feed.md says: a declaration, a staging model, a CTE in the union.
+"""Two real feeds added as docs/how-to/add-a-feed.md describes: a declaration, a staging model, a CTE in the union.
 
-Nothing else changes but what is meant to be set: two codes in the table of quality rules, the first day of the calendar
-(one of the feeds is of 1997) and the reporting currency.
+Only settings change besides: two codes in the table of quality rules, the first day of the calendar (one of the feeds
+is of 1997) and the reporting currency.
 """
 
 import shutil
@@ -37,7 +37,7 @@ def built(checkout: Checkout, more: Path, tmp_path_factory: pytest.TempPathFacto
     assert text.count(last) == 1
     joined = "".join(f"    union all\n    select * from {feed}\n" for feed in ("electronics", "cdnow"))
     union.write_text(text.replace(last, last + joined), encoding="utf-8")
-    # what the table of rules does not know yet
+    # the rules that the table lacks
     rules = checkout.project / "macros" / "quality" / "quality_rules.sql"
     text = rules.read_text(encoding="utf-8")
     assert text.count("    {{ return([\n") == 1
@@ -57,7 +57,7 @@ def built(checkout: Checkout, more: Path, tmp_path_factory: pytest.TempPathFacto
         shutil.copy(more / name, inbox / name)
     checkout.warehouse("up")
     checkout.load(inbox)
-    # the unit test of the union would have to be given rows of the new feeds
+    # the unit test of the union would need rows of the new feeds
     checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     return checkout
 
@@ -84,5 +84,5 @@ def test_cancelled_orders_are_skipped_and_add_up_too(built: Checkout) -> None:
     assert built.value("select count(*) from audit.quarantined_rows") == "0"
 
 
-def test_every_arrow_balances(built: Checkout) -> None:
+def test_every_step_balances(built: Checkout) -> None:
     assert built.value("select count(*) from audit.reconciliation where not is_balanced") == "0"

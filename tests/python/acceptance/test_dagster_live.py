@@ -28,13 +28,13 @@ MODULE = "sales_warehouse.orchestration.definitions"
 
 @dataclass
 class Pages:
-    """A running Dagster of a warehouse."""
+    """A running Dagster instance of a warehouse."""
 
     url: str
     shop: Checkout
 
     def ask(self, query: str) -> Any:
-        """Answer a GraphQL query."""
+        """Send a GraphQL query and return its data."""
         request = urllib.request.Request(
             f"{self.url}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
         )
@@ -46,7 +46,7 @@ class Pages:
         found = self.ask("{ runsOrError { ... on Runs { results { status } } } }")
         return [run["status"] for run in found["runsOrError"]["results"]]
 
-    def looks(self) -> list[str]:
+    def tick_statuses(self) -> list[str]:
         """Return the statuses of the finished sensor ticks, the latest first."""
         selector = f'repositoryName: "__repository__", repositoryLocationName: "{MODULE}", sensorName: "inbox"'
         found = self.ask(
@@ -110,16 +110,18 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
     assert shop.value("select publication from published.as_of") == "2"
     assert shop.value("select sum(line_count) from published.agg_sales_daily") != before
     (path.parent / "2024-03-03.csv").write_bytes(path.read_bytes())  # a duplicate
-    before_it = len(pages.looks())
-    wait_for(lambda: len(pages.looks()) >= before_it + 2, 100)  # the first may have started before the file arrived
-    assert pages.looks()[0] == "SKIPPED"
+    before_it = len(pages.tick_statuses())
+    # the first of two ticks may have started before the file arrived
+    wait_for(lambda: len(pages.tick_statuses()) >= before_it + 2, 100)
+    assert pages.tick_statuses()[0] == "SKIPPED"
     assert pages.runs() == ["SUCCESS"]
 
 
-def test_it_listens_to_this_machine_alone_and_calls_nobody(pages: Pages) -> None:
+def test_dagster_listens_on_loopback_only_and_sends_no_telemetry(pages: Pages) -> None:
     port = int(pages.url.rpartition(":")[2])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_way:
-        any_way.connect(("192.0.2.1", 9))  # sends nothing; shows our own address, if there is one beside loopback
+        # sends no packet, but selects our own address if there is one besides loopback
+        any_way.connect(("192.0.2.1", 9))
         address = any_way.getsockname()[0]
     if not address.startswith("127."):
         with pytest.raises(OSError, match="refused"):
@@ -129,7 +131,7 @@ def test_it_listens_to_this_machine_alone_and_calls_nobody(pages: Pages) -> None
 
 
 @pytest.mark.skipif(
-    CHROMIUM is None, reason="There is no Chromium here: nobody looks at the page. apt install chromium"
+    CHROMIUM is None, reason="Chromium is missing, so the page is not tested. Install it: apt install chromium"
 )
 def test_a_browser_shows_the_graph(pages: Pages, tmp_path: Path) -> None:
     done = subprocess.run(

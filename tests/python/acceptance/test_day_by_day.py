@@ -1,4 +1,4 @@
-"""Day by day as at once: what came in 305 deliveries, built now and then, gives the marts of one delivery."""
+"""305 single deliveries with builds in between give the same marts as one delivery."""
 
 import shutil
 from contextlib import closing
@@ -18,7 +18,7 @@ from sales_warehouse.settings import Settings
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 DAYS = 305
-# after so many days of online_retail the marts are built; what else has come by then
+# the marts are built after these numbers of days of online_retail, with the other feeds delivered by then
 BUILDS = {60: (), 130: ("store_orders",), 200: (), 270: ("superstore",), DAYS: ()}
 
 

@@ -1,4 +1,4 @@
-"""The image, without an engine: the instructions of the Dockerfile, carried out below a folder in place of `/`."""
+"""The image without an engine: the instructions of the Dockerfile, executed in a folder instead of `/`."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from sales_warehouse.settings import Settings
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
-# what changes the machine itself: users and owners
+# commands that change the machine itself: users and owners
 NEEDS_AN_ENGINE = {"useradd", "install"}
 
 
@@ -33,23 +33,23 @@ class Stage:
     left_out: list[str] = field(default_factory=list)
 
     def place(self, path: str) -> Path:
-        """Where a path of the image is on this machine."""
+        """Return the path on this machine of a path in the image."""
         return self.root / os.path.join(self.folder, path).lstrip("/")  # noqa: PTH118  # an absolute path replaces
 
     def moved(self, text: str) -> str:
-        """A text with the absolute paths of the image in it, as it is here."""
+        """Return a text with the absolute paths of the image replaced by those on this machine."""
         parts = text.split(":")
         return ":".join(str(self.root / part.lstrip("/")) if part.startswith("/") else part for part in parts)
 
     def environment(self) -> dict[str, str]:
         path = self.moved(self.variables.get("PATH", "$PATH").replace("$PATH", ""))
-        # this machine's Python in place of the image's, and nothing of the environment the tests run in
+        # this machine's Python instead of the image's, and no variable of the environment of the tests
         kept = {
             "PATH": f"{path}:{Path(sys._base_executable).parent}:/usr/bin:/bin",
             "HOME": str(self.root),
             "LANG": "C.UTF-8",
         }
-        # where packages come from is this machine's business
+        # the package index is that of this machine
         kept |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "http", "HTTP", "SSL"))}
         return kept | {name: self.moved(value) for name, value in self.variables.items() if name != "PATH"}
 
@@ -69,14 +69,14 @@ class Stage:
 
 
 def read_instructions() -> list[tuple[str, str]]:
-    """The instructions of the Dockerfile with what stands behind them, comments and line breaks taken out."""
+    """Return the instructions of the Dockerfile with their arguments, without comments and line breaks."""
     lines = (PROJECT / "Dockerfile").read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if not line.startswith("#")).replace("\\\n", " ")
     return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in text.splitlines() if line)]
 
 
 def carry_out(folder: Path) -> Stage:
-    """Carry out all instructions; return the last stage."""
+    """Execute all instructions; return the last stage."""
     stages: dict[str, Stage] = {}
     stage = Stage(folder)
     for name, rest in read_instructions():
@@ -90,7 +90,7 @@ def carry_out(folder: Path) -> Stage:
         elif name == "COPY":
             *sources, target = [word for word in rest.split() if not word.startswith("--")]
             if "--from=" in rest:
-                # a virtual environment knows its own path, so it stays where it was made
+                # a virtual environment contains its own path, so it is not copied
                 origin = stages[rest.split("--from=")[1].split()[0]]
                 stage.place(target).parent.mkdir(parents=True, exist_ok=True)
                 stage.place(target).symlink_to(origin.place(sources[0]))
@@ -101,7 +101,7 @@ def carry_out(folder: Path) -> Stage:
                 goal.parent.mkdir(parents=True, exist_ok=True)
                 (shutil.copytree if found.is_dir() else shutil.copy)(found, goal)
         elif name == "RUN":
-            words = json.loads(rest)  # every command is written as a list: no shell reads it
+            words = json.loads(rest)  # every command is a list: no shell interprets it
             if words[0] in NEEDS_AN_ENGINE:
                 stage.left_out.append(words[0])
             else:
@@ -113,7 +113,7 @@ def carry_out(folder: Path) -> Stage:
     return stage
 
 
-def test_what_the_image_does_builds_and_runs_in_a_clean_environment(tmp_path: Path, database: Settings) -> None:
+def test_the_steps_of_the_image_work_in_a_clean_environment(tmp_path: Path, database: Settings) -> None:
     image = carry_out(tmp_path / "image")
     assert image.left_out == ["useradd", "install"]
     for path in ("/home/warehouse/state/dagster", "/inbox"):
@@ -122,8 +122,8 @@ def test_what_the_image_does_builds_and_runs_in_a_clean_environment(tmp_path: Pa
     connect = server.environment(database)
     printed = image.run([*image.command, "--settle", "0"], **connect)
     assert f"{truth.totals.records_read:,}" in printed
-    # the docs service, up to where it would serve
+    # the docs service, up to the point where it would serve
     image.run(["dbt", "docs", "generate", "--quiet", "--target", "prod"], **connect)
     assert (image.place("/home/warehouse/state/dbt/target") / "catalog.json").is_file()
-    # the project lies read-only in the image: nothing was written beside it
+    # the project is read-only in the image: no file was written beside it
     assert not {"target", "logs", ".warehouse"} & {path.name for path in image.place("/warehouse").iterdir()}

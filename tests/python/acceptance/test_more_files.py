@@ -67,7 +67,7 @@ def make_feed(
     )
 
 
-# A location takes one feed, and two of the workbooks hold two tables each: they lie in the inbox twice.
+# A location belongs to one feed, and two of the workbooks contain two tables: these are in the inbox twice.
 FILES = {
     "superstore_formats/superstore.parquet": [make_feed("parquet", "parquet/*", SUPERSTORE, "parquet")],
     "workbooks/Sample - Superstore.xls": [
@@ -102,11 +102,11 @@ class Loaded:
         self._connection, self._feeds, self._inbox = connection, feeds, inbox
 
     def verify(self) -> VerifyReport:
-        """Read all files a second time."""
+        """Verify all files."""
         return run_verify(self._connection, self._feeds, self._inbox, [], Reporter())
 
     def figures(self, select: str) -> tuple[Any, ...]:
-        """Return the one row of a query; numbers are exact."""
+        """Return the only row of a query; numbers are exact."""
         with self._connection, self._connection.cursor() as cursor:
             cursor.execute(select)
             [row] = cursor.fetchall()
@@ -179,7 +179,7 @@ def test_superstore_has_its_published_figures_in_every_format(loaded: Loaded, co
         ),
     ],
 )
-def test_superstore_by_region_category_and_year(
+def test_superstore_has_published_sums_by_region_category_and_year(
     loaded: Loaded, copy: str, column: str, figures: dict[str, str]
 ) -> None:
     [found] = loaded.figures(
@@ -191,7 +191,7 @@ def test_superstore_by_region_category_and_year(
     }
 
 
-def test_two_formats_of_superstore_are_the_same_text_but_for_one_post_code(loaded: Loaded) -> None:
+def test_superstore_parquet_and_xls_differ_in_one_post_code_only(loaded: Loaded) -> None:
     # Burlington's is a text in the workbook and keeps its zero; all others are numbers and have lost theirs.
     columns = ", ".join(column for column in SUPERSTORE if column != "postal_code")
     assert loaded.figures(
@@ -220,7 +220,7 @@ def test_dates_of_superstore_are_iso(loaded: Loaded) -> None:
         ) == (9_994,)
 
 
-def test_orders_of_2015_and_their_returns(loaded: Loaded) -> None:
+def test_orders_of_2015_and_their_returns_have_the_published_figures(loaded: Loaded) -> None:
     assert loaded.figures(
         "select count(*), sum(sales::numeric), sum(quantity_ordered_new::int), count(distinct order_id) "
         "from raw.more__orders_2015"
@@ -232,14 +232,14 @@ def test_orders_of_2015_and_their_returns(loaded: Loaded) -> None:
     ) == (15, Decimal("43649.55"))
 
 
-def test_the_stored_results_of_formulas(loaded: Loaded) -> None:
+def test_stored_results_of_formulas_are_loaded(loaded: Loaded) -> None:
     assert loaded.figures(
         "select count(*), sum(total_buying_value::numeric), sum(total_selling_value::numeric), min(date), max(date) "
         "from raw.more__dashboard"
     ) == (527, Decimal("332504"), Decimal("401411.92"), "2021-01-01", "2022-12-31")
 
 
-def test_electronics_with_its_quoted_lists(loaded: Loaded) -> None:
+def test_electronics_with_quoted_lists_has_the_published_figures(loaded: Loaded) -> None:
     assert loaded.figures(
         """
         select count(*), sum(total_price::numeric),
@@ -258,7 +258,7 @@ def test_electronics_with_its_quoted_lists(loaded: Loaded) -> None:
     )  # fmt: skip
 
 
-def test_cdnow_in_columns_aligned_with_blanks(loaded: Loaded) -> None:
+def test_cdnow_in_aligned_columns_has_the_published_figures(loaded: Loaded) -> None:
     figures = "count(*), count(distinct customer_id), sum(number_of_cds::int), sum(dollar_value::numeric)"
     assert loaded.figures(f"select {figures} from raw.more__cdnow_sample") == (
         6_919, 2_357, 16_479, Decimal("244091.94"),

@@ -1,7 +1,7 @@
-"""The published figures of three real data sets, to the last decimal, through the commands a person types.
+"""The published figures of three real data sets, to the last decimal, through the commands of a user.
 
-The files are not part of this project: they lie in ../shared/data, or where WAREHOUSE_TEST_DATA points. Without
-them these tests are left out, and say so; under CI=true that is an error.
+The files are not part of this project: they are in ../shared/data, or in the folder WAREHOUSE_TEST_DATA. Without them
+these tests are skipped with a message; if CI=true they fail.
 """
 
 import json
@@ -26,12 +26,12 @@ from checkout import PROJECT, WITHOUT_UNIT_TESTS, Checkout
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 
-def test_the_published_figures_come_out_to_the_last_decimal(built: Checkout) -> None:
+def test_published_figures_match_to_the_last_decimal(built: Checkout) -> None:
     assert_figures(built)
     assert built.value("select files from published.as_of") == "318"
 
 
-def test_months_come_out_as_published(built: Checkout) -> None:
+def test_monthly_figures_match_the_published_ones(built: Checkout) -> None:
     def months(source: str, mart: str, month: str) -> dict[str, Decimal]:
         return {
             row["month"]: Decimal(row["net"])
@@ -72,7 +72,7 @@ def test_months_come_out_as_published(built: Checkout) -> None:
     ]
 
 
-def test_cancellations_and_dates_of_online_retail(built: Checkout) -> None:
+def test_cancellations_and_dates_of_online_retail_match(built: Checkout) -> None:
     [row] = built.sql(
         "select count(*) filter (where line_type = 'cancellation') as lines, "
         "sum(net_amount) filter (where line_type = 'cancellation') as net, "
@@ -86,7 +86,7 @@ def test_cancellations_and_dates_of_online_retail(built: Checkout) -> None:
     assert built.value("select sum(cancellation_amount) from published.agg_sales_daily") == "-896812.4900"
 
 
-def test_published_figures_of_customers_regions_and_cities(built: Checkout) -> None:
+def test_published_figures_of_customers_regions_and_cities_match(built: Checkout) -> None:
     [row] = built.sql(
         "select count(*) as lines, sum(net_amount) as net, count(distinct customer_id) as customers, "
         "count(distinct order_id) as orders from published.fct_sales_lines "
@@ -123,7 +123,7 @@ def test_published_figures_of_customers_regions_and_cities(built: Checkout) -> N
     }  # fmt: skip
 
 
-def test_what_the_data_page_counts_beside_the_totals(built: Checkout) -> None:
+def test_further_counts_of_the_data_page_match(built: Checkout) -> None:
     [row] = built.sql(
         """
         select count(*) filter (where customer_id is null) as without_customer,
@@ -152,7 +152,7 @@ def test_what_the_data_page_counts_beside_the_totals(built: Checkout) -> None:
     assert (row["at_a_loss"], row["names"]) == ("1871", "1850")
 
 
-def test_reports_are_what_a_recount_of_the_files_gives(built: Checkout, inbox: Path) -> None:
+def test_reports_equal_a_recount_of_the_files(built: Checkout, inbox: Path) -> None:
     goods = recount.read_goods(inbox, PROJECT / "seeds" / "reference")
 
     def rows(columns: str, mart: str) -> list[tuple[str, ...]]:
@@ -231,7 +231,7 @@ def test_loading_the_folder_again_loads_nothing(built: Checkout, inbox: Path) ->
     assert built.sql("select * from ledger.files order by file_id") == before
 
 
-def test_one_changed_byte_replaces_that_file_alone_and_equals_a_build_from_scratch(
+def test_one_changed_byte_replaces_one_file_and_equals_a_full_build(
     built: Checkout, make_checkout: Homes, inbox: Path, tmp_path: Path
 ) -> None:
     changed = tmp_path / "inbox"
@@ -256,35 +256,35 @@ def test_one_changed_byte_replaces_that_file_alone_and_equals_a_build_from_scrat
     scratch.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert digest_marts(built) == digest_marts(scratch)
 
-    # as it was, for the tests that follow
+    # the original bytes again, for the tests that follow
     built.load(inbox)
     built.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
 
 
-def test_killed_loader_and_killed_server_and_the_same_command_finishes(make_checkout: Homes, inbox: Path) -> None:
+def test_the_same_command_finishes_after_loader_and_server_are_killed(make_checkout: Homes, inbox: Path) -> None:
     checkout = make_checkout.make()
     checkout.warehouse("up")
     command = ("warehouse", "load", "--inbox", str(inbox), "--settle", "0", "--quiet")
 
-    with _stuck_in_a_file(checkout, command) as loader:
+    with _waiting_before_commit(checkout, command) as loader:
         loader.kill()
         loader.wait()
-    _assert_books_agree(checkout)
+    _assert_raw_tables_match_ledger(checkout)
     taken_in = int(checkout.value("select count(*) from ledger.files"))
     assert 20 <= taken_in < 318
 
-    with _stuck_in_a_file(checkout, command) as loader:
+    with _waiting_before_commit(checkout, command) as loader:
         os.kill(json.loads(checkout.warehouse("status", "--json"))["pid"], signal.SIGKILL)
         output = loader.communicate()[1]
-        assert loader.returncode == 0, output  # it starts the server again, and tries again
+        assert loader.returncode == 0, output  # the loader starts the server again and retries
     checkout.run(*command)
-    _assert_books_agree(checkout)
+    _assert_raw_tables_match_ledger(checkout)
     checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     assert_figures(checkout)
 
 
-class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
-    """A loader that has copied a file's rows and waits, before its commit, for a lock this test holds."""
+class _waiting_before_commit:  # noqa: N801, reads as what it is in a with statement
+    """A loader that has copied a file's rows and waits before its commit for a lock that this test holds."""
 
     def __init__(self, checkout: Checkout, command: tuple[str, ...]) -> None:
         self._checkout, self._command = checkout, command
@@ -298,7 +298,7 @@ class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
             user=record["user"],
             password=record["password"],
             dbname=record["database"],
-            options="-c role=none",  # the login's default is a role that may not lock the ledger
+            options="-c role=none",  # the login's default role may not lock the ledger
         )
         with self._connection.cursor() as cursor:
             cursor.execute("select count(*) from ledger.files")
@@ -310,7 +310,7 @@ class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
                 if now >= before + 20:
                     break
                 time.sleep(0.01)
-            # the file at hand still commits, the next one stops where it would write its events
+            # the current file still commits; the next one waits when it writes its events
             cursor.execute("lock table ledger.file_events in access exclusive mode")
             for _ in range(3000):
                 cursor.execute(
@@ -320,15 +320,15 @@ class _stuck_in_a_file:  # noqa: N801, reads as what it is in a with statement
                 if cursor.fetchone() != (0,):
                     return self.loader
                 time.sleep(0.01)
-        raise AssertionError("the loader never got as far as its events")
+        raise AssertionError("the loader did not reach its events")
 
     def __exit__(self, *_: object) -> None:
         with closing(self._connection):
             pass
 
 
-def _assert_books_agree(checkout: Checkout) -> None:
-    """Raw tables hold exactly the rows of the active files, no more and no less."""
+def _assert_raw_tables_match_ledger(checkout: Checkout) -> None:
+    """Check that the raw tables contain exactly the rows of the active files."""
     assert (
         checkout.sql(
             """

@@ -1,4 +1,4 @@
-"""csv-spectrum and Pollock: equal, or what differs is in the rejects; nothing is silently wrong."""
+"""csv-spectrum and Pollock: each file is equal, or the difference is in the rejects; nothing is silently wrong."""
 
 import csv
 from pathlib import Path
@@ -14,7 +14,7 @@ from sales_warehouse.settings import Settings
 pytestmark = pytest.mark.acceptance
 
 
-def test_csv_spectrum_comes_out_equal(connection: Connection, database: Settings, suites: Path) -> None:
+def test_csv_spectrum_is_equal(connection: Connection, database: Settings, suites: Path) -> None:
     verdicts = load_suites.run_csv_spectrum(connection, suites / "csv-spectrum", database.inbox)
     assert [(verdict.name, verdict.verdict) for verdict in verdicts if verdict.verdict != EQUAL] == []
     assert len(verdicts) == 12
@@ -26,7 +26,7 @@ def test_pollock_is_equal_or_accounted_for(
     verdicts = load_suites.run_pollock(connection, suites / "pollock", database.inbox, tmp_path / "out")
     assert len(verdicts) == 207
     assert [verdict.name for verdict in verdicts if verdict.verdict == WRONG] == []
-    # where the header itself is broken, or stands there twice, a person has to look at the file
+    # files whose header is broken or repeated need a manual check
     refused = {verdict.name for verdict in verdicts if verdict.verdict == REFUSED}
     assert refused == {"file_multitable_same", "row_less_sep_row0_col5", "row_more_sep_row0_col0"}
     for verdict in verdicts:
@@ -36,7 +36,7 @@ def test_pollock_is_equal_or_accounted_for(
             assert list(csv.reader(converted.splitlines())) == list(csv.reader(clean.splitlines()))
 
 
-def test_a_difference_that_is_no_reject_is_seen() -> None:
+def test_a_difference_without_a_reject_is_judged_wrong() -> None:
     outcome = Outcome("u", "f", "active")
     right = [["1", "2"], ["3", "4"]]
     assert Loaded(outcome, {1: ["1", "2"], 2: ["3", "4"]}, []).judge(right) == EQUAL

@@ -1,7 +1,7 @@
-"""Load the suites and write docs/reference/suites.md from what came out: `make suites`.
+"""Load the suites and write docs/reference/suites.md from the results: `make suites`.
 
-The suites are looked for in ../shared/data/suites, or where WAREHOUSE_TEST_DATA points. The tables as loaded are
-written below target/pollock, in the layout Pollock's own evaluation reads.
+The suites are in ../shared/data/suites, or in the folder `suites` below WAREHOUSE_TEST_DATA. The tables as loaded are
+written to target/pollock, in the layout of Pollock's own evaluation.
 """
 
 import os
@@ -55,7 +55,7 @@ The tables as loaded are in `target/pollock/`, as `<name>.csv_converted.csv`, fo
 
 
 def main() -> int:
-    """Run both suites on a server of their own; return 1 when a file came out silently wrong."""
+    """Run both suites on a server of their own; return 1 if a file is silently wrong."""
     suites = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data")) / "suites"
     if not suites.is_dir():
         print(f"The suites are not in {suites}. Name the folder above with WAREHOUSE_TEST_DATA.")

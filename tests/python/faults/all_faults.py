@@ -1,5 +1,4 @@
-"""The faults, each with the instant at which it happens. Nothing is left to time: the loader stops at its fail point,
-the fault is made, the loader goes on."""
+"""The faults, each at a defined moment: the loader stops at its fail point, the fault is made, the loader continues."""
 
 import os
 import resource
@@ -19,19 +18,20 @@ from proxy import Proxy
 from small_disk import SmallDisk, small_disk, why_no_small_disk
 from stage import Ended, Loader, Stage
 
-# The second file of the inbox is the corrected one, of ten blocks; the first, packed one passes `in_copy` twice.
+# The second file of the inbox is the corrected one, of ten blocks; the first file, a packed one, passes `in_copy`
+# twice.
 IN_COPY = "in_copy@8"
 STALL_SECONDS = 5
 AGAIN = "Trying again"
 FULL = "the disk of the server is full"
 
-# Yields how the disturbed load ended; goes on with what a person would do then; after a second yield, it tidies up.
+# Yields how the disturbed load ended, continues with the repair by a user, and cleans up after a second yield.
 Act = Callable[[Stage], Iterator[Ended | None]]
 Step = Callable[[Stage], None]
 
 
 def load(stage: Stage) -> None:
-    """Load with nothing in the way: all there is to most undisturbed runs."""
+    """Load without a fault: the only step of most undisturbed runs."""
     stage.load()
 
 
@@ -45,25 +45,25 @@ class Fault:
     undisturbed: tuple[Step, ...] | None = None  # None: one load of the inbox as the fault left it
     why_not: Callable[[], str | None] = lambda: None
     quick: bool = False
-    slow: bool = False  # made beside the others, on a server of its own
-    code: int = 1  # how the disturbed load ends; 1 is normal here, as files of the inbox are refused
-    says: str = ""  # what it must have printed, or the fault did not happen
+    slow: bool = False  # runs in parallel with the others, on a server of its own
+    code: int = 1  # exit code of the disturbed load; 1 is normal here, as files of the inbox are refused
+    says: str = ""  # text that it must have printed; otherwise the fault did not happen
 
 
 # --- the loader ---------------------------------------------------------------------------------------------------
 
 POINTS = {
     "after_lock": "after it became the loader",
-    "after_prepare": "after ledger and raw tables were prepared",
-    "after_find": "after the inbox was looked through",
+    "after_prepare": "after ledger and raw tables were created",
+    "after_find": "after the inbox was listed",
     "before_hash@2": "before a file is hashed",
     "after_decision@2": "after the decision",
     "before_copy@2": "before COPY",
     "in_copy@3": "in COPY, before the first block",
     IN_COPY: "in COPY, after some blocks",
     "after_copy@2": "after COPY",
-    "after_removal": "after the earlier version was removed",
-    "after_entry@2": "after the entry",
+    "after_removal": "after the rows of the earlier version were removed",
+    "after_entry@2": "after the entry in the ledger",
     "after_events@2": "after the events, before the rejects",
     "before_commit@2": "after the rejects, before commit",
     "after_commit@2": "after commit",
@@ -101,11 +101,11 @@ def signal_at(point: str, number: signal.Signals) -> Act:
 
 
 def starve_at(point: str) -> Act:
-    """Let it have the address space it has, and half a megabyte, and a file whose rejects alone take more."""
+    """Limit the address space to the current size plus half a megabyte, with a file whose rejects need more."""
 
     def act(stage: Stage) -> Iterator[Ended]:
         deliver(stage.inbox, CORRECTED, shop_lines("hungry", 150_000, broken_every=3), DAY + 2)
-        # the C library sets aside 64 MB of addresses for the heap of each thread; one heap for all has none to spare
+        # the C library reserves 64 MB of addresses for the heap of each thread; with one heap for all none is left over
         loader = stage.start_load(f"{point}:stop", MALLOC_ARENA_MAX="1")
         pid = loader.wait_until_stopped()
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
@@ -121,7 +121,7 @@ def starve_at(point: str) -> Act:
 
 
 def at(point: str, do: Callable[[Stage, Loader], None]) -> Act:
-    """Stop a loader at the point, do something, let it go on to its end."""
+    """Stop a loader at the point, do something, resume it."""
 
     def act(stage: Stage) -> Iterator[Ended]:
         loader = stage.start_load(f"{point}:stop")
@@ -165,14 +165,14 @@ def stop_server(stage: Stage, _loader: Loader) -> None:
 
 
 def freeze_server(stage: Stage, _loader: Loader) -> None:
-    """Stop the backend for a while, as a starved machine would."""
+    """Stop the backend for some seconds, as an overloaded machine would."""
     backend = stage.backend()
     os.kill(backend, signal.SIGSTOP)
     threading.Timer(STALL_SECONDS, os.kill, (backend, signal.SIGCONT)).start()
 
 
 def restart_foreign_server(stage: Stage) -> Iterator[Ended]:
-    """Kill a server the loader must not start; a person starts it when the loader has noticed."""
+    """Kill a server that the loader must not start; start it by hand when the loader has noticed."""
     loader = stage.start_load(f"{IN_COPY}:stop", **stage.through(int(str(stage.record["port"]))))
     loader.wait_until_stopped()
     kill_server(stage, loader)
@@ -182,7 +182,7 @@ def restart_foreign_server(stage: Stage) -> Iterator[Ended]:
     yield loader.end()
 
 
-def foreign_server_stays_away(stage: Stage) -> Iterator[Ended]:
+def kill_foreign_server(stage: Stage) -> Iterator[Ended]:
     loader = stage.start_load(f"{IN_COPY}:stop", **stage.through(int(str(stage.record["port"]))))
     loader.wait_until_stopped()
     kill_server(stage, loader)
@@ -191,7 +191,7 @@ def foreign_server_stays_away(stage: Stage) -> Iterator[Ended]:
 
 
 def deadlock(stage: Stage) -> Iterator[Ended]:
-    """Wait for the loader's rows while it waits for ours; the loader is the one the server ends."""
+    """Deadlock with the loader on two tables; the server ends the loader's transaction."""
     loader = stage.start_load("after_entry@2:stop")
     loader.wait_until_stopped()
     with closing(stage.connect()) as connection, connection.cursor() as cursor:
@@ -228,11 +228,11 @@ def no_connection_free(stage: Stage) -> Iterator[Ended]:
     yield loader.end()
 
 
-# --- the line between them ----------------------------------------------------------------------------------------
+# --- the connection ----------------------------------------------------------------------------------------------
 
 
 def over_a_line(point: str, do: Callable[[Stage, Loader, Proxy], None]) -> Act:
-    """As `at`, with a proxy between loader and server."""
+    """Like `at`, with a proxy between loader and server."""
 
     def act(stage: Stage) -> Iterator[Ended]:
         proxy = Proxy(int(str(stage.record["port"])))
@@ -253,7 +253,7 @@ def cut(_stage: Stage, _loader: Loader, proxy: Proxy) -> None:
 
 
 def cut_in_commit(_stage: Stage, loader: Loader, proxy: Proxy) -> None:
-    """The server commits, and its answer is lost."""
+    """Let the server commit, and lose its answer."""
     proxy.swallow_answers()
     loader.resume()
     proxy.cut_after_answer(60)
@@ -264,7 +264,7 @@ def stall(_stage: Stage, _loader: Loader, proxy: Proxy) -> None:
     threading.Timer(STALL_SECONDS, proxy.thaw).start()
 
 
-def stall_for_ever(_stage: Stage, _loader: Loader, proxy: Proxy) -> None:
+def stall_permanently(_stage: Stage, _loader: Loader, proxy: Proxy) -> None:
     proxy.freeze()
 
 
@@ -301,7 +301,7 @@ def disk_of_the_tables_full(point: str) -> Act:
 
 
 def _use_up_the_log(cursor: psycopg2.extensions.cursor) -> None:
-    """Write into the server's log until the next record, however short, needs a segment that is not there yet."""
+    """Write into the WAL until the next record, however short, needs a segment that does not exist yet."""
     while True:
         cursor.execute(
             "select setting::int - file_offset, exists (select from pg_ls_waldir() where name > file_name) "
@@ -310,13 +310,13 @@ def _use_up_the_log(cursor: psycopg2.extensions.cursor) -> None:
         [(left, next_is_there)] = cursor.fetchall()
         if left < 100 and not next_is_there:
             return
-        # without the headers of pages, of which each has one, and of the record itself
+        # without the page headers and the header of the record itself
         size = max(left - left // 8192 * 24 - 200, 1)
         cursor.execute("select pg_logical_emit_message(false, 'faults', repeat('x', %s), true)", (size,))
 
 
 def disk_of_the_server_full(point: str) -> Act:
-    """Fill the disk under everything the server has, when its log needs a new segment for the next byte."""
+    """Fill the disk of the whole server when the WAL needs a new segment for the next byte."""
 
     def act(stage: Stage) -> Iterator[Ended | None]:
         loader = stage.start_load(f"{point}:stop")
@@ -327,7 +327,7 @@ def disk_of_the_server_full(point: str) -> Act:
             disk.fill()
         loader.resume()
         ended = loader.end()
-        disk.make_room()  # a server that cannot write its log does not start, so nothing can be looked at before
+        disk.make_room()  # a server that cannot write its WAL does not start, so its state could not be read
         yield ended
 
     return act
@@ -341,7 +341,7 @@ def replace_file(stage: Stage, _loader: Loader) -> None:
 
 
 def overwrite_file(stage: Stage, _loader: Loader) -> None:
-    """Write over the same inode, as `cp` does."""
+    """Overwrite the file in place, as `cp` does."""
     path = stage.inbox / CORRECTED
     with path.open("r+b") as file:
         file.seek(1000)
@@ -368,14 +368,14 @@ def delete_inbox(stage: Stage, _loader: Loader) -> None:
 
 
 def load_what_was_read(stage: Stage) -> None:
-    """Load what a folder that is deleted in the middle had given by then: the packed file."""
+    """Load the files that were read before the folder was deleted: the packed one."""
     for path in (stage.inbox / "shop").glob("*.csv"):
         path.unlink()
     stage.load()
 
 
 def deliver_correction(stage: Stage, _loader: Loader | None = None) -> None:
-    """Put a further version of the corrected file into the inbox, under another name."""
+    """Put another version of the corrected file into the inbox, under another name."""
     deliver(stage.inbox, "shop/2024-01-02 (2).csv", shop_lines("second correction", 3_000), DAY + 200)
 
 
@@ -399,7 +399,7 @@ def loaders(count: int, first_is_killed: bool = False) -> Act:
 
 
 def overtake(stage: Stage) -> Iterator[Ended]:
-    """A second loader waits with a correction of the file the first one is loading."""
+    """Let a second loader wait with a correction of the file that the first one loads."""
     first = stage.start_load(f"{IN_COPY}:stop")
     first.wait_until_stopped()
     second = stage.start_load(inbox=_other_inbox(stage))
@@ -419,7 +419,7 @@ def _other_inbox(stage: Stage) -> Path:
     return folder
 
 
-# --- all of them --------------------------------------------------------------------------------------------------
+# --- all faults --------------------------------------------------------------------------------------------------
 
 _WHEN = {IN_COPY: "in the middle of COPY", "before_commit@2": "before commit"}
 _NOW = "while it is read"
@@ -430,46 +430,48 @@ def _all_faults() -> Iterator[Fault]:
         quick = point in (IN_COPY, "after_commit@2")
         yield Fault("loader killed (-9)", when, kill_at(point), quick=quick, code=-9)
     for point in (IN_COPY, "after_entry@2", "before_commit@2"):
-        yield Fault("defect in the loader", POINTS[point], fail_at(point))
+        yield Fault("exception in the loader", POINTS[point], fail_at(point))
     yield Fault("Ctrl-C", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGINT), code=130)
-    yield Fault("loader ended (SIGTERM)", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGTERM), code=-15)
+    yield Fault("loader terminated (SIGTERM)", _WHEN[IN_COPY], signal_at(IN_COPY, signal.SIGTERM), code=-15)
     for point in ("after_decision@2", "before_copy@2", "in_copy@3"):
-        yield Fault("no memory left for the loader", POINTS[point], starve_at(point), says="out of memory")
+        yield Fault("loader out of memory", POINTS[point], starve_at(point), says="out of memory")
 
     for point, when in _WHEN.items():
         yield Fault(
             "server killed (-9), all its processes", when, at(point, kill_server), quick=point == IN_COPY, says=AGAIN
         )
         yield Fault("server's main process killed (-9)", when, at(point, kill_postmaster), says=AGAIN)
-        yield Fault("server's process for the loader killed (-9)", when, at(point, kill_backend), says=AGAIN)
-        yield Fault("backend terminated", when, at(point, terminate_backend), says=AGAIN)
+        yield Fault("server process of the loader killed (-9)", when, at(point, kill_backend), says=AGAIN)
+        yield Fault("server process of the loader terminated", when, at(point, terminate_backend), says=AGAIN)
         yield Fault("server stopped", when, at(point, stop_server), says=AGAIN)
-    yield Fault(f"server stands still for {STALL_SECONDS} s", _WHEN[IN_COPY], at(IN_COPY, freeze_server))
-    yield Fault("server killed (-9), a person starts it again", _WHEN[IN_COPY], restart_foreign_server, says=AGAIN)
     yield Fault(
-        "server killed (-9) and nobody starts it",
+        f"server process of the loader frozen for {STALL_SECONDS} s", _WHEN[IN_COPY], at(IN_COPY, freeze_server)
+    )
+    yield Fault("server killed (-9), started again by hand", _WHEN[IN_COPY], restart_foreign_server, says=AGAIN)
+    yield Fault(
+        "server killed (-9), not started again",
         _WHEN[IN_COPY],
-        foreign_server_stays_away,
+        kill_foreign_server,
         code=3,
         says="attempt 6 of 6",
     )
     yield Fault("deadlock", "before the events", deadlock, says="deadlock detected")
-    yield Fault("server has no connection free", "at the start", no_connection_free, says=AGAIN)
+    yield Fault("server out of connections", "at the start", no_connection_free, says=AGAIN)
 
     for point in ("after_lock", "before_copy@2", IN_COPY, "before_commit@2"):
         yield Fault(
             "connection cut", POINTS[point], over_a_line(point, cut), quick=point == "before_commit@2", says=AGAIN
         )
     yield Fault(
-        "connection cut", "in commit, the answer is lost", over_a_line("before_commit@2", cut_in_commit), says=AGAIN
+        "connection cut", "during commit, the answer is lost", over_a_line("before_commit@2", cut_in_commit), says=AGAIN
     )
     for point, when in _WHEN.items():
         yield Fault(f"connection stalled for {STALL_SECONDS} s", when, over_a_line(point, stall))
         yield Fault(
-            "connection stalled for ever", when, over_a_line(point, stall_for_ever), slow=True, says="timed out"
+            "connection stalled permanently", when, over_a_line(point, stall_permanently), slow=True, says="timed out"
         )
     yield Fault(
-        "network gone for good",
+        "network lost permanently",
         _WHEN[IN_COPY],
         over_a_line(IN_COPY, lose_the_network),
         code=3,
@@ -496,18 +498,18 @@ def _all_faults() -> Iterator[Fault]:
     steps: tuple[Step, ...] = (load_what_was_read,)
     yield Fault("folder of the inbox deleted", "while a file of it is read", at(IN_COPY, delete_inbox), steps)
     steps = (load, deliver_correction, load)
-    yield Fault("a further correction arrives", "while the file is read", at(IN_COPY, deliver_correction), steps)
+    yield Fault("another correction arrives", "while the file is read", at(IN_COPY, deliver_correction), steps)
 
     for count in (2, 4):
         yield Fault(f"{count} loaders on one inbox", _WHEN[IN_COPY], loaders(count))
     yield Fault("the first of 3 loaders killed (-9)", _WHEN[IN_COPY], loaders(3, first_is_killed=True))
-    yield Fault("a second loader brings a correction", "while the file is loaded", overtake, (load, load_other_inbox))
+    yield Fault("a second loader loads a correction", "while the file is loaded", overtake, (load, load_other_inbox))
 
 
 FAULTS = tuple(_all_faults())
 # These have a server of their own, on a small disk.
 DISK_FAULTS = (
-    # the table runs out of space before the log does
+    # the disk of the tables is full before that of the WAL
     Fault(
         "disk of the server full",
         _WHEN[IN_COPY],
@@ -517,7 +519,7 @@ DISK_FAULTS = (
     ),
     Fault(
         "disk of the server full",
-        "in commit",
+        "during commit",
         disk_of_the_server_full("before_commit@2"),
         why_not=why_no_small_disk,
         code=3,

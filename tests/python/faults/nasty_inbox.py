@@ -1,4 +1,4 @@
-"""An inbox of three feeds in two deliveries, with everything in it that a load has to decide about."""
+"""An inbox of three feeds in two deliveries, with every case that a load has to decide about."""
 
 import gzip
 import os
@@ -58,7 +58,7 @@ def write_project(folder: Path) -> None:
 
 
 def deliver(inbox: Path, name: str, data: bytes, second: int) -> Path:
-    """Put a file into the inbox in one step, modified `second` seconds after the first of all."""
+    """Put a file into the inbox atomically, modified `second` seconds after the first of all."""
     path = inbox / name
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
@@ -69,7 +69,7 @@ def deliver(inbox: Path, name: str, data: bytes, second: int) -> Path:
 
 
 def deliver_first(inbox: Path) -> None:
-    """Empty the inbox and put in what the warehouse holds before the faults."""
+    """Empty the inbox and deliver the files that the warehouse contains before the faults."""
     shutil.rmtree(inbox, ignore_errors=True)
     deliver(inbox, "shop/2024-01-01.csv", _HEADER + b'1,"tea, green",2.50\n2,pot\n3,cup,4\n', 1)
     deliver(inbox, CORRECTED, shop_lines("first", 6_000), 2)
@@ -77,10 +77,10 @@ def deliver_first(inbox: Path) -> None:
 
 
 def deliver_second(inbox: Path) -> None:
-    """Put in what is loaded while something goes wrong, in the order in which it is taken in.
+    """Deliver the files that are loaded during the fault, in the order in which they are loaded.
 
     A packed file; the correction of a large file, with a new column; a duplicate; a file refused for its rejects; JSON
-    Lines; a file refused for its header; a small sound one.
+    Lines; a file refused for its header; a small valid one.
     """
     deliver(inbox, "shop/2024-01-03.csv.gz", shop_lines("packed", 2_000), DAY + 1)
     deliver(inbox, CORRECTED, shop_lines("corrected", 60_000, colour=True), DAY + 2)
@@ -92,7 +92,7 @@ def deliver_second(inbox: Path) -> None:
 
 
 def shop_lines(word: str, records: int, colour: bool = False, broken_every: int = _BROKEN_EVERY) -> bytes:
-    """Return a file of `shop.lines`; of the broken records only the beginning is left."""
+    """Return a file of `shop.lines`; broken records are truncated."""
     more = ",red" if colour else ""
     lines = [
         f"{n},{word * 9}" if n % broken_every == 0 else f'{n},"{word} no. {n}",{n % 1000}.{n % 100:02}{more}'

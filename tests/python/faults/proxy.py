@@ -1,4 +1,4 @@
-"""A TCP proxy in front of the server, whose line can be cut, and frozen as by a pulled cable."""
+"""A TCP proxy in front of the server, whose connections can be cut, or frozen like those of a pulled cable."""
 
 import ctypes
 import fcntl
@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import suppress
 
-_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # Linux; the socket module has no names for them
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # Linux; the socket module has no constants for them
 
 
 class _Instruction(ctypes.Structure):
@@ -23,7 +23,7 @@ _PROGRAM = struct.pack("HL", len(_DROP_ALL), ctypes.addressof(_DROP_ALL))
 
 
 def _is_busy(end: socket.socket) -> bool:
-    """Say whether a socket holds bytes nobody has read yet, or that were not acknowledged."""
+    """Say whether a socket has bytes that were not read or not acknowledged yet."""
     return any(
         struct.unpack("i", fcntl.ioctl(end.fileno(), request, b"\0\0\0\0"))[0]
         for request in (termios.FIONREAD, termios.TIOCOUTQ)
@@ -31,10 +31,10 @@ def _is_busy(end: socket.socket) -> bool:
 
 
 class Proxy:
-    """Passes bytes both ways between its own port and a server's, until told otherwise.
+    """Forwards bytes in both directions between its own port and the port of a server.
 
-    A frozen socket drops every packet before the kernel acknowledges it, so both ends see what they would see when
-    the network between them is gone: nothing at all.
+    A frozen socket drops every packet before the kernel acknowledges it, so both ends see the same as after a network
+    failure: nothing.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -48,20 +48,20 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Break every connection; new ones are let through."""
+        """Break every connection; new ones are accepted."""
         sockets, self._sockets = self._sockets, []
         for end in sockets:
             with suppress(OSError):
-                # a reset, not a farewell
+                # a reset instead of an orderly close
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
     def freeze(self, new_ones_too: bool = False) -> None:
-        """Let no packet through on the connections there are, nor, if wanted, on new ones.
+        """Drop all packets on the existing connections and, if requested, on new ones.
 
-        Waits until nothing is under way: what the proxy has sent and cannot see arrive it would send again and again,
-        a sign of life to a server that must not get any.
+        Waits until no packet is in flight: the proxy would retransmit unacknowledged bytes, which the server would take
+        for a sign of life.
         """
         quiet = 0
         while quiet < 3:
@@ -71,24 +71,24 @@ class Proxy:
             end.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM)
 
     def thaw(self) -> None:
-        """Let packets through again; what was not acknowledged is sent again by the kernels of both ends."""
+        """Let packets pass again; the kernels of both ends retransmit what was not acknowledged."""
         for end in [*self._sockets, self._listener]:
             with suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
     def swallow_answers(self) -> None:
-        """Keep back what the server says from now on."""
+        """Hold back the answers of the server from now on."""
         self._swallow.set()
 
     def cut_after_answer(self, seconds: float) -> None:
-        """Wait until an answer was kept back, then break the connections and pass answers again."""
+        """Wait until an answer was held back, then break the connections and forward answers again."""
         if not self._swallowed.wait(seconds):
-            raise AssertionError("the server gave no answer that could be kept back")
+            raise AssertionError("the server sent no answer to hold back")
         self.cut()
         self._swallow.clear()
 
     def close(self) -> None:
-        """Break everything and stop listening."""
+        """Break all connections and stop listening."""
         self._closed = True
         self.cut()
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Read all the ledger and raw rows, so that two databases can be compared: without the ids and times they gave."""
+"""Read the whole ledger and all raw rows without their ids and times, so that two databases can be compared."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-# What differs from run to run without meaning anything.
+# The values that differ from run to run.
 _RUN_COLUMNS = {"file_id", "started_at", "finished_at", "event_id", "at", "supersedes_file_id", "replayed_file_id"}
 _FILE_NAMED_IN_A_MESSAGE = re.compile(r"(?<=\bfile )\d+|(?<=\brejects )\d+")
 
@@ -17,7 +17,7 @@ Group = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class State:
-    """What the database holds, by what it is about.
+    """The content of the database by delivery.
 
     A group is one delivery key of one feed: its entries, rows, rejects, skipped lines and events. They change together
     or not at all. `columns` are those of the raw tables.
@@ -27,7 +27,7 @@ class State:
     columns: list[str]
 
     def describe_difference(self, other: "State") -> str | None:
-        """Say where the other one differs first, or None when they are equal to the byte."""
+        """Describe the first difference from the other state, or return None if both are equal to the byte."""
         if self.columns != other.columns:
             return f"columns {sorted(set(self.columns) ^ set(other.columns))}"
         for name in sorted(self.groups.keys() | other.groups.keys()):
@@ -84,7 +84,7 @@ def read_state(connection: Connection) -> State:
 
 
 def _everything(schema: str, table: str, order: str) -> sql.Composable:
-    # a column that another file brought is no change of the rows that were there before
+    # a column that another file added does not change earlier rows
     return sql.SQL("select jsonb_strip_nulls(to_jsonb(t))::text from {} as t order by {}").format(
         sql.Identifier(schema, table), sql.SQL(order)
     )

@@ -1,4 +1,4 @@
-"""Make one fault, run the same command again, and compare with a run that nothing disturbed."""
+"""Make one fault, run the same command again, and compare with an undisturbed run."""
 
 import hashlib
 import shutil
@@ -14,7 +14,7 @@ EQUAL = "equal"
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one fault."""
+    """The result of one fault."""
 
     fault: Fault
     ended: Ended | None = None
@@ -25,12 +25,12 @@ class Row:
 
     @property
     def is_right(self) -> bool:
-        """Say whether everything was as it must be; a fault that could not be made is no success, and no failure."""
+        """Say whether the result is as required; a fault that cannot be made here counts as right."""
         return self.not_run is not None or (self.between.startswith("whole") and self.afterwards == EQUAL)
 
 
 class Judge:
-    """Knows what undisturbed runs lead to, each run once."""
+    """Compares with the results of undisturbed runs, each of which runs once."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -63,11 +63,11 @@ class Judge:
         elif ended.code != fault.code:
             afterwards = f"{afterwards}, but the load ended with {ended.exit}, not {fault.code}: {ended.text}"
         elif fault.says not in ended.text:
-            afterwards = f"{afterwards}, but the load never said {fault.says!r}: {ended.text}"
+            afterwards = f"{afterwards}, but the output of the load lacks {fault.says!r}: {ended.text}"
         return Row(fault, ended, _judge_between(between, [stage.before, *undisturbed]), afterwards, seconds)
 
     def _start_server_if_down(self) -> None:
-        # what a person does when the loader did not do it
+        # a user starts the server if the loader did not
         try:
             with self._stage.admin():
                 pass
@@ -75,7 +75,7 @@ class Judge:
             self._stage.up()
 
     def _run_undisturbed(self, fault: Fault) -> list[State]:
-        """Return the state after each load of a run with the inbox as the fault left it."""
+        """Return the state after each load of an undisturbed run with the inbox as the fault left it."""
         stage = self._stage
         final = stage.folder / "final"
         files = sorted(path for path in stage.inbox.rglob("*") if path.is_file())
@@ -99,7 +99,7 @@ class Judge:
 
 
 def _judge_between(between: State, states: list[State]) -> str:
-    """Say how many files were done; each of them whole or not at all."""
+    """Return the number of loaded files; each of them must be loaded completely or not at all."""
     first, last = states[0], states[-1]
     names = between.groups.keys() | last.groups.keys()
     changing = [name for name in names if first.groups.get(name) != last.groups.get(name)]
@@ -110,4 +110,4 @@ def _judge_between(between: State, states: list[State]) -> str:
     if not any(set(between.columns) <= set(state.columns) for state in states):
         return f"columns of no state: {between.columns}"
     done = sum(between.groups.get(name) == last.groups.get(name) for name in changing)
-    return f"whole: {done} of {len(changing)} files in"
+    return f"whole: {done} of {len(changing)} files loaded"

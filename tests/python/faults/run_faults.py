@@ -1,6 +1,6 @@
-"""Make all faults and write docs/reference/fault-matrix.md from what came of them: `make faults`.
+"""Make all faults and write docs/reference/fault-matrix.md from the results: `make faults`.
 
-Ends with 1 when a state after a fault is not that of an undisturbed run.
+Ends with 1 if a state after a fault is not that of an undisturbed run.
 """
 
 import platform
@@ -28,9 +28,9 @@ from stage import Stage, make_stage
 PAGE = PROJECT / "docs" / "reference" / "fault-matrix.md"
 SERVER_DISK_MEGABYTES = 600
 
-# What a row says of the loader's words: the lines that are about the fault.
-_TELLING = re.compile(r"^(error:|Stopped|RuntimeError|growing|unreadable|.*Trying again|Another loader)")
-_PLACES = (
+# The lines of the loader's output that are about the fault.
+_SHOWN_LINES = re.compile(r"^(error:|Stopped|RuntimeError|growing|unreadable|.*Trying again|Another loader)")
+_VARYING_PARTS = (
     (re.compile(r"(?:/[\w .()-]+){2,}"), "…"),
     (re.compile(r"(?<=127\.0\.0\.1:)\d+"), "PORT"),
     (re.compile(r"port \d+"), "port PORT"),
@@ -42,7 +42,7 @@ _PLACES = (
 
 
 def main() -> int:
-    """Run everything; return the exit code."""
+    """Run all faults; return the exit code."""
     console = Console()
     rows: list[Row] = []
     everything = (*FAULTS, *DISK_FAULTS)
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def _run_all() -> Iterator[Row]:
-    """Run the faults in three lots at once, each with a server of its own; yield rows as they come."""
+    """Run the faults in three groups in parallel, each with a server of its own; yield rows as they finish."""
     slow = tuple(fault for fault in FAULTS if fault.slow)
     lots = (
         lambda: _run_on_a_stage(tuple(fault for fault in FAULTS if not fault.slow)),
@@ -110,7 +110,7 @@ def _run_each(stage: Stage, faults: tuple[Fault, ...]) -> Iterator[Row]:
     for fault in faults:
         try:
             yield judge.run(fault)
-        except Exception as error:  # one fault that cannot be staged must not hide what comes of the others
+        except Exception as error:  # one fault that cannot be made must not hide the results of the others
             yield Row(fault, between="not known", afterwards=f"{type(error).__name__}: {error}")
 
 
@@ -134,9 +134,9 @@ def write_page(rows: list[Row]) -> str:
         "made.",
         "",
         "- *Before the rerun*: how many of the files were loaded when that load had ended. Each was compared with the "
-        "state before and the state after; *whole* means that each was in one of both.",
+        "state before and the state after; *whole* means that each file was in one of these states.",
         "- *Afterwards*: the same command was run again. *equal* means that ledger, events, raw rows, rejects and "
-        "skipped lines are those of an undisturbed run, byte for byte, apart from ids and times.",
+        "skipped lines are those of an undisturbed run, byte for byte, except ids and times.",
         "- Exit code 1 is that of an undisturbed load too, as two of the files are refused.",
         "",
         "| fault | when | the loader | before the rerun | afterwards | seconds |",
@@ -161,8 +161,8 @@ def write_page(rows: list[Row]) -> str:
 def _say_ending(row: Row) -> str:
     if row.ended is None:
         return "did not end"
-    said = [line.strip().rstrip(".") for line in row.ended.text.splitlines() if _TELLING.match(line)]
-    # the same reason, attempt after attempt: the first and the last tell it
+    said = [line.strip().rstrip(".") for line in row.ended.text.splitlines() if _SHOWN_LINES.match(line)]
+    # the same reason after every attempt: the first and the last are enough
     shown = list(dict.fromkeys(said[:1] + said[-1:]))
     if len(said) > len(shown) + 1 and len(shown) > 1:
         shown.insert(1, "…")
@@ -170,7 +170,7 @@ def _say_ending(row: Row) -> str:
 
 
 def _cell(text: str) -> str:
-    for pattern, instead in _PLACES:
+    for pattern, instead in _VARYING_PARTS:
         text = pattern.sub(instead, text)
     text = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
     return text if len(text) <= 260 else text[:260].rstrip() + " …"

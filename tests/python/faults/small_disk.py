@@ -15,7 +15,7 @@ class SmallDisk:
         self._ballast = folder / "ballast"
 
     def fill(self) -> None:
-        """Take every byte that is free."""
+        """Allocate every free byte."""
         with self._ballast.open("ab", buffering=0) as file:
             for size in (1 << 20, 1 << 12):
                 try:
@@ -25,12 +25,12 @@ class SmallDisk:
                     continue
 
     def make_room(self) -> None:
-        """Give back what `fill` took."""
+        """Free the space that `fill` allocated."""
         self._ballast.unlink(missing_ok=True)
 
 
 def why_no_small_disk() -> str | None:
-    """Return the reason why no disk can be mounted here, or None when one can."""
+    """Return the reason why no disk can be mounted here, or None if one can."""
     if os.geteuid() != 0:
         return "only root can mount a small disk"
     tried = subprocess.run(
@@ -41,7 +41,7 @@ def why_no_small_disk() -> str | None:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
-    """Mount a disk at `folder`, which is made, and take it away again."""
+    """Create `folder` and mount a disk on it; unmount it at the end."""
     folder.mkdir()
     options = f"size={megabytes}m,mode=755"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)

@@ -1,4 +1,4 @@
-"""Where faults are staged: a home with its own server, a project, an inbox, and the commands a person types."""
+"""The environment of a fault: a home with its own server, a project, an inbox, and the commands of a user."""
 
 import json
 import os
@@ -24,23 +24,23 @@ PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.005
 Found = TypeVar("Found")
 
-_BEFORE = "before"  # the template that every fault begins with
+_BEFORE = "before"  # the template database of every fault
 
 
 class Ended:
-    """How a command ended, and what it said."""
+    """The exit code and the output of a command."""
 
     def __init__(self, code: int, text: str) -> None:
         self.code, self.text = code, text
 
     @property
     def exit(self) -> str:
-        """The exit code in words."""
+        """Return the exit code in words."""
         return f"killed by signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
 
 
 class Loader:
-    """A `warehouse load` at work, in a process group of its own."""
+    """A running `warehouse load` in a process group of its own."""
 
     def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115, it lives as long as this does
@@ -52,33 +52,33 @@ class Loader:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            # a shell starts what it runs in the background deaf to Ctrl-C, and children inherit that
+            # a shell starts background processes with SIGINT ignored, and children inherit that
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def wait_until_stopped(self) -> int:
-        """Wait until it, or a process of its group, stands at its fail point; return that process."""
+        """Wait until a process of the group is stopped at its fail point; return its process id."""
         return self._wait(lambda: next((pid for pid, state in self._members() if state == "T"), None), "stopped")
 
     def resume(self) -> None:
-        """Let it go on from where it stands."""
+        """Continue from the fail point."""
         os.killpg(self.process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill it and what it started."""
+        """Kill the whole process group."""
         os.killpg(self.process.pid, signal.SIGKILL)
 
     def wait_until_says(self, pattern: str) -> None:
-        """Wait until it has printed what the regular expression finds."""
+        """Wait until the output matches the regular expression."""
         self._wait(lambda: re.search(pattern, self._read()), f"said {pattern!r}")
 
     def end(self, seconds: float = 4 * PATIENCE_SECONDS) -> Ended:
-        """Wait for its end."""
+        """Wait for the end of the process."""
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"still there after {seconds:.0f} s: {self._read()}") from None
+            raise AssertionError(f"still running after {seconds:.0f} s: {self._read()}") from None
         return Ended(code, self._read())
 
     def _read(self) -> str:
@@ -89,7 +89,7 @@ class Loader:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (found := look()) is None:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the loader never {what}: {self._read()}")
+                raise AssertionError(f"the loader has not {what}: {self._read()}")
             time.sleep(_POLL_SECONDS)
         return found
 
@@ -106,7 +106,7 @@ class Loader:
 
 
 class Stage:
-    """A warehouse that can be put back to the state before the faults."""
+    """A warehouse that can be reset to the state before the faults."""
 
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o755)  # the server's own user must be able to enter
@@ -114,7 +114,7 @@ class Stage:
         self._project = folder / "project"
 
     def prepare(self) -> None:
-        """Make the server and the state before the faults."""
+        """Create the server and the state before the faults."""
         write_project(self._project)
         self.up()
         deliver_first(self.inbox)
@@ -126,11 +126,11 @@ class Stage:
 
     @property
     def record(self) -> dict[str, object]:
-        """Where the server is, and its password."""
+        """Return address and password of the server."""
         return dict(json.loads((self.home / "server" / "server.json").read_text(encoding="utf-8")))
 
     def up(self) -> None:
-        """Start the server if it is down, as a person would."""
+        """Start the server with `warehouse up`."""
         started = self.start("up").end()
         assert started.code == 0, started.text
 
@@ -139,18 +139,18 @@ class Stage:
         self.start("down").end()
 
     def reset(self, tablespace: str = "pg_default") -> None:
-        """Put database and inbox back, and deliver what is to be loaded."""
+        """Reset database and inbox, and deliver the files to be loaded."""
         deliver_first(self.inbox)
         deliver_second(self.inbox)
         with self.admin() as cursor:
             cursor.execute(f"drop database if exists {self.record['database']} with (force)")
-            # By way of files, which ends with a checkpoint: after a crash a copy by way of the log can hand out numbers
-            # of a sequence again that it handed out before.
+            # A file copy ends with a checkpoint. Otherwise a server that is killed could return the same sequence
+            # numbers twice.
             cursor.execute(
                 f"create database {self.record['database']} template {_BEFORE} "
                 f"strategy file_copy tablespace {tablespace}"
             )
-            # what belongs to a database by name is in no copy of it
+            # a copy lacks the rights on the database itself
             roles = ", ".join(f"{self.record['database']}_{role}" for role in ("loader", "transformer"))
             cursor.execute(f"grant create on database {self.record['database']} to {roles}")
 
@@ -163,12 +163,12 @@ class Stage:
         return Loader([str(BIN / "warehouse"), *command], self._project, kept | ours | variables)
 
     def start_load(self, fail_point: str | None = None, inbox: Path | None = None, **variables: str) -> Loader:
-        """Start the load of the inbox, which need not settle."""
+        """Start a load of the inbox with a settle time of 0."""
         command = ("load", "--inbox", str(inbox or self.inbox), "--settle", "0")
         return self.start(*command, fail_point=fail_point, **variables)
 
     def load(self, inbox: Path | None = None) -> Ended:
-        """Load the inbox with nothing in the way."""
+        """Load the inbox without a fault."""
         return self.start_load(inbox=inbox).end()
 
     def connect(self, database: str | None = None) -> Connection:
@@ -184,19 +184,19 @@ class Stage:
 
     @contextmanager
     def admin(self) -> Iterator[psycopg2.extensions.cursor]:
-        """Yield a cursor beside the warehouse's database, each statement its own transaction."""
+        """Yield a cursor on another database than the warehouse's, each statement its own transaction."""
         with closing(self.connect("postgres")) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 yield cursor
 
     def read_state(self) -> State:
-        """Return all the ledger and rows there are now."""
+        """Return the current ledger and rows."""
         with closing(self.connect()) as connection:
             return read_state(connection)
 
     def through(self, port: int) -> dict[str, str]:
-        """The variables that lead a command to the server through another port."""
+        """Return the variables that connect a command to the server through another port."""
         record = self.record
         return {
             "PGHOST": "127.0.0.1",
@@ -207,12 +207,12 @@ class Stage:
         }
 
     def postmaster(self) -> int:
-        """The number of the server's main process."""
+        """Return the process id of the server's main process."""
         lines = (Path(str(self.record["data_directory"])) / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         return int(lines[0])
 
     def backend(self) -> int:
-        """The number of the server process that works for the loader."""
+        """Return the id of the server process of the loader."""
         with self.admin() as cursor:
             cursor.execute("select pid from pg_stat_activity where application_name = 'warehouse load'")
             [(pid,)] = cursor.fetchall()
@@ -221,7 +221,7 @@ class Stage:
 
 @contextmanager
 def make_stage(folder: Path | None = None) -> Iterator[Stage]:
-    """Yield a stage in a new temporary folder, or in one that is given; all of it is gone afterwards."""
+    """Yield a stage in a new temporary folder, which is deleted at the end, or in an existing one."""
     root = Path(tempfile.mkdtemp(prefix="warehouse-faults-")) if folder is None else folder
     stage = Stage(root)
     try:

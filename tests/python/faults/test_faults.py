@@ -18,7 +18,7 @@ def judge() -> Iterator[Judge]:
 
 
 @pytest.mark.parametrize("fault", QUICK, ids=lambda fault: f"{fault.name}, {fault.when}")
-def test_whatever_happens_the_same_command_again_leads_to_the_same_state(judge: Judge, fault: Fault) -> None:
+def test_repeating_the_command_after_a_fault_reaches_the_same_state(judge: Judge, fault: Fault) -> None:
     row = judge.run(fault)
     assert row.between.startswith("whole")
     assert row.afterwards == EQUAL

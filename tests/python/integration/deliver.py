@@ -1,4 +1,4 @@
-"""What the loader's tests share: a small feed, deliveries into an inbox, and the state they lead to."""
+"""Shared by the tests of the loader: a small feed, deliveries into an inbox, and the state after a load."""
 
 import gzip
 import os
@@ -17,7 +17,7 @@ HEADER = "Order No,Product,Amount\n"
 
 @dataclass
 class Listener(Reporter):
-    """Keeps what a reporter was told."""
+    """A reporter that keeps what it receives."""
 
     said: list[str] = field(default_factory=list)
     bytes: int = 0
@@ -32,7 +32,7 @@ class Listener(Reporter):
 
 
 def make_feed(**changes: Any) -> Feed:
-    """A feed of three columns; its files are named after their day and half of their records may be rejected."""
+    """Return a feed of three columns. Its files are named by day, and half of their records may be rejected."""
     dialect = {key: changes.pop(key) for key in ("delimiter", "quote", "encoding") if key in changes}
     values: dict[str, Any] = {
         "source": "shop",
@@ -49,14 +49,14 @@ def make_feed(**changes: Any) -> Feed:
 
 
 class Inbox:
-    """An inbox of one feed, loaded when asked. Each delivery is a second later than the one before."""
+    """The inbox of one feed, and its loads. Each delivery is one second later than the previous one."""
 
     def __init__(self, folder: Path, connection: Connection, feed: Feed) -> None:
         self.folder, self.connection, self.feed = folder, connection, feed
         self._clock = 1_700_000_000
 
     def deliver(self, name: str, content: str | bytes) -> Path:
-        """Write a file as a sender would."""
+        """Write a file as a sender does."""
         path = self.folder / "shop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         data = content.encode() if isinstance(content, str) else content
@@ -66,7 +66,7 @@ class Inbox:
         return path
 
     def load(self, **options: Any) -> LoadReport:
-        """Run the loader; files need not settle."""
+        """Run the loader with a settle time of 0."""
         reporter = options.pop("reporter", Listener())
         options = {"settle_seconds": 0} | options
         return run_load(self.connection, [self.feed], self.folder, reporter, LoadOptions(**options))
@@ -78,11 +78,11 @@ class Inbox:
             return cursor.fetchall()
 
     def rows(self, columns: str = "order_no, product, amount") -> list[tuple[Any, ...]]:
-        """Return the raw table's rows in the order of files and records."""
+        """Return the rows of the raw table by file and row number."""
         return self.query(f"select {columns} from raw.shop__lines order by _file_id, _row_number")
 
     def state(self) -> tuple[list[tuple[Any, ...]], ...]:
-        """Return all that must be equal after a disturbed and an undisturbed run: no ids, no times."""
+        """Return what must be equal after a disturbed and an undisturbed run, without ids and times."""
         return (
             self.query(
                 "select name, version, _row_number, order_no, product, amount from raw.shop__lines "

@@ -1,12 +1,12 @@
-"""Ways in which a model can be wrong, each with the test that must see it."""
+"""Ways in which a model can be wrong, each with the test that must fail."""
 
 from typing import NamedTuple
 
 
 class Mutation(NamedTuple):
-    """One edit of one model: `old` is found in it once and becomes `new`; then `test` is red.
+    """An edit of one model: `old` occurs in it once and is replaced by `new`, and then `test` fails.
 
-    Where `test` is the name of a model, the key or a NOT NULL of its table must refuse the rows.
+    If `test` is the name of a model, the key or a NOT NULL of its table must reject the rows.
     """
 
     model: str
@@ -54,23 +54,23 @@ CLASS_A = """accumulated.counted_amount
 RETURNS_OF_MONTH = "monthly_sales.month_start_date = monthly_returns.month_start_date\n            and "
 
 MUTATIONS = (
-    # what a staging model loses or doubles shows beside the raw table, what it works out wrongly beside the price
+    # lost and doubled rows of a staging model differ from the raw table, wrong values from the price
     Mutation(ONLINE, "drop a row", LAST, f"{LAST} where _row_number <> 1", RAW_TO_STAGING),
     Mutation(ONLINE, "double a join", PERIOD, PERIOD.replace("=", ">="), "fct_returns"),
     Mutation(
         ONLINE,
-        "lose a file",
+        "drop a file",
         ONLINE_RAW,
         f"{ONLINE_RAW} where _file_id <> (select min(_file_id) from ({ONLINE_RAW}) as delivered_rows)",
         RAW_TO_STAGING,
     ),
     Mutation(ONLINE, "round early", PRODUCT, PRODUCT_OF_TENTHS, PRICED),
-    Mutation(STORE, "filter quarantined rows away", "from checked\n", "from checked where issues = ''\n",
+    Mutation(STORE, "filter out quarantined rows", "from checked\n", "from checked where issues = ''\n",
              RAW_TO_STAGING),
     Mutation(STORE, "double a join", PERIOD, PERIOD.replace("=", ">="), RAW_TO_STAGING),
     Mutation(STORE, "swap a sign", PRODUCT, PRODUCT_TURNED, PRICED),
     Mutation(SUPER, "drop a row", LAST, f"{LAST} where _row_number <> 1", RAW_TO_STAGING),
-    # price, discount and cost follow from the wrong amount, and agree: only rows with a known answer tell
+    # price, discount and cost follow from the wrong amount and agree with it: only rows with a known answer fail
     Mutation(
         SUPER,
         "round early",
@@ -78,10 +78,10 @@ MUTATIONS = (
         "div('net_amount', '1 - discount_rate', 28, 1)",
         "superstore_computes_amounts_from_the_discounted_total",
     ),
-    # from the models between
+    # intermediate models
     Mutation(
         TYPED,
-        "filter a line type away",
+        "filter out a line type",
         "where invoice_lines.row_status = 'accepted'",
         "where invoice_lines.row_status = 'accepted' and not invoice_lines.is_cancellation",
         STAGING_TO_FACT,
@@ -93,14 +93,14 @@ MUTATIONS = (
         "on invoice_lines.product_id >= non_product_codes.stock_code",
         STAGING_TO_FACT,
     ),
-    Mutation(UNION, "lose a source", "    union all\n    select * from store_orders\n", "", STAGING_TO_FACT),
+    Mutation(UNION, "drop a source", "    union all\n    select * from store_orders\n", "", STAGING_TO_FACT),
     Mutation(UNION, "double a source", "    select * from superstore\n",
              "    select * from superstore union all select * from superstore\n", STAGING_TO_FACT),
     Mutation(UNION, "swap a sign", STORE_LINE, STORE_LINE.replace("net_amount", "-net_amount", 1)
              .replace("        net_amount,", "        -net_amount as net_amount,"), STAGING_TO_FACT),
     Mutation(CATEGORIES, "double rows", LAST, f"{LAST} union all {LAST}",
              "unique_combination_int_products__categories_observed__file_id__product_key__order_date"),
-    # the facts
+    # facts
     Mutation("fct_sales_lines", "drop a row", LAST, f"{LAST} where _row_number <> 1", STAGING_TO_FACT),
     Mutation("fct_sales_lines", "double a join", RATE_OF_DAY,
              "and exchange_rates.rate_date between lines.order_date - 1 and lines.order_date", "fct_returns"),
@@ -109,39 +109,39 @@ MUTATIONS = (
     Mutation("fct_sales_lines", "swap a sign", "lines.quantity,", "-lines.quantity as quantity,", STAGING_TO_FACT),
     Mutation("fct_orders", "drop orders", LAST, f"{LAST} where line_count > 1", FACT_TO_ORDERS),
     Mutation("fct_orders", "double orders", LAST, f"{LAST} union all {LAST}", "fct_orders"),
-    Mutation("fct_orders", "filter a line type away", "from lines\n", "from lines where line_type <> 'fee'\n",
+    Mutation("fct_orders", "filter out a line type", "from lines\n", "from lines where line_type <> 'fee'\n",
              FACT_TO_ORDERS),
     Mutation("fct_orders", "round the converted amount early", "cast(net_sales_amount_reporting as",
              "cast(round(net_sales_amount_reporting, 0) as", FACT_TO_ORDERS),
     Mutation("fct_orders", "swap a sign", "cast(quantity as", "cast(-quantity as", FACT_TO_ORDERS),
-    Mutation("fct_returns", "filter a line type away", "where line_type in ('return', 'cancellation')",
+    Mutation("fct_returns", "filter out a line type", "where line_type in ('return', 'cancellation')",
              "where line_type = 'return'", FACT_TO_RETURNS),
     Mutation("fct_returns", "double rows", LAST, f"{LAST} union all {LAST}", "fct_returns"),
     Mutation("fct_returns", "round the converted amount early", "cast(-return_lines.net_amount_reporting",
              "cast(-round(return_lines.net_amount_reporting, 0)", FACT_TO_RETURNS),
-    # what amounts are converted and dated by
-    Mutation("fct_exchange_rates", "drop the days between", "| int + 1)", "| int * 0 + 1)",
+    # what amounts are converted with and dated by
+    Mutation("fct_exchange_rates", "drop the days without a published rate", "| int + 1)", "| int * 0 + 1)",
              "fct_sales_lines__every_line_has_an_exchange_rate"),
     Mutation("fct_exchange_rates", "double rows", LAST, f"{LAST} union all {LAST}", "fct_exchange_rates"),
     Mutation("fct_exchange_rates", "round early", "'units_per_euro', 18, 10)", "'units_per_euro', 18, 2)",
              CORRECTLY_RATED),
     Mutation("dim_date", "drop a day", LAST, f"{LAST} where day_of_month <> 5", DAILY_TO_MONTHLY),
     Mutation("dim_date", "double days", LAST, f"{LAST} union all {LAST}", "dim_date"),
-    # the aggregates
-    Mutation("agg_sales_daily", "filter a line type away", "where {{", "where line_type <> 'adjustment' and {{",
+    # aggregates
+    Mutation("agg_sales_daily", "filter out a line type", "where {{", "where line_type <> 'adjustment' and {{",
              FACT_TO_DAILY),
-    Mutation("agg_sales_daily", "take fees for sales", "sum(case when is_merchandise then net_amount else 0 end)",
+    Mutation("agg_sales_daily", "count fees as sales", "sum(case when is_merchandise then net_amount else 0 end)",
              "sum(net_amount)", FACT_TO_DAILY),
     Mutation("agg_sales_daily", "round the converted amount early", "cast(sum(net_amount_reporting) as",
              "cast(round(sum(net_amount_reporting), 0) as", FACT_TO_DAILY),
     Mutation("agg_sales_monthly", "double a join", CALENDAR_DAY, A_DAY_LATE, DAILY_TO_MONTHLY),
     Mutation("agg_sales_monthly", "swap a sign", "cast(sum(lines.quantity) as", "cast(-sum(lines.quantity) as",
              DAILY_TO_MONTHLY),
-    Mutation("agg_sales_monthly", "take fees for sales",
+    Mutation("agg_sales_monthly", "count fees as sales",
              "sum(case when lines.is_merchandise then lines.net_amount_reporting else 0 end)",
              "sum(lines.net_amount_reporting)", DAILY_TO_MONTHLY),
-    # the dimensions: a member that is lost is missed by a fact, one too many by its key
-    Mutation("dim_date", "count a week too few back", "date_day - 364", "date_day - 357",
+    # dimensions: a fact misses a lost member, the key rejects a duplicate one
+    Mutation("dim_date", "compare with a day one week too late", "date_day - 364", "date_day - 357",
              "the_calendar_knows_iso_weeks_and_leap_days"),
     Mutation("dim_source", "drop a row", LAST, f"{LAST} where source_system <> 'superstore'",
              KNOWN.format("source_system", "source")),
@@ -151,17 +151,17 @@ MUTATIONS = (
     Mutation("dim_customer", "drop the unknown member", LAST, f"{LAST} where is_known",
              KNOWN.format("customer_key", "customer")),
     Mutation("dim_customer", "double a join", "where recency = 1", "where recency <= 2", "dim_customer"),
-    Mutation("dim_customer", "take returns for orders", "where is_sale and customer_id", "where customer_id",
+    Mutation("dim_customer", "count returns as orders", "where is_sale and customer_id", "where customer_id",
              "dim_customer__a_customer_has_all_orders_that_sold_goods"),
     Mutation("dim_product", "drop products that were renamed", "where is_current and",
              "where is_current and version_number = 1 and", "dim_product__products_are_those_observed"),
-    Mutation("dim_product", "take old versions too", "where is_current and", "where", "dim_product"),
-    Mutation("dim_product", "take the first month for the last", "max(last_date)", "min(last_date)",
+    Mutation("dim_product", "keep old versions", "where is_current and", "where", "dim_product"),
+    Mutation("dim_product", "use the first month as the last", "max(last_date)", "min(last_date)",
              "a_product_is_its_current_version"),
     Mutation("dim_product_history", "drop versions of one day", "from numbered\n",
              "from numbered where first_date < last_date\n",
              "dim_product__products_are_those_observed"),
-    Mutation("dim_product_history", "take the first version for the current one", "valid_to_date is null as is_current",
+    Mutation("dim_product_history", "mark the first version as current", "valid_to_date is null as is_current",
              "version_number = 1 as is_current",
              "dim_product_history__versions_end_after_they_begin_or_are_current"),
     Mutation("dim_product_history", "end a version on the last day of the next", "lead(first_date)", "lead(last_date)",
@@ -170,12 +170,12 @@ MUTATIONS = (
              "from lines where source_system <> 'store_orders'\n    group by", KNOWN.format("product_key", "product")),
     Mutation("fct_product_observations", "double a join", "where recency = 1\n\n),\n\ncategories",
              "\n\n),\n\ncategories", "the_latest_line_of_a_day_gives_the_product_name"),
-    # the reports, whose totals are those of what they are made of
+    # reports, whose totals are those of their sources
     Mutation("agg_product_sales_monthly", "double a join", CALENDAR_DAY, A_DAY_LATE,
              "agg_product_sales_monthly__products_have_the_net_sales_of_the_month"),
-    Mutation("agg_product_sales_monthly", "take fees for sales", " and lines.is_merchandise\n", "\n",
+    Mutation("agg_product_sales_monthly", "count fees as sales", " and lines.is_merchandise\n", "\n",
              "agg_product_sales_monthly__products_have_the_net_sales_of_the_month"),
-    Mutation("agg_product_sales_monthly", "take returns for sold",
+    Mutation("agg_product_sales_monthly", "count returns as sold",
              "case when lines.line_type = 'sale' then lines.net_amount else 0 end", "lines.net_amount",
              "only_goods_count_and_returns_lower_net_sales"),
     Mutation("product_abc", "drop a row", LAST, f"{LAST} where sales_rank <> 1",
@@ -188,7 +188,7 @@ MUTATIONS = (
     Mutation("product_affinity", "double a join", "first_products.product_number < second_products.product_number",
              "first_products.product_number <> second_products.product_number",
              "product_affinity__each_pair_is_there_once"),
-    Mutation("product_affinity", "take returns for sales", " and line_type = 'sale'", "",
+    Mutation("product_affinity", "count returns as sales", " and line_type = 'sale'", "",
              "a_pair_counts_orders_not_lines_and_must_be_frequent"),
     Mutation("returns_analysis", "drop rows without a return", "left join monthly_returns",
              "inner join monthly_returns", "returns_analysis__all_sales_are_included"),
@@ -198,9 +198,9 @@ MUTATIONS = (
              "sum(round(returns.return_amount_reporting, 0))", "returns_analysis__all_returns_are_included"),
     Mutation("sales_daily_compared", "drop the first day", "between series.first_date and series.last_date",
              "between series.first_date + 1 and series.last_date", "sales_daily_compared__each_day_has_its_net_sales"),
-    Mutation("sales_daily_compared", "take fees for sales", "sum(net_sales_amount) as net_sales_amount",
+    Mutation("sales_daily_compared", "count fees as sales", "sum(net_sales_amount) as net_sales_amount",
              "sum(net_amount) as net_sales_amount", "sales_daily_compared__each_day_has_its_net_sales"),
-    Mutation("sales_daily_compared", "go on over the end of the month", "currency, month_start_date order",
+    Mutation("sales_daily_compared", "continue past the end of the month", "currency, month_start_date order",
              "currency order", "sales_daily_compared__to_date_begins_anew_each_month"),
     Mutation("sales_daily_compared", "average a day too many", "between 6 preceding", "between 7 preceding",
              "averages_are_null_until_all_days_exist"),
@@ -214,19 +214,19 @@ MUTATIONS = (
     Mutation("sales_monthly_compared", "double a join", "on days.date_day = calendar.date_day\n    group",
              "on calendar.date_day between days.date_day and days.date_day + 1\n    group",
              "sales_monthly_compared__each_month_has_its_net_sales"),
-    Mutation("sales_monthly_compared", "leave 29 February out", "then last_year.month_end_date",
+    Mutation("sales_monthly_compared", "omit 29 February", "then last_year.month_end_date",
              "then last_days.same_date_last_year", "a_whole_month_is_compared_with_the_whole_month_a_year_before"),
     Mutation("customer_lifetime_value", "round early", "cast(sum(net_sales_amount_reporting) as",
              "cast(round(sum(net_sales_amount_reporting), 0) as",
              "customer_lifetime_value__customers_have_all_their_orders"),
-    Mutation("customer_lifetime_value", "take returns for orders",
+    Mutation("customer_lifetime_value", "count returns as orders",
              "count(distinct case when is_sale then order_id end)", "count(distinct order_id)",
              "customer_lifetime_value"),
-    Mutation("customer_lifetime_value", "take the first order for the last", "max(case when is_sale",
+    Mutation("customer_lifetime_value", "use the first order as the last", "max(case when is_sale",
              "min(case when is_sale", "customer_value_is_net_of_returns"),
-    Mutation("customer_lifetime_value", "count days to the last first line", "max(last_order_date) as as_of_date",
+    Mutation("customer_lifetime_value", "count days to the last first order line", "max(last_order_date) as as_of_date",
              "max(order_date) as as_of_date", "customer_value_is_net_of_returns"),
-    Mutation("customer_rfm", "drop who bought once", "from scored\n", "from scored where order_count > 1\n",
+    Mutation("customer_rfm", "drop customers with one order", "from scored\n", "from scored where order_count > 1\n",
              "customer_rfm__customers_are_those_of_lifetime_value"),
     Mutation("customer_rfm", "rank recency upwards", "order by recency_days desc", "order by recency_days asc",
              "equal_customers_have_equal_scores"),
@@ -234,42 +234,42 @@ MUTATIONS = (
              "inner join customers\n", "customers_new_and_returning__all_orders_and_customers_are_there"),
     Mutation("customers_new_and_returning", "count returning customers as new", "= customers.first_month_start_date",
              ">= customers.first_month_start_date", "a_new_customer_bought_first_in_this_month"),
-    Mutation("customer_cohorts", "take returns for activity", "    where is_active = 1\n", "",
+    Mutation("customer_cohorts", "count returns as activity", "    where is_active = 1\n", "",
              "months_without_orders_have_a_row_and_returns_are_no_activity"),
     Mutation("customer_cohorts", "count months from 1", "months.month_index - cohort_months.month_index",
              "months.month_index - cohort_months.month_index + 1", "customer_cohorts__cohorts_are_the_new_customers"),
     Mutation("customer_cohorts", "drop months without orders", "    left join activity\n", "    inner join activity\n",
              "months_without_orders_have_a_row_and_returns_are_no_activity"),
-    # the figures the gate itself stands on
-    Mutation("raw_figures", "lose a file", "from final", "from final where _file_id > 1", FILE_TO_RAW),
-    Mutation("row_outcomes", "filter skipped rows away", "from staged_rows",
+    # the figures that the gate uses itself
+    Mutation("raw_figures", "drop a file", "from final", "from final where _file_id > 1", FILE_TO_RAW),
+    Mutation("row_outcomes", "filter out skipped rows", "from staged_rows",
              "from staged_rows where row_status <> 'skipped'", RAW_TO_STAGING),
-    Mutation("fact_figures", "filter a line type away", "where {{", "where line_type <> 'fee' and {{", STAGING_TO_FACT),
+    Mutation("fact_figures", "filter out a line type", "where {{", "where line_type <> 'fee' and {{", STAGING_TO_FACT),
     Mutation("fact_figures", "round early", "cast(sum(net_amount_reporting) as",
              "cast(round(sum(net_amount_reporting), 0) as", FACT_TO_DAILY),
-    Mutation("reconciliation", "lose a file", "active_files() ~ ')'", "active_files() ~ ') and file_id > 1'",
+    Mutation("reconciliation", "drop a file", "active_files() ~ ')'", "active_files() ~ ') and file_id > 1'",
              FILE_TO_RAW),
-    Mutation("reconciliation", "lose a step", "    from compared\n",
+    Mutation("reconciliation", "drop a step", "    from compared\n",
              "    from compared where step <> 'fact_to_orders'\n", FACT_TO_ORDERS),
     Mutation("feed_issues", "drop a code", LAST, f"{LAST} where issue_code <> 'row:exact_duplicate'",
              "feed_issues__every_code_is_counted"),
     Mutation("quality_rules", "drop a code", "from final", "from final where issue_code <> 'row:exact_duplicate'",
              "feed_issues__every_code_is_counted"),
-    # what tells people about feeds and files
-    Mutation("quarantined_rows", "take skipped rows too", "row_status = 'quarantined'", "row_status <> 'accepted'",
+    # the reports about feeds and files
+    Mutation("quarantined_rows", "include skipped rows", "row_status = 'quarantined'", "row_status <> 'accepted'",
              "quarantined_rows__every_quarantined_row_is_there"),
     Mutation("quarantined_rows", "double a join", "on staged_rows._file_id = files.file_id",
              "on staged_rows._file_id >= files.file_id", "quarantined_rows__every_quarantined_row_is_there"),
     Mutation("feed_scorecard", "drop corrected files", "where status = 'active' and",
              "where status = 'active' and version = 1 and", "feed_scorecard__every_file_is_there"),
-    Mutation("feed_scorecard", "filter skipped rows away", "    group by feed, _file_id\n",
+    Mutation("feed_scorecard", "filter out skipped rows", "    group by feed, _file_id\n",
              "        and row_status <> 'skipped'\n    group by feed, _file_id\n",
              "feed_scorecard__every_loaded_row_has_one_outcome"),
-    Mutation("feed_scorecard", "be late a day early", "days_after_period > days_allowed",
+    Mutation("feed_scorecard", "report a file as late one day early", "days_after_period > days_allowed",
              "days_after_period >= days_allowed", "feed_scorecard_checks_each_file_against_period_and_limit"),
-    Mutation("feed_expectations", "lose a feed", "from final", "from final where iso_days_of_week <> ''",
+    Mutation("feed_expectations", "drop a feed", "from final", "from final where iso_days_of_week <> ''",
              "feed_expectations__every_feed_that_expects_is_there"),
-    Mutation("feed_status", "forget what came in time", "            when compared.is_delivered then 'on_time'\n", "",
+    Mutation("feed_status", "drop deliveries on time", "            when compared.is_delivered then 'on_time'\n", "",
              "feed_status__deliveries_are_not_pending_or_missing"),
     Mutation("feed_status", "count unloaded files", "having bool_or(is_active)", "",
              "stores_months_and_versions_are_separate_without_due_times"),

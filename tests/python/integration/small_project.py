@@ -1,18 +1,18 @@
-"""The smallest dbt project with something in every layer: it is built with our macros and hooks in a second or two."""
+"""The smallest dbt project with a relation in every layer. It uses our macros and hooks; a build takes two seconds."""
 
 import shutil
 from pathlib import Path
 
 from checkout import PROJECT, Checkout
 
-# A row of it lets the test or the model of a layer go wrong, without a file of the project being changed.
-PLANTED = "create table if not exists public.planted (layer text, kind text)"
+# A row of this table makes the test or the model of a layer fail, without a change to a file of the project.
+FAILURES = "create table if not exists public.failures (layer text, kind text)"
 
 _SOURCES = """\
 sources:
-  - name: planted
+  - name: failures
     schema: public
-    tables: [{name: planted}]
+    tables: [{name: failures}]
   - name: shop
     description: A shop.
     schema: raw
@@ -24,30 +24,30 @@ sources:
           file_format: csv
           options: {max_rejects: 0}
         columns: [{name: amount, data_type: text}]
-        data_tests: [{sound: {arguments: {layer: raw}}}]
+        data_tests: [{no_failure: {arguments: {layer: raw}}}]
 """
-_TESTED = "data_tests: [{{sound: {{arguments: {{layer: {layer}}}}}}}]"
-_SOUND = """\
-{% test sound(model, layer) %}
+_TESTED = "data_tests: [{{no_failure: {{arguments: {{layer: {layer}}}}}}}]"
+_NO_FAILURE = """\
+{% test no_failure(model, layer) %}
     -- a row fails the test, a row of kind error makes it divide by zero
-    select 1 as found from {{ source('planted', 'planted') }}
+    select 1 as found from {{ source('failures', 'failures') }}
     where layer = '{{ layer }}' and 1 / case kind when 'error' then 0 else 1 end = 1
         and kind in ('fail', 'error') and (select count(*) from {{ model }}) >= 0
 {% endtest %}
 """
 _WARNED = """\
 {{ config(severity='warn') }}
-select 1 as found from {{ source('planted', 'planted') }}
+select 1 as found from {{ source('failures', 'failures') }}
 where layer = 'warning' and kind = 'fail' and (select count(*) from {{ ref('fct_lines') }}) >= 0
 """
 _RECONCILED = """\
-select 1 as found from {{ source('planted', 'planted') }}
+select 1 as found from {{ source('failures', 'failures') }}
 where layer = 'reconciliation' and 1 / case kind when 'error' then 0 else 1 end = 1
     and kind in ('fail', 'error') and (select sum(amount) from {{ ref('fct_lines') }}) is not null
     and (select count(*) from {{ ref('line_counts') }}) >= 0
 """
 _BREAKABLE = (
-    "cast(1 / (select 1 - count(*) from {{{{ source('planted', 'planted') }}}} where layer = '{layer}' "
+    "cast(1 / (select 1 - count(*) from {{{{ source('failures', 'failures') }}}} where layer = '{layer}' "
     "and kind = 'broken') as bigint)"
 )
 _MODELS = {
@@ -69,7 +69,7 @@ _COLUMNS = {
 
 
 def write_small_project(folder: Path) -> None:
-    """Write it, with the real project's settings, hooks and macros."""
+    """Write the project with the settings, hooks and macros of the real one."""
     shutil.copytree(PROJECT / "macros", folder / "macros")
     (folder / "dbt_project.yml").write_bytes((PROJECT / "dbt_project.yml").read_bytes())
     files = {
@@ -80,22 +80,22 @@ def write_small_project(folder: Path) -> None:
         "models/staging/shop/_shop__sources.yml": _SOURCES,
         "seeds/reference/codes.csv": "code\nA\n",
         "seeds/reference/codes.yml": f"seeds: [{{name: codes, {_TESTED.format(layer='reference')}}}]\n",
-        "tests/dbt/generic/sound.sql": _SOUND,
+        "tests/dbt/generic/no_failure.sql": _NO_FAILURE,
         "tests/dbt/reconciliation/reconciliation__fact_to_counts.sql": _RECONCILED,
         "tests/dbt/reconciliation/fct_lines__warned.sql": _WARNED,
     }
     for path, sql in _MODELS.items():
         name, layer = path.rpartition("/")[2], path.partition("/")[0]
-        told = ", ".join(filter(None, [f"name: {name}", _COLUMNS.get(name, ""), _TESTED.format(layer=layer)]))
+        properties = ", ".join(filter(None, [f"name: {name}", _COLUMNS.get(name, ""), _TESTED.format(layer=layer)]))
         files[f"models/{path}.sql"] = sql + "\n"
-        files[f"models/{path}.yml"] = f"models: [{{{told}}}]\n"
+        files[f"models/{path}.yml"] = f"models: [{{{properties}}}]\n"
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
 
 
 def deliver(checkout: Checkout, inbox: Path, number: int) -> None:
-    """Load a file with one line of as much."""
+    """Load a file with one line of this amount."""
     path = inbox / "shop" / f"{number}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"amount\n{number}\n")

@@ -1,6 +1,6 @@
-"""The tutorial, followed to the letter: files written, edits made, commands run, shown outputs compared.
+"""The tutorial, followed literally: files written, edits made, commands run, printed output compared.
 
-The end of its first page says how the fenced blocks are marked.
+The end of its first page explains how the fenced blocks are marked.
 """
 
 import os
@@ -25,7 +25,7 @@ BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, what its first line says behind it, and its text."""
+    """A fenced block: its language, the rest of its first line, and its text."""
 
     language: str
     mark: str
@@ -33,55 +33,55 @@ class Block:
 
 
 def read_blocks() -> list[Block]:
-    """Return the fenced blocks of the tutorial in their order."""
+    """Return the fenced blocks of the tutorial in order."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     return [Block(*(part or "" for part in found.groups())) for found in BLOCK.finditer(text)]
 
 
 def apply_edit(before: str, edit: str) -> str:
-    """Return the text with an edit made: its lines without + must stand there, exactly once."""
+    """Return the text with an edit made: its lines without + must occur in the text exactly once."""
     lines = edit.splitlines()
-    # a line end in front, so that only whole lines are found
+    # a line end in front, so that only whole lines match
     old = "\n" + "".join(f"{line[1:]}\n" for line in lines if not line.startswith("+"))
     new = "\n" + "".join(f"{line[1:]}\n" for line in lines if not line.startswith("-"))
     before = f"\n{before}"
-    assert before.count(old) == 1, f"stands there {before.count(old)} times:{old}"
+    assert before.count(old) == 1, f"occurs {before.count(old)} times:{old}"
     return before.replace(old, new)[1:]
 
 
-def squeeze(output: str) -> list[list[str]]:
-    """Return an output as words by line: tables are as wide as the terminal, and empty lines are no news."""
+def split_words(output: str) -> list[list[str]]:
+    """Return an output as lists of words by line: tables are as wide as the terminal, and empty lines do not count."""
     lines = (line.replace("─", " ").split() for line in output.splitlines())
     return [words for words in lines if words]
 
 
-class Follower:
-    """A newcomer who does what the page says, in a copy of the project."""
+class TutorialRun:
+    """Follows the tutorial in a copy of the project."""
 
     def __init__(self, checkout: Checkout) -> None:
         self.checkout = checkout
         self.printed = ""
 
     def follow(self, block: Block) -> None:
-        """Do what one block asks for."""
+        """Do what one block requires."""
         if block.mark.startswith("file="):
             path = self.checkout.project / block.mark.removeprefix("file=")
             if block.language == "diff":
                 path.write_text(apply_edit(path.read_text(encoding="utf-8"), block.text), encoding="utf-8")
             else:
-                assert not path.exists(), f"{path} is there already"
+                assert not path.exists(), f"{path} exists already"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.text, encoding="utf-8")
         elif block.language == "sh":
-            assert not block.mark, f"a command without a file is just run: {block}"
+            assert not block.mark, f"a command block must not have a mark: {block}"
             self.run(block.text)
         elif block.mark == "exact":
-            assert squeeze(self.printed) == squeeze(block.text)
+            assert split_words(self.printed) == split_words(block.text)
         else:
-            raise AssertionError(f"a block nobody can follow: {block}")
+            raise AssertionError(f"a block with an unknown mark: {block}")
 
     def run(self, commands: str) -> None:
-        """Run commands in a shell, all of which must end well, and keep what they print to standard output."""
+        """Run commands in a shell, all of which must succeed, and keep their standard output."""
         environment = self.checkout.environment
         environment["PATH"] = os.pathsep.join([str(put_programs()), str(BIN), environment["PATH"]])
         done = subprocess.run(
@@ -97,9 +97,9 @@ class Follower:
 
 
 @pytest.fixture(scope="module")
-def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Follower:
-    """The newcomer after the last step. Home and inbox are where they are for a person: below the project."""
-    folder = tmp_path_factory.mktemp("newcomer")
+def finished(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> TutorialRun:
+    """The follower after the last step. Home and inbox are below the project, as by default."""
+    folder = tmp_path_factory.mktemp("finished")
     external = databases.make(folder).external
     assert external is not None
     checkout = Checkout.copy_to(
@@ -110,14 +110,14 @@ def newcomer(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
         PGPASSWORD=external.password,
         PGDATABASE=external.database,
     )
-    follower = Follower(checkout)
+    follower = TutorialRun(checkout)
     for block in read_blocks():
         follower.follow(block)
     return follower
 
 
-def test_a_fourth_feed_added_by_the_page_reaches_the_marts(newcomer: Follower) -> None:
-    figures = newcomer.checkout.sql(
+def test_a_fourth_feed_added_by_the_page_reaches_the_marts(finished: TutorialRun) -> None:
+    figures = finished.checkout.sql(
         "select order_date, country, currency, line_count, order_count, quantity, net_amount, sale_amount, "
         "return_amount from marts.agg_sales_daily where source_system = 'corner_shop'"
     )
@@ -134,17 +134,17 @@ def test_a_fourth_feed_added_by_the_page_reaches_the_marts(newcomer: Follower) -
             "return_amount": "-1.8000",
         }
     ]
-    assert newcomer.checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
+    assert finished.checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
 
 
-def test_the_staging_model_of_the_page_keeps_the_style(newcomer: Follower) -> None:
+def test_the_staging_model_of_the_page_keeps_the_style(finished: TutorialRun) -> None:
     style = PROJECT / ".sqlfluff"
-    newcomer.checkout.run(
+    finished.checkout.run(
         "sqlfluff", "lint", "--config", str(style), "models/staging/corner_shop", "models/intermediate"
     )
 
 
-def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
+def test_the_page_shows_all_files_and_outputs_of_a_new_feed() -> None:
     blocks = read_blocks()
     written = {block.mark.removeprefix("file=") for block in blocks if block.mark.startswith("file=")}
     assert {Path(name).name for name in written} >= {
@@ -154,14 +154,14 @@ def test_the_page_shows_what_a_feed_needs_and_what_comes_of_it() -> None:
         "int_sales__lines_unioned.sql",
     }
     assert sum(block.mark == "exact" for block in blocks) >= 6
-    # an output belongs to the commands just before it
+    # an output belongs to the commands before it
     assert all(first.language == "sh" for first, second in pairwise(blocks) if second.mark == "exact")
     # a build of everything, unit tests too, must be green
     assert Block("sh", "", "dbt build --quiet --target prod\n") in blocks
 
 
-def test_following_notices_a_page_that_has_gone_wrong(tmp_path: Path) -> None:
-    follower = Follower(Checkout(tmp_path))
+def test_the_follower_refuses_wrong_blocks_of_a_page(tmp_path: Path) -> None:
+    follower = TutorialRun(Checkout(tmp_path))
     follower.follow(Block("sql", "file=model.sql", "one\ntwo\n"))
     follower.follow(Block("diff", "file=model.sql", " one\n+more\n two\n"))
     assert (tmp_path / "model.sql").read_text() == "one\nmore\ntwo\n"
@@ -169,11 +169,11 @@ def test_following_notices_a_page_that_has_gone_wrong(tmp_path: Path) -> None:
     follower.follow(Block("text", "exact", "a b\n"))
     wrong = [
         Block("text", "exact", "a c\n"),  # another output
-        Block("diff", "file=model.sql", " three\n+four\n"),  # what is to be edited does not stand there
+        Block("diff", "file=model.sql", " three\n+four\n"),  # the text to edit is missing
         Block("diff", "file=model.sql", " o\n+four\n"),
-        Block("sql", "file=model.sql", "again\n"),  # a file that is there already
+        Block("sql", "file=model.sql", "again\n"),  # the file exists already
         Block("sh", "", "false\n"),  # a command that fails
-        Block("sh", "sometimes", "true\n"),  # a mark nobody knows
+        Block("sh", "sometimes", "true\n"),  # an unknown mark
         Block("sql", "", "select 1\n"),  # a block without a mark
     ]
     for block in wrong:

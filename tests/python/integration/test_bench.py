@@ -12,7 +12,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.settings import Settings
 
 
-def test_each_round_has_a_time_of_both_and_the_ratio_is_theirs(database: Settings, tmp_path: Path) -> None:
+def test_each_round_times_loader_and_copy_and_their_ratio(database: Settings, tmp_path: Path) -> None:
     result = bench_load(database, rows=20_000, rounds=3, small_files=20, known_files=30)
     one, ten, broken, small, known = result.cases
     for case in (one, ten, broken):
@@ -36,7 +36,7 @@ def test_each_round_has_a_time_of_both_and_the_ratio_is_theirs(database: Setting
         assert cursor.fetchone() == (0,)
 
 
-def test_the_file_is_the_same_every_time_and_as_wide_as_said(tmp_path: Path) -> None:
+def test_the_bench_file_is_reproducible_and_has_the_stated_width(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_bench_file(tmp_path / name, 30_000)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -47,16 +47,16 @@ def test_the_file_is_the_same_every_time_and_as_wide_as_said(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("ratio", "target"), [(1.0, "aim"), (0.99, "at least"), (0.85, "at least"), (0.84, "neither")])
-def test_a_target_of_speed_is_reached_from_below(ratio: float, target: str) -> None:
+def test_a_speed_target_is_a_minimum(ratio: float, target: str) -> None:
     assert Case("one", "rows/s", 0.85, 1.0, loader=(9.0, 100 * ratio, 999.0), copy=(100.0,) * 3).target == target
 
 
 @pytest.mark.parametrize(("seconds", "target"), [(2.0, "aim"), (2.1, "at least"), (10.1, "neither")])
-def test_a_target_of_time_is_reached_from_above(seconds: float, target: str) -> None:
+def test_a_time_target_is_a_maximum(seconds: float, target: str) -> None:
     assert Case("known", "s", 10, 2, loader=(seconds,)).target == target
 
 
-def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
+def test_a_page_without_markers_is_not_changed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing")
     with pytest.raises(ConfigurationError, match="end of bench load"):

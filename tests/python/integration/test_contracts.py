@@ -1,4 +1,4 @@
-"""What senders are held to, against a real server: columns, schema changes in the ledger, control figures."""
+"""Contracts of feeds on a real server: columns, schema changes in the ledger, control figures."""
 
 import io
 import os
@@ -15,8 +15,7 @@ from deliver import HEADER, Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.cli.daily import print_load_report
-from sales_warehouse.corrections.restore import RestoreRefused, restore
-from sales_warehouse.corrections.unload import unload
+from sales_warehouse.corrections.restore import RestoreRefused, restore, unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Contract, Control, Dialect, MaxRejects
 from sales_warehouse.ledger.read_ledger import read_files
@@ -42,7 +41,7 @@ def with_trailer(make_inbox: MakeInbox, decimal: str = ".", **changes: Any) -> I
 
 
 def events(inbox: Inbox) -> list[tuple[Any, ...]]:
-    """Kind and column of every event that is about a column, with the file's name."""
+    """Return kind, column and file name of every event about a column."""
     return inbox.query(
         "select name, kind, detail from ledger.file_events join ledger.files using (file_id) "
         "where kind like 'column%' order by event_id"
@@ -100,14 +99,14 @@ def test_two_headers_of_one_column_refuse_the_file(make_inbox: MakeInbox) -> Non
     assert inbox.rows() == []
 
 
-def test_a_file_without_a_required_column_is_refused_with_the_nearest_headers(make_inbox: MakeInbox) -> None:
+def test_a_missing_required_column_is_refused_with_the_nearest_headers(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(optional=("product",))
     inbox.deliver("2024-01-01.csv", "OrderNr,Amount\n1,2\n")
     message = refusal(inbox.load())
     assert "the header lacks order_no (nearest in the file: OrderNr). Found in the header: OrderNr, Amount." in message
 
 
-def test_a_lacking_optional_column_is_null_and_told_when_it_begins(make_inbox: MakeInbox) -> None:
+def test_a_missing_optional_column_is_null_and_each_change_is_reported(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(optional=("product",))
     for day, content in enumerate((HEADER + "1,tea,2\n", "Order No,Amount\n2,3\n", "Order No,Amount\n3,4\n"), 1):
         inbox.deliver(f"2024-01-0{day}.csv", content)
@@ -124,7 +123,7 @@ def test_a_lacking_optional_column_is_null_and_told_when_it_begins(make_inbox: M
     ]  # fmt: skip
 
 
-def test_parquet_may_lack_optional_columns_too(make_inbox: MakeInbox) -> None:
+def test_parquet_files_may_omit_optional_columns(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(
         changes={"file_format": "parquet", "location": "shop/*.parquet"},
         optional=("product",), aliases=(("order_no", ("id",)),), on_new_column="ignore",
@@ -172,7 +171,7 @@ def test_ignored_columns_stay_out_of_the_raw_table_and_change_nothing_else(
     content = "".join(f"{line}\n" for line in lines).replace(",", delimiter)
     whole = make_inbox(Dialect(delimiter), {"source": "whole", "identifier": "whole", "location": "whole/*.csv"},
                        on_new_column="ignore")  # fmt: skip
-    # the reference: the same file, all columns declared
+    # compare with the same file under a feed that declares all columns
     whole = replace_feed(whole, columns=("note", "order_no", "product", "extra", "amount", "last"),
                          contract=Contract(aliases=()))  # fmt: skip
     inbox = make_inbox(Dialect(delimiter), on_new_column="ignore")
@@ -196,8 +195,8 @@ def replace_feed(inbox: Inbox, **changes: Any) -> Inbox:
     return Inbox(inbox.folder, inbox.connection, replace(inbox.feed, **changes))
 
 
-def test_a_large_file_with_quotes_late_in_it_is_cut_the_same(make_inbox: MakeInbox) -> None:
-    # beyond a block, so that the file begins in COPY's text format and goes on in CSV
+def test_a_large_file_with_late_quotes_is_split_the_same(make_inbox: MakeInbox) -> None:
+    # longer than a block, so that the file begins in COPY's text format and continues in CSV
     inbox = make_inbox(on_new_column="ignore")
     lines = [f"x{number},{number},p{number},{number % 7}.25" for number in range(60_000)]
     lines[50_000] = '"x,1",50000,"a\nb",1'
@@ -260,12 +259,12 @@ def test_changes_of_columns_are_shown_with_the_file(make_inbox: MakeInbox) -> No
     assert shown == [["added note", "missing product"], []]
 
 
-# --- control figures: trailers ------------------------------------------------------------------------------------
+# --- control figures in trailers ---------------------------------------------------------------------------------
 
 
 def test_a_file_that_agrees_with_its_trailer_is_loaded(make_inbox: MakeInbox) -> None:
     inbox = with_trailer(make_inbox)
-    # of the records the blank line is none, the reject is one; only what is loaded counts in the sum
+    # the blank line is not a record, the reject is one; only loaded rows count in the sum
     inbox.deliver("2024-01-01.csv", HEADER + '1,tea,2.50\n\n2,cup, -0.10 \n3,pot\n4,"",\n\nT;4;2.4\n')
     report = inbox.load()
     assert report.statuses == {"active": 1}
@@ -274,7 +273,7 @@ def test_a_file_that_agrees_with_its_trailer_is_loaded(make_inbox: MakeInbox) ->
 
 
 @pytest.mark.parametrize(
-    ("trailer", "told"),
+    ("trailer", "reason"),
     [
         ("T;3;5.50", "records: expected 3, found 2"),
         ("T;2;5.51", "amount: expected 5.51, found 5.50"),
@@ -291,13 +290,13 @@ def test_a_file_that_agrees_with_its_trailer_is_loaded(make_inbox: MakeInbox) ->
         ("T;2;5.50\nT;2;5.50", "states control figures more than once: control.trailer matches line 4, line 5"),
     ],
 )
-def test_a_file_that_does_not_is_refused_with_what_was_expected_and_found(
-    make_inbox: MakeInbox, trailer: str, told: str
+def test_a_file_that_disagrees_is_refused_with_expected_and_found_figures(
+    make_inbox: MakeInbox, trailer: str, reason: str
 ) -> None:
     inbox = with_trailer(make_inbox)
     inbox.deliver("2024-01-01.csv", ONE + trailer + "\n")
     message = refusal(inbox.load())
-    assert told in message
+    assert reason in message
     assert inbox.rows() == []
     assert entries(inbox, "status, rows_refused, rows_loaded") == [("refused", 2, 0)]
     inbox.deliver("2024-01-01.csv", ONE + "T;2;5.5\n")
@@ -369,10 +368,10 @@ def test_every_format_of_text_has_trailers(make_inbox: MakeInbox, changes: dict[
     assert inbox.rows() == [("1", "tea", "2.50"), ("2", "cup", "3")]
 
 
-# --- control figures: files beside the delivery -------------------------------------------------------------------
+# --- control figures in files beside the delivery ----------------------------------------------------------------
 
 
-def test_a_delivery_waits_for_its_control_file_and_is_loaded_once_it_is_there(make_inbox: MakeInbox) -> None:
+def test_a_delivery_waits_for_its_control_file_and_is_then_loaded(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     for _ in range(2):
@@ -385,15 +384,17 @@ def test_a_delivery_waits_for_its_control_file_and_is_loaded_once_it_is_there(ma
     assert (again.unchanged, again.outcomes, again.unmatched, again.needs_a_person) == (1, [], [], False)
 
 
-def test_a_person_is_told_what_is_waited_for(make_inbox: MakeInbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_names_the_control_file_a_delivery_waits_for(
+    make_inbox: MakeInbox, capsys: pytest.CaptureFixture[str]
+) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     print_load_report(inbox.load())
-    told = " ".join(capsys.readouterr().out.split())
-    assert "waiting shop/2024-01-01.csv: waits for its control file: shop/2024-01-01.csv.ctl is not there." in told
+    output = " ".join(capsys.readouterr().out.split())
+    assert "waiting shop/2024-01-01.csv: waits for its control file: shop/2024-01-01.csv.ctl is not there." in output
 
 
-def test_a_changed_control_file_gives_a_refused_delivery_another_chance(make_inbox: MakeInbox) -> None:
+def test_a_refused_delivery_is_retried_when_its_control_file_changes(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     control = inbox.deliver("2024-01-01.csv.ctl", "records=3\n")
@@ -408,7 +409,7 @@ def test_a_changed_control_file_gives_a_refused_delivery_another_chance(make_inb
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reason"),
     [
         (b"", "states no control figures: no line matches control.pattern"),
         (b"records=2\nrecords=2\n", "more than once: control.pattern matches shop/2024-01-01.csv.ctl, line 1, shop/"),
@@ -417,15 +418,15 @@ def test_a_changed_control_file_gives_a_refused_delivery_another_chance(make_inb
     ],
 )
 def test_a_control_file_that_states_no_figures_refuses_the_delivery(
-    make_inbox: MakeInbox, content: bytes, told: str
+    make_inbox: MakeInbox, content: bytes, reason: str
 ) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01.csv.ctl", content)
-    assert told in refusal(inbox.load())
+    assert reason in refusal(inbox.load())
 
 
-def test_what_is_no_readable_file_beside_the_delivery_is_waited_for(make_inbox: MakeInbox) -> None:
+def test_an_unreadable_control_file_makes_its_delivery_wait(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     control = inbox.folder / "shop/2024-01-01.csv.ctl"
@@ -444,14 +445,14 @@ def test_what_is_no_readable_file_beside_the_delivery_is_waited_for(make_inbox: 
     assert "is larger than 65,536 bytes" in waiting(inbox.load())
 
 
-def test_a_control_file_states_sums_too_over_several_lines(make_inbox: MakeInbox) -> None:
+def test_a_control_file_may_state_sums_over_several_lines(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=Control(r"rows: (?P<records>\d+)\s+total: (?P<amount>\S+)", "{stem}.txt"))
     inbox.deliver("2024-01-01.csv.gz", ONE)
     inbox.deliver("2024-01-01.txt", "rows: 2\r\ntotal: 5.50\r\n")
     assert inbox.load().statuses == {"active": 1}
 
 
-def test_names_are_only_names(make_inbox: MakeInbox) -> None:
+def test_hostile_file_names_are_treated_as_text(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     for name in ("2024-01-01 '; drop table x; --.csv", "2024-01-02 {stem}{name}%s.csv", "2024-01-03 😀\n.csv"):
         inbox.deliver(name, HEADER + f"{name[:10]},tea,1\n")
@@ -460,17 +461,17 @@ def test_names_are_only_names(make_inbox: MakeInbox) -> None:
     assert (report.statuses, report.unmatched) == ({"active": 3}, [])
 
 
-def test_control_files_of_other_feeds_are_no_strangers_either(make_inbox: MakeInbox) -> None:
+def test_control_files_of_other_feeds_are_not_unmatched(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(control=SIDE)
     other = replace(make_feed(), name="other", identifier="other", location="other/*.csv")
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01.csv.ctl", "records=2\n")
     inbox.deliver("2024-01-09.csv.ctl", "records=2\n")
     report = run_load(inbox.connection, [inbox.feed, other], inbox.folder, Listener(), LoadOptions("shop.other", 0))
-    assert report.unmatched == ["shop/2024-01-09.csv.ctl"]  # there is no delivery it could be the control file of
+    assert report.unmatched == ["shop/2024-01-09.csv.ctl"]  # no delivery has this control file
 
 
-def test_a_location_must_not_take_in_control_files(make_inbox: MakeInbox) -> None:
+def test_a_location_must_not_match_control_files(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(changes={"location": "shop/*"}, control=SIDE)
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01.csv.ctl", "records=2\n")
@@ -484,7 +485,7 @@ def test_a_member_has_its_control_file_beside_it_in_the_archive(make_inbox: Make
     inbox = make_inbox(control=SIDE)
     members = {"2024-01-01.csv": ONE, "2024-01-01.csv.ctl": "records=2\n", "2024-01-02.csv": ONE + "3,pot,1\n"}
     inbox.deliver("box.zip", archive(members))
-    # not beside the archive
+    # beside the archive is the wrong place
     inbox.deliver("2024-01-02.csv.ctl", "records=3\n")
     report = inbox.load()
     assert sorted((outcome.uri, outcome.status) for outcome in report.outcomes) == [
@@ -498,27 +499,27 @@ def test_a_member_has_its_control_file_beside_it_in_the_archive(make_inbox: Make
     assert report.unmatched == ["shop/2024-01-02.csv.ctl"]
 
 
-# --- restoring ----------------------------------------------------------------------------------------------------
+# --- restore -----------------------------------------------------------------------------------------------------
 
 
-def bring_back(inbox: Inbox, name: str = "shop/2024-01-01.csv") -> None:
+def restore_file(inbox: Inbox, name: str = "shop/2024-01-01.csv") -> None:
     restore(inbox.connection, [inbox.feed], inbox.folder, name, Listener())
 
 
-def take_out(inbox: Inbox, name: str = "shop/2024-01-01.csv") -> None:
+def unload_file(inbox: Inbox, name: str = "shop/2024-01-01.csv") -> None:
     unload(inbox.connection, [inbox.feed], name, print)
 
 
-def test_a_restored_file_comes_back_into_the_columns_it_had(make_inbox: MakeInbox) -> None:
+def test_a_restored_file_is_loaded_into_its_former_columns(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(optional=("product",), on_new_column="ignore", aliases=(("amount", ("Betrag",)),), control=SIDE)
     inbox.deliver("2024-01-01.csv", "Note,Order No,Betrag\nx,1,2\ny,3,4\n")
     control = inbox.deliver("2024-01-01.csv.ctl", "records=2")
     inbox.load()
     rows, changes = inbox.rows(), events(inbox)
     assert entries(inbox, "columns") == [([None, "order_no", "amount"],)]
-    take_out(inbox)
-    control.unlink()  # what was checked once need not be checked again
-    bring_back(inbox)
+    unload_file(inbox)
+    control.unlink()  # a restore does not check the control figures again
+    restore_file(inbox)
     assert (inbox.rows(), events(inbox)) == (rows, changes)
 
 
@@ -526,13 +527,13 @@ def test_a_file_is_not_restored_into_other_columns(make_inbox: MakeInbox) -> Non
     inbox = make_inbox()
     inbox.deliver("2024-01-01.csv", "Order No,Product,Amount,Note\n1,tea,2,x\n")
     inbox.load()
-    take_out(inbox)
+    unload_file(inbox)
     with pytest.raises(
         RestoreRefused, match=r"order_no, product, amount, \(left out\); before it was .*, amount, note"
     ):
-        bring_back(make_inbox(on_new_column="ignore"))
+        restore_file(make_inbox(on_new_column="ignore"))
     with pytest.raises(RestoreRefused, match="refused by on_new_column: refuse: note"):
-        bring_back(make_inbox(on_new_column="refuse"))
+        restore_file(make_inbox(on_new_column="refuse"))
     assert (inbox.rows(), entries(inbox)) == ([], [("2024-01-01.csv", "unloaded")])
-    bring_back(inbox)
+    restore_file(inbox)
     assert inbox.rows("note") == [("x",)]

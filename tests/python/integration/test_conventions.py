@@ -1,4 +1,4 @@
-"""The rules of dbt-bouncer.yml bite: on a manifest in which each is broken once, each says so."""
+"""The rules of dbt-bouncer.yml are effective: on a manifest that breaks each of them once, each of them fails."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def find_failures(manifest: dict[str, Any], folder: Path) -> set[int]:
-    """Numbers of the rules, as they stand in the file, that are broken in a manifest."""
+    """Return the numbers of the rules, in the order of the file, that a manifest breaks."""
     config = yaml.safe_load(CONFIG.read_text())
     config["dbt_artifacts_dir"] = str(folder)
     (folder / "dbt-bouncer.yml").write_text(yaml.safe_dump(config))
@@ -41,7 +41,7 @@ def find_failures(manifest: dict[str, Any], folder: Path) -> set[int]:
 
 
 def break_everything(manifest: dict[str, Any]) -> None:
-    """Break each rule at one place."""
+    """Break each rule once."""
     prefix = "model.sales_warehouse."
     nodes, sources = manifest["nodes"], manifest["sources"]
 
@@ -76,7 +76,7 @@ def break_everything(manifest: dict[str, Any]) -> None:
     fact["depends_on"]["nodes"] += [prefix + "stg_superstore__order_lines", raw]
     daily["depends_on"]["nodes"].append(prefix + "int_sales__lines_unioned")
     monthly["depends_on"]["nodes"] = []
-    # what a layer is
+    # materialisations
     staging["config"]["materialized"], daily["config"]["materialized"] = "table", "view"
     customer["contract"]["enforced"] = customer["config"]["contract"]["enforced"] = False
     monthly["raw_code"] = "select 1"
@@ -101,7 +101,7 @@ def test_the_project_keeps_its_conventions(manifest: dict[str, Any], tmp_path: P
     assert find_failures(manifest, tmp_path) == set()
 
 
-def test_each_rule_says_when_it_is_broken(manifest: dict[str, Any], tmp_path: Path) -> None:
+def test_each_rule_reports_a_violation(manifest: dict[str, Any], tmp_path: Path) -> None:
     broken = json.loads(json.dumps(manifest))
     break_everything(broken)
     rules = yaml.safe_load(CONFIG.read_text())["manifest_checks"]
@@ -110,9 +110,9 @@ def test_each_rule_says_when_it_is_broken(manifest: dict[str, Any], tmp_path: Pa
 
 
 def find_undescribed_macros(manifest: dict[str, Any]) -> set[str]:
-    """Names of the macros that a model or a dbt test calls and that `macros/_macros.yml` does not describe."""
+    """Return the macros that a model or a dbt test calls and that `macros/_macros.yml` does not describe."""
     prefix = "macro.sales_warehouse."
-    not_by_authors = {"record_build", "close_personal", "get_where_subquery"}  # hooks, and what dbt calls by itself
+    not_by_authors = {"record_build", "close_personal", "get_where_subquery"}  # hooks, and macros that dbt itself calls
     return {
         macro.removeprefix(prefix)
         for node in manifest["nodes"].values()
@@ -128,3 +128,21 @@ def test_macros_that_models_and_tests_call_are_described(manifest: dict[str, Any
     for called in ("member_key", "test_equals"):
         broken["macros"][f"macro.sales_warehouse.{called}"]["description"] = ""
     assert find_undescribed_macros(broken) == {"member_key", "test_equals"}
+
+
+def test_each_override_strategy_and_hook_is_on_the_page_about_dbt(manifest: dict[str, Any]) -> None:
+    page = (PROJECT / "docs" / "reference" / "how-we-extend-dbt.md").read_text()
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for macro in manifest["macros"].values():
+        names[macro["package_name"] == "sales_warehouse"].add(macro["name"])
+    ours, dbts = names[True], names[False]
+    extending = {
+        name
+        for name in ours
+        if name in dbts or name.partition("__")[2] in dbts or name.startswith(("materialization_", "get_incremental_"))
+    }
+    assert {"get_where_subquery", "postgres__load_csv_rows", "materialization_seed_default"} <= extending
+    hooks = {"open_build", "record_build", "close_personal", "without_nested_loops", "close_build"}
+    assert hooks <= ours
+    on_page = {name.removeprefix("materialization_").removesuffix("_default") for name in extending | hooks}
+    assert {name for name in on_page if f"`{name}`" not in page} == set()

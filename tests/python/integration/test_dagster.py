@@ -32,7 +32,7 @@ from sales_warehouse.orchestration.define import DAILY, ON_DELIVERY, define
 from sales_warehouse.orchestration.define_raw_tables import CHECK
 from sales_warehouse.orchestration.notify import describe_failure
 from sales_warehouse.settings import get_settings
-from sales_warehouse.transform.builder_lock import as_the_builder
+from sales_warehouse.transform.run_dbt import as_the_builder
 from warm_commands import put_programs
 
 RAW = {"online_retail/invoice_lines", "store_orders/order_lines", "superstore/order_lines"}
@@ -41,7 +41,7 @@ REFUSED = "superstore/without_columns.csv"
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with roles, a small inbox in which one file must be refused, and nothing loaded."""
+    """A warehouse with roles and a small inbox with one file to refuse; nothing is loaded."""
     checkout.warehouse("up")
     checkout.warehouse("grants", "--apply")
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
@@ -58,7 +58,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
-    """The definitions for the warehouse, with the environment variables of a person."""
+    """The definitions for the warehouse, with the environment variables of a user."""
     for name, value in {**shop.variables, "WAREHOUSE_PROJECT": str(shop.project)}.items():
         monkeypatch.setenv(name, value)
     for module in ("define", "read_manifest"):
@@ -68,7 +68,7 @@ def defs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Definitions:
 
 @pytest.fixture
 def hooks(defs: Definitions, webhook: "type[Webhook]", monkeypatch: pytest.MonkeyPatch) -> Definitions:
-    """Those definitions with the webhook set."""
+    """The same definitions with the webhook set."""
     monkeypatch.setenv("WAREHOUSE_WEBHOOK", webhook.url)
     return define(get_settings())
 
@@ -77,18 +77,18 @@ def run(defs: Definitions, name: str, instance: DagsterInstance) -> ExecuteInPro
     return defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False)
 
 
-def why(result: ExecuteInProcessResult) -> str:
-    """Return the message of a failed step."""
+def failure_message(result: ExecuteInProcessResult) -> str:
+    """Return the message of the failed step."""
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     return "; ".join(str(it.user_failure_data or it.error) for it in failures)
 
 
-def red(result: ExecuteInProcessResult) -> dict[str, AssetCheckSeverity]:
-    """Return the checks that did not pass."""
+def failed_checks(result: ExecuteInProcessResult) -> dict[str, AssetCheckSeverity]:
+    """Return the checks that failed, with their severity."""
     return {it.check_name: it.severity for it in result.get_asset_check_evaluations() if not it.passed}
 
 
-def tell(hooks: Definitions, result: ExecuteInProcessResult, instance: DagsterInstance) -> None:
+def evaluate_hooks(hooks: Definitions, result: ExecuteInProcessResult, instance: DagsterInstance) -> None:
     """Evaluate the hooks after a run, as the daemon does."""
     [end] = [event for event in result.all_events if event.is_job_success or event.is_job_failure]
     name = "refused_files" if result.success else "failure"
@@ -122,27 +122,27 @@ def test_every_dbt_test_is_a_check(shop: Checkout, defs: Definitions) -> None:
     units = {test["name"] for test in found["unit_tests"].values()}
     assert len(tests) > 20
     assert len(units) > 10
-    # a singular test of several relations is no check until its YAML has config: {meta: {dagster: {ref: {name: …}}}}
+    # a singular test of several relations becomes a check only with config: {meta: {dagster: {ref: {name: …}}}}
     assert (tests | units) - checks == set()
     assert checks - tests - units == {CHECK}
 
 
-def test_one_run_loads_builds_and_checks_everything_and_a_refused_file_is_told(
+def test_one_run_loads_builds_checks_and_reports_a_refused_file(
     shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     result = run(defs, DAILY, instance)
-    assert result.success, why(result)
+    assert result.success, failure_message(result)
     checks = {it.check_name for it in result.get_asset_check_evaluations()}
     assert checks == {key.name for key in defs.resolve_asset_graph().asset_check_keys}
-    assert red(result) == {CHECK: AssetCheckSeverity.ERROR}
+    assert failed_checks(result) == {CHECK: AssetCheckSeverity.ERROR}
     with caplog.at_level("ERROR"):
-        tell(hooks, result, instance)
-    [told] = webhook.received
-    assert f"files need a person {json.dumps(told, ensure_ascii=False)}" in caplog.text
-    assert (told["run"], told["exit_code"]) == (result.run_id, 1)
-    assert told["text"].startswith(f"{DAILY} is done. 1 file needs a person:\n{REFUSED}: ")
-    assert [file["uri"] for file in told["files"]] == [REFUSED]
+        evaluate_hooks(hooks, result, instance)
+    [posted] = webhook.received
+    assert f"files need a person {json.dumps(posted, ensure_ascii=False)}" in caplog.text
+    assert (posted["run"], posted["exit_code"]) == (result.run_id, 1)
+    assert posted["text"].startswith(f"{DAILY} is done. 1 file needs a person:\n{REFUSED}: ")
+    assert [file["uri"] for file in posted["files"]] == [REFUSED]
     owners = shop.sql(
         "select distinct schemaname, tableowner from pg_tables where schemaname in ('raw', 'marts') order by 1"
     )
@@ -152,13 +152,13 @@ def test_one_run_loads_builds_and_checks_everything_and_a_refused_file_is_told(
         ("raw", f"{database}_loader"),
     ]
     truth = json.loads((Path(shop.variables["WAREHOUSE_INBOX"]) / "truth.json").read_text())
-    told = {}
+    metadata_of = {}
     for event in result.get_asset_materialization_events():
-        told[event.asset_key.to_user_string()] = event.materialization.metadata
+        metadata_of[event.asset_key.to_user_string()] = event.materialization.metadata
     materialised = {key.to_user_string() for key in defs.resolve_asset_graph().materializable_asset_keys}
-    assert set(told) == materialised
+    assert set(metadata_of) == materialised
     for feed, figures in truth["feeds"].items():
-        metadata = told[feed.replace(".", "/")]
+        metadata = metadata_of[feed.replace(".", "/")]
         assert metadata["files"].value == figures["files"]
         assert metadata["records"].value == figures["records_read"]
         assert metadata["records_rejected"].value == figures["rows_rejected"]
@@ -168,7 +168,7 @@ def test_one_run_loads_builds_and_checks_everything_and_a_refused_file_is_told(
         )
     totals = truth["totals"]
     assert shop.value("select count(*) from published.fct_sales_lines") == str(totals["accepted"])
-    published = {name: entry.value for name, entry in told["published/as_of"].items()}
+    published = {name: entry.value for name, entry in metadata_of["published/as_of"].items()}
     assert published["publication"] == 1
     assert published["files"] == sum(figures["files"] for figures in truth["feeds"].values())
     assert published["records"] == totals["records_read"]
@@ -181,7 +181,7 @@ def test_one_run_loads_builds_and_checks_everything_and_a_refused_file_is_told(
     assert all(published[f"net_sales_{it['currency']}"] == float(it["net"]) for it in sales)
 
 
-def test_a_file_that_needs_a_person_is_told_once_and_again_when_it_is_refused_anew(
+def test_a_refused_file_is_notified_once_per_refusal(
     shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions
 ) -> None:  # fmt: skip
     path = Path(shop.variables["WAREHOUSE_INBOX"]) / REFUSED
@@ -190,7 +190,7 @@ def test_a_file_that_needs_a_person_is_told_once_and_again_when_it_is_refused_an
     def load() -> bool:
         """Load the feed; return whether its check passed."""
         done = raw.execute_in_process(instance=instance, asset_selection=[AssetKey(["superstore", "order_lines"])])
-        tell(hooks, done, instance)
+        evaluate_hooks(hooks, done, instance)
         [check] = done.get_asset_check_evaluations()
         return check.passed
 
@@ -205,17 +205,17 @@ def test_a_file_that_needs_a_person_is_told_once_and_again_when_it_is_refused_an
     assert (load(), len(webhook.received)) == (False, 2)
     stray.unlink()
     assert (load(), len(webhook.received)) == (True, 2)
-    assert [[file["uri"] for file in told["files"]] for told in webhook.received] == [
+    assert [[file["uri"] for file in posted["files"]] for posted in webhook.received] == [
         [REFUSED], ["superstore/stray.csv"]
     ]  # fmt: skip
 
 
-def test_a_terminal_tells_what_came_when_it_was_due(shop: Checkout) -> None:
-    told = json.loads(shop.warehouse("feeds", "--json"))
-    assert told["missing"] == []
-    counts = {feed["feed"]: feed for feed in told["feeds"]}
+def test_status_shows_which_deliveries_came_on_time(shop: Checkout) -> None:
+    status = json.loads(shop.warehouse("feeds", "--json"))
+    assert status["missing"] == []
+    counts = {feed["feed"]: feed for feed in status["feeds"]}
     shops = counts["online_retail.invoice_lines"]
-    # 14 days from Monday, 1 January, which is a holiday, with two Saturdays; the shop delivers on neither
+    # 14 days from Monday, 1 January, which is a holiday, with two Saturdays; the shop does not deliver on these days
     assert (shops["on_time"], shops["unexpected"], shops["late"], shops["latest"]) == (11, 3, 0, "2024-01-14")
     assert counts["store_orders.order_lines"]["on_time"] == 1
     assert "superstore.order_lines" not in counts
@@ -233,7 +233,7 @@ class Watcher:
         self._cursor: str | None = None
         self._keys: set[str | None] = set()
 
-    def look(self) -> int:
+    def evaluate(self) -> int:
         """Evaluate the sensor once; return how many runs it starts."""
         context = build_sensor_context(instance=self._instance, cursor=self._cursor)
         result = self._defs.get_sensor_def("inbox").evaluate_tick(context)
@@ -243,7 +243,7 @@ class Watcher:
         return len(started)
 
     def run(self) -> None:
-        """Change the ledger as a run does, without the seconds that dbt takes."""
+        """Change the ledger as a run does, without the seconds that dbt needs."""
         self._shop.load(Path(self._shop.variables["WAREHOUSE_INBOX"]))
         self.build()
 
@@ -263,7 +263,7 @@ def connect(shop: Checkout) -> Iterator[Connection]:
 
 
 def deliver(shop: Checkout, name: str, quantity: int, age: int = 60) -> Path:
-    """Write an online retail file of one line, last modified so many seconds ago."""
+    """Write an online retail file of one line with this age in seconds."""
     path = Path(shop.variables["WAREHOUSE_INBOX"]) / "online_retail" / name
     header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
     path.write_text(f"{header}1,A,Tea,{quantity},2024-02-01 10:00:00,2.50,7,UK\n")
@@ -272,114 +272,114 @@ def deliver(shop: Checkout, name: str, quantity: int, age: int = 60) -> Path:
     return path
 
 
-def test_each_news_starts_exactly_one_run_and_a_duplicate_none(
+def test_each_change_starts_exactly_one_run_and_a_duplicate_none(
     shop: Checkout, defs: Definitions, instance: DagsterInstance
 ) -> None:
     watcher = Watcher(shop, defs, instance)
     watcher.run()
-    assert watcher.look() == 0, "nothing is new"
+    assert watcher.evaluate() == 0, "nothing is new"
 
     first = deliver(shop, "2024-02-01.csv", 1, age=90)
     first_time = first.stat().st_mtime_ns
-    assert [watcher.look(), watcher.look()] == [1, 0], "a new file, once"
+    assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], "a new file, once"
     watcher.run()
-    assert watcher.look() == 0
+    assert watcher.evaluate() == 0
 
     deliver(shop, "2024-02-01.csv", 2)
-    assert [watcher.look(), watcher.look()] == [1, 0], "a corrected file"
+    assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], "a corrected file"
     watcher.run()
-    assert watcher.look() == 0
+    assert watcher.evaluate() == 0
 
     deliver(shop, "2024-02-01.csv", 1)
     os.utime(first, ns=(first_time, first_time))
-    assert [watcher.look(), watcher.look()] == [1, 0], "the earlier content with its earlier time is a correction too"
+    assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], (
+        "the earlier content with its earlier time is a correction too"
+    )
     watcher.run()
-    assert watcher.look() == 0
+    assert watcher.evaluate() == 0
 
     duplicate = deliver(shop, "2024-02-02.csv", 1)
-    assert [watcher.look(), watcher.look()] == [0, 0], "a duplicate of another name"
+    assert [watcher.evaluate(), watcher.evaluate()] == [0, 0], "a duplicate of another name"
     watcher.run()
-    assert watcher.look() == 0
+    assert watcher.evaluate() == 0
     duplicate.unlink()
 
     touched = time.time() - 30
     os.utime(first, (touched, touched))
-    assert watcher.look() == 0, "the same content with another time"
+    assert watcher.evaluate() == 0, "the same content with another time"
 
     unloaded = shop.value(
         "select file_id from ledger.files where uri = 'online_retail/2024-02-01.csv' and status = 'active'"
     )
     shop.warehouse("unload", unloaded)
-    assert [watcher.look(), watcher.look()] == [1, 0], "an unloaded file"
+    assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], "an unloaded file"
     watcher.build()
-    assert watcher.look() == 0
+    assert watcher.evaluate() == 0
     shop.warehouse("restore", unloaded)
-    assert [watcher.look(), watcher.look()] == [1, 0], "a restored file"
+    assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], "a restored file"
     watcher.build()
-    assert watcher.look() == 0
+    assert watcher.evaluate() == 0
 
     deliver(shop, "2024-02-03.csv", 7, age=0)
-    assert watcher.look() == 0, "it may still be written"
+    assert watcher.evaluate() == 0, "it may still be written"
     deliver(shop, "2024-02-03.csv", 7, age=10)
-    assert watcher.look() == 1
+    assert watcher.evaluate() == 1
     # the run failed before it loaded anything: no other run until something changes
-    assert watcher.look() == 0
+    assert watcher.evaluate() == 0
     deliver(shop, "2024-02-03.csv", 8, age=10)
-    assert watcher.look() == 1
+    assert watcher.evaluate() == 1
     watcher.run()
-    assert watcher.look() == 0
+    assert watcher.evaluate() == 0
 
 
-def test_nothing_is_looked_at_while_a_run_is_at_work(
-    shop: Checkout, defs: Definitions, instance: DagsterInstance
-) -> None:
+def test_the_sensor_skips_while_a_run_is_active(shop: Checkout, defs: Definitions, instance: DagsterInstance) -> None:
     deliver(shop, "2024-02-04.csv", 4)
     with DagsterInstance.ephemeral() as busy:
         busy.create_run_for_job(defs.resolve_job_def(DAILY), status=DagsterRunStatus.STARTED)
-        assert Watcher(shop, defs, busy).look() == 0
-    assert Watcher(shop, defs, instance).look() == 1
+        assert Watcher(shop, defs, busy).evaluate() == 0
+    assert Watcher(shop, defs, instance).evaluate() == 1
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-def test_a_failing_test_ends_the_run_once_and_is_told(
+def test_a_failing_test_ends_the_run_once_and_is_notified(
     shop: Checkout, defs: Definitions, instance: DagsterInstance, webhook: "type[Webhook]", hooks: Definitions,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    planted = shop.project / "tests" / "dbt" / "agg_sales_monthly__planted.sql"
-    planted.write_text("select 1 as found from {{ ref('agg_sales_monthly') }} limit 1\n")
+    failing_test = shop.project / "tests" / "dbt" / "agg_sales_monthly__fails.sql"
+    failing_test.write_text("select 1 as found from {{ ref('agg_sales_monthly') }} limit 1\n")
     broken = Path(shop.variables["WAREHOUSE_INBOX"]) / REFUSED
     broken.write_text("Row ID,Order ID\n2,B\n")
     try:
         result = run(define(get_settings()), ON_DELIVERY, instance)
     finally:
-        planted.unlink()
+        failing_test.unlink()
         broken.unlink()
     assert not result.success
     steps = [event.step_key for event in result.all_events if event.event_type == DagsterEventType.STEP_START]
     assert steps.count("dbt_build") == 1
     assert "dbt_unit_tests" not in steps
     assert not [event for event in result.all_events if event.event_type == DagsterEventType.STEP_UP_FOR_RETRY]
-    assert red(result) == {
-        "agg_sales_monthly__planted": AssetCheckSeverity.ERROR,
+    assert failed_checks(result) == {
+        "agg_sales_monthly__fails": AssetCheckSeverity.ERROR,
         CHECK: AssetCheckSeverity.ERROR,
         # the files of the sensor's test are weeks later than the others
         "feed_status__nothing_is_missing": AssetCheckSeverity.WARN,
     }
     assert shop.value("select publication from published.as_of") == "1"
     with caplog.at_level("ERROR"):
-        tell(hooks, result, instance)
-    [told] = webhook.received
-    assert f"run failed {json.dumps(told, ensure_ascii=False)}" in caplog.text
-    assert told["exit_code"] == 1
-    assert "agg_sales_monthly__planted: Got 1 result, configured to fail if != 0" in told["text"]
-    assert "dbt build --select agg_sales_monthly__planted --store-failures" in told["text"]
-    assert f"1 file needs a person:\n{REFUSED}: " in told["text"]
+        evaluate_hooks(hooks, result, instance)
+    [posted] = webhook.received
+    assert f"run failed {json.dumps(posted, ensure_ascii=False)}" in caplog.text
+    assert posted["exit_code"] == 1
+    assert "agg_sales_monthly__fails: Got 1 result, configured to fail if != 0" in posted["text"]
+    assert "dbt build --target prod --select agg_sales_monthly__fails --store-failures" in posted["text"]
+    assert f"1 file needs a person:\n{REFUSED}: " in posted["text"]
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_only_a_lost_server_is_tried_again(
+def test_only_a_lost_server_is_retried(
     shop: Checkout, defs: Definitions, monkeypatch: pytest.MonkeyPatch, retries: int
 ) -> None:
     calls = []
@@ -401,12 +401,12 @@ def test_only_a_lost_server_is_tried_again(
         assert len(calls) == retries + 1
         [failed] = [event for event in result.all_events if event.event_type == DagsterEventType.RUN_FAILURE]
         context = build_run_status_sensor_context("failure", failed, instance, result.dagster_run)
-        told = describe_failure(context.for_run_failure())
-    assert told["exit_code"] == 2
-    assert told["text"] == "superstore/order_lines failed: The inbox is a tree."
+        described = describe_failure(context.for_run_failure())
+    assert described["exit_code"] == 2
+    assert described["text"] == "superstore/order_lines failed: The inbox is a tree."
 
 
-def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) -> None:
+def test_a_build_waits_for_the_running_build(shop: Checkout, defs: Definitions) -> None:
     settings, said, order = get_settings(), [], []
     waiting = threading.Event()
 
@@ -414,12 +414,12 @@ def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) ->
         said.append(message)
         waiting.set()
 
-    def build_too() -> None:
+    def build_meanwhile() -> None:
         with as_the_builder(settings, say):
             order.append("second")
 
     with as_the_builder(settings, said.append):
-        second = threading.Thread(target=build_too)
+        second = threading.Thread(target=build_meanwhile)
         second.start()
         assert waiting.wait(60)
         order.append("first")
@@ -429,7 +429,7 @@ def test_a_build_waits_for_the_one_at_work(shop: Checkout, defs: Definitions) ->
 
 
 class Webhook(BaseHTTPRequestHandler):
-    """A server that keeps what is posted to it."""
+    """A server that keeps the posted requests."""
 
     url = ""
     received: ClassVar[list[Any]] = []

@@ -1,4 +1,4 @@
-"""The demonstration files, from inbox to marts, against the truth their generator wrote down."""
+"""The demonstration files, from the inbox to the marts, compared with the truth that their generator recorded."""
 
 import json
 from decimal import Decimal
@@ -22,7 +22,7 @@ def truth(checkout: Checkout) -> dict[str, Any]:
     return content
 
 
-def test_every_file_is_on_the_books_with_its_exact_figures(checkout: Checkout, truth: dict[str, Any]) -> None:
+def test_every_file_is_in_the_ledger_with_its_exact_figures(checkout: Checkout, truth: dict[str, Any]) -> None:
     names = (
         "uri",
         "feed",
@@ -51,7 +51,7 @@ def test_every_reject_is_kept_with_its_bytes_and_place(checkout: Checkout, truth
     assert [row | {"raw": row["raw"].replace("\n", "")} for row in rows] == expected
 
 
-def test_every_row_has_the_fate_its_writer_meant(checkout: Checkout, truth: dict[str, Any]) -> None:
+def test_every_row_has_the_outcome_its_writer_meant(checkout: Checkout, truth: dict[str, Any]) -> None:
     rows = checkout.sql(
         "select feed, row_status, row_issues, sum(row_count) as rows from audit.row_outcomes group by 1, 2, 3"
     )
@@ -73,7 +73,7 @@ def test_every_row_has_the_fate_its_writer_meant(checkout: Checkout, truth: dict
                 assert count(feed, status, issue) == expected, (feed, issue)
 
 
-def test_quarantined_rows_are_those_that_were_spoilt(checkout: Checkout, truth: dict[str, Any]) -> None:
+def test_exactly_the_spoilt_rows_are_quarantined(checkout: Checkout, truth: dict[str, Any]) -> None:
     rows = checkout.sql(
         "select uri, _row_number, row_issues from audit.quarantined_rows join ledger.files on file_id = _file_id"
     )
@@ -129,7 +129,7 @@ def test_line_types_and_months_agree(checkout: Checkout, truth: dict[str, Any]) 
     assert months == expected_months
 
 
-def test_the_daily_aggregate_is_the_truth_row_by_row(checkout: Checkout, truth: dict[str, Any]) -> None:
+def test_the_daily_aggregate_matches_the_truth_row_by_row(checkout: Checkout, truth: dict[str, Any]) -> None:
     rows = {
         (row["source_system"], row["order_date"], row["country"], row["currency"]): (
             int(row["line_count"]),

@@ -1,4 +1,4 @@
-"""A plain dbt on the target dev: an edited model in schemas of its own, parents read from prod, both compared."""
+"""Plain dbt on the target dev: an edited model in its own schemas, parents read from prod, both compared."""
 
 import json
 import re
@@ -17,14 +17,14 @@ from sales_warehouse.server.record import ServerRecord
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 DAILY = "models/marts/reporting/agg_sales_daily.sql"
 FACT = "models/marts/core/fct_sales_lines.sql"
-FATES = "models/audit/row_outcomes.sql"
-# what reads the daily figures
+OUTCOMES = "models/audit/row_outcomes.sql"
+# the models that read the daily figures
 COMPARED = ("sales_daily_compared", "sales_weekly_compared", "sales_monthly_compared")
 
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with one file, published, and the manifest it was built from."""
+    """A warehouse with one file, published, and the manifest of its build."""
     checkout.variables["USER"] = "Alice.B"
     checkout.warehouse("up")
     deliver(checkout, 1, "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n2,A,Tea,2,2024-01-01 10:00:00,2.50,,\n")
@@ -42,7 +42,7 @@ def deliver(checkout: Checkout, day: int, records: str) -> None:
 
 
 def edit(checkout: Checkout, path: str, old: str, new: str) -> None:
-    """Change a text of a file of the project wherever it stands."""
+    """Replace a text in a file of the project, at every place."""
     file = checkout.project / path
     text = file.read_text()
     assert old in text, (path, old)
@@ -50,12 +50,12 @@ def edit(checkout: Checkout, path: str, old: str, new: str) -> None:
 
 
 def build_dev(checkout: Checkout, *models: str) -> str:
-    """Build what was changed and its children with their tests, as `make dev` does, or these models alone.
+    """Build the changed models and their children with their tests, as `make dev` does, or only the named models.
 
-    Returns what was printed; tests may fail.
+    Returns the output; tests may fail.
     """
     state = Path(checkout.variables["WAREHOUSE_HOME"]) / "state"
-    # its own folder, as dbt parses everything again when the target changes
+    # a separate target path, because dbt parses everything again when the target changes
     deferred = ("--quiet", "--target-path", "target/dev", "--defer", "--favor-state", "--state", str(state))
     if models:
         return checkout.dbt("run", *deferred, "--select", *models, target=None).stdout
@@ -63,37 +63,37 @@ def build_dev(checkout: Checkout, *models: str) -> str:
     return checkout.dbt("build", *deferred, *selected, target=None, check=False).stdout
 
 
-def plain(checkout: Checkout, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run dbt as a person types it, in a shell with these variables."""
+def run_dbt(checkout: Checkout, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run dbt in a shell with these variables."""
     shell = Checkout(checkout.project, checkout.variables | variables)
     return shell.dbt(*arguments, "--target-path", "target/dev", target=None, check=False)
 
 
 def diff(checkout: Checkout, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and report of `warehouse diff`."""
+    """Return exit code and report of `warehouse diff`."""
     done = checkout.run("warehouse", "diff", "--json", *arguments, check=False)
     assert done.returncode in (0, 1), done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
 def relations(checkout: Checkout) -> set[str]:
-    """What stands in the schemas of the dev target, dbt's books apart."""
+    """Return the relations in the schemas of the dev target, without the build state."""
     found = checkout.sql(
         "select table_schema, table_name from information_schema.tables where table_schema like 'dev%'"
     )
-    books = {"builds", "model_watermarks", "touched_dates"}
-    return {f"{row['table_schema']}.{row['table_name']}" for row in found if row["table_name"] not in books}
+    build_state = {"builds", "model_watermarks", "touched_dates"}
+    return {f"{row['table_schema']}.{row['table_name']}" for row in found if row["table_name"] not in build_state}
 
 
-def books(checkout: Checkout) -> list[dict[str, str]]:
-    """Build state and figures of prod."""
+def prod_state(checkout: Checkout) -> list[dict[str, str]]:
+    """Return the build state and the figures of prod."""
     return checkout.sql(
         "select relation_name, event_id, tested_event_id, rebuilt_by, built_by from audit.model_watermarks order by 1"
     ) + checkout.sql("select count(*), sum(line_count), sum(net_amount) from marts.agg_sales_daily")
 
 
 def watermark(checkout: Checkout, relation: str) -> tuple[str, str]:
-    """Last event a dev relation has seen, and the build that made it from nothing."""
+    """Return the last event that a dev relation contains, and the build that created it."""
     [row] = checkout.sql(
         "select event_id, rebuilt_by from dev_alice_b_audit.model_watermarks "
         f"where relation_name like '%\"{relation}\"'"
@@ -102,33 +102,33 @@ def watermark(checkout: Checkout, relation: str) -> tuple[str, str]:
 
 
 def test_a_plain_build_without_its_parents_stops_before_any_model(shop: Checkout) -> None:
-    before = books(shop)
+    before = prod_state(shop)
     for command in (
         ("build", "--select", "agg_sales_daily"),
         ("run", "--empty", "--select", "agg_sales_daily"),
         ("test", "--select", "agg_sales_daily", "--exclude", "test_type:unit"),
         ("build", "--select", "reconciliation"),
     ):
-        done = plain(shop, *command)
+        done = run_dbt(shop, *command)
         assert done.returncode == 2, done.stdout
         assert "The target dev does not have" in done.stdout and "Nothing was built." in done.stdout
-        # both ways to go on
+        # both solutions are named
         assert "make dev" in done.stdout and f"DBT_STATE={shop.variables['WAREHOUSE_HOME']}/state" in done.stdout
         assert "START" not in done.stdout and "does not exist" not in done.stdout
     assert relations(shop) == set()
-    assert books(shop) == before
+    assert prod_state(shop) == before
 
 
 def test_the_line_of_warehouse_up_lets_a_plain_build_read_from_prod(shop: Checkout) -> None:
     [line] = [line for line in shop.warehouse("up").splitlines() if line.startswith("export ")]
     variables = dict(word.split("=", 1) for word in shlex.split(line)[1:])
     assert set(variables) == {"DBT_DEFER", "DBT_FAVOR_STATE", "DBT_STATE"}
-    before = books(shop)
-    done = plain(shop, "build", "--select", "agg_sales_daily", *WITHOUT_UNIT_TESTS, **variables)
+    before = prod_state(shop)
+    done = run_dbt(shop, "build", "--select", "agg_sales_daily", *WITHOUT_UNIT_TESTS, **variables)
     assert done.returncode == 0, done.stdout
     assert relations(shop) == {"dev_alice_b_marts.agg_sales_daily"}
-    assert books(shop) == before
-    # the last of what the project says; dbt counts behind it
+    assert prod_state(shop) == before
+    # the last line of the project; dbt prints its totals after it
     said = [line for line in done.stdout.splitlines() if "To publish: warehouse build" in line]
     assert len(said) == 1 and "Built in dev_alice_b_marts (target dev)" in said[0]
     with closing(shop.connect()) as connection, connection.cursor() as cursor:
@@ -136,7 +136,7 @@ def test_the_line_of_warehouse_up_lets_a_plain_build_read_from_prod(shop: Checko
         connection.commit()
 
 
-def test_what_others_read_is_built_on_prod_whatever_the_shell_defers(shop: Checkout) -> None:
+def test_a_build_of_prod_ignores_the_defer_variables_of_the_shell(shop: Checkout) -> None:
     state = {"DBT_DEFER": "true", "DBT_FAVOR_STATE": "true", "DBT_STATE": "/nowhere", "DBT_TARGET": "dev"}
     shell = Checkout(shop.project, shop.variables | state)
     shell.warehouse("build", "--quiet", "--no-publish")
@@ -145,26 +145,26 @@ def test_what_others_read_is_built_on_prod_whatever_the_shell_defers(shop: Check
 
 
 def test_only_the_edited_model_and_its_children_are_built_and_prod_stays(shop: Checkout) -> None:
-    before = books(shop)
+    before = prod_state(shop)
     edit(shop, DAILY, "coalesce(country, 'unknown')", "coalesce(country, 'nowhere')")
     printed = build_dev(shop)
-    # countries of the daily figures are not those of the fact and the months any more
+    # the countries of the daily figures differ from those of the fact and the months
     assert re.findall(r"FAIL 2 (reconciliation\w+)", printed) and "ERROR" not in printed
     assert relations(shop) == {
         "dev_alice_b_audit.reconciliation",
         *(f"dev_alice_b_marts.{name}" for name in ("agg_sales_daily", *COMPARED)),
     }
-    assert books(shop) == before
+    assert prod_state(shop) == before
     # the parents are the fact and the figures of prod
     assert shop.value("select sum(net_amount) from dev_alice_b_marts.agg_sales_daily") == "7.5000"
 
 
-def test_the_diff_tells_rows_columns_and_totals(shop: Checkout) -> None:
+def test_the_diff_shows_rows_columns_and_totals(shop: Checkout) -> None:
     code, report = diff(shop)
     assert code == 1
     assert report["not_built"] and "agg_sales_monthly" in report["not_built"]
     daily, *compared = sorted(report["models"], key=lambda model: str(model["name"]))
-    # they add the countries up
+    # these models add the countries up
     assert [(one["name"], one["added"] + one["removed"] + one["changed"]) for one in compared] == [
         (name, 0) for name in sorted(COMPARED)
     ]
@@ -195,14 +195,14 @@ def test_a_dev_relation_does_not_get_ahead_of_the_prod_relation_it_reads(shop: C
     assert diff(shop, "agg_sales_daily")[1]["is_behind"]
 
 
-def test_what_is_rebuilt_in_prod_is_rebuilt_behind_it(shop: Checkout) -> None:
+def test_a_rebuild_in_prod_causes_rebuilds_in_dev(shop: Checkout) -> None:
     made = watermark(shop, "agg_sales_daily")[1]
     shop.dbt("run", "--quiet", "--full-refresh", "--select", "fct_sales_lines")
     build_dev(shop, "agg_sales_daily")
     assert watermark(shop, "agg_sales_daily")[1] != made
 
 
-def test_an_edited_fact_is_built_whole_once_and_follows_the_ledger_then(shop: Checkout) -> None:
+def test_an_edited_fact_is_built_whole_once_and_then_incrementally(shop: Checkout) -> None:
     edit(shop, DAILY, "coalesce(country, 'nowhere')", "coalesce(country, 'unknown')")
     edit(shop, FACT, "        lines.unit_price,\n", "        2 * lines.unit_price as unit_price,\n")
     build_dev(shop, "fct_sales_lines", "agg_sales_daily")
@@ -224,13 +224,13 @@ def test_an_edited_fact_is_built_whole_once_and_follows_the_ledger_then(shop: Ch
 
 
 def test_audit_models_find_the_staging_of_prod(shop: Checkout) -> None:
-    edit(shop, FATES, "coalesce(outcomes.row_count, 0)", "coalesce(outcomes.row_count, -1)")
+    edit(shop, OUTCOMES, "coalesce(outcomes.row_count, 0)", "coalesce(outcomes.row_count, -1)")
     build_dev(shop, "row_outcomes")
     assert shop.value("select sum(row_count) from dev_alice_b_audit.row_outcomes") == "5"
     assert not any("staging" in relation for relation in relations(shop))
 
 
-def test_nothing_edited_is_equal(shop: Checkout) -> None:
+def test_a_diff_without_edits_is_equal(shop: Checkout) -> None:
     edit(shop, FACT, "2 * lines.unit_price as unit_price", "lines.unit_price")
     shop.dbt("run", "--quiet")
     build_dev(shop, "fct_sales_lines", "agg_sales_daily", *COMPARED)

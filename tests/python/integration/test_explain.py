@@ -25,7 +25,7 @@ SUPER = (
 )
 DAY = "2024-01-01 10:00:00"
 
-# line by line: 1 header, 2 row 1, 3 blank row 2, 4 reject row 3, 5 and 6 row 4, 7 quarantined row 5, 8 sale row 6
+# lines: 1 header, 2 row 1, 3 blank row 2, 4 reject row 3, 5 and 6 row 4, 7 quarantined row 5, 8 sale row 6
 SHOP = (
     f"{ONLINE}100,A1,Tea,2,{DAY},1.50,,United Kingdom\n\nbroken,line\n"
     f'101,A2,"Two\nlines",1,{DAY},3.00,,\n102,A3,Odd,NaN,{DAY},1,,France\n103,A4,Pot,4,{DAY},2.25,,France\n'
@@ -56,7 +56,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def built(checkout: Checkout) -> Checkout:
-    """Four files; the last is unloaded before the build, which must be green without it."""
+    """Four files. The last one is unloaded before the build, which must be green without it."""
     checkout.warehouse("up")
     folder = Path(checkout.variables["WAREHOUSE_INBOX"])
     for feed, change in (
@@ -91,7 +91,7 @@ def reader(built: Checkout) -> Iterator[Reader]:
 # --- from a mart back to the file ---------------------------------------------------------------------------------
 
 
-def test_a_sales_line_leads_to_its_line_and_on_to_the_aggregates(reader: Reader) -> None:
+def test_a_sales_line_is_traced_to_its_file_line_and_its_aggregates(reader: Reader) -> None:
     [it] = reader.table("marts.fct_sales_lines", "order_id = '103'")
     assert (it.uri, it.version, it.status, it.row_number, it.line_number) == (
         "online_retail/2024-01-01.csv", 1, "active", 6, 8,
@@ -107,14 +107,14 @@ def test_a_sales_line_leads_to_its_line_and_on_to_the_aggregates(reader: Reader)
     assert (daily.table, monthly.table) == ("marts.agg_sales_daily", "marts.agg_sales_monthly")
 
 
-def test_a_record_over_two_lines_and_a_country_that_is_missing(reader: Reader) -> None:
+def test_a_record_of_two_lines_without_a_country_is_explained(reader: Reader) -> None:
     [it] = reader.table("marts.fct_sales_lines", "order_id = '101'")
     assert (it.row_number, it.line_number) == (4, 5)
     assert it.original == f'101,A2,"Two\nlines",1,{DAY},3.00,,'
     assert it.mart_rows[2].values["country"] == "unknown"
 
 
-def test_a_compressed_file_in_a_legacy_encoding(reader: Reader) -> None:
+def test_a_compressed_file_in_a_legacy_encoding_is_explained(reader: Reader) -> None:
     [it] = reader.table("marts.fct_sales_lines", "source_system = 'superstore'")
     assert (it.uri, it.line_number, it.original_from) == ("superstore/report.csv.gz", 2, "file")
     assert it.original == REPORT.splitlines()[1]
@@ -128,7 +128,7 @@ def test_quarantined_rows_are_explained_from_the_audit_and_from_staging(reader: 
     assert reader.table("raw.online_retail__invoice_lines", "quantity = 'NaN'") == [it]
 
 
-def test_rows_of_several_files_come_in_the_order_of_files_and_records(reader: Reader) -> None:
+def test_rows_of_several_files_are_ordered_by_file_and_record(reader: Reader) -> None:
     found = [(it.file_id, it.row_number) for it in reader.table("marts.fct_sales_lines")]
     assert found == sorted(found)
     assert len(found) == 5
@@ -154,12 +154,12 @@ def test_rows_of_several_files_come_in_the_order_of_files_and_records(reader: Re
         ("marts.dim_date", "order_date = '…'"),
     ],
 )
-def test_a_table_of_sums_tells_the_way_to_the_sales_lines(reader: Reader, table: str, condition: str) -> None:
+def test_an_aggregate_names_the_condition_for_its_sales_lines(reader: Reader, table: str, condition: str) -> None:
     with pytest.raises(ConfigurationError, match=r"has no _file_id and _row_number") as caught:
         reader.table(table)
     assert f'warehouse explain --table marts.{FACT} --where "' in str(caught.value)
     assert condition in str(caught.value)
-    # the command works: the keys of a row lead to records
+    # with the keys of a row, the printed command finds its records
     values = {
         "order_date": "2024-01-01",
         "date_trunc('month', order_date)": "2024-01-01",
@@ -173,7 +173,7 @@ def test_a_table_of_sums_tells_the_way_to_the_sales_lines(reader: Reader, table:
     assert reader.table(f"marts.{FACT}", condition.replace("…", "GBP")) != []
 
 
-def test_a_wrong_table_or_condition_is_told(reader: Reader) -> None:
+def test_a_wrong_table_or_condition_is_reported(reader: Reader) -> None:
     for table, where, words in (
         ("marts.fct_sales", None, r"no table marts\.fct_sales; .*marts\.fct_sales_lines"),
         ("fct_sales_lines", None, "write <schema>.<table>"),
@@ -195,7 +195,7 @@ def test_a_wrong_table_or_condition_is_told(reader: Reader) -> None:
         "(select count(*) from lo_from_bytea(0, 'x')) > 0",
     ],
 )
-def test_a_condition_can_write_nothing(reader: Reader, where: str) -> None:
+def test_a_condition_cannot_write(reader: Reader, where: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot run"):
         reader.table("marts.fct_sales_lines", where)
     assert len(reader.table("marts.fct_sales_lines")) == 5
@@ -205,7 +205,7 @@ def test_a_condition_can_write_nothing(reader: Reader, where: str) -> None:
 # --- from a record to the marts -----------------------------------------------------------------------------------
 
 
-def test_each_record_of_a_file_has_its_line_and_its_fate(reader: Reader) -> None:
+def test_each_record_of_a_file_has_its_line_and_its_outcome(reader: Reader) -> None:
     name = "online_retail/2024-01-01.csv"
     stories = [reader.record(name, number) for number in range(1, 7)]
     assert [(it.line_number, it.outcome, it.reason) for it in stories] == [
@@ -222,7 +222,7 @@ def test_each_record_of_a_file_has_its_line_and_its_fate(reader: Reader) -> None
             reader.record(name, number)
 
 
-def test_rows_skipped_by_staging_tell_why(reader: Reader) -> None:
+def test_rows_skipped_by_staging_have_a_reason(reader: Reader) -> None:
     stories = [reader.record("store_orders/Sales_March_2024.csv", number) for number in (1, 2, 3)]
     assert [(it.line_number, it.outcome, it.reason) for it in stories] == [
         (2, "skipped", "row:blank"),
@@ -232,7 +232,7 @@ def test_rows_skipped_by_staging_tell_why(reader: Reader) -> None:
     assert stories[2].original == '1,Phone,1,600,03/31/24 23:59,"1 A St, B, TX 1"'
 
 
-def test_an_unloaded_file_still_tells_its_lines(reader: Reader) -> None:
+def test_an_unloaded_file_still_shows_its_lines(reader: Reader) -> None:
     it = reader.record("online_retail/2024-01-02.csv", 1)
     assert (it.status, it.line_number, it.outcome) == ("unloaded", 2, "taken out")
     assert it.original is not None
@@ -241,7 +241,7 @@ def test_an_unloaded_file_still_tells_its_lines(reader: Reader) -> None:
     assert reader.record("online_retail/2024-01-02.csv", 2).reason == "blank line"
 
 
-def test_without_its_file_a_row_is_rebuilt_from_raw_and_said_to_be(reader: Reader) -> None:
+def test_a_row_without_its_file_is_rebuilt_from_raw_and_marked_so(reader: Reader) -> None:
     path = reader.inbox / "online_retail/2024-01-01.csv"
     before = path.read_bytes()
     try:
@@ -260,7 +260,7 @@ def test_without_its_file_a_row_is_rebuilt_from_raw_and_said_to_be(reader: Reade
     assert (blank.outcome, blank.original, blank.original_from) == ("skipped", None, "nowhere")
 
 
-def test_a_row_that_was_lost_is_not_called_blank(reader: Reader) -> None:
+def test_a_lost_row_is_not_reported_as_blank(reader: Reader) -> None:
     reader.change("create table raw.kept as select * from raw.online_retail__invoice_lines where _row_number = 6")
     reader.change("delete from raw.online_retail__invoice_lines where _row_number = 6")
     try:
@@ -271,7 +271,7 @@ def test_a_row_that_was_lost_is_not_called_blank(reader: Reader) -> None:
     assert "warehouse verify 1" in it.reason
 
 
-def test_a_model_that_is_not_built_is_told(reader: Reader) -> None:
+def test_a_missing_staging_model_is_reported(reader: Reader) -> None:
     reader.change("alter schema staging rename to elsewhere")
     try:
         it = reader.record("1", 6)
@@ -286,7 +286,7 @@ def test_a_model_that_is_not_built_is_told(reader: Reader) -> None:
 # --- the commands -------------------------------------------------------------------------------------------------
 
 
-def test_the_command_prints_the_story_or_json(reader: Reader) -> None:
+def test_explain_prints_text_or_json(reader: Reader) -> None:
     run = reader.checkout.warehouse
     printed = " ".join(run("explain", "--table", "marts.fct_sales_lines", "--where", "order_id = '103'").split())
     assert "online_retail/2024-01-01.csv (file 1, version 1, active, online_retail.invoice_lines)" in printed
@@ -298,7 +298,7 @@ def test_the_command_prints_the_story_or_json(reader: Reader) -> None:
     assert (story["line_number"], story["outcome"]) == (4, "rejected")
 
 
-def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
+def test_unload_restore_verify_and_since_work_as_commands(reader: Reader) -> None:
     run = reader.checkout.run
     assert "file 4, online_retail/2024-01-02.csv" in run("warehouse", "restore", "4").stdout
     assert "equal: 4 files, 12 records" in run("warehouse", "verify").stdout
@@ -326,6 +326,6 @@ def test_unload_restore_verify_and_since_by_command(reader: Reader) -> None:
         (("files", "--since", "soon"), "Write an ISO date"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_a_way_on(reader: Reader, command: tuple[str, ...], words: str) -> None:
+def test_wrong_usage_exits_with_2_and_a_hint(reader: Reader, command: tuple[str, ...], words: str) -> None:
     done = reader.checkout.run("warehouse", *command, check=False)
     assert (done.returncode, words in done.stderr) == (2, True), done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""The line of a row in every format: from the file, or from ledger or raw table when the file was deleted."""
+"""The line of a row in every format: from the file, or from the ledger or the raw table if the file was deleted."""
 
 import gzip
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def explain(it: Inbox, *row_numbers: int) -> list[Story]:
     return [(e.line_number, e.original, e.original_from, e.outcome, e.reason) for e in found]
 
 
-def test_skipped_lines_are_explained_with_their_kind_also_when_the_file_is_gone(
+def test_skipped_lines_are_explained_even_when_the_file_is_missing(
     make_inbox: Callable[..., Inbox],
 ) -> None:
     dialect = Dialect(encoding="cp1252", comment="^#", trailer="^Summe", preamble_lines=1)
@@ -93,7 +93,7 @@ FORMATS: dict[str, tuple[dict[str, Any], bytes, int, Story, str]] = {
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_gives_its_line_and_without_the_file_what_raw_holds(
+def test_every_format_shows_its_line_or_the_raw_row_without_the_file(
     make_inbox: Callable[..., Inbox], name: str, packed: bool
 ) -> None:
     options, content, row_number, story, rebuilt = FORMATS[name]
@@ -105,7 +105,7 @@ def test_every_format_gives_its_line_and_without_the_file_what_raw_holds(
     assert explain(it, row_number) == [(None, rebuilt, "raw", "unknown", NOT_BUILT)]
 
 
-def test_total_and_blank_rows_of_a_workbook_are_told_apart(make_inbox: Callable[..., Inbox]) -> None:
+def test_total_and_blank_rows_of_a_workbook_are_distinguished(make_inbox: Callable[..., Inbox]) -> None:
     it = make_inbox(file_format="xlsx", workbook=Workbook(total_rows="^Total"))
     rows = [["Order No", "Product", "Amount"], [], ["Total", None, 5], [1, "tea", 2]]
     deliver(it, "2024-01-01.xlsx", make_xlsx({"A": rows}))

@@ -1,4 +1,4 @@
-"""Every compression and file format goes through the same ledger with the same promises."""
+"""Every compression and file format uses the same ledger and has the same guarantees."""
 
 import bz2
 import gzip
@@ -44,7 +44,7 @@ def make_inbox(connection: Connection, tmp_path: Path) -> Callable[..., Inbox]:
 
 
 def deliver(inbox: Inbox, name: str, content: bytes) -> Path:
-    """Deliver bytes as they are, whatever the name says."""
+    """Deliver bytes unchanged under any name."""
     path = inbox.deliver("x", content)
     return path.rename(path.with_name(name))
 
@@ -133,7 +133,7 @@ def test_each_member_of_an_archive_is_a_file_of_its_own(make_inbox: Callable[...
     assert (inbox.load().unchanged, len(entries(inbox))) == (2, 2)
 
 
-def test_members_keep_the_promises_of_files(make_inbox: Callable[..., Inbox]) -> None:
+def test_archive_members_are_versioned_like_files(make_inbox: Callable[..., Inbox]) -> None:
     inbox = make_inbox()
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
@@ -167,7 +167,7 @@ def test_a_damaged_member_is_refused_and_the_others_are_loaded(make_inbox: Calla
     assert len(entries(inbox)) == 2
 
 
-def test_a_cut_archive_is_refused_and_taken_in_when_it_is_whole(make_inbox: Callable[..., Inbox]) -> None:
+def test_a_truncated_archive_is_refused_and_loaded_once_complete(make_inbox: Callable[..., Inbox]) -> None:
     inbox = make_inbox()
     data = write_zip({"2024-01-01.csv": ONE.encode()})
     deliver(inbox, "box.zip", data[:-10])
@@ -196,7 +196,7 @@ def test_a_hostile_member_needs_a_person_and_nothing_is_written(
 # --- JSON Lines ---------------------------------------------------------------------------------------------------
 
 
-def test_json_lines_land_as_written_with_the_rest_beside_them(make_inbox: Callable[..., Inbox]) -> None:
+def test_json_lines_load_as_written_with_other_keys_in_extra(make_inbox: Callable[..., Inbox]) -> None:
     inbox = make_inbox(file_format="jsonl", location="shop/*.jsonl")
     lines = [
         b'{"Order No": "007", "product": "caf\\u00e9; \\"big\\"\\nline", "Amount": 0.10, "till": {"no": 3, "r": 1.50}}',
@@ -246,7 +246,7 @@ def test_too_many_bad_lines_refuse_the_file_and_are_kept(make_inbox: Callable[..
     assert b"\n".join(row[5] for row in rejects(inbox)) == document.encode()
 
 
-def test_a_feed_that_turns_to_json_lines_gets_its_column(make_inbox: Callable[..., Inbox]) -> None:
+def test_a_feed_changed_to_json_lines_gets_the_extra_column(make_inbox: Callable[..., Inbox]) -> None:
     inbox = make_inbox()
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
@@ -274,7 +274,7 @@ def test_parquet_lands_as_text_in_the_order_of_the_file(make_inbox: Callable[...
     assert inbox.load().unchanged == 1
 
 
-def test_parquet_in_an_archive_and_compressed_is_read_too(make_inbox: Callable[..., Inbox]) -> None:
+def test_compressed_and_archived_parquet_is_read(make_inbox: Callable[..., Inbox]) -> None:
     inbox = make_inbox(file_format="parquet", location="shop/*.parquet")
     data = write_parquet([(1, "tea", 2.5)])
     deliver(inbox, "box.zip", write_zip({"2024-01-01.parquet": data}))
@@ -284,10 +284,10 @@ def test_parquet_in_an_archive_and_compressed_is_read_too(make_inbox: Callable[.
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut"])
-def test_what_is_no_parquet_is_refused(make_inbox: Callable[..., Inbox], damage: str) -> None:
+def test_a_file_that_is_no_parquet_is_refused(make_inbox: Callable[..., Inbox], damage: str) -> None:
     inbox = make_inbox(file_format="parquet", location="shop/*.parquet")
-    sound = write_parquet([(1, "tea", 2.5)])
-    data = {"empty": b"", "text": ONE.encode(), "cut": sound[:-20]}[damage]
+    complete = write_parquet([(1, "tea", 2.5)])
+    data = {"empty": b"", "text": ONE.encode(), "cut": complete[:-20]}[damage]
     deliver(inbox, "2024-01-01.parquet", data)
     assert "2024-01-01.parquet cannot be read as parquet" in the_only_message(inbox.load())
     assert entries(inbox, "sha256, rows_loaded") == [(hashlib.sha256(data).hexdigest(), 0)]
@@ -301,7 +301,7 @@ def test_a_nul_in_parquet_rejects_its_record(make_inbox: Callable[..., Inbox]) -
     assert rejects(inbox) == [(2, 2, 0, "nul", "a NUL character in field 2", b"2\ta\0b\t3.5")]
 
 
-def test_parquet_without_a_declared_column_is_refused_with_what_was_found(make_inbox: Callable[..., Inbox]) -> None:
+def test_parquet_without_a_declared_column_is_refused_with_its_columns(make_inbox: Callable[..., Inbox]) -> None:
     inbox = make_inbox(file_format="parquet", location="shop/*.parquet")
     deliver(inbox, "2024-01-01.parquet", write_parquet([(1, "tea")], ["Order No", "Product"]))
     message = the_only_message(inbox.load())
@@ -318,7 +318,7 @@ every_workbook = pytest.mark.parametrize("file_format", MAKERS)
 
 
 @every_workbook
-def test_a_sheet_lands_as_it_is_seen_with_its_rejects_and_what_is_skipped(
+def test_a_sheet_loads_as_displayed_with_its_rejects_and_skipped_rows(
     make_inbox: Callable[..., Inbox], file_format: str
 ) -> None:
     inbox = make_inbox(
@@ -350,13 +350,13 @@ def test_a_sheet_lands_as_it_is_seen_with_its_rejects_and_what_is_skipped(
 
 
 @every_workbook
-def test_what_is_no_workbook_is_refused(make_inbox: Callable[..., Inbox], file_format: str) -> None:
+def test_a_file_that_is_no_workbook_is_refused(make_inbox: Callable[..., Inbox], file_format: str) -> None:
     inbox = make_inbox(file_format=file_format, location=f"shop/*.{file_format}")
     deliver(inbox, f"2024-01-01.{file_format}", ONE.encode())
     assert f"2024-01-01.{file_format} " in the_only_message(inbox.load())
 
 
-def test_a_workbook_that_takes_the_memory_of_a_city_is_refused_and_the_load_goes_on(
+def test_a_workbook_over_the_memory_limit_is_refused_and_the_load_goes_on(
     make_inbox: Callable[..., Inbox],
 ) -> None:
     inbox = make_inbox(file_format="xlsx", location="shop/*.xlsx")

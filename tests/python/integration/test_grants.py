@@ -1,4 +1,4 @@
-"""Every role against every schema."""
+"""The rights of every role on every schema."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -63,7 +63,7 @@ def allowed(connection: Connection, role: Role, statement: str) -> bool:
         connection.rollback()
 
 
-def test_each_role_may_do_in_each_schema_what_the_matrix_says(granted: Connection) -> None:
+def test_each_role_has_the_rights_of_the_matrix_in_each_schema(granted: Connection) -> None:
     found = {
         schema: tuple(
             "".join(key for key, text in STATEMENTS.items() if allowed(granted, role, text.format(schema)))
@@ -74,7 +74,7 @@ def test_each_role_may_do_in_each_schema_what_the_matrix_says(granted: Connectio
     assert found == MATRIX
 
 
-def test_analysts_make_schemas_of_their_own_and_readers_none(granted: Connection) -> None:
+def test_analysts_may_create_schemas_and_readers_may_not(granted: Connection) -> None:
     assert allowed(granted, "analyst", "create schema dev_ann create table t (a int)")
     assert not allowed(granted, "reader", "create schema dev_ann")
 
@@ -87,7 +87,7 @@ def test_readers_see_which_publication_they_read(granted: Connection) -> None:
     assert allowed(granted, "reader", "select * from published.as_of")
 
 
-def test_tables_made_tomorrow_are_readable(granted: Connection) -> None:
+def test_future_tables_are_readable(granted: Connection) -> None:
     with granted.cursor() as cursor:
         owner = sql.Identifier(role_name(granted.info.dbname, "transformer"))
         cursor.execute(sql.SQL("set role {}").format(owner))
@@ -98,7 +98,7 @@ def test_tables_made_tomorrow_are_readable(granted: Connection) -> None:
     assert not allowed(granted, "reader", "select * from marts.tomorrow")
 
 
-def test_a_view_of_somebody_else_upon_a_changed_one_is_named_and_stays(granted: Connection) -> None:
+def test_a_foreign_view_on_a_changed_view_is_named_and_kept(granted: Connection) -> None:
     def run_as(role: Role, statement: str) -> None:
         with granted.cursor() as cursor:
             cursor.execute(sql.SQL("set local role {}").format(sql.Identifier(role_name(granted.info.dbname, role))))
@@ -117,7 +117,7 @@ def test_a_view_of_somebody_else_upon_a_changed_one_is_named_and_stays(granted: 
     assert allowed(granted, "analyst", "select a from dev_ann.mine")
 
 
-def test_an_older_ledger_is_brought_up_to_date_by_the_loader_alone(granted: Connection, database: Settings) -> None:
+def test_only_the_loader_upgrades_an_older_ledger(granted: Connection, database: Settings) -> None:
     with granted.cursor() as cursor:
         cursor.execute("comment on function ledger.publish(text) is 'of an older version'")
         cursor.execute("drop function ledger.reach(text); alter table ledger.files drop column columns")
@@ -135,7 +135,7 @@ def test_an_older_ledger_is_brought_up_to_date_by_the_loader_alone(granted: Conn
         granted.commit()
         return owners == [(role_name(granted.info.dbname, "loader"),)] * 2
 
-    # the login is a superuser, so the roles are tried as sessions of their own
+    # the login is a superuser, so each role is tried in a session of its own
     for role, can in (("transformer", False), ("loader", True)):
         with granted.cursor() as cursor:
             name = sql.Identifier(role_name(granted.info.dbname, role))  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def test_an_older_ledger_is_brought_up_to_date_by_the_loader_alone(granted: Conn
         assert is_whole() == can
 
 
-def test_applied_twice_changes_nothing_and_what_strays_is_brought_back(granted: Connection) -> None:
+def test_grants_are_idempotent_and_repair_deviations(granted: Connection) -> None:
     def rights() -> list[tuple[object, ...]]:
         with granted.cursor() as cursor:
             cursor.execute(
@@ -179,8 +179,8 @@ def test_applied_twice_changes_nothing_and_what_strays_is_brought_back(granted: 
         assert rights() == before
 
 
-def test_a_login_that_is_no_superuser_applies_them(database: Settings, connection: Connection) -> None:
-    """As docs/how-to/set-up-a-server.md sets it up: its DBA made the roles, and the database is its own."""
+def test_a_login_without_superuser_applies_the_grants(database: Settings, connection: Connection) -> None:
+    """As in docs/how-to/set-up-a-server.md: the DBA created the roles, and the login owns the database."""
     external = database.external
     assert external is not None
     login, password = f"{external.database}_owner", "of-the-owner"
@@ -207,14 +207,14 @@ def test_a_login_that_is_no_superuser_applies_them(database: Settings, connectio
         assert show(plain, "role") == roles[1]
 
 
-def test_names_that_would_be_cut_off_are_refused() -> None:
+def test_names_that_postgresql_would_truncate_are_refused() -> None:
     assert len(role_name("w" * 51, "transformer")) == 63
     with pytest.raises(ConfigurationError, match="too long"):
         role_name("w" * 52, "transformer")
 
 
-def test_rights_in_the_database_itself_are_given_again(granted: Connection) -> None:
-    """A copy of a database has the owners and the comment, but not these."""
+def test_missing_rights_on_the_database_are_granted_again(granted: Connection) -> None:
+    """A copy of a database keeps the owners and the comment, but not these rights."""
     loader = role_name(granted.info.dbname, "loader")
     with granted.cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""Hostile names of files and columns are loaded or refused, never run, and shown by every command as what they are."""
+"""Hostile names of files and columns are loaded or refused, never executed, and every command prints them escaped."""
 
 import json
 import os
@@ -10,9 +10,9 @@ import pytest
 from checkout import Checkout
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
-SOUND = "1,A1,Tea,2,2024-01-01 10:00:00,1.50,,UK"
+VALID = "1,A1,Tea,2,2024-01-01 10:00:00,1.50,,UK"
 
-# file names, each as bytes on disk, and as a person must see it
+# file names, each as bytes on disk and as printed
 NAMES = {
     b'it\'s "quoted" `x` $(id).csv': 'it\'s "quoted" `x` $(id).csv',
     b"'; drop table ledger.files; --.csv": "'; drop table ledger.files; --.csv",
@@ -40,20 +40,20 @@ HEADERS = [
 
 @pytest.fixture(scope="module")
 def hostile(checkout: Checkout) -> Checkout:
-    """Every file has one good and one broken record; the last ones have hostile headers."""
+    """An inbox of hostile names. Every file has one good and one broken record; the last files have hostile headers."""
     path = checkout.project / "models/staging/online_retail/_online_retail__sources.yml"
     text = path.read_text()
-    # such names have no day in them, so no day can be expected either
+    # such names contain no day, so no day can be expected either
     start, end = text.index("delivery_key:"), text.index("        columns:")
     path.write_text(f"{text[:start]}max_rejects: 50%\n{text[end:]}")
     folder = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail"
     folder.mkdir(parents=True)
     for number, name in enumerate(NAMES):
-        content = f"{HEADER}\n{number}{SOUND}\n{number},\x1b[31m[/] broken\n"
+        content = f"{HEADER}\n{number}{VALID}\n{number},\x1b[31m[/] broken\n"
         (folder / os.fsdecode(name)).write_text(content)
     for number, header in enumerate(HEADERS):
         quoted = '"' + header.replace('"', '""') + '"'
-        (folder / f"header{number}.csv").write_text(f"{HEADER},{quoted}\n{SOUND},v{number}\n")
+        (folder / f"header{number}.csv").write_text(f"{HEADER},{quoted}\n{VALID},v{number}\n")
     checkout.run("warehouse", "load", "--settle", "0", check=False)
     return checkout
 
@@ -68,14 +68,14 @@ def assert_nothing_acts(text: str) -> None:
     assert not [line for line in text.splitlines() if line.startswith("error: forged")]
 
 
-def test_every_name_is_loaded_and_nothing_was_run(hostile: Checkout) -> None:
+def test_every_hostile_name_is_loaded_and_nothing_is_executed(hostile: Checkout) -> None:
     found = hostile.sql("select uri, status, rows_loaded, rows_rejected from ledger.files order by file_id")
     named = [row for row in found if "header" not in row["uri"]]
     assert {(row["status"], row["rows_loaded"], row["rows_rejected"]) for row in named} == {("active", "1", "1")}
     assert len(named) == len(NAMES)
 
 
-def test_a_hostile_header_is_loaded_or_refused_with_what_to_do(hostile: Checkout) -> None:
+def test_a_hostile_header_is_loaded_or_refused_with_a_remedy(hostile: Checkout) -> None:
     found = hostile.sql("select status, message from ledger.files where uri like '%header%' order by uri")
     assert [row["status"] for row in found] == [
         "active", "active", "active", "active", "active", "refused", "refused", "active", "active",
@@ -102,7 +102,7 @@ def test_a_hostile_header_is_loaded_or_refused_with_what_to_do(hostile: Checkout
     ],
     ids=" ".join,
 )
-def test_commands_show_names_as_they_are(hostile: Checkout, command: tuple[str, ...]) -> None:
+def test_commands_show_hostile_names_escaped(hostile: Checkout, command: tuple[str, ...]) -> None:
     done = hostile.run("warehouse", *command, check=False)
     assert done.returncode in (0, 1), done.stderr
     assert "Traceback" not in done.stderr
@@ -131,7 +131,7 @@ def test_a_file_is_found_by_its_name_explained_verified_and_unloaded(hostile: Ch
         assert_nothing_acts(text)
 
 
-def test_a_changed_value_is_shown_by_verify_without_acting(hostile: Checkout) -> None:
+def test_verify_shows_a_changed_value_escaped(hostile: Checkout) -> None:
     change(hostile, "update raw.online_retail__invoice_lines set description = E'\\x1b[2J[/]' where invoice_no = '31'")
     done = hostile.run("warehouse", "verify", check=False)
     change(hostile, "update raw.online_retail__invoice_lines set description = 'Tea' where invoice_no = '31'")
@@ -140,7 +140,7 @@ def test_a_changed_value_is_shown_by_verify_without_acting(hostile: Checkout) ->
     assert_nothing_acts(done.stdout + done.stderr)
 
 
-def test_names_nobody_declared_and_links_are_told_without_acting(hostile: Checkout) -> None:
+def test_unmatched_names_and_links_are_reported_escaped(hostile: Checkout) -> None:
     folder = Path(hostile.variables["WAREHOUSE_INBOX"])
     (folder / "\x1b[2J[b]\nerror: forged.txt").write_text("x")
     (folder / "online_retail" / "\x1b[2J[b].csv").symlink_to("nowhere")

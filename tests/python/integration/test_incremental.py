@@ -1,4 +1,4 @@
-"""What a build does with relations that follow the ledger, when models change and in the ways analysts run dbt."""
+"""What a build does with relations that follow the ledger: when models change, and with each way to run dbt."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def deliver(checkout: Checkout, day: int, records: str) -> None:
 
 
 def rebuilt_by(checkout: Checkout, model: str) -> str:
-    """The build that made the relation from nothing."""
+    """Return the build that created the relation."""
     return checkout.value(f"select rebuilt_by from audit.model_watermarks where relation_name like '%\"{model}\"'")
 
 
@@ -44,12 +44,12 @@ def edit(checkout: Checkout, path: str, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def test_a_build_after_an_empty_run_has_everything(shop: Checkout) -> None:
+def test_a_build_after_an_empty_run_has_all_rows(shop: Checkout) -> None:
     for mart in ("fct_sales_lines", "agg_sales_daily", "agg_sales_monthly"):
         assert shop.value(NET.format(mart)) == "7.5000"
 
 
-def test_what_is_there_already_is_not_built_again(shop: Checkout) -> None:
+def test_existing_rows_are_not_built_again(shop: Checkout) -> None:
     before = rebuilt_by(shop, "fct_sales_lines"), rebuilt_by(shop, "dim_product")
     oldest = shop.value("select min(xmin::text::bigint) from marts.fct_sales_lines")
     deliver(shop, 2, "3,B,Cup,1,2024-01-01 10:00:00,1.00,8,UK\n")
@@ -57,29 +57,29 @@ def test_what_is_there_already_is_not_built_again(shop: Checkout) -> None:
     assert rebuilt_by(shop, "fct_sales_lines") == before[0]
     assert shop.value("select min(xmin::text::bigint) from marts.fct_sales_lines") == oldest
     assert shop.value(NET.format("agg_sales_daily")) == "8.5000"
-    # a dimension is small: it is built from nothing when something is new, and only then
+    # a dimension is small: it is built again completely, but only if there is new data
     assert rebuilt_by(shop, "dim_product") != before[1]
     product = rebuilt_by(shop, "dim_product")
     shop.dbt("build", "--quiet", *WITHOUT_TESTS)
     assert rebuilt_by(shop, "dim_product") == product
 
 
-def test_one_selected_model_does_not_get_ahead_of_what_it_reads(shop: Checkout) -> None:
+def test_one_selected_model_does_not_get_ahead_of_its_parents(shop: Checkout) -> None:
     deliver(shop, 3, "4,A,Tea,1,2024-01-03 10:00:00,1.00,8,UK\n")
     shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
     assert shop.value(NET.format("agg_sales_daily")) == "8.5000"
     shop.dbt("run", "--quiet", "--select", "fct_sales_lines")
     shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
     assert shop.value(NET.format("agg_sales_daily")) == "9.5000"
-    # the report that was left behind is not held against it
+    # the outdated report does not make the test fail
     shop.dbt("test", "--quiet", "--select", "sales_daily_compared__each_day_has_its_net_sales")
 
 
-def test_a_failed_test_looks_at_its_rows_again_until_it_passes(shop: Checkout) -> None:
+def test_a_failed_test_checks_its_rows_again_until_it_passes(shop: Checkout) -> None:
     path = "models/marts/core/fct_sales_lines.yml"
     edit(shop, path, "right: net_amount", "right: case when order_id = '5' then 0 else net_amount end")
     deliver(shop, 4, "5,B,Cup,1,2024-01-04 10:00:00,1.00,8,UK\n")
-    for _ in range(2):  # the second build has nothing new, and must be as red
+    for _ in range(2):  # the second build has no new data and must fail too
         build = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
         assert "FAIL 1 fct_sales_lines__gross_less_discount_is_net" in build.stdout
     edit(shop, path, "right: case when order_id = '5' then 0 else net_amount end", "right: net_amount")
@@ -87,7 +87,7 @@ def test_a_failed_test_looks_at_its_rows_again_until_it_passes(shop: Checkout) -
     assert shop.value(NET.format("agg_sales_monthly")) == "10.5000"
 
 
-def test_a_changed_model_or_what_it_reads_rebuilds_the_relation_and_those_behind_it(shop: Checkout) -> None:
+def test_a_changed_model_or_parent_rebuilds_the_model_and_its_children(shop: Checkout) -> None:
     before = {model: rebuilt_by(shop, model) for model in ("fct_sales_lines", "agg_sales_daily", "raw_figures")}
     staging = "models/staging/online_retail/stg_online_retail__invoice_lines.sql"
     edit(shop, staging, "cast('GBP' as", "cast('EUR' as")
@@ -105,7 +105,7 @@ def test_a_changed_model_or_what_it_reads_rebuilds_the_relation_and_those_behind
     ) == "integer"  # fmt: skip
 
 
-def test_a_changed_macro_or_variable_rebuilds_the_models_that_use_it_and_those_behind_them(shop: Checkout) -> None:
+def test_a_changed_macro_or_variable_rebuilds_its_models(shop: Checkout) -> None:
     used, behind, others = ("fct_sales_lines", "product_abc"), ("agg_sales_daily",), ("raw_figures", "feed_issues")
     before = {model: rebuilt_by(shop, model) for model in (*used, *behind, *others)}
     edit(shop, "macros/marts/member_key.sql", "|| ':' ||", "|| '::' ||")
@@ -118,7 +118,7 @@ def test_a_changed_macro_or_variable_rebuilds_the_models_that_use_it_and_those_b
     assert {rebuilt_by(shop, model) == now[model] for model in ("fct_sales_lines", *behind, *others)} == {True}
 
 
-def test_the_compiled_sql_of_a_model_is_the_same_with_and_without_new_files(shop: Checkout) -> None:
+def test_compiled_sql_does_not_depend_on_new_files(shop: Checkout) -> None:
     compiled = shop.project / "target" / "compiled" / "sales_warehouse" / "models" / "marts" / "core"
     run = shop.project / "target" / "run" / "sales_warehouse" / "models" / "marts" / "core" / "fct_sales_lines.sql"
     shop.dbt("build", "--quiet", "--select", "fct_sales_lines", *WITHOUT_TESTS)

@@ -1,4 +1,4 @@
-"""The loader against a real server: what lands in raw and in the ledger, and what never does."""
+"""The loader on a real server: what it writes to raw and to the ledger, and what it never writes."""
 
 import gzip
 import hashlib
@@ -31,14 +31,14 @@ def inbox(connection: Connection, tmp_path: Path) -> Inbox:
 
 
 def other(inbox: Inbox, **changes: object) -> Inbox:
-    """The same inbox under another declaration of the feed."""
+    """Return the same inbox under another declaration of the feed."""
     return Inbox(inbox.folder, inbox.connection, make_feed(**changes))
 
 
-# --- what lands ---------------------------------------------------------------------------------------------------
+# --- rows --------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_lands_as_text_with_its_lineage_and_one_line_on_the_books(inbox: Inbox) -> None:
+def test_a_file_lands_as_text_with_its_lineage_and_one_ledger_entry(inbox: Inbox) -> None:
     path = inbox.deliver("2024-01-01.csv", ONE)
     listener = Listener()
     report = inbox.load(reporter=listener)
@@ -70,7 +70,7 @@ def test_columns_are_found_by_their_header_in_any_order_and_spelling(inbox: Inbo
     assert inbox.rows() == [("1", "tea", "2.50")]
 
 
-def test_a_new_column_is_added_to_the_raw_table_and_said(inbox: Inbox) -> None:
+def test_a_new_column_is_added_to_the_raw_table_and_reported(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", "Order No,Product,Amount,Loyalty Card\n3,pot,9,L7\n")
     inbox.load()
@@ -101,7 +101,7 @@ def test_blank_lines_are_counted_and_take_a_row_number(inbox: Inbox) -> None:
         ("shift_jis", "^", "~", "\n"),
     ],
 )
-def test_dialects_come_out_as_the_text_that_was_meant(
+def test_every_dialect_is_loaded_as_the_intended_text(
     inbox: Inbox, encoding: str, delimiter: str, quote: str, newline: str, name: str
 ) -> None:
     accent = "ソ表" if encoding == "shift_jis" else "Café £"  # ソ and 表 end in a byte that is a backslash in ASCII
@@ -118,7 +118,7 @@ def test_dialects_come_out_as_the_text_that_was_meant(
     assert it.rows() == [("1", accent, "2.50"), ("2", f"a{delimiter}b{newline}{quote}c", None), ("3", "plain", "3")]
 
 
-def test_a_file_that_turns_to_quotes_and_backslashes_half_way_keeps_every_value(inbox: Inbox) -> None:
+def test_a_file_with_quotes_and_backslashes_half_way_keeps_every_value(inbox: Inbox) -> None:
     plain = "".join(f"{n},x,\n" for n in range(1, 100_001))
     inbox.deliver(
         "2024-01-01.csv", HEADER + plain + '100001,"a,""b",""\n100002,c:\\dir\\new,\\N\n100003,\\.,é\n' + plain
@@ -140,7 +140,7 @@ def test_a_file_that_turns_to_quotes_and_backslashes_half_way_keeps_every_value(
 
 
 @pytest.mark.parametrize("delimiter", ["\\", "."])
-def test_delimiters_that_mean_something_to_copy(inbox: Inbox, delimiter: str) -> None:
+def test_delimiters_special_to_copy_are_loaded(inbox: Inbox, delimiter: str) -> None:
     it = other(inbox, delimiter=delimiter)
     it.deliver("2024-01-01.csv", HEADER.replace(",", delimiter) + delimiter.join(["1", "tea", "2"]) + "\n")
     it.load()
@@ -153,7 +153,7 @@ def test_carriage_returns_inside_a_field_survive(inbox: Inbox) -> None:
     assert inbox.rows() == [("1", "a\rb", "2"), ("2", "c\rd\n", "3")]
 
 
-def test_a_header_alone_is_a_delivery_of_nothing(inbox: Inbox) -> None:
+def test_a_header_alone_is_an_empty_delivery(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", HEADER)
     inbox.load()
     assert inbox.query("select status, records_read from ledger.files") == [("active", 0)]
@@ -167,7 +167,7 @@ def test_row_numbers_go_on_beyond_ten_thousand(inbox: Inbox) -> None:
     ) == [(25_000, 25_000)]
 
 
-# --- once ---------------------------------------------------------------------------------------------------------
+# --- every file once ---------------------------------------------------------------------------------------------
 
 
 def test_loading_the_same_inbox_twice_changes_nothing(inbox: Inbox) -> None:
@@ -190,7 +190,7 @@ def test_a_touched_file_is_read_once_and_then_known_again(inbox: Inbox) -> None:
     assert inbox.query("select mtime_ns from ledger.files") == [(1_800_000_000 * 10**9,)]
 
 
-def test_the_same_bytes_under_another_name_are_a_duplicate_and_load_nothing(inbox: Inbox) -> None:
+def test_same_bytes_under_another_name_are_a_duplicate(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01 (copy).csv", ONE)
     inbox.deliver("2024-01-05.csv", ONE)
@@ -222,7 +222,7 @@ def test_a_corrected_file_replaces_the_earlier_version_in_one_step(inbox: Inbox)
     ]
 
 
-def test_of_two_versions_found_together_the_one_written_later_is_active(inbox: Inbox) -> None:
+def test_the_later_of_two_versions_found_together_is_active(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01_z.csv", ONE)
     inbox.deliver("2024-01-01_a.csv", TWO)
     inbox.load()
@@ -276,7 +276,7 @@ BROKEN = (
 )
 
 
-def test_rejects_keep_their_bytes_their_place_and_the_reason_and_the_good_rows_load(inbox: Inbox) -> None:
+def test_rejects_keep_bytes_place_and_reason_and_good_rows_load(inbox: Inbox) -> None:
     it = other(inbox, max_rejects=MaxRejects.parse("70%"))
     it.deliver("2024-01-01.csv", BROKEN)
     it.load()
@@ -297,7 +297,7 @@ def test_rejects_keep_their_bytes_their_place_and_the_reason_and_the_good_rows_l
     ]
 
 
-def test_over_max_rejects_the_file_is_refused_whole_and_the_books_say_why(inbox: Inbox) -> None:
+def test_a_file_over_max_rejects_is_refused_whole_with_a_reason(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", BROKEN)
     report = inbox.load()
     assert report.needs_a_person
@@ -312,7 +312,7 @@ def test_over_max_rejects_the_file_is_refused_whole_and_the_books_say_why(inbox:
 
 
 @pytest.mark.parametrize(("limit", "status"), [("20%", "active"), ("19.9%", "refused"), (1, "active"), (0, "refused")])
-def test_max_rejects_is_reached_but_not_passed(inbox: Inbox, limit: object, status: str) -> None:
+def test_max_rejects_is_an_inclusive_limit(inbox: Inbox, limit: object, status: str) -> None:
     it = other(inbox, max_rejects=MaxRejects.parse(limit))
     it.deliver("2024-01-01.csv", HEADER + "1,a,1\n2,b,2\n3,c\n4,d,4\n5,e,5\n")
     it.load()
@@ -331,7 +331,7 @@ def test_a_refused_correction_leaves_the_earlier_version_active(inbox: Inbox) ->
     ]
 
 
-def test_a_refused_file_is_tried_again_when_its_declaration_changes_and_not_before(inbox: Inbox) -> None:
+def test_a_refused_file_is_retried_only_when_its_declaration_changes(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", BROKEN)
     inbox.load()
     again = inbox.load()
@@ -354,7 +354,7 @@ def test_a_refused_file_is_tried_again_when_its_declaration_changes_and_not_befo
         ("undated.csv", ONE.encode(), ["delivery key"]),
     ],
 )
-def test_a_file_that_cannot_be_read_as_declared_is_refused_with_what_was_found(
+def test_a_file_that_differs_from_its_declaration_is_refused(
     inbox: Inbox, name: str, content: bytes, words: list[str]
 ) -> None:
     inbox.deliver(name, content)
@@ -393,7 +393,7 @@ def test_hostile_names_and_values_are_text_and_nothing_else(inbox: Inbox) -> Non
     assert inbox.query("select name from ledger.files") == [("2024-01-01'; drop table raw.shop__lines; --\n😀.csv",)]
 
 
-# --- files that move, loaders that meet ---------------------------------------------------------------------------
+# --- files that change during a load, several loaders ------------------------------------------------------------
 
 
 def test_a_file_that_grows_while_it_settles_is_left_for_the_next_load(inbox: Inbox) -> None:
@@ -415,7 +415,7 @@ def test_a_file_that_grows_while_it_settles_is_left_for_the_next_load(inbox: Inb
     assert len(inbox.rows()) == 6
 
 
-def test_a_file_written_to_while_it_is_read_leaves_no_trace(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_changed_while_it_is_read_is_rolled_back(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     path = inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
     before = inbox.state()
@@ -435,7 +435,7 @@ def test_a_file_written_to_while_it_is_read_leaves_no_trace(inbox: Inbox, monkey
     assert len(inbox.rows()) == 5
 
 
-def test_a_file_that_vanishes_is_reported_and_the_rest_goes_on(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_vanishes_is_reported_and_the_load_continues(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     monkeypatch.setattr(Listener, "start", lambda *_: gone.unlink())
@@ -457,7 +457,7 @@ def test_a_second_loader_waits_and_then_finds_nothing_to_do(inbox: Inbox, databa
         class Slow(Listener):
             def start(self, files: int, size_bytes: int) -> None:
                 started.set()
-                thread.join(0.5)  # the second loader must be waiting by then
+                thread.join(0.5)  # the second loader waits by then
 
         def load_second() -> None:
             started.wait()
@@ -474,9 +474,7 @@ def test_a_second_loader_waits_and_then_finds_nothing_to_do(inbox: Inbox, databa
     assert len(inbox.rows()) == 5
 
 
-def test_a_connection_cut_in_the_middle_leaves_the_state_before_and_the_next_load_ends_it(
-    inbox: Inbox, database: Settings
-) -> None:
+def test_a_cut_connection_rolls_the_file_back_and_the_next_load_finishes(inbox: Inbox, database: Settings) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
     before = inbox.state()
@@ -496,7 +494,7 @@ def test_a_connection_cut_in_the_middle_leaves_the_state_before_and_the_next_loa
     assert inbox.query("select count(*) from raw.shop__lines") == [(200_000,)]
 
 
-# --- the database keeps its own books straight --------------------------------------------------------------------
+# --- constraints of the ledger -----------------------------------------------------------------------------------
 
 _ROW = {
     "feed": "'shop.lines'", "uri": "'a'", "name": "'a'", "sha256": "repeat('0', 64)", "size_bytes": "1",
@@ -521,7 +519,7 @@ _ROW = {
         {"uri": "null"},
     ],
 )
-def test_the_ledger_refuses_a_file_whose_figures_cannot_be(inbox: Inbox, wrong: dict[str, str]) -> None:
+def test_the_ledger_refuses_a_file_with_impossible_figures(inbox: Inbox, wrong: dict[str, str]) -> None:
     prepare_ledger(inbox.connection, [inbox.feed])
 
     def insert(row: dict[str, str]) -> None:
@@ -549,7 +547,7 @@ def test_the_ledger_holds_one_active_file_per_content_and_delivery_key(inbox: In
         inbox.query(f"insert into ledger.files ({', '.join(row)}) values ({', '.join(row.values())}) returning 1")
 
 
-def test_an_unknown_feed_and_a_missing_inbox_are_said_with_what_there_is(inbox: Inbox) -> None:
+def test_an_unknown_feed_and_a_missing_inbox_are_reported(inbox: Inbox) -> None:
     inbox.folder.mkdir(exist_ok=True)
     with pytest.raises(ConfigurationError, match=r"no feed shop\.line\. Declared are: shop\.lines"):
         inbox.load(only="shop.line")
@@ -557,11 +555,9 @@ def test_an_unknown_feed_and_a_missing_inbox_are_said_with_what_there_is(inbox: 
         Inbox(inbox.folder / "nowhere", inbox.connection, inbox.feed).load()
 
 
-def test_a_line_too_short_and_one_too_long_do_not_make_up_for_each_other(
-    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_short_line_and_a_long_line_do_not_cancel_out(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n2,tea\n3,tea,4,5\n4,tea,6\n")
-    # as many delimiters as four sound lines have, so the server is the one to find out, and the file is read again
+    # four valid lines have as many delimiters, so the server finds the error and the file is read again
     readings = []
     choose = load_file.choose_reader
 

@@ -1,4 +1,4 @@
-"""The casts, by `dbt run-operation test_macros`, and held against Python's numbers and calendar with any texts."""
+"""The casts, by `dbt run-operation test_macros`, and compared with Python's numbers and calendar on generated texts."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection
 from checkout import Checkout
 
 
-def test_every_cast_gives_what_its_tables_of_cases_say(checkout: Checkout) -> None:
+def test_every_cast_matches_its_tables_of_cases(checkout: Checkout) -> None:
     checkout.warehouse("up")
     done = checkout.dbt("run-operation", "test_macros")
     tested = set(re.findall(r"test_macros: (\w+)\(", done.stdout))
@@ -24,17 +24,17 @@ def test_every_cast_gives_what_its_tables_of_cases_say(checkout: Checkout) -> No
     assert casts - tested == set()
 
 
-def test_a_wrong_cast_is_named_with_what_it_was_given(checkout: Checkout) -> None:
+def test_a_wrong_cast_is_named_with_its_input(checkout: Checkout) -> None:
     macro = checkout.project / "macros" / "portable" / "number_pattern.sql"
-    sound = macro.read_text(encoding="utf-8")
-    macro.write_text(sound.replace("[0-9]{3})+", "[0-9]{2,3})+"), encoding="utf-8")
+    original = macro.read_text(encoding="utf-8")
+    macro.write_text(original.replace("[0-9]{3})+", "[0-9]{2,3})+"), encoding="utf-8")
     done = checkout.dbt("run-operation", "test_macros", check=False)
-    macro.write_text(sound, encoding="utf-8")
+    macro.write_text(original, encoding="utf-8")
     assert done.returncode != 0
     assert "of '£12,34.50': expected NULL, got '1234.5000'" in done.stdout
 
 
-# --- as Python reads the same text ---------------------------------------------------------------------------------
+# --- the same texts read by Python --------------------------------------------------------------------------------
 
 Oracle = Callable[[str], object]
 
@@ -65,7 +65,7 @@ def _integer(text: str) -> int | None:
 
 
 def _moment(form: str) -> Oracle:
-    """A text is a moment when writing that moment gives the text: strptime alone reads 1/2/2024 too."""
+    """Return a reader of moments; a text must equal its moment as written, since strptime alone reads 1/2/2024 too."""
     pythons = re.sub("YYYY|YY|MM|Mon|DD|HH24|MI|SS", lambda part: _PARTS[part[0]], form)
     has_time = "HH24" in form
 
@@ -75,7 +75,7 @@ def _moment(form: str) -> Oracle:
         except ValueError:
             return None
         if "YYYY" not in form:
-            # strptime turns at 69, the project at 70
+            # strptime changes the century at 69, the project at 70
             year = int(found.strftime("%y"))
             found = found.replace(year=(1900 if year >= 70 else 2000) + year)
         written = found.strftime(pythons.replace("%Y", f"{found.year:04d}"))
@@ -123,7 +123,7 @@ AMOUNT = "try_amount('given', 18, 4, decimal_mark='.', thousands_mark=',', curre
 
 @pytest.fixture(scope="module")
 def casts(checkout: Checkout) -> dict[str, str]:
-    """The SQL of each cast of a column `given`."""
+    """Return the SQL of each cast of a column `given`."""
     checkout.warehouse("up")
     inline = " ---- ".join(f"{{{{ {call} }}}}" for call in [*CASTS, AMOUNT])
     made = checkout.dbt("compile", "--quiet", "--inline", inline).stdout
@@ -140,7 +140,7 @@ def session(checkout: Checkout) -> Iterator[Connection]:
 
 
 def read_all(connection: Connection, casts: dict[str, str], texts: list[str]) -> dict[str, list[object]]:
-    """Return what each cast gives of each text."""
+    """Return the result of each cast for each text."""
     file = StringIO()
     for place, text in enumerate(texts):
         escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
@@ -158,7 +158,7 @@ _stray = st.text(_ALPHABET, max_size=20)
 
 
 def _damaged(texts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """One character is lost, or one comes."""
+    """Generate texts in which one character was removed, inserted or replaced."""
     return st.builds(
         lambda text, at, lost, came: text[: at % (len(text) + 1)] + came + text[at % (len(text) + 1) + lost :],
         texts, st.integers(0, 40), st.integers(0, 1), st.text(_ALPHABET, max_size=1),
@@ -185,9 +185,9 @@ _serials_of_seconds = st.builds(
     lambda day, second, digits: f"{(Decimal(day * 86_400) + second) / 86_400:.{digits}f}",
     _near, st.integers(-5, 86_405), st.integers(4, 14),
 )  # fmt: skip
-_sound = st.one_of(_numbers, _moments, _moments, _serials, _serials_of_seconds)
-_texts = st.lists(st.one_of(_sound, _sound, _damaged(_sound), _stray), min_size=40, max_size=120)
-# the message names the texts that were read wrongly, so that nothing is to be made smaller
+_valid = st.one_of(_numbers, _moments, _moments, _serials, _serials_of_seconds)
+_texts = st.lists(st.one_of(_valid, _valid, _damaged(_valid), _stray), min_size=40, max_size=120)
+# the message names the texts that were read wrongly, so no shrinking is needed
 _often = settings(
     max_examples=60,
     deadline=None,
@@ -228,7 +228,7 @@ def test_numbers_and_days_are_read_as_python_reads_them(
 
 @st.composite
 def _written(draw: st.DrawFn) -> tuple[str, Decimal]:
-    """An amount in a form people write, and the amount."""
+    """Generate amounts in a form people write, with their values."""
     value = draw(st.decimals(0, 99_999_999_999_999, places=draw(st.integers(0, 4))))
     number = format(value, draw(st.sampled_from([",f", "f"])))
     sign = draw(st.sampled_from(["", "+", "-"]))

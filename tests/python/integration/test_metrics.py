@@ -1,4 +1,4 @@
-"""MetricFlow beside the marts: the same figures, and no call to anybody."""
+"""MetricFlow returns the same figures as the marts and connects to no other host."""
 
 import csv
 import os
@@ -35,14 +35,14 @@ def shop(checkout: Checkout) -> Checkout:
 
 
 def query(shop: Checkout, *arguments: str) -> list[dict[str, str]]:
-    """Rows of `warehouse mf query` as texts by column."""
+    """Return the rows of `warehouse mf query` as texts by column."""
     path = shop.project / "queried.csv"
     shop.warehouse("mf", "query", *arguments, "--csv", str(path))
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def test_net_sales_by_month_are_those_of_the_monthly_report(shop: Checkout) -> None:
+def test_net_sales_by_month_equal_the_monthly_report(shop: Checkout) -> None:
     found = query(shop, "--metrics", "net_sales", "--group-by", "metric_time__month", "--order", "metric_time__month")
     expected = shop.sql(MONTHLY)
     assert len(expected) >= 2
@@ -51,7 +51,7 @@ def test_net_sales_by_month_are_those_of_the_monthly_report(shop: Checkout) -> N
     ]
 
 
-def test_by_country_and_currency_they_are_those_of_the_report_in_both_currencies(shop: Checkout) -> None:
+def test_net_sales_by_country_and_currency_equal_the_monthly_report(shop: Checkout) -> None:
     found = query(shop, "--saved-query", "monthly_sales_by_country")
     expected = shop.sql(
         "select month_start_date, source_system, country, currency, net_sales_amount, net_sales_amount_reporting "
@@ -74,7 +74,7 @@ def test_amounts_of_several_currencies_are_never_added(shop: Checkout) -> None:
     assert Decimal(total["net_sales"]) > 0
 
 
-def test_the_metrics_hang_together_as_they_are_defined(shop: Checkout) -> None:
+def test_the_metrics_satisfy_their_definitions(shop: Checkout) -> None:
     names = [
         "net_sales", "gross_sales", "discounts", "sales_after_discount", "returns", "return_rate", "orders",
         "units_sold", "average_order_value", "units_per_order", "active_customers", "gross_margin",
@@ -100,21 +100,21 @@ def test_the_metrics_hang_together_as_they_are_defined(shop: Checkout) -> None:
     assert found["active_customers"] == int(counted["customers"])
     [march] = query(shop, "--metrics", "net_sales,fees_and_adjustments,returns,net_sales_in_currency",
                     "--where", "{{ TimeDimension('metric_time', 'day') }} = '2024-03-02'")  # fmt: skip
-    # the postage and its cancellation are no sales; 3 cups of tea less one
+    # the postage and its cancellation are no sales; 3 cups of tea minus one
     assert Decimal(march["net_sales_in_currency"]) == Decimal("5.0000")
     assert Decimal(march["fees_and_adjustments"]) == 0
-    # each line is converted by itself
+    # each line is converted on its own
     assert abs(Decimal(march["returns"]) * 2 - Decimal(march["net_sales"])) <= cents
 
 
-def test_every_metric_can_be_computed_and_products_and_weeks_can_be_grouped_by(shop: Checkout) -> None:
+def test_every_metric_is_valid_and_groups_by_product_and_week(shop: Checkout) -> None:
     shop.warehouse("mf", "validate-configs")
     assert len(query(shop, "--saved-query", "product_sales")) > 5
     assert len(query(shop, "--metrics", "orders", "--group-by", "metric_time__retail_week")) > 3
 
 
-def test_the_package_index_is_not_asked(shop: Checkout, tmp_path: Path) -> None:
-    """mf asks it at each call; a socket to anywhere but the server is an error here."""
+def test_the_package_index_is_not_contacted(shop: Checkout, tmp_path: Path) -> None:
+    """mf requests it at each call; here a socket to anything but the server is an error."""
     guard = tmp_path / "sitecustomize.py"
     guard.write_text(
         "import socket\n"

@@ -1,4 +1,4 @@
-"""Each model is broken on purpose, in every way of the table, and each time the gate turns red."""
+"""Each model is broken in every way of the table of mutations, and each time a test fails."""
 
 import os
 import re
@@ -16,30 +16,30 @@ from mutations import MUTATIONS, Mutation
 
 from checkout import PROJECT, Checkout
 
-# named here with its reason: a model that no mutation of the table breaks
+# models that no mutation breaks, each with its reason
 EXEMPT: dict[str, str] = {}
-# Rows of a test are a failure; what a table refuses and a test that raises what is missing are errors, as is SQL that
-# does not run, which proves nothing.
+# Rows of a test are a failure. What a table rejects and a test that raises its finding are errors, as is SQL that does
+# not run, which proves nothing.
 RED = re.compile("fail|error: .*(violates|is duplicated|No exchange rate)", re.DOTALL)
 
 
 class Gate:
-    """A warehouse with a small inbox, whose models are broken, many at once, and restored.
+    """A warehouse with a small inbox. Its models are broken, many at once, and restored.
 
-    They are broken in the project as dbt has parsed it, so that it is parsed once.
+    They are broken in the parsed project, so that dbt parses it only once.
     """
 
     def __init__(self, checkout: Checkout) -> None:
         self._checkout = checkout
         self._manifest: Manifest | None = None  # until it is parsed
         self._models: dict[str, ModelNode] = {}
-        self._ancestors: dict[str, set[str]] = {}  # of a node, by names; itself among them
-        self._wrong: set[str] = set()  # relations made by a broken model; their texts are as they were
+        self._ancestors: dict[str, set[str]] = {}  # ancestors of a node, by name, with the node itself
+        self._wrong: set[str] = set()  # relations built by a broken model; the models themselves are restored
         self._statuses: dict[Mutation, dict[str, str]] = {}
         self._batches: list[list[Mutation]] = []
 
     def build_all(self) -> dict[str, str]:
-        """Build everything, and run the unit tests of the table; return the status of each node by its name."""
+        """Build everything and run the unit tests of the table; return the status of each node by its name."""
         self._manifest = manifest = self._invoke("parse")
         self._models = {node.name: node for node in manifest.nodes.values() if isinstance(node, ModelNode)}
         kinds = [f"resource_type:{kind}" for kind in ("seed", "model", "test")]
@@ -54,9 +54,9 @@ class Gate:
 
         self._ancestors = {names[unique_id]: find_ancestors(unique_id) for unique_id in names}
         unknown = {name for mutation in MUTATIONS for name in (mutation.model, mutation.test)} - self._ancestors.keys()
-        assert not unknown, f"mutations.py names what is not there: {unknown}"
+        assert not unknown, f"mutations.py has unknown names: {unknown}"
         for mutation in MUTATIONS:
-            free = (batch for batch in self._batches if not any(self._meet(mutation, other) for other in batch))
+            free = (batch for batch in self._batches if not any(self._interfere(mutation, other) for other in batch))
             batch = next(free, None)
             if batch is None:
                 self._batches.append([mutation])
@@ -69,8 +69,8 @@ class Gate:
         found = self._models[mutation.model].raw_code.count(mutation.old)
         if found != 1:
             pytest.fail(
-                f"{mutation.model}: the text to break is there {found} times, not once. Bring the row "
-                f"'{mutation.name}' of mutations.py up to date:\n{mutation.old}",
+                f"{mutation.model}: the text to replace occurs {found} times, not once. Update the row "
+                f"'{mutation.name}' of mutations.py:\n{mutation.old}",
                 pytrace=False,
             )
         if mutation not in self._statuses:
@@ -78,12 +78,12 @@ class Gate:
             self._statuses |= dict.fromkeys(batch, self._try_batch(batch))
         return self._statuses[mutation]
 
-    def _meet(self, one: Mutation, other: Mutation) -> bool:
-        """Whether the test of one could be red, or skipped, because of the other."""
+    def _interfere(self, one: Mutation, other: Mutation) -> bool:
+        """Say whether the test of one mutation could fail, or be skipped, because of the other."""
         return one.model in self._ancestors[other.test] or other.model in self._ancestors[one.test]
 
     def _try_batch(self, batch: list[Mutation]) -> dict[str, str]:
-        """Break the models, build what lies between each and its test, and restore them."""
+        """Break the models, build the nodes between each model and its test, and restore the models."""
         read = set().union(*(self._ancestors[mutation.test] for mutation in batch))
         right = {mutation.model: self._models[mutation.model].raw_code for mutation in batch}
         below = {node for node in read if right.keys() & self._ancestors[node]}
@@ -100,7 +100,7 @@ class Gate:
         return statuses
 
     def _rewrite(self, texts: Mapping[str, str]) -> None:
-        """Give models these texts, as if their files had been parsed anew."""
+        """Replace the text of models in the parsed project."""
         assert self._manifest is not None
         for model, text in texts.items():
             node = self._models[model]
@@ -108,7 +108,7 @@ class Gate:
         self._manifest.build_flat_graph()
 
     def _build(self, *selection: str) -> list[tuple[Any, str]]:
-        """Run `dbt build` of the selection alone, in this process; return each node with its status."""
+        """Run `dbt build` of only this selection in this process; return each node with its status."""
         results = self._invoke("build", "--indirect-selection", "empty", "--select", *selection)
         return [(one.node, f"error: {one.message}" if one.status == "error" else str(one.status)) for one in results]
 
@@ -131,7 +131,7 @@ class Gate:
 
 
 def _find_parents(node: Any) -> list[str]:
-    # what a unit test depends on by itself are its made-up inputs
+    # the direct parents of a unit test are its mocked inputs
     tested: str | None = getattr(node, "tested_node_unique_id", None)
     return [tested] if tested else node.depends_on_nodes
 
@@ -148,12 +148,12 @@ def gate(checkout: Checkout) -> Gate:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.model}: {mutation.name}")
-def test_a_broken_model_turns_the_gate_red(gate: Gate, mutation: Mutation) -> None:
+def test_a_broken_model_fails_its_test(gate: Gate, mutation: Mutation) -> None:
     statuses = gate.try_mutation(mutation)
     assert RED.match(statuses.get(mutation.test, "not run")), statuses
 
 
-def test_every_model_is_broken() -> None:
+def test_every_model_has_a_mutation() -> None:
     models = {path.stem for path in (PROJECT / "models").rglob("*.sql")}
     broken = {mutation.model for mutation in MUTATIONS}
-    assert models - broken == EXEMPT.keys(), "a model lacks a row in mutations.py"
+    assert models - broken == EXEMPT.keys(), "a model has no row in mutations.py"

@@ -1,4 +1,4 @@
-"""Small nasty deliveries through the whole road: the build stays green and every record keeps its outcome."""
+"""Small malformed deliveries from the inbox to the marts: the build stays green and every record has its outcome."""
 
 import re
 from contextlib import closing
@@ -16,7 +16,7 @@ SUPER = (
     "Row ID,Order ID,Order Date,Ship Date,Ship Mode,Customer ID,Customer Name,Segment,Country,City,State,Postal Code,"
     "Region,Product ID,Category,Sub-Category,Product Name,Sales,Quantity,Discount,Profit\n"
 )
-# value of quantity, unit price, time -> what must be said of the row
+# value of quantity, unit price, time -> errors and warnings of the row
 BAD_VALUES = {
     ("NaN", "1", "2024-01-01 10:00:00"): "quantity:not_an_integer",
     ("1_000", "1", "2024-01-01 10:00:00"): "quantity:not_an_integer",
@@ -43,7 +43,7 @@ BAD_VALUES = {
 
 @pytest.fixture(scope="module")
 def inbox(checkout: Checkout) -> Path:
-    """An inbox of nasty files, loaded; and an empty warehouse was built before it, which must work too."""
+    """An inbox of malformed files, loaded. An empty warehouse was built before, which must work too."""
     checkout.warehouse("up")
     checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     folder = Path(checkout.variables["WAREHOUSE_INBOX"])
@@ -87,9 +87,7 @@ def inbox(checkout: Checkout) -> Path:
     return folder
 
 
-def test_values_that_do_not_fit_are_quarantined_with_their_reason_and_nothing_raises(
-    checkout: Checkout, inbox: Path
-) -> None:
+def test_values_that_do_not_fit_are_quarantined_with_a_reason(checkout: Checkout, inbox: Path) -> None:
     rows = checkout.sql("select _row_number, row_issues from audit.quarantined_rows where file_name = '2024-01-01.csv'")
     assert {int(row["_row_number"]): row["row_issues"] for row in rows} == dict(enumerate(BAD_VALUES.values(), 1))
     assert checkout.value("select sum(net_amount) from marts.fct_sales_lines where order_id = '600000'") == "3.0000"
@@ -126,7 +124,7 @@ def test_a_customer_called_unknown_is_not_the_unknown_member(checkout: Checkout,
     )
 
 
-def test_skipped_duplicate_and_quarantined_rows_of_a_till_export(checkout: Checkout, inbox: Path) -> None:
+def test_a_till_export_has_skipped_duplicate_and_quarantined_rows(checkout: Checkout, inbox: Path) -> None:
     rows = checkout.sql(
         "select row_status, row_issues, row_count from audit.row_outcomes where file_name = 'Sales_March_2024.csv' "
         "order by 1, 2"
@@ -141,7 +139,7 @@ def test_skipped_duplicate_and_quarantined_rows_of_a_till_export(checkout: Check
     ]
 
 
-def test_discounts_up_to_the_whole_price(checkout: Checkout, inbox: Path) -> None:
+def test_discounts_up_to_the_whole_price_are_accepted(checkout: Checkout, inbox: Path) -> None:
     rows = checkout.sql(
         "select product_name, gross_amount, discount_amount, net_amount, cost_amount from marts.fct_sales_lines "
         "where source_system = 'superstore' order by _row_number"
@@ -150,7 +148,7 @@ def test_discounts_up_to_the_whole_price(checkout: Checkout, inbox: Path) -> Non
         ("Pro\u00a0duct", "100.0000", "20.0000", "80.0000", "70.0000"),
         ("Free", "0.0000", "0.0000", "0.0000", "3.0000"),
     ]
-    assert len(rows) == 2  # a discount of 150 % is no discount
+    assert len(rows) == 2  # a discount of 150 % is invalid
 
 
 def test_a_file_without_records_is_counted(checkout: Checkout, inbox: Path) -> None:
@@ -159,7 +157,7 @@ def test_a_file_without_records_is_counted(checkout: Checkout, inbox: Path) -> N
     ]
 
 
-def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Checkout, inbox: Path) -> None:
+def test_every_step_balances_and_fails_when_it_does_not(checkout: Checkout, inbox: Path) -> None:
     assert checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
     steps = {row["step"] for row in checkout.sql("select distinct step from audit.reconciliation")}
     assert steps == {
@@ -178,7 +176,7 @@ def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Chec
         "insert into raw.superstore__order_lines select * from raw.superstore__order_lines where _row_number = 1; "
         f"update raw.superstore__order_lines set _row_number = 99 where {newest}"
     )
-    # no event of the ledger tells of such rows: only who looks at all files finds them
+    # no event of the ledger is about such rows: only a scan of all files finds them
     build = checkout.dbt("build", "--quiet", "--full-refresh", *WITHOUT_UNIT_TESTS, check=False)
     assert build.returncode == 1
     assert "reconciliation__file_to_raw_balances" in build.stdout
@@ -193,7 +191,7 @@ def test_every_arrow_balances_and_each_turns_red_when_it_does_not(checkout: Chec
     checks = checkout.dbt("build", "--full-refresh", "--select", "fact_figures", "reconciliation", check=False).stdout
     for step in ("staging_to_fact", "fact_to_daily", "daily_to_monthly"):
         assert re.search(f"FAIL 1 reconciliation__{step}_balances", checks), checks
-    # all lines, and those of goods
+    # all lines, and the lines of goods
     assert "FAIL 2 reconciliation__fact_to_orders_balances" in checks
     assert "FAIL 1 reconciliation__fact_to_returns_balances" in checks
     for step in ("file_to_raw", "raw_to_staging"):

@@ -1,4 +1,4 @@
-"""The pages of operation: their commands are run as they are written, and the log has the lines that they show."""
+"""The pages about operation: their commands run as written, and the log has the lines that the pages show."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def read_commands(heading: str) -> str:
 
 
 def run_commands(where: Checkout, heading: str, **variables: str) -> str:
-    """Run the commands in a shell with the programs on the path; stop at the first that fails."""
+    """Run the commands in a shell with the programs in PATH; stop at the first that fails."""
     path = os.pathsep.join([str(put_programs()), str(BIN), str(server.binary("pg_dump").parent), os.environ["PATH"]])
     done = subprocess.run(
         ["sh", "-euxc", read_commands(heading)],
@@ -69,7 +69,7 @@ def read_marts(where: Checkout) -> dict[str, str]:
 
 
 @pytest.mark.timeout(900)  # two builds of an empty warehouse
-def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(checkout: Checkout, tmp_path: Path) -> None:
+def test_the_restore_drill_recovers_every_mart_and_publication(checkout: Checkout, tmp_path: Path) -> None:
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
     write_sample(inbox, days=14, records=3_080)
     checkout.warehouse("up")
@@ -81,9 +81,9 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
     assert report["totals"]["files"] == {"active": 1}
     checkout.warehouse("unload", checkout.value("select max(uri) from ledger.files where feed like 'online_retail.%'"))
     checkout.dbt("build", *WITHOUT_UNIT_TESTS)
-    before, books, net = read_marts(checkout), checkout.warehouse("files", "--json"), checkout.value(NET)
+    before, files, net = read_marts(checkout), checkout.warehouse("files", "--json"), checkout.value(NET)
     assert len(before) > 10
-    assert {entry["status"] for entry in json.loads(books)} == {"active", "superseded", "unloaded", "duplicate"}
+    assert {entry["status"] for entry in json.loads(files)} == {"active", "superseded", "unloaded", "duplicate"}
 
     folder = str(tmp_path)
     run_commands(checkout, "Back up", BACKUP=folder)
@@ -94,7 +94,7 @@ def test_the_drill_of_the_page_brings_back_every_mart_and_what_readers_see(check
     restored = Checkout(checkout.project, checkout.variables | moved)
     run_commands(restored, "Restore", BACKUP=folder)
 
-    assert restored.warehouse("files", "--json") == books
+    assert restored.warehouse("files", "--json") == files
     assert read_marts(restored) == before
     publications = json.loads(restored.warehouse("publications", "--json"))
     assert [(it["publication"], it["state"]) for it in publications] == [(1, "kept"), (2, "current")]
@@ -116,12 +116,12 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
         return {name for found in re.findall(pattern, text) for name in re.findall(r"\w+", found)}
 
     codes = {"0", "1", "2", "3", "130"}
-    told = re.search(
+    documented = re.search(
         r"^def run\(.*?\n    \"\"\"(.*?)\"\"\"",
         (PROJECT / "src" / "sales_warehouse" / "cli" / "main.py").read_text(),
         re.M | re.S,
     )
-    assert told and set(re.findall(r"\b\d\b", told[1])) == codes - {"130"}
+    assert documented and set(re.findall(r"\b\d\b", documented[1])) == codes - {"130"}
     assert codes <= set(re.findall(r"\b\d+\b", first_cells("Exit codes of `warehouse`")))
     statuses = literals("ledger/sql/schema.sql", r"status text not null check \(status in \((.*?)\)\)")
     assert len(statuses) == 5
@@ -132,7 +132,7 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
     assert verdicts == set(re.findall(r"`(\w+)`", first_cells("verify")))
     checks = {path.stem for path in (PROJECT / "tests" / "dbt").rglob("*.sql")}
     assert len(checks) >= 12
-    # and dbt's own tests that the models use
+    # with dbt's built-in tests that the models use
     asked = {
         name
         for path in PROJECT.glob("models/**/*.yml")
@@ -143,16 +143,16 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
 
 
 def read_log(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
-    """Return standard error; every line of it must be a JSON object."""
+    """Read standard error, every line of which must be a JSON object."""
     return [json.loads(line) for line in done.stderr.splitlines()]
 
 
-def test_as_json_the_log_has_a_line_a_file_with_its_figures(database: Settings, tmp_path: Path) -> None:
+def test_the_json_log_has_one_line_per_file_with_its_figures(database: Settings, tmp_path: Path) -> None:
     shop = make_shop(database, tmp_path, WAREHOUSE_LOG="json")
     folder = database.inbox / "online_retail"
     folder.mkdir()
-    sound = "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n" * 998
-    (folder / "2024-01-01.csv").write_text(f"{ONLINE}{sound}2,A\n\n")
+    valid_lines = "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n" * 998
+    (folder / "2024-01-01.csv").write_text(f"{ONLINE}{valid_lines}2,A\n\n")
     (folder / "2024-01-02.csv").write_text("no,such,header\n")
     (folder / "2024-01-03\u2028\x1b[31m.csv").symlink_to("nowhere")
     done = shop.run("warehouse", "load", "--settle", "0", check=False)
@@ -172,7 +172,7 @@ def test_as_json_the_log_has_a_line_a_file_with_its_figures(database: Settings, 
     assert (again[1]["unchanged"], again[1]["still_refused"]) == (2, ["online_retail/2024-01-02.csv"])
 
 
-def test_as_json_an_error_is_a_line_too(database: Settings, tmp_path: Path) -> None:
+def test_the_json_log_has_one_line_for_an_error(database: Settings, tmp_path: Path) -> None:
     shop = make_shop(database, tmp_path, WAREHOUSE_LOG="json")
     [line] = read_log(shop.run("warehouse", "load", "--inbox", str(tmp_path / "nowhere"), check=False))
     assert (line["event"], line["level"], line["exit_code"]) == ("error", "error", 2)
@@ -184,7 +184,7 @@ def test_as_json_an_error_is_a_line_too(database: Settings, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "variables", [{"PGSSLMODE": "require"}, {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "system"}]
 )
-def test_without_tls_there_is_no_connection_once_it_is_asked_for(
+def test_a_connection_that_requires_tls_fails_without_it(
     database: Settings, tmp_path: Path, variables: dict[str, str]
 ) -> None:
     shop = make_shop(database, tmp_path)
@@ -232,9 +232,7 @@ def tls_front(port: int, context: ssl.SSLContext, served: list[str]) -> Iterator
     thread.join()
 
 
-def test_all_go_through_tls_with_a_server_whose_authority_they_know_and_with_no_other(
-    database: Settings, tmp_path: Path
-) -> None:
+def test_clients_use_tls_only_with_a_server_of_a_known_authority(database: Settings, tmp_path: Path) -> None:
     ours, another = trustme.CA(), trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ours.issue_cert("127.0.0.1").configure_cert(context)

@@ -1,4 +1,4 @@
-"""Which dbt runs publish, and what the others say."""
+"""Which dbt runs publish, and what the other runs print."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def shop(checkout: Checkout) -> Checkout:
 
 
 def deliver(checkout: Checkout, day: int) -> None:
-    """Load a file of a day, of 2.50."""
+    """Load a file of a day with an amount of 2.50."""
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
     path = inbox / "online_retail" / f"2024-01-{day:02d}.csv"
     path.parent.mkdir(exist_ok=True)
@@ -30,32 +30,32 @@ def deliver(checkout: Checkout, day: int) -> None:
     checkout.load(inbox)
 
 
-def test_a_partial_run_publishes_nothing_and_says_what_is_missing(shop: Checkout) -> None:
+def test_a_partial_run_publishes_nothing_and_names_the_missing_nodes(shop: Checkout) -> None:
     deliver(shop, 2)
     built = shop.dbt("build", *WITHOUT_UNIT_TESTS, "--exclude", "fct_sales_lines__gross_less_discount_is_net")
     assert "Not published" in built.stdout and "not in this run: " in built.stdout
     assert shop.value(NET) == "2.5000"
-    told = shop.run("warehouse", "publish")
-    assert "Publication 1 is of the last build that was whole and green" in told.stderr
+    published = shop.run("warehouse", "publish")
+    assert "Publication 1 is of the last build that was whole and green" in published.stderr
     assert shop.value(NET) == "2.5000"
 
 
-def test_a_failing_test_in_a_whole_build_leaves_what_readers_see(shop: Checkout) -> None:
-    # test_publish_layers has one in each layer, over a project that is built in a second
+def test_a_failing_test_in_a_whole_build_publishes_nothing(shop: Checkout) -> None:
+    # test_publish_layers tests a failure in each layer, with a project that is built in a second
     before = shop.sql("select * from published.as_of")
-    planted = shop.project / "tests" / "dbt" / "planted__fails.sql"
-    planted.write_text("select 1 from {{ ref('row_outcomes') }}\n")
+    failing_test = shop.project / "tests" / "dbt" / "always__fails.sql"
+    failing_test.write_text("select 1 from {{ ref('row_outcomes') }}\n")
     try:
         built = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
     finally:
-        planted.unlink()
+        failing_test.unlink()
     assert built.returncode == 1
-    assert "rows: test planted__fails in tests/dbt/planted__fails.sql. Look closer: dbt test" in built.stdout
+    assert "rows: test always__fails in tests/dbt/always__fails.sql. Look closer: dbt test" in built.stdout
     assert shop.sql("select * from published.as_of") == before
     assert shop.value(NET) == "2.5000"
 
 
-def test_publish_never_waits_for_the_command_and_rollback_goes_back(shop: Checkout) -> None:
+def test_a_build_kept_back_is_published_and_rolled_back_by_command(shop: Checkout) -> None:
     shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, "--vars", "{publish: never}")
     assert shop.value(NET) == "2.5000"
     assert "Readers see publication 2." in shop.warehouse("publish")
@@ -66,9 +66,9 @@ def test_publish_never_waits_for_the_command_and_rollback_goes_back(shop: Checko
     assert "current" in shop.warehouse("publications", "--limit", "2")
 
 
-def test_the_files_between_two_publications_are_told(shop: Checkout) -> None:
-    told = json.loads(shop.warehouse("changes", "1", "2", "--json"))
-    assert [(row["what"], row["uri"], row["rows_before"], row["rows_after"], row["net_after"]) for row in told] == [
+def test_the_files_between_two_publications_are_listed(shop: Checkout) -> None:
+    changes = json.loads(shop.warehouse("changes", "1", "2", "--json"))
+    assert [(row["what"], row["uri"], row["rows_before"], row["rows_after"], row["net_after"]) for row in changes] == [
         ("came", "online_retail/2024-01-02.csv", 0, 1, "2.5000")
     ]
     assert "There are none" in shop.warehouse("changes", "1", "2", "--where", "order_date = '2024-01-01'")

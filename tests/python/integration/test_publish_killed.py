@@ -1,7 +1,7 @@
-"""Publishers, their server processes and the whole server are killed with signal 9, at every step and at any instant.
+"""Publishers, their server processes and the whole server are killed with SIGKILL at every step and at random moments.
 
-Meanwhile readers see the publication before or the one after, whole; afterwards the same command works. On a server of
-its own, as the death of one server process ends the sessions of all.
+Meanwhile readers see the previous publication or the next one, complete; afterwards the same command works. The tests
+have a server of their own, because the death of one server process ends all sessions.
 """
 
 import os
@@ -18,8 +18,8 @@ from typing import Any
 
 import psycopg2
 import pytest
-from desk import STEPS, Desk, at_work
-from small_project import PLANTED, deliver, write_small_project
+from fake_dbt import STEPS, FakeDbt, at_work
+from small_project import FAILURES, deliver, write_small_project
 
 from checkout import Checkout
 from databases import Databases
@@ -31,12 +31,12 @@ BOTH = """
 select (select sum(amount) from published.fct_lines), (select sum(amount) from published.agg_lines), publication
 from published.as_of
 """
-# a server that looks whether its client is still there ends the statement in the middle, one that does not at its end
-LOOKS = "-c client_connection_check_interval=20"
+# a server that checks the client connection ends the statement early; one that does not ends it when it is done
+NOTICE_CLIENT_LOSS = "-c client_connection_check_interval=20"
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[Settings]:
+def own_server() -> Iterator[Settings]:
     """The small project with a server of its own."""
     folder = Path(tempfile.mkdtemp(prefix="warehouse-test-"))
     folder.chmod(0o755)  # the server's own user must be able to enter
@@ -49,33 +49,33 @@ def own() -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="module")
-def shop(own: Settings) -> Checkout:
-    """The small project's commands."""
-    return Checkout(own.project, {"WAREHOUSE_HOME": str(own.home)})
+def shop(own_server: Settings) -> Checkout:
+    """The commands of the small project."""
+    return Checkout(own_server.project, {"WAREHOUSE_HOME": str(own_server.home)})
 
 
 @pytest.fixture(scope="module")
-def own_databases(own: Settings) -> Databases:
-    return Databases(own)
+def own_databases(own_server: Settings) -> Databases:
+    return Databases(own_server)
 
 
 @pytest.fixture
-def desk(own_databases: Databases, tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(own_databases.make(tmp_path))
-    desk.make("fct_lines", "_file_id bigint, amount numeric(18, 4)")
-    desk.make("agg_lines", "amount numeric(28, 4)")
-    _fill(desk, 1)
-    assert desk.publish() == 1
-    yield desk
-    desk.connection.close()
+def fake_dbt(own_databases: Databases, tmp_path: Path) -> Iterator[FakeDbt]:
+    fake_dbt = FakeDbt(own_databases.make(tmp_path))
+    fake_dbt.make("fct_lines", "_file_id bigint, amount numeric(18, 4)")
+    fake_dbt.make("agg_lines", "amount numeric(28, 4)")
+    _fill(fake_dbt, 1)
+    assert fake_dbt.publish() == 1
+    yield fake_dbt
+    fake_dbt.connection.close()
 
 
-def _fill(desk: Desk, number: int, rows: int = 3) -> None:
-    """Let both marts add up to the number of the publication they are to become."""
-    desk.run("truncate marts.fct_lines, marts.agg_lines")
-    desk.run("insert into marts.fct_lines values (1, %s - %s + 1)", number, rows)
-    desk.run("insert into marts.fct_lines select line, 1 from generate_series(2, %s) as line", rows)
-    desk.run("insert into marts.agg_lines (amount) values (%s)", number)
+def _fill(fake_dbt: FakeDbt, number: int, rows: int = 3) -> None:
+    """Make the sum of both marts equal to the number of the next publication."""
+    fake_dbt.run("truncate marts.fct_lines, marts.agg_lines")
+    fake_dbt.run("insert into marts.fct_lines values (1, %s - %s + 1)", number, rows)
+    fake_dbt.run("insert into marts.fct_lines select line, 1 from generate_series(2, %s) as line", rows)
+    fake_dbt.run("insert into marts.agg_lines (amount) values (%s)", number)
 
 
 def _variables(warehouse: Settings) -> dict[str, str]:
@@ -89,7 +89,7 @@ def _variables(warehouse: Settings) -> dict[str, str]:
 
 @contextmanager
 def at(checkout: Checkout, *command: str, options: str = "") -> Iterator["subprocess.Popen[str]"]:
-    """Start a command, with options for its sessions; kill it for good at the end."""
+    """Start a command, with options for its sessions; kill it with SIGKILL at the end."""
     started = Checkout(checkout.project, checkout.variables | {"PGOPTIONS": options}).start(*command)
     try:
         yield started
@@ -100,10 +100,10 @@ def at(checkout: Checkout, *command: str, options: str = "") -> Iterator["subpro
 
 @contextmanager
 def readers(warehouse: Settings, seen: set[int]) -> Iterator[None]:
-    """Look at both marts without a break, from a new session whenever the server ended the last one."""
+    """Read both marts in a loop, in a new session whenever the server ended the last one."""
     is_over = threading.Event()
 
-    def look() -> None:
+    def read_marts() -> None:
         with closing(server.connect(warehouse, application_name="test")) as connection, connection.cursor() as cursor:
             while not is_over.is_set():
                 cursor.execute(BOTH)
@@ -113,100 +113,100 @@ def readers(warehouse: Settings, seen: set[int]) -> Iterator[None]:
                 seen.add(publication)
                 time.sleep(0.002)
 
-    def look_again() -> None:
+    def reconnect_and_read() -> None:
         while not is_over.is_set():
             try:
-                look()
+                read_marts()
             except (psycopg2.OperationalError, psycopg2.InterfaceError, ServerUnreachable):
                 time.sleep(0.02)
 
-    with at_work(look_again):
+    with at_work(reconnect_and_read):
         try:
             yield
         finally:
             is_over.set()
 
 
-def _wait(desk: Desk, condition: str) -> None:
+def _wait(fake_dbt: FakeDbt, condition: str) -> None:
     for _ in range(3000):
-        if desk.run(f"select 1 from pg_stat_activity where datname = current_database() and {condition}"):
+        if fake_dbt.run(f"select 1 from pg_stat_activity where datname = current_database() and {condition}"):
             return
         time.sleep(0.01)
-    raise AssertionError(f"never {condition}")
+    raise AssertionError(f"not within 30 s: {condition}")
 
 
-def _wait_until_back(desk: Desk) -> None:
+def _wait_until_back(fake_dbt: FakeDbt) -> None:
     """Wait until the server has recovered."""
     for _ in range(3000):
         try:
-            desk.connection = desk.connect()
+            fake_dbt.connection = fake_dbt.connect()
         except ServerUnreachable:
             time.sleep(0.02)
         else:
             return
-    raise AssertionError("the server did not come back")
+    raise AssertionError("the server did not recover")
 
 
-def _publication(desk: Desk) -> int:
-    [(publication,)] = desk.run("select publication from published.as_of")
+def _publication(fake_dbt: FakeDbt) -> int:
+    [(publication,)] = fake_dbt.run("select publication from published.as_of")
     return int(publication)
 
 
-def test_a_command_and_then_its_server_process_killed_at_each_step(shop: Checkout, desk: Desk) -> None:
-    command = Checkout(shop.project, _variables(desk.warehouse))
+def test_publish_is_atomic_when_command_and_server_process_are_killed(shop: Checkout, fake_dbt: FakeDbt) -> None:
+    command = Checkout(shop.project, _variables(fake_dbt.warehouse))
     seen: set[int] = set()
-    with readers(desk.warehouse, seen):
+    with readers(fake_dbt.warehouse, seen):
         for number, step in enumerate(STEPS, 2):
-            # with a new column the views are made anew, too
-            desk.make("agg_lines", f"amount numeric(28, 4), extra_{number} text")
-            _fill(desk, number)
-            desk.build()
+            # a new column also means that the views are created again
+            fake_dbt.make("agg_lines", f"amount numeric(28, 4), extra_{number} text")
+            _fill(fake_dbt, number)
+            fake_dbt.build()
             options = f"-c warehouse.fail_point={step}"
 
-            with at(command, "warehouse", "publish", options=f"{options} {LOOKS}") as publisher:
-                asleep = desk.wait_until_asleep()
+            with at(command, "warehouse", "publish", options=f"{options} {NOTICE_CLIENT_LOSS}") as publisher:
+                asleep = fake_dbt.wait_until_asleep()
                 publisher.kill()
                 for _ in range(3000):
-                    if not desk.run("select 1 from pg_stat_activity where pid = %s", asleep):
+                    if not fake_dbt.run("select 1 from pg_stat_activity where pid = %s", asleep):
                         break
                     time.sleep(0.01)
-            assert _publication(desk) == number - 1, step
+            assert _publication(fake_dbt) == number - 1, step
 
             with at(command, "warehouse", "publish", options=options) as publisher:
-                os.kill(desk.wait_until_asleep(), signal.SIGKILL)
+                os.kill(fake_dbt.wait_until_asleep(), signal.SIGKILL)
                 said = publisher.communicate(timeout=60)[1]
             assert publisher.returncode == 3, said
-            _wait_until_back(desk)
-            assert _publication(desk) == number - 1, step
+            _wait_until_back(fake_dbt)
+            assert _publication(fake_dbt) == number - 1, step
 
             assert f"Readers see publication {number}." in command.warehouse("publish")
-            assert _publication(desk) == number, step
-    # the last one may have come too late to be looked at
+            assert _publication(fake_dbt) == number, step
+    # the last publication may be too late for the reader
     assert seen >= set(range(1, len(STEPS) + 1))
 
 
-def test_a_command_killed_at_any_instant(shop: Checkout, desk: Desk) -> None:
-    command = Checkout(shop.project, _variables(desk.warehouse))
-    desk.fill("fct_lines", [])
-    _fill(desk, 2, rows=60_000)
-    desk.build()
+def test_publish_is_atomic_when_the_command_is_killed_at_any_instant(shop: Checkout, fake_dbt: FakeDbt) -> None:
+    command = Checkout(shop.project, _variables(fake_dbt.warehouse))
+    fake_dbt.fill("fct_lines", [])
+    _fill(fake_dbt, 2, rows=60_000)
+    fake_dbt.build()
     seen: set[int] = set()
-    with readers(desk.warehouse, seen):
+    with readers(fake_dbt.warehouse, seen):
         for instant in (0.0, 0.03, 0.1, 0.25, 0.5):
             with at(command, "warehouse", "publish") as publisher:
-                _wait(desk, "(query like 'select ledger.publish(%' and state = 'active')")
+                _wait(fake_dbt, "(query like 'select ledger.publish(%' and state = 'active')")
                 time.sleep(instant)
                 publisher.kill()
-            assert _publication(desk) in (1, 2)
+            assert _publication(fake_dbt) in (1, 2)
         assert "Readers see publication 2." in command.warehouse("publish")
     assert 1 in seen
-    assert desk.run("select count(*) from ledger.publications") == [(2,)]
+    assert fake_dbt.run("select count(*) from ledger.publications") == [(2,)]
 
 
-def test_a_build_killed_while_it_publishes_and_then_the_whole_server(own: Settings, shop: Checkout) -> None:
+def test_publish_is_atomic_when_build_and_server_are_killed(own_server: Settings, shop: Checkout) -> None:
     def run(statement: str) -> list[tuple[Any, ...]]:
-        # starts the server when it is down
-        with closing(server.connect(own, application_name="test")) as connection, connection.cursor() as cursor:
+        # this command starts the server if it is stopped
+        with closing(server.connect(own_server, application_name="test")) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             found = cursor.fetchall() if cursor.description else []
             connection.commit()
@@ -217,22 +217,24 @@ def test_a_build_killed_while_it_publishes_and_then_the_whole_server(own: Settin
             if run("select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"):
                 return
             time.sleep(0.05)
-        raise AssertionError("no publisher came to the fail point")
+        raise AssertionError("no publisher reached the fail point")
 
-    run(PLANTED)
-    deliver(shop, own.inbox, 1)
+    run(FAILURES)
+    deliver(shop, own_server.inbox, 1)
     assert "Publication 1: " in shop.dbt("build").stdout
     assert run(BOTH) == [(1, 1, 1)]
-    deliver(shop, own.inbox, 2)
+    deliver(shop, own_server.inbox, 2)
 
-    with at(shop, "dbt", "build", "--target", "prod", options=f"-c warehouse.fail_point=marts_written {LOOKS}"):
+    with at(
+        shop, "dbt", "build", "--target", "prod", options=f"-c warehouse.fail_point=marts_written {NOTICE_CLIENT_LOSS}"
+    ):
         wait_until_asleep()
     assert run(BOTH) == [(1, 1, 1)]
 
     # that build was green and is in the ledger, so it may be published later
     with at(shop, "warehouse", "publish", options="-c warehouse.fail_point=switched") as publisher:
         wait_until_asleep()
-        os.kill(server.status(own).pid or 0, signal.SIGKILL)
+        os.kill(server.status(own_server).pid or 0, signal.SIGKILL)
         said = publisher.communicate(timeout=60)[1]
     assert publisher.returncode == 3, said
     assert run(BOTH) == [(1, 1, 1)]

@@ -1,4 +1,4 @@
-"""Whole builds in which something goes wrong, layer by layer: none is published, and readers see what they saw."""
+"""Whole builds with a failure in one layer: none is published, and readers see the same as before."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 from dbt.cli.main import dbtRunner
-from small_project import PLANTED, deliver, write_small_project
+from small_project import FAILURES, deliver, write_small_project
 
 from checkout import Checkout
 from databases import Databases
@@ -43,7 +43,7 @@ class Shop:
             dbname=external.database,
         )  # fmt: skip
         self.connection.autocommit = True
-        self.run(PLANTED)
+        self.run(FAILURES)
 
     def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
@@ -51,7 +51,7 @@ class Shop:
             return cursor.fetchall() if cursor.description else []
 
     def build(self, *arguments: str) -> tuple[dict[str, str], str]:
-        """Run `dbt build`; return the status of each node by its name, and all dbt said."""
+        """Run `dbt build`; return the status of each node by its name, and the output of dbt."""
         before, said = dict(os.environ), []
         os.environ.clear()
         os.environ.update(self.checkout.environment)
@@ -69,22 +69,22 @@ class Shop:
         return statuses, "\n".join(said)
 
     @contextmanager
-    def planted(self, layer: str, kind: str) -> Iterator[None]:
-        """Let something go wrong in a layer."""
-        self.run("insert into public.planted values (%s, %s)", layer, kind)
+    def failing(self, layer: str, kind: str) -> Iterator[None]:
+        """Make a layer fail during the block."""
+        self.run("insert into public.failures values (%s, %s)", layer, kind)
         try:
             yield
         finally:
-            self.run("delete from public.planted")
+            self.run("delete from public.failures")
 
     def seen(self) -> list[tuple[Any, ...]]:
-        """What readers see."""
+        """Return what readers see."""
         return self.run(f"{FIGURES}, published_at, upper_event_id, files from published.as_of")
 
 
 @pytest.fixture(scope="module")
 def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A warehouse with one file published, and another one that is loaded."""
+    """A warehouse with one file published and another one loaded."""
     shop = Shop(databases, tmp_path_factory.mktemp("shop"))
     with closing(shop.connection):
         deliver(shop.checkout, shop.inbox, 1)
@@ -95,15 +95,15 @@ def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 TEST_OF = {
-    "reference": "sound_codes_reference",
-    "raw": "source_sound_shop_lines_raw",
-    "staging": "sound_stg_shop__lines_staging",
-    "intermediate": "sound_int_sales__lines_intermediate",
-    "marts": "sound_fct_lines_marts",
-    "audit": "sound_line_counts_audit",
+    "reference": "no_failure_codes_reference",
+    "raw": "source_no_failure_shop_lines_raw",
+    "staging": "no_failure_stg_shop__lines_staging",
+    "intermediate": "no_failure_int_sales__lines_intermediate",
+    "marts": "no_failure_fct_lines_marts",
+    "audit": "no_failure_line_counts_audit",
     "reconciliation": "reconciliation__fact_to_counts",
 }
-PLANTS = [
+CASES = [
     *[(layer, "fail", name) for layer, name in TEST_OF.items()],
     ("raw", "error", TEST_OF["raw"]),
     ("reconciliation", "error", TEST_OF["reconciliation"]),
@@ -112,24 +112,24 @@ PLANTS = [
 ]
 
 
-@pytest.mark.parametrize(("layer", "kind", "name"), PLANTS)
-def test_whatever_goes_wrong_in_any_layer_nothing_is_published(shop: Shop, layer: str, kind: str, name: str) -> None:
+@pytest.mark.parametrize(("layer", "kind", "name"), CASES)
+def test_a_failure_in_any_layer_publishes_nothing(shop: Shop, layer: str, kind: str, name: str) -> None:
     before = shop.seen()
     assert before[0][:3] == (1, 1, 1)
-    with shop.planted(layer, kind):
+    with shop.failing(layer, kind):
         statuses, said = shop.build()
     went_wrong = {node for node, status in statuses.items() if status in ("fail", "error")}
-    # a mart has two models, so its layer's test is there twice
-    assert name in went_wrong and went_wrong <= {name, "sound_agg_lines_marts"}
+    # a mart has two models, so the test of its layer occurs twice
+    assert name in went_wrong and went_wrong <= {name, "no_failure_agg_lines_marts"}
     assert f"{statuses[name]}{', 1 rows' if kind == 'fail' else ''}: " in said
     assert f" {name} in " in said and "Not published, readers see what they saw before:" in said
     assert shop.seen() == before
     assert shop.run("select count(*) from ledger.green_builds") == [(1,)]
 
 
-def test_a_node_that_was_only_skipped_keeps_it_from_being_published(shop: Shop) -> None:
+def test_a_skipped_node_prevents_publication(shop: Shop) -> None:
     before = shop.seen()
-    with shop.planted("raw", "fail"):
+    with shop.failing("raw", "fail"):
         statuses, said = shop.build()
     assert statuses["fct_lines"] == statuses["line_counts"] == "skipped"
     assert " skipped because of it: " in said
@@ -137,7 +137,7 @@ def test_a_node_that_was_only_skipped_keeps_it_from_being_published(shop: Shop) 
 
 
 def test_a_warning_is_published(shop: Shop) -> None:
-    with shop.planted("warning", "fail"):
+    with shop.failing("warning", "fail"):
         statuses, said = shop.build()
     assert statuses["fct_lines__warned"] == "warn"
     assert "Publication 2: " in said

@@ -1,4 +1,4 @@
-"""The table of quality rules: what a change of it does at the next build, and which mistakes in it stop one."""
+"""The table of quality rules: what a change of it does at the next build, and which errors in it stop a build."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from checkout import WITHOUT_UNIT_TESTS, Checkout
 TABLE = "macros/quality/quality_rules.sql"
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ZERO = "{'code': 'unit_price:zero', 'outcome': 'flagged',"
-# tests that ask for dimensions are not in it
+# tests that need dimensions are not in the selection
 BUILD = (
     "build", "--quiet", *WITHOUT_UNIT_TESTS, "--indirect-selection", "buildable",
     "--select", "+fct_sales_lines", "+feed_issues", "+feed_scorecard", "quarantined_rows",
@@ -22,7 +22,7 @@ SUPERSTORE = "models/staging/superstore/stg_superstore__order_lines.sql"
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse with one file of 2024-01-01: a plain row, one of price 0 and one of the day after."""
+    """A warehouse with one file of 2024-01-01: a plain row, one with price 0 and one dated the next day."""
     checkout.warehouse("up")
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
     path = inbox / "online_retail" / "2024-01-01.csv"
@@ -57,7 +57,7 @@ def show(checkout: Checkout, query: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_rule_that_is_flipped_changes_the_fate_of_rows_at_the_next_build(shop: Checkout) -> None:
+def test_a_changed_rule_changes_the_outcome_of_rows_at_the_next_build(shop: Checkout) -> None:
     assert issues(shop) == {("unit_price:zero", "accepted"): 1, ("order_date:outside_period", "accepted"): 1}
     assert shop.value("select count(*) from marts.fct_sales_lines") == "3"
     edit(shop, TABLE, ZERO, ZERO.replace("flagged", "quarantined"))
@@ -71,7 +71,7 @@ def test_a_rule_that_is_flipped_changes_the_fate_of_rows_at_the_next_build(shop:
     assert shop.value("select count(*) from audit.quarantined_rows") == "0"
 
 
-def test_a_limit_of_one_feed_that_is_changed_judges_its_files_anew(shop: Checkout) -> None:
+def test_a_changed_limit_of_a_feed_reevaluates_its_files(shop: Checkout) -> None:
     days = int(shop.value("select days_after_period from audit.feed_scorecard"))
     assert shop.value("select is_late from audit.feed_scorecard") == "t"
     edit(shop, TABLE, "{'limit': 2,", f"{{'limit': {days},")
@@ -99,15 +99,15 @@ def test_a_limit_of_one_feed_that_is_changed_judges_its_files_anew(shop: Checkou
          "{'code': 'product_id:too_long', 'outcome': 'quarantined',", "the check of product_id:too_long needs a limit"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_the_table_or_in_a_model_is_told(
+def test_a_mistake_in_the_table_or_in_a_model_is_reported(
     shop: Checkout, path: str, old: str, new: str, message: str
 ) -> None:
     before = (shop.project / path).read_text(encoding="utf-8")
     edit(shop, path, old, new)
-    told = shop.dbt("compile", "--quiet", "--select", "quality_rules", check=False)
+    compiled = shop.dbt("compile", "--quiet", "--select", "quality_rules", check=False)
     (shop.project / path).write_text(before, encoding="utf-8")
-    assert told.returncode != 0
-    assert message in re.sub(r"\s+", " ", told.stdout)
+    assert compiled.returncode != 0
+    assert message in re.sub(r"\s+", " ", compiled.stdout)
 
 
 def test_a_currency_without_rates_is_unknown_and_a_missing_one_is_not(shop: Checkout) -> None:
@@ -123,7 +123,7 @@ def test_a_currency_without_rates_is_unknown_and_a_missing_one_is_not(shop: Chec
     }  # fmt: skip
 
 
-def test_the_currencies_of_the_table_are_those_there_are_rates_for(shop: Checkout) -> None:
+def test_the_currencies_of_the_table_are_those_with_rates(shop: Checkout) -> None:
     rated = {row["currency"] for row in shop.sql("select distinct currency from reference.exchange_rates")}
     [known] = show(shop, "select '{{ rule_limit(quality_rule('currency:unknown', 'a.b'), '') }}' as currencies")
     assert set(known["currencies"].split(", ")) == rated | {"EUR"}

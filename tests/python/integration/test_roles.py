@@ -1,6 +1,6 @@
-"""A warehouse that was built by its admin goes over to roles, and goes on: loaded, built, published, rolled back.
+"""A warehouse that its admin built is changed to roles, and is then loaded, built, published and rolled back.
 
-Each login is no superuser and has one role, but for `run`, which has two. One database, two builds.
+No login is a superuser. Each has one role, except `run`, which has two. One database, two builds.
 """
 
 import shutil
@@ -36,7 +36,7 @@ union select nspname, pg_get_userbyid(proowner) from pg_proc join pg_namespace o
 
 @dataclass
 class Shop:
-    """A warehouse, its inbox, and who works with it."""
+    """A warehouse, its inbox, and the logins that use it."""
 
     checkout: Checkout
     inbox: Path
@@ -49,12 +49,12 @@ class Shop:
         return f"{self.database}_login_{name}"
 
     def as_(self, name: str) -> Checkout:
-        """Commands of this login."""
+        """Return the commands of this login."""
         who = {"PGUSER": self.login(name), "PGPASSWORD": PASSWORD, "USER": name}
         return Checkout(self.checkout.project, self.checkout.variables | who)
 
     def query(self, name: str | None, statement: str) -> list[tuple[object, ...]]:
-        """Run a statement as the admin or as this login, with nothing of ours in between, and commit it."""
+        """Run a statement as the admin or as this login, with a plain connection, and commit it."""
         variables = (self.checkout if name is None else self.as_(name)).variables
         parameters = {
             "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"
@@ -76,7 +76,7 @@ class Shop:
         return True
 
     def deliver(self, day: int, *prices: str) -> None:
-        """Put the file of a day there: a line of each price, one that lacks its country, one of no price."""
+        """Deliver the file of a day: a line of each price, one without a country, one without a price."""
         path = self.inbox / "online_retail" / f"2024-01-{day:02d}.csv"
         path.parent.mkdir(exist_ok=True)
         lines = [f"{day}{n},A,Tea,1,2024-01-{day:02d} 10:00:00,{price},7,UK\n" for n, price in enumerate(prices)]
@@ -85,13 +85,13 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Shop:
-    """Built and published by the admin, then given over to the roles."""
+    """A warehouse built and published by the admin, then transferred to the roles."""
     shop = Shop(checkout, Path(checkout.variables["WAREHOUSE_INBOX"]))
     checkout.warehouse("up")
     shop.deliver(1, "2.50")
     checkout.load(shop.inbox)
     assert "Publication 1: " in checkout.dbt("build", *WITHOUT_UNIT_TESTS).stdout
-    shop.query(None, checkout.warehouse("grants", "--print"))  # as a DBA would
+    shop.query(None, checkout.warehouse("grants", "--print"))  # as a DBA does
     assert "are in place" in checkout.warehouse("grants", "--apply")
     assert "were in place already" in checkout.warehouse("grants", "--apply")
     for login, roles in LOGINS.items():
@@ -105,7 +105,7 @@ def shop(checkout: Checkout) -> Shop:
 
 
 def assert_owners_and_rights(shop: Shop) -> None:
-    """Who owns what, and what each login sees."""
+    """Check the owners of all objects, and what each login can read."""
     found = {row for row in shop.query(None, OWNED) if row[0] in OWNERS}
     assert found == {(schema, f"{shop.database}_{role}") for schema, role in OWNERS.items()}
     relations = [str(name) for [name] in shop.query(None, "select format('%s.%s', relnamespace::regnamespace, relname) "
@@ -130,12 +130,12 @@ def assert_owners_and_rights(shop: Shop) -> None:
     assert shop.query(None, "select count(*) from audit.quarantined_rows") != [(0,)]
 
 
-def test_what_the_admin_made_goes_over_to_the_roles(shop: Shop) -> None:
+def test_objects_of_the_admin_are_transferred_to_the_roles(shop: Shop) -> None:
     assert_owners_and_rights(shop)
     assert shop.query("bob", NET) == [(2.5,)]
 
 
-def test_each_role_writes_its_own_schemas_alone(shop: Shop) -> None:
+def test_each_role_writes_only_its_own_schemas(shop: Shop) -> None:
     refused = {
         "load": ["delete from marts.fct_sales_lines", "create table marts.mine (a int)", "drop view published.as_of",
                  "delete from audit.row_outcomes", "select 1 from marts.dim_date", "select 1 from staging.nothing"],
@@ -150,25 +150,25 @@ def test_each_role_writes_its_own_schemas_alone(shop: Shop) -> None:
             assert not shop.may(login, statement), (login, statement)
 
 
-def test_a_build_that_works_as_somebody_else_does_not_begin(shop: Shop) -> None:
+def test_a_build_with_the_wrong_role_does_not_start(shop: Shop) -> None:
     done = shop.as_("run").dbt("run", "--select", "dim_source", check=False)
     default = (
         f'alter role "{shop.login("run")}" in database "{shop.database}" set role = \'{shop.database}_transformer\''
     )
     assert done.returncode and default in " ".join(done.stdout.split())
-    # what it says is enough, and everybody may do it for a login of their own
+    # the message is sufficient, and every login may do it for itself
     shop.query("run", default)
     assert shop.query("run", "select current_user") == [(f"{shop.database}_transformer",)]
     refused = shop.as_("alice").run("warehouse", "load", "--settle", "0", check=False)
     assert refused.returncode == 1 and "lacks a right" in refused.stderr
 
 
-def test_a_correction_goes_from_the_loader_to_readers_and_back(shop: Shop) -> None:
+def test_a_correction_reaches_readers_and_is_rolled_back(shop: Shop) -> None:
     shop.deliver(1, "3.00")
     shop.deliver(2, "4.00")
     report = shop.as_("load").load(shop.inbox)
     assert report["totals"]["files"] == {"active": 2}
-    # from nothing: every relation is dropped and made again by the role that owns it
+    # a full refresh: the role that owns a relation drops and creates it
     built = shop.as_("dbt").dbt("build", *WITHOUT_UNIT_TESTS, "--full-refresh")
     assert "Publication 2: " in built.stdout
     assert_owners_and_rights(shop)
@@ -181,7 +181,7 @@ def test_a_correction_goes_from_the_loader_to_readers_and_back(shop: Shop) -> No
     assert "Publication 2" in shop.as_("dbt").run("warehouse", "publish").stderr
 
 
-def test_the_books_are_read_and_corrected_by_a_login_of_both_roles(shop: Shop) -> None:
+def test_a_login_of_both_roles_reads_and_corrects_the_ledger(shop: Shop) -> None:
     run = shop.as_("run")
     file = run.value("select max(uri) from ledger.files where status = 'active'")
     run.warehouse("unload", file)
@@ -206,7 +206,7 @@ def test_an_analyst_builds_marts_in_schemas_of_their_own(shop: Shop, tmp_path: P
     assert not shop.may("bob", "select 1 from dev_alice_marts.fct_sales_lines")
 
 
-def test_the_role_of_dbt_reads_all_that_a_backup_holds(shop: Shop, tmp_path: Path) -> None:
+def test_the_dbt_role_reads_everything_in_a_backup(shop: Shop, tmp_path: Path) -> None:
     done = subprocess.run(
         [server.binary("pg_dump"), "--format=custom", "--no-owner", f"--file={tmp_path / 'dump'}",
          *(f"--schema={schema}" for schema in ("ledger", "raw", "published", "published_as_of", "published_history"))],

@@ -1,4 +1,4 @@
-"""A password is in no output, no process list and no file except those made for it, whatever fails."""
+"""A password is in no output, in no process list and in no file except those made for it, whatever fails."""
 
 import socket
 import struct
@@ -17,13 +17,13 @@ PASSWORDS = {
     "lines": "horse-battery\n  error: staple",
     "url": "horse@battery:5432/x?y=%41&z#staple",
 }
-# parts that are not in any output by chance
+# parts that are in no output by chance
 TELLING = ("horse", "battery", "staple")
 
 
 @contextmanager
 def serve(answer: bytes | None) -> Iterator[str]:
-    """Run a broken server: it sends this answer, or requests the password in plain text and repeats it."""
+    """Run a broken server, which sends this answer, or requests the password in plain text and repeats it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def work() -> None:
@@ -51,15 +51,15 @@ def serve(answer: bytes | None) -> Iterator[str]:
     thread.join(5)
 
 
-class Watch:
-    """Watches the command lines of all processes while it is entered."""
+class ProcessWatch:
+    """Records the command lines of all processes during the block."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._record)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "ProcessWatch":
         self._thread.start()
         return self
 
@@ -67,7 +67,7 @@ class Watch:
         self._over.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _record(self) -> None:
         while not self._over.wait(0.05):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
@@ -89,9 +89,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 def run(project: Checkout, variables: dict[str, str], *command: str, code: int = 3) -> str:
-    """Run a command that fails; return its output after checking that no part of a password is in it or elsewhere."""
+    """Run a command that fails; check that no part of a password is in its output or elsewhere; return the output."""
     it = Checkout(project.project, project.variables | variables)
-    with Watch() as watch:
+    with ProcessWatch() as watch:
         done = it.run(*command, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == code, said
@@ -107,9 +107,7 @@ def run(project: Checkout, variables: dict[str, str], *command: str, code: int =
 
 
 @pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)
-def test_a_password_is_never_said_when_there_is_no_connection(
-    project: Checkout, checkout: Checkout, password: str
-) -> None:
+def test_a_failed_connection_never_shows_the_password(project: Checkout, checkout: Checkout, password: str) -> None:
     real = {name: checkout.variables[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")}
     given = real | {"PGPASSWORD": password}
     assert "no connection" in run(project, given, "warehouse", "sql", "select 1")
@@ -122,7 +120,7 @@ def test_a_password_is_never_said_when_there_is_no_connection(
 
 
 @pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)
-def test_a_server_that_says_the_password_again_is_not_quoted(project: Checkout, password: str) -> None:
+def test_a_server_message_with_the_password_is_masked(project: Checkout, password: str) -> None:
     with serve(None) as port:
         given = {"PGHOST": "127.0.0.1", "PGPORT": port, "PGPASSWORD": password}
         assert "no: *** is wrong" in run(project, given, "warehouse", "sql", "select 1")
@@ -140,14 +138,12 @@ def test_a_server_that_says_the_password_again_is_not_quoted(project: Checkout, 
     ],
     ids=" ".join,
 )
-def test_no_command_says_the_password_when_it_is_wrong(
-    project: Checkout, checkout: Checkout, command: tuple[str, ...]
-) -> None:
+def test_no_command_shows_a_wrong_password(project: Checkout, checkout: Checkout, command: tuple[str, ...]) -> None:
     real = {name: checkout.variables[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")}
     run(project, real | {"PGPASSWORD": PASSWORDS["quotes"]}, "warehouse", *command)
 
 
-def test_a_password_of_a_service_file_is_not_said(project: Checkout, checkout: Checkout) -> None:
+def test_a_password_of_a_service_file_is_not_shown(project: Checkout, checkout: Checkout) -> None:
     service = project.project.parent / "pg_service.conf"
     service.write_text("[shop]\npassword=correct-horse-battery\n")
     service.chmod(0o600)
@@ -156,11 +152,11 @@ def test_a_password_of_a_service_file_is_not_said(project: Checkout, checkout: C
     assert "password authentication failed" in run(project, given, "warehouse", "load")
 
 
-def test_the_password_that_works_is_in_no_output_log_or_process_list(checkout: Checkout) -> None:
+def test_the_valid_password_is_in_no_output_log_or_process_list(checkout: Checkout) -> None:
     """All commands with the real password of an external server, which dbt gets from the environment."""
     secret = checkout.variables["PGPASSWORD"]
-    checkout.variables["DBT_LOG_LEVEL_FILE"] = "debug"  # the most that dbt writes
-    with Watch() as watch:
+    checkout.variables["DBT_LOG_LEVEL_FILE"] = "debug"  # the most verbose output of dbt
+    with ProcessWatch() as watch:
         runs = [
             checkout.run("warehouse", *command, check=False)
             for command in (("up",), ("status",), ("load",), ("sql", "select oops"), ("build",))

@@ -1,7 +1,8 @@
-"""The embedded server: created, killed, stopped, moved, with faults; and never started when PGHOST is set."""
+"""The embedded server: created, killed, stopped, moved, with faults; and never started if PGHOST is set."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,7 +25,6 @@ from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
 from sales_warehouse.server import initialise, locate
 from sales_warehouse.server.account import server_account
-from sales_warehouse.server.configure import TUNING
 from sales_warehouse.server.observe import choose_port, find_postmaster
 from sales_warehouse.server.record import ServerRecord, log_file, read_record, record_file, write_record
 from sales_warehouse.server.sessions import open_embedded
@@ -39,7 +39,7 @@ only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the 
 
 @pytest.fixture(scope="module")
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may enter, unlike those of pytest."""
+    """Return a folder that every user may enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="warehouse-test-server-", dir=find_memory())).resolve()
     folder.chmod(0o755)
     yield folder
@@ -47,7 +47,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def find_memory() -> str | None:
-    """A folder in memory, None without room for it; creating twenty databases is half waiting for the disk."""
+    """Return a folder in memory, or None if there is no space: half the time to create twenty databases is disk I/O."""
     folder = "/dev/shm"
     try:
         found = os.statvfs(folder)
@@ -100,7 +100,7 @@ def running(new_settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture(scope="module")
 def pristine(new_settings: Callable[..., Settings]) -> Settings:
-    """A stopped server with a table of one row; a copy is quicker than a new server for every test."""
+    """A stopped server with a table of one row. Copying it is faster than creating a new server for every test."""
     settings = new_settings()
     execute(settings, "create table kept as select 42 as answer")
     server.down(settings)
@@ -173,7 +173,7 @@ def shell(settings: Settings) -> dict[str, str]:
     return kept | {"WAREHOUSE_PROJECT": str(settings.project), "WAREHOUSE_HOME": str(settings.home)}
 
 
-def is_gone(pid: int | None) -> bool:
+def has_ended(pid: int | None) -> bool:
     """Say whether the process has ended; it may be a zombie until the first process of a container waits for it."""
     assert pid is not None
     try:
@@ -185,7 +185,7 @@ def is_gone(pid: int | None) -> bool:
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.01)
 
 
@@ -233,7 +233,7 @@ def test_a_wrong_password_and_no_password_are_refused(running: Settings) -> None
 
 def test_no_rule_of_the_server_trusts_anyone(running: Settings) -> None:
     assert value(running, "select array_agg(distinct auth_method) from pg_hba_file_rules") == ["scram-sha-256"]
-    # our password cannot be guessed; later ones may be
+    # one iteration is enough for our random password, but not for later ones
     iterations = "select split_part(split_part(rolpassword, '$', 2), ':', 1) from pg_authid where rolname = "
     assert value(running, iterations + "session_user") == "1"
     assert value(running, "show scram_iterations") == "4096"
@@ -245,7 +245,7 @@ def test_the_server_listens_on_loopback_only(running: Settings) -> None:
     assert value(running, "select current_setting('unix_socket_directories')") == ""
 
 
-def test_what_keeps_data_safe_is_on(running: Settings) -> None:
+def test_settings_that_protect_data_are_on(running: Settings) -> None:
     for setting in ("data_checksums", "fsync", "full_page_writes", "synchronous_commit"):
         assert value(running, f"select current_setting('{setting}')") == "on", setting
 
@@ -254,7 +254,8 @@ def test_the_tuning_is_in_force(running: Settings) -> None:
     in_force = "select array_agg(name) from pg_file_settings where sourcefile like '%/warehouse.conf' and applied"
     found = value(running, in_force)
     assert isinstance(found, list)
-    assert set(TUNING) <= set(found)
+    configuration = (SOURCE / "sales_warehouse" / "server" / "warehouse.conf").read_text(encoding="utf-8")
+    assert set(re.findall(r"^(\w+) =", configuration, re.MULTILINE)) <= set(found)
 
 
 def test_text_is_utf_8_ordered_by_code_point_and_times_are_utc(running: Settings) -> None:
@@ -269,7 +270,7 @@ def test_text_is_utf_8_ordered_by_code_point_and_times_are_utc(running: Settings
 def test_a_connection_starts_outside_a_transaction_in_utc_under_its_name(
     running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    # for a server whose sessions have another time zone
+    # a server whose sessions have another time zone
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     settings = running if kind == "embedded" else external_settings(running, tmp_path)
     connection = server.connect(settings, application_name="load", dbname="postgres")
@@ -286,9 +287,7 @@ def test_a_connection_starts_outside_a_transaction_in_utc_under_its_name(
         connection.close()
 
 
-def test_variables_meant_for_another_server_are_not_followed(
-    running: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variables_meant_for_another_server_are_ignored(running: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {
         "PGHOSTADDR": "127.0.0.2",
         "PGSSLMODE": "require",
@@ -307,7 +306,7 @@ def test_a_missing_database_is_named_without_the_password(running: Settings) -> 
     assert caught.value.exit_code == 3
 
 
-def test_the_environment_leads_psql_to_the_server(running: Settings) -> None:
+def test_psql_reaches_the_server_with_the_environment(running: Settings) -> None:
     answer = subprocess.run(
         [server.binary("psql"), "-XAt", "-c", "select current_database() || current_setting('data_directory')"],
         env=shell(running) | server.environment(running),
@@ -318,7 +317,7 @@ def test_the_environment_leads_psql_to_the_server(running: Settings) -> None:
     assert answer.stdout.strip() == f"warehouse{running.home}/server/data"
 
 
-def test_a_binary_that_is_not_there_is_named() -> None:
+def test_a_missing_binary_is_named() -> None:
     with pytest.raises(ConfigurationError, match="program pg_nothing"):
         server.binary("pg_nothing")
 
@@ -336,10 +335,10 @@ def test_plain_dbt_reaches_the_server(running: Settings) -> None:
     assert f"port: {record_of(running).port}" in answer.stdout
 
 
-# --- created at the same time -----------------------------------------------------------------------------------
+# --- created concurrently --------------------------------------------------------------------------------------
 
 
-def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Callable[..., Settings]) -> None:
+def test_two_homes_of_one_project_are_separate(running: Settings, new_settings: Callable[..., Settings]) -> None:
     other = new_settings(home=running.project / "other", project=running.project)
     server.up(other)
     execute(other, "create table only_here ()")
@@ -352,18 +351,18 @@ def test_two_homes_of_one_project_never_meet(running: Settings, new_settings: Ca
     assert server.status(running).condition == "running"
 
 
-def test_two_ups_at_once_make_one_server_that_leaves_their_terminals_alone(
+def test_two_concurrent_ups_start_one_server_detached_from_terminals(
     new_settings: Callable[..., Settings],
 ) -> None:
     settings = new_settings()
     both = [run_up(settings), run_up(settings)]
-    # the output ends with the processes: the server keeps no pipe open
+    # the output ends with the command: the server does not keep the pipe open
     outputs = [process.communicate(timeout=30)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert outputs == [b"", b""]
     pid = server.status(settings).pid
     assert pid is not None
-    # in another group and session, so neither Ctrl-C nor a closed terminal ends it
+    # the server is in another group and session, so neither Ctrl-C nor a closed terminal ends it
     assert os.getpgid(pid) not in {process.pid for process in both}
     assert os.getsid(pid) != os.getsid(0)
     assert value(settings, "select 1") == 1
@@ -373,8 +372,8 @@ def test_two_ups_at_once_make_one_server_that_leaves_their_terminals_alone(
 # --- killed, stopped, started again -----------------------------------------------------------------------------
 
 
-def test_after_kill_9_of_the_server_connect_just_works(own: Settings) -> None:
-    # a backend in the middle of a long statement outlives its server and keeps the shared memory for a while
+def test_connect_works_after_kill_9_of_the_server(own: Settings) -> None:
+    # a backend in a long statement survives its server for a while and keeps the shared memory
     busy = server.connect(own, application_name="busy")
     busy_backend = busy.info.backend_pid
     busy_query = "select count(*) from generate_series(1, 8000000)"
@@ -394,7 +393,7 @@ def test_after_kill_9_of_the_server_connect_just_works(own: Settings) -> None:
     after = server.status(own)
     assert after.pid != before.pid
     assert after.port == before.port
-    assert is_gone(busy_backend)
+    assert has_ended(busy_backend)
     query.wait(timeout=20)
     busy.close()
 
@@ -403,7 +402,7 @@ def test_down_stops_cleanly_and_connect_starts_again(own: Settings) -> None:
     pid = server.status(own).pid
     assert server.down(own)
     assert server.status(own).condition == "stopped"
-    assert is_gone(pid)
+    assert has_ended(pid)
     assert "database system is shut down" in log_file(own.home).read_text(encoding="utf-8")
     assert not server.down(own)
     log_file(own.home).write_text("", encoding="utf-8")
@@ -413,7 +412,7 @@ def test_down_stops_cleanly_and_connect_starts_again(own: Settings) -> None:
 
 
 @pytest.mark.parametrize("with_initdb", [False, True], ids=["up alone", "up and initdb"])
-def test_a_first_up_that_was_killed_is_made_good_by_the_next(
+def test_a_killed_first_up_is_completed_by_the_next_up(
     new_settings: Callable[..., Settings], with_initdb: bool
 ) -> None:
     settings = new_settings()
@@ -445,13 +444,13 @@ def find_processes(argument: str) -> list[int]:
     return found
 
 
-def test_an_up_killed_just_before_its_last_note_is_made_good(stopped: Settings) -> None:
+def test_an_up_killed_before_its_last_write_is_completed(stopped: Settings) -> None:
     write_record(stopped.home, replace(record_of(stopped), initialised=False))
     assert value(stopped, "select answer from kept") == 42
     assert record_of(stopped).initialised
 
 
-# --- ports and folders of others --------------------------------------------------------------------------------
+# --- foreign ports and folders ---------------------------------------------------------------------------------
 
 
 def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Settings) -> None:
@@ -460,14 +459,14 @@ def test_a_port_taken_by_another_program_is_named_and_can_be_changed(stopped: Se
         with pytest.raises(ConfigurationError, match=f"Port {port} on 127.0.0.1.*taken by another program") as caught:
             server.connect(stopped, application_name="test")
         assert record_of(stopped).password not in str(caught.value)
-        # the correction that the message names
+        # the correction in the message
         content = json.loads(record_file(stopped.home).read_text(encoding="utf-8"))
         record_file(stopped.home).write_text(json.dumps(content | {"port": port + 1}), encoding="utf-8")
         assert value(stopped, "select answer from kept") == 42
     assert server.status(stopped).port == port + 1
 
 
-def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> None:
+def test_another_program_on_our_port_does_not_get_the_password(stopped: Settings) -> None:
     # it requests the password in plain text, as a server may (protocol message R, code 3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         received = []
@@ -479,17 +478,17 @@ def test_a_stranger_on_our_port_does_not_get_the_password(stopped: Settings) -> 
                 connection.sendall(b"R" + struct.pack("!ii", 8, 3))
                 received.append(connection.recv(1024))
 
-        stranger = threading.Thread(target=ask)
-        stranger.start()
+        other_program = threading.Thread(target=ask)
+        other_program.start()
         record = replace(record_of(stopped), port=listener.getsockname()[1])
         with pytest.raises(psycopg2.OperationalError, match="authentication method requirement"):
             open_embedded(record, application_name="test")
-        stranger.join(timeout=10)
+        other_program.join(timeout=10)
     assert b"warehouse" in received[0]
     assert received[1] == b""
 
 
-def test_a_data_directory_we_did_not_make_is_left_alone(new_settings: Callable[..., Settings]) -> None:
+def test_a_foreign_data_directory_is_not_touched(new_settings: Callable[..., Settings]) -> None:
     settings = new_settings()
     theirs = settings.home / "server" / "data"
     theirs.mkdir(parents=True)
@@ -512,7 +511,7 @@ def test_a_data_directory_of_another_user_is_refused(stopped: Settings) -> None:
         server.up(stopped)
 
 
-def test_a_data_directory_that_is_gone_is_not_replaced_by_an_empty_one(stopped: Settings) -> None:
+def test_a_missing_data_directory_is_not_replaced_by_an_empty_one(stopped: Settings) -> None:
     shutil.rmtree(record_of(stopped).data_directory)
     with pytest.raises(ConfigurationError, match="is gone"):
         server.up(stopped)
@@ -528,16 +527,16 @@ def test_a_damaged_record_is_reported_without_its_content(new_settings: Callable
     record_file(settings.home).unlink()
 
 
-def test_a_server_whose_configuration_is_broken_says_why_it_did_not_start(stopped: Settings) -> None:
+def test_a_server_with_a_broken_configuration_reports_the_reason(stopped: Settings) -> None:
     with (record_of(stopped).data_directory / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write("no_such_setting = on\n")
     with pytest.raises(ServerUnreachable, match=r"no_such_setting.*postgres\.log"):
         server.up(stopped)
 
 
-def test_a_leftover_lock_file_naming_another_program_does_not_hinder(stopped: Settings) -> None:
-    # as after a crash of the machine, when the number was used again: here, by a program of the same user, which
-    # PostgreSQL would take for another server
+def test_a_stale_lock_file_of_another_program_does_not_block_the_start(stopped: Settings) -> None:
+    # As after a crash of the machine, when the process id was reused. Here a program of the same user has it, which
+    # PostgreSQL would take for another server.
     account = server_account()
     user = account.uid if account.switch else None
     other = subprocess.Popen(["sleep", "60"], user=user)
@@ -562,10 +561,10 @@ def test_a_port_changed_while_the_server_runs_is_explained_at_once(own: Settings
     assert value(own, "select answer from kept") == 42
 
 
-# --- moved and copied -------------------------------------------------------------------------------------------
+# --- moved and copied ------------------------------------------------------------------------------------------
 
 
-def test_a_moved_home_keeps_its_data_and_a_copy_never_meets_its_original(
+def test_a_moved_home_keeps_its_data_and_a_copy_has_its_own_server(
     stopped: Settings, new_settings: Callable[..., Settings]
 ) -> None:
     copy = new_settings()
@@ -589,7 +588,7 @@ def test_a_copy_made_while_the_server_ran_is_refused(own: Settings, new_settings
     shutil.rmtree(copy.home)
 
 
-def test_a_home_moved_while_its_server_runs_is_explained_and_can_be_stopped(
+def test_a_home_moved_while_its_server_runs_can_be_stopped(
     own: Settings, new_settings: Callable[..., Settings]
 ) -> None:
     moved = new_settings()
@@ -603,11 +602,11 @@ def test_a_home_moved_while_its_server_runs_is_explained_and_can_be_stopped(
     assert value(moved, "select answer from kept") == 42
 
 
-# --- as root, where the server's user cannot go -----------------------------------------------------------------
+# --- as root, in folders that the server's user cannot enter ---------------------------------------------------
 
 
 @only_as_root
-def test_below_a_private_folder_the_data_goes_elsewhere_and_is_said_so(
+def test_data_below_a_private_folder_is_placed_elsewhere_and_noted(
     tmp_path: Path, elsewhere: Path, new_settings: Callable[..., Settings]
 ) -> None:
     private = tmp_path.resolve() / "private"
@@ -622,13 +621,13 @@ def test_below_a_private_folder_the_data_goes_elsewhere_and_is_said_so(
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
         execute(settings, "create table kept as select 42 as answer")
         assert server.up(settings).pid == state.pid
-        # the person deletes the home while the server runs, and runs `up` again
+        # the user deletes the home while the server runs, and runs `up` again
         shutil.rmtree(settings.home)
         anew = server.up(settings)
         assert value(settings, "select to_regclass('kept')::text") is None
         (aside,) = data.parent.glob("data.before-*")
         assert any(str(aside) in note for note in anew.notes)
-        assert is_gone(state.pid)
+        assert has_ended(state.pid)
     finally:
         server.down(settings)
 
@@ -658,7 +657,7 @@ def test_the_server_does_not_run_as_root(running: Settings) -> None:
     assert groups[0].split()[1:] == []
 
 
-def test_nothing_of_the_persons_environment_reaches_the_server(running: Settings) -> None:
+def test_the_environment_of_the_user_does_not_reach_the_server(running: Settings) -> None:
     pid = server.status(running).pid
     variables = Path(f"/proc/{pid}/environ").read_bytes()
     assert b"correct-horse" not in variables
@@ -669,14 +668,14 @@ def test_nothing_of_the_persons_environment_reaches_the_server(running: Settings
 
 
 def external_settings(running: Settings, project: Path, **changes: object) -> Settings:
-    """Settings of a new home with the running server as external server, as PGHOST would set them."""
+    """Return settings of a new home with the running server as external server, as PGHOST sets them."""
     record = record_of(running)
     named = ExternalServer("127.0.0.1", record.port, record.user, record.database, record.password)
     home = project / ".warehouse"
     return Settings(project, home, home / "inbox", external=replace(named, **changes))  # type: ignore[arg-type]
 
 
-def test_with_pghost_nothing_is_started_and_everything_works(
+def test_pghost_starts_no_server_and_everything_works(
     running: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = external_settings(running, tmp_path)
@@ -720,7 +719,7 @@ def test_a_server_older_than_16_is_refused(running: Settings, tmp_path: Path, mo
         server.up(external_settings(running, tmp_path))
 
 
-def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
+def test_status_before_the_first_up_creates_nothing(tmp_path: Path) -> None:
     settings = Settings(tmp_path, tmp_path / "home", tmp_path / "home" / "inbox")
     assert server.status(settings).condition == "never made"
     assert not server.down(settings)
@@ -729,8 +728,8 @@ def test_before_the_first_up_status_makes_nothing(tmp_path: Path) -> None:
     assert not settings.home.exists()
 
 
-def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
-    """With the system's default of two hours, the next loader would wait that long for the lock of a lost one."""
+def test_client_and_server_time_out_lost_connections(database: Settings) -> None:
+    """With the system's default of two hours, the next loader would wait that long for a lost connection's lock."""
     with closing(server.connect(database, application_name="test")) as connection, connection.cursor() as cursor:
         limits = []
         for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
@@ -742,7 +741,7 @@ def test_neither_side_waits_for_ever_for_the_other(database: Settings) -> None:
     assert (ours["tcp_user_timeout"], ours["connect_timeout"]) == ("60000", "10")
 
 
-def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Settings) -> None:
+def test_a_server_without_free_connections_is_reported_as_away(database: Settings) -> None:
     def connect_a_hundred_times() -> None:  # max_connections is 50
         with ExitStack() as held:
             for _ in range(100):
@@ -752,7 +751,7 @@ def test_a_server_without_a_free_connection_is_away_and_not_wrong(database: Sett
         connect_a_hundred_times()
 
 
-def test_the_reason_of_a_server_that_ended_slowly_is_in_the_message(tmp_path: Path) -> None:
+def test_the_message_holds_the_reason_of_a_slow_shutdown(tmp_path: Path) -> None:
     log = tmp_path / "postgres.log"
     log.write_text(
         "old line\n" + "LOG:  before\n" + "t FATAL:  No space left on device\n" + "LOG:  shutting down\n" * 8

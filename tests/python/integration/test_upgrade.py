@@ -1,4 +1,4 @@
-"""A warehouse made by the version before goes on after `warehouse up` and one build.
+"""A warehouse made by the previous version works after `warehouse up` and one build.
 
 warehouse_before.sql.xz is a dump of such a warehouse, made by the code of commit a5b4ee3 in a database `yesterday` with
 the edits of `edit_project`: `warehouse up`, `write_inbox` without its correction, `warehouse build --settle 0`, the
@@ -21,7 +21,7 @@ from sales_warehouse import server
 from sales_warehouse.demo import write_sample
 
 DUMP = Path(__file__).with_name("warehouse_before.sql.xz")
-# the relations in the dump have the name of the database in front
+# the relation names in the dump begin with the name of the database
 DATABASE = "yesterday"
 RAW = ("online_retail__invoice_lines", "store_orders__order_lines", "superstore__order_lines")
 FILES = "select file_id, uri, version, status, records_read, rows_loaded, rows_rejected from ledger.files order by 1"
@@ -37,7 +37,7 @@ select
 
 
 def edit_project(project: Path) -> None:
-    """Have a short calendar and few rates, so that the dump is small."""
+    """Use a short calendar and few rates, so that the dump is small."""
     declaration = project / "dbt_project.yml"
     text = re.sub(r"(?m)^(  calendar_start: ).*$", r'\1"2024-01-01"', declaration.read_text())
     declaration.write_text(re.sub(r"(?m)^(  calendar_end: ).*$", r'\1"2024-12-31"', text))
@@ -47,14 +47,14 @@ def edit_project(project: Path) -> None:
 
 
 def write_inbox(inbox: Path) -> None:
-    """Write the files of the warehouse in the dump; of one the corrected version, which lacks its last record."""
+    """Write the files of the warehouse in the dump; one of them in its corrected version, without its last record."""
     write_sample(inbox, days=14, records=3_100)
     corrected = inbox / "online_retail" / "2024-01-05.csv"
     corrected.write_bytes(b"".join(corrected.read_bytes().splitlines(keepends=True)[:-1]))
 
 
 def ask(shop: Checkout, query: str, publication: int | None = None) -> list[tuple[Any, ...]]:
-    """Run a query with nothing of ours in between, in a session that reads a publication."""
+    """Run a query with a plain connection, in a session that reads a publication."""
     with closing(shop.connect()) as connection, connection.cursor() as cursor:
         if publication is not None:
             cursor.execute("select set_config('warehouse.publication', %s, false)", (str(publication),))
@@ -63,7 +63,7 @@ def ask(shop: Checkout, query: str, publication: int | None = None) -> list[tupl
 
 
 def read_state(shop: Checkout) -> dict[str, Any]:
-    """Read what an upgrade must not change: files, rows, publications and the figures of each."""
+    """Return what an upgrade must not change: files, rows, publications and the figures of each."""
     return {
         "files": ask(shop, FILES),
         "raw": [ask(shop, f"select _file_id, count(*) from raw.{table} group by 1 order by 1") for table in RAW],
@@ -75,7 +75,7 @@ def read_state(shop: Checkout) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def restored(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The warehouse of before, and the project of today with an inbox of the same files."""
+    """The dumped warehouse, and the current project with an inbox of the same files."""
     folder = tmp_path_factory.mktemp("upgrade")
     settings = databases.make(folder, DATABASE)
     variables = server.environment(settings)
@@ -92,7 +92,7 @@ def restored(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def before(restored: Checkout) -> dict[str, Any]:
-    """What the warehouse holds before anything of today touches it."""
+    """The content of the warehouse before the upgrade."""
     found = read_state(restored)
     assert [row[3] for row in found["files"]].count("superseded") == 2
     assert [row[0] for row in found["publications"]] == [1, 2]
@@ -138,8 +138,8 @@ def test_readers_can_go_back_to_a_publication_of_before(shop: Checkout, before: 
     shop.warehouse("rollback", "1")
     assert ask(shop, FIGURES.format(schema="published")) == before["figures"][0]
     shop.warehouse("rollback", "3")
-    told = json.loads(shop.warehouse("changes", "1", "3", "--json"))
-    assert {row["uri"] for row in told} == {"online_retail/2024-01-05.csv"}
+    changed_files = json.loads(shop.warehouse("changes", "1", "3", "--json"))
+    assert {row["uri"] for row in changed_files} == {"online_retail/2024-01-05.csv"}
 
 
 def test_a_delivery_after_the_upgrade_supersedes_one_of_before(shop: Checkout) -> None:

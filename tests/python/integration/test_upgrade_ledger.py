@@ -1,4 +1,4 @@
-"""A ledger of the version before, upgraded by the first command that prepares it."""
+"""A ledger of the previous version, upgraded by the first command that prepares it."""
 
 import threading
 from contextlib import closing
@@ -15,7 +15,7 @@ from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
 
-# what that version created, as far as the upgrade changes it
+# the part of that version's schema that the upgrade changes
 OLD = """
 create schema ledger;
 create schema raw;

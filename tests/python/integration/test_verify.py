@@ -1,4 +1,4 @@
-"""A second reading of the files: equal where all is well, and every kind of difference is found and placed."""
+"""The second reading of the files: equal for a correct warehouse; every kind of difference is found and located."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from sales_warehouse.feeds.declare import MaxRejects
 from sales_warehouse.verify.compare import Difference
 from sales_warehouse.verify.run_verify import MAX_DIFFERENCES, Verdict, VerifyReport, run_verify
 
-# rows 1, 3 (over two lines), 6 and 7 (two of a kind); reject 2; blank 4; reject 5
+# rows 1, 3 (two lines), 6 and 7 (equal); reject 2; blank 4; reject 5
 CONTENT = (
     HEADER.encode() + b"1,tea,2.50\n" + b"broken\n" + b'2,"cup\nand ""saucer""",3\n' + b"\r\n" + b"3,\xff,4\n"
     b'4,,""\n' + b"5,pot,9\r\n"
@@ -32,7 +32,7 @@ def inbox(connection: Connection, tmp_path: Path) -> Inbox:
 
 @pytest.fixture
 def loaded(inbox: Inbox) -> Inbox:
-    """One file as described above, taken in."""
+    """The file described above, loaded."""
     inbox.deliver("2024-01-01.csv", CONTENT)
     inbox.load()
     assert inbox.rows("_row_number") == [(1,), (3,), (6,), (7,)]
@@ -103,8 +103,8 @@ def test_every_dialect_is_read_again_to_the_same_records(
     ]
 
 
-def test_whatever_the_bytes_both_readings_agree(inbox: Inbox) -> None:
-    """Files put together at random of what is hard to read; all are taken in, and all must come out equal."""
+def test_both_readings_agree_on_random_bytes(inbox: Inbox) -> None:
+    """Files assembled at random from difficult parts; all are loaded, and all must be equal."""
     pieces = [
         b"1,tea,2", b"2,,", b'3,"",x', b'"', b'""', b",", b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\xff", b"\0",
         b"\xc3\xa9", b'4,"a\nb",5', b'5,"a""b",6', b'6,"c\rd",7', b'7,"e,f",8', b" ", b"\xef\xbb\xbf",
@@ -219,7 +219,7 @@ RAW = "raw.shop__lines"
     ],
 )  # fmt: skip
 def test_each_kind_of_difference_is_found_and_placed(loaded: Inbox, statement: str, expected: list[Difference]) -> None:
-    if not expected:  # bytes that are no text
+    if not expected:  # bytes that are no valid text
         statement = r"update ledger.rejects set raw = '\x332cfe2c34' where row_number = 5"
         expected = [Difference("another reject", 7, 5, "raw", r"3,\xff,4", r"3,\xfe,4")]
     tamper(loaded, statement)
@@ -229,7 +229,7 @@ def test_each_kind_of_difference_is_found_and_placed(loaded: Inbox, statement: s
     assert not verify(loaded).is_equal
 
 
-def test_a_reject_that_is_gone_or_moved_is_found(loaded: Inbox) -> None:
+def test_a_missing_or_moved_reject_is_found(loaded: Inbox) -> None:
     tamper(loaded, "update ledger.rejects set byte_offset = byte_offset + 1 where row_number = 2")
     whats = [difference.what for difference in only_verdict(loaded).differences]
     assert "a reject that is not in the file: no record begins at its place" in whats
@@ -246,7 +246,7 @@ def test_a_reject_that_is_gone_or_moved_is_found(loaded: Inbox) -> None:
     )  # fmt: skip
 
 
-def test_a_reject_that_hides_an_open_quote_stops_the_comparison_and_says_where(inbox: Inbox) -> None:
+def test_a_missing_reject_with_an_open_quote_stops_the_comparison_there(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", HEADER + '1,tea,2\n2,"cup,3\n3,pot,4\n')
     inbox.load()
     assert only_verdict(inbox).status == "equal"
@@ -279,13 +279,13 @@ def test_rows_of_no_active_file_are_found(loaded: Inbox) -> None:
     report = verify(loaded)
     assert [(stray.raw_table, stray.file_id, stray.rows) for stray in report.strays] == [(RAW, 77, 2)]
     assert not report.is_equal
-    assert verify(loaded, "1").is_equal  # only that file was asked for
+    assert verify(loaded, "1").is_equal  # only that file was requested
 
 
-# --- what cannot be compared --------------------------------------------------------------------------------------
+# --- files that cannot be compared -------------------------------------------------------------------------------
 
 
-def test_gone_and_changed_files_are_told_as_such(loaded: Inbox) -> None:
+def test_missing_and_changed_files_are_reported_as_such(loaded: Inbox) -> None:
     path = loaded.folder / "shop" / "2024-01-01.csv"
     path.write_bytes(CONTENT + b"6,new,1\n")
     verdict = only_verdict(loaded)
@@ -305,13 +305,13 @@ def test_only_active_files_are_verified(loaded: Inbox) -> None:
             verify(loaded, name)
 
 
-def test_nothing_is_written(loaded: Inbox) -> None:
+def test_verify_writes_nothing(loaded: Inbox) -> None:
     before = loaded.state(), loaded.query("select xmin::text, * from ledger.files")
     verify(loaded)
     assert (loaded.state(), loaded.query("select xmin::text, * from ledger.files")) == before
 
 
-def test_the_report_shows_every_value_so_that_null_and_blanks_can_be_told(
+def test_the_report_distinguishes_null_empty_text_and_blanks(
     loaded: Inbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tamper(loaded, f"update {RAW} set product = '' where _row_number = 6")
@@ -332,7 +332,7 @@ def test_the_report_shows_every_value_so_that_null_and_blanks_can_be_told(
 
 
 def test_memory_does_not_grow_with_the_file(inbox: Inbox) -> None:
-    """40 MB, with rejects among them, and a row removed at the end so that it is known to have been read that far."""
+    """40 MB with rejects. A row is removed at the end, which proves that the file was read that far."""
     line = f"{{}},{'x' * 180},1\n"
     lines = (line.format(n) if n % 50 else f"{n} {'y' * 180}\n" for n in range(1, 220_001))
     inbox.deliver("2024-01-01.csv", HEADER + "".join(lines))

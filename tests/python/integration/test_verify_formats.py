@@ -1,4 +1,4 @@
-"""A second reading of every dialect and format: equal where all is well, and one changed value is named."""
+"""The second reading of every dialect and format: equal for a correct warehouse; one changed value is named."""
 
 import io
 import random
@@ -55,16 +55,16 @@ def figures(it: Inbox) -> tuple[Any, ...]:
     return found
 
 
-# --- dialects of text ---------------------------------------------------------------------------------------------
+# --- text dialects -----------------------------------------------------------------------------------------------
 
-# dialect, content, figures of the ledger, and where the product of row 1 stands
+# dialect, content, figures of the ledger, and the position of the product of row 1
 DIALECTS: dict[str, tuple[dict[str, Any], str, tuple[int, int, int, int], int]] = {
     "several characters": (
         {"delimiter": "||", "quote": "'"},
         "Order No||Product||Amount\n1||tea||2\n2||'a||b''|'||\n3||a|b||''\n4||x\n",
         (4, 3, 1, 0), 2,
     ),
-    "letters among them": (
+    "letters in the delimiter": (
         {"delimiter": " x ", "quote": ""}, 'Order No x Product x Amount\n1 x tea x 2\n2 x "axb x "\n', (2, 2, 0, 0), 2
     ),
     "no quote": (
@@ -127,13 +127,13 @@ def test_every_dialect_is_equal_and_a_changed_value_is_named(
     assert differences(it) == [(line_number, 1, "product", "tea", "toe")]
 
 
-def test_a_skipped_line_on_the_books_is_compared_byte_for_byte(make_inbox: Callable[..., Inbox]) -> None:
+def test_a_skipped_line_in_the_ledger_is_compared_byte_for_byte(make_inbox: Callable[..., Inbox]) -> None:
     options, content, _, _ = DIALECTS["preamble, comments and trailers"]
     it = make_inbox(**make_dialect_feed(options))
     it.deliver("2024-01-01.csv", content)
     it.load()
-    books = it.query("select line_number, row_number, kind, raw from ledger.skipped_lines order by 1")
-    assert [(*row[:3], bytes(row[3])) for row in books] == [
+    skipped_lines = it.query("select line_number, row_number, kind, raw from ledger.skipped_lines order by 1")
+    assert [(*row[:3], bytes(row[3])) for row in skipped_lines] == [
         (1, None, "preamble", b"Till 4"),
         (2, None, "preamble", b'"open,'),
         (4, None, "comment", b"# made today"),
@@ -184,10 +184,10 @@ def test_a_comment_that_was_loaded_as_a_row_is_found(make_inbox: Callable[..., I
     ],
     ids=str,
 )
-def test_whatever_the_bytes_both_readings_of_a_dialect_agree(
+def test_both_readings_of_a_dialect_agree_on_random_bytes(
     make_inbox: Callable[..., Inbox], options: dict[str, Any]
 ) -> None:
-    """Files put together at random of what is hard to read; all are taken in, and all must come out equal."""
+    """Files assembled at random from difficult parts; all are loaded, and all must be equal."""
     encoding = options.get("encoding", "utf-8")
     delimiter = options.get("delimiter", "   " if "file_format" in options else ",")
     end = "\r" if options.get("line_end") == "cr" else "\n"
@@ -229,7 +229,7 @@ CONTRACTED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("on_new_column", ["add", "ignore"])
 @pytest.mark.parametrize("file_format", CONTRACTED)
-def test_columns_are_found_under_their_aliases_and_left_out_as_the_contract_says(
+def test_aliases_and_ignored_columns_are_read_as_the_contract_says(
     make_inbox: Callable[..., Inbox], file_format: str, on_new_column: str
 ) -> None:
     contract = Contract(
@@ -251,7 +251,7 @@ def test_columns_are_found_under_their_aliases_and_left_out_as_the_contract_says
 
 
 def deliver(it: Inbox, name: str, content: bytes) -> Path:
-    """Deliver bytes as they are, whatever the name says."""
+    """Deliver bytes unchanged under any name."""
     path = it.deliver("x", content)
     return path.rename(path.with_name(name))
 
@@ -388,7 +388,7 @@ def test_a_reject_of_parquet_is_compared(parquet: Inbox) -> None:
     assert first.what == "a record that cannot be loaded (nul) is not among the rejects"
 
 
-def test_what_no_library_reads_again_is_not_compared_and_not_equal(make_inbox: Callable[..., Inbox]) -> None:
+def test_a_file_other_libraries_cannot_read_is_not_compared_nor_equal(make_inbox: Callable[..., Inbox]) -> None:
     it = make_inbox(file_format="parquet", location="shop/*")
     wide = pa.array([Decimal("1.5")], pa.decimal256(50, 2))
     deliver(it, "2024-01-01.parquet", write_parquet({"order_no": [1], "product": ["tea"], "amount": wide}))
@@ -399,7 +399,7 @@ def test_what_no_library_reads_again_is_not_compared_and_not_equal(make_inbox: C
 
 
 @pytest.mark.parametrize("file_format", ["parquet", "xlsx", "xls"])
-def test_without_its_library_a_format_is_not_compared_and_the_way_on_is_told(
+def test_a_missing_library_is_named_and_the_file_is_not_compared(
     make_inbox: Callable[..., Inbox], file_format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it = make_inbox(file_format=file_format, location="shop/*")
@@ -427,7 +427,7 @@ MAKERS: dict[str, Callable[[dict[str, Rows]], bytes]] = {
 
 @pytest.fixture(params=MAKERS)
 def workbook(request: pytest.FixtureRequest, make_inbox: Callable[..., Inbox]) -> Inbox:
-    """Rows 1, 4 and 6; blank 2, total 7; rejects 3 and 5. The header is the second row of the sheet."""
+    """Deliver a workbook: rows 1, 4 and 6; blank 2, total 7; rejects 3 and 5; the header is row 2 of the sheet."""
     it = make_inbox(
         file_format=request.param,
         location="shop/*",
@@ -478,10 +478,10 @@ def test_a_changed_value_of_a_workbook_is_named_with_the_row_of_its_sheet(
     assert not verify(workbook).is_equal
 
 
-def test_a_workbook_that_cannot_be_read_again_is_bounded_and_told(
+def test_a_workbook_that_cannot_be_read_again_is_bounded_and_reported(
     make_inbox: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second reader is given an address space it cannot live in: it ends, verify does not."""
+    """The second reader gets an address space that is too small: the reader ends, verify continues."""
     it = make_inbox(file_format="xlsx", location="shop/*")
     deliver(it, "2024-01-01.xlsx", SOUND["xlsx"]())
     it.load()
@@ -506,9 +506,7 @@ REPAIRED: dict[str, tuple[dict[str, Any], bytes, int, str, tuple[str | None, ...
 
 
 @pytest.mark.parametrize("name", REPAIRED)
-def test_the_row_of_a_repaired_reject_must_be_what_its_repaired_text_says(
-    make_inbox: Callable[..., Inbox], name: str
-) -> None:
+def test_the_row_of_a_repaired_reject_must_match_its_repaired_text(make_inbox: Callable[..., Inbox], name: str) -> None:
     options, content, row_number, text, values = REPAIRED[name]
     it = make_inbox(**make_dialect_feed(options), location="shop/*")
     deliver(it, f"2024-01-01.{name}", content)

@@ -1,4 +1,4 @@
-"""Several workers: the same ledger, rows, rejects and versions as one, and nothing left of any that dies."""
+"""Several workers: the same ledger, rows, rejects and versions as one worker, and nothing remains of a dead worker."""
 
 import gzip
 import os
@@ -37,7 +37,7 @@ WIDE = "Order No,Product,Amount,Loyalty Card\n"
 
 
 @pytest.fixture(autouse=True)
-def _any_work_is_worth_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+def _always_use_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "WORTH_WORKERS_BYTES", 0)
 
 
@@ -47,18 +47,18 @@ def inbox(connection: Connection, tmp_path: Path) -> Inbox:
 
 
 @pytest.fixture
-def beside(database: Settings) -> Iterator[Connection]:
+def other_connection(database: Settings) -> Iterator[Connection]:
     """A second connection to the same database."""
-    with closing(server.connect(database, application_name="beside")) as connection:
+    with closing(server.connect(database, application_name="other_connection")) as connection:
         connection.autocommit = True
         yield connection
 
 
 @dataclass
-class Meddler(Listener):
-    """Does something once, as soon as a part of a file was read or a file is done."""
+class Interrupter(Listener):
+    """Does something once, as soon as a part of a file was read or a file is finished."""
 
-    meddle: Callable[[], None] = lambda: None
+    interruption: Callable[[], None] = lambda: None
     at_file: bool = False
     done: bool = field(default=False, init=False)
 
@@ -74,12 +74,12 @@ class Meddler(Listener):
     def _once(self) -> None:
         if not self.done:
             self.done = True
-            self.meddle()
+            self.interruption()
 
 
-def workers_of(beside: Connection) -> list[tuple[int, str]]:
-    """Server processes of the workers' connections, and what each does."""
-    with beside.cursor() as cursor:
+def workers_of(other_connection: Connection) -> list[tuple[int, str]]:
+    """Return the server processes of the workers' connections, with their queries."""
+    with other_connection.cursor() as cursor:
         cursor.execute(
             "select pid, query from pg_stat_activity "
             "where datname = current_database() and application_name like '%%(worker)' order by pid"
@@ -88,8 +88,8 @@ def workers_of(beside: Connection) -> list[tuple[int, str]]:
 
 
 def worker_processes(parent: int | None = None) -> list[int]:
-    """Process ids of workers among the children of `parent`, by default of this process."""
-    # -ww: a set COLUMNS would cut the command lines
+    """Return the process ids of the workers among the children of `parent`, by default of this process."""
+    # -ww: a set COLUMNS would truncate the command lines
     found = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in found.splitlines()]
     return [
@@ -101,14 +101,14 @@ def worker_processes(parent: int | None = None) -> list[int]:
 def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.02)
     return found
 
 
 def comparable(inbox: Inbox) -> tuple[Any, ...]:
-    """The whole state, without ids; events in their order by delivery key only."""
-    rows, books, rejects, _ = inbox.state()
+    """Return the whole state without ids; the order of events counts only within a delivery key."""
+    rows, entries, rejects, _ = inbox.state()
     events = inbox.query(
         "select delivery_key, array_agg(array[uri, version::text, kind, detail] order by event_id) "
         "from ledger.file_events join ledger.files using (file_id) group by 1 order by 1"
@@ -124,33 +124,33 @@ def comparable(inbox: Inbox) -> tuple[Any, ...]:
         "select f.uri, f.version, e.uri, e.version from ledger.files f join ledger.files e "
         "on e.file_id = f.supersedes_file_id order by 1, 2"
     )
-    without_ids = [[re.sub(r"\b(file|rejects) \d+", r"\1 N", str(value)) for value in row] for row in books]
+    without_ids = [[re.sub(r"\b(file|rejects) \d+", r"\1 N", str(value)) for value in row] for row in entries]
     return rows, without_ids, rejects, events, columns, extra, supersedes
 
 
-def deliver_dirt(inbox: Inbox) -> None:
-    """All that files can do to each other, in one inbox, many of them at once."""
+def deliver_conflicts(inbox: Inbox) -> None:
+    """Fill one inbox with many files that affect each other."""
     for day in range(1, 29):
         inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day:02d},tea,2.50\n" * 50)
-    # corrections of the same run, some several, some back to an earlier content
+    # corrections of the same run, some of them repeated, some a return to an earlier content
     for day in range(1, 15):
         inbox.deliver(f"2024-01-{day:02d}_b.csv", HEADER + f"{day:02d},pot,9.99\n" * 40)
     for day in range(1, 8):
         inbox.deliver(f"2024-01-{day:02d}_c.csv", HEADER + f"{day:02d},cup,1.11\n" * 40)
-    # the bytes of others under other names and days: of active ones, and of such as were replaced before and after
+    # the bytes of others under other names and days: of active files, and of files replaced before and after
     for day in range(1, 29, 3):
         inbox.deliver(f"2024-02-{day:02d}.csv", HEADER + f"{day:02d},tea,2.50\n" * 50)
     inbox.deliver("2024-01-28_z.csv", HEADER + "28,last,1\n")
     inbox.deliver("2024-02-27.csv", HEADER + "28,tea,2.50\n" * 50)
-    # two of the same bytes and delivery key
+    # two with the same bytes and delivery key
     inbox.deliver("2024-03-01.csv", HEADER + "1,tea,2\n" * 3)
     inbox.deliver("2024-03-01_again.csv", HEADER + "1,tea,2\n" * 3)
-    # new columns in several at once; the first that brings one is refused
+    # new columns in several files at once; the first file with one is refused
     inbox.deliver("2024-04-01.csv", WIDE + "1,tea\n" * 30)
     for day in range(2, 20):
         inbox.deliver(f"2024-04-{day:02d}.csv", WIDE + f"{day},tea,1,L{day}\n" * 30)
         inbox.deliver(f"2024-05-{day:02d}.csv", WIDE.replace("Loyalty", f"Card{day % 3},Loyalty") + "1,t,1,L,x\n" * 3)
-    # refused, damaged, empty, with rejects, packed, nameless; a refused one twice
+    # refused, damaged, empty, with rejects, packed, nameless; one refused twice
     for day in range(1, 6):
         inbox.deliver(f"2024-06-{day:02d}.csv", HEADER + "1,tea,2\n2,cup\n3\n" * 9)
         inbox.deliver(f"2024-07-{day:02d}.csv", HEADER + '1,tea,2\n2,"cup,3\n3,pot,4\n4,\0,5\n' * 9)
@@ -172,11 +172,11 @@ def deliver_dirt(inbox: Inbox) -> None:
 
 
 @pytest.fixture
-def twin(databases: Databases, tmp_path: Path) -> Iterator[Connection]:
-    """A connection to a second database, for the run that is compared with."""
-    (tmp_path / "twin").mkdir()
-    settings = databases.make(tmp_path / "twin")
-    with closing(server.connect(settings, application_name="twin")) as connection:
+def other_database(databases: Databases, tmp_path: Path) -> Iterator[Connection]:
+    """A connection to a second database, for the run to compare with."""
+    (tmp_path / "other_database").mkdir()
+    settings = databases.make(tmp_path / "other_database")
+    with closing(server.connect(settings, application_name="other_database")) as connection:
         yield connection
 
 
@@ -190,19 +190,19 @@ def twin(databases: Databases, tmp_path: Path) -> Iterator[Connection]:
         (3, Contract(on_new_column="refuse")),
     ],
 )
-def test_several_workers_leave_what_one_would(
-    connection: Connection, tmp_path: Path, twin: Connection, workers: int, contract: Contract,
+def test_several_workers_give_the_same_result_as_one(
+    connection: Connection, tmp_path: Path, other_database: Connection, workers: int, contract: Contract,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(pool, "_AHEAD_FILES", 3)
     inbox = Inbox(tmp_path / "inbox", connection, make_feed(contract=contract))
-    one = Inbox(inbox.folder, twin, inbox.feed)
-    # a first load makes books the second one meets, also of files that come back later
+    one = Inbox(inbox.folder, other_database, inbox.feed)
+    # the first load fills the ledger for the second one, also with files that return later
     inbox.deliver("2023-12-31.csv", HEADER + "31,old,1\n" * 50)
     inbox.deliver("2024-01-27.csv", HEADER + "27,old,1\n" * 50)
     inbox.load()
     one.load()
-    deliver_dirt(inbox)
+    deliver_conflicts(inbox)
     inbox.deliver("2023-12-31.csv", HEADER + "31,new,1\n" * 50)
     inbox.deliver("2024-12-01.csv", HEADER + "31,old,1\n" * 50)  # replaced before this one: a late copy
     inbox.deliver("2024-12-02.csv", HEADER + "27,tea,2.50\n" * 50)
@@ -221,16 +221,16 @@ def test_several_workers_leave_what_one_would(
     assert comparable(inbox) == before
 
 
-def test_several_workers_are_at_work_at_once(inbox: Inbox, beside: Connection) -> None:
+def test_several_workers_are_at_work_at_once(inbox: Inbox, other_connection: Connection) -> None:
     for day in range(1, 10):
         inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day},tea,2.50\n" * 100_000)
     seen: list[list[tuple[int, str]]] = []
-    listener = Meddler(meddle=lambda: None)
+    listener = Interrupter(interruption=lambda: None)
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.02):
-            seen.append(workers_of(beside))
+            seen.append(workers_of(other_connection))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -242,9 +242,9 @@ def test_several_workers_are_at_work_at_once(inbox: Inbox, beside: Connection) -
     assert worker_processes() == []
 
 
-def test_a_worker_reads_the_next_file_while_one_is_committed(inbox: Inbox, beside: Connection) -> None:
+def test_a_worker_reads_the_next_file_while_one_is_committed(inbox: Inbox, other_connection: Connection) -> None:
     prepare_warehouse(inbox.connection, [inbox.feed])
-    with beside.cursor() as cursor:
+    with other_connection.cursor() as cursor:
         cursor.execute("select pg_advisory_lock(42)")
         cursor.execute(
             "create function ledger.hold() returns trigger language plpgsql as $$ begin "
@@ -256,24 +256,24 @@ def test_a_worker_reads_the_next_file_while_one_is_committed(inbox: Inbox, besid
         inbox.deliver(f"2024-01-{day:02d}.csv", HEADER + f"{day},tea,2.50\n" * 50_000)
 
     def three_wait() -> bool:
-        """One commits; its worker and the other one have read the next file and wait for their turn to enter it."""
-        with beside.cursor() as cursor:
+        """Say whether one commits, and its worker and the other one have read the next file and wait to record it."""
+        with other_connection.cursor() as cursor:
             cursor.execute(
                 "select count(*) from pg_stat_activity where datname = current_database() "
                 "and application_name like '%(worker)' and wait_event = 'advisory'"
             )
             return cursor.fetchone() == (3,)
 
-    def let_go() -> None:
+    def release() -> None:
         try:
             wait_until(three_wait)
         finally:
-            with beside.cursor() as cursor:
+            with other_connection.cursor() as cursor:
                 cursor.execute("select pg_advisory_unlock(42)")
         seen.append(True)
 
     seen: list[bool] = []
-    thread = threading.Thread(target=let_go)
+    thread = threading.Thread(target=release)
     thread.start()
     assert inbox.load(workers=2).statuses == {"active": 6}
     thread.join()
@@ -301,7 +301,7 @@ def test_a_file_without_a_new_column_does_not_wait_for_one_that_has_it(inbox: In
     assert inbox.query("select count(*) from raw.shop__lines where loyalty_card = 'L'") == [(3,)]
 
 
-# --- what dies ----------------------------------------------------------------------------------------------------
+# --- workers and loaders that die --------------------------------------------------------------------------------
 
 
 def deliver_days(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
@@ -310,7 +310,7 @@ def deliver_days(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
 
 
 def finish(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
-    """Load again and see that all is there, once."""
+    """Load again and check that every row is loaded once."""
     assert worker_processes() == []
     listener = Listener()
     report = inbox.load(workers=2, reporter=listener)
@@ -326,40 +326,38 @@ def finish(inbox: Inbox, days: int = 8, rows: int = 60_000) -> None:
 @pytest.mark.parametrize("at_file", [False, True])
 def test_a_killed_worker_stops_the_load_and_nothing_is_half_done(inbox: Inbox, at_file: bool) -> None:
     deliver_days(inbox)
-    listener = Meddler(meddle=lambda: os.kill(worker_processes()[0], signal.SIGKILL), at_file=at_file)
+    listener = Interrupter(interruption=lambda: os.kill(worker_processes()[0], signal.SIGKILL), at_file=at_file)
     with pytest.raises(WorkerLost, match=r"ended by SIGKILL.*the current files were rolled back"):
         inbox.load(workers=2, reporter=listener)
     finish(inbox)
 
 
-def test_a_worker_whose_connection_is_cut_ends_the_load_as_a_cut_connection_does(
-    inbox: Inbox, beside: Connection
-) -> None:
+def test_a_cut_connection_of_a_worker_ends_the_load_like_any_other(inbox: Inbox, other_connection: Connection) -> None:
     deliver_days(inbox)
 
     def cut() -> None:
-        # a worker has two, and one that waits for its turn may wait until all is done
-        while not (at_work := [pid for pid, query in workers_of(beside) if query.lower().startswith("copy")]):
+        # a worker has two connections, and the waiting one may be idle until the end
+        while not (at_work := [pid for pid, query in workers_of(other_connection) if query.lower().startswith("copy")]):
             pass
-        with beside.cursor() as cursor:
+        with other_connection.cursor() as cursor:
             cursor.execute("select pg_terminate_backend(%s)", (at_work[0],))
 
     with pytest.raises(psycopg2.OperationalError):
-        inbox.load(workers=2, reporter=Meddler(meddle=cut))
+        inbox.load(workers=2, reporter=Interrupter(interruption=cut))
     finish(inbox)
 
 
-def test_an_error_in_one_worker_is_raised_as_it_was(inbox: Inbox, beside: Connection) -> None:
+def test_an_error_in_one_worker_is_raised_unchanged(inbox: Inbox, other_connection: Connection) -> None:
     deliver_days(inbox)
     inbox.load(only=None)
-    with beside.cursor() as cursor:
-        # as a fault of the loader would show
+    with other_connection.cursor() as cursor:
+        # as a defect of the loader would appear
         cursor.execute("alter table ledger.files add constraint c check (uri <> 'shop/2024-02-03.csv')")
     for day in range(1, 7):
         inbox.deliver(f"2024-02-{day:02d}.csv", HEADER + f"{day},pot,1\n" * 10_000)
     with pytest.raises(psycopg2.errors.CheckViolation):
         inbox.load(workers=2)
-    with beside.cursor() as cursor:
+    with other_connection.cursor() as cursor:
         cursor.execute("select count(*) from raw.shop__lines left join ledger.files on file_id = _file_id "
                        "where uri is null")  # fmt: skip
         assert cursor.fetchone() == (0,)
@@ -369,14 +367,14 @@ def test_an_error_in_one_worker_is_raised_as_it_was(inbox: Inbox, beside: Connec
     assert worker_processes() == []
 
 
-def test_a_broken_off_load_leaves_no_worker(inbox: Inbox) -> None:
+def test_an_aborted_load_leaves_no_worker(inbox: Inbox) -> None:
     deliver_days(inbox)
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        inbox.load(workers=2, reporter=Meddler(meddle=interrupt))
+        inbox.load(workers=2, reporter=Interrupter(interruption=interrupt))
     finish(inbox)
 
 
@@ -399,8 +397,8 @@ run_load(psycopg2.connect(), [make_feed()], Path({folder!r}), Teller(), LoadOpti
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_when_the_loader_dies_its_workers_end_and_leave_nothing_half_done(
-    inbox: Inbox, database: Settings, beside: Connection, number: signal.Signals
+def test_workers_of_a_dead_loader_end_and_leave_nothing_half_done(
+    inbox: Inbox, database: Settings, other_connection: Connection, number: signal.Signals
 ) -> None:
     deliver_days(inbox, rows=400_000)
     code = LOADER.format(tests=str(Path(__file__).parent), folder=str(inbox.folder))
@@ -416,18 +414,18 @@ def test_when_the_loader_dies_its_workers_end_and_leave_nothing_half_done(
         assert len(workers) == 2
         loader.send_signal(number)
         loader.wait()
-    # the next loader waits for what is left of them, however long that takes
+    # the next loader waits for the remaining workers, however long that takes
     inbox.load(workers=2)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5)
-    wait_until(lambda: workers_of(beside) == [], 5)
+    wait_until(lambda: workers_of(other_connection) == [], 5)
     assert inbox.query("select count(*), count(distinct _file_id) from raw.shop__lines") == [(8 * 400_000, 8)]
     assert inbox.query("select status, version, rows_loaded, count(*) from ledger.files group by 1, 2, 3") == [
         ("active", 1, 400_000, 8)
     ]
 
 
-def test_a_loader_waits_for_the_workers_of_one_that_is_gone_and_says_so(
-    inbox: Inbox, database: Settings, beside: Connection
+def test_a_loader_waits_for_the_workers_of_a_dead_loader_and_says_so(
+    inbox: Inbox, database: Settings, other_connection: Connection
 ) -> None:
     inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
     with closing(server.connect(database, application_name="left over")) as left_over:
@@ -441,13 +439,13 @@ def test_a_loader_waits_for_the_workers_of_one_that_is_gone_and_says_so(
     assert listener.said == ["Workers of an interrupted loader are still running. Waiting for them to end."]
 
 
-def test_a_worker_that_comes_too_late_does_nothing(inbox: Inbox, database: Settings) -> None:
+def test_a_worker_that_starts_too_late_does_nothing(inbox: Inbox, database: Settings) -> None:
     with closing(server.connect(database, application_name="late")) as late:
         with as_the_loader(inbox.connection, lambda _: None):
             gone = describe_loader(inbox.connection)
         with pytest.raises(LoaderGone):
             become_a_worker(late, gone)
-        # another loader holds the lock, and it is not the one
+        # another loader holds the lock
         with as_the_loader(inbox.connection, lambda _: None), pytest.raises(LoaderGone):
             become_a_worker(late, type(gone)(gone.pid, "2001-01-01 00:00:00+00"))
 
@@ -464,13 +462,13 @@ def test_no_password_is_on_a_command_line_or_in_an_error(inbox: Inbox, database:
         raise WarehouseError("enough")
 
     with pytest.raises(WarehouseError, match="enough"):
-        inbox.load(workers=2, reporter=Meddler(meddle=look))
+        inbox.load(workers=2, reporter=Interrupter(interruption=look))
     assert len(seen) == 2
     assert password not in "".join(seen)
     assert password not in repr(pool.WorkerPool(inbox.connection, 2)._start)
 
 
-def test_compressed_content_counts_once_whichever_worker_is_quicker(inbox: Inbox) -> None:
+def test_compressed_content_counts_once_in_any_order_of_workers(inbox: Inbox) -> None:
     data = gzip.compress((HEADER + "1,tea,2\n" * 100_000).encode())
     for number in range(12):
         path = inbox.deliver(f"2024-01-{number + 1:02d}.csv", data)
@@ -479,7 +477,7 @@ def test_compressed_content_counts_once_whichever_worker_is_quicker(inbox: Inbox
     assert inbox.query("select uri from ledger.files where status = 'active'") == [("shop/2024-01-01.csv.gz",)]
 
 
-def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, database: Settings) -> None:
+def test_two_loaders_with_workers_do_not_interfere(inbox: Inbox, database: Settings) -> None:
     deliver_days(inbox, rows=20_000)
     statuses: list[dict[str, int]] = []
 
@@ -499,8 +497,8 @@ def test_two_loaders_with_workers_do_not_get_into_each_others_way(inbox: Inbox, 
     finish(inbox, rows=20_000)
 
 
-def test_workers_work_as_their_loader_does(database: Settings, connection: Connection, tmp_path: Path) -> None:
-    """A login whose own rights are none: what the loader took, its workers take too."""
+def test_workers_use_the_role_of_their_loader(database: Settings, connection: Connection, tmp_path: Path) -> None:
+    """With a login whose own rights are none: the workers set the role that the loader has set."""
     prepare_warehouse(connection, [make_feed()])
     apply_grants(connection)
     external = database.external
@@ -515,7 +513,7 @@ def test_workers_work_as_their_loader_does(database: Settings, connection: Conne
         for day in range(1, 5):
             inbox.deliver(f"2024-05-{day:02d}.csv", HEADER + f"{day},Tea,2.50\n")
         assert inbox.load(workers=2).statuses == {"active": 4}
-    # and of a loader at work another login hears, though the server does not tell it since when
+    # another login finds the loader too, although the server hides its start time from it
     other = Listener()
     with closing(server.connect(own, application_name="test", role="loader")) as mine, as_the_loader(mine, other.say):
         assert describe_loader(mine).started

@@ -1,4 +1,4 @@
-"""The command reference is that of the command line."""
+"""The page docs/reference/command-line.md is up to date."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images and compose file, as far as they can be tested without an engine: read as compose reads them, and linted."""
+"""Images and compose file, tested without an engine: interpreted as compose does, and linted."""
 
 import json
 import re
@@ -12,14 +12,14 @@ import pytest
 import yaml
 
 from checkout import PROJECT
-from sales_warehouse.server.configure import TUNING
 from sales_warehouse.server.locate import MAJOR_VERSION
 
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
+CONFIGURATION = PROJECT / "src" / "sales_warehouse" / "server" / "warehouse.conf"
 
 
 class MissingVariable(Exception):
-    """What compose ends with when a `${NAME:?message}` is not set."""
+    """The error of compose if a `${NAME:?message}` is not set."""
 
 
 def resolve(value: Any, variables: dict[str, str]) -> Any:
@@ -34,7 +34,7 @@ def resolve(value: Any, variables: dict[str, str]) -> Any:
     def replace(match: re.Match[str]) -> str:
         if match["dollar"]:
             return "$"
-        # anything else with a dollar is a form this reader does not know
+        # any other dollar sign is a form that this function does not know
         assert match["name"], f"unknown variable form in {value!r}"
         found = variables.get(match["name"], "")
         if not found and match["kind"] == ":?":
@@ -45,13 +45,13 @@ def resolve(value: Any, variables: dict[str, str]) -> Any:
 
 
 def read(**variables: str) -> dict[str, Any]:
-    """The file with its anchors and variables resolved."""
+    """Return the file with its anchors and variables resolved."""
     parsed: dict[str, Any] = resolve(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), variables)
     return parsed
 
 
 def service(name: str = "postgres", **variables: str) -> dict[str, Any]:
-    """One service, with the variables resolved."""
+    """Return one service with the variables resolved."""
     found: dict[str, Any] = read(**variables)["services"][name]
     return found
 
@@ -59,7 +59,7 @@ def service(name: str = "postgres", **variables: str) -> dict[str, Any]:
 OURS = ["build", "dagster-webserver", "dagster-daemon", "docs"]
 
 
-def test_the_password_is_required_and_stands_nowhere() -> None:
+def test_the_password_is_required_and_written_nowhere() -> None:
     with pytest.raises(MissingVariable, match="PGPASSWORD"):
         service()
     with pytest.raises(MissingVariable):
@@ -71,7 +71,7 @@ def test_the_image_is_the_postgresql_of_the_embedded_server() -> None:
     assert service(PGPASSWORD="p")["image"] == f"postgres:{MAJOR_VERSION}"
 
 
-def test_it_listens_on_loopback_only() -> None:
+def test_compose_services_listen_on_loopback_only() -> None:
     assert service(PGPASSWORD="p")["ports"] == ["127.0.0.1:5432:5432"]
     assert service(PGPASSWORD="p", PGPORT="5555")["ports"] == ["127.0.0.1:5555:5432"]
     ports = [port for one in read(PGPASSWORD="p")["services"].values() for port in one.get("ports", [])]
@@ -89,7 +89,7 @@ def test_the_health_check_asks_the_server_over_tcp() -> None:
     assert kind == "CMD-SHELL"
     assert command.startswith("pg_isready ")
     assert "--host=127.0.0.1" in command
-    # for the shell inside the container, so not replaced by compose
+    # for the shell inside the container, so compose must not replace it
     assert '"$POSTGRES_USER"' in command
     assert '"$POSTGRES_DB"' in command
 
@@ -104,10 +104,13 @@ def test_names_default_to_those_of_the_settings() -> None:
 def test_the_tuning_is_that_of_the_embedded_server() -> None:
     program, *options = service(PGPASSWORD="p")["command"]
     assert program == "postgres"
-    assert dict(option.removeprefix("--").split("=") for option in options) == TUNING
+    tuning = CONFIGURATION.read_text(encoding="utf-8").partition("# Tuning")[2]
+    expected = dict(re.findall(r"^(\w+) = '(.+)'$", tuning, re.MULTILINE))
+    assert len(expected) >= 15
+    assert dict(option.removeprefix("--").split("=") for option in options) == expected
 
 
-def test_the_database_is_made_as_safely_as_the_embedded_one() -> None:
+def test_the_database_has_the_initdb_options_of_the_embedded_server() -> None:
     options = service(PGPASSWORD="p")["environment"]["POSTGRES_INITDB_ARGS"].split()
     assert {"--auth-local=scram-sha-256", "--auth-host=scram-sha-256", "--data-checksums"} <= set(options)
     assert {"--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"} <= set(options)
@@ -122,23 +125,23 @@ def lint(*command: str) -> str:
     return done.stdout + done.stderr if done.returncode else ""
 
 
-def test_dockerfile_and_compose_file_are_sound_to_their_linters(tmp_path: Path) -> None:
+def test_dockerfile_and_compose_file_pass_their_linters(tmp_path: Path) -> None:
     assert lint("hadolint", "Dockerfile") == ""
     compose_schema = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec")
     assert lint(*compose_schema, "docker-compose.yml") == ""
     assert lint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml") == ""
-    # the linters do bite
+    # the linters report errors
     (tmp_path / "Dockerfile").write_text("FROM debian\nRUN apt-get install curl\n")
     assert "DL3006" in lint("hadolint", str(tmp_path / "Dockerfile"))
     (tmp_path / "compose.yml").write_text("services: {a: {image: b, port: 3}}\n")
     assert "port" in lint(*compose_schema, str(tmp_path / "compose.yml"))
 
 
-def test_our_services_find_the_server_of_the_file_and_may_do_nothing_else() -> None:
+def test_our_services_reach_the_server_without_other_privileges() -> None:
     assert list(read(PGPASSWORD="p")["services"]) == ["postgres", *OURS]
     for name in OURS:
         found = service(name, PGPASSWORD="p", PGPORT="5555", PGUSER="u")
-        # inside the network the server has its own port, whatever this machine offers it on
+        # inside the network the server uses its own port, whatever port the host publishes
         assert (found["environment"]["PGHOST"], found["environment"]["PGPORT"]) == ("postgres", "5432")
         assert (found["environment"]["PGUSER"], found["environment"]["PGPASSWORD"]) == ("u", "p")
         assert found["depends_on"] == {"postgres": {"condition": "service_healthy"}}
@@ -146,7 +149,7 @@ def test_our_services_find_the_server_of_the_file_and_may_do_nothing_else() -> N
         assert "./inbox:/inbox:ro" in found["volumes"]
 
 
-def test_what_goes_on_for_ever_has_a_health_check_and_what_runs_once_does_not_start_by_itself() -> None:
+def test_compose_services_have_health_checks() -> None:
     for name in ("postgres", *OURS[1:]):
         assert service(name, PGPASSWORD="p")["healthcheck"]["test"]
         assert service(name, PGPASSWORD="p")["restart"] == "unless-stopped"
@@ -156,15 +159,15 @@ def test_what_goes_on_for_ever_has_a_health_check_and_what_runs_once_does_not_st
     )
 
 
-def test_the_image_is_locked_and_not_root() -> None:
+def test_the_image_is_locked_and_does_not_run_as_root() -> None:
     text = DOCKERFILE.read_text(encoding="utf-8")
     assert "--require-hashes" in text
     assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001"]
-    # nothing of the person's machine can get into it
+    # no file of the user's machine can get into the image
     assert (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()[1] == "*"
 
 
-def test_the_lock_of_the_image_agrees_with_the_lock_of_everything_else() -> None:
+def test_the_lock_of_the_image_agrees_with_the_full_lock() -> None:
     def pins(name: str) -> set[str]:
         return set(re.findall(r"^([a-z0-9.-]+==[^ ;]+)", (PROJECT / name).read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -173,7 +176,7 @@ def test_the_lock_of_the_image_agrees_with_the_lock_of_everything_else() -> None
     assert not {pin for pin in runtime if pin.startswith(("pytest", "mypy", "sqlfluff"))}
 
 
-def test_every_program_a_container_starts_is_there() -> None:
+def test_every_program_of_a_container_exists() -> None:
     texts = {name: service(name, PGPASSWORD="p").get("entrypoint") for name in OURS}
     entrypoint = re.search(r"^ENTRYPOINT (.*)$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
     assert entrypoint is not None

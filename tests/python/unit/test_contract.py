@@ -1,4 +1,4 @@
-"""Contracts: what may be declared, and how the columns of a file are found under it."""
+"""Contracts: which declarations are valid, and how the columns of a file are matched."""
 
 import json
 from dataclasses import replace
@@ -16,9 +16,9 @@ from sales_warehouse.ledger.outcomes import Reject, SkippedLine
 from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.leave_out_fields import FieldFilter
 from sales_warehouse.load.readers.parse_record import RecordGrammar
 from sales_warehouse.load.readers.read_json_lines import JsonLinesReader
+from sales_warehouse.load.readers.reader import FieldFilter
 
 TRAILER = r"^T;(?P<records>\d+);(?P<amount>[-0-9.]+)$"
 FEED = Feed("shop", "sales", "raw", "shop__sales", "shop/*.csv", ("order_id", "amount", "discount"))
@@ -52,7 +52,7 @@ def with_contract(**contract: Any) -> Feed:
     return replace(FEED, contract=Contract(**contract))
 
 
-# --- what may be declared
+# --- declarations -------
 
 
 def test_a_contract_is_read_from_the_options(tmp_path: Path) -> None:
@@ -73,19 +73,19 @@ def test_a_contract_is_read_from_the_options(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_without_options_every_column_is_required_and_new_ones_are_added(tmp_path: Path) -> None:
+def test_columns_are_required_and_new_ones_are_added_by_default(tmp_path: Path) -> None:
     feed = read(tmp_path, "{}")
     assert feed.contract == Contract()
     assert feed.required_columns == feed.columns
 
 
-def test_the_lines_of_control_trailer_are_the_trailer_lines(tmp_path: Path) -> None:
+def test_control_trailer_also_declares_the_trailer_lines(tmp_path: Path) -> None:
     feed = read(tmp_path, f"control: {{trailer: '{TRAILER}'}}")
     assert feed.contract.control == Control(TRAILER)
     assert feed.dialect == Dialect(trailer=TRAILER)
 
 
-def test_every_part_of_a_contract_gives_a_refused_file_another_chance() -> None:
+def test_every_part_of_a_contract_changes_the_fingerprint() -> None:
     contracts = [
         {}, {"optional": ("discount",)}, {"aliases": (("amount", ("Sum",)),)}, {"aliases": (("discount", ("Sum",)),)},
         {"on_new_column": "ignore"}, {"control": Control("(?P<records>1)", "{name}.ctl")},
@@ -141,7 +141,7 @@ def test_every_part_of_a_contract_gives_a_refused_file_another_chance() -> None:
         ("{header: false, on_new_column: refuse}", "on_new_column", "no header to find columns by"),
     ],
 )
-def test_a_mistake_is_told_with_file_line_key_and_what_is_allowed(
+def test_a_mistake_is_reported_with_file_line_key_and_allowed_values(
     tmp_path: Path, option: str, key: str, told: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -180,7 +180,7 @@ def test_a_control_file_is_named_after_the_delivery(template: str, name: str, si
     assert Control("(?P<records>1)", template).side_file_of(name) == side
 
 
-# --- how columns are found
+# --- matching of columns -
 
 
 def refusal(feed: Feed, *header: str) -> str:
@@ -189,7 +189,7 @@ def refusal(feed: Feed, *header: str) -> str:
     return caught.value.message
 
 
-def test_columns_stand_in_any_order_under_their_name_or_an_alias() -> None:
+def test_columns_match_in_any_order_by_name_or_alias() -> None:
     feed = with_contract(aliases=(("order_id", ("Bestell-Nr",)), ("amount", ("Umsatz €",))))
     assert match_columns(["Discount", "UMSATZ", "bestell nr"], feed) == ["discount", "amount", "order_id"]
 
@@ -200,7 +200,7 @@ def test_an_optional_column_may_be_missing_and_others_may_not() -> None:
     assert refusal(feed, "amount", "discount").startswith("the header lacks order_id. Found in the header: amount, ")
 
 
-def test_what_is_missing_is_told_with_the_nearest_headers() -> None:
+def test_missing_columns_are_named_with_the_nearest_headers() -> None:
     message = refusal(FEED, "OrderNr", "Kunde", "Amount EUR", "Discount")
     assert message.startswith(
         "the header lacks order_id (nearest in the file: OrderNr), amount (nearest in the file: Amount EUR). "
@@ -208,7 +208,7 @@ def test_what_is_missing_is_told_with_the_nearest_headers() -> None:
     )
 
 
-def test_what_is_near_an_alias_is_near_too_and_what_is_taken_is_not() -> None:
+def test_nearest_headers_include_aliases_and_exclude_matched_columns() -> None:
     feed = with_contract(aliases=(("discount", ("Rabatt",)),))
     assert "discount (nearest in the file: Rabat)" in refusal(feed, "order_id", "amount", "Rabat")
     assert "the header lacks discount." in refusal(replace(FEED, columns=("discount", "discount_2")), "Discount 2")
@@ -237,7 +237,7 @@ def test_an_endless_header_gives_a_short_message() -> None:
     assert len(refusal(with_contract(on_new_column="refuse"), *(["order_id" * 100] * 20))) < 6000
 
 
-# --- how fields are left out
+# --- selection of fields ---
 
 FIELDS = st.binary(max_size=6).map(lambda b: b.replace(b"\0", b""))
 
@@ -247,7 +247,7 @@ FIELDS = st.binary(max_size=6).map(lambda b: b.replace(b"\0", b""))
     is_kept=st.lists(st.booleans(), min_size=4, max_size=4),
     dialect=st.sampled_from([Dialect(), Dialect(";", "'"), Dialect("\t"), Dialect("||"), Dialect("|", "^")]),
 )
-def test_what_is_kept_stays_as_it_is_byte_for_byte(
+def test_kept_fields_are_unchanged_byte_for_byte(
     records: list[list[tuple[bytes, bool]]], is_kept: list[bool], dialect: Dialect
 ) -> None:
     grammar = RecordGrammar(dialect)
@@ -263,12 +263,12 @@ def test_what_is_kept_stays_as_it_is_byte_for_byte(
     assert FieldFilter(grammar, is_kept).apply(write([True] * 4), is_plain_text=False) == write(is_kept)
 
 
-def test_in_the_text_format_a_quote_is_a_character_like_any_other() -> None:
+def test_a_quote_in_the_text_format_is_an_ordinary_character() -> None:
     keep = FieldFilter(RecordGrammar(Dialect()), [True, False, True])
     assert keep.apply(b'7,1,a",b\\,",c"\n7,2,,x,\n', is_plain_text=True) == b'7,1,a",c"\n7,2,,\n'
 
 
-def test_a_wide_file_with_few_columns_to_keep_is_no_trouble() -> None:
+def test_a_file_of_three_thousand_columns_is_filtered() -> None:
     keep = FieldFilter(RecordGrammar(Dialect()), [number % 2 == 0 for number in range(3000)])
     record = b"7,1," + b",".join(b"%d" % number for number in range(3000)) + b"\n"
     assert keep.apply(record * 2, is_plain_text=False).split(b"\n")[1].split(b",")[2:5] == [b"0", b"2", b"4"]
@@ -289,7 +289,7 @@ def read_json(reader: JsonLinesReader, *objects: dict[str, Any]) -> tuple[bytes,
     return b"".join(block.copy_data for block in found), [reject for block in found for reject in block.rejects]
 
 
-def test_an_optional_key_no_object_has_does_not_refuse_the_file() -> None:
+def test_an_optional_key_missing_everywhere_does_not_refuse_the_file() -> None:
     reader = json_reader(("a", "b"), optional=("b",))
     assert read_json(reader, {"a": 1}) == (b'7,1,"1",,\n', [])
     assert reader.missing == ("b",)
@@ -297,7 +297,7 @@ def test_an_optional_key_no_object_has_does_not_refuse_the_file() -> None:
         read_json(json_reader(("a", "b"), optional=("b",)), {"b": 1})
 
 
-def test_a_key_may_be_an_alias_and_two_that_mean_one_column_reject_the_line() -> None:
+def test_a_key_may_be_an_alias_and_two_for_one_column_reject_the_line() -> None:
     reader = json_reader(("amount", "b"), aliases=(("amount", ("Sum",)),))
     copied, (reject,) = read_json(reader, {"SUM": 1, "b": 2}, {"amount": 1, "Sum": 2, "b": 3})
     assert copied == b'7,1,"1","2",\n'
@@ -314,7 +314,7 @@ def test_ignored_keys_are_left_out_and_named_refused_ones_refuse_the_file() -> N
         read_json(json_reader(("a",), on_new_column="refuse"), {"a": 1}, {"a": 1, "B": 1, "c": 2})
 
 
-def test_of_keys_without_end_only_the_first_are_kept() -> None:
+def test_only_the_first_hundred_ignored_keys_are_kept() -> None:
     reader = json_reader(("a",), on_new_column="ignore")
     read_json(reader, {"a": 1, **{f"k{number}": 1 for number in range(500)}})
     assert len(reader.ignored) == 100

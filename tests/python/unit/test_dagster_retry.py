@@ -34,7 +34,7 @@ def test_the_waits_double_and_end() -> None:
         (psycopg2.errors.UndefinedTable("no table"), 1),
     ],
 )
-def test_what_does_not_pass_is_not_tried_again(error: psycopg2.Error | WarehouseError, code: int) -> None:
+def test_a_permanent_error_is_not_retried(error: psycopg2.Error | WarehouseError, code: int) -> None:
     with pytest.raises(Failure) as failed:
         fail_or_retry(error, 0)
     assert not failed.value.allow_retries
@@ -54,7 +54,7 @@ def test_what_does_not_pass_is_not_tried_again(error: psycopg2.Error | Warehouse
         ("", False),
     ],
 )
-def test_a_lost_connection_is_told_from_a_wrong_model(message: str, expected: bool) -> None:
+def test_a_lost_connection_is_distinguished_from_a_wrong_model(message: str, expected: bool) -> None:
     assert is_transient_message(message) is expected
 
 

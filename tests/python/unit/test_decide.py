@@ -1,4 +1,4 @@
-"""What becomes of a file is decided by path, content and delivery key, from the ledger alone."""
+"""The decision about a file depends on its path, its content, its delivery key and the ledger only."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ def entry(
     return Entry(file_id, uri, content, 10, 1, key, version if taken_in else None, status, FEED.fingerprint)
 
 
-# --- by stat alone
+# --- by size and time
 
 
 def test_a_file_of_the_same_size_and_time_is_known_without_being_read() -> None:
@@ -36,27 +36,27 @@ def test_a_file_of_the_same_size_and_time_is_known_without_being_read() -> None:
 
 
 @pytest.mark.parametrize("file", [found("1.csv", size=11), found("1.csv", mtime=2), found("2.csv")])
-def test_a_file_of_another_size_time_or_path_has_to_be_looked_at(file: InboxFile) -> None:
+def test_a_file_of_another_size_time_or_path_must_be_read(file: InboxFile) -> None:
     assert is_known_on_disk(file, FileIndex([entry(1, "1.csv", "A")])) is None
 
 
-def test_stat_is_compared_with_what_was_found_last_at_the_path() -> None:
-    books = FileIndex([entry(1, "1.csv", "A"), replace(entry(2, "1.csv", "B", version=2), mtime_ns=5)])
-    assert is_known_on_disk(found("1.csv", mtime=1), books) is None
-    assert is_known_on_disk(found("1.csv", mtime=5), books) is not None
+def test_stat_is_compared_with_the_latest_entry_of_the_path() -> None:
+    known_files = FileIndex([entry(1, "1.csv", "A"), replace(entry(2, "1.csv", "B", version=2), mtime_ns=5)])
+    assert is_known_on_disk(found("1.csv", mtime=1), known_files) is None
+    assert is_known_on_disk(found("1.csv", mtime=5), known_files) is not None
 
 
 @pytest.mark.parametrize("status", ["active", "superseded", "unloaded", "duplicate", "refused"])
-def test_whatever_became_of_it_an_untouched_file_is_unchanged(status: str) -> None:
+def test_an_untouched_file_is_unchanged_in_every_status(status: str) -> None:
     known = entry(1, "1.csv", "A", status)
     assert is_known_on_disk(found("1.csv"), FileIndex([known])) == Unchanged(known)
     assert decide(found("1.csv"), "A", FileIndex([known])) == Unchanged(known)
 
 
-def test_only_a_size_the_books_have_makes_a_file_be_hashed_before_it_is_loaded() -> None:
-    books = FileIndex([entry(1, "1.csv", "A")])
-    assert needs_hash_first(found("9.csv", size=10), books)
-    assert not needs_hash_first(found("9.csv", size=11), books)
+def test_only_a_size_in_the_ledger_requires_a_hash_before_the_load() -> None:
+    known_files = FileIndex([entry(1, "1.csv", "A")])
+    assert needs_hash_first(found("9.csv", size=10), known_files)
+    assert not needs_hash_first(found("9.csv", size=11), known_files)
     assert not needs_hash_first(found("9.csv"), FileIndex([]))
 
 
@@ -78,28 +78,28 @@ def test_known_content_under_another_name_is_a_duplicate_of_the_first() -> None:
     assert decide(found("copy of 1.csv"), "A", FileIndex([known])) == Duplicate(known)
 
 
-def test_a_third_delivery_is_a_duplicate_of_what_was_taken_in() -> None:
+def test_a_third_delivery_is_a_duplicate_of_the_loaded_file() -> None:
     known = entry(1, "1.csv", "A")
-    books = FileIndex([known, entry(2, "2.csv", "A", "duplicate")])
-    assert decide(found("3.csv"), "A", books) == Duplicate(known)
+    known_files = FileIndex([known, entry(2, "2.csv", "A", "duplicate")])
+    assert decide(found("3.csv"), "A", known_files) == Duplicate(known)
 
 
 def test_a_path_that_goes_back_to_an_older_content_is_a_new_version() -> None:
-    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
-    assert decide(found("1.csv"), "A", books) == New()
+    known_files = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
+    assert decide(found("1.csv"), "A", known_files) == New()
 
 
-def test_a_path_may_go_back_and_forth() -> None:
-    books = FileIndex([])
+def test_a_path_may_alternate_between_contents() -> None:
+    known_files = FileIndex([])
     for number, content in enumerate("ABABAB", 1):
-        assert decide(found("1.csv"), content, books) == New()
-        books.add(entry(number, "1.csv", content, version=books.next_version("day=1")))
-    assert books.next_version("day=1") == 7
+        assert decide(found("1.csv"), content, known_files) == New()
+        known_files.add(entry(number, "1.csv", content, version=known_files.next_version("day=1")))
+    assert known_files.next_version("day=1") == 7
 
 
-def test_an_older_content_under_another_path_is_a_late_duplicate_and_undoes_nothing() -> None:
-    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
-    decision = decide(found("late/1.csv"), "A", books)
+def test_older_content_under_another_path_is_a_late_duplicate() -> None:
+    known_files = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2)])
+    decision = decide(found("late/1.csv"), "A", known_files)
     assert isinstance(decision, Duplicate)
     assert (decision.of.file_id, decision.of.status) == (1, "superseded")
 
@@ -110,14 +110,16 @@ def test_unloaded_content_that_arrives_again_stays_out() -> None:
     assert decide(found("1.csv", mtime=9), "A", FileIndex([known])) == Unchanged(known)
 
 
-def test_content_taken_in_again_after_it_was_superseded_is_a_duplicate_of_the_active_file() -> None:
-    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "1.csv", "A", version=3)])
-    decision = decide(found("copy.csv"), "A", books)
+def test_content_loaded_twice_is_a_duplicate_of_the_active_file() -> None:
+    known_files = FileIndex(
+        [entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "1.csv", "A", version=3)]
+    )
+    decision = decide(found("copy.csv"), "A", known_files)
     assert isinstance(decision, Duplicate)
     assert decision.of.file_id == 3
 
 
-def test_of_all_files_of_a_content_the_active_one_is_what_it_was_taken_in_as() -> None:
+def test_the_active_file_of_a_content_takes_precedence() -> None:
     active = entry(1, "1.csv", "A")
     assert FileIndex([active, entry(2, "2.csv", "A", "superseded", key="day=2")]).find_loaded("A") == active
     unloaded = entry(2, "2.csv", "A", "unloaded", key="day=2")
@@ -129,25 +131,25 @@ def test_of_all_files_of_a_content_the_active_one_is_what_it_was_taken_in_as() -
 
 def test_a_refused_file_stays_refused_until_the_declaration_changes() -> None:
     known = entry(1, "1.csv", "A", "refused")
-    books = FileIndex([known])
-    assert is_known_on_disk(found("1.csv"), books) == Unchanged(known)
-    assert decide(found("1.csv", mtime=9), "A", books) == Unchanged(known)
-    assert is_known_on_disk(found("1.csv", feed=CHANGED_FEED), books) is None
-    assert decide(found("1.csv", feed=CHANGED_FEED), "A", books) == New()
+    known_files = FileIndex([known])
+    assert is_known_on_disk(found("1.csv"), known_files) == Unchanged(known)
+    assert decide(found("1.csv", mtime=9), "A", known_files) == Unchanged(known)
+    assert is_known_on_disk(found("1.csv", feed=CHANGED_FEED), known_files) is None
+    assert decide(found("1.csv", feed=CHANGED_FEED), "A", known_files) == New()
 
 
-def test_a_file_taken_in_is_not_read_again_when_the_declaration_changes() -> None:
+def test_a_loaded_file_is_not_read_again_when_the_declaration_changes() -> None:
     known = entry(1, "1.csv", "A")
     assert is_known_on_disk(found("1.csv", feed=CHANGED_FEED), FileIndex([known])) == Unchanged(known)
 
 
-def test_a_refused_content_was_never_taken_in_so_another_delivery_gets_its_chance() -> None:
+def test_refused_content_may_be_delivered_again_under_another_path() -> None:
     assert decide(found("2.csv"), "A", FileIndex([entry(1, "1.csv", "A", "refused")])) == New()
 
 
 def test_a_refused_correction_leaves_the_earlier_version_active() -> None:
-    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", "refused")])
-    active = books.active("day=1")
+    known_files = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", "refused")])
+    active = known_files.active("day=1")
     assert active is not None
     assert active.file_id == 1
 
@@ -156,50 +158,52 @@ def test_a_refused_correction_leaves_the_earlier_version_active() -> None:
 
 
 def test_a_new_version_supersedes_the_one_before_within_one_run() -> None:
-    books = FileIndex([])
-    books.add(entry(1, "1.csv", "A"))
-    books.add(entry(2, "other/1.csv", "B", version=books.next_version("day=1")))
-    first, second = books.latest_at("1.csv"), books.active("day=1")
+    known_files = FileIndex([])
+    known_files.add(entry(1, "1.csv", "A"))
+    known_files.add(entry(2, "other/1.csv", "B", version=known_files.next_version("day=1")))
+    first, second = known_files.latest_at("1.csv"), known_files.active("day=1")
     assert first is not None
     assert second is not None
     assert (first.status, second.file_id, second.version) == ("superseded", 2, 2)
 
 
 def test_versions_are_counted_by_delivery_key() -> None:
-    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", key="day=2")])
-    assert books.next_version("day=1") == books.next_version("day=2") == 2
-    assert books.next_version("day=3") == 1
+    known_files = FileIndex([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", key="day=2")])
+    assert known_files.next_version("day=1") == known_files.next_version("day=2") == 2
+    assert known_files.next_version("day=3") == 1
 
 
 @pytest.mark.parametrize("status", ["duplicate", "refused"])
-def test_what_was_not_taken_in_uses_up_no_version(status: str) -> None:
-    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", status)])
-    assert books.next_version("day=1") == 2
+def test_files_not_loaded_use_no_version_number(status: str) -> None:
+    known_files = FileIndex([entry(1, "1.csv", "A"), entry(2, "2.csv", "B", status)])
+    assert known_files.next_version("day=1") == 2
 
 
 @pytest.mark.parametrize("status", ["superseded", "unloaded"])
-def test_a_version_number_is_never_given_out_twice(status: str) -> None:
+def test_a_version_number_is_never_reused(status: str) -> None:
     assert FileIndex([entry(1, "1.csv", "A", status)]).next_version("day=1") == 2
 
 
-def test_without_an_active_version_there_is_none() -> None:
+def test_a_key_without_an_active_version_has_none() -> None:
     assert FileIndex([entry(1, "1.csv", "A", "unloaded")]).active("day=1") is None
     assert FileIndex([]).active("day=1") is None
 
 
-def test_an_unchanged_file_seen_again_keeps_its_place_and_takes_the_new_time() -> None:
-    books = FileIndex([entry(1, "1.csv", "A")])
-    books.add(replace(entry(1, "1.csv", "A"), mtime_ns=77))
-    assert is_known_on_disk(found("1.csv", mtime=77), books) is not None
-    assert books.next_version("day=1") == 2
+def test_an_unchanged_file_keeps_its_entry_and_takes_the_new_time() -> None:
+    known_files = FileIndex([entry(1, "1.csv", "A")])
+    known_files.add(replace(entry(1, "1.csv", "A"), mtime_ns=77))
+    assert is_known_on_disk(found("1.csv", mtime=77), known_files) is not None
+    assert known_files.next_version("day=1") == 2
 
 
-def test_only_the_path_that_held_a_content_counts_as_its_path() -> None:
-    books = FileIndex([entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "2.csv", "A", "duplicate")])
-    assert books.was_at("1.csv", "A")
-    assert books.was_at("2.csv", "A")
-    assert not books.was_at("2.csv", "B")
-    assert not books.was_at("3.csv", "A")
+def test_only_a_path_that_held_a_content_counts_as_its_path() -> None:
+    known_files = FileIndex(
+        [entry(1, "1.csv", "A"), entry(2, "1.csv", "B", version=2), entry(3, "2.csv", "A", "duplicate")]
+    )
+    assert known_files.was_at("1.csv", "A")
+    assert known_files.was_at("2.csv", "A")
+    assert not known_files.was_at("2.csv", "B")
+    assert not known_files.was_at("3.csv", "A")
 
 
 DELIVERIES = st.lists(st.tuples(st.sampled_from(["1.csv", "x/1.csv", "2.csv"]), st.sampled_from("ABC")), max_size=12)
@@ -207,13 +211,13 @@ DELIVERIES = st.lists(st.tuples(st.sampled_from(["1.csv", "x/1.csv", "2.csv"]), 
 
 @given(DELIVERIES)
 @settings(deadline=None)
-def test_whatever_arrives_no_content_and_no_key_is_ever_active_twice(deliveries: list[tuple[str, str]]) -> None:
-    books = FileIndex([])
+def test_no_content_and_no_key_is_ever_active_twice(deliveries: list[tuple[str, str]]) -> None:
+    known_files = FileIndex([])
     entries: list[Entry] = []
     for number, (uri, content) in enumerate(deliveries, 1):
         key = FEED.delivery_key_of(uri)
         assert key is not None
-        decision = decide(found(uri), content, books)
+        decision = decide(found(uri), content, known_files)
         if isinstance(decision, Unchanged):
             assert decision.entry.uri == uri
             assert decision.entry.sha256 == content
@@ -222,19 +226,19 @@ def test_whatever_arrives_no_content_and_no_key_is_ever_active_twice(deliveries:
             assert decision.of.sha256 == content
             new = entry(number, uri, content, "duplicate", key=key)
         else:
-            new = entry(number, uri, content, version=books.next_version(key), key=key)
+            new = entry(number, uri, content, version=known_files.next_version(key), key=key)
             entries = [replace(e, status="superseded") if e.delivery_key == key and e.status == "active" else e
                        for e in entries]  # fmt: skip
         entries.append(new)
-        books.add(new)
+        known_files.add(new)
         active = [e for e in entries if e.status == "active"]
         assert len({e.sha256 for e in active}) == len(active)
         assert len({e.delivery_key for e in active}) == len(active)
         versions = [(e.delivery_key, e.version) for e in entries if e.version is not None]
         assert len(set(versions)) == len(versions)
-        # the ledger kept along the way are those read from the ledger afresh
+        # the index updated on the way is equal to one read from the ledger
         reread = FileIndex(entries)
         for e in active:
-            assert books.active(e.delivery_key or "") == reread.active(e.delivery_key or "") == e
-        # nothing is left to do when the same file is looked at again
-        assert isinstance(decide(found(uri), content, books), Unchanged)
+            assert known_files.active(e.delivery_key or "") == reread.active(e.delivery_key or "") == e
+        # the same file again is unchanged
+        assert isinstance(decide(found(uri), content, known_files), Unchanged)

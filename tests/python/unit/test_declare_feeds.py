@@ -1,4 +1,4 @@
-"""What a feed may be: every wrong value names its key and what is allowed there."""
+"""The options of a feed: the error about a wrong value names its key and what is allowed there."""
 
 import contextlib
 import pickle
@@ -72,7 +72,7 @@ def test_a_feed_goes_to_a_worker_and_comes_back_equal() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "a", "Z", "é", "0", "ab", "\n", "\r", "\0", "\r\n", ";\n"])
-def test_what_cannot_separate_is_refused_with_key_and_remedy(value: str) -> None:
+def test_an_invalid_delimiter_is_refused_with_key_and_remedy(value: str) -> None:
     message = mistake({"delimiter": value})
     assert message.startswith("external.options.delimiter: ")
     assert "one or more characters, not all of them letters and digits" in message
@@ -81,7 +81,7 @@ def test_what_cannot_separate_is_refused_with_key_and_remedy(value: str) -> None
 
 @pytest.mark.parametrize("key", ["quote", "escape"])
 @pytest.mark.parametrize("value", [";;", "a", "Z", "é", "0", "\n", "\r", "\0", "\r\n", " "])
-def test_what_cannot_mark_is_refused_with_key_and_remedy(key: str, value: str) -> None:
+def test_an_invalid_quote_or_escape_is_refused_with_key_and_remedy(key: str, value: str) -> None:
     message = mistake({key: value})
     assert message.startswith(f"external.options.{key}: ")
     assert "one character that is no letter, digit, blank, line end or NUL" in message
@@ -89,7 +89,7 @@ def test_what_cannot_mark_is_refused_with_key_and_remedy(key: str, value: str) -
 
 
 @pytest.mark.parametrize("value", [",", ";", "\t", "|", " ", "^", "\\", "§", "¦", "\x1f", "_"])
-def test_any_other_single_character_may_separate(value: str) -> None:
+def test_any_other_single_character_may_be_the_delimiter(value: str) -> None:
     assert declare({"delimiter": value}).dialect == Dialect(delimiter=value)
 
 
@@ -115,7 +115,7 @@ def test_an_unknown_or_non_text_encoding_is_refused_with_examples(name: str) -> 
 
 @pytest.mark.parametrize("name", ["unicode_escape", "punycode"])
 def test_an_encoding_without_a_line_end_of_its_own_is_refused(name: str) -> None:
-    # They write a line end as other characters: lines could not be told apart.
+    # These encodings write a line end as other characters, so lines could not be separated.
     assert mistake({"encoding": name}).startswith("external.options.encoding: ")
 
 
@@ -132,7 +132,7 @@ def test_any_text_encoding_python_knows_may_be_declared(name: str) -> None:
 @pytest.mark.parametrize(
     "value", ["101%", "-1%", "-1", -1, True, False, "many", "", "%", "1.5", 0.5, "NaN%", "Infinity%", "1 000", []]
 )
-def test_what_is_no_limit_is_refused_with_examples(value: object) -> None:
+def test_an_invalid_limit_is_refused_with_examples(value: object) -> None:
     message = mistake({"max_rejects": value})
     assert message.startswith("external.options.max_rejects: ")
     assert "a number of records such as 25, or a share such as 1%" in message
@@ -182,7 +182,7 @@ def test_a_limit_holds_exactly(limit: object, rejected: int, read: int, allowed:
     assert MaxRejects.parse(limit).allows(rejected, read) is allowed
 
 
-def test_without_a_limit_no_reject_is_allowed() -> None:
+def test_no_reject_is_allowed_without_a_limit() -> None:
     assert MaxRejects().allows(0, 10)
     assert not MaxRejects().allows(1, 10)
     assert MaxRejects.parse(0).allows(1, 10) is False
@@ -203,13 +203,13 @@ def test_a_location_outside_the_inbox_is_refused(location: str) -> None:
     assert "a relative path" in message
 
 
-def test_a_name_with_two_dots_in_it_lies_below_the_inbox() -> None:
+def test_a_location_may_hold_a_name_with_two_dots() -> None:
     assert declare(location="shop/2024..2025.csv").location == "shop/2024..2025.csv"
 
 
 @pytest.mark.parametrize("key", ["schema", "identifier"])
 @pytest.mark.parametrize("value", ["", "x" * 64, "é" * 32])
-def test_a_name_postgresql_would_cut_is_refused(key: str, value: str) -> None:
+def test_a_name_that_postgresql_would_truncate_is_refused(key: str, value: str) -> None:
     source = {"name": "shop", "schema": value if key == "schema" else None}
     table = {"name": "sales", "identifier": value if key == "identifier" else None}
     with pytest.raises(InvalidFeed) as caught:
@@ -218,7 +218,7 @@ def test_a_name_postgresql_would_cut_is_refused(key: str, value: str) -> None:
     assert "1 to 63 bytes" in str(caught.value)
 
 
-def test_a_name_of_just_63_bytes_is_taken() -> None:
+def test_a_name_of_63_bytes_is_accepted() -> None:
     assert declare(identifier="x" * 63, columns=("é" * 31 + "a",)).identifier == "x" * 63
 
 
@@ -243,7 +243,7 @@ def test_a_column_declared_twice_is_named() -> None:
         ("é" * 32, "é" * 31),
     ],
 )
-def test_a_column_no_header_can_have_is_refused_with_the_name_to_use(column: str, hint: str) -> None:
+def test_an_impossible_column_name_is_refused_with_the_name_to_use(column: str, hint: str) -> None:
     message = mistake(columns=("amount", column))
     assert message.startswith(f"columns.{column}: ")
     assert message.endswith(f"such as {hint}")
@@ -279,11 +279,11 @@ def test_the_delivery_key_names_all_its_parts() -> None:
 
 
 def test_a_name_that_fits_without_any_named_part_has_no_delivery_key() -> None:
-    # Else all such files would count as versions of one another, and each would remove the one before.
+    # Otherwise all such files would be versions of one another, and each would replace the previous one.
     assert replace(FEED, delivery_key=r"sales(?:_(?P<day>\d+))?").delivery_key_of("shop/sales.csv") is None
 
 
-def test_without_a_pattern_the_path_is_the_delivery_key_compressed_or_not() -> None:
+def test_the_path_without_suffix_is_the_default_delivery_key() -> None:
     feed = replace(FEED, delivery_key=None)
     assert feed.delivery_key_of("shop/a.csv") == feed.delivery_key_of("shop/a.csv.gz") == "shop/a.csv"
     assert feed.delivery_key_of("shop/b.csv") != feed.delivery_key_of("other/b.csv")
@@ -302,7 +302,7 @@ def test_without_a_pattern_the_path_is_the_delivery_key_compressed_or_not() -> N
         {"location": "shop/**/*.csv"},
     ],
 )
-def test_the_fingerprint_follows_whatever_decides_how_a_file_is_read(changes: dict[str, Any]) -> None:
+def test_the_fingerprint_covers_every_option_that_affects_reading(changes: dict[str, Any]) -> None:
     assert replace(FEED, **changes).fingerprint != FEED.fingerprint
 
 
@@ -312,18 +312,18 @@ def test_the_fingerprint_is_the_same_for_the_same_declaration() -> None:
 
 
 def test_the_fingerprint_is_that_of_the_releases_before() -> None:
-    # it is in the ledger of a warehouse; another one would have every refused file tried again after an upgrade
+    # the hash is in the ledgers of existing warehouses; a new one would retry every refused file after an upgrade
     assert FEED.fingerprint == "fed53036a5bfdc24c595edd137f217ceea27a68ba0a426a6e285012f627c9d6f"
 
 
 @given(st.text(max_size=3), st.text(max_size=3), st.text(max_size=8))
 def test_any_text_makes_a_dialect_or_a_clear_refusal(delimiter: str, quote: str, encoding: str) -> None:
-    # whatever else is raised would end in a traceback
+    # any other exception would end in a traceback
     with contextlib.suppress(ValidationError):
         Options(delimiter=delimiter, quote=quote, encoding=encoding).dialect()
 
 
-def test_a_member_of_an_archive_is_named_after_itself_and_keyed_by_its_path() -> None:
+def test_the_key_of_an_archive_member_comes_from_its_own_name() -> None:
     assert FEED.delivery_key_of("shop/2024-01-01.zip!x/2024-05-02.csv.gz") == "business_date=2024-05-02"
     assert FEED.delivery_key_of("shop/2024-01-01.zip!x/2024-05-02/a.csv") is None
     feed = replace(FEED, delivery_key=None)
@@ -332,5 +332,5 @@ def test_a_member_of_an_archive_is_named_after_itself_and_keyed_by_its_path() ->
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
-def test_without_a_pattern_the_key_is_the_path_however_it_is_compressed(suffix: str) -> None:
+def test_the_default_delivery_key_omits_every_compression_suffix(suffix: str) -> None:
     assert replace(FEED, delivery_key=None).delivery_key_of(f"shop/a.csv{suffix}") == "shop/a.csv"

@@ -1,4 +1,4 @@
-"""Any declared dialect: what is written in it comes back equal, and whatever the bytes, every line has one outcome."""
+"""Every valid dialect: written values are read back unchanged, and with any bytes every line has one outcome."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ property_test = settings(deadline=None, max_examples=150, suppress_health_check=
 
 @dataclass
 class Read:
-    """What came out of one file."""
+    """The result of reading one file."""
 
     header: list[str]
     rows: dict[int, list[Value]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ def make_feed(
 
 
 def read(content: bytes, feed: Feed, block: int | None = None) -> Read:
-    """Read the content as the loader does: block by block."""
+    """Read the content as the loader does, block by block."""
     size = block or max(len(content), 1)
     blocks = (content[at : at + size] for at in range(0, len(content), size))
     reader = choose_reader(feed, 7)
@@ -61,7 +61,7 @@ def read(content: bytes, feed: Feed, block: int | None = None) -> Read:
         result.skipped += one.skipped
     delimiter, quote = reader.grammar.copy_delimiter, reader.grammar.copy_quote
     result.rows = read_copy_data(b"".join(copied), delimiter, quote)
-    if reader.is_plain_text:  # then COPY's text format must give the same
+    if reader.is_plain_text:  # COPY's text format must give the same rows
         lines = b"".join(copied).split(b"\n")[:-1]
         as_text = [[value.decode() or None for value in line.split(delimiter)] for line in lines]
         assert {int(row[1] or 0): row[2:] for row in as_text} == result.rows
@@ -92,7 +92,7 @@ def read_copy_data(data: bytes, delimiter: bytes, quote: bytes) -> dict[int, lis
 
 
 def write_record(values: list[Value], dialect: Dialect) -> str:
-    """Write values as a sender of this dialect would; empty text in quotes, NULL without."""
+    """Write values as a sender of this dialect does: empty text in quotes, NULL without."""
     quote, escape, delimiter = dialect.quote, dialect.escape, dialect.delimiter
 
     def write(value: Value) -> str:
@@ -114,7 +114,7 @@ def write_record(values: list[Value], dialect: Dialect) -> str:
 DIALECTS = {
     "several characters": {"delimiter": "||"},
     "comma and blank": {"delimiter": ", "},
-    "letters among them": {"delimiter": "<x>", "quote": "'"},
+    "letters in the delimiter": {"delimiter": "<x>", "quote": "'"},
     "overlapping": {"delimiter": "aba!"},
     "tab without quotes": {"delimiter": "\t", "quote": ""},
     "tab without quotes, escaped": {"delimiter": "\t", "quote": "", "escape": "\\"},
@@ -127,13 +127,13 @@ DIALECTS = {
     "utf-16, carriage returns": {"encoding": "utf-16", "line_end": "cr"},
     "cp1252": {"encoding": "cp1252", "delimiter": "§§"},
     "control characters": {"delimiter": "\x1f", "quote": "\x1e"},
-    "the quotes of COPY": {"delimiter": "\x1e\x1e", "quote": "\x1f"},
+    "the quotes used for COPY": {"delimiter": "\x1e\x1e", "quote": "\x1f"},
 }  # fmt: skip
 
 
 @st.composite
 def any_dialect(draw: st.DrawFn) -> Dialect:
-    """Any dialect that can be declared, of few enough characters that they meet."""
+    """Generate any valid dialect, from so few characters that they collide."""
     marks = [",", ";", "|", "\t", " ", "\\", "'", '"', "^", ".", "§", "\x1e", "\x1f"]
     options = {
         "delimiter": draw(st.text([*marks, "a"], min_size=1, max_size=3)),
@@ -167,7 +167,7 @@ def check_round_trip(dialect: Dialect, data: st.DataObject) -> None:
     end = data.draw(st.sampled_from(["\n", "\r\n"])) if dialect.line_end == "lf" else "\r"
     letters = [*"ab ,;'\"\\\x1e\x1f.", *dialect.delimiter, dialect.quote or "q", dialect.escape or "e", "é", "\n", "\r"]
     values = st.text("".join(letters), max_size=5)
-    if not dialect.quote:  # a line end cannot be written, an empty text is no text, and a delimiter needs an escape
+    if not dialect.quote:  # a line end cannot be written, an empty text is NULL, and a delimiter needs an escape
         forbidden = "\n\r" + ("" if dialect.escape else dialect.delimiter)
         values = st.text(set(letters) - set(forbidden), min_size=1, max_size=5)
     table = data.draw(st.lists(st.lists(st.none() | values, min_size=3, max_size=3), max_size=8))
@@ -211,7 +211,7 @@ FORMATS: dict[str, Feed] = {
 @pytest.mark.parametrize("name", FORMATS)
 @given(data=st.data())
 @property_test
-def test_whatever_the_bytes_rejects_skipped_and_loaded_records_are_the_file(name: str, data: st.DataObject) -> None:
+def test_rejects_skipped_and_loaded_records_add_up_to_the_file(name: str, data: st.DataObject) -> None:
     feed = FORMATS[name]
     dialect = feed.dialect
     marks = [
@@ -242,7 +242,7 @@ def test_whatever_the_bytes_rejects_skipped_and_loaded_records_are_the_file(name
         return
     cut = read(content, feed, data.draw(st.integers(1, 7)))
     assert cut == whole
-    # every reject and every skipped line stands in the file where the ledger says, and nothing has two outcomes
+    # every reject and every skipped line is in the file where the ledger says, and nothing has two outcomes
     numbers = [*whole.rows, *(reject.row_number for reject in whole.rejects)]
     numbers += [line.row_number for line in whole.skipped if line.row_number is not None]
     assert len(set(numbers)) == len(numbers)
@@ -303,10 +303,10 @@ def test_a_header_of_several_lines_is_joined_by_column() -> None:
         read(b"a,b\nc\nd,e\n", feed)
 
 
-def test_a_header_repeated_is_a_record_or_refuses_the_file() -> None:
+def test_a_repeated_header_is_a_record_or_refuses_the_file() -> None:
     content = b'"a",b,c\n1,2,3\na,"b",c\n4,5,6\n'
     assert len(read(content, make_feed()).rows) == 3
-    with pytest.raises(FileRefused, match="line 3 is the header once more"):
+    with pytest.raises(FileRefused, match="line 3 repeats the header"):
         read(content, make_feed(repeated_header="refuse"))
     assert len(read(b"a,b,c\na,b,d\naa,b,c\n", make_feed(repeated_header="refuse")).rows) == 2
 
@@ -320,7 +320,7 @@ def test_an_empty_file_without_header_holds_no_records() -> None:
     assert read(b"", make_feed(header_lines=0)).tally == Tally()
 
 
-def test_what_copy_is_told_stands_for_itself_in_a_value() -> None:
+def test_the_delimiter_and_quote_of_copy_are_kept_in_a_value() -> None:
     mark = COPY_DELIMITER.decode() + COPY_QUOTE.decode()
     result = read(f"a||b||c\n1{mark}||2||3\n".encode(), make_feed(delimiter="||"))
     assert result.rows == {1: [f"1{mark}", "2", "3"]}

@@ -23,20 +23,20 @@ PACKAGE = PROJECT / "src" / "sales_warehouse"
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 
-# Words of the glossary's "avoid" column that mean something else as well, and what.
+# Words in the glossary's "avoid" column that also have a permitted meaning, and this meaning.
 ALLOWED = {
     "import": "the statement of Python, and the first CTEs of a model",
     "shared": "an ordinary word; only the target has another name",
 }
 GLOSSARY = "docs/reference/glossary.md"
-# Private words and turns of phrase that plain technical English does not need.
+# Unclear words and phrases that plain technical English does not need.
 PRIVATE = re.compile(
     r"\b(?:nobody|whoever|at hand|what lacks|read apart|hand(?:s|ed)? out|(?:take|taking|takes|taken|took) in|"
     r"(?:on|onto|from) the books|stands? (?:there|in|behind|beside)|(?:is|are) told|(?:target|the) shared target)\b",
     re.IGNORECASE,
 )
 MAX_LINES, MAX_README_LINES = 250, 130
-# Written by programs, from the messages of the run before.
+# Written by programs, from the messages of an earlier run.
 GENERATED = {PROJECT / "docs/reference/fault-matrix.md", PROJECT / "docs/reference/command-line.md"}
 
 
@@ -44,17 +44,17 @@ def read(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-# --- what is looked for: each returns what is wrong ----------------------------------------------------------------
+# --- the checks: each returns the errors that it finds ------------------------------------------------------------
 
 
 def find_anchors(text: str) -> set[str]:
-    """Return the anchors GitHub makes of a page's headings."""
+    """Return the anchors that GitHub makes of a page's headings."""
     headings = re.findall(r"^#+ +(.+)$", FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def find_broken_links(page: Path, text: str) -> list[str]:
-    """Return the relative links of a page that lead nowhere."""
+    """Return the relative links of a page whose target does not exist."""
     broken = []
     for _, target in LINK.findall(FENCE.sub("", text)):
         if re.match(r"[a-z]+:", target):
@@ -78,22 +78,22 @@ def find_unknown_commands(text: str) -> set[str]:
     }
     fences = [fence for fence in FENCE.findall(text) if not fence.startswith("```sql")]
     code = "\n".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", text)) + fences)
-    code = re.sub(r"\s#.*", "", code)  # comments of the shell are prose
+    code = re.sub(r"\s#.*", "", code)  # comments of the shell are text
     used = re.findall(r"(?:^|[\s/·|])(warehouse|make) ([a-z][a-z-]*)\b", code, re.MULTILINE)
     return {f"{tool} {verb}" for tool, verb in used if verb not in (verbs if tool == "warehouse" else targets)}
 
 
 def find_unknown_options(text: str) -> set[str]:
-    """Return the options that a page gives to `warehouse` and that its verb does not have."""
+    """Return the options that a page gives to a command of `warehouse` and that this command does not have."""
     commands = getattr(typer.main.get_command(app), "commands", {})
     unknown = set()
     for verb, rest in re.findall(r"warehouse ([a-z]+)([^`\n|]*)", text):
-        if verb == "mf":  # the options are MetricFlow's
+        if verb == "mf":  # the options are those of MetricFlow
             continue
         known = {"--help"}
         for one in [commands[verb], *getattr(commands[verb], "commands", {}).values()] if verb in commands else []:
             known |= {name for parameter in one.params for name in (*parameter.opts, *parameter.secondary_opts)}
-        # what stands behind a quoted query may be an option too, what stands inside is none
+        # options may follow a quoted query, but inside it nothing is an option
         given = re.findall(r"(?<!\S)(--[a-z-]+)", re.sub(r'"[^"]*"', "", rest))
         unknown |= {f"warehouse {verb} {option}" for option in given if option not in known}
     return unknown
@@ -134,7 +134,7 @@ def find_avoided_words(text: str, private: bool = True) -> set[str]:
 
 
 def find_imports(package: str) -> set[str]:
-    """Return the packages beside it that a package of ours imports, `errors` and the version apart."""
+    """Return the other packages of the project that a package imports, except `errors` and the version."""
     path = PACKAGE / package
     modules = path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
     beside = {entry.stem for entry in PACKAGE.iterdir()} - {"__init__", "__pycache__", "errors", package}
@@ -232,14 +232,14 @@ def find_docstrings(tree: ast.Module) -> set[ast.AST]:
     return {node.body[0].value for node in nodes if isinstance(node.body[0], ast.Expr)}
 
 
-def test_messages_and_helps_avoid_the_words_too() -> None:
+def test_messages_and_help_use_no_avoided_word() -> None:
     wrong = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(read(path))
         # the docstrings of commands are their help
         docstrings = set() if path.is_relative_to(PACKAGE / "cli") else find_docstrings(tree)
         for node in ast.walk(tree):
-            # what a person reads is a sentence; names and keys are not
+            # messages are sentences; names and keys contain no space
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
                 words = find_avoided_words(node.value, private=node not in docstrings)
                 if words:
@@ -282,7 +282,7 @@ def test_the_picture_in_the_readme_shows_the_demonstration_files(tmp_path: Path)
     write_sample(tmp_path)
     truth = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))
     figure = ElementTree.parse(PROJECT / "docs" / "figures" / "summary.svg").getroot()
-    # the cells in their order, with a bar around each
+    # the cells in order, each between bars
     shown = "|".join(["", *(str(cell.text) for cell in figure.iter() if cell.tag.endswith("}text")), ""])
     totals = [0] * 6
     for name, feed in truth["feeds"].items():
@@ -318,7 +318,7 @@ def test_the_hooks_run_commands_that_are_installed() -> None:
     ]
     lock = read(PROJECT / "requirements.lock")
     for hook in hooks:
-        assert hook["language"] == "system"  # anything else would be fetched
+        assert hook["language"] == "system"  # pre-commit downloads the programs of other hooks
         command = hook["entry"].split()[0]
         assert re.fullmatch(r"\.venv/bin/(\w+)", command)
         if Path(command).name == "python":
@@ -334,7 +334,7 @@ def test_the_hooks_run_commands_that_are_installed() -> None:
 
 
 def test_the_site_builds_without_warnings_and_requests(tmp_path: Path) -> None:
-    """Every page is in the navigation, every link and anchor exists, and a page asks no other host for anything."""
+    """Every page is in the navigation, every link and anchor exists, and no page makes a request to another host."""
     builder = Path(sys.executable).with_name("properdocs")
     subprocess.run(
         [builder, "build", "--strict", "--config-file", PROJECT / "mkdocs.yml", "--site-dir", tmp_path / "site"],
@@ -363,21 +363,21 @@ def test_links_of_the_readme_lead_to_pages_of_the_site() -> None:
     assert hooks.rewrite_links("[a](../../CONTRIBUTING.md) [b](../figures/d.svg)", "how-to/x.md") == (
         "[a](../contributing.md) [b](../figures/d.svg)"
     )
-    # files outside the site become their text; other hosts, anchors and code stay
+    # files outside the site become plain text; other hosts, anchors and code are kept
     assert hooks.rewrite_links("[`.env`](../../.env.example) [x.py](../../x.py)", "how-to/x.md") == "`.env` `x.py`"
     unchanged = "[a](https://x.org) [b](#c)\n```text\n[d](../../e.py)\n```"
     assert hooks.rewrite_links(unchanged, "how-to/x.md") == unchanged
 
 
-# --- each of these can fail ----------------------------------------------------------------------------------------
+# --- each of these checks can fail --------------------------------------------------------------------------------
 
 
-def test_what_is_wrong_would_be_found() -> None:
+def test_the_checks_find_errors() -> None:
     page = PROJECT / "README.md"
     wrong_links = "[a](docs/nowhere.md) [b](docs/reference/tests.md#no-such-heading) [c](../../etc) [d](#no)"
     assert len(find_broken_links(page, wrong_links)) == 4
-    sound_links = "# A b, c\n[a](#a-b-c) [b](docs/reference/tests.md#the-real-files) [c](https://x.org/)"
-    assert find_broken_links(page, sound_links) == []
+    valid_links = "# A b, c\n[a](#a-b-c) [b](docs/reference/tests.md#the-real-files) [c](https://x.org/)"
+    assert find_broken_links(page, valid_links) == []
     assert find_unknown_commands("`warehouse brew`, `make coffee`\n```sh\n.venv/bin/warehouse undo\n```") == {
         "warehouse brew",
         "make coffee",

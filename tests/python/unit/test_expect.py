@@ -1,4 +1,4 @@
-"""What a feed says of its deliveries is read, or refused with key and what is allowed."""
+"""The expectations of a feed are read, or refused with the key and what is allowed there."""
 
 from datetime import date
 from typing import Any
@@ -20,7 +20,7 @@ def declare(expected: Any, pattern: str | None) -> Feed:
     return validate_feed({"name": "shop"}, {"name": "sales", "columns": [{"name": "a"}], "external": external})
 
 
-def test_all_of_it_is_read() -> None:
+def test_every_option_of_an_expectation_is_read() -> None:
     declared = {
         "every": ["friday", "monday"], "per": "store", "by": "06:00", "days_after": 0, "grace": "2h",
         "time_zone": "Europe/London", "from": "2024-01-01", "until": "2024-12-31", "holidays": "United Kingdom",
@@ -31,7 +31,7 @@ def test_all_of_it_is_read() -> None:
     assert (expected.first, expected.until) == (date(2024, 1, 1), date(2024, 12, 31))
 
 
-def test_little_is_enough() -> None:
+def test_the_option_every_is_sufficient() -> None:
     declare({"every": "month"}, MONTH)
     declare({"every": "day"}, DAY)
     assert Expected.model_validate({"every": "month"}).every == ()
@@ -75,7 +75,7 @@ def test_a_key_without_value_is_left_out(key: str) -> None:
         ({"every": "day", "zone": "UTC"}, DAY, ".zone", "time_zone"),
     ],
 )
-def test_a_mistake_is_told_with_key_and_what_is_allowed(
+def test_a_mistake_is_reported_with_key_and_allowed_values(
     value: Any, pattern: str | None, key: str, allowed: str
 ) -> None:
     with pytest.raises(InvalidFeed) as caught:
@@ -85,5 +85,5 @@ def test_a_mistake_is_told_with_key_and_what_is_allowed(
     assert allowed in message
 
 
-def test_an_expectation_does_not_have_refused_files_tried_again() -> None:
+def test_an_expectation_does_not_change_the_fingerprint() -> None:
     assert declare({"every": ["monday"]}, DAY).fingerprint == declare({"every": "day"}, DAY).fingerprint

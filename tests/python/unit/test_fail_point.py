@@ -1,4 +1,4 @@
-"""Fail points: what is named happens where and when it is named, and nowhere else."""
+"""Fail points: the named action happens at the named point and pass, and nowhere else."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def run(value: str, code: str = PASS_BY) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
 
-def test_without_the_variable_nothing_is_looked_up() -> None:
+def test_fail_points_are_disabled_without_the_variable() -> None:
     assert fail_point.reach is fail_point._pass_by
     assert run("").stdout == "0\n1\n2\n"
 
@@ -34,13 +34,13 @@ def test_a_process_ends_at_the_named_time(value: str, passed: str) -> None:
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, passed)
 
 
-def test_another_place_is_passed_by() -> None:
+def test_another_place_or_count_does_not_fire() -> None:
     assert (run("there:kill").returncode, run("here@4:kill").returncode) == (0, 0)
 
 
-def test_a_defect_is_an_exception_nobody_expects() -> None:
+def test_a_raised_defect_is_an_unexpected_exception() -> None:
     assert "RuntimeError: fail point here" in run("here@2:raise").stderr
 
 
-def test_a_wrong_value_is_said_at_once() -> None:
+def test_a_wrong_value_is_reported_at_once() -> None:
     assert "must be like after_copy:kill" in run("here:explode").stderr

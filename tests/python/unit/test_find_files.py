@@ -1,4 +1,4 @@
-"""Which files below the inbox belong to which feed, and in which order they are taken in."""
+"""Which files of the inbox belong to which feed, and in which order they are loaded."""
 
 import os
 import socket
@@ -49,19 +49,19 @@ def uris(found: Found) -> list[str]:
         ("shop/*", ["shop/a.csv", "shop/b"], ["shop/x/a.csv"]),
     ],
 )  # fmt: skip
-def test_a_location_takes_what_it_says(inbox: Path, location: str, fits: list[str], unmatched: list[str]) -> None:
+def test_a_location_matches_its_pattern(inbox: Path, location: str, fits: list[str], unmatched: list[str]) -> None:
     put(inbox, *fits, *unmatched)
     found = find_files(inbox, [feed(location)])
     assert sorted(uris(found)) == sorted(fits)
     assert found.unmatched == sorted(unmatched)
 
 
-def test_two_stars_at_the_end_take_all_folders_too(inbox: Path) -> None:
+def test_two_stars_at_the_end_match_all_folders(inbox: Path) -> None:
     put(inbox, "shop/a.csv", "shop/x/y/b.csv")
     assert sorted(uris(find_files(inbox, [feed("shop/**")]))) == ["shop/a.csv", "shop/x/y/b.csv"]
 
 
-def test_a_file_is_described_as_it_lies_there(inbox: Path) -> None:
+def test_a_file_is_described_by_path_size_and_time(inbox: Path) -> None:
     put(inbox, "shop/x/a.csv", mtime=1_700_000_000_123_456_789)
     (file,) = find_files(inbox, [feed("shop/**/*.csv")]).files
     assert (file.uri, file.path, file.size_bytes) == ("shop/x/a.csv", inbox / "shop/x/a.csv", 4)
@@ -69,7 +69,7 @@ def test_a_file_is_described_as_it_lies_there(inbox: Path) -> None:
     assert file.feed == feed("shop/**/*.csv")
 
 
-def test_files_come_oldest_first_and_by_path_where_the_time_is_the_same(inbox: Path) -> None:
+def test_files_are_sorted_by_time_and_then_by_path(inbox: Path) -> None:
     second = 1_000_000_000
     put(inbox, "c.csv", mtime=1 * second)
     put(inbox, "b.csv", "x/a.csv", "a.csv", mtime=2 * second)
@@ -84,7 +84,7 @@ def test_files_of_several_feeds_come_in_one_order(inbox: Path) -> None:
     assert [(file.feed.name, file.uri) for file in found.files] == [("b", "b/1.csv"), ("a", "a/1.csv")]
 
 
-def test_symbolic_links_are_not_followed_but_told(inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_symbolic_links_are_reported_and_not_followed(inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     put(elsewhere, "secret.csv")
     put(inbox, "shop/a.csv")
@@ -128,7 +128,7 @@ def test_links_where_no_feed_looks_are_unmatched(inbox: Path) -> None:
         ("shop/*.csv", "shop/a.csv.gz", True),
     ],
 )
-def test_a_linked_folder_or_archive_needs_a_person_where_files_of_a_feed_could_lie_in_it(
+def test_a_linked_folder_or_archive_in_a_location_needs_a_person(
     inbox: Path, tmp_path_factory: pytest.TempPathFactory, location: str, link: str, needs_a_person: bool
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -149,18 +149,18 @@ def test_the_inbox_itself_may_be_a_link(inbox: Path, tmp_path_factory: pytest.Te
     assert uris(find_files(link, [feed("*.csv")])) == ["a.csv"]
 
 
-def test_a_folder_named_like_a_file_is_looked_into(inbox: Path) -> None:
+def test_a_folder_named_like_a_file_is_searched(inbox: Path) -> None:
     put(inbox, "day.csv/a.csv")
     assert uris(find_files(inbox, [feed("*.csv")])) == []
     assert uris(find_files(inbox, [feed("**/*.csv")])) == ["day.csv/a.csv"]
 
 
-def test_a_pipe_or_socket_is_never_opened_and_told(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_or_socket_is_reported_and_never_opened(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(inbox / "a.csv")
     os.mkfifo(inbox / "a.zip")
     os.mkfifo(inbox / "note.txt")
     with socket.socket(socket.AF_UNIX) as server:
-        monkeypatch.chdir(inbox)  # a socket's path is short
+        monkeypatch.chdir(inbox)  # the path of a socket must be short
         server.bind("b.csv")
         found = find_files(inbox, [feed("*.csv")])
     assert uris(found) == []
@@ -172,7 +172,7 @@ def test_a_pipe_or_socket_is_never_opened_and_told(inbox: Path, monkeypatch: pyt
     assert found.unmatched == ["note.txt (a named pipe)"]
 
 
-def test_a_file_two_feeds_claim_is_refused_naming_both(inbox: Path) -> None:
+def test_a_file_of_two_feeds_is_refused_with_both_names(inbox: Path) -> None:
     put(inbox, "shop/a.csv")
     both = [feed("shop/*.csv", "one"), feed("**/a.csv", "two")]
     for only in (None, *both):
@@ -180,7 +180,7 @@ def test_a_file_two_feeds_claim_is_refused_naming_both(inbox: Path) -> None:
             find_files(inbox, both, only)
 
 
-def test_with_one_feed_asked_for_the_files_of_others_are_neither_taken_nor_unmatched(inbox: Path) -> None:
+def test_files_of_other_feeds_are_skipped_and_not_unmatched(inbox: Path) -> None:
     put(inbox, "a/1.csv", "b/1.csv", "c/1.csv")
     feeds = [feed("a/*.csv", "a"), feed("b/*.csv", "b")]
     found = find_files(inbox, feeds, feeds[1])
@@ -189,7 +189,7 @@ def test_with_one_feed_asked_for_the_files_of_others_are_neither_taken_nor_unmat
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.touch])
-def test_an_inbox_that_is_no_folder_says_so_and_what_to_do(inbox: Path, make: object) -> None:
+def test_an_inbox_that_is_no_folder_is_refused_with_a_remedy(inbox: Path, make: object) -> None:
     missing = inbox / "missing"
     make(missing)  # type: ignore[operator]
     with pytest.raises(ConfigurationError, match=r"missing is no directory\. Make it, or name another with --inbox"):
@@ -200,7 +200,7 @@ def test_an_empty_inbox_holds_nothing(inbox: Path) -> None:
     assert find_files(inbox, [feed("*.csv")]) == Found()
 
 
-def test_a_name_with_a_line_end_is_a_name(inbox: Path) -> None:
+def test_a_name_may_contain_a_line_end(inbox: Path) -> None:
     put(inbox, "shop/a\nb.csv")
     assert uris(find_files(inbox, [feed("shop/*.csv")])) == ["shop/a\nb.csv"]
 
@@ -220,7 +220,7 @@ def test_a_name_in_utf8_stays_as_it_is(inbox: Path) -> None:
     assert uris(find_files(inbox, [feed("**/*.csv")])) == ["café/日.csv"]
 
 
-def test_a_file_that_grows_or_goes_is_no_longer_unchanged(inbox: Path) -> None:
+def test_a_file_that_grows_or_disappears_counts_as_changed(inbox: Path) -> None:
     put(inbox, "a.csv", mtime=10**9)
     (file,) = find_files(inbox, [feed("*.csv")]).files
     assert file.is_unchanged_on_disk()
@@ -233,7 +233,7 @@ def test_a_file_that_grows_or_goes_is_no_longer_unchanged(inbox: Path) -> None:
     assert not file.is_unchanged_on_disk()
 
 
-def test_a_location_full_of_stars_does_not_take_for_ever(inbox: Path) -> None:
+def test_a_location_with_many_stars_is_matched_quickly(inbox: Path) -> None:
     put(inbox, "a" * 200 + ".csv")
     assert uris(find_files(inbox, [feed("*a*a*.txt")])) == []
 
@@ -276,7 +276,7 @@ def test_an_archive_in_the_inbox_itself_has_members_there(inbox: Path) -> None:
     assert uris(find_files(inbox, [feed("*.csv")])) == ["box.zip!a.csv"]
 
 
-def test_folders_hidden_members_and_those_of_the_mac_are_no_deliveries(inbox: Path) -> None:
+def test_folders_and_hidden_or_macos_members_are_no_deliveries(inbox: Path) -> None:
     put_archive(inbox, "box.zip", "x/", "a.csv", ".a.csv", "__MACOSX/._a.csv", "x/.git/a.csv")
     found = find_files(inbox, [feed("**/*.csv")])
     assert (uris(found), found.unmatched, found.unreadable) == (["box.zip!a.csv"], [], [])
@@ -285,7 +285,7 @@ def test_folders_hidden_members_and_those_of_the_mac_are_no_deliveries(inbox: Pa
 @pytest.mark.parametrize(
     "name", ["../a.csv", "/etc/a.csv", "x/../../a.csv", "C:/a.csv", "x\\a.csv", "x//a.csv", "./a.csv"]
 )
-def test_a_member_that_leads_out_of_the_archive_is_told_and_never_taken(inbox: Path, name: str) -> None:
+def test_a_member_outside_its_archive_is_reported_and_never_loaded(inbox: Path, name: str) -> None:
     put_archive(inbox, "shop/box.zip", name, "good.csv")
     found = find_files(inbox, [feed("**/*.csv")])
     assert uris(found) == ["shop/box.zip!good.csv"]
@@ -297,7 +297,7 @@ def test_a_member_that_leads_out_of_the_archive_is_told_and_never_taken(inbox: P
     )
 
 
-def test_encrypted_and_twofold_members_are_told(inbox: Path) -> None:
+def test_encrypted_and_repeated_members_are_reported(inbox: Path) -> None:
     path = put_archive(inbox, "box.zip", "a.csv", "b.csv", "c.csv")
     content = bytearray(path.read_bytes())
     content[content.rindex(b"PK\x01\x02", 0, content.index(b"a.csv", content.index(b"PK\x01\x02"))) + 8] |= 1
@@ -310,7 +310,7 @@ def test_encrypted_and_twofold_members_are_told(inbox: Path) -> None:
     ]
 
 
-def test_an_archive_inside_an_archive_is_told(inbox: Path) -> None:
+def test_an_archive_inside_an_archive_is_reported(inbox: Path) -> None:
     put_archive(inbox, "box.zip", "inner.zip", "x.tar.gz")
     assert find_files(inbox, [feed("**")]).unmatched == [
         "box.zip!inner.zip (an archive inside an archive)",
@@ -319,7 +319,7 @@ def test_an_archive_inside_an_archive_is_told(inbox: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"a\n1\n", b"PK\x05\x06" + b"\xff" * 18])
-def test_an_archive_without_a_list_belongs_to_the_feed_of_its_folder_or_to_nobody(inbox: Path, content: bytes) -> None:
+def test_an_archive_without_a_list_belongs_to_the_feed_of_its_folder(inbox: Path, content: bytes) -> None:
     (inbox / "shop").mkdir()
     (inbox / "shop" / "box.zip").write_bytes(content)
     other = feed("other/*.csv", "other")
@@ -332,7 +332,7 @@ def test_an_archive_without_a_list_belongs_to_the_feed_of_its_folder_or_to_nobod
         assert "cannot be opened as a zip archive" in unreadable.message
 
 
-def test_a_name_like_that_of_a_member_is_no_file_of_a_feed(inbox: Path) -> None:
+def test_a_file_named_like_a_member_matches_no_feed(inbox: Path) -> None:
     put(inbox, "box.zip!a.csv")
     assert find_files(inbox, [feed("*.csv")]).unmatched == ["box.zip!a.csv (named like a member of an archive)"]
 

@@ -1,4 +1,4 @@
-"""Every rule of the portability lint: a text it names, and one beside it that it lets pass."""
+"""Every rule of the portability lint: a text that it reports, and a similar one that it accepts."""
 
 import subprocess
 import sys
@@ -65,7 +65,7 @@ def constructs(text: str) -> list[str]:
         ("postgres function", "pg_input_is_valid(a, 'date')", "pg.a"),
     ],
 )  # fmt: skip
-def test_a_rule_names_its_construct_and_lets_its_neighbour_pass(construct: str, hit: str, near_miss: str) -> None:
+def test_a_rule_names_its_construct_and_passes_a_near_miss(construct: str, hit: str, near_miss: str) -> None:
     assert construct in constructs(f"select {hit}\n")
     assert construct not in constructs(f"select {near_miss}\n")
 
@@ -99,15 +99,15 @@ def test_comments_literals_and_jinja_are_no_code(text: str) -> None:
      "select '{{ var(\"it's\") }}', a / b", "select {{ \"}}\" }}, a / b", "/* x */ select a / b",
      "-- it's\nselect a / b"],
 )  # fmt: skip
-def test_what_looks_like_a_comment_hides_nothing(text: str) -> None:
+def test_comment_marks_inside_literals_hide_nothing(text: str) -> None:
     assert constructs(text) == ["division"]
 
 
-def test_a_line_is_let_off_with_a_reason_only() -> None:
+def test_a_line_is_exempt_only_with_a_reason() -> None:
     assert constructs("select upper(a) -- portable: codes are ASCII\n") == []
     assert constructs("select upper(a) {#- portable: codes are ASCII #}\n") == []
     assert constructs("select upper(a) -- portable:\n") == ["case of letters", "exemption"]
-    assert constructs("select a -- portable: nothing to let off\n") == ["exemption"]
+    assert constructs("select a -- portable: no finding\n") == ["exemption"]
     assert constructs("-- portable: the line before\nselect upper(a)\n") == ["exemption", "case of letters"]
 
 

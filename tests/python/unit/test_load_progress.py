@@ -1,4 +1,4 @@
-"""What the progress display does with what is reported."""
+"""How the progress display shows messages and items."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from sales_warehouse.load.outcome import Outcome
 
 
 def test_a_name_that_looks_like_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """Rich ended the load with an error at a closing tag that was never opened."""
+    """Rich ended the load with an error about a closing tag that was never opened."""
     with report_progress("load") as reporter:
         reporter.say("lost ([/red])")
         reporter.finish(Outcome("shop/[/x] [bold].csv", "shop.lines", "refused", message="no [/key]"))

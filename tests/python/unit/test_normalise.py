@@ -1,4 +1,4 @@
-"""Header texts become column names: one name for all ways to write it, and none that the loader needs itself."""
+"""Header texts become column names: one name for all spellings, and no reserved name of the loader."""
 
 import re
 
@@ -35,7 +35,7 @@ from sales_warehouse.feeds.names import normalise_header
         ("Unit\u00a0Price", "unit_price"),
     ],
 )
-def test_a_header_gives_the_words_it_is_made_of(header: str, column: str) -> None:
+def test_a_header_becomes_a_name_of_its_words(header: str, column: str) -> None:
     assert normalise_header(header) == column
 
 
@@ -53,11 +53,11 @@ HEADERS = st.text() | st.text(alphabet="aAbB1_- ßıİſΣς\u0301\u0307")
 
 
 @given(HEADERS)
-@example("\u0130l")  # its lower case is two characters, the second of which is no letter
+@example("\u0130l")  # its lower case is two characters, the second of which is not a letter
 @example("ΑΣ Σ")
 @example("\u1e9e")
-def test_a_name_is_found_under_itself(header: str) -> None:
-    # Else a column could not be declared under the very name its header gives.
+def test_a_normalised_name_stays_the_same(header: str) -> None:
+    # Otherwise a column could not be declared under the name that its header gives.
     column = normalise_header(header)
     assert normalise_header(column) == column
 

@@ -1,4 +1,4 @@
-"""The bytes of a delivery: whole or refused, with the hash of exactly what was delivered."""
+"""The bytes of a delivery are complete or refused, with the hash of exactly the delivered bytes."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ from sales_warehouse.load.inbox import unpack
 from sales_warehouse.load.inbox.open_file import ContentReader, HashingReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 
-# Several blocks long, compressed too.
+# Several blocks long, also when compressed.
 CONTENT = b"a,b\n" + random.Random(1).randbytes(700_000)
 
 
@@ -73,7 +73,7 @@ def test_hash_and_size_are_those_of_the_bytes_delivered(name: str, request: pyte
 
 
 @pytest.mark.parametrize("name", ["plain", "packed"])
-def test_the_hash_is_that_of_the_whole_file_however_little_was_read(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_hash_covers_the_whole_file_after_a_partial_read(name: str, request: pytest.FixtureRequest) -> None:
     path: Path = request.getfixturevalue(name)
     with ContentReader(path) as reader:
         reader.read(10)
@@ -81,7 +81,7 @@ def test_the_hash_is_that_of_the_whole_file_however_little_was_read(name: str, r
         assert reader.delivered.bytes_read == path.stat().st_size
 
 
-def test_the_hash_follows_what_was_read_and_not_what_lies_there_later(plain: Path) -> None:
+def test_the_hash_covers_the_bytes_read_and_no_later_change(plain: Path) -> None:
     with ContentReader(plain) as reader:
         content = read_all(reader)
         plain.write_bytes(b"something else")
@@ -96,28 +96,28 @@ def test_an_empty_file_has_a_hash_too(tmp_path: Path) -> None:
 
 
 def packed_variants() -> dict[str, bytes]:
-    sound = gzip.compress(CONTENT, mtime=0)
-    flipped = bytearray(sound)
+    intact = gzip.compress(CONTENT, mtime=0)
+    flipped = bytearray(intact)
     flipped[len(flipped) // 2] ^= 0xFF
-    wrong_sum = bytearray(sound)
+    wrong_sum = bytearray(intact)
     wrong_sum[-5] ^= 0xFF
     return {
-        "cut in the head": sound[:5],
-        "cut in the middle": sound[: len(sound) // 2],
-        "cut before the checksum": sound[:-8],
-        "cut by one byte": sound[:-1],
-        "garbage behind": sound + b"garbage",
-        "second member cut": sound + sound[:-100],
+        "cut in the head": intact[:5],
+        "cut in the middle": intact[: len(intact) // 2],
+        "cut before the checksum": intact[:-8],
+        "cut by one byte": intact[:-1],
+        "garbage after the end": intact + b"garbage",
+        "second member cut": intact + intact[:-100],
         "not packed at all": CONTENT,
         "a byte changed": bytes(flipped),
         "wrong checksum": bytes(wrong_sum),
-        "senseless content": sound[:10] + b"\xff" * 100,
-        "unknown method": b"\x1f\x8b\x07" + sound[3:],
+        "invalid deflate stream": intact[:10] + b"\xff" * 100,
+        "unknown method": b"\x1f\x8b\x07" + intact[3:],
     }
 
 
 @pytest.mark.parametrize("damage", packed_variants())
-def test_a_damaged_packed_file_is_refused_with_name_and_remedy_and_still_hashed(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_packed_file_is_refused_with_a_remedy_and_hashed(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(packed_variants()[damage])
     with ContentReader(path) as reader:
@@ -127,13 +127,13 @@ def test_a_damaged_packed_file_is_refused_with_name_and_remedy_and_still_hashed(
         assert reader.delivered.bytes_read == path.stat().st_size
 
 
-def test_padding_with_zeros_behind_is_no_damage(packed: Path) -> None:
+def test_trailing_padding_with_zeros_is_no_damage(packed: Path) -> None:
     packed.write_bytes(packed.read_bytes() + bytes(512))
     with ContentReader(packed) as reader:
         assert read_all(reader) == CONTENT
 
 
-def test_a_file_is_closed_when_it_is_done_with(plain: Path, packed: Path) -> None:
+def test_a_file_is_closed_after_reading(plain: Path, packed: Path) -> None:
     for path in (plain, packed):
         with ContentReader(path) as reader:
             delivered = reader.delivered
@@ -169,7 +169,7 @@ def pack(folder: Path, suffix: str, *parts: bytes) -> Path:
 
 @every_compression
 @pytest.mark.parametrize("size", [1, 999, 100_000])
-def test_packed_streams_one_behind_the_other_are_one_content(tmp_path: Path, suffix: str, size: int) -> None:
+def test_concatenated_packed_streams_are_one_content(tmp_path: Path, suffix: str, size: int) -> None:
     parts = (b"a,b\n", CONTENT[:20_000] if size < 1000 else CONTENT, b"", b"x" * 1000)
     path = pack(tmp_path, suffix, *parts)
     with ContentReader(path) as reader:
@@ -181,19 +181,21 @@ def test_packed_streams_one_behind_the_other_are_one_content(tmp_path: Path, suf
 
 
 @every_compression
-@pytest.mark.parametrize("damage", ["cut", "cut by one byte", "garbage behind", "changed", "second cut", "plain"])
-def test_damage_is_refused_whatever_the_compression(tmp_path: Path, suffix: str, damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage", ["cut", "cut by one byte", "garbage after the end", "changed", "second cut", "plain"]
+)
+def test_damage_is_refused_in_every_compression(tmp_path: Path, suffix: str, damage: str) -> None:
     path = pack(tmp_path, suffix, CONTENT)
-    sound = path.read_bytes()
-    changed = bytearray(sound)
-    changed[len(sound) // 2] ^= 0xFF
+    intact = path.read_bytes()
+    changed = bytearray(intact)
+    changed[len(intact) // 2] ^= 0xFF
     path.write_bytes(
         {
-            "cut": sound[: len(sound) // 2],
-            "cut by one byte": sound[:-1],
-            "garbage behind": sound + b"garbage",
+            "cut": intact[: len(intact) // 2],
+            "cut by one byte": intact[:-1],
+            "garbage after the end": intact + b"garbage",
             "changed": bytes(changed),
-            "second cut": sound + sound[:-100],
+            "second cut": intact + intact[:-100],
             "plain": CONTENT,
         }[damage]
     )
@@ -217,13 +219,13 @@ def test_padding_between_xz_streams_is_no_damage(tmp_path: Path) -> None:
 
 
 @every_compression
-def test_what_unpacks_out_of_all_proportion_is_refused_with_the_figures(
+def test_a_decompression_bomb_is_refused_with_the_figures(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unpack, "RATIO_MATTERS_FROM_BYTES", 1_000_000)
     path = pack(tmp_path, suffix, bytes(900_000))
     with ContentReader(path) as reader:
-        assert len(b"".join(iter(reader.read, b""))) == 900_000  # a small one may
+        assert len(b"".join(iter(reader.read, b""))) == 900_000  # a small file may have a high ratio
     path = pack(tmp_path, suffix, bytes(50_000_000))
     with ContentReader(path) as reader:
         with pytest.raises(FileRefused, match=r"beyond 1,000,000 bytes at most 200 times as many"):
@@ -232,7 +234,7 @@ def test_what_unpacks_out_of_all_proportion_is_refused_with_the_figures(
 
 
 @every_compression
-def test_what_unpacks_to_more_than_there_may_be_is_refused_with_the_figure(
+def test_a_file_over_max_unpacked_bytes_is_refused_with_the_figure(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unpack, "MAX_UNPACKED_BYTES", 500_000)
@@ -241,7 +243,7 @@ def test_what_unpacks_to_more_than_there_may_be_is_refused_with_the_figure(
         list(iter(reader.read, b""))
 
 
-def test_the_limits_are_those_that_are_told() -> None:
+def test_the_limits_have_their_documented_values() -> None:
     assert unpack.MAX_UNPACKED_BYTES == 10 * 1024**3
     assert (unpack.MAX_UNPACKED_RATIO, unpack.RATIO_MATTERS_FROM_BYTES) == (200, 100_000_000)
 
@@ -266,7 +268,7 @@ def test_hash_and_size_of_a_member_are_those_of_its_content(tmp_path: Path, meth
             assert reader.delivered.finish() == hashlib.sha256(content).hexdigest() == hash_file(path, member)
             assert reader.delivered.bytes_read == len(content)
             assert reader.delivered.is_whole
-        with pytest.raises(ValueError, match="closed"):
+        with pytest.raises(unpack.Damaged, match="closed"):
             reader.delivered.read(1)
 
 
@@ -279,7 +281,7 @@ def test_a_packed_member_is_unpacked_and_known_by_its_packed_bytes(tmp_path: Pat
         assert reader.delivered.finish() == hashlib.sha256(packed_bytes).hexdigest()
 
 
-def test_a_damaged_member_is_refused_and_has_a_hash_all_the_same(tmp_path: Path) -> None:
+def test_a_damaged_member_is_refused_and_still_hashed(tmp_path: Path) -> None:
     path = put_in_archive(tmp_path, zipfile.ZIP_STORED, a=CONTENT)
     changed = bytearray(path.read_bytes())
     changed[1000] ^= 0xFF
@@ -291,7 +293,7 @@ def test_a_damaged_member_is_refused_and_has_a_hash_all_the_same(tmp_path: Path)
         assert reader.delivered.finish() == hash_file(path, "a")
 
 
-def test_a_member_out_of_all_proportion_is_refused_and_not_read_to_its_end(
+def test_a_member_over_the_ratio_is_refused_and_not_read_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unpack, "RATIO_MATTERS_FROM_BYTES", 1_000_000)
@@ -312,7 +314,7 @@ def test_an_archive_as_a_whole_is_no_content_but_has_a_hash(tmp_path: Path) -> N
         assert reader.delivered.finish() == sha256(path)
 
 
-def test_a_member_that_is_gone_cannot_be_read(tmp_path: Path) -> None:
+def test_a_missing_member_cannot_be_read(tmp_path: Path) -> None:
     path = put_in_archive(tmp_path, a=b"1")
     with pytest.raises(OSError, match="no longer in the archive"):
         ContentReader(path, "b")

@@ -1,4 +1,4 @@
-"""Only files are opened, whatever stands in their place by then."""
+"""Only regular files are opened, even if the file was replaced by something else in the meantime."""
 
 import os
 import zipfile
@@ -32,7 +32,7 @@ def open_first(path: Path) -> None:
         pass
 
 
-@pytest.mark.timeout(10)  # opened carelessly, a pipe nobody writes to is waited for without end
+@pytest.mark.timeout(10)  # without precautions, opening a pipe without a writer would block forever
 @pytest.mark.parametrize("swap", [swap_for_link, swap_for_pipe, swap_for_folder])
 @pytest.mark.parametrize("read", [open_regular, ContentReader, hash_file, list_members, open_first])
 def test_a_file_swapped_for_something_else_is_not_read(
@@ -46,7 +46,7 @@ def test_a_file_swapped_for_something_else_is_not_read(
         read(path)
 
 
-def test_a_file_that_is_gone_or_may_not_be_read_is_told_as_such(tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_regular(tmp_path / "a.csv")
 
@@ -58,7 +58,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         assert file.read() == b"a\n1\n"
 
 
-def test_no_file_stays_open_behind_an_archive(tmp_path: Path) -> None:
+def test_an_archive_leaves_no_file_open(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.csv", "a\n1\n")

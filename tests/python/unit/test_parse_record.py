@@ -1,4 +1,4 @@
-"""The grammar of one record: what it reads, what it refuses, and that what it writes reads the same."""
+"""The grammar of one record: what it reads, what it refuses, and that what it writes is read back unchanged."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ DIALECTS = [
     Dialect("\\", "-"),
     Dialect("|", "§"),
     Dialect("«", '"'),
-    Dialect("§", "«"),  # both two bytes, with the first in common
+    Dialect("§", "«"),  # both are two bytes long and share the first byte
 ]
 
 
@@ -55,7 +55,7 @@ def test_a_sound_record_gives_its_values(line: str, values: list[str]) -> None:
     assert values_of(line) == values
 
 
-def test_it_is_known_which_values_stood_in_quotes() -> None:
+def test_quoted_values_are_flagged_as_quoted() -> None:
     found = parse('a,"",,"b"')
     assert isinstance(found, Parsed)
     assert found.quoted == [False, True, False, True]
@@ -79,7 +79,7 @@ def test_a_record_may_start_at_any_line() -> None:
     ("lines", "column"),
     [(['a"b,c'], 1), (['a,b"'], 2), (['"a"b'], 1), (['"a" ,b'], 1), ([' "a"'], 1), (['"a', 'b"c'], 1)],
 )
-def test_a_quote_where_none_may_stand_is_told_with_its_field(lines: list[str], column: int) -> None:
+def test_a_misplaced_quote_is_reported_with_its_field(lines: list[str], column: int) -> None:
     found = parse(*lines)
     assert isinstance(found, Unsound)
     assert f"field {column} " in found.detail
@@ -90,7 +90,7 @@ def test_a_field_that_never_closes_is_unclosed(lines: list[str]) -> None:
     assert parse(*lines) == Unclosed(too_long=False)
 
 
-def test_an_unclosed_field_is_given_up_beyond_the_longest_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unclosed_field_ends_at_the_record_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parse_record, "MAX_RECORD_BYTES", 10)
     assert parse('"aaaa', "bbbb") == Unclosed(too_long=False)
     assert parse('"aaaa', "bbbbb") == Unclosed(too_long=True)
@@ -115,7 +115,7 @@ def test_an_unclosed_field_is_given_up_beyond_the_longest_record(monkeypatch: py
         ('"a\rb"', 1, True),
     ],
 )
-def test_the_quick_check_takes_a_sound_line_of_the_right_width_alone(line: str, fields: int, sound: bool) -> None:
+def test_the_quick_check_accepts_only_sound_lines_of_the_right_width(line: str, fields: int, sound: bool) -> None:
     assert bool(PLAIN.sound_record(fields)(line.encode())) is sound
 
 
@@ -134,7 +134,7 @@ def test_the_quick_check_agrees_with_the_grammar(dialect: Dialect, data: st.Data
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(st.data())
 @settings(deadline=None, max_examples=30)
-def test_what_is_written_for_copy_reads_as_the_same_values(dialect: Dialect, data: st.DataObject) -> None:
+def test_values_written_for_copy_are_read_back_equal(dialect: Dialect, data: st.DataObject) -> None:
     grammar = RecordGrammar(dialect)
     alphabet = [dialect.delimiter, dialect.quote, ",", '"', "\n", "\r", "a", "\u00a7", "\u00ab", "\u00c2"]
     values = data.draw(st.lists(st.text(alphabet=alphabet, max_size=6), min_size=1, max_size=4))
@@ -143,7 +143,7 @@ def test_what_is_written_for_copy_reads_as_the_same_values(dialect: Dialect, dat
     delimiter, quote = grammar.copy_delimiter.decode(), grammar.copy_quote.decode()
     text = io.StringIO("7" + delimiter + written.decode(), newline="")
     assert list(csv.reader(text, delimiter=delimiter, quotechar=quote, strict=True)) == [["7", *values]]
-    # COPY takes a quoted empty text for a text and an unquoted one for NULL: the difference must last.
+    # COPY reads a quoted empty value as text and an unquoted one as NULL: the difference must be kept.
     if len(values) == 1 and values[0] == "":
         assert written == (quote * 2).encode() * quoted[0]
 
@@ -170,7 +170,7 @@ def test_any_lines_end_in_one_of_three_findings(lines: list[str]) -> None:
     if isinstance(found, Parsed):
         assert 1 <= found.end <= len(lines)
         assert len(found.values) == len(found.quoted)
-        # and Python's own reader, where it is strict, agrees
+        # Python's own reader in strict mode agrees
         consumed = "\n".join(lines[: found.end])
         if consumed:
             (row,) = csv.reader(io.StringIO(consumed, newline=""), strict=True)

@@ -25,7 +25,7 @@ MONTH = (date(2024, 2, 1), date(2024, 2, 29))
         ("year=2024 month=FEB", MONTH),
         ("year=2023 month=12", (date(2023, 12, 1), date(2023, 12, 31))),
         ("year=9999 month=12 day=31", (date(9999, 12, 31), date(9999, 12, 31))),
-        # a feed without a pattern: its path is the key
+        # a feed without a pattern: the path is the key
         ("shop/sales year=2024 month=2 day=29", DAY),
         ("store=paris business_date=2024-02-29", DAY),
         ("month=Dec year=2024", (date(2024, 12, 1), date(2024, 12, 31))),

@@ -28,7 +28,7 @@ def test_no_personal_column_reaches_a_mart_by_its_name() -> None:
     assert not personal & shown
 
 
-def test_relations_that_analysts_could_read_are_closed_where_they_say_personal() -> None:
+def test_relations_with_personal_columns_are_closed_to_analysts() -> None:
     schemas = {schema for schema, readers in READERS.items() if "analyst" in readers} - {
         "published",
         "published_as_of",

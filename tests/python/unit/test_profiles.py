@@ -1,4 +1,4 @@
-"""profiles.yml, read by dbt itself: which shell reaches which server, and what is never overwritten."""
+"""profiles.yml as read by dbt itself: which environment reaches which server, and what is never overwritten."""
 
 import re
 from dataclasses import replace
@@ -23,7 +23,7 @@ VARIABLES = {"PGHOST": "db.example.com", "PGPORT": "5555", "PGUSER": "u", "PGPAS
 
 
 def make_record(home: Path, port: int, password: str = "") -> ServerRecord:
-    """The record of a server that was never started; the password tells which it is."""
+    """Make the record of a server that was never started; the password identifies it."""
     return ServerRecord(
         port=port,
         user="warehouse",
@@ -34,7 +34,7 @@ def make_record(home: Path, port: int, password: str = "") -> ServerRecord:
 
 
 def make_home(home: Path, port: int, password: str = "") -> Path:
-    """A home with such a record."""
+    """Make a home with such a record."""
     record_file(home).parent.mkdir(parents=True)
     write_record(home, make_record(home, port, password))
     return home
@@ -45,7 +45,7 @@ def settings_for(project: Path, home: Path) -> Settings:
 
 
 def ask_dbt(file: Path, target: str | None = None, **variables: str) -> dict[str, Any]:
-    """The connection dbt would make from `file` in a shell with these variables."""
+    """Return the connection that dbt makes from `file` in an environment with these variables."""
     set_invocation_context(variables)
     raw = yaml.safe_load(file.read_text(encoding="utf-8"))["sales_warehouse"]
     name, found = Profile.render_profile(raw, "sales_warehouse", target, ProfileRenderer({}))
@@ -88,7 +88,7 @@ def test_dev_is_the_target_of_a_plain_dbt_and_prod_another(default: Settings) ->
 def test_a_written_profile_is_short_and_holds_no_code(record: ServerRecord | None) -> None:
     text = render(record)
     assert len(text.splitlines()) <= 30
-    # PGHOST alone has no default: without it there is no server to reach
+    # only PGHOST has no default: without it no server is known
     assert {re.sub(r"'[A-Z]+'(, '\w*')?", "", found) for found in re.findall(r"{{(.*?)}}", text)} <= {
         " env_var() ", " env_var() | as_number ",
     }  # fmt: skip
@@ -122,7 +122,7 @@ def test_with_pghost_the_profile_follows_the_variables(project: Path) -> None:
         "host": "db.example.com",
         "port": 5555,
         "user": "u",
-        # digits alone, and still a text
+        # only digits, but still a text
         "password": "123456",
         "dbname": "d",
         "schema": "warehouse",
@@ -175,7 +175,7 @@ def test_a_file_of_before_is_written_anew(default: Settings) -> None:
     assert "homes" not in file.read_text(encoding="utf-8")
 
 
-def test_only_its_owner_can_read_it(default: Settings) -> None:
+def test_only_the_owner_can_read_the_profiles(default: Settings) -> None:
     file = default.project / "profiles.yml"
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o644)
@@ -183,7 +183,7 @@ def test_only_its_owner_can_read_it(default: Settings) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_nothing_is_written_when_nothing_changed(default: Settings) -> None:
+def test_unchanged_profiles_are_not_written_again(default: Settings) -> None:
     file = default.project / "profiles.yml"
     before = file.stat()
     write_profiles(default)
@@ -192,7 +192,7 @@ def test_nothing_is_written_when_nothing_changed(default: Settings) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"mine:\n  target: x\n", b"\xff\xfe not utf-8"])
-def test_a_file_of_the_person_is_never_touched(project: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_profiles_file_of_the_user_is_never_changed(project: Path, tmp_path: Path, content: bytes) -> None:
     file = project / "profiles.yml"
     file.write_bytes(content)
     before = file.stat()
@@ -206,7 +206,7 @@ def test_a_file_of_the_person_is_never_touched(project: Path, tmp_path: Path, co
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_damaged_file_of_ours_is_written_anew(default: Settings) -> None:
+def test_a_damaged_generated_file_is_written_again(default: Settings) -> None:
     file = default.project / "profiles.yml"
     text = file.read_text(encoding="utf-8")
     file.write_text(text[: len(text) // 4] + "\n}}}: [", encoding="utf-8")

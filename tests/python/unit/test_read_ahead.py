@@ -5,11 +5,11 @@ import threading
 import pytest
 
 from sales_warehouse.cli import main as cli
-from sales_warehouse.load.workers.read_ahead import read_ahead
+from sales_warehouse.load.copy_records import read_ahead
 
 
-def test_no_room_for_a_thread_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python calls it RuntimeError, which would end the load as a defect."""
+def test_a_failed_thread_start_is_a_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python raises RuntimeError, which would end the load as a defect."""
 
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -23,7 +23,7 @@ def test_no_room_for_a_thread_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> N
     ("error", "code", "words"),
     [(MemoryError(), 1, "out of memory"), (SystemExit(130), 130, "Stopped."), (SystemExit(2), 2, "")],
 )
-def test_the_command_says_what_ended_it(
+def test_the_command_reports_the_reason_of_its_end(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: BaseException, code: int, words: str
 ) -> None:
     def app(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""The declarations are read from the dbt project; each mistake is told with file, line, key and what is allowed."""
+"""Declarations are read from the dbt project; the message about an error has file, line, key and what is allowed."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from sales_warehouse.feeds.validate import Options
 
 PROJECT = Path(__file__).parents[3]
 
-# The line numbers of the tests below are counted in this text.
+# The line numbers of the tests below refer to this text.
 SOUND = """\
 version: 2
 sources:
@@ -81,7 +81,7 @@ def test_a_declaration_becomes_a_feed(project: Path) -> None:
     assert feed.full_name == "shop.sales"
 
 
-def test_what_is_left_out_has_a_default(project: Path) -> None:
+def test_omitted_options_have_defaults(project: Path) -> None:
     write(
         project,
         "sources: [{name: shop, tables: [{name: sales, external: {location: a.csv}, columns: [{name: a}]}]}]",
@@ -138,7 +138,7 @@ def test_what_is_left_out_has_a_default(project: Path) -> None:
         ("name: amount", "nmae: amount", 21, "columns.1.name", "is missing; allowed: {name:"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_file_line_key_and_what_is_allowed(
+def test_a_mistake_is_reported_with_file_line_key_and_allowed_values(
     project: Path, good: str, bad: str, line: int, key: str, allowed: str
 ) -> None:
     assert SOUND.count(good) == 1
@@ -192,7 +192,7 @@ def test_a_workbook_has_options_of_its_own(project: Path) -> None:
         ("total_rows: ^Total", "total_row: x", 11, "external.options.total_row", "did you mean total_rows?"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_the_options_of_a_workbook_is_told(
+def test_a_mistake_in_the_options_of_a_workbook_is_reported(
     project: Path, good: str, bad: str, line: int, key: str, allowed: str
 ) -> None:
     assert WORKBOOK.count(good) == 1
@@ -202,7 +202,7 @@ def test_a_mistake_in_the_options_of_a_workbook_is_told(
     assert allowed in message
 
 
-def test_json_lines_may_describe_the_column_of_the_rest(project: Path) -> None:
+def test_json_lines_may_describe_the_extra_column(project: Path) -> None:
     text = (
         "sources: [{name: shop, tables: [{name: sales, external: {location: a, file_format: jsonl}, columns: [%s]}]}]"
     )
@@ -232,14 +232,14 @@ def test_a_feed_without_columns_is_refused(project: Path, columns: str) -> None:
         "external: {location: a.csv}, columns: [a]",
     ],
 )
-def test_a_value_of_the_wrong_shape_is_told_too(project: Path, text: str) -> None:
+def test_a_value_of_the_wrong_shape_is_reported(project: Path, text: str) -> None:
     write(project, f"sources: [{{name: shop, tables: [{{name: sales, {text}}}]}}]")
     assert refusal(project).startswith(f"{FILE}:1: shop.sales: ")
 
 
 @pytest.mark.parametrize("text", ["sources: 5", "sources: [{name: shop, tables: 5}]"])
 def test_sources_that_are_no_list_are_no_feeds(project: Path, text: str) -> None:
-    # dbt says what is wrong with them; here they must only not end in a traceback.
+    # dbt reports what is wrong with them; here they must only not end in a traceback.
     write(project, text)
     refusal(project)
 
@@ -282,7 +282,7 @@ def test_any_declaration_gives_a_feed_or_a_message_with_its_place(options: Any, 
         assert all(line.startswith(f"{FILE}:1: shop.sales: ") for line in message.splitlines())
 
 
-def test_the_third_of_three_tables_is_told_with_its_own_line(project: Path) -> None:
+def test_a_mistake_in_a_later_table_is_reported_with_its_line(project: Path) -> None:
     write(
         project,
         "sources:\n- name: shop\n  schema: raw\n  tables:\n  - name: a\n  - name: b\n    external: {location: b.csv}\n"
@@ -292,13 +292,13 @@ def test_the_third_of_three_tables_is_told_with_its_own_line(project: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["sources: [", "a: b: c", "sources:\n\t- name: x", "{{ jinja }}: 1", "--- 1\n--- 2"])
-def test_broken_yaml_is_told_with_the_file(project: Path, text: str) -> None:
+def test_broken_yaml_is_reported_with_the_file(project: Path, text: str) -> None:
     write(project, text)
     assert refusal(project).startswith(f"{FILE}: not readable as YAML: ")
 
 
 @pytest.mark.parametrize("content", [b"sources: \xff", b"since: 2024-13-45"])
-def test_a_file_yaml_cannot_build_is_told_with_the_file(project: Path, content: bytes) -> None:
+def test_invalid_bytes_and_values_in_yaml_are_reported_with_the_file(project: Path, content: bytes) -> None:
     (project / FILE).write_bytes(content)
     assert refusal(project).startswith(f"{FILE}: not readable as YAML: ")
 
@@ -311,7 +311,7 @@ def test_one_feed_declared_in_two_files_names_both(project: Path) -> None:
     assert "_twin__sources.yaml" in message
 
 
-def test_one_raw_table_cannot_take_two_feeds(project: Path) -> None:
+def test_one_raw_table_cannot_belong_to_two_feeds(project: Path) -> None:
     write(project, SOUND.replace("- name: shop", "- name: other"), "models/staging/other/_other__sources.yml")
     assert "raw.shop__sales is declared already in" in refusal(project)
 
@@ -322,7 +322,7 @@ def test_one_feed_declared_twice_in_one_file_is_refused(project: Path) -> None:
     assert "shop.sales is declared already" in refusal(project)
 
 
-def test_no_feed_at_all_says_how_to_declare_one(tmp_path: Path) -> None:
+def test_a_project_without_feeds_is_refused_with_a_remedy(tmp_path: Path) -> None:
     assert "docs/how-to/add-a-feed.md" in refusal(tmp_path)
     write(tmp_path, "models: [{name: fct_sales_lines}]")
     assert "docs/how-to/add-a-feed.md" in refusal(tmp_path)
@@ -333,7 +333,7 @@ def test_a_source_table_without_files_is_no_feed(project: Path) -> None:
     assert [feed.full_name for feed in read_feeds(project)] == ["shop.sales"]
 
 
-def test_the_feeds_come_ordered_by_name(project: Path) -> None:
+def test_the_feeds_are_ordered_by_name(project: Path) -> None:
     table = "{name: sales, external: {location: %s.csv}, columns: [{name: a}]}"
     for name in ("zoo", "ant"):
         text = f"sources: [{{name: {name}, schema: {name}_raw, tables: [{table % name}]}}]"
@@ -341,7 +341,7 @@ def test_the_feeds_come_ordered_by_name(project: Path) -> None:
     assert [feed.full_name for feed in read_feeds(project)] == ["ant.sales", "shop.sales", "zoo.sales"]
 
 
-def test_the_feeds_of_this_project_read_well() -> None:
+def test_the_feeds_of_this_project_are_valid() -> None:
     feeds = {feed.full_name: feed for feed in read_feeds(PROJECT)}
     assert set(feeds) >= {"online_retail.invoice_lines", "store_orders.order_lines", "superstore.order_lines"}
     for feed in feeds.values():

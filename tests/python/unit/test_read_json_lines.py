@@ -1,4 +1,4 @@
-"""JSON Lines: values as they were written, every line with exactly one outcome, however the content is cut."""
+"""JSON Lines: values as they were written, exactly one outcome for every line, with any block size."""
 
 import codecs
 import csv
@@ -30,9 +30,9 @@ def split(content: bytes, size: int = 1 << 20) -> tuple[bytes, list[Reject], Tal
 
 
 def rows(content: bytes, **options: int) -> list[list[str | None]]:
-    """Return the values COPY would take, without file id."""
+    """Return the values in the COPY data, without the file id."""
     data, _, _ = split(content, **options)
-    # everything but NULL stands in quotes
+    # all values except NULL are quoted
     return [
         [None if field == "\0" else field for field in row][1:]
         for row in csv.reader(
@@ -41,7 +41,7 @@ def rows(content: bytes, **options: int) -> list[list[str | None]]:
     ]
 
 
-def test_declared_columns_are_picked_by_normalised_key_and_the_rest_is_kept() -> None:
+def test_columns_are_matched_by_normalised_key_and_the_rest_is_kept() -> None:
     content = b'{"Amount": 2.50, "Order No": "007", "till": {"no": 3}, "Paid": true}\n{"order_no":"8","AMOUNT":null}\n'
     assert rows(content) == [["1", "007", "2.50", '{"till":{"no":3},"Paid":true}'], ["2", "8", None, None]]
 
@@ -100,36 +100,36 @@ def test_an_escaped_backslash_is_no_nul() -> None:
     assert rows(rb'{"order_no":"\\u0000","amount":1}') == [["1", "\\u0000", "1", None]]
 
 
-def test_a_mark_and_a_missing_last_line_end_are_no_part_of_a_record() -> None:
+def test_a_byte_order_mark_and_a_missing_line_end_are_accepted() -> None:
     data, (reject,), _ = split(codecs.BOM_UTF8 + b'{"order_no":1,"amount":2}\nno json')
     assert (reject.byte_offset, reject.raw) == (29, b"no json")
     assert data == b'7,1,"1","2",\n'
 
 
-def test_a_column_no_object_has_refuses_the_file_with_what_was_found() -> None:
+def test_a_column_missing_in_every_object_refuses_the_file() -> None:
     with pytest.raises(FileRefused, match=r"no object has amount\. Found were: order_no, Sum\."):
         split(b'{"order_no":1,"Sum":2}\nno json\n{"Sum":2}\n')
 
 
-def test_a_column_one_object_has_is_enough_be_it_null() -> None:
+def test_a_column_in_one_object_is_enough_even_if_null() -> None:
     assert rows(b'{"order_no":1}\n{"amount":null}\n') == [["1", "1", None, None], ["2", None, None, None]]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", codecs.BOM_UTF8])
-def test_a_file_without_objects_lacks_nothing(content: bytes) -> None:
+def test_a_file_without_objects_is_accepted(content: bytes) -> None:
     data, _, tally = split(content)
     assert (data, tally.loaded, tally.rejected) == (b"", 0, 0)
 
 
 @pytest.mark.parametrize("size", [1 << 20, 1 << 16])
-def test_a_line_longer_than_a_record_may_be_is_rejected_with_its_bytes(size: int) -> None:
+def test_a_line_over_the_record_limit_is_rejected_with_its_bytes(size: int) -> None:
     line = b'{"order_no":"' + b"x" * 1_100_000 + b'"}'
     _, (reject,), tally = split(b'{"order_no":1,"amount":2}\n' + line + b'\n{"order_no":3,"amount":4}\n', size)
     assert (reject.reason, reject.row_number, reject.raw) == ("too_long", 2, line)
     assert (tally.loaded, tally.rejected) == (2, 1)
 
 
-def test_a_line_beyond_all_measure_refuses_the_file() -> None:
+def test_a_line_far_over_the_limit_refuses_the_file() -> None:
     with pytest.raises(FileRefused, match=r"longer than 16,777,216 bytes"):
         split(b'{"order_no":"' + b"x" * (17 << 20) + b'"}\n')
 
@@ -139,7 +139,7 @@ def test_a_line_beyond_all_measure_refuses_the_file() -> None:
     .map(b"\n".join),
     st.integers(min_value=1, max_value=40),
 )  # fmt: skip
-def test_whatever_the_bytes_every_line_has_one_fate_however_they_are_cut(content: bytes, size: int) -> None:
+def test_every_json_line_has_one_outcome_for_any_bytes_and_blocks(content: bytes, size: int) -> None:
     content += b'\n{"order_no":1,"amount":2}\n'
     whole = _, rejects, tally = split(content)
     assert split(content, size) == whole
@@ -162,7 +162,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_what_is_kept_beside_the_columns_means_what_was_delivered(value: object) -> None:
+def test_undeclared_keys_keep_their_delivered_value(value: object) -> None:
     line = json.dumps({"order_no": 1, "amount": 2, "kept": value})
     data, _, tally = split(line.encode())
     assert tally.loaded == 1

@@ -1,4 +1,4 @@
-"""Parquet: typed values become the text a person would have seen; what is damaged is told."""
+"""Parquet: typed values become the text that a program would show; damage is reported."""
 
 import io
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def texts(values: Sequence[object], kind: Any) -> list[str | None]:
         (pa.null(), None, None),
     ],
 )
-def test_a_value_reads_as_a_person_sees_it(kind: Any, value: object, text: str | None) -> None:
+def test_a_value_is_read_as_displayed(kind: Any, value: object, text: str | None) -> None:
     assert texts([value, None], kind) == [text, None]
 
 
@@ -103,13 +103,13 @@ def test_an_instant_outside_of_the_calendar_rejects_its_record() -> None:
     assert (rows[0]["reason"], rows[0]["raw"]) == ("bad_cell", str(2**62))
 
 
-def test_a_type_or_zone_without_a_text_is_told() -> None:
+def test_an_unknown_time_zone_is_refused() -> None:
     with pytest.raises(TableUnreadable, match=r"a column a in the time zone 'Mars/Base', which is not known"):
         read(write({"a": pa.array([0], pa.timestamp("us", "Mars/Base"))}))
 
 
-@pytest.mark.parametrize("damage", ["empty", "text", "cut", "head gone", "middle"])
-def test_what_is_damaged_is_told(damage: str) -> None:
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "header missing", "middle"])
+def test_a_damaged_file_is_refused(damage: str) -> None:
     sound = write({"a": [f"tea {number}" for number in range(50_000)]}, compression="zstd", write_page_checksum=True)
     middle = bytearray(sound)
     middle[len(sound) // 3] ^= 0xFF
@@ -117,7 +117,7 @@ def test_what_is_damaged_is_told(damage: str) -> None:
         "empty": b"",
         "text": b"a,b\n1,2\n",
         "cut": sound[:-100],
-        "head gone": sound[1000:],
+        "header missing": sound[1000:],
         "middle": bytes(middle),
     }[damage]
     with pytest.raises(TableUnreadable, match=r"cannot be read as parquet \(.*Ask for it again"):

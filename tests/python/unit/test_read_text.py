@@ -1,4 +1,4 @@
-"""The second reading by itself: texts with known answers, and what it must not make a record of."""
+"""The second reader alone: texts with known results, and texts that are not records."""
 
 from typing import Any
 
@@ -56,7 +56,9 @@ def values(content: str, **options: Any) -> list[list[Value] | str | None]:
         ("a,b\né,ß\n", {"encoding": "utf-16"}, [["é", "ß"]]),
     ],
 )  # fmt: skip
-def test_texts_with_known_answers(content: str, options: dict[str, Any], expected: list[list[Value] | str]) -> None:
+def test_texts_with_known_answers_are_read_right(
+    content: str, options: dict[str, Any], expected: list[list[Value] | str]
+) -> None:
     assert values(content, **options) == expected
 
 
@@ -66,15 +68,15 @@ def test_texts_with_known_answers(content: str, options: dict[str, Any], expecte
         ('a,b\n1,2\n"3,4\n5,6\n', {}, "unexpected end of data"),
         ('a,b\n1,2\n"3"x,4\n', {}, "expected after"),
         ('a||b\n1||2\n"3||4\n5||6\n', {"delimiter": "||"}, "a quote is never closed"),
-        ('a||b\n1||2\n"3"x||4\n', {"delimiter": "||"}, "text stands behind the closing quote of field 1"),
-        ('a||b\n1||2\n3||4"5\n', {"delimiter": "||"}, "a quote stands inside field 2"),
-        ('a,b\n1,2\n"3""4",5\n', {"escape": "\\"}, "text stands behind the closing quote of field 1"),
-        ("a,b\n1,2\n3,\\n\n", {"escape": "\\"}, "an escape stands in front of n"),
-        ("a,b\n1,2\n3,4\\\n", {"escape": "\\"}, "in front of the end of the line"),
+        ('a||b\n1||2\n"3"x||4\n', {"delimiter": "||"}, "text follows the closing quote of field 1"),
+        ('a||b\n1||2\n3||4"5\n', {"delimiter": "||"}, "a quote is inside field 2"),
+        ('a,b\n1,2\n"3""4",5\n', {"escape": "\\"}, "text follows the closing quote of field 1"),
+        ("a,b\n1,2\n3,\\n\n", {"escape": "\\"}, "an escape precedes n"),
+        ("a,b\n1,2\n3,4\\\n", {"escape": "\\"}, "precedes the end of the line"),
         (b"a,b\n1,2\n3,\xff\n", {}, "can't decode byte 0xff"),
     ],
 )
-def test_what_is_no_record_stops_the_reading_at_its_line(
+def test_an_invalid_record_stops_the_reading_at_its_line(
     content: str | bytes, options: dict[str, Any], words: str
 ) -> None:
     reading = read_again(content, **options)
@@ -91,7 +93,7 @@ def test_a_file_without_its_header_cannot_be_read() -> None:
             read_again(content, **options)
 
 
-def test_rejects_are_cut_out_where_the_books_say_and_take_their_row_number() -> None:
+def test_rejects_are_read_at_their_ledger_offset_with_their_row_number() -> None:
     reject = Reject(2, 3, 8, "unbalanced_quote", "", b'"3,4')
     first, second, third = read_again('a,b\n1,2\n"3,4\n5,6\n', [reject])
     assert (first.row_number, second.row_number, third.row_number) == (1, 2, 3)

@@ -1,4 +1,4 @@
-"""What stands in a sheet arrives as the text a person would have seen, from XLSX and from XLS alike."""
+"""The cells of a sheet become the text that a spreadsheet program shows, from XLSX and from XLS alike."""
 
 import io
 from datetime import date, datetime
@@ -53,7 +53,7 @@ def refusal(file_format: str, data: bytes, **options: Any) -> str:
         (None, None),
     ],
 )
-def test_a_cell_reads_as_a_person_sees_it(file_format: str, value: object, text: str | None) -> None:
+def test_a_cell_is_read_as_displayed(file_format: str, value: object, text: str | None) -> None:
     assert read(file_format, {"A": [HEADER, ["1", value, 2]]}) == (HEADER, [["1", text, "2"]])
 
 
@@ -102,7 +102,7 @@ def test_the_sheet_is_chosen_by_name_or_number_and_the_header_by_row(file_format
 
 
 @every_format
-def test_an_error_in_the_header_is_told(file_format: str) -> None:
+def test_an_error_in_the_header_is_reported(file_format: str) -> None:
     rows: Rows = [["a", Error("#REF!")], [1, 2]]
     data = make_xlsx({"A": rows}) if file_format == "xlsx" else make_xls({"A": rows})
     assert "has #REF! in its header, column B" in refusal(file_format, data)
@@ -115,7 +115,7 @@ def test_an_empty_sheet_has_no_header(file_format: str) -> None:
 
 
 @every_format
-def test_what_is_no_such_workbook_is_told(file_format: str) -> None:
+def test_a_file_of_another_format_or_damaged_is_refused(file_format: str) -> None:
     sound = {"xlsx": make_xlsx({"A": [HEADER]}), "xls": make_xls({"A": [HEADER, *[["1", "tea", 2]] * 9]})}
     other = sound["xls" if file_format == "xlsx" else "xlsx"]
     for data in (

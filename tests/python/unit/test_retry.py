@@ -1,4 +1,4 @@
-"""What is tried again, how often, and what the report then says."""
+"""Which errors are retried, how often, and what the report then contains."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 
-from sales_warehouse.cli.errors import explain_database_error
+from sales_warehouse.cli.main import explain_database_error
 from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
 from sales_warehouse.load import retry
 from sales_warehouse.load.outcome import Outcome
@@ -16,8 +16,8 @@ from sales_warehouse.load.run_load import LoadReport
 from sales_warehouse.reporter import Reporter
 
 
-class Said(Reporter):
-    """A reporter that keeps what it is told."""
+class RecordingReporter(Reporter):
+    """A reporter that keeps what it receives."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -30,7 +30,7 @@ class Said(Reporter):
         self.finished.append(outcome)
 
 
-class Line:
+class FakeConnection:
     """A connection that is only closed."""
 
     closed = 0
@@ -47,10 +47,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waits
 
 
-def let_load(monkeypatch: pytest.MonkeyPatch, *runs: Any) -> tuple[Said, list[Line]]:
-    """Have each run of the load tell its outcomes to the reporter and then raise or return what stands last."""
+def replace_load(monkeypatch: pytest.MonkeyPatch, *runs: Any) -> tuple[RecordingReporter, list[FakeConnection]]:
+    """Make each run of the load report its outcomes and then raise or return its last item."""
     left = list(runs)
-    lines: list[Line] = []
+    lines: list[FakeConnection] = []
 
     def run_load(connection: Any, feeds: Any, inbox: Any, reporter: Any, *_: Any) -> LoadReport:
         *outcomes, end = left.pop(0)
@@ -61,12 +61,12 @@ def let_load(monkeypatch: pytest.MonkeyPatch, *runs: Any) -> tuple[Said, list[Li
         return end
 
     monkeypatch.setattr(retry, "run_load", run_load)
-    return Said(), lines
+    return RecordingReporter(), lines
 
 
-def load(reporter: Said, lines: list[Line]) -> LoadReport:
+def load(reporter: RecordingReporter, lines: list[FakeConnection]) -> LoadReport:
     def connect() -> Any:
-        lines.append(Line())
+        lines.append(FakeConnection())
         return lines[-1]
 
     return load_with_retries(connect, [], Path("inbox"), reporter)
@@ -76,8 +76,8 @@ def lost() -> psycopg2.OperationalError:
     return psycopg2.OperationalError("server closed the connection unexpectedly\n\tThis probably means …")
 
 
-def test_a_lost_connection_is_tried_again_and_said_so(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    reporter, lines = let_load(monkeypatch, (lost(),), (lost(),), (LoadReport(unchanged=3),))
+def test_a_lost_connection_is_retried_and_reported(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    reporter, lines = replace_load(monkeypatch, (lost(),), (lost(),), (LoadReport(unchanged=3),))
     assert load(reporter, lines).unchanged == 3
     assert waits == [0.5, 1.0]
     assert [line.closed for line in lines] == [1, 1, 1]
@@ -87,19 +87,17 @@ def test_a_lost_connection_is_tried_again_and_said_so(monkeypatch: pytest.Monkey
     ]
 
 
-def test_after_the_last_attempt_the_error_comes_through(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    reporter, lines = let_load(monkeypatch, *[(lost(),)] * (ATTEMPTS + 1))
+def test_the_error_is_raised_after_the_last_attempt(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    reporter, lines = replace_load(monkeypatch, *[(lost(),)] * (ATTEMPTS + 1))
     with pytest.raises(psycopg2.OperationalError):
         load(reporter, lines)
     assert waits == [0.5, 1, 2, 4, 8]
     assert len(lines) == ATTEMPTS
 
 
-def test_a_file_taken_in_is_progress_and_the_attempts_begin_anew(
-    monkeypatch: pytest.MonkeyPatch, waits: list[float]
-) -> None:
+def test_a_loaded_file_resets_the_attempts(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     files = [Outcome(f"{n}.csv", "shop.lines", "active") for n in range(9)]
-    reporter, lines = let_load(monkeypatch, *[(file, lost()) for file in files], (LoadReport(unchanged=9 + 2),))
+    reporter, lines = replace_load(monkeypatch, *[(file, lost()) for file in files], (LoadReport(unchanged=9 + 2),))
     report = load(reporter, lines)
     assert waits == [0.5] * 9
     assert report.outcomes == files
@@ -112,9 +110,9 @@ def test_the_report_covers_all_attempts(monkeypatch: pytest.MonkeyPatch, waits: 
         Outcome("b.csv", "shop.lines", "refused"),
         Outcome("c.csv", "shop.lines", "growing"),
     ]
-    # between the attempts a.csv was corrected
+    # a.csv was corrected between the attempts
     last = [Outcome("a.csv", "shop.lines", "active", version=2), Outcome("c.csv", "shop.lines", "active")]
-    reporter, lines = let_load(
+    reporter, lines = replace_load(
         monkeypatch, (*first, lost()), (LoadReport(outcomes=list(last), unchanged=5, still_refused=["b.csv", "z.csv"]),)
     )
     report = load(reporter, lines)
@@ -128,17 +126,15 @@ def test_the_report_covers_all_attempts(monkeypatch: pytest.MonkeyPatch, waits: 
     [errors.DiskFull("no space"), errors.InsufficientPrivilege("no"), ConfigurationError("no inbox"), RuntimeError()],
     ids=lambda error: type(error).__name__,
 )
-def test_a_terminal_error_is_not_tried_again(
-    monkeypatch: pytest.MonkeyPatch, waits: list[float], error: Exception
-) -> None:
-    reporter, lines = let_load(monkeypatch, (with_code(error),))
+def test_a_terminal_error_is_not_retried(monkeypatch: pytest.MonkeyPatch, waits: list[float], error: Exception) -> None:
+    reporter, lines = replace_load(monkeypatch, (with_code(error),))
     with pytest.raises(type(error)):
         load(reporter, lines)
     assert (waits, reporter.said, len(lines)) == ([], [], 1)
 
 
 def with_code(error: Exception) -> Exception:
-    """Give an error of the database the code that the server would send with it."""
+    """Give a database error the SQLSTATE that the server would send with it."""
     codes = {errors.lookup(code): code for code in CODES}
     if type(error) not in codes:
         return error
@@ -156,7 +152,7 @@ CODES = {
 
 
 @pytest.mark.parametrize(("code", "passes"), CODES.items())
-def test_the_code_decides_whether_an_error_passes(code: str, passes: bool) -> None:
+def test_the_error_code_decides_whether_to_retry(code: str, passes: bool) -> None:
     assert is_transient(with_code(errors.lookup(code)("x"))) is passes
 
 
@@ -174,7 +170,7 @@ def test_the_code_decides_whether_an_error_passes(code: str, passes: bool) -> No
         (OSError("disk"), False),
     ],
 )
-def test_without_a_code_only_a_lost_connection_passes(error: Exception, passes: bool) -> None:
+def test_only_a_lost_connection_is_retried_without_a_code(error: Exception, passes: bool) -> None:
     assert is_transient(error) is passes
 
 
@@ -186,9 +182,7 @@ def test_without_a_code_only_a_lost_connection_passes(error: Exception, passes: 
         (errors.UniqueViolation("duplicate key"), "duplicate key", 1),
     ],
 )
-def test_a_person_is_told_what_to_do_and_a_scheduler_by_the_exit_code(
-    error: psycopg2.Error, words: str, code: int
-) -> None:
+def test_a_database_error_gives_a_remedy_and_an_exit_code(error: psycopg2.Error, words: str, code: int) -> None:
     coded = with_code(error)
     assert isinstance(coded, psycopg2.Error)
     message, exit_code = explain_database_error(coded)

@@ -1,4 +1,4 @@
-"""The demonstration files: always the same bytes, every kind of dirt, and a truth that is correct."""
+"""The demonstration files: always the same bytes, every kind of error, and a correct truth."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def read_content(directory: Path, uri: str) -> bytes:
 
 
 def read_all(directory: Path) -> dict[str, bytes]:
-    """Return the unpacked content of every file below the three folders."""
+    """Return the uncompressed content of every file below the three folders."""
     uris = [path.relative_to(directory).as_posix() for path in directory.glob("*/*")]
     return {uri: read_content(directory, uri) for uri in uris}
 
 
 def read_rows(directory: Path, uri: str, *, leave_out: int | None = None) -> list[list[str]]:
-    """Return the rows below the header, read strictly, without the one reject and without blank physical lines."""
+    """Return the rows after the header, read strictly, without the one reject and without blank physical lines."""
     lines = read_content(directory, uri).decode().split("\n")
     if leave_out is not None:
         del lines[leave_out - 1]
@@ -61,7 +61,7 @@ def test_same_options_give_same_bytes_and_times(sample: tuple[Path, Truth], tmp_
 
 
 def test_bytes_do_not_depend_on_the_machine(sample: tuple[Path, Truth]) -> None:
-    # Fails when a change to the generator changes the demonstration files: then update the hashes.
+    # Fails if a change to the generator changes the demonstration files: then update the hashes.
     digests = {file.uri: file.content_sha256[:16] for file in sample[1].files}
     assert {uri: digests[uri] for uri in PINNED} == PINNED
 
@@ -74,7 +74,7 @@ def test_other_seed_gives_other_bytes(sample: tuple[Path, Truth], tmp_path: Path
     assert not [uri for uri in ours if ours[uri] == theirs[uri]]
 
 
-def test_truth_json_says_what_is_returned(sample: tuple[Path, Truth]) -> None:
+def test_truth_json_equals_the_returned_truth(sample: tuple[Path, Truth]) -> None:
     directory, truth = sample
     told: dict[str, Any] = json.loads((directory / "truth.json").read_text(encoding="utf-8"))
     assert [file["uri"] for file in told["files"]] == [file.uri for file in truth.files]
@@ -106,7 +106,7 @@ def test_every_record_has_one_outcome(sample: tuple[Path, Truth]) -> None:
     assert truth.totals.records_read == pytest.approx(SMALL["records"], rel=0.01)
 
 
-def test_rejects_lie_where_the_truth_says(sample: tuple[Path, Truth]) -> None:
+def test_rejects_are_at_the_place_named_by_the_truth(sample: tuple[Path, Truth]) -> None:
     directory, truth = sample
     reasons: Counter[str] = Counter()
     for file in truth.files:
@@ -180,7 +180,7 @@ def judge_superstore(row: list[str]) -> tuple[str | None, dict[str, Any]]:
     reason = judge(order, quantity, sales, day, "%Y-%m-%d")
     if reason:
         return reason, {}
-    # Half away from zero by whole numbers, so that the check does not depend on decimal's rounding.
+    # Rounds half away from zero with integers, so that the check does not depend on decimal's rounding.
     scaled, share = int(Decimal(sales) * 10_000), int((1 - Decimal(discount)) * 100)
     gross = Decimal((2 * scaled * 100 + share) // (2 * share)).scaleb(-4)
     return None, {
@@ -256,7 +256,7 @@ def test_recount_with_another_reader_agrees(sample: tuple[Path, Truth], feed: st
     }
 
 
-def test_quarantined_rows_lie_where_the_truth_says(sample: tuple[Path, Truth]) -> None:
+def test_quarantined_rows_are_at_the_place_named_by_the_truth(sample: tuple[Path, Truth]) -> None:
     directory, truth = sample
     marks = {"quantity:not_an_integer": b",two,", "unit_price:not_a_decimal": b",abc,"}
     for file in truth.files:

@@ -1,4 +1,4 @@
-"""Settings: what each variable does, and what a wrong one is answered with."""
+"""Settings: the effect of each variable, and the error about a wrong value."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ VARIABLES = [str(field.validation_alias) for field in Environment.model_fields.v
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project in whose subfolder we are, with no variable set."""
+    """Work in a subfolder of a project, with no variable set."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     project = (tmp_path / "project").resolve()
@@ -23,7 +23,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
-def test_with_no_variable_set_everything_is_below_the_nearest_project(project: Path) -> None:
+def test_defaults_are_below_the_nearest_project(project: Path) -> None:
     settings = get_settings()
     assert settings.project == project
     assert settings.home == project / ".warehouse" == settings.default_home
@@ -51,7 +51,7 @@ def test_a_link_and_its_target_are_one_home(project: Path, tmp_path: Path, monke
     assert get_settings().home == (tmp_path / "real").resolve()
 
 
-def test_warehouse_project_wins_over_the_current_folder(
+def test_warehouse_project_takes_precedence_over_the_current_folder(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other"
@@ -61,7 +61,7 @@ def test_warehouse_project_wins_over_the_current_folder(
     assert get_settings().project == other.resolve()
 
 
-def test_outside_any_project_it_is_the_checkout_of_the_package(
+def test_the_default_project_is_the_checkout_of_the_package(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -69,7 +69,7 @@ def test_outside_any_project_it_is_the_checkout_of_the_package(
 
 
 def test_empty_variables_count_as_not_set(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # as they stand in .env.example
+    # as written in .env.example
     for variable in VARIABLES:
         monkeypatch.setenv(variable, "")
     settings = get_settings()
@@ -101,7 +101,9 @@ def test_an_external_server_has_defaults(project: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("value", ["abc", "0", "65536", "5432,5433", "1.5"])
-def test_a_wrong_port_is_named_with_what_is_allowed(project: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_a_wrong_port_is_named_with_the_allowed_range(
+    project: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
     monkeypatch.setenv("PGPORT", value)
     with pytest.raises(ConfigurationError, match="PGPORT must be a whole number from 1 to 65535") as caught:
         get_settings()
@@ -116,7 +118,7 @@ def test_a_path_with_a_line_break_is_refused(project: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("variable", ["WAREHOUSE_HOME", "WAREHOUSE_INBOX"])
-def test_a_file_is_no_folder(project: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_a_file_instead_of_a_folder_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, str(project / "dbt_project.yml"))
     with pytest.raises(ConfigurationError, match=f"{variable} must name a folder"):
         get_settings()

@@ -1,8 +1,8 @@
-"""Every byte of a file ends up in exactly one record, and every record is loaded, rejected or skipped.
+"""Every byte of a file belongs to exactly one record, and every record is loaded, rejected or skipped.
 
-Python's csv module is the oracle: it writes files whose values must come out equal, and it reads, in its strict
-mode, what is sent to COPY. Whatever the bytes, the records must cover the content without gap or overlap, and the
-result must not depend on how the content is cut into blocks.
+Python's csv module is the reference: it writes files whose values must be read back unchanged, and it reads, in its
+strict mode, what is sent to COPY. For any bytes, the records must cover the content without gap or overlap, and the
+result must not depend on the block size.
 """
 
 import csv
@@ -31,7 +31,7 @@ property_test = settings(
 
 @dataclass
 class Result:
-    """What came out of one file."""
+    """The result of splitting one file."""
 
     header: list[str]
     copied: bytes = b""
@@ -40,7 +40,7 @@ class Result:
 
 
 def split(content: bytes, dialect: Dialect = CSV, block: int | None = None) -> Result:
-    """Split the content as the loader does: block by block."""
+    """Split the content as the loader does, block by block."""
     size = block or max(len(content), 1)
     blocks = (content[at : at + size] for at in range(0, len(content), size))
     reader = TextReader(dialect, RecordGrammar(dialect), FILE_ID)
@@ -74,7 +74,7 @@ def only_reject(result: Result) -> Reject:
     return reject
 
 
-# --- (a) what Python's csv module writes comes out as it went in
+# --- (a) what Python's csv module writes is read back unchanged
 
 COMBINATIONS = [
     ("utf-8", ",", '"', "é漢"),
@@ -83,13 +83,13 @@ COMBINATIONS = [
     ("utf-8", "\t", "«", "§Â"),
     ("utf-8", "^", "-", "\\"),
     ("utf-8", "«", "»", "§"),
-    ("utf-16", ",", '"', "\u0a0a\u010a\u0a00\u0d0a\u0d00上"),  # their bytes hold those of a line end
+    ("utf-16", ",", '"', "\u0a0a\u010a\u0a00\u0d0a\u0d00上"),  # their bytes contain those of a line end
     ("utf-16-be", ";", '"', "\u0a0a\u010a\u0a00\u000a\U0001f600"),
     ("utf-16", "§", "«", "\u0a0a"),
     ("utf-32", "|", '"', "\u0a0a\U0001f600"),
     ("cp1252", ";", '"', "é€"),
     ("cp1252", "§", "«", "»"),
-    ("shift_jis", ",", '"', "表ソ|"),  # their second bytes are a backslash
+    ("shift_jis", ",", '"', "表ソ|"),  # their second byte is a backslash
     ("shift_jis", "|", "'", "表ソﾎﾟ"),
     ("cp037", ",", '"', "é\x85"),
     ("cp037", "§", '"', "«"),
@@ -110,7 +110,7 @@ def test_any_table_written_by_python_comes_out_equal(
     width = data.draw(st.integers(1, 4))
     table = data.draw(st.lists(st.lists(values, min_size=width, max_size=width), max_size=8))
     if quoting == csv.QUOTE_MINIMAL and newline == "\n":
-        # Python leaves a carriage return bare then, and at the end of a line it is part of the line end.
+        # Python does not quote a carriage return then, and at the end of a line it is part of the line end.
         table = [[*row[:-1], row[-1].rstrip("\r")] for row in table]
     target = io.StringIO()
     writer = csv.writer(target, delimiter=delimiter, quotechar=quote, quoting=quoting, lineterminator=newline)
@@ -125,11 +125,11 @@ def test_any_table_written_by_python_comes_out_equal(
         assert outcomes(result) == (len(table), 0, 0)
 
 
-# --- (b) any bytes at all: one outcome for every record, no byte in two records or in none
+# --- (b) any bytes: one outcome for every record, no byte in two records or in none ------
 
 
 def physical_lines(content: bytes, start: int, newline: bytes) -> list[tuple[int, int]]:
-    """Return where each line starts and ends behind `start`, line ends left out, by the plainest of means."""
+    """Return where each line after `start` begins and ends, without line ends, by the simplest method."""
     lines, at, width = [], start, len(newline)
     for position in range(start, len(content) - width + 1, width):
         if content[position : position + width] == newline:
@@ -140,10 +140,10 @@ def physical_lines(content: bytes, start: int, newline: bytes) -> list[tuple[int
     return lines
 
 
-def assert_every_line_has_one_fate(
+def assert_every_line_has_one_outcome(
     content: bytes, header_bytes: int, result: Result, dialect: Dialect, codec: str
 ) -> None:
-    """Walk the content record by record, as numbers, offsets and values tell, from the header to the last byte."""
+    """Follow the records by their numbers, offsets and values, from the header to the last byte."""
     newline, carriage_return = "\n".encode(codec), "\r".encode(codec)
     lines = physical_lines(content, header_bytes, newline)
     rows = rows_of(result, dialect)
@@ -161,7 +161,7 @@ def assert_every_line_has_one_fate(
             assert content[start : start + len(reject.raw)] == reject.raw
             stop = start + len(reject.raw)
             while lines[at][1] not in (stop, stop + len(carriage_return)):
-                at += 1  # a reject may go over several lines, and ends where one of them does
+                at += 1  # a reject may span several lines, and its end is the end of a line
             if lines[at][1] != stop:
                 assert content[stop : lines[at][1]] == carriage_return
         elif number in rows:
@@ -195,8 +195,8 @@ DECLARED = {"utf-8 with BOM": "utf-8", "utf-16 little": "utf-16", "utf-16 big": 
 
 
 def bodies(codec: str) -> st.SearchStrategy[bytes]:
-    sound = [text.encode(codec) for text in FRAGMENTS if is_encodable(text, codec)]
-    return st.lists(st.sampled_from([*sound, *sound, b"\xff", b"\xc3", b"\0", b"\n", b"\x81"]) | st.binary(max_size=4),
+    valid = [text.encode(codec) for text in FRAGMENTS if is_encodable(text, codec)]
+    return st.lists(st.sampled_from([*valid, *valid, b"\xff", b"\xc3", b"\0", b"\n", b"\x81"]) | st.binary(max_size=4),
                     max_size=30).map(b"".join)  # fmt: skip
 
 
@@ -212,15 +212,13 @@ def is_encodable(text: str, codec: str) -> bool:
 @pytest.mark.parametrize("columns", [1, 2, 3])
 @given(data=st.data())
 @settings(property_test, max_examples=15)
-def test_whatever_the_bytes_every_line_has_exactly_one_fate_however_they_are_cut(
-    kind: str, columns: int, data: st.DataObject
-) -> None:
+def test_every_line_has_one_outcome_for_any_bytes_and_blocks(kind: str, columns: int, data: st.DataObject) -> None:
     codec, bom = BODIES[kind]
     dialect = Dialect(encoding=DECLARED.get(kind, codec))
     header = bom + ("a,b,c"[: 2 * columns - 1] + "\n").encode(codec)
     content = header + data.draw(bodies(codec))
     result = split(content, dialect)
-    assert_every_line_has_one_fate(content, len(header), result, dialect, codec)
+    assert_every_line_has_one_outcome(content, len(header), result, dialect, codec)
     for block in (1, 7):
         assert split(content, dialect, block) == result
 
@@ -228,18 +226,20 @@ def test_whatever_the_bytes_every_line_has_exactly_one_fate_however_they_are_cut
 @pytest.mark.parametrize(("delimiter", "quote"), [("§", '"'), ("|", "«"), (";", "'"), ("^", "]")])
 @given(data=st.data())
 @settings(property_test)
-def test_the_same_holds_for_other_delimiters_and_quotes(delimiter: str, quote: str, data: st.DataObject) -> None:
+def test_every_line_has_one_outcome_with_other_delimiters_and_quotes(
+    delimiter: str, quote: str, data: st.DataObject
+) -> None:
     dialect = Dialect(delimiter, quote)
     parts = [delimiter, quote, quote * 2, f"1{delimiter}2", "\n", "\r\n", "\r", "a", ",", '"']
     header = f"a{delimiter}b\n".encode()
     content = header + "".join(data.draw(st.lists(st.sampled_from(parts), max_size=25))).encode()
     result = split(content, dialect)
-    assert_every_line_has_one_fate(content, len(header), result, dialect, "utf-8")
+    assert_every_line_has_one_outcome(content, len(header), result, dialect, "utf-8")
     for block in (1, 7):
         assert split(content, dialect, block) == result
 
 
-# --- (c) the result does not depend on how the content is cut
+# --- (c) the result does not depend on the block size -------
 
 
 def outcome(content: bytes, dialect: Dialect, block: int | None) -> Result | str:
@@ -256,10 +256,10 @@ PIECES += [b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"]
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-32", "cp1252", "cp037", "utf-7"])
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join))
 @example(b"\0\n\0")
-@example("a,b\n1,2\n\ufeff3,4\n".encode("utf-16-le"))  # a mark in the middle of the file
+@example("a,b\n1,2\n\ufeff3,4\n".encode("utf-16-le"))  # a byte order mark in the middle of the file
 @example("a,b\n1,2\n".encode("utf-16-le") + b"\xff\xfe")
 @property_test
-def test_whatever_the_bytes_header_and_refusals_are_the_same_however_they_are_cut(
+def test_header_and_refusals_do_not_depend_on_the_block_size(
     encoding: str, content: bytes
 ) -> None:  # fmt: skip
     dialect = Dialect(encoding=encoding)
@@ -277,8 +277,8 @@ def test_whatever_the_bytes_header_and_refusals_are_the_same_however_they_are_cu
         ("utf-7", b"a\n+MEI\nMEI\n"),
     ],
 )
-def test_an_encoding_with_states_reads_a_line_the_same_wherever_the_block_began(encoding: str, content: bytes) -> None:
-    # A state switched on in one line and never off must not give the next line other values in another block.
+def test_a_stateful_encoding_reads_a_line_the_same_at_any_block_start(encoding: str, content: bytes) -> None:
+    # A state that a line sets and does not reset must not change the next line in another block.
     dialect = Dialect(encoding=encoding)
     whole = outcome(content, dialect, None)
     for block in (1, 7):
@@ -289,7 +289,7 @@ def test_an_encoding_with_states_reads_a_line_the_same_wherever_the_block_began(
 @example("1,2\n" + "a" * 41 + "\n")
 @example('1,"\n' + "a,b\n" * 11 + '"\n')
 @property_test
-def test_the_longest_record_there_may_be_does_not_depend_on_how_it_is_cut(monkeypatch: Any, body: str) -> None:
+def test_the_record_limit_does_not_depend_on_the_block_size(monkeypatch: Any, body: str) -> None:
     monkeypatch.setattr(parse_record, "MAX_RECORD_BYTES", 40)
     monkeypatch.setattr(split_records, "MAX_RECORD_BYTES", 40)
     content = b"a,b\n" + body.encode()
@@ -334,7 +334,7 @@ def test_a_block_may_end_in_a_mark_a_character_or_a_line_end(encoding: str, bloc
     ],
 )
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
-def test_a_rejected_line_is_told_with_reason_and_place_and_its_neighbours_load(
+def test_a_rejected_line_has_reason_and_place_and_its_neighbours_load(
     line: bytes, reason: str, detail: str, newline: bytes
 ) -> None:
     lines = [b"a,b", b"1,2", b"", b'3,"x', b'y"', line, b"5,6"]
@@ -343,7 +343,7 @@ def test_a_rejected_line_is_told_with_reason_and_place_and_its_neighbours_load(
     assert reject.reason == reason
     assert detail in reject.detail
     assert reject.line_number == 6
-    assert reject.row_number == 4  # behind a row, a blank line and a record of two lines
+    assert reject.row_number == 4  # after a row, a blank line and a record of two lines
     assert reject.byte_offset == len(newline.join(lines[:5]) + newline)
     assert reject.raw == line
     assert rows_of(result) == {1: ["1", "2"], 3: ["3", "x" + newline.decode() + "y"], 5: ["5", "6"]}
@@ -376,7 +376,7 @@ def test_a_stray_opening_quote_costs_its_own_line_only(encoding: str, ending: st
     assert rows_of(result) == {1: ["1", "2"], 3: ["4", "5"], 4: ["6", "7"]}
 
 
-def test_a_stray_opening_quote_before_a_quoted_line_costs_its_own_line_only() -> None:
+def test_a_stray_quote_before_a_quoted_line_costs_its_own_line_only() -> None:
     result = split(b'a,b\n1,"x\n3,4\n5,"6"\n7,8\n')
     assert only_reject(result).raw == b'1,"x'
     assert rows_of(result) == {2: ["3", "4"], 3: ["5", "6"], 4: ["7", "8"]}
@@ -384,11 +384,11 @@ def test_a_stray_opening_quote_before_a_quoted_line_costs_its_own_line_only() ->
 
 def test_a_stray_opening_quote_closed_by_the_next_one_costs_two_lines() -> None:
     result = split(b'a,b\n1,"x\n3,4\n5,"\n7,8\n')
-    # As it stands this is one sound record of two fields: nothing tells it from a long text.
+    # This is a valid record of two fields and cannot be distinguished from a long text.
     assert rows_of(result) == {1: ["1", "x\n3,4\n5,"], 2: ["7", "8"]}
 
 
-def test_a_record_over_several_lines_with_too_many_fields_is_taken_for_a_quote_too_many() -> None:
+def test_too_many_fields_over_several_lines_mean_an_unbalanced_quote() -> None:
     result = split(b'a,b\n1,"x\n3,4\n",5\n7,8\n')
     assert [(reject.reason, reject.raw) for reject in result.rejects] == [
         ("unbalanced_quote", b'1,"x'),
@@ -397,14 +397,14 @@ def test_a_record_over_several_lines_with_too_many_fields_is_taken_for_a_quote_t
     assert rows_of(result) == {2: ["3", "4"], 4: ["7", "8"]}
 
 
-def test_a_bad_byte_behind_a_stray_opening_quote_does_not_take_sound_lines_with_it() -> None:
-    # Three fields of it: a quote too many, as above, and the lines between deserve their own chance.
+def test_a_bad_byte_after_a_stray_quote_does_not_reject_sound_lines() -> None:
+    # With three fields it counts as a stray quote, as above, and the lines within are read again.
     result = split(b'a,b\n1,"x\n3,4\n\xff",5\n7,8\n')
     assert [reject.raw for reject in result.rejects] == [b'1,"x', b'\xff",5']
     assert rows_of(result) == {2: ["3", "4"], 4: ["7", "8"]}
 
 
-def test_an_undecodable_byte_in_a_quoted_text_of_several_lines_rejects_the_record_whole() -> None:
+def test_an_undecodable_byte_in_a_quoted_text_rejects_the_whole_record() -> None:
     result = split(b'a,b\n1,"x\ncaf\xe9\ny"\n7,8\n')
     reject = only_reject(result)
     assert (reject.reason, reject.line_number, reject.row_number, reject.byte_offset) == ("encoding", 2, 1, 4)
@@ -417,14 +417,14 @@ def test_a_rejected_record_keeps_the_line_ends_inside_it_as_delivered() -> None:
     assert only_reject(result).raw == b'1,"x\r\n\xff\ny"'
 
 
-def test_a_line_end_written_as_something_else_does_not_shift_the_lines_behind_it() -> None:
+def test_an_encoded_line_end_does_not_shift_the_lines_after_it() -> None:
     result = split(b"a,b\n1,x+AAo-y\n3,4\n", Dialect(encoding="utf-7"))
     reject = only_reject(result)
     assert (reject.reason, reject.raw, reject.line_number) == ("encoding", b"1,x+AAo-y", 2)
     assert rows_of(result) == {2: ["3", "4"]}
 
 
-def test_a_half_character_at_the_end_of_the_file_is_rejected_with_all_its_bytes() -> None:
+def test_half_a_character_at_the_end_of_the_file_is_rejected() -> None:
     content = "a,b\n1,2\n3".encode("utf-16-le")
     for tail in (b"\r", b"\x41\x0d\x00", b"\x00\x0a\x00", b"\x00"):
         result = split(content + tail, Dialect(encoding="utf-16-le"))
@@ -433,7 +433,7 @@ def test_a_half_character_at_the_end_of_the_file_is_rejected_with_all_its_bytes(
         assert reject.raw == "3".encode("utf-16-le") + tail
 
 
-def test_an_empty_text_in_quotes_stays_told_from_no_text() -> None:
+def test_a_quoted_empty_text_differs_from_null() -> None:
     assert split(b'a,b\n"",\n,""\n').copied == b'7,00001,"",\n7,00002,,""\n'
 
 
@@ -450,7 +450,7 @@ def test_values_are_sent_as_delivered() -> None:
 
 
 @pytest.mark.parametrize("blank", [b"\n", b"\r\n"])
-def test_blank_lines_are_skipped_and_counted_wherever_they_stand(blank: bytes) -> None:
+def test_blank_lines_are_skipped_and_counted_everywhere(blank: bytes) -> None:
     result = split(b"a,b\n" + blank + b"1,2\n" + blank + blank + b"3,4\n" + blank)
     assert outcomes(result) == (2, 0, 4)
     assert rows_of(result) == {2: ["1", "2"], 5: ["3", "4"]}
@@ -466,7 +466,7 @@ def test_a_blank_line_inside_quotes_belongs_to_the_text() -> None:
     assert rows_of(result) == {1: ["1", "x\n\ny"]}
 
 
-def test_a_file_of_one_column_tells_blank_lines_from_empty_texts() -> None:
+def test_a_file_of_one_column_distinguishes_blank_lines_and_empty_text() -> None:
     result = split(b'a\n1\n\n""\n"x\ny"\nb,c\n')
     assert rows_of(result) == {1: ["1"], 3: [""], 4: ["x\ny"]}
     assert outcomes(result) == (3, 1, 1)
@@ -503,7 +503,7 @@ def test_a_header_is_read_with_its_quotes_mark_and_blank_lines_before(
     assert outcomes(result) == (0, 0, 0)
 
 
-def test_lines_and_offsets_count_what_stands_before_the_header() -> None:
+def test_lines_and_offsets_count_everything_before_the_header() -> None:
     reject = only_reject(split(b'\xef\xbb\xbf\n\r\n"a\nx",b\n1,2\n3\n'))
     assert (reject.line_number, reject.row_number) == (6, 2)
     assert reject.byte_offset == 3 + 1 + 2 + 8 + 4
@@ -535,13 +535,13 @@ def test_a_file_without_a_readable_header_is_refused_with_line_and_cause(
     assert message in caught.value.message
 
 
-def test_a_wrong_byte_behind_the_header_is_no_fault_of_the_header() -> None:
+def test_a_wrong_byte_after_the_header_does_not_affect_the_header() -> None:
     result = split(b"a,b\n\xff,2\n")
     assert result.header == ["a", "b"]
     assert only_reject(result).reason == "encoding"
 
 
-def test_a_cut_file_of_two_byte_characters_is_refused_and_not_crashed_on() -> None:
+def test_a_truncated_file_of_two_byte_characters_is_refused() -> None:
     for content in (b"\x00\n\x00", b"\n", b"\x00", b"a\x00,"):
         with pytest.raises(FileRefused):
             split(content, Dialect(encoding="utf-16-le"))
@@ -553,10 +553,10 @@ def test_an_endless_header_is_refused(content: bytes) -> None:
         split(content, CSV, 256 * 1024)
 
 
-# --- records too long
+# --- records that are too long
 
 
-def test_a_line_too_long_is_rejected_with_all_its_bytes_and_its_neighbours_load() -> None:
+def test_a_line_too_long_is_rejected_whole_and_its_neighbours_load() -> None:
     long = b"x" * MAX_RECORD_BYTES + b",y"
     for block in (2 * MAX_RECORD_BYTES, 256 * 1024):
         result = split(b"a,b\n1,2\n" + long + b"\r\n3,4\n", CSV, block)
@@ -568,14 +568,14 @@ def test_a_line_too_long_is_rejected_with_all_its_bytes_and_its_neighbours_load(
 
 
 @pytest.mark.parametrize("end", [b"", b",y\n3,4\n"])
-def test_a_line_beyond_all_measure_refuses_the_file_and_names_the_line(end: bytes) -> None:
+def test_a_line_far_over_the_limit_refuses_the_file_and_is_named(end: bytes) -> None:
     content = b"a,b\n1,2\n" + b"x" * (MAX_LINE_BYTES + 2) + end
     for block in (len(content), 1024 * 1024):
         with pytest.raises(FileRefused, match="line 3 is longer than 16,777,216 bytes"):
             split(content, CSV, block)
 
 
-def test_a_line_just_as_long_as_may_be_is_loaded() -> None:
+def test_a_line_of_the_maximum_length_is_loaded() -> None:
     line = b"1," + b"x" * (MAX_RECORD_BYTES - 2)
     result = split(b"a,b\n" + line + b"\n", CSV, 256 * 1024)
     assert rows_of(result)[1][1] == "x" * (MAX_RECORD_BYTES - 2)
@@ -589,8 +589,8 @@ def test_a_quote_that_never_closes_in_a_large_file_costs_its_own_line_only() -> 
     assert result.tally.loaded == good.count(b"\n")
 
 
-def test_a_quote_that_never_closes_is_not_waited_for_until_the_end_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Else the rest of the file would be held in memory and looked at again with every block.
+def test_a_quote_that_never_closes_does_not_hold_the_rest_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Otherwise the rest of the file would be held in memory and scanned again with every block.
     monkeypatch.setattr(parse_record, "MAX_RECORD_BYTES", 40)
     reader = TextReader(CSV, RecordGrammar(CSV), FILE_ID)
     assert reader.read_header(iter([b"a,b\n"])).texts == ["a", "b"]
@@ -603,7 +603,7 @@ def test_a_quote_that_never_closes_is_not_waited_for_until_the_end_of_the_file(m
 
 
 @pytest.mark.parametrize("count", [9_998, 9_999, 10_000, 10_001, 20_000, 100_001])
-def test_row_numbers_go_on_over_the_groups_they_are_written_in(count: int) -> None:
+def test_row_numbers_continue_across_groups(count: int) -> None:
     result = split(b"a,b\n" + b"x,y\n" * count, CSV, 64 * 1024)
     numbers = [int(line.split(b",")[1]) for line in result.copied.splitlines()]
     assert numbers == list(range(1, count + 1))
@@ -642,13 +642,13 @@ def test_the_time_grows_no_faster_than_the_file(pattern: bytes) -> None:
         return time.process_time() - start
 
     def best(size: int) -> float:
-        return min(seconds(size) for _ in range(3))  # whatever else the machine does meanwhile
+        return min(seconds(size) for _ in range(3))  # the minimum is least affected by other load on the machine
 
     # Quadratic work would take 64 times as long for 8 times the size.
     assert best(80_000) < 24 * max(best(10_000), 0.005)
 
 
-def test_blank_lines_before_the_header_do_not_take_for_ever() -> None:
+def test_blank_lines_before_the_header_are_read_quickly() -> None:
     start = time.process_time()
     assert split(b"\n" * 10_000 + b"a,b\n1,2\n", CSV, 256 * 1024).tally.loaded == 1
     assert time.process_time() - start < 1

@@ -10,12 +10,10 @@ from unittest.mock import MagicMock
 import pytest
 from rich.cells import cell_len
 
-from sales_warehouse.cli import daily, feeds, files, lineage, set_up
+from sales_warehouse.cli import daily, files, lineage, set_up
 from sales_warehouse.cli.console import out
-from sales_warehouse.cli.output import emit_page
-from sales_warehouse.cli.tables import print_table
-from sales_warehouse.diff.compare_tables import ChangedRow, ColumnDiff, ModelDiff
-from sales_warehouse.diff.run_diff import DiffReport
+from sales_warehouse.cli.output import emit_page, print_table
+from sales_warehouse.diff.compare_tables import ChangedRow, ColumnDiff, DiffReport, ModelDiff
 from sales_warehouse.explain.explain import Explanation, Explanations, MartRow
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.read_ledger import Page
@@ -77,7 +75,7 @@ def print_problems() -> None:
 
 def print_feeds() -> None:
     missing = {"feed": FEED, "part": "store-17", "business_date": AT.date(), "due_at": AT}
-    feeds._print_status({"feeds": [STATUS], "missing": [missing]})
+    files._print_status({"feeds": [STATUS], "missing": [missing]})
 
 
 def print_verify() -> None:
@@ -147,7 +145,7 @@ def test_no_table_is_wider_than_the_terminal(
     printed = capsys.readouterr().out
     assert [line for line in printed.splitlines() if cell_len(line) > width] == []
     assert "…" not in printed
-    # no number is cut or folded
+    # no number is truncated or wrapped
     assert {number[:11] for number in re.findall(r"123,[0-9,]*", printed)} <= {f"{BIG:,}"}
 
 

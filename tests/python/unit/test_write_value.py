@@ -1,4 +1,4 @@
-"""Values of foreign formats become the text a person would have seen: no float noise, ISO dates."""
+"""Values of binary formats become the text that a program would show: no float noise, ISO dates."""
 
 import math
 import struct
@@ -29,13 +29,13 @@ from sales_warehouse.load.readers.write_value import (
         (float("-inf"), "-Infinity"),
     ],
 )  # fmt: skip
-def test_a_float_has_the_fewest_digits_that_mean_it(value: float, text: str) -> None:
+def test_a_float_is_written_with_the_fewest_exact_digits(value: float, text: str) -> None:
     assert write_float(value) == text
 
 
 def test_a_spreadsheet_shows_fifteen_digits_but_no_id_is_rounded() -> None:
     assert write_cell_number(0.1 + 0.2) == "0.3"
-    assert write_cell_number(85.3091999999998) == "85.3092"  # met in a column of profits
+    assert write_cell_number(85.3091999999998) == "85.3092"  # found in a column of profits
     assert write_cell_number(1 / 3) == "0.333333333333333"
     assert write_cell_number(0.12345678901204) == "0.12345678901204"
     assert write_cell_number(12345678901.23) == "12345678901.23"
@@ -43,12 +43,12 @@ def test_a_spreadsheet_shows_fifteen_digits_but_no_id_is_rounded() -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_the_text_of_a_float_means_that_float(value: float) -> None:
+def test_the_text_of_a_float_reads_back_as_that_float(value: float) -> None:
     assert float(write_float(value)) == value
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
-def test_the_text_of_a_narrow_float_means_that_float(value: float) -> None:
+def test_the_text_of_a_narrow_float_reads_back_as_that_float(value: float) -> None:
     text = write_narrow_float(value, 32)
     assert struct.unpack("f", struct.pack("f", float(text)))[0] == value
     assert len(text.strip("-0.").replace(".", "")) <= 9 or "e" in text or abs(value) > 1e9
@@ -73,7 +73,7 @@ def test_a_cell_is_no_finer_than_a_millisecond() -> None:
     assert write_cell_date(datetime(2024, 5, 2, 9, 30, 0, 667_000)) == "2024-05-02 09:30:00.667"
 
 
-def test_times_and_spans() -> None:
+def test_times_and_spans_are_written_as_text() -> None:
     assert write_time(time(6, 0)) == "06:00:00"
     assert write_time(time(6, 0, 1, 500_000)) == "06:00:01.5"
     assert write_hours(timedelta(hours=36, minutes=5)) == "36:05:00"
@@ -81,7 +81,7 @@ def test_times_and_spans() -> None:
 
 
 @given(st.decimals(min_value=-999_999_999, max_value=999_999_999, places=3), st.integers(min_value=-200, max_value=200))
-def test_what_a_person_typed_comes_out_again_whatever_computing_has_left(typed: Decimal, ulps: int) -> None:
+def test_typed_decimals_survive_floating_point_noise(typed: Decimal, ulps: int) -> None:
     value = float(typed)
     noisy = value + ulps * math.ulp(value)
     assert Decimal(write_cell_number(noisy)) == typed or noisy.is_integer()

@@ -10,14 +10,14 @@ from pathlib import Path
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile, SideFile
-from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, member_uri, split_uri
-from sales_warehouse.load.inbox.match_location import compile_location, may_match_below, may_match_in
+from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, COMPRESSED_SUFFIXES, member_uri, split_uri
 from sales_warehouse.load.inbox.read_archive import Member, NoArchive, list_members
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.printable import show_line
 
 _LINK = "a symbolic link"
 _MANY_SLASHES = re.compile("//+")
+_PATTERNS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}  # of the signs in a location
 
 
 @dataclass
@@ -222,3 +222,31 @@ def _walk(folder: Path | str, prefix: str) -> Iterator[tuple["os.DirEntry[str]",
                 yield from _walk(entry.path, f"{prefix}{entry.name}/")
             else:
                 yield entry, prefix + entry.name
+
+
+def compile_location(location: str) -> re.Pattern[str]:
+    """Return the pattern of a location; a compressed file matches under its plain name."""
+    suffixes = "|".join(re.escape(suffix) for suffix in COMPRESSED_SUFFIXES)
+    return re.compile(f"{_translate(location)}(?:{suffixes})?", re.DOTALL)
+
+
+def may_match_in(location: str, folder: str) -> bool:
+    """Say whether files directly in this folder (empty, or with a slash at the end) can match the location."""
+    parent, _, name = location.rpartition("/")
+    return bool(re.fullmatch(_translate(f"{parent}/" if parent else ""), folder, re.DOTALL)) or name == "**"
+
+
+def may_match_below(location: str, folder: str) -> bool:
+    """Say whether files in this folder or deeper can match the location."""
+    parts = location.split("/")
+    for part, name in zip(parts[:-1], folder.split("/"), strict=False):
+        if part == "**":
+            return True
+        if not re.fullmatch(_translate(part), name, re.DOTALL):
+            return False
+    return parts[-1] == "**" or folder.count("/") < len(parts) - 1
+
+
+def _translate(location: str) -> str:
+    parts = re.split(r"(\*\*/|\*\*$|\*|\?)", location)
+    return "".join(_PATTERNS.get(part, re.escape(part)) for part in parts)

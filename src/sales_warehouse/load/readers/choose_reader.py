@@ -7,8 +7,7 @@ from dataclasses import replace
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.load.inbox.open_file import ContentReader
-from sales_warehouse.load.readers.grammar import Grammar
-from sales_warehouse.load.readers.parse_columns import AlignedGrammar, FixedGrammar
+from sales_warehouse.load.readers.grammar import AlignedGrammar, FixedGrammar, Grammar
 from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
 from sales_warehouse.load.readers.parse_record import RecordGrammar
 from sales_warehouse.load.readers.read_json_lines import JsonLinesReader

@@ -15,8 +15,7 @@ from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
-from sales_warehouse.load.readers.reader import Header, Reader
-from sales_warehouse.load.readers.write_copy import COPY_GRAMMAR, write_copy_line
+from sales_warehouse.load.readers.reader import COPY_GRAMMAR, Header, Reader, write_copy_line
 
 # PostgreSQL's jsonb keeps numbers of at most 131,072 digits before the point and 16,383 after it.
 _MAX_DIGITS = 16_000

@@ -103,7 +103,7 @@ def _decode(value: bytes) -> str:
 
 
 def _choose_writer(kind: Any, name: str) -> Write:
-    """Return the function that writes a value of an Arrow type; raise `TableUnreadable` when there is none."""
+    """Return the function that writes a value of a pyarrow type; raise `TableUnreadable` when there is none."""
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
         return _choose_writer(kind.storage_type, name)

@@ -1,13 +1,18 @@
 """What every reader of a file format gives: the header of a file, then its records block by block."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
 from sales_warehouse.load.readers.grammar import Grammar
-from sales_warehouse.load.readers.leave_out_fields import FieldFilter
+from sales_warehouse.load.readers.parse_record import RecordGrammar
+
+# The dialect of COPY for the formats that are not delimited text themselves.
+COPY_GRAMMAR = RecordGrammar(Dialect())
 
 Problem = tuple[str, str]  # reason and detail of a reject
 
@@ -28,6 +33,39 @@ class Block:
     is_plain_text: bool  # whether COPY's text format, the faster one, can take them as well as CSV can
     rejects: list[Reject]
     skipped: list[SkippedLine]
+
+
+class FieldFilter:
+    """Keeps file id, row number and some fields of each record; all are sound, so one pattern matches them."""
+
+    def __init__(self, grammar: Grammar, is_kept: Sequence[bool]) -> None:
+        """`is_kept` tells for each column of the file whether its field is kept."""
+        delimiter, quote = re.escape(grammar.copy_delimiter), re.escape(grammar.copy_quote)
+        in_csv = b"(?:%b(?:[^%b]++|%b%b)*+%b|[^%b%b\n]*+)" % (quote, quote, quote, quote, quote, delimiter, quote)
+        in_text = b"(?:[^%b\\\\\n]++|\\\\.)*+" % delimiter
+        self._in_csv, self._in_text = (_compile(field, delimiter, is_kept) for field in (in_csv, in_text))
+
+    def apply(self, data: bytes, is_plain_text: bool) -> bytes:
+        """Return the COPY data, in the text format or CSV, without the fields that are not kept."""
+        pattern, template = self._in_text if is_plain_text else self._in_csv
+        return pattern.sub(template, data)
+
+
+def _compile(field: bytes, delimiter: bytes, is_kept: Sequence[bool]) -> tuple[re.Pattern[bytes], bytes]:
+    """Return a pattern for a record, with a group for each run of kept fields, and the template of these groups."""
+    runs: list[tuple[bool, int]] = [(True, 1)]  # the row number; the file id has no delimiter in front
+    for kept in is_kept:
+        if kept == runs[-1][0]:
+            runs[-1] = (kept, runs[-1][1] + 1)
+        else:
+            runs.append((kept, 1))
+    parts = []
+    for kept, count in runs:
+        fields = b"(?:%b%b){%d}" % (delimiter, field, count)
+        parts.append(b"(%b)" % fields if kept else fields)
+    groups = sum(kept for kept, _ in runs)
+    template = b"".join(b"\\g<%d>" % number for number in range(1, groups + 2))
+    return re.compile(b"^(%b)%b\n" % (field, b"".join(parts)), re.DOTALL | re.MULTILINE), template + b"\n"
 
 
 class Reader(ABC):
@@ -86,3 +124,9 @@ class Reader(ABC):
     @abstractmethod
     def _split(self, block: bytes, final: bool) -> bytes:
         """Return the sound records that end in the next block as COPY data; the last block is empty and `final`."""
+
+
+def write_copy_line(file_id: int, row_number: int, values: Sequence[str | None]) -> str:
+    """Return the line: every text in quotes, NULL as an empty field."""
+    written = ["" if value is None else '"' + value.replace('"', '""') + '"' for value in values]
+    return f"{file_id},{row_number},{','.join(written)}\n"

@@ -269,7 +269,7 @@ class TextReader(Reader):
                 found = self.grammar.parse(lines, number)
                 if isinstance(found, Parsed) and found.values == self._refused_header:
                     raise FileRefused(
-                        f"line {self._line_number + number} is the header once more: these are two files in one. "
+                        f"line {self._line_number + number} repeats the header: these are two files in one. "
                         "Ask for them apart, or declare repeated_header: load if the lines after it belong here."
                     )
 

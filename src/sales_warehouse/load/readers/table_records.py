@@ -7,8 +7,7 @@ from typing import TypedDict
 
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.reader import Header, Reader
-from sales_warehouse.load.readers.write_copy import COPY_GRAMMAR, write_copy_line
+from sales_warehouse.load.readers.reader import COPY_GRAMMAR, Header, Reader, write_copy_line
 
 # How a reject is kept as text, and read again after its repair.
 RAW_DIALECT = Dialect(delimiter="\t")

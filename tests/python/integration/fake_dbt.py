@@ -1,4 +1,4 @@
-"""A warehouse whose marts are made by hand, and publishers and readers at work on it."""
+"""A warehouse whose marts are filled by the test, with publishers and readers in threads."""
 
 import json
 import threading
@@ -19,8 +19,8 @@ STEPS = ("locked", "mart_written", "marts_written", "views_made", "switched")
 Rows = Sequence[tuple[Any, ...]]
 
 
-class Desk:
-    """Stands in for dbt: fills marts, keeps its books, and says that a build was green."""
+class FakeDbt:
+    """Acts as dbt: fills marts, records watermarks, and records green builds."""
 
     def __init__(self, warehouse: Settings) -> None:
         self.warehouse = warehouse
@@ -50,19 +50,19 @@ class Desk:
             return cursor.fetchall() if cursor.description else []
 
     def make(self, name: str, columns: str, **facts: Any) -> None:
-        """Make a mart, or make it again with other columns."""
+        """Create a mart, or create it again with other columns."""
         self.run(f"drop table if exists marts.{name}; create table marts.{name} ({columns})")
         self.marts[name] = {"name": name, "schema": "marts", "relation_name": name, "follows": [], **facts}
 
     def fill(self, name: str, rows: Rows, is_rebuilt: bool = True) -> None:
-        """Let the mart hold these rows and no other."""
+        """Replace the rows of the mart."""
         self.run(f"delete from marts.{name}")
         for row in rows:
             self.run(f"insert into marts.{name} values ({', '.join(['%s'] * len(row))})", *row)
         self.marts[name]["is_rebuilt"] = is_rebuilt
 
     def deliver(self, file_id: int, kind: str) -> None:
-        """Put an event of a file into the ledger."""
+        """Record an event of a file in the ledger."""
         self.run(
             "insert into ledger.files (file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, "
             "status, started_at, finished_at, loader_version, declaration_sha256) "
@@ -78,7 +78,7 @@ class Desk:
         )
 
     def build(self) -> str:
-        """End a whole green build; return its id."""
+        """Record a green build of all marts; return its id."""
         self.builds += 1
         build = f"build {self.builds}"
         for name, mart in self.marts.items():
@@ -105,7 +105,7 @@ class Desk:
         return publish(self.connection, lambda _: None)
 
     def read(self, name: str, publication: int | None = None, columns: str = "*") -> list[tuple[str, ...]]:
-        """Return what readers see, of a publication they ask for too, as sorted texts, every digit as it is stored."""
+        """Return the rows of a mart in a publication (default: the current one) as sorted texts with all digits."""
         schema = "published" if publication is None else "published_as_of"
         self.run("select set_config('warehouse.publication', %s, false)", str(publication or ""))
         rows = self.run(f"select cast(rows as text) from (select {columns} from {schema}.{name}) as rows order by 1")
@@ -113,7 +113,7 @@ class Desk:
         return [row[0] for row in rows]
 
     def wait_until_asleep(self) -> int:
-        """Return the server process of the publisher that stands at its fail point."""
+        """Return the server process of the publisher that waits at its fail point."""
         for _ in range(1200):
             found = self.run(
                 "select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
@@ -121,12 +121,12 @@ class Desk:
             if found:
                 return int(found[0][0])
             time.sleep(0.05)
-        raise AssertionError("no publisher came to the fail point")
+        raise AssertionError("no publisher reached the fail point")
 
 
 @contextmanager
 def at_work(*jobs: Callable[[], None]) -> Iterator[None]:
-    """Run these in threads of their own; an error in one of them is ours."""
+    """Run the jobs in threads during the block; raise the first error of a thread at the end."""
     wrong: list[BaseException] = []
 
     def guarded(job: Callable[[], None]) -> None:

@@ -1,5 +1,5 @@
 {# On-run-end, the last of them: on a target of one's own, where the run has built, and how it gets to the others. #}
-{% macro tell_schemas(results) -%}
+{% macro print_schemas(results) -%}
     {%- if execute and target.name != 'prod' -%}
         {%- set schemas = [] -%}
         {%- for result in results

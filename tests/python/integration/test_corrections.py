@@ -1,4 +1,4 @@
-"""Files leave and return: unload and restore, each in one transaction and in the ledger."""
+"""Corrections of the ledger: unload and restore, each in one transaction and recorded."""
 
 import threading
 import zipfile
@@ -12,8 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
 from sales_warehouse.corrections import restore as restore_module
-from sales_warehouse.corrections.restore import Restored, RestoreRefused, restore
-from sales_warehouse.corrections.unload import Unloaded, unload
+from sales_warehouse.corrections.restore import Restored, RestoreRefused, Unloaded, restore, unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
 from sales_warehouse.settings import Settings
@@ -29,11 +28,11 @@ def inbox(connection: Connection, tmp_path: Path) -> Inbox:
     return Inbox(tmp_path / "inbox", connection, make_feed())
 
 
-def take_out(it: Inbox, name: str) -> Unloaded:
+def unload_file(it: Inbox, name: str) -> Unloaded:
     return unload(it.connection, [it.feed], name, Listener().say)
 
 
-def bring_back(it: Inbox, name: str) -> Restored:
+def restore_file(it: Inbox, name: str) -> Restored:
     return restore(it.connection, [it.feed], it.folder, name, Listener())
 
 
@@ -49,12 +48,12 @@ def events(it: Inbox) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("name", ["1", DAY_ONE, f"./{DAY_ONE}"])
-def test_unloaded_rows_leave_and_entry_and_rejects_stay(inbox: Inbox, name: str) -> None:
+def test_unload_removes_rows_and_keeps_entry_and_rejects(inbox: Inbox, name: str) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()
     rejects = inbox.query("select row_number, raw::text from ledger.rejects")
-    unloaded = take_out(inbox, name)
+    unloaded = unload_file(inbox, name)
     assert (unloaded.file.file_id, unloaded.rows, unloaded.raw_table) == (1, 2, "raw.shop__lines")
     assert inbox.rows("_file_id") == [(2,)] * 3
     assert statuses(inbox) == [(1, 1, "unloaded"), (2, 1, "active")]
@@ -66,33 +65,33 @@ def test_unloaded_rows_leave_and_entry_and_rejects_stay(inbox: Inbox, name: str)
     ) == [(4, 2, 1, 1)]
 
 
-def test_an_unloaded_file_is_not_brought_back_by_a_load(inbox: Inbox) -> None:
+def test_an_unloaded_file_is_not_loaded_again(inbox: Inbox) -> None:
     path = inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
-    take_out(inbox, "1")
+    unload_file(inbox, "1")
     before = inbox.state()
     report = inbox.load()
     assert (report.outcomes, report.unchanged, report.needs_a_person) == ([], 1, False)
-    path.touch()  # known by its content too, not only by its time
+    path.touch()  # the content is known too, not only the time
     assert inbox.load().unchanged == 1
     assert inbox.state() == before
     inbox.deliver("2024-01-09.csv", ONE)
-    assert inbox.load().statuses == {"duplicate": 1}  # nor under another name
+    assert inbox.load().statuses == {"duplicate": 1}  # the same content under another name is a duplicate
     assert inbox.rows() == []
 
 
 def test_a_correction_after_an_unload_is_the_next_version(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
-    take_out(inbox, "1")
+    unload_file(inbox, "1")
     inbox.deliver("2024-01-01.csv", TWO)
     inbox.load()
     assert statuses(inbox) == [(1, 1, "unloaded"), (2, 2, "active")]
 
 
-def test_what_cannot_be_unloaded_is_said_with_what_is_there(inbox: Inbox) -> None:
+def test_a_refused_unload_lists_the_files_of_the_ledger(inbox: Inbox) -> None:
     with pytest.raises(ConfigurationError, match=r"no file 1, neither as an id nor as a path.*`warehouse files`"):
-        take_out(inbox, "1")
+        unload_file(inbox, "1")
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
     inbox.deliver("2024-01-01.csv", TWO)
@@ -106,21 +105,21 @@ def test_what_cannot_be_unloaded_is_said_with_what_is_there(inbox: Inbox) -> Non
         ("٣", "no file"),
     ):
         with pytest.raises(ConfigurationError, match=words) as caught:
-            take_out(inbox, name)
+            unload_file(inbox, name)
         assert caught.value.exit_code == 2
     assert inbox.state() == before
-    take_out(inbox, DAY_ONE)  # the path means its active version
+    unload_file(inbox, DAY_ONE)  # a path selects its active version
     with pytest.raises(ConfigurationError, match=r"The ledger has: file 1.*superseded\); file 2.*unloaded\)\.$"):
-        take_out(inbox, DAY_ONE)
+        unload_file(inbox, DAY_ONE)
 
 
-def test_a_name_of_several_active_files_is_told_to_be_ambiguous(inbox: Inbox) -> None:
+def test_a_name_of_several_active_files_is_reported_as_ambiguous(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()
     inbox.query("update ledger.files set uri = '1' where file_id = 2 returning 1")
     with pytest.raises(ConfigurationError, match=r"more than one file that is active: file 1.*; file 2, 1 .*by its id"):
-        take_out(inbox, "1")
+        unload_file(inbox, "1")
     assert len(inbox.rows()) == 5
 
 
@@ -132,16 +131,16 @@ def test_an_unload_waits_for_the_loader(inbox: Inbox, database: Settings) -> Non
     with closing(server.connect(database, application_name="test")) as connection:
         started = threading.Event()
 
-        def take_out_meanwhile() -> None:
+        def unload_meanwhile() -> None:
             started.wait()
             unload(connection, [inbox.feed], DAY_ONE, heard.say)
 
         class Slow(Listener):
             def start(self, files: int, size_bytes: int) -> None:
                 started.set()
-                thread.join(0.5)  # the other must be waiting by then
+                thread.join(0.5)  # the other command waits by then
 
-        thread = threading.Thread(target=take_out_meanwhile)
+        thread = threading.Thread(target=unload_meanwhile)
         thread.start()
         inbox.load(reporter=Slow())
         thread.join()
@@ -165,7 +164,7 @@ def test_a_connection_cut_while_unloading_leaves_the_state_before(inbox: Inbox, 
         unload(doomed, [inbox.feed], "1", Listener().say)
     assert inbox.state() == before
     inbox.query("drop trigger cut on ledger.file_events; select 1")
-    take_out(inbox, "1")
+    unload_file(inbox, "1")
     assert inbox.rows() == []
 
 
@@ -173,22 +172,22 @@ def test_a_connection_cut_while_unloading_leaves_the_state_before(inbox: Inbox, 
 
 
 @pytest.mark.parametrize("name", ["2024-01-01.csv", "2024-01-01.csv.gz"])
-def test_a_restored_file_is_what_it_was_before(inbox: Inbox, name: str) -> None:
+def test_a_restored_file_equals_its_earlier_state(inbox: Inbox, name: str) -> None:
     inbox.deliver(name, ONE)
     inbox.load()
     raw = inbox.rows("*")
     *before, happened = inbox.state()
-    take_out(inbox, "1")
-    restored = bring_back(inbox, f"shop/{name}")
+    unload_file(inbox, "1")
+    restored = restore_file(inbox, f"shop/{name}")
     assert (restored.file.file_id, restored.replaced) == (1, None)
     *after, happened_since = inbox.state()
-    assert after == before  # one entry, rejects once, rows under the same id, version and numbers
+    assert after == before  # one entry, rejects once, rows with the same id, version and numbers
     assert inbox.rows("*") == raw
     assert happened_since == [*happened, *((f"shop/{name}", 1, kind) for kind in ("deactivated", "activated"))]
     assert inbox.load().unchanged == 1
 
 
-def test_a_file_of_another_format_and_a_member_of_an_archive_come_back_too(inbox: Inbox) -> None:
+def test_json_lines_and_archive_members_are_restored(inbox: Inbox) -> None:
     it = Inbox(inbox.folder, inbox.connection, make_feed(file_format="jsonl", location="shop/*.jsonl"))
     path = it.deliver("2024-01-01.jsonl", '{"order_no": "1", "product": "tea", "amount": "2.50", "more": 1}\nbroken\n')
     with zipfile.ZipFile(path.with_name("box.zip"), "w") as archive:
@@ -197,29 +196,29 @@ def test_a_file_of_another_format_and_a_member_of_an_archive_come_back_too(inbox
     before = it.rows("*")
     assert len(before) == 2
     for file_id in ("1", "2"):
-        take_out(it, file_id)
+        unload_file(it, file_id)
     assert it.rows() == []
     for file_id in ("1", "2"):
-        bring_back(it, file_id)
+        restore_file(it, file_id)
     assert it.rows("*") == before
     statuses = {verdict.status for verdict in run_verify(it.connection, [it.feed], it.folder, [], Listener()).verdicts}
     assert statuses == {"equal"}
 
 
-def test_a_restored_version_takes_the_place_of_the_active_one_in_one_step(inbox: Inbox) -> None:
+def test_a_restored_version_replaces_the_active_one_in_one_step(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01_corrected.csv", TWO)
     inbox.load()
-    restored = bring_back(inbox, "1")
+    restored = restore_file(inbox, "1")
     assert restored.replaced is not None
     assert restored.replaced.file_id == 2
     assert statuses(inbox) == [(1, 1, "active"), (2, 2, "superseded")]
     assert inbox.rows("order_no, amount, _file_id") == [("1", "2.50", 1), ("2", "3", 1)]
     assert events(inbox)[-2:] == [(2, "deactivated"), (1, "activated")]
     before = inbox.state()
-    inbox.load()  # both lie in the inbox, and a person chose
+    inbox.load()  # both files are in the inbox; the restored one stays active
     assert inbox.state() == before
-    bring_back(inbox, "2")
+    restore_file(inbox, "2")
     assert statuses(inbox) == [(1, 1, "superseded"), (2, 2, "active")]
 
 
@@ -229,25 +228,25 @@ def test_the_old_content_at_the_same_path_is_restored_and_stays(inbox: Inbox) ->
     inbox.deliver("2024-01-01.csv", TWO)
     inbox.load()
     inbox.deliver("2024-01-01.csv", ONE)
-    bring_back(inbox, "1")
+    restore_file(inbox, "1")
     before = inbox.state()
     assert inbox.load().unchanged == 1
     assert inbox.state() == before
     assert statuses(inbox) == [(1, 1, "active"), (2, 2, "superseded")]
 
 
-def test_other_bytes_are_not_restored(inbox: Inbox) -> None:
+def test_changed_bytes_are_not_restored(inbox: Inbox) -> None:
     path = inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
-    take_out(inbox, "1")
+    unload_file(inbox, "1")
     before = inbox.state()
-    path.write_text(ONE.replace("2.50", "2.51"))  # as long as before
+    path.write_text(ONE.replace("2.50", "2.51"))  # the length is unchanged
     [(sha256,)] = inbox.query("select sha256 from ledger.files")
     with pytest.raises(RestoreRefused, match=f"SHA-256 {sha256[:12]}…; .* now has [0-9a-f]{{12}}….*Put the file back"):
-        bring_back(inbox, "1")
+        restore_file(inbox, "1")
     path.unlink()
     with pytest.raises(RestoreRefused, match=f"no such file of shop.lines below .*Put the file back.*{sha256[:12]}"):
-        bring_back(inbox, "1")
+        restore_file(inbox, "1")
     assert inbox.state() == before
 
 
@@ -255,48 +254,48 @@ def test_other_bytes_are_not_restored(inbox: Inbox) -> None:
     ("column", "words"),
     [("records_read = 5, rows_loaded", "other figures now: 4 records, 2 loaded, 1 rejected, 1 blank; in the ledger")],
 )
-def test_other_figures_than_those_on_the_books_are_rolled_back(inbox: Inbox, column: str, words: str) -> None:
+def test_figures_that_differ_from_the_ledger_are_rolled_back(inbox: Inbox, column: str, words: str) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-01_corrected.csv", TWO)
     inbox.load()
     inbox.query(f"update ledger.files set {column} = 3 where file_id = 1 returning 1")
     before = inbox.state()
     with pytest.raises(RestoreRefused, match=words):
-        bring_back(inbox, "1")
+        restore_file(inbox, "1")
     assert inbox.state() == before
 
 
-def test_other_rejects_than_those_on_the_books_are_rolled_back(inbox: Inbox) -> None:
+def test_rejects_that_differ_from_the_ledger_are_rolled_back(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
-    take_out(inbox, "1")
+    unload_file(inbox, "1")
     inbox.query(r"update ledger.rejects set raw = '\x00' returning 1")
     before = inbox.state()
     with pytest.raises(RestoreRefused, match="other rejects than those in the ledger"):
-        bring_back(inbox, "1")
+        restore_file(inbox, "1")
     assert inbox.state() == before
 
 
-def test_a_declaration_that_reads_the_file_differently_now_is_told(inbox: Inbox) -> None:
+def test_a_changed_declaration_refuses_the_restore(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
-    take_out(inbox, "1")
+    unload_file(inbox, "1")
     before = inbox.state()
     for changes, words in (
         ({"delimiter": ";"}, "cannot be read as the feed is declared now: .*lacks order_no"),
         ({"encoding": "utf-16"}, "cannot be read as the feed is declared now"),
     ):
         with pytest.raises(RestoreRefused, match=words):
-            bring_back(Inbox(inbox.folder, inbox.connection, make_feed(**changes)), "1")
+            restore_file(Inbox(inbox.folder, inbox.connection, make_feed(**changes)), "1")
     with pytest.raises(ConfigurationError, match=r"which is not declared\. Declared are: shop\.other"):
-        bring_back(Inbox(inbox.folder, inbox.connection, make_feed(name="other", identifier="other")), "1")
+        restore_file(Inbox(inbox.folder, inbox.connection, make_feed(name="other", identifier="other")), "1")
     assert inbox.state() == before
 
 
 def test_a_file_changed_while_it_is_restored_is_rolled_back(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     path = inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
-    take_out(inbox, "1")
+    unload_file(inbox, "1")
     before = inbox.state()
     real = restore_module.hash_file
 
@@ -307,38 +306,38 @@ def test_a_file_changed_while_it_is_restored_is_rolled_back(inbox: Inbox, monkey
 
     monkeypatch.setattr(restore_module, "hash_file", change_after)
     with pytest.raises(RestoreRefused, match="It changed while it was read"):
-        bring_back(inbox, "1")
+        restore_file(inbox, "1")
     assert inbox.state() == before
 
 
-def test_what_cannot_be_restored_is_said_with_what_is_there(inbox: Inbox) -> None:
+def test_a_refused_restore_lists_the_files_of_the_ledger(inbox: Inbox) -> None:
     for content in (ONE, TWO, ONE):
         inbox.deliver("2024-01-01.csv", content)
         inbox.load()
     with pytest.raises(ConfigurationError, match=r"3 cannot be restored: only a file that is unloaded or superseded"):
-        bring_back(inbox, "3")
+        restore_file(inbox, "3")
     with pytest.raises(ConfigurationError, match=r"more than one file that is unloaded or superseded: .*; file 2"):
-        bring_back(inbox, DAY_ONE)
-    bring_back(inbox, "1")  # the same bytes as version 3, which makes way
+        restore_file(inbox, DAY_ONE)
+    restore_file(inbox, "1")  # the same bytes as version 3, which becomes superseded
     assert statuses(inbox) == [(1, 1, "active"), (2, 2, "superseded"), (3, 3, "superseded")]
 
 
-def test_bytes_that_are_active_as_another_file_do_not_come_twice(inbox: Inbox) -> None:
+def test_bytes_active_as_another_file_are_not_restored(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()
-    take_out(inbox, "1")
+    unload_file(inbox, "1")
     [(sha256,)] = inbox.query("select sha256 from ledger.files where file_id = 1")
     inbox.query("update ledger.files set sha256 = %s where file_id = 2 returning 1", sha256)
     with pytest.raises(RestoreRefused, match=r"the same bytes are active as file 2, .*Unload that first"):
-        bring_back(inbox, "1")
+        restore_file(inbox, "1")
     assert statuses(inbox)[0] == (1, 1, "unloaded")
 
 
 # --- files --since ------------------------------------------------------------------------------------------------
 
 
-def test_since_shows_what_came_or_changed_at_that_time_or_later(inbox: Inbox) -> None:
+def test_since_shows_files_loaded_or_changed_since_that_time(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()
@@ -352,8 +351,8 @@ def test_since_shows_what_came_or_changed_at_that_time_or_later(inbox: Inbox) ->
     assert since("2024-05-01") == [1, 2]
     assert since("2024-05-02") == since("2024-05-02T00:00:00Z") == since("2024-05-02T02:00:00+02:00") == [2]
     assert since("2024-05-02T00:00:01") == []
-    take_out(inbox, "1")
-    assert since("2024-05-03") == [1]  # unloaded just now
+    unload_file(inbox, "1")
+    assert since("2024-05-03") == [1]  # it was unloaded just now
     assert since("2999-01-01") == []
     for wrong in ("yesterday", "02.05.2024", ""):
         with pytest.raises(ConfigurationError, match="2024-05-02T13:30:00"):

@@ -1,4 +1,4 @@
-"""Marts built step by step are those of a rebuild, row by row, whatever was delivered and taken back between."""
+"""Incrementally built marts are equal to a rebuild, row by row, after any sequence of deliveries and corrections."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from histories import STEPS, Act, History, World, histories, script
+from histories import STEPS, Action, History, Operator, describe_history, histories
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
@@ -21,7 +21,7 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 
 HISTORIES = 24  # in one warehouse, built together
 VERBS = {"deliver", "copy", "unload", "restore", "replay"}
-# make soak sets it: so many warehouses, with so many histories each
+# `make soak` sets the number of warehouses, each with all its histories
 WAREHOUSES = int(os.environ.get("SOAK", "1"))
 
 
@@ -30,14 +30,14 @@ WAREHOUSES = int(os.environ.get("SOAK", "1"))
     max_examples=WAREHOUSES,
     deadline=None,
     database=None,
-    # a failing history is found in its warehouse by what its rows have in them, and is short: nothing to shrink
+    # the marks in its rows name a failing history, and it is short: no shrinking is needed
     phases=[Phase.generate],
-    # what failed tells its own history; hypothesis would print all of them
+    # the failure prints its own history; hypothesis would print all of them
     verbosity=Verbosity.quiet,
     suppress_health_check=list(HealthCheck),
 )
 @given(drawn=st.lists(histories, min_size=HISTORIES, max_size=HISTORIES))
-def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[Act]]], databases: Databases) -> None:
+def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]], databases: Databases) -> None:
     done = [act.verb for history in drawn for step in history for act in step]
     assume(set(done) == VERBS and len(done) > HISTORIES * STEPS // 2)
     with tempfile.TemporaryDirectory() as folder:
@@ -50,21 +50,21 @@ def test_marts_built_step_by_step_are_those_of_a_rebuild(drawn: list[list[list[A
         checkout.warehouse("up")
         rebuilt = compile_whole(checkout)
         with closing(server.connect(warehouse, application_name="test")) as connection:
-            world = World(connection, read_feeds(checkout.project), warehouse.inbox)
+            operator = Operator(connection, read_feeds(checkout.project), warehouse.inbox)
             for step in range(STEPS):
                 for turn in range(max(len(history[step]) for history in drawn)):
-                    world.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
+                    operator.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
                 build = checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, check=False)
                 wrong = find_differences(connection, rebuilt)
                 if wrong:
                     pytest.fail(explain(step, wrong, drawn), pytrace=False)
-                # every step balances, and no other test is red either
+                # every step of the reconciliation balances, and no other test fails
                 if build.returncode:
                     pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
 
 
 def compile_whole(checkout: Checkout) -> dict[str, tuple[str, str]]:
-    """Return columns and SQL of a build from nothing, by relation, of every table that dbt makes."""
+    """Return columns and SQL of every table that dbt builds, by relation, as of a build from the beginning."""
     checkout.dbt("compile", "--quiet", "--full-refresh")
     target = checkout.project / "target"
     nodes = json.loads((target / "manifest.json").read_text())["nodes"]
@@ -73,13 +73,13 @@ def compile_whole(checkout: Checkout) -> dict[str, tuple[str, str]]:
         for result in json.loads((target / "run_results.json").read_text())["results"]
         if nodes[result["unique_id"]]["resource_type"] == "model"
         and nodes[result["unique_id"]]["config"]["materialized"] in ("table", "table_when_new", "incremental_by_ledger")
-        # their SQL holds the upper event or the start of their build; the build itself tests that the first balances
+        # their SQL contains the upper event or the start of their build; the build itself tests the reconciliation
         and nodes[result["unique_id"]]["name"] not in ("reconciliation", "feed_status")
     }
 
 
 def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]) -> list[str]:
-    """Return rows that are there and not in a rebuild, or the other way round, as text with relation and file name."""
+    """Return the rows that are missing or too many compared with a rebuild, with relation and file name."""
     found = []
     with connection, connection.cursor() as cursor:
         cursor.execute("select file_id, name from ledger.files")
@@ -101,7 +101,7 @@ def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]
 
 
 def explain(step: int, wrong: Sequence[str], drawn: Sequence[History]) -> str:
-    """Return the rows and the histories they are of, up to the build that showed them."""
+    """Return the wrong rows and their histories, up to the build that showed them."""
     numbers = sorted({int(number) for row in wrong for number in re.findall(r"\bH(\d{3})", row)})
-    scripts = [script(number, drawn[number][: step + 1]) for number in numbers[:3]]
-    return "\n".join([f"After build {step + 1} of {STEPS} not as rebuilt:", *wrong[:20], *scripts])
+    scripts = [describe_history(number, drawn[number][: step + 1]) for number in numbers[:3]]
+    return "\n".join([f"After build {step + 1} of {STEPS} different from a rebuild:", *wrong[:20], *scripts])
