@@ -56,7 +56,7 @@ def changes(
     as_json: AsJson = False,
 ) -> None:
     """List the files that came, went or were corrected between two publications, with their sales lines."""
-    from sales_warehouse.explain.between import explain_between
+    from sales_warehouse.explain.find_rows import explain_between
 
     page = read_page("changes", lambda connection: explain_between(connection, first, second, where))
     emit_page(page, as_json, page.columns, least=["delivery_key", "feed", "file_id", "rows_before", "rows_after"])

@@ -18,7 +18,7 @@ from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, TEXT_FO
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
-from sales_warehouse.ledger.read_ledger import decode_raw, stream_rejects
+from sales_warehouse.ledger.read_ledger import decode_raw, fetch_page, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
@@ -225,15 +225,10 @@ class _Tracer:
         self._cursor.execute("select to_regclass(%s)", (name.as_string(self._cursor),))
         if self._cursor.fetchone() == (None,):
             return None
-        self._cursor.execute(
-            sql.SQL("select * from {} where {} = %s and {} = any(%s)").format(
-                name, sql.Identifier(file_column), sql.Identifier(row_column)
-            ),
-            (self._entry.file_id, list(row_numbers)),
-        )
-        columns = [column.name for column in self._cursor.description or ()]
-        rows = [dict(zip(columns, row, strict=True)) for row in self._cursor]
-        return {row[row_column]: row for row in rows}
+        places = sql.Identifier(file_column), sql.Identifier(row_column)
+        query = sql.SQL("select * from {} where {} = %s and {} = any(%s)").format(name, *places)
+        self._cursor.execute(query, (self._entry.file_id, list(row_numbers)))
+        return {row[row_column]: row for row in fetch_page(self._cursor).as_dicts()}
 
     def _find_original(self, found: _Found, why_not: str | None) -> tuple[int | None, str | None, str, str | None]:
         """Return line number, text, source of the text, and a note about it."""

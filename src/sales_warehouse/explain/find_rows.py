@@ -1,10 +1,15 @@
-"""Find the records behind rows of a table."""
+"""Find the records behind rows of a table, and the files behind other figures of a publication."""
+
+from typing import Any
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.ledger.read_ledger import Page
+from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.query import describe_error, open_query
 from sales_warehouse.read_sql import read_sql
 
@@ -17,6 +22,7 @@ _KEYS = {
     "country": "coalesce(country, 'unknown')",
     "order_key": "source_system || ':' || order_id || ':' || currency",
 }
+_CHANGES = ("what", "feed", "delivery_key", "file_id", "uri", "rows_before", "rows_after", "net_before", "net_after")
 
 Place = tuple[int, int]  # file id and row number
 
@@ -36,12 +42,33 @@ def find_rows(cursor: Cursor, table: str, where: str | None, limit: int) -> tupl
     query = sql.SQL(read_sql("explain/sql/find_records.sql")).format(
         table=sql.Identifier(schema, name), condition=sql.SQL(where or "true"), limit=sql.Literal(limit + 1)
     )
-    open_condition(cursor, query)
+    _open_condition(cursor, query)
     rows = [(int(file_id), int(row_number)) for file_id, row_number in cursor if file_id is not None]
     return rows[:limit], len(rows) > limit
 
 
-def open_condition(cursor: Cursor, query: sql.Composed) -> None:
+def explain_between(connection: Connection, first: int, second: int, where: str | None) -> Page:
+    """Return the files that changed between two publications, with their sales lines in both.
+
+    `where` is a condition on the sales lines, for example on the day of a figure; files without such a line are left
+    out. Raises `ConfigurationError` when a publication is not kept or the condition cannot run.
+    """
+    first, second = sorted((first, second))
+    with transaction(connection) as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
+        events = [_upper_event(cursor, publication) for publication in (first, second)]
+        cursor.execute(read_sql("explain/sql/changed_files.sql"), {"before": events[0], "after": events[1]})
+        files = cursor.fetchall()
+        lines = [_count_lines(cursor, publication, [row[3] for row in files], where) for publication in (first, second)]
+    rows = []
+    for file in files:
+        (rows_before, net_before), (rows_after, net_after) = (found.get(file[3], (0, 0)) for found in lines)
+        if where is None or rows_before or rows_after:
+            rows.append((*file, rows_before, rows_after, net_before, net_after))
+    return Page(_CHANGES, rows, len(rows))
+
+
+def _open_condition(cursor: Cursor, query: sql.Composed) -> None:
     """Run a query with a condition that a person wrote. Raises `ConfigurationError` when it cannot run."""
     try:
         open_query(cursor, query.as_string(cursor))
@@ -79,3 +106,31 @@ def _describe_way_to_fact(cursor: Cursor, schema: str, name: str, columns: dict[
     condition = " and ".join(f"{_KEYS.get(column, column)} = '…'" for column in keys)
     command = f'warehouse explain --table {schema}.{FACT} --where "{condition}"'
     return f"{start} Explain the sales lines with its keys: {command}"
+
+
+def _upper_event(cursor: Cursor, publication: int) -> int:
+    cursor.execute(
+        "select upper_event_id from ledger.publications where publication = %s and pruned_at is null", (publication,)
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise ConfigurationError(f"Publication {publication} is not kept. Those that are: warehouse publications")
+    return int(row[0])
+
+
+def _count_lines(
+    cursor: Cursor, publication: int, file_ids: list[int], where: str | None
+) -> dict[int, tuple[int, Any]]:
+    """Return number and net amount of the sales lines by file, as they were in a publication."""
+    if not file_ids:
+        return {}
+    cursor.execute("select set_config('warehouse.publication', %s, true)", (str(publication),))
+    query = sql.SQL(read_sql("explain/sql/count_lines.sql")).format(
+        table=sql.Identifier("published_as_of", FACT),
+        file_ids=sql.SQL(", ").join(map(sql.Literal, file_ids)),
+        condition=sql.SQL(where or "true"),
+    )
+    _open_condition(cursor, query)
+    found = {int(file_id): (int(count), amount) for file_id, count, amount in cursor}
+    cursor.execute("close found_rows")
+    return found

@@ -42,10 +42,7 @@ class SideFile:
                 return None, "is a symbolic link, which is not followed"
             return None, f"cannot be read: {getattr(error, 'strerror', None) or error}"
         if content is not None and len(content) > MAX_SIDE_BYTES:
-            return (
-                None,
-                f"is larger than {MAX_SIDE_BYTES:,} bytes, so it holds something else than control figures",
-            )
+            return None, f"is larger than {MAX_SIDE_BYTES:,} bytes, so it holds something else than control figures"
         return content, problem
 
     def _read_file(self) -> tuple[bytes | None, str]:

@@ -1,10 +1,12 @@
-"""Names: what the path of a delivery says, and the column that a header text stands for.
+"""Names: what the path and the key of a delivery say, and the column that a header text stands for.
 
 A member of an archive has the path of the archive, `!`, and its own path inside: ``shop/box.zip!2024-01-01.csv``.
 """
 
 import re
 import unicodedata
+from calendar import monthrange
+from datetime import date
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 ARCHIVE_SUFFIX = ".zip"
@@ -13,6 +15,10 @@ MAX_IDENTIFIER_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1; a longer name would b
 _MARK = f"{ARCHIVE_SUFFIX}!"
 _WORD_STARTS = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD = re.compile(r"[\W_]+")
+_MONTHS = "january february march april may june july august september october november december"
+_NUMBERS = {name: f"{number:02}" for number, month in enumerate(_MONTHS.split(), 1) for name in (month, month[:3])}
+
+Period = tuple[date, date]  # first and last day
 
 
 def normalise_header(text: str) -> str:
@@ -53,3 +59,33 @@ def compression_of(name: str) -> str | None:
 def without_compression(uri: str) -> str:
     """Return the path as it would be without compression: ``shop/a.csv`` for ``shop/a.csv.zst``."""
     return uri.removesuffix(compression_of(uri) or "")
+
+
+def find_period(delivery_key: str | None) -> Period | None:
+    """Return the period that the groups of a delivery key name; None when they name no real day or month.
+
+    `business_date` (YYYY-MM-DD or YYYYMMDD), or `year`, `month` and `day`, name a day; `year` and `month` name a month.
+    A month is a number or its English name.
+    """
+    if delivery_key is None:
+        return None
+    business_date, year, month, day = (_group(delivery_key, name) for name in ("business_date", "year", "month", "day"))
+    if re.fullmatch("[0-9]{8}", business_date):
+        text = f"{business_date[:4]}-{business_date[4:6]}-{business_date[6:]}"
+    else:
+        month = _NUMBERS.get(month.lower(), month.zfill(2))
+        text = business_date or f"{year}-{month}-{(day or '1').zfill(2)}"
+    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        return None
+    try:
+        start = date.fromisoformat(text)
+    except ValueError:
+        return None
+    is_day = business_date or day
+    return start, start if is_day else start.replace(day=monthrange(start.year, start.month)[1])
+
+
+def _group(delivery_key: str, name: str) -> str:
+    """Return the value of a group of the key, up to the next blank; empty when the key has no such group."""
+    _, _, value = f" {delivery_key}".partition(f" {name}=")
+    return value.partition(" ")[0]

@@ -8,8 +8,7 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES
-from sales_warehouse.ledger.period import find_period
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, find_period
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import own_the_ledger

@@ -14,11 +14,10 @@ from psycopg2.extras import execute_values
 from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.feeds.names import name_of
+from sales_warehouse.feeds.names import find_period, name_of
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Reject, Shape, SkippedLine, Tally
-from sales_warehouse.ledger.period import find_period
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.read_sql import read_sql
 
@@ -34,9 +33,7 @@ class _Spool:
     def __init__(self, table: str, columns: str) -> None:
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
         # closed by __exit__
-        self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115
-            _SPOOL_BYTES, mode="w+", encoding="utf-8", newline=""
-        )
+        self._spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8", newline="")  # noqa: SIM115
         self._writer = csv.writer(self._spool)
 
     def write(self, cursor: Cursor) -> None:

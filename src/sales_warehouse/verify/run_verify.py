@@ -186,12 +186,9 @@ def _stream_skips(cursor: Cursor, file_id: int) -> Generator[SkippedLine, None, 
 def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: int) -> Generator[Row, None, None]:
     with cursor.connection.cursor("verify_rows") as stream:
         stream.itersize = _ROWS_AT_A_TIME
-        stream.execute(
-            sql.SQL("select {} from {} where _file_id = %s order by _row_number").format(
-                sql.SQL(", ").join([sql.Identifier("_row_number"), *map(_as_text, columns)]), raw_table(feed)
-            ),
-            (file_id,),
-        )
+        names = sql.SQL(", ").join([sql.Identifier("_row_number"), *map(_as_text, columns)])
+        query = sql.SQL(read_sql("verify/sql/raw_rows.sql")).format(columns=names, raw_table=raw_table(feed))
+        stream.execute(query, (file_id,))
         for row_number, *values in stream:
             yield row_number, values
 

@@ -111,7 +111,7 @@ def test_a_foreign_view_on_a_changed_view_is_named_and_kept(granted: Connection)
     run_as("transformer", changed)
     assert allowed(granted, "reader", "select a from published.shown")
     run_as("analyst", "create schema dev_ann create view mine as select a from published.shown")
-    with pytest.raises(psycopg2.errors.RaiseException, match=r"The view dev_ann\.mine of \w+_analyst stands upon"):
+    with pytest.raises(psycopg2.errors.RaiseException, match=r"The view dev_ann\.mine of \w+_analyst depends on"):
         run_as("transformer", changed)
     granted.rollback()
     assert allowed(granted, "analyst", "select a from dev_ann.mine")

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from sales_warehouse.ledger.period import find_period
+from sales_warehouse.feeds.names import find_period
 
 DAY = (date(2024, 2, 29), date(2024, 2, 29))
 MONTH = (date(2024, 2, 1), date(2024, 2, 29))

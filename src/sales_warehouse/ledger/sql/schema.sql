@@ -15,7 +15,7 @@ create table if not exists ledger.files (
     -- modification time in nanoseconds since 1970; a file with the same time and size_bytes is not read again
     mtime_ns bigint not null,
     delivery_key text,
-    -- first and last day of what the delivery key names, see period.py; NULL when it names no day and no month
+    -- first and last day of what the delivery key names, see find_period; NULL when it names no day and no month
     period_start_date date,
     period_end_date date,
     version integer check (version >= 1),
