@@ -38,11 +38,12 @@ class LoaderSession:
 @contextmanager
 def as_the_loader(connection: Connection, say: Callable[[str], None]) -> Iterator[None]:
     """Be the one loader within the block; wait while another one runs, and `say` so."""
-    _lock(connection, say)
     try:
+        _lock(connection, say)
         yield
     finally:
-        _unlock(connection)
+        with suppress(psycopg2.Error), transaction(connection) as cursor:  # a lost connection holds no lock
+            cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
 
 
 def describe_loader(connection: Connection) -> LoaderSession:
@@ -84,19 +85,10 @@ def _lock(connection: Connection, say: Callable[[str], None]) -> None:
         if cursor.fetchone() != (True,):
             say(f"Another loader is at work{_describe_other(cursor)}. Waiting for it to end.")
             cursor.execute("select pg_advisory_lock(%s)", (_LOADER_LOCK,))
-    try:
-        with transaction(connection) as cursor:  # at its end the workers of this loader can take the lock
-            if not _workers_are_gone(cursor):
-                say("Workers of an interrupted loader are still running. Waiting for them to end.")
-                cursor.execute("select pg_advisory_xact_lock(%s)", (_WORKERS_LOCK,))
-    except BaseException:
-        _unlock(connection)
-        raise
-
-
-def _unlock(connection: Connection) -> None:
-    with suppress(psycopg2.Error), transaction(connection) as cursor:  # a lost connection holds no lock
-        cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
+    with transaction(connection) as cursor:  # at its end the workers of this loader can take the lock
+        if not _workers_are_gone(cursor):
+            say("Workers of an interrupted loader are still running. Waiting for them to end.")
+            cursor.execute("select pg_advisory_xact_lock(%s)", (_WORKERS_LOCK,))
 
 
 def _describe_other(cursor: Cursor) -> str:
