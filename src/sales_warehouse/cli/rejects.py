@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sales_warehouse.cli.console import count, note, out
+from sales_warehouse.cli.console import count, note, out, report_progress
 from sales_warehouse.cli.output import emit, emit_page
-from sales_warehouse.cli.progress import report_progress
 from sales_warehouse.cli.session import AsJson, FileName, Limit, session
 from sales_warehouse.ledger.read_ledger import read_rejects
 

@@ -138,7 +138,9 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Re
         raise RestoreRefused(_describe_other_content(entry, sha256, "It changed while it was read; try again"))
     then = Tally(entry.rows_loaded - len(replayed), entry.rows_rejected + len(replayed), entry.rows_skipped)
     _assert_as_before(entry, shape, reader.tally, then)
-    if rejects.digest() != _digest_of_ledger(cursor, entry):
+    with _RejectDigest() as in_ledger:
+        in_ledger.add(entry.file_id, stream_rejects(cursor, entry.file_id))
+    if rejects.digest() != in_ledger.digest():
         raise RestoreRefused(
             f"{entry} gives other rejects than those in the ledger. Nothing was changed. Compare them with: "
             f"warehouse rejects {entry.file_id}"
@@ -180,12 +182,6 @@ class _RejectDigest(RejectSpool):
     def digest(self) -> str:
         """Return the digest of all rejects so far in hex."""
         return self._sha256.hexdigest()
-
-
-def _digest_of_ledger(cursor: Cursor, entry: LedgerFile) -> str:
-    with _RejectDigest() as digest:
-        digest.add(entry.file_id, stream_rejects(cursor, entry.file_id))
-    return digest.digest()
 
 
 def _describe_other_content(entry: LedgerFile, sha256: str, again: str) -> str:

@@ -15,6 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 
 # Held as long as the connection lives, so a killed loader leaves no lock.
 _LOADER_LOCK = 0x5A1E_0001
@@ -64,11 +65,7 @@ def become_a_worker(connection: Connection, loader: LoaderSession) -> None:
     with transaction(connection) as cursor:
         _use_login(cursor)
         cursor.execute("select pg_advisory_lock_shared(%s)", (_WORKERS_LOCK,))
-        cursor.execute(
-            "select from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and classid = 0 "
-            "and objid = %s and granted and datname = current_database() and pid = %s and backend_start::text = %s",
-            (_LOADER_LOCK, loader.pid, loader.started),
-        )
+        cursor.execute(read_sql("load/sql/find_this_loader.sql"), (_LOADER_LOCK, loader.pid, loader.started))
         if cursor.fetchone() is None:
             cursor.execute("select pg_advisory_unlock_shared(%s)", (_WORKERS_LOCK,))
             raise LoaderGone("The loader of this worker is gone. Nothing was done.")
@@ -93,11 +90,7 @@ def _lock(connection: Connection, say: Callable[[str], None]) -> None:
 
 def _describe_other(cursor: Cursor) -> str:
     _use_login(cursor)
-    cursor.execute(
-        "select pid, backend_start from pg_locks join pg_stat_activity using (pid) "
-        "where locktype = 'advisory' and objid = %s and granted and datname = current_database()",
-        (_LOADER_LOCK,),
-    )
+    cursor.execute(read_sql("load/sql/find_any_loader.sql"), (_LOADER_LOCK,))
     other = cursor.fetchone()
     if other is None:
         return ""

@@ -61,11 +61,7 @@ class LoadReport:
 
 
 def run_load(
-    connection: Connection,
-    feeds: Sequence[Feed],
-    inbox: Path,
-    reporter: Reporter,
-    options: LoadOptions = LoadOptions(),
+    connection: Connection, feeds: Sequence[Feed], inbox: Path, reporter: Reporter, options: LoadOptions
 ) -> LoadReport:
     """Load every new or changed file below the inbox; return the outcome of each.
 

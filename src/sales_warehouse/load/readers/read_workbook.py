@@ -114,9 +114,6 @@ def _choose_sheet(names: Sequence[str], sheet: str | int) -> str:
     raise TableUnreadable(f"has no sheet {sheet!r}. Found were: {found}. Correct sheet in the feed's declaration.")
 
 
-# --- XLSX ---------------------------------------------------------------------------------------------------------
-
-
 def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterator[list[Cell]]:
     import python_calamine
 
@@ -215,9 +212,6 @@ def _find_part(archive: zipfile.ZipFile, sheet: str) -> str:
             path = target.lstrip("/") if target.startswith("/") else os.path.normpath(f"xl/{target}")
             return members[path.lower()]
     raise TableUnreadable(f"has no cells for its sheet {sheet!r}. Ask for it again.")
-
-
-# --- XLS ----------------------------------------------------------------------------------------------------------
 
 
 def _read_xls(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:
