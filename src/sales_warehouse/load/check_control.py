@@ -150,9 +150,10 @@ def _sum(cursor: Cursor, file: InboxFile, file_id: int, columns: Sequence[str], 
     assert row is not None
     for column, wrong in zip(columns, row[1::2], strict=True):
         if wrong is not None:
-            query = sql.SQL("select left({}, %s) from {} where _file_id = %s and _row_number = %s")
-            query = query.format(sql.Identifier(column), raw_table(file.feed))
-            cursor.execute(query, (_SHOWN_CHARACTERS, file_id, wrong))
+            select = sql.SQL("select left({}, %s) from {} where _file_id = %s and _row_number = %s")
+            cursor.execute(
+                select.format(sql.Identifier(column), raw_table(file.feed)), (_SHOWN_CHARACTERS, file_id, wrong)
+            )
             [text] = cursor.fetchone() or ("",)
             raise FileRefused(
                 f"{column} cannot be summed for the control figures: {text!r} in row {wrong:,} is not a number with "
