@@ -85,8 +85,18 @@ def export_rejects(
 
 
 def choose_text(cursor: Cursor, entry: LedgerFile, feed: Feed) -> RejectText:
-    """Return how the text of the file's rejects is written and read."""
-    text = RejectText(feed, read_head(cursor, entry.file_id) or b"")
+    """Return how the text of the file's rejects is written and read.
+
+    Raises `ConfigurationError` when the ledger does not have the bytes in front of the first record.
+    """
+    head = read_head(cursor, entry.file_id)
+    if head is None:
+        again = f"Add it by `warehouse unload {entry.file_id}` and `warehouse restore {entry.file_id}`."
+        raise ConfigurationError(
+            f"{entry}: an earlier version of the loader loaded it and did not keep its header in the ledger. "
+            + (again if entry.version is not None else "`warehouse rejects` shows its rejects.")
+        )
+    text = RejectText(feed, head)
     cursor.execute(
         "select raw from ledger.rejects where file_id = %s and position(%s::bytea in raw) > 0",
         (entry.file_id, text.mark_bytes),

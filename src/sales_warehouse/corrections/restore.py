@@ -17,7 +17,7 @@ from sales_warehouse.ledger.find_entries import LedgerFile, active_version, acti
 from sales_warehouse.ledger.outcomes import Reject, Shape, Tally
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import read_replayed, stream_rejects
-from sales_warehouse.ledger.record_files import RejectSpool, record_restored, record_unloaded
+from sales_warehouse.ledger.record_files import RejectSpool, record_head, record_restored, record_unloaded
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.inbox.find_files import find_files
@@ -145,6 +145,8 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Re
             f"{entry} gives other rejects than those in the ledger. Nothing was changed. Compare them with: "
             f"warehouse rejects {entry.file_id}"
         )
+    if then.rejected:
+        record_head(cursor, entry.file_id, rejects.head)  # an earlier loader did not keep it
     return shape
 
 
