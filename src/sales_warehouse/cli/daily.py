@@ -11,9 +11,8 @@ from psycopg2.extensions import connection as Connection
 from rich.markup import escape
 
 from sales_warehouse import server
-from sales_warehouse.cli.console import count, note, out, write_json_lines
+from sales_warehouse.cli.console import count, note, out, report_progress, write_json_lines
 from sales_warehouse.cli.output import emit, print_table
-from sales_warehouse.cli.progress import report_progress
 from sales_warehouse.cli.session import AsJson, FeedName, Inbox, Quiet, Settle, Workers, session, with_inbox
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction

@@ -7,9 +7,8 @@ import typer
 from psycopg2.extensions import connection as Connection
 from rich.markup import escape
 
-from sales_warehouse.cli.console import count, note, out
+from sales_warehouse.cli.console import count, note, out, report_progress
 from sales_warehouse.cli.output import emit, emit_page, print_table
-from sales_warehouse.cli.progress import report_progress
 from sales_warehouse.cli.session import AsJson, FeedName, FileName, Inbox, Limit, Quiet, read_page, session
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
@@ -80,12 +79,7 @@ def unload(file: FileName, as_json: AsJson = False) -> None:
 
 
 @command()
-def restore(
-    file: FileName,
-    inbox: Inbox = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
+def restore(file: FileName, inbox: Inbox = None, quiet: Quiet = False, as_json: AsJson = False) -> None:
     """Load an unloaded or superseded file again, under its own id and version, if its bytes are the same."""
     from sales_warehouse.corrections.restore import restore as restore_file
 

@@ -165,9 +165,9 @@ def _describe_column(column: "ColumnDiff") -> tuple[Any, ...]:
     if column.type_before != column.type_after:
         name += f" ({column.type_before}, now {column.type_after})"
     before, after = column.total_before, column.total_after
-    if before is None and after is None:
-        return (name, column.changed_rows, None, None, None)
-    return (name, column.changed_rows, before, after, Decimal(after or 0) - Decimal(before or 0))
+    has_totals = before is not None or after is not None
+    difference = Decimal(after or 0) - Decimal(before or 0) if has_totals else None
+    return name, column.changed_rows, before, after, difference
 
 
 def _lines(row: "ChangedRow") -> list[tuple[str, ...]]:

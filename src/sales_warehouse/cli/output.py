@@ -22,8 +22,6 @@ from sales_warehouse.ledger.read_ledger import Page
 from sales_warehouse.printable import show_json, show_line, show_text
 
 Report = TypeVar("Report")
-Rows = Sequence[Sequence[Any]]
-
 _MIN_TEXT_WIDTH = 12  # a column of text is not folded into less; one that does not fit is left out
 _GAP_WIDTH = 3  # between two columns
 
@@ -77,7 +75,7 @@ def print_page(page: Page, shown: Sequence[str], least: Sequence[str] = (), show
 def print_table(
     title: str | None,
     columns: Sequence[str],
-    rows: Rows,
+    rows: Sequence[Sequence[Any]],
     with_total: bool = False,
     least: Sequence[str] = (),
     show_all: str = "--json",

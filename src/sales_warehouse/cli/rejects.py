@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sales_warehouse.cli.console import count, note, out
+from sales_warehouse.cli.console import count, note, out, report_progress
 from sales_warehouse.cli.output import emit, emit_page
-from sales_warehouse.cli.progress import report_progress
 from sales_warehouse.cli.session import AsJson, FileName, Limit, session
 from sales_warehouse.ledger.read_ledger import read_rejects
 
 if TYPE_CHECKING:
-    from sales_warehouse.corrections.export_rejects import Exported
-    from sales_warehouse.corrections.replay import Replayed
+    from sales_warehouse.corrections.replay import Exported, Replayed
 
 _SHOWN = 20  # row numbers named in a message
 
@@ -48,7 +46,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the rejects of a file to PATH, in the format of the feed, to be repaired and replayed."""
-    from sales_warehouse.corrections.export_rejects import export_rejects
+    from sales_warehouse.corrections.replay import export_rejects
 
     with session("export") as it:
         exported = export_rejects(it.connection, it.feeds, it.settings.inbox, file, path, force)

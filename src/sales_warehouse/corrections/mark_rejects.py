@@ -56,23 +56,15 @@ class RejectText:
         self.head_bytes = head  # as delivered
         self._head = head[decoder.start(head) :]
         self.encoding = decoder.encoding  # with its byte order if it has one
+        self.head = decode_raw(self._head, self.encoding)  # as text, without byte order mark
+        self.mark_bytes = self.encode(_MARK)  # they are in every mark
         self._mark = _MARK
-
-    @property
-    def head(self) -> str:
-        """The head as text, without byte order mark."""
-        return decode_raw(self._head, self.encoding)
 
     def avoid(self, raws: Iterable[bytes]) -> None:
         """Choose a mark with which no line of the head or of these rejects begins; the choice is always the same."""
         texts = [self.head, *(decode_raw(raw, self.encoding) for raw in raws)]
         while any(re.search(rf"(?:^|[\r\n]){self._pattern}", text) for text in texts):
             self._mark += "@"
-
-    @property
-    def mark_bytes(self) -> bytes:
-        """Bytes that are in every mark."""
-        return self.encode(_MARK)
 
     def encode(self, text: str) -> bytes:
         r"""Return text in the encoding, without byte order mark; a character it does not have becomes ``\xNN``."""

@@ -17,7 +17,7 @@ from sales_warehouse.ledger.find_entries import LedgerFile, active_version, acti
 from sales_warehouse.ledger.outcomes import Reject, Shape, Tally
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import read_replayed, stream_rejects
-from sales_warehouse.ledger.record_files import RejectSpool, record_restored, record_unloaded
+from sales_warehouse.ledger.record_files import RejectSpool, record_head, record_restored, record_unloaded
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.inbox.find_files import find_files
@@ -138,11 +138,15 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Re
         raise RestoreRefused(_describe_other_content(entry, sha256, "It changed while it was read; try again"))
     then = Tally(entry.rows_loaded - len(replayed), entry.rows_rejected + len(replayed), entry.rows_skipped)
     _assert_as_before(entry, shape, reader.tally, then)
-    if rejects.digest() != _digest_of_ledger(cursor, entry):
+    with _RejectDigest() as in_ledger:
+        in_ledger.add(entry.file_id, stream_rejects(cursor, entry.file_id))
+    if rejects.digest() != in_ledger.digest():
         raise RestoreRefused(
             f"{entry} gives other rejects than those in the ledger. Nothing was changed. Compare them with: "
             f"warehouse rejects {entry.file_id}"
         )
+    if then.rejected:
+        record_head(cursor, entry.file_id, rejects.head)  # an earlier loader did not keep it
     return shape
 
 
@@ -180,12 +184,6 @@ class _RejectDigest(RejectSpool):
     def digest(self) -> str:
         """Return the digest of all rejects so far in hex."""
         return self._sha256.hexdigest()
-
-
-def _digest_of_ledger(cursor: Cursor, entry: LedgerFile) -> str:
-    with _RejectDigest() as digest:
-        digest.add(entry.file_id, stream_rejects(cursor, entry.file_id))
-    return digest.digest()
 
 
 def _describe_other_content(entry: LedgerFile, sha256: str, again: str) -> str:

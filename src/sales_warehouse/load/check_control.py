@@ -150,20 +150,13 @@ def _sum(cursor: Cursor, file: InboxFile, file_id: int, columns: Sequence[str], 
     assert row is not None
     for column, wrong in zip(columns, row[1::2], strict=True):
         if wrong is not None:
-            text = _read_value(cursor, file, (file_id, wrong), column)
+            select = sql.SQL("select left({}, %s) from {} where _file_id = %s and _row_number = %s")
+            cursor.execute(
+                select.format(sql.Identifier(column), raw_table(file.feed)), (_SHOWN_CHARACTERS, file_id, wrong)
+            )
+            [text] = cursor.fetchone() or ("",)
             raise FileRefused(
                 f"{column} cannot be summed for the control figures: {text!r} in row {wrong:,} is not a number with "
                 f"the decimal mark {mark!r}. Correct the file, or the control of the feed's declaration."
             )
     return dict(zip(columns, row[::2], strict=True))
-
-
-def _read_value(cursor: Cursor, file: InboxFile, row: tuple[int, int], column: str) -> str:
-    cursor.execute(
-        sql.SQL("select left({}, %s) from {} where _file_id = %s and _row_number = %s").format(
-            sql.Identifier(column), raw_table(file.feed)
-        ),
-        (_SHOWN_CHARACTERS, *row),
-    )
-    [value] = cursor.fetchone() or ("",)
-    return str(value)

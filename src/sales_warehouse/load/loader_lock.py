@@ -15,6 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 
 # Held as long as the connection lives, so a killed loader leaves no lock.
 _LOADER_LOCK = 0x5A1E_0001
@@ -38,11 +39,12 @@ class LoaderSession:
 @contextmanager
 def as_the_loader(connection: Connection, say: Callable[[str], None]) -> Iterator[None]:
     """Be the one loader within the block; wait while another one runs, and `say` so."""
-    _lock(connection, say)
     try:
+        _lock(connection, say)
         yield
     finally:
-        _unlock(connection)
+        with suppress(psycopg2.Error), transaction(connection) as cursor:  # a lost connection holds no lock
+            cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
 
 
 def describe_loader(connection: Connection) -> LoaderSession:
@@ -63,11 +65,7 @@ def become_a_worker(connection: Connection, loader: LoaderSession) -> None:
     with transaction(connection) as cursor:
         _use_login(cursor)
         cursor.execute("select pg_advisory_lock_shared(%s)", (_WORKERS_LOCK,))
-        cursor.execute(
-            "select from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and classid = 0 "
-            "and objid = %s and granted and datname = current_database() and pid = %s and backend_start::text = %s",
-            (_LOADER_LOCK, loader.pid, loader.started),
-        )
+        cursor.execute(read_sql("load/sql/find_this_loader.sql"), (_LOADER_LOCK, loader.pid, loader.started))
         if cursor.fetchone() is None:
             cursor.execute("select pg_advisory_unlock_shared(%s)", (_WORKERS_LOCK,))
             raise LoaderGone("The loader of this worker is gone. Nothing was done.")
@@ -84,28 +82,15 @@ def _lock(connection: Connection, say: Callable[[str], None]) -> None:
         if cursor.fetchone() != (True,):
             say(f"Another loader is at work{_describe_other(cursor)}. Waiting for it to end.")
             cursor.execute("select pg_advisory_lock(%s)", (_LOADER_LOCK,))
-    try:
-        with transaction(connection) as cursor:  # at its end the workers of this loader can take the lock
-            if not _workers_are_gone(cursor):
-                say("Workers of an interrupted loader are still running. Waiting for them to end.")
-                cursor.execute("select pg_advisory_xact_lock(%s)", (_WORKERS_LOCK,))
-    except BaseException:
-        _unlock(connection)
-        raise
-
-
-def _unlock(connection: Connection) -> None:
-    with suppress(psycopg2.Error), transaction(connection) as cursor:  # a lost connection holds no lock
-        cursor.execute("select pg_advisory_unlock(%s)", (_LOADER_LOCK,))
+    with transaction(connection) as cursor:  # at its end the workers of this loader can take the lock
+        if not _workers_are_gone(cursor):
+            say("Workers of an interrupted loader are still running. Waiting for them to end.")
+            cursor.execute("select pg_advisory_xact_lock(%s)", (_WORKERS_LOCK,))
 
 
 def _describe_other(cursor: Cursor) -> str:
     _use_login(cursor)
-    cursor.execute(
-        "select pid, backend_start from pg_locks join pg_stat_activity using (pid) "
-        "where locktype = 'advisory' and objid = %s and granted and datname = current_database()",
-        (_LOADER_LOCK,),
-    )
+    cursor.execute(read_sql("load/sql/find_any_loader.sql"), (_LOADER_LOCK,))
     other = cursor.fetchone()
     if other is None:
         return ""

@@ -34,9 +34,8 @@ class LoadOptions:
     """Which files are loaded, and how."""
 
     only: str | None = None  # the full name of the one feed to load
-    settle_seconds: float = (
-        SETTLE_SECONDS  # a file modified more recently is looked at twice, and not loaded if it grows
-    )
+    # a file modified more recently is looked at twice, and not loaded if it grows
+    settle_seconds: float = SETTLE_SECONDS
     workers: int = 1  # processes that load at once, if this saves time
 
 
@@ -62,11 +61,7 @@ class LoadReport:
 
 
 def run_load(
-    connection: Connection,
-    feeds: Sequence[Feed],
-    inbox: Path,
-    reporter: Reporter,
-    options: LoadOptions = LoadOptions(),
+    connection: Connection, feeds: Sequence[Feed], inbox: Path, reporter: Reporter, options: LoadOptions
 ) -> LoadReport:
     """Load every new or changed file below the inbox; return the outcome of each.
 

@@ -17,8 +17,7 @@ from deliver import Listener
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.corrections.export_rejects import export_rejects
-from sales_warehouse.corrections.replay import replay
+from sales_warehouse.corrections.replay import export_rejects, replay
 from sales_warehouse.corrections.restore import restore, unload
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects

@@ -19,8 +19,7 @@ from psycopg2.extensions import connection as Connection
 
 from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
 from sales_warehouse import server
-from sales_warehouse.corrections.export_rejects import Exported, export_rejects
-from sales_warehouse.corrections.replay import Replayed, ReplayRefused, replay
+from sales_warehouse.corrections.replay import Exported, Replayed, ReplayRefused, export_rejects, replay
 from sales_warehouse.corrections.restore import RestoreRefused, restore, unload
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.explain import explain_record

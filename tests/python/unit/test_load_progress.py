@@ -2,7 +2,7 @@
 
 import pytest
 
-from sales_warehouse.cli.progress import RichReporter, report_progress
+from sales_warehouse.cli.console import RichReporter, report_progress
 from sales_warehouse.load.outcome import Outcome
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
-from sales_warehouse.load.inbox.open_regular import open_regular
-from sales_warehouse.load.inbox.read_archive import list_members, open_member
+from sales_warehouse.load.inbox.open_file import ContentReader, hash_file, list_members, open_member, open_regular
 
 
 def swap_for_link(path: Path) -> None:

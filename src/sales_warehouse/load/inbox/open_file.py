@@ -1,18 +1,138 @@
-"""Open a delivered file: hash the bytes as they are read, and unpack them."""
+"""Open a delivered file, or a member of a zip archive: hash the bytes as they are read, and unpack them.
 
+Nothing is written to disk, so the name of a member is only a name.
+"""
+
+import errno
 import hashlib
+import io
+import os
+import stat
+import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from lzma import LZMAError
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking
+<<<<<<< HEAD
 from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of
 from sales_warehouse.load.inbox.open_regular import open_regular
 from sales_warehouse.load.inbox.read_archive import DAMAGED_MEMBER, open_member
+=======
+from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, compression_of
+>>>>>>> slimC
 from sales_warehouse.load.inbox.unpack import DAMAGED, Damaged, UnpackedLimit, unpack
 from sales_warehouse.load.outcome import FileRefused
 
 BLOCK_BYTES = 256 * 1024
+MAX_MEMBERS = 100_000
+_ENCRYPTED = 0x1
+_ARCHIVES = (ARCHIVE_SUFFIX, ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+# What reading a member with damaged bytes can raise, NotImplementedError among them.
+_DAMAGED_MEMBER = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError, ValueError)
+
+# Do not follow a link, and do not wait for another process to write into a pipe.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """Open the regular file at `path` for reading; raise `OSError` for a link, a pipe, a device, a socket, a folder."""
+    try:
+        handle = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EOPNOTSUPP):
+            raise _not_regular(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _not_regular(path)
+    return os.fdopen(handle, "rb", buffering=0)
+
+
+def _not_regular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "it is now a link, a pipe or a device, and these are never opened", path)
+
+
+class NoArchive(Exception):
+    """The file cannot be read as a zip archive; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member, and the reason if it cannot be a delivery."""
+
+    name: str
+    size_bytes: int
+    problem: str | None = None
+    is_archive: bool = False
+
+
+def list_members(path: Path) -> list[Member]:
+    """Return the members in the directory of an archive, without folders, `__MACOSX` and hidden files.
+
+    Raises `NoArchive` when there is no directory, `OSError` when the file cannot be read.
+    """
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(cast(BinaryIO, file)) as archive:
+            entries = archive.infolist()
+    except OSError:
+        raise
+    except Exception as error:  # a hostile directory raises struct.error, ValueError, UnicodeDecodeError and others
+        raise NoArchive(str(error) or type(error).__name__) from None
+    if len(entries) > MAX_MEMBERS:
+        raise NoArchive(f"it has {len(entries):,} members, at most {MAX_MEMBERS:,} are read")
+    times = Counter(entry.filename for entry in entries)
+    members: dict[str, Member] = {}
+    for entry in entries:
+        name = entry.filename
+        if entry.is_dir() or any(part == "__MACOSX" or _is_hidden(part) for part in name.split("/")):
+            continue
+        problem = _find_problem(entry) or ("its name is in the archive twice" if times[name] > 1 else None)
+        members[name] = Member(name, entry.file_size, problem, name.lower().endswith(_ARCHIVES))
+    return list(members.values())
+
+
+@contextmanager
+def open_member(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a member of an archive; yield it with the number of its packed bytes. Raises `OSError`."""
+    with ExitStack() as stack:
+        file = cast(BinaryIO, stack.enter_context(open_regular(path)))
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(0, f"it is no longer a zip archive ({error})") from None
+        try:
+            entry = archive.getinfo(name)
+            member = cast(BinaryIO, stack.enter_context(archive.open(entry)))
+        except _DAMAGED_MEMBER as error:
+            raise OSError(0, f"it cannot be read from the archive ({error})") from None
+        except KeyError:
+            raise OSError(0, "it is no longer in the archive") from None
+        yield member, entry.compress_size
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") and part not in (".", "..")
+
+
+def _find_problem(entry: zipfile.ZipInfo) -> str | None:
+    name = entry.filename
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or ":" in parts[0] or {"", ".", ".."} & set(parts) or "\0" in name:
+        return "its name leads out of the archive"
+    if name != entry.orig_filename and "\0" in entry.orig_filename:
+        return "its name holds a NUL byte"
+    if entry.flag_bits & _ENCRYPTED:
+        return "it is encrypted"
+    return None
 
 
 class HashingReader:
@@ -52,12 +172,6 @@ class HashingReader:
         """Close the file."""
         self._file.close()
 
-    def __enter__(self) -> "HashingReader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 class _MemberReader:
     """The bytes of an archive's member, in blocks of one size, so that a damaged one always has the same hash."""
@@ -84,7 +198,7 @@ class _MemberReader:
             data = self._file.read(BLOCK_BYTES)
             self._bytes_out += len(data)
             self._limit.check(self._bytes_out)
-        except DAMAGED_MEMBER as error:
+        except _DAMAGED_MEMBER as error:
             if isinstance(error, OSError) and error.errno:
                 raise  # an error of the disk, not of the archive
             self.is_whole = False
@@ -135,5 +249,5 @@ class ContentReader:
 
 def hash_file(path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> str:
     """Return the SHA-256 of a file's bytes in hex."""
-    with HashingReader(path, member, unpacking) as reader:
+    with closing(HashingReader(path, member, unpacking)) as reader:
         return reader.finish()

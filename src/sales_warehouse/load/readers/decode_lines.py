@@ -83,7 +83,7 @@ class LineDecoder:
             try:
                 decoded = line.decode(self.encoding).encode()
             except UnicodeError as error:
-                errors[number] = f"not {self.encoding}: {_describe(error)}"
+                errors[number] = f"not {self.encoding}: {describe_undecodable(error)}"
                 decoded = line.decode(self.encoding, "replace").encode("utf-8", "replace")
             if self.line_end in decoded:
                 errors[number] = f"not {self.encoding}: a line end inside the line"
@@ -99,7 +99,8 @@ class LineDecoder:
         return line.removesuffix(end) if len(line) % len(end) == 0 else line
 
 
-def _describe(error: UnicodeError) -> str:
+def describe_undecodable(error: UnicodeError) -> str:
+    """Return the bytes of a line that cannot be decoded, their place and the reason."""
     if isinstance(error, UnicodeDecodeError):
         shown = error.object[error.start : error.end].hex(" ")
         return f"byte {error.start + 1} of the line ({shown}): {error.reason}"

@@ -36,9 +36,8 @@ class RecordGrammar(Grammar):
         self._inside = _repeat([quote, escape], [escaped or quote * 2])
         self._plain = _repeat([delimiter, escape, quote if self._is_strict else b""], [escaped])
         self._escaped = re.compile(b"%b(.)" % escape, re.DOTALL) if escape else None
-        self.is_copyable = (
-            len(self.delimiter) == len(self.quote) == 1 and not self.escape and self._is_strict
-        )  # COPY takes delimiter and quote as one byte each
+        # COPY takes delimiter and quote as one byte each
+        self.is_copyable = len(self.delimiter) == len(self.quote) == 1 and not self.escape and self._is_strict
         self.copy_delimiter = self.delimiter if self.is_copyable else COPY_DELIMITER
         self.copy_quote = self.quote if self.is_copyable else COPY_QUOTE
         self.is_plain_text = self.copy_delimiter not in _NO_DELIMITER_OF_TEXT

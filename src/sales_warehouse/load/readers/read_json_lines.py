@@ -8,12 +8,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, Feed
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.readers.decode_lines import describe_undecodable
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
 from sales_warehouse.load.readers.reader import COPY_GRAMMAR, Header, Reader, write_copy_line
 
@@ -25,12 +27,12 @@ _BLANK = b" \t\r"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+@dataclass(eq=False)
 class Unfit(Exception):
     """A line that cannot become a row; reason and detail for the ledger."""
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
+    reason: str
+    detail: str
 
 
 class Number(str):
@@ -103,10 +105,8 @@ class JsonLinesReader(Reader):
             self._line_number += 1
         lacking = [column for column in self.missing if column in self.required] if final else []
         if lacking:
-            missing = ", ".join(lacking)
-            found = ", ".join(self._keys)[:1000]
             raise FileRefused(
-                f"no object has {missing}. Found were: {found}. "
+                f"no object has {', '.join(lacking)}. Found were: {', '.join(self._keys)[:1000]}. "
                 "Correct the file, or the columns of the feed's declaration."
             )
         return "".join(written).encode()
@@ -168,8 +168,7 @@ def parse_line(line: bytes) -> Pairs:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        shown = error.object[error.start : error.end].hex(" ")
-        raise Unfit("encoding", f"not utf-8: byte {error.start + 1} of the line ({shown}): {error.reason}") from None
+        raise Unfit("encoding", f"not utf-8: {describe_undecodable(error)}") from None
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:

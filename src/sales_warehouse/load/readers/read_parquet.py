@@ -21,6 +21,8 @@ _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 Write = Callable[[Any], str]
 
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def read_parquet(content: IO[bytes]) -> tuple[list[str], Iterator[Row]]:
     """Return the names of the columns and the rows in the order of the file.
@@ -110,15 +112,16 @@ def _choose_writer(kind: Any, name: str) -> Write:
     if types.is_dictionary(kind):
         return _choose_writer(kind.value_type, name)
     simple: list[tuple[Callable[[Any], bool], Write]] = [
-        (lambda t: types.is_string(t) or types.is_large_string(t) or types.is_string_view(t) or types.is_null(t), str),
-        (types.is_boolean, lambda value: "true" if value else "false"),
-        (types.is_integer, lambda value: str(value)),
+        *((fits, str) for fits in (types.is_string, types.is_large_string, types.is_string_view, types.is_null)),
+        (types.is_boolean, json.dumps),
+        (types.is_integer, json.dumps),
         (types.is_decimal, lambda value: f"{value:f}"),
         (types.is_float64, write_float),
         (types.is_float32, partial(write_narrow_float, bits=32)),
         (types.is_float16, partial(write_narrow_float, bits=16)),
         (types.is_date, date.isoformat),
-        (_is_binary, bytes.hex),
+        *((fits, bytes.hex) for fits in (types.is_binary, types.is_large_binary, types.is_binary_view)),
+        (types.is_fixed_size_binary, bytes.hex),
         (types.is_nested, _write_nested),
     ]
     for fits, write in simple:
@@ -131,16 +134,6 @@ def _choose_writer(kind: Any, name: str) -> Write:
     if types.is_duration(kind):
         return partial(_write_seconds, per_second=_UNITS[kind.unit])
     raise TableUnreadable(f"has a column {name} of type {kind}, which cannot be written as text. Ask for it without.")
-
-
-def _is_binary(kind: Any) -> bool:
-    types = pa.types
-    return bool(
-        types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-        or types.is_binary_view(kind)
-    )
 
 
 def _find_zone(name: str | None, column: str) -> tzinfo | None:
@@ -186,16 +179,12 @@ def _write_fraction(rest: int, per_second: int) -> str:
 
 def _write_nested(value: Any) -> str:
     """Return a struct, list or map as compact JSON; its values are written like those of a column."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if value is None or isinstance(value, int):
+        return json.dumps(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{_quote(str(key))}:{_write_nested(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_write_nested, value)) + "]"
-    if isinstance(value, int):
-        return str(value)
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, float):
@@ -205,7 +194,3 @@ def _write_nested(value: Any) -> str:
     if isinstance(value, time):
         return _quote(write_time(value))
     return _quote(value.hex() if isinstance(value, bytes) else str(value))
-
-
-def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

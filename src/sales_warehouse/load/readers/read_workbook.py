@@ -1,6 +1,7 @@
 """Read a sheet of a workbook, XLSX or XLS, each cell as text. Runs in the subprocess of `parse_in_subprocess`."""
 
 import io
+import math
 import os
 import re
 import zipfile
@@ -10,8 +11,6 @@ from typing import IO, Any
 from xml.etree import ElementTree
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking, Workbook
-from sales_warehouse.load.inbox.read_archive import refuse_bomb
-from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.table_records import BadRow, Row, TableUnreadable, write_raw
 from sales_warehouse.load.readers.write_value import write_cell_date, write_cell_number, write_hours, write_time
 
@@ -44,8 +43,6 @@ def read_workbook(
         rows = _read_xlsx(data, workbook, unpacking) if file_format == "xlsx" else _read_xls(data, workbook)
     except (TableUnreadable, MemoryError):
         raise
-    except FileRefused as error:
-        raise TableUnreadable(error.message) from None
     except Exception as error:  # the libraries raise many kinds of errors for damaged bytes
         raise TableUnreadable(
             f"cannot be read as {file_format} ({_describe(error)}): the delivery is damaged, protected by a password, "
@@ -117,16 +114,12 @@ def _choose_sheet(names: Sequence[str], sheet: str | int) -> str:
     raise TableUnreadable(f"has no sheet {sheet!r}. Found were: {found}. Correct sheet in the feed's declaration.")
 
 
-# --- XLSX ---------------------------------------------------------------------------------------------------------
-
-
 def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterator[list[Cell]]:
     import python_calamine
 
     if not data.startswith(b"PK"):
         raise TableUnreadable("is not an xlsx workbook: it is not a zip archive. Ask for it again.")
-    max_bytes, max_ratio = unpacking.max_bytes or MAX_XML_BYTES, unpacking.max_ratio or MAX_XML_RATIO
-    refuse_bomb(io.BytesIO(data), "its XML", max_bytes, max_ratio)
+    _refuse_bomb(data, unpacking.max_bytes or MAX_XML_BYTES, unpacking.max_ratio or MAX_XML_RATIO)
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     name = _choose_sheet(book.sheet_names, workbook.sheet)
     errors = _find_error_cells(data, name)
@@ -139,6 +132,22 @@ def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterato
     )
 
 
+def _refuse_bomb(data: bytes, max_bytes: int, max_ratio: int) -> None:
+    """Raise `TableUnreadable` when a workbook, which is a zip archive, unpacks to more than it may."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except Exception:  # the parser of the workbook reports the error
+        return
+    out, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
+    if out > max_bytes or out > max(packed * max_ratio, 100 * 10**6):
+        raise TableUnreadable(
+            f"its XML unpacks to {out:,} bytes from {packed:,}; at most {max_bytes:,} bytes, and {max_ratio} times as "
+            "many as went in, may come out. Ask for it in smaller files; if the size is correct, raise "
+            "max_unpacked_bytes or max_unpacked_ratio in the options of its feed."
+        )
+
+
 def _write_cell(value: Any) -> Cell:
     """Return the value of a cell as text, None for an empty one."""
     if isinstance(value, str):
@@ -146,8 +155,7 @@ def _write_cell(value: Any) -> Cell:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        text = write_cell_number(value)
-        return text if value - value == 0 else BadCell(text)
+        return write_cell_number(value) if math.isfinite(value) else BadCell(write_cell_number(value))
     if isinstance(value, datetime | date):
         return write_cell_date(value)
     if isinstance(value, time):
@@ -204,9 +212,6 @@ def _find_part(archive: zipfile.ZipFile, sheet: str) -> str:
             path = target.lstrip("/") if target.startswith("/") else os.path.normpath(f"xl/{target}")
             return members[path.lower()]
     raise TableUnreadable(f"has no cells for its sheet {sheet!r}. Ask for it again.")
-
-
-# --- XLS ----------------------------------------------------------------------------------------------------------
 
 
 def _read_xls(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:

@@ -61,11 +61,8 @@ def write_narrow_float(value: float, bits: int) -> str:
 
 def write_datetime(value: datetime) -> str:
     """Return ``2024-05-02 09:30:00``, with the fraction of a second and the zone if there are any."""
-    text = f"{value:%H:%M:%S}"
-    if value.microsecond:
-        text += f".{value.microsecond:06}".rstrip("0")
     zone = _ZONE.search(value.isoformat(), len("2024-05-02"))
-    return f"{value.date().isoformat()} {text}{zone[0] if zone else ''}"
+    return f"{value.date().isoformat()} {write_time(value.time())}{zone[0] if zone else ''}"
 
 
 def write_time(value: time) -> str:

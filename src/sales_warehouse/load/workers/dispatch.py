@@ -12,8 +12,7 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.file_index import FileIndex
 from sales_warehouse.load.decide import New, decide
-from sales_warehouse.load.inbox.open_file import hash_file
-from sales_warehouse.load.inbox.open_regular import open_regular
+from sales_warehouse.load.inbox.open_file import hash_file, open_regular
 from sales_warehouse.load.load_file import Task, describe_unreadable, load_file
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.workers.pool import WorkerPool

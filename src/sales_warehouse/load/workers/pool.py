@@ -44,22 +44,17 @@ class PooledWorker:
                 process_group=0,  # Ctrl-C is for the loader, which stops its workers
             )
         self.channel = Channel(ours.detach())
-        self._sizes: dict[int, int] = {}  # of the files it has not read yet, by number
+        self.sizes: dict[int, int] = {}  # of the files it has not read yet, by number
         self._send(start)
 
     @property
     def is_open(self) -> bool:
         """Whether it can take another file."""
-        return not self._sizes or (len(self._sizes) < _AHEAD_FILES and sum(self._sizes.values()) < _AHEAD_BYTES)
-
-    @property
-    def load(self) -> int:
-        """The number of files it has not read yet."""
-        return len(self._sizes)
+        return not self.sizes or (len(self.sizes) < _AHEAD_FILES and sum(self.sizes.values()) < _AHEAD_BYTES)
 
     def assign(self, assignment: Assignment) -> None:
         """Give it a file."""
-        self._sizes[assignment.number] = assignment.task.file.size_bytes
+        self.sizes[assignment.number] = assignment.task.file.size_bytes
         self._send(assignment)
 
     def receive(self) -> object:
@@ -71,7 +66,7 @@ class PooledWorker:
         if isinstance(message, Failed):
             raise message.error
         if isinstance(message, FileState):
-            self._sizes.pop(message.number, None)
+            self.sizes.pop(message.number, None)
         return message
 
     def _send(self, message: Any) -> None:
@@ -122,7 +117,7 @@ class WorkerPool:
 
     def find_open(self) -> PooledWorker | None:
         """Return the worker with the fewest files, if it can take another one."""
-        worker = min(self._workers, key=lambda worker: worker.load)
+        worker = min(self._workers, key=lambda worker: len(worker.sizes))
         return worker if worker.is_open else None
 
     def receive(self, handle: Callable[[object], None], seconds: float | None) -> None:
