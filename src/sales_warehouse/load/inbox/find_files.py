@@ -9,16 +9,9 @@ from pathlib import Path
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
-<<<<<<< HEAD
 from sales_warehouse.feeds.inbox_file import InboxFile, SideFile
 from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, COMPRESSED_SUFFIXES, member_uri, split_uri
-from sales_warehouse.load.inbox.read_archive import Member, NoArchive, list_members
-=======
-from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, COMPRESSED_SUFFIXES, member_uri, split_uri
-from sales_warehouse.feeds.side_file import SideFile
 from sales_warehouse.load.inbox.open_file import Member, NoArchive, list_members
->>>>>>> slimC
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.printable import show_line
 

@@ -19,13 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking
-<<<<<<< HEAD
 from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of
-from sales_warehouse.load.inbox.open_regular import open_regular
-from sales_warehouse.load.inbox.read_archive import DAMAGED_MEMBER, open_member
-=======
-from sales_warehouse.feeds.name_file import ARCHIVE_SUFFIX, compression_of
->>>>>>> slimC
 from sales_warehouse.load.inbox.unpack import DAMAGED, Damaged, UnpackedLimit, unpack
 from sales_warehouse.load.outcome import FileRefused
 
