@@ -10,6 +10,11 @@ from sales_warehouse import server
 from sales_warehouse.settings import ExternalServer, Settings
 
 
+def read_connection(settings: Settings) -> dict[str, str]:
+    """Return the PG* variables of a server, without the profile that `make run` may have written in this checkout."""
+    return {name: value for name, value in server.environment(settings).items() if name.startswith("PG")}
+
+
 class Databases:
     """Creates empty databases on the server of the session; they are deleted with it."""
 

@@ -124,10 +124,6 @@ def _become(command: tuple[str, ...], folder: Path, environment: dict[str, str],
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    if command[0] == "dbt":
-        # dbt chose its default when it was imported, in another folder
-        has_profile = (folder / "profiles.yml").exists()
-        os.environ.setdefault("DBT_PROFILES_DIR", str(folder if has_profile else Path.home() / ".dbt"))
     time.tzset()
     for path, descriptor in ((Path(os.devnull), 0), (out, 1), (err, 2)):
         opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from checkout import PROJECT
-from sales_warehouse import server
+from databases import read_connection
 from sales_warehouse.demo import write_sample
 from sales_warehouse.settings import Settings
 
@@ -119,7 +119,7 @@ def test_the_steps_of_the_image_work_in_a_clean_environment(tmp_path: Path, data
     for path in ("/home/warehouse/state/dagster", "/inbox"):
         image.place(path).mkdir(parents=True, exist_ok=True)
     truth = write_sample(image.place("/inbox"), days=14, records=5_000)
-    connect = server.environment(database)
+    connect = read_connection(database)
     printed = image.run([*image.command, "--settle", "0"], **connect)
     assert f"{truth.totals.records_read:,}" in printed
     # the docs service, up to the point where it would serve

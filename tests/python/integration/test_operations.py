@@ -18,6 +18,7 @@ import pytest
 import trustme
 
 from checkout import BIN, PROJECT, WITHOUT_UNIT_TESTS, Checkout
+from databases import read_connection
 from sales_warehouse import server
 from sales_warehouse.demo import write_sample
 from sales_warehouse.settings import Settings
@@ -34,7 +35,7 @@ NET = "select sum(net_amount) from published.fct_sales_lines"
 
 def make_shop(database: Settings, folder: Path, **variables: str) -> Checkout:
     """Return a copy of the project whose commands use this database and its inbox."""
-    server_variables = server.environment(database)
+    server_variables = read_connection(database)
     places = {"WAREHOUSE_HOME": str(database.home), "WAREHOUSE_INBOX": str(database.inbox)}
     return Checkout.copy_to(folder / "project", **places, **server_variables, **variables)
 

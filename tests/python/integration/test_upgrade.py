@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from checkout import Checkout
-from databases import Databases
+from databases import Databases, read_connection
 from sales_warehouse import server
 from sales_warehouse.demo import write_sample
 
@@ -78,7 +78,7 @@ def restored(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
     """The dumped warehouse, and the current project with an inbox of the same files."""
     folder = tmp_path_factory.mktemp("upgrade")
     settings = databases.make(folder, DATABASE)
-    variables = server.environment(settings)
+    variables = read_connection(settings)
     subprocess.run(
         [server.binary("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"],
         input=lzma.decompress(DUMP.read_bytes()), env=variables, stdout=subprocess.DEVNULL, check=True,
