@@ -12,7 +12,7 @@ SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 .PHONY: help install run dev test lint types pytest soak accept suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed ## make .venv from requirements.lock
 
@@ -48,19 +48,19 @@ types: install
 pytest: install
 	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance"
 
-soak: install ## random histories of deliveries, built step by step and held against a rebuild; WAREHOUSES=20 of 24 each
+soak: install ## random histories of deliveries: incremental builds are compared with a rebuild; WAREHOUSES=20 of 24 each
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/integration/test_rebuild_equality.py
 
-accept: install ## Dagster as a person has it, and the published figures of real files, from ../shared/data (or WAREHOUSE_TEST_DATA)
+accept: install ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance
 
-suites: install ## public suites of difficult CSV files; writes docs/reference/suites.md from what came out
+suites: install ## load public suites of difficult CSV files and write docs/reference/suites.md
 	$(BIN)/python tests/python/acceptance/write_suites.py
 
-dagster: install ## Dagster's pages on 127.0.0.1:3000; it follows the inbox and runs by itself while it is open
+dagster: install ## Dagster on 127.0.0.1:3000; while it runs, it loads, builds and publishes new files
 	@$(BIN)/python -m sales_warehouse.orchestration.serve
 
-dev: install ## build the models you changed since `make run`, and what reads them, in schemas of your own
+dev: install ## build the models changed since the last build of prod, and their children, in your own schemas
 	@$(SHELL_LINE) && set -x && $(BIN)/dbt build --target dev --target-path target/dev --selector changed
 
 docs: install ## the models' documentation with their lineage, as pages below target/
@@ -71,26 +71,26 @@ site: install ## the documentation as pages below target/site
 	$(BIN)/properdocs build --strict --config-file mkdocs.yml
 	@echo "Open target/site/index.html in a browser."
 
-lineage: docs ## which column comes from which, as a page below target/lineage/
+lineage: docs ## column lineage as a page below target/lineage/
 	DBT_COLIBRI_NO_VERSION_CHECK=1 $(BIN)/python scripts/show_lineage.py generate --disable-telemetry --output-dir target/lineage
 	@echo "Open target/lineage/index.html in a browser."
 
-faults: install ## some seventy faults, each followed by the same command again; writes docs/reference/fault-matrix.md (6 minutes)
+faults: install ## inject some seventy faults, repeat the command after each, and write docs/reference/fault-matrix.md (6 minutes)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py
 
-bench: install ## rows a second of the loader beside psql's \copy, into docs/benchmarks.md
+bench: install ## compare the loader with psql's \copy and write the table of docs/benchmarks.md
 	$(BIN)/python -m benchmarks load --write docs/benchmarks.md
 
-bench-build: install ## dbt build beside psql, and a day on top of much beside a day on top of little
+bench-build: install ## compare dbt build with psql, and a day on 10 million rows with a day on 1 million
 	$(BIN)/python -m benchmarks build
 
-bench-publish: install ## publications: the switch, the next one, going back, and reading beside the mart
+bench-publish: install ## measure publications: the switch, the next one, going back, and queries compared with the mart
 	$(BIN)/python -m benchmarks publish
 
-bench-trees: install ## CPU seconds of load, build and publish beside another checkout: OTHER=path
+bench-trees: install ## compare the CPU seconds of load, build and publish with another checkout: OTHER=path
 	$(BIN)/python -m benchmarks trees $(OTHER)
 
-bench-peers: install .venv-peers/installed ## the same beside DuckDB, ADBC, dlt and pandas, which come into .venv-peers
+bench-peers: install .venv-peers/installed ## compare the loader with DuckDB, ADBC, dlt and pandas, installed into .venv-peers
 	$(BIN)/python -m benchmarks load --peers --write docs/benchmarks.md
 
 .venv-peers/installed: benchmarks/peers/requirements.txt
@@ -107,6 +107,6 @@ lock: ## renew requirements.lock (needs uv)
 	uv pip compile benchmarks/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file benchmarks/peers/requirements.txt
 
-clean: ## stop the server and remove all that was made here, the warehouse too
+clean: ## stop the server and remove everything made here, the warehouse too
 	-@test ! -x $(BIN)/warehouse || $(BIN)/warehouse down
 	rm -rf .venv .venv-peers .warehouse target logs .mypy_cache .pytest_cache .ruff_cache .hypothesis
