@@ -4,20 +4,19 @@ import os
 import resource
 import statistics
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.progress import track
 
+from benchmarks.load import BENCH_DATABASE, scratch_database
 from sales_warehouse import server
 from sales_warehouse.cli.console import err
 from sales_warehouse.cli.output import print_table
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.settings import Settings
 
-_DATABASE = "warehouse_bench_trees"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 Seconds = dict[str, list[tuple[float, float]]]  # by step: CPU seconds of this checkout and of the other, a pair a round
@@ -64,7 +63,7 @@ def _run_round(
     inbox, records = sample
     home = inbox.parent / tree.as_posix().strip("/").replace("/", "-")
     environment = os.environ | server.environment(settings)
-    environment |= {"PGDATABASE": _DATABASE, "WAREHOUSE_HOME": str(home), "WAREHOUSE_PROJECT": str(tree)}
+    environment |= {"PGDATABASE": BENCH_DATABASE, "WAREHOUSE_HOME": str(home), "WAREHOUSE_PROJECT": str(tree)}
     environment |= {"DBT_TARGET_PATH": str(home / "target"), "DBT_LOG_PATH": str(home / "logs")}
     environment.pop("DBT_PROFILES_DIR", None)
     if (home / "profiles.yml").exists():
@@ -86,7 +85,7 @@ def _run_round(
 
     build = ("dbt", "build", "--quiet", "--target", target, "--exclude-resource-type", "unit_test")
     unpublished = ("--vars", "{publish: never}")
-    with _scratch_database(settings):
+    with scratch_database(settings):
         run("warehouse", "up")
         if (home / "profiles.yml").exists():
             environment["DBT_PROFILES_DIR"] = str(home)
@@ -99,20 +98,6 @@ def _run_round(
             "build, nothing new": run(*build, *unpublished),
             "load, nothing new": run("warehouse", "load", "--inbox", str(inbox), "--settle", "0"),
         }
-
-
-@contextmanager
-def _scratch_database(settings: Settings) -> Iterator[None]:
-    with closing(server.connect(settings, application_name="benchmarks")) as maintenance:
-        maintenance.autocommit = True
-        with maintenance.cursor() as cursor:
-            cursor.execute(f"drop database if exists {_DATABASE} with (force)")
-            cursor.execute(f"create database {_DATABASE}")
-        try:
-            yield
-        finally:
-            with maintenance.cursor() as cursor:
-                cursor.execute(f"drop database if exists {_DATABASE} with (force)")
 
 
 def _find_postmaster(settings: Settings) -> int:
