@@ -48,8 +48,8 @@ types: install
 pytest: install
 	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance"
 
-soak: install ## random histories of deliveries: incremental builds are compared with a rebuild; WAREHOUSES=20 of 24 each
-	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/integration/test_rebuild_equality.py
+soak: install ## random examples of the property tests, and random histories of deliveries (WAREHOUSES=20 of 24 each)
+	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/unit tests/python/integration/test_rebuild_equality.py
 
 accept: install ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance

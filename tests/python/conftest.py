@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import hypothesis
 import pytest
 from psycopg2.extensions import connection as Connection
 
@@ -24,6 +25,11 @@ LONGEST = (
     "test_publish_builds", "test_demonstration", "test_hostile_names", "test_project", "test_rebuild_equality",
     "test_publish_killed", "test_explain", "test_quality_rules", "test_replay", "test_faults",
 )  # fmt: skip
+
+# The gate tries the same examples every time, so that no commit fails by chance; `make soak` tries others.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+if "SOAK" not in os.environ:
+    hypothesis.settings.load_profile("repeatable")
 
 # dbt and Dagster leave a million objects in this process: repeated garbage collection is a fifth of its time.
 gc.set_threshold(200_000, 50, 100)

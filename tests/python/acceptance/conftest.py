@@ -28,6 +28,12 @@ def suites() -> Path:
     return _find("suites")
 
 
+@pytest.fixture(scope="session")
+def field_files() -> Path:
+    """Small files that went wrong in the field, each folder with the declaration of its feeds."""
+    return _find("field")
+
+
 def _find(folder: str) -> Path:
     data = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data"))
     if not (data / folder).is_dir():

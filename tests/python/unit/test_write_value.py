@@ -80,7 +80,11 @@ def test_times_and_spans_are_written_as_text() -> None:
     assert write_hours(-timedelta(minutes=90)) == "-01:30:00"
 
 
-@given(st.decimals(min_value=-999_999_999, max_value=999_999_999, places=3), st.integers(min_value=-200, max_value=200))
+# noise is relative to the value, so there is none around zero
+@given(
+    st.decimals(min_value=-999_999_999, max_value=999_999_999, places=3).filter(bool),
+    st.integers(min_value=-200, max_value=200),
+)
 def test_typed_decimals_survive_floating_point_noise(typed: Decimal, ulps: int) -> None:
     value = float(typed)
     noisy = value + ulps * math.ulp(value)
