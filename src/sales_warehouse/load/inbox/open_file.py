@@ -25,6 +25,7 @@ from sales_warehouse.load.outcome import FileRefused
 
 BLOCK_BYTES = 256 * 1024
 MAX_MEMBERS = 100_000
+_HEAD_BYTES = 4096
 _ENCRYPTED = 0x1
 _ARCHIVES = (ARCHIVE_SUFFIX, ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
@@ -139,6 +140,7 @@ class HashingReader:
         self._member = None if member is None else _MemberReader(path, member, unpacking)
         self._file = self._member or open_regular(path)
         self._sha256 = hashlib.sha256()
+        self.head = b""  # the first bytes
         self.bytes_read = 0
 
     @property
@@ -150,6 +152,7 @@ class HashingReader:
         """Return at most `size` bytes, none at the end; raise `Damaged` or `FileRefused` for an archive's member."""
         data = self._file.read(size) or b""
         self._sha256.update(data)
+        self.head = self.head or data[:_HEAD_BYTES]
         self.bytes_read += len(data)
         return data
 
@@ -214,13 +217,22 @@ class ContentReader:
         self._content = unpack(suffix, self.delivered) if suffix else self.delivered
         self._limit = UnpackedLimit(self.name, unpacking) if suffix else None
         self._bytes_out = 0
+        self._ahead: bytes | None = None  # the block that `peek` returned
 
     def blocks(self) -> Iterator[bytes]:
         """Return the blocks that are left."""
         return iter(self.read, b"")
 
+    def peek(self) -> bytes:
+        """Return the first block; `read` returns it again. Raises `FileRefused` as `read` does."""
+        self._ahead = self.read()
+        return self._ahead
+
     def read(self, size: int = BLOCK_BYTES) -> bytes:
         """Return the next bytes, none at the end. Raises `FileRefused` when they cannot be uncompressed."""
+        if self._ahead is not None:
+            data, self._ahead = self._ahead, None
+            return data
         try:
             if self._is_archive:
                 raise Damaged("its list of members cannot be read")
