@@ -92,7 +92,7 @@ class FileLoad:
         try:
             head = content.peek()
         except FileRefused:
-            refuse_other_packing(content.delivered.head, name, self.file.feed)
+            refuse_other_packing(content.delivered.read_head(), name, self.file.feed)
             raise
         refuse_other_format(head, name, self.file.feed)
 

@@ -41,13 +41,13 @@ def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> 
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
     search = _Search(feeds, only)
-    for entry, relative in _walk(inbox, search.add_unreadable_folder):
+    for entry, relative in _walk(inbox, search.add_unreadable):
         try:
             search.add(entry, relative)
         except ConfigurationError:
             raise
         except Exception as error:
-            search.add_unexpected(relative, error)
+            search.add_unreadable(relative, error)
     return search.finish()
 
 
@@ -76,15 +76,14 @@ class _Search:
             if self._is_wanted(feed) and (found := _stat(entry)):
                 self._found.files.append(InboxFile(feed, path, uri, found.st_size, mtime_ns_of(found), side=side))
 
-    def add_unreadable_folder(self, relative: str, error: OSError) -> None:
-        """Add a folder whose entries cannot be listed."""
-        message = f"is a folder that cannot be read: {error.strerror}. Allow it, or move it out of the inbox."
-        self._add_unreadable(_as_uri(relative), "", 0, message)
-
-    def add_unexpected(self, relative: str, error: Exception) -> None:
-        """Add an entry that cannot even be looked at; the search goes on."""
+    def add_unreadable(self, relative: str, error: Exception) -> None:
+        """Add a file or a folder that cannot even be looked at; the search goes on."""
         uri = _as_uri(relative)
-        self._add_unreadable(uri, "", 0, f"cannot be looked at: {log_unexpected(error, uri)}")
+        if isinstance(error, OSError) and error.errno:
+            why = f"{error.strerror}. Allow it, give it a shorter path, or move it out of the inbox."
+        else:
+            why = log_unexpected(error, uri)
+        self._add_unreadable(uri, "", 0, f"cannot be looked at: {why}")
 
     def finish(self) -> Found:
         """Return all that was found; control files of deliveries are not unmatched."""

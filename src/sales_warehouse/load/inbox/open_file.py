@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
@@ -140,7 +140,7 @@ class HashingReader:
         self._member = None if member is None else _MemberReader(path, member, unpacking)
         self._file = self._member or open_regular(path)
         self._sha256 = hashlib.sha256()
-        self.head = b""  # the first bytes
+        self._head = b""
         self.bytes_read = 0
 
     @property
@@ -152,9 +152,17 @@ class HashingReader:
         """Return at most `size` bytes, none at the end; raise `Damaged` or `FileRefused` for an archive's member."""
         data = self._file.read(size) or b""
         self._sha256.update(data)
-        self.head = self.head or data[:_HEAD_BYTES]
+        if len(self._head) < _HEAD_BYTES:
+            self._head += data[: _HEAD_BYTES - len(self._head)]
         self.bytes_read += len(data)
         return data
+
+    def read_head(self) -> bytes:
+        """Return the first bytes of the file, as far as they can be read."""
+        with suppress(Damaged, FileRefused):
+            while len(self._head) < _HEAD_BYTES and self.read(_HEAD_BYTES):
+                pass
+        return self._head
 
     def finish(self) -> str:
         """Read the rest, so that the hash is that of the whole file, and return it in hex."""
