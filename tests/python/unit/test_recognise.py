@@ -92,7 +92,7 @@ OTHERS = {
     "utf-32": (TEXT.decode().encode("utf-32"), ["UTF-32", "encoding: utf-32"]),
     "utf-16 unmarked": (TEXT.decode().encode("utf-16-le"), ["byte 2 of the header is NUL: UTF-16 without a mark?"]),
     "utf-16, big, unmarked": (TEXT.decode().encode("utf-16-be"), ["byte 1 of the header is NUL: UTF-16 without"]),
-    "zeros": (bytes(4096), ["4,096 zeros", "never written"]),
+    "zeros": (bytes(4096), ["4,096 bytes of zero", "never written"]),
 }
 
 

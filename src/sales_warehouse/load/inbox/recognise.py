@@ -110,7 +110,8 @@ def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
         if feed.file_format not in kind.formats:
             raise FileRefused(f"{name} is {kind.name}, not {feed.file_format}. {_advise(kind, feed)}")
     elif head and not head.strip(b"\0"):
-        raise FileRefused(f"{name} begins with {len(head):,} zeros: it was never written. Ask for it again.")
+        size = f"{len(head):,} byte" + ("" if len(head) == 1 else "s")
+        raise FileRefused(f"{name} begins with {size} of zero and no text: it was never written. Ask for it again.")
     elif feed.file_format in (*TEXT_FORMATS, "jsonl"):
         _refuse_other_encoding(head, name, feed)
 
