@@ -13,7 +13,7 @@ from rich.markup import escape
 from sales_warehouse import __version__
 from sales_warehouse.cli import daily, files, lineage, readers, rejects, set_up
 from sales_warehouse.cli.console import err, log_error, out
-from sales_warehouse.error_log import log_unexpected
+from sales_warehouse.error_log import log_instead_of_print, log_unexpected
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.load.retry import is_transient
 
@@ -57,6 +57,7 @@ def main(
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command and end the process: 0 done, 1 needs a person, 2 wrong usage, 3 server not reachable."""
+    log_instead_of_print()
     try:
         _refuse_old_spelling(sys.argv[1:] if arguments is None else arguments)
         app(arguments, prog_name="warehouse")

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg2
@@ -91,6 +93,20 @@ def test_an_unexpected_error_is_logged_without_a_traceback_for_the_person(
     assert (ended.value.code, len(said.splitlines())) == (1, 1)
     assert f"ZeroDivisionError: a defect. Its traceback is in {log}. Please report it." in said
     assert all(text in log.read_text(encoding="utf-8") for text in ("warehouse status", "Traceback", "of two lines"))
+
+
+def test_what_a_library_prints_goes_to_the_log(home: Path) -> None:
+    """psycopg2 prints a traceback when the server ends a COPY, beside the error that it raises."""
+    program = (
+        "import threading; from sales_warehouse.error_log import log_instead_of_print as hook; hook()\n"
+        "def fail(): raise ValueError('in a thread')\n"
+        "thread = threading.Thread(target=fail); thread.start(); thread.join()\n"
+        "raise ValueError('of nobody')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    log = (home / "logs" / "errors.log").read_text(encoding="utf-8")
+    assert all(text in log for text in ("ValueError: in a thread", "ValueError: of nobody"))
 
 
 def test_a_log_that_cannot_be_written_is_named(home: Path) -> None:
