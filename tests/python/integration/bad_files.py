@@ -3,11 +3,11 @@
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import os
 import random
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,8 +168,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     ".xz": lzma.compress,
     ".zst": zstandard.compress,
 }
-# how many of each five hundred; some are damaged so that another reader meets them
-_SHARES = {"header": 70, "body": 130, "archive": 180, "workbook": 120}
+_AIMS = ("header", "body", "archive", "workbook")
 _text_formats = st.sampled_from(["csv", "csv", "csv", "aligned", "fixed", "jsonl"])
 _table_formats = st.sampled_from(["parquet", "xlsx", "xls"])
 
@@ -192,7 +191,7 @@ def _tables(draw: st.DrawFn, file_format: str) -> bytes:
 
 @st.composite
 def _bad_files(draw: st.DrawFn) -> BadFile:
-    where = draw(st.sampled_from(list(_SHARES)))
+    where = draw(st.sampled_from(_AIMS))
     path, seconds = draw(_paths), draw(_seconds)
     if where == "workbook":
         feed = draw(_table_formats)
@@ -218,20 +217,20 @@ def _bad_files(draw: st.DrawFn) -> BadFile:
     return BadFile(feed, path, content, seconds, aim=where)
 
 
-def draw_bad_files() -> list[BadFile]:
-    """Return 500 files of different content; the same ones every time, unless hypothesis is told otherwise."""
+def draw_bad_files(count: int) -> list[BadFile]:
+    """Return so many files of different content; the same ones every time, unless hypothesis is told otherwise."""
     found: dict[tuple[str, bytes], BadFile] = {}
-    left = Counter(_SHARES)
 
-    @settings(max_examples=1_000, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=1_200, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(_bad_files())
     def collect(file: BadFile) -> None:
-        if left[file.aim] and (file.feed, file.content) not in found:
-            found[file.feed, file.content] = file
-            left[file.aim] -= 1
+        found.setdefault((file.feed, file.content), file)
 
     collect()
-    return list(found.values())
+    # in turn, so that each reader meets about as many
+    places = {aim: itertools.count() for aim in _AIMS}
+    in_turn = sorted(found.values(), key=lambda file: next(places[file.aim]))
+    return in_turn[:count]
 
 
 def deliver(inbox: Path, files: list[BadFile]) -> list[str]:

@@ -45,7 +45,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def bad_files() -> list[BadFile]:
-    return draw_bad_files()
+    return draw_bad_files(EXAMPLES)
 
 
 @pytest.fixture
