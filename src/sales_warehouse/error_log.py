@@ -26,7 +26,7 @@ def log_unexpected(error: BaseException, during: str) -> str:
     try:
         path = _append(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, process {os.getpid()}, {show_line(during)}", error)
     except OSError as failed:
-        return f"{said}. Its traceback could not be written to {failed.filename}: {failed.strerror}."
+        return f"{said}. Its traceback could not be written to {failed.filename or _find_folder()}: {failed.strerror}."
     return f"{said}. Its traceback is in {path}. Please report it."
 
 

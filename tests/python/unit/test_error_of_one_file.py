@@ -109,6 +109,17 @@ def test_what_a_library_prints_goes_to_the_log(home: Path) -> None:
     assert all(text in log for text in ("ValueError: in a thread", "ValueError: of nobody"))
 
 
+def test_a_name_beyond_the_encoding_of_the_terminal_is_escaped() -> None:
+    program = (
+        "from sales_warehouse.cli import main\n"
+        "main.app = lambda *_, **__: main.out.print('日.csv')\n"
+        "main.run(['status'])"
+    )
+    variables = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables, check=True)
+    assert (done.stdout, done.stderr) == ("\\u65e5.csv\n", "")
+
+
 def test_a_log_that_cannot_be_written_is_named(home: Path) -> None:
     (home / "logs").write_text("no folder", encoding="utf-8")
     assert "Its traceback could not be written to" in log_unexpected(ValueError("x"), "a.csv")
