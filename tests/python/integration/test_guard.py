@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from psycopg2.extensions import connection as Connection
 
 from databases import read_connection
 from sales_warehouse.cli import main as cli
+from sales_warehouse.feeds.declare import Contract
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger import record_files
 from sales_warehouse.ledger.transaction import transaction
@@ -306,3 +308,25 @@ def test_a_member_that_cannot_be_unpacked_is_refused(inbox: Inbox) -> None:
     assert outcome.status == "refused"
     assert "tries again" not in str(outcome.message)
     assert inbox.load().still_refused == ["shop/box.zip!2024-01-01.csv"]
+
+
+def test_an_old_index_of_paths_is_replaced(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", ONE)
+    inbox.load()
+    inbox.query("create index files_by_uri on ledger.files (feed, uri); select 1")
+    inbox.load()
+    indexes = inbox.query("select indexname from pg_indexes where indexname like 'files_by%%'")
+    assert indexes == [("files_by_uri_hash",)]
+
+
+@pytest.mark.parametrize("on_new_column", ["add", "ignore"])
+def test_a_header_of_a_mebibyte_does_not_hold_up_the_load(inbox: Inbox, on_new_column: str) -> None:
+    inbox.feed = make_feed(contract=Contract(on_new_column=on_new_column))
+    wide = ",".join(f"c{number}" for number in range(140_000))
+    inbox.deliver("2024-01-01.csv", f"{wide}\n{wide}\n")
+    inbox.deliver("2024-01-02.csv", f"Order No,Product,Amount,{wide}\n1,tea,2,{wide}\n")
+    inbox.deliver("2024-01-03.csv", HEADER + "2,pot,1\n")
+    before = time.monotonic()
+    statuses = [it.status for it in inbox.load().outcomes]
+    assert statuses == ["refused", "active" if on_new_column == "ignore" else "refused", "active"]
+    assert time.monotonic() - before < 30
