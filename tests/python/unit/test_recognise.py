@@ -105,6 +105,13 @@ def test_another_format_is_named_with_the_step_that_helps(what: str, encoding: s
     assert all(word in refused.value.message for word in words), refused.value.message
 
 
+@pytest.mark.parametrize("content", [TEXT, "Müller\t1\n".encode("cp1252"), TEXT.decode().encode("utf-16")])
+@pytest.mark.parametrize("file_format", ["parquet", "xlsx", "xls"])
+def test_text_in_place_of_a_table_is_named(file_format: str, content: bytes) -> None:
+    with pytest.raises(FileRefused, match=f"is plain text, not {file_format}. Declare file_format: csv"):
+        refuse_other_format(content, "a.xls", feed(file_format))
+
+
 def test_a_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match=r"a\.csv is an SQLite database, not csv"):
         refuse_other_format(sqlite(tmp_path), "a.csv", feed())

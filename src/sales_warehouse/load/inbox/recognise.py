@@ -114,6 +114,11 @@ def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
         raise FileRefused(f"{name} begins with {size} of zero and no text: it was never written. Ask for it again.")
     elif feed.file_format in (*TEXT_FORMATS, "jsonl"):
         _refuse_other_encoding(head, name, feed)
+    elif kind is None and _is_text_in_place_of_a_table(head[:_PROBE_BYTES]):
+        raise FileRefused(
+            f"{name} is plain text, not {feed.file_format}. Declare file_format: csv with its delimiter and encoding "
+            f"for such files, or ask for the data as {feed.file_format}."
+        )
 
 
 def refuse_other_packing(head: bytes, name: str, feed: Feed) -> None:
@@ -176,4 +181,15 @@ def _refuse_other_encoding(head: bytes, name: str, feed: Feed) -> None:
 
 
 def _is_ascii_text(head: bytes) -> bool:
-    return bool(head) and head.isascii() and not re.search(rb"[\x00-\x08\x0e-\x1f]", head)
+    return head.isascii() and _has_no_control_character(head)
+
+
+def _is_text_in_place_of_a_table(head: bytes) -> bool:
+    """Say whether a workbook or Parquet file begins with text, also in UTF-16; markup is for the workbook's reader."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head[2:].replace(b"\0", b"")
+    return _has_no_control_character(head) and not head.lstrip().startswith(b"<")
+
+
+def _has_no_control_character(head: bytes) -> bool:
+    return bool(head) and not re.search(rb"[\x00-\x08\x0e-\x1f]", head)
