@@ -13,6 +13,7 @@ from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.reader import Header
 
+_TABLE_FORMATS = ("parquet", "xlsx", "xls")
 _PROBE_BYTES = 512  # enough to see whether every second byte is NUL
 _OTHER = "Ask for the data as {format}."
 _ARCHIVE = "Unpack it, and deliver its files or a zip archive of them."
@@ -112,7 +113,7 @@ def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
     elif head and not head.strip(b"\0"):
         size = f"{len(head):,} byte" + ("" if len(head) == 1 else "s")
         raise FileRefused(f"{name} begins with {size} of zero and no text: it was never written. Ask for it again.")
-    elif feed.file_format in (*TEXT_FORMATS, "jsonl"):
+    elif feed.file_format not in _TABLE_FORMATS:
         _refuse_other_encoding(head, name, feed)
     elif kind is None and _is_text_in_place_of_a_table(head[:_PROBE_BYTES]):
         raise FileRefused(
