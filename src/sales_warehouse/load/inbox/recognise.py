@@ -115,7 +115,7 @@ def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
         raise FileRefused(f"{name} begins with {size} of zero and no text: it was never written. Ask for it again.")
     elif feed.file_format not in _TABLE_FORMATS:
         _refuse_other_encoding(head, name, feed)
-    elif kind is None and _is_text_in_place_of_a_table(head[:_PROBE_BYTES]):
+    elif _is_text_in_place_of_a_table(head[:_PROBE_BYTES]):
         raise FileRefused(
             f"{name} is plain text, not {feed.file_format}. Declare file_format: csv with its delimiter and encoding "
             f"for such files, or ask for the data as {feed.file_format}."
