@@ -2,8 +2,8 @@
 
 WAREHOUSE_FAIL_POINT=after_copy:kill ends the process by SIGKILL at the place `after_copy`, `after_copy@3:kill` when it
 reaches the place for the third time. `stop` sends SIGSTOP; the test continues the process by SIGCONT. `raise` raises an
-unexpected exception. Without the variable, `reach` does nothing. It is called between steps and once per block, never
-once per record.
+exception that ends the load. Without the variable, `reach` does nothing. It is called between steps and once per block,
+never once per record.
 """
 
 import os
@@ -32,7 +32,7 @@ class _FailPoint:
         if point != self._point or self._passed[point] != self._time:
             return
         if self._action == "raise":
-            raise RuntimeError(f"fail point {point}")
+            raise SystemExit(f"fail point {point}")  # no `Exception`, which would be one of the current file
         os.kill(os.getpid(), _SIGNALS[self._action])
 
 

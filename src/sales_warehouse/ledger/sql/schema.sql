@@ -31,7 +31,8 @@ create table if not exists ledger.files (
     finished_at timestamptz not null,
     message text,
     loader_version text not null,
-    -- of the feed's declaration and the control file, if any: a refused file is tried again when this changes
+    -- of the feed's declaration and the control file, if any, and after an unexpected error of the loader's version: a
+    -- refused file is tried again when this changes
     declaration_sha256 text not null,
     -- the bytes in front of the first record, needed to read a reject by itself; only of files with rejects
     head bytea,
@@ -59,7 +60,9 @@ create unique index if not exists files_one_active_per_delivery_key
 on ledger.files (feed, delivery_key) where status = 'active';
 create unique index if not exists files_one_row_per_version
 on ledger.files (feed, delivery_key, version) where version is not null;
-create index if not exists files_by_uri on ledger.files (feed, uri);
+-- a hash: an entry of a B-tree has room for 2,700 bytes, a path may be longer
+drop index if exists ledger.files_by_uri;
+create index if not exists files_by_uri_hash on ledger.files using hash (uri);
 
 create table if not exists ledger.rejects (
     file_id bigint not null references ledger.files,
