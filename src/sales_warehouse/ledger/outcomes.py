@@ -51,3 +51,4 @@ class Shape:
     added: tuple[str, ...] = ()  # new columns of the raw table
     ignored: tuple[str, ...] = ()  # names of the columns that were left out
     missing: tuple[str, ...] = ()  # optional columns that are missing in the file
+    notes: tuple[str, ...] = ()  # what a person should know about the text of the file

@@ -81,7 +81,7 @@ class FileLoad:
         self.copy_rows(self._spool_others(records, content), kept)
         ignored = name_ignored(header.texts, columns) + self.reader.ignored
         missing = tuple(column for column in self.file.feed.columns if column not in kept) + self.reader.missing
-        return Shape(tuple(columns), tuple(added), ignored, missing)
+        return Shape(tuple(columns), tuple(added), ignored, missing, self.reader.notes)
 
     def match(self, header: Header) -> list[str | None]:
         """Return the raw table's columns for the fields of a record, None for a field that is left out."""

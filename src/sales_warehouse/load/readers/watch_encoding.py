@@ -1,0 +1,125 @@
+"""Watch the bytes of a text file for signs that it is in another encoding than its feed declares."""
+
+import codecs
+import inspect
+import re
+from typing import cast
+
+from sales_warehouse.feeds.declare import Dialect
+from sales_warehouse.load.outcome import FileRefused
+
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+_C1 = bytes(range(0x80, 0xA0))
+_CP1252_LACKS = b"\x81\x8d\x8f\x90\x9d"
+
+# So many characters that the text would have make chance impossible.
+_ENOUGH = 2
+
+
+class EncodingWatch:
+    """What the lines of one file say about its encoding.
+
+    A file is in UTF-8 when each byte beyond ASCII is part of a valid UTF-8 sequence, and several of these are
+    characters that the text would have. By chance, a sound text has others: ``É®`` in cp1252 is a valid sequence.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._declared = codecs.lookup(dialect.encoding)
+        name = self._declared.name
+        # latin-1 is often declared for texts of cp1252
+        self._repertoire = "cp1252" if name == "iso8859-1" else name
+        bases = inspect.getmro(cast(type, self._declared.incrementaldecoder))
+        self._is_multi_byte = any(base.__name__ == "MultibyteIncrementalDecoder" for base in bases)
+        self._may_be_utf8 = name != "ascii" and not name.startswith("utf") and _is_ascii_based(name)
+        self._has_c1 = name.startswith("iso8859")
+        self._refuses = dialect.on_encoding_drift == "refuse"
+        self._likely = 0
+        self._example = ""
+        self.c1_bytes = 0
+        self._only_in_cp1252 = True
+
+    @property
+    def is_needed(self) -> bool:
+        """Say whether there is anything to watch for in further lines."""
+        return self._may_be_utf8 or self._has_c1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know."""
+        notes = []
+        if self.c1_bytes:
+            advice = "in cp1252 they are letters and signs: " if self._only_in_cp1252 else ""
+            control = "character" if self.c1_bytes == 1 else "characters"
+            notes.append(
+                f"{self.c1_bytes:,} control {control} (0x80 to 0x9F) in its text; {advice}compare the encoding of the "
+                f"feed, {self._declared.name}, with the file"
+            )
+        if self._has_drifted:
+            notes.append(f"{self._describe_drift()}: loaded as declared, because of on_encoding_drift: warn")
+        return tuple(notes)
+
+    def add(self, lines: bytes, in_utf8: bytes) -> None:
+        """Look at complete lines as delivered, and as they were decoded."""
+        if lines.isascii():
+            return
+        # in UTF-8 each of these characters begins with 0xC2; most texts have few of them or none
+        if self._has_c1 and b"\xc2" in in_utf8 and (found := len(lines) - len(lines.translate(None, _C1))):
+            self.c1_bytes += found
+            self._only_in_cp1252 &= len(lines) == len(lines.translate(None, _CP1252_LACKS))
+        if self._may_be_utf8:
+            try:
+                text = lines.decode()
+            except UnicodeDecodeError:
+                self._may_be_utf8 = False
+            else:
+                self._count_characters(text)
+
+    def finish(self) -> None:
+        """Raise `FileRefused` for a file in UTF-8 where another encoding is declared."""
+        if self._refuses and self._has_drifted:
+            raise FileRefused(
+                f"{self._describe_drift()}. Declare encoding: utf-8 if all deliveries are in it, ask for this one in "
+                f"{self._declared.name}, or declare on_encoding_drift: warn to load it as it is."
+            )
+
+    @property
+    def _has_drifted(self) -> bool:
+        return self._may_be_utf8 and self._likely >= _ENOUGH
+
+    def _describe_drift(self) -> str:
+        read = self._example.encode().decode(self._declared.name, "replace")
+        return f"the file is in UTF-8, the feed declares {self._declared.name}: {self._example} would become {read}"
+
+    def _count_characters(self, text: str) -> None:
+        if text.startswith(codecs.BOM_UTF8.decode()) and not self._example:
+            self._likely, self._example = _ENOUGH, text[0]
+        for found in _BEYOND_ASCII.finditer(text):
+            if self._likely >= _ENOUGH:
+                return
+            character, at = found[0], found.start()
+            if self._is_likely(character, text[at - 1 : at], text[at + 1 : at + 2]):
+                self._likely += 1
+                self._example = character
+
+    def _is_likely(self, character: str, before: str, after: str) -> bool:
+        """Say whether a character is one that the text would have, and no sign behind an accented capital."""
+        try:
+            is_declared = bool(character.encode(self._repertoire))
+        except UnicodeError:
+            is_declared = False
+        if character >= "\u0800":
+            is_sign = "\u2000" <= character < "\u3000" or character > "\uffff"
+            return is_declared or is_sign or before >= "\u0800" or after >= "\u0800"
+        if self._is_multi_byte:  # half-width katakana can look like this
+            return False
+        is_inside_word = any("a" <= letter <= "z" or letter > "\x7f" for letter in (before, after))
+        is_odd = character.islower() and "A" <= before <= "Z"
+        return (is_declared and not is_odd) or (is_inside_word and character < "\u07c0")
+
+
+def _is_ascii_based(name: str) -> bool:
+    ascii_bytes = bytes(range(32, 127))
+    try:
+        return ascii_bytes.decode(name) == ascii_bytes.decode("ascii") and not name.startswith(("iso2022", "hz"))
+    except UnicodeError:
+        return False
