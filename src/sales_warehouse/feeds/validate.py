@@ -367,7 +367,8 @@ def _check_format(external: _External) -> None:
     for text in options.null_text:
         used = next((mark for mark in marks if mark in text), None)
         problem = f"{text!r} has {used!r}, which no field without quotes can have"
-        require(used is None and text == text.strip(" \t"), problem, "a text without it", _at("null_text"))
+        require(used is None, problem, "a text without it", _at("null_text"))
+        require(text == text.strip(" \t"), f"{text!r} has blanks around it", key=_at("null_text"))
     for column, (first, last) in options.record_types.carry.items() if options.record_types else ():
         is_field = file_format == "fixed" or first == last
         allowed = "the number of its field in the header record: 2"

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, normalise_header
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, as_written, has_signs, normalise_header
 from sales_warehouse.load.outcome import FileRefused
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600, less for wide rows
@@ -18,18 +18,23 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     """Return the raw table's column for each header text, None for one left out. Raises `FileRefused`."""
     names = [feed.column_of(text) for text in header]
     ignores = feed.contract.on_new_column == "ignore"
-    columns = [None if ignores and name not in feed.columns else name for name in names]
+    spare_texts = _find_spare(header, names, feed) if ignores else set()
+    columns = [
+        None if ignores and (name not in feed.columns or text in spare_texts) else name
+        for text, name in zip(header, names, strict=True)
+    ]
     kept = [column for column in columns if column is not None]
     problems = []
     if len(kept) > MAX_COLUMNS:
         problems.append(f"{len(kept):,} columns, at most {MAX_COLUMNS:,} can be loaded")
     if nameless := [str(number) for number, column in enumerate(columns, 1) if column == ""]:
-        problems.append(f"no name for column {', '.join(nameless)}")
+        problems.append(f"no name for column {', '.join(nameless)} (an alias can be any text, such as '#')")
     if long := [column for column in kept if len(column.encode()) > MAX_IDENTIFIER_BYTES]:
         problems.append(f"names over {MAX_IDENTIFIER_BYTES} bytes: {', '.join(name[:80] for name in long)}")
     for column in sorted({column for column in kept if column and kept.count(column) > 1}):
         texts = [_shorten(text) for text, name in zip(header, columns, strict=True) if name == column]
-        problems.append(f"more than one column is called {column} ({', '.join(texts)})")
+        advice = ": declare a column for each, and its text as an alias" if any(map(has_signs, texts)) else ""
+        problems.append(f"more than one column is called {column} ({', '.join(texts)}){advice}")
     if lacking := [column for column in feed.required_columns if column not in kept]:
         spare = [text for text, name in zip(header, names, strict=True) if name not in feed.columns]
         problems.append(f"the header lacks {', '.join(_describe_lacking(column, feed, spare) for column in lacking)}")
@@ -45,6 +50,19 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
             "Correct the file, or the columns, aliases, delimiter or encoding of the feed's declaration."
         )
     return columns
+
+
+def _find_spare(header: Sequence[str], names: Sequence[str], feed: Feed) -> set[str]:
+    """Return the texts with signs beside a text without them that gives the same column: `Discount %`, `Discount`.
+
+    A text with signs that is an alias as written is that column.
+    """
+    spare: set[str] = set()
+    for column in feed.columns:
+        texts = [text for text, name in zip(header, names, strict=True) if name == column]
+        vague = {text for text in texts if has_signs(text) and as_written(text) not in feed.contract.written}
+        spare.update(vague if len(vague) < len(texts) else ())
+    return spare
 
 
 def name_ignored(header: Sequence[str], columns: Sequence[str | None]) -> tuple[str, ...]:

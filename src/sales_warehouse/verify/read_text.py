@@ -242,14 +242,16 @@ class TextReading(LineReading):
             return reason == "too_few_fields"  # a header record without the fields that are carried
         if self.feed.file_format == "fixed":
             end = max(last for _, last in self.feed.positions)
-            line: str | bytes = text if self._dialect.bytes_of is None else text.encode(self._dialect.bytes_of)
-            is_short = len(line) < end and self._dialect.short_records == "reject"
-            return is_short if reason == "too_few_fields" else bool(line[end:].strip())
+            encoding = self._dialect.bytes_of
+            width = len(text) if encoding is None else len(text.encode(encoding))
+            behind = text[end:] if encoding is None else text.encode(encoding)[end:].decode(encoding, "replace")
+            is_short = width < end and self._dialect.short_records == "reject"
+            return is_short if reason == "too_few_fields" else bool(behind.strip(_BLANKS))
         try:
             values = self.parse(text)
         except CannotRead:
             return False
-        return (len(values) < len(self.columns)) if reason == "too_few_fields" else len(values) > len(self.columns)
+        return (len(values) < self._width) if reason == "too_few_fields" else len(values) > self._width
 
     def _unescape(self, line_number: int, character: str) -> str:
         """Return the character after an escape. Raises `CannotRead` unless it is one that needs an escape."""

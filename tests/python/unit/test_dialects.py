@@ -21,7 +21,7 @@ from sales_warehouse.verify.records import RejectPlace
 
 Value = str | None
 COLUMNS = ("a", "b", "c")
-property_test = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+property_test = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 
 
 @dataclass
@@ -213,14 +213,14 @@ def any_dialect(draw: st.DrawFn) -> Dialect:
 
 
 @given(dialect=any_dialect(), data=st.data())
-@settings(property_test, max_examples=1500)
+@settings(property_test, max_examples=1000)
 def test_any_table_written_in_any_dialect_comes_back_equal(dialect: Dialect, data: st.DataObject) -> None:
     check_round_trip(dialect, data)
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 @given(data=st.data())
-@settings(property_test, max_examples=60)
+@settings(property_test, max_examples=40)
 def test_any_table_written_in_a_common_dialect_comes_back_equal(name: str, data: st.DataObject) -> None:
     check_round_trip(Dialect(**DIALECTS[name]), data)  # type: ignore[arg-type]
 
