@@ -383,6 +383,41 @@ def test_records_of_a_dialect_read_as_declared(
     assert [reject.reason for reject in result.rejects] == rejects
 
 
+H_AND_D = RecordTypes(r"^D\|", "^H", (("c", (2, 2)),), r"^T\|")
+
+
+def test_records_take_fields_of_the_header_record_in_front_of_them() -> None:
+    feed = make_feed(delimiter="|", header_lines=0, record_types=H_AND_D)
+    content = b'D|0\nH|"a\nb"|x\nD|1\nD|"2\nH|3"\n\nH\nD|4\nT|"\nD|5"\nX|6\nH||y\nD|7\nH|""\nD|8\nH|"'
+    for block in (None, *range(1, 12)):
+        result = read(content, feed, block)
+        assert result.header == ["a", "b", "c"]
+        assert result.rows == {
+            3: ["D", "1", "a\nb"], 4: ["D", "2\nH|3", "a\nb"], 11: ["D", "7", None], 13: ["D", "8", ""],
+        }  # fmt: skip
+        assert [(reject.row_number, reject.reason) for reject in result.rejects] == [
+            (1, "no_header_record"), (6, "too_few_fields"), (7, "no_header_record"), (9, "unknown_record_type"),
+            (14, "unbalanced_quote"),
+        ]  # fmt: skip
+        assert (result.tally.read, result.tally.skipped) == (14, 5)
+
+
+def test_records_of_columns_take_fields_of_their_header_record() -> None:
+    types = RecordTypes("^D", "^H", (("c", (2, 4)),))
+    feed = make_feed("fixed", positions=((1, 1), (2, 3)), header_lines=0, record_types=types)
+    result = read("H né more\nD 1\nDé2\nHxx\nD 3\n".encode(), feed)
+    assert result.rows == {2: ["D", "1", "né"], 3: ["D", "é2", "né"]}
+    assert [(reject.row_number, reject.reason) for reject in result.rejects] == [
+        (4, "too_few_fields"), (5, "no_header_record"),
+    ]  # fmt: skip
+
+
+def test_a_header_names_the_columns_of_its_own_records() -> None:
+    feed = make_feed(delimiter="|", record_types=H_AND_D, columns=("c", "b", "a"))
+    result = read(b"a|b\nH|7\nD|1\n", feed)
+    assert (result.header, result.rows) == (["a", "b", "c"], {2: ["D", "1", "7"]})
+
+
 def test_preamble_comments_and_trailers_are_no_records_and_kept() -> None:
     feed = make_feed(preamble_lines=2, comment="^#", trailer="^T,", header_lines=1)
     content = b'Report\r\n\xff,"\r\n\r\n# before\r\na,b,c\r\n1,2,3\r\n# "x\r\n\r\n"y\r\n# z",5,6\r\nT,1,2\r\n7,8,9\r\n'

@@ -12,8 +12,8 @@ _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _C1 = bytes(range(0x80, 0xA0))
 _CP1252_LACKS = b"\x81\x8d\x8f\x90\x9d"
 
-# So many characters that the text would have make chance impossible.
-_ENOUGH = 2
+# So many characters that the text would have make chance impossible, in scripts other than Latin different ones.
+_ENOUGH, _ENOUGH_DIFFERENT = 2, 4
 
 
 class EncodingWatch:
@@ -33,8 +33,8 @@ class EncodingWatch:
         self._may_be_utf8 = name != "ascii" and not name.startswith("utf") and _is_ascii_based(name)
         self._has_c1 = name.startswith("iso8859")
         self._refuses = dialect.on_encoding_drift == "refuse"
-        self._likely = 0
-        self._example = ""
+        self._is_latin = _has(self._repertoire, "é")
+        self._likely: list[str] = []  # the first characters of UTF-8
         self.c1_bytes = 0
         self._only_in_cp1252 = True
 
@@ -84,29 +84,32 @@ class EncodingWatch:
 
     @property
     def _has_drifted(self) -> bool:
-        return self._may_be_utf8 and self._likely >= _ENOUGH
+        return self._may_be_utf8 and self._is_enough
+
+    @property
+    def _is_enough(self) -> bool:
+        return len(self._likely) >= _ENOUGH and (self._is_latin or len(set(self._likely)) >= _ENOUGH_DIFFERENT)
 
     def _describe_drift(self) -> str:
-        read = self._example.encode().decode(self._declared.name, "replace")
-        return f"the file is in UTF-8, the feed declares {self._declared.name}: {self._example} would become {read}"
+        example = self._likely[-1]
+        read = example.encode().decode(self._declared.name, "replace")
+        return f"the file is in UTF-8, the feed declares {self._declared.name}: {example} would become {read}"
 
     def _count_characters(self, text: str) -> None:
-        if text.startswith(codecs.BOM_UTF8.decode()) and not self._example:
-            self._likely, self._example = _ENOUGH, text[0]
+        if text.startswith(codecs.BOM_UTF8.decode()) and not self._likely:
+            self._likely = list(text[0] * _ENOUGH)
+            self._is_latin = True
         for found in _BEYOND_ASCII.finditer(text):
-            if self._likely >= _ENOUGH:
+            if self._is_enough:
                 return
             character, at = found[0], found.start()
-            if self._is_likely(character, text[at - 1 : at], text[at + 1 : at + 2]):
-                self._likely += 1
-                self._example = character
+            is_new = len(self._likely) < _ENOUGH or character not in self._likely
+            if is_new and self._is_likely(character, text[at - 1 : at], text[at + 1 : at + 2]):
+                self._likely.append(character)
 
     def _is_likely(self, character: str, before: str, after: str) -> bool:
         """Say whether a character is one that the text would have, and no sign behind an accented capital."""
-        try:
-            is_declared = bool(character.encode(self._repertoire))
-        except UnicodeError:
-            is_declared = False
+        is_declared = _has(self._repertoire, character)
         if character >= "\u0800":
             is_sign = "\u2000" <= character < "\u3000" or character > "\uffff"
             return is_declared or is_sign or before >= "\u0800" or after >= "\u0800"
@@ -115,6 +118,13 @@ class EncodingWatch:
         is_inside_word = any("a" <= letter <= "z" or letter > "\x7f" for letter in (before, after))
         is_odd = character.islower() and "A" <= before <= "Z"
         return (is_declared and not is_odd) or (is_inside_word and character < "\u07c0")
+
+
+def _has(encoding: str, character: str) -> bool:
+    try:
+        return bool(character.encode(encoding))
+    except UnicodeError:
+        return False
 
 
 def _is_ascii_based(name: str) -> bool:
