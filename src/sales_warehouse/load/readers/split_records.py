@@ -41,7 +41,8 @@ class _Lines:
         # the carriage returns that are left (or line feeds, if carriage returns end the lines) are inside a line
         self.returns = self._lines_with(other_end)
         self.has_mark = b"\xef" in self.text and MARK in self.text
-        self.marked = [number for number, line in enumerate(self.utf8) if self.has_mark and line.startswith(MARK)]
+        starts = enumerate(self.utf8) if self.has_mark else ()
+        self.marked = [number for number, line in starts if line.startswith(MARK)]
         self.nuls = self._lines_with(b"\0")
         self.problems: dict[int, Problem] = {number: ("encoding", error) for number, error in errors.items()}
         if len(data) > MAX_RECORD_BYTES:
