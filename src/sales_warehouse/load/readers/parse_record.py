@@ -169,6 +169,7 @@ class RecordGrammar(Grammar):
     def _describe_escape(self, line: bytes, position: int, column: int) -> Unsound:
         behind = line[position + len(self.escape) :].decode()[:1]
         why = f"{behind}, which cannot be escaped" if behind else "the end of the line"
+        why += " (declare null_text if it is NULL)" if behind == "N" else ""
         return Unsound("stray_escape", f"an escape in field {column} precedes {why}")
 
     def _describe_stray(self, line: bytes, column: int) -> Unsound:
