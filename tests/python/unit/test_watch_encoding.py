@@ -70,9 +70,20 @@ def test_any_few_words_in_utf8_are_enough(text: str) -> None:
         read(f"a,b\n{text},1\n".encode(), encoding="cp1252")
 
 
-def test_a_byte_order_mark_of_utf8_is_enough() -> None:
-    with pytest.raises(FileRefused, match="the file is in UTF-8"):
-        read(b"\xef\xbb\xbfa,b\n1,2\n", encoding="latin-1")
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfa,b\n1,2\n", b"a,b\n\xe9,2\n\xef\xbb\xbfa,b\n1,2\n"])
+@pytest.mark.parametrize("block", [1, 1000])
+def test_a_byte_order_mark_of_utf8_is_enough(content: bytes, block: int) -> None:
+    with pytest.raises(FileRefused, match="a byte order mark of UTF-8 is in the file"):
+        read(content, block, encoding="latin-1")
+
+
+@pytest.mark.parametrize("block", [7, 1000])
+def test_lines_in_utf8_among_others_are_noted(block: int) -> None:
+    utf8, others = "Crème,é\nx,ü\n".encode(), "Crème,é\n".encode("cp1252")
+    for parts in (utf8 + others, others + utf8):
+        reader, _ = read(b"a,b\n" + parts, block, encoding="cp1252")
+        assert reader.notes == ("some lines look like UTF-8, the feed declares cp1252",)
+    assert read("a,b\né,IRMÃ®\nSÃO,É®\n".encode("cp1252"), block, encoding="cp1252")[0].notes == ()
 
 
 def test_a_file_in_utf8_is_loaded_with_a_note_where_declared() -> None:

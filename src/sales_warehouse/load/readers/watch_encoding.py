@@ -7,6 +7,7 @@ from typing import cast
 
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.readers.decode_lines import MARK
 
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _C1 = bytes(range(0x80, 0xA0))
@@ -14,6 +15,8 @@ _CP1252_LACKS = b"\x81\x8d\x8f\x90\x9d"
 
 # So many characters that the text would have make chance impossible, in scripts other than Latin different ones.
 _ENOUGH, _ENOUGH_DIFFERENT = 2, 4
+
+_TRIED = 1000  # lines of a file that is not UTF-8 as a whole
 
 
 class EncodingWatch:
@@ -30,18 +33,19 @@ class EncodingWatch:
         self._repertoire = "cp1252" if name == "iso8859-1" else name
         bases = inspect.getmro(cast(type, self._declared.incrementaldecoder))
         self._is_multi_byte = any(base.__name__ == "MultibyteIncrementalDecoder" for base in bases)
-        self._may_be_utf8 = name != "ascii" and not name.startswith("utf") and _is_ascii_based(name)
+        # whether there is anything to watch for
+        self.is_needed = name != "ascii" and not name.startswith("utf") and _is_ascii_based(name)
+        self._may_be_utf8 = self.is_needed
+        self._mark_in_line = dialect.line_end_text.encode() + MARK
+        self._has_mark = False
+        self._line_end = dialect.line_end_text.encode()
+        self._lines_in_utf8 = self._lines_tried = 0
         self._has_c1 = name.startswith("iso8859")
         self._refuses = dialect.on_encoding_drift == "refuse"
         self._is_latin = _has(self._repertoire, "é")
         self._likely: list[str] = []  # the first characters of UTF-8
         self.c1_bytes = 0
         self._only_in_cp1252 = True
-
-    @property
-    def is_needed(self) -> bool:
-        """Say whether there is anything to watch for in further lines."""
-        return self._may_be_utf8 or self._has_c1
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -56,12 +60,16 @@ class EncodingWatch:
             )
         if self._has_drifted:
             notes.append(f"{self._describe_drift()}: loaded as declared, because of on_encoding_drift: warn")
+        elif self._lines_in_utf8 >= _ENOUGH or self._is_enough:
+            notes.append(f"some lines look like UTF-8, the feed declares {self._declared.name}")
         return tuple(notes)
 
     def add(self, lines: bytes, in_utf8: bytes) -> None:
         """Look at complete lines as delivered, and as they were decoded."""
-        if lines.isascii():
+        if not self.is_needed or lines.isascii():
             return
+        if b"\xef" in lines and (lines.startswith(MARK) or self._mark_in_line in lines):
+            self._has_mark = True
         # in UTF-8 each of these characters begins with 0xC2; most texts have few of them or none
         if self._has_c1 and b"\xc2" in in_utf8 and (found := len(lines) - len(lines.translate(None, _C1))):
             self.c1_bytes += found
@@ -73,6 +81,11 @@ class EncodingWatch:
                 self._may_be_utf8 = False
             else:
                 self._count_characters(text)
+        # in a file that is not UTF-8 as a whole some lines can be: sought where Latin letters of UTF-8 begin
+        if not self._may_be_utf8 and self._is_latin and self._lines_tried < _TRIED and b"\xc3" in lines:
+            for line in lines.split(self._line_end):
+                if b"\xc3" in line and self._lines_tried < _TRIED:
+                    self._try_line(line)
 
     def finish(self) -> None:
         """Raise `FileRefused` for a file in UTF-8 where another encoding is declared."""
@@ -82,23 +95,32 @@ class EncodingWatch:
                 f"{self._declared.name}, or declare on_encoding_drift: warn to load it as it is."
             )
 
+    def _try_line(self, line: bytes) -> None:
+        self._lines_tried += 1
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            return
+        places = ((found[0], found.start()) for found in _BEYOND_ASCII.finditer(text))
+        if any(self._is_likely(letter, text[at - 1 : at], text[at + 1 : at + 2]) for letter, at in places):
+            self._lines_in_utf8 += 1
+
     @property
     def _has_drifted(self) -> bool:
-        return self._may_be_utf8 and self._is_enough
+        return self._has_mark or (self._may_be_utf8 and self._is_enough)
 
     @property
     def _is_enough(self) -> bool:
         return len(self._likely) >= _ENOUGH and (self._is_latin or len(set(self._likely)) >= _ENOUGH_DIFFERENT)
 
     def _describe_drift(self) -> str:
+        if self._has_mark:
+            return f"a byte order mark of UTF-8 is in the file, the feed declares {self._declared.name}"
         example = self._likely[-1]
         read = example.encode().decode(self._declared.name, "replace")
         return f"the file is in UTF-8, the feed declares {self._declared.name}: {example} would become {read}"
 
     def _count_characters(self, text: str) -> None:
-        if text.startswith(codecs.BOM_UTF8.decode()) and not self._likely:
-            self._likely = list(text[0] * _ENOUGH)
-            self._is_latin = True
         for found in _BEYOND_ASCII.finditer(text):
             if self._is_enough:
                 return
