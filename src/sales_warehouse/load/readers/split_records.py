@@ -40,7 +40,7 @@ class _Lines:
             self.newlines = [b"\r\n" if line.endswith(b"\r") else b"\n" for line in delivered]
         # the carriage returns that are left (or line feeds, if carriage returns end the lines) are inside a line
         self.returns = self._lines_with(other_end)
-        self.has_mark = b"\xef" in self.text and MARK in self.text
+        self.has_mark = b"\xef" in self.text and b"\xbb" in self.text and MARK in self.text
         starts = enumerate(self.utf8) if self.has_mark else ()
         self.marked = [number for number, line in starts if line.startswith(MARK)]
         self.nuls = self._lines_with(b"\0")

@@ -68,7 +68,8 @@ class EncodingWatch:
         """Look at complete lines as delivered, and as they were decoded."""
         if not self.is_needed or lines.isascii():
             return
-        if b"\xef" in lines and (lines.startswith(MARK) or self._mark_in_line in lines):
+        may_have_mark = b"\xbf" in lines and b"\xbb" in lines and b"\xef" in lines  # each is faster than the whole mark
+        if may_have_mark and (lines.startswith(MARK) or self._mark_in_line in lines):
             self._has_mark = True
         # in UTF-8 each of these characters begins with 0xC2; most texts have few of them or none
         if self._has_c1 and b"\xc2" in in_utf8 and (found := len(lines) - len(lines.translate(None, _C1))):
