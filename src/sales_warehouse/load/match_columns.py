@@ -28,7 +28,9 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     if len(kept) > MAX_COLUMNS:
         problems.append(f"{len(kept):,} columns, at most {MAX_COLUMNS:,} can be loaded")
     if nameless := [str(number) for number, column in enumerate(columns, 1) if column == ""]:
-        problems.append(f"no name for column {', '.join(nameless)} (an alias can be any text, such as '#')")
+        is_last = nameless == [str(len(columns))] and feed.file_format == "csv"
+        advice = " (trailing_delimiter: ignore leaves out an empty field behind the last one)" if is_last else ""
+        problems.append(f"no name for column {', '.join(nameless)}{advice}")
     if long := [column for column in kept if len(column.encode()) > MAX_IDENTIFIER_BYTES]:
         problems.append(f"names over {MAX_IDENTIFIER_BYTES} bytes: {', '.join(name[:80] for name in long)}")
     for column in sorted({column for column in kept if column and kept.count(column) > 1}):

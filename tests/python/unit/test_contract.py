@@ -281,6 +281,11 @@ def test_refused_columns_are_named_with_the_option() -> None:
     assert message.startswith("new columns, refused by on_new_column: refuse: note, gift_card. Found")
 
 
+def test_a_delimiter_at_the_end_of_the_header_names_its_option() -> None:
+    assert "no name for column 4 (trailing_delimiter: ignore" in refusal(FEED, "order_id", "amount", "discount", "")
+    assert "no name for column 1." in refusal(FEED, "", "order_id", "amount", "discount")
+
+
 def test_an_endless_header_gives_a_short_message() -> None:
     assert len(refusal(with_contract(on_new_column="refuse"), *(["order_id" * 100] * 20))) < 6000
 

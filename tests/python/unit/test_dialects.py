@@ -263,6 +263,39 @@ def test_any_table_in_columns_comes_back_equal(data: st.DataObject) -> None:
     fixed = ["".join((value or "").ljust(5) for value in row) for row in some]
     feed = make_feed("fixed", positions=((1, 5), (6, 10), (11, 15)), header_lines=0)
     assert list(read("\n".join(fixed).encode(), feed, data.draw(st.integers(1, 9))).rows.values()) == some
+    encoding = data.draw(st.sampled_from(["utf-8", "cp1252", "cp932", "gb18030"]))
+    letters = st.text([letter for letter in "a1é€茶ｱ-" if letter in letter.encode(encoding, "ignore").decode(encoding)])
+    texts = st.none() | letters.filter(lambda text: 0 < len(text.encode(encoding)) < 8)
+    some = data.draw(st.lists(st.lists(texts, min_size=3, max_size=3).filter(any), max_size=6))
+    content = b"".join(b"".join((value or "").encode(encoding).ljust(8) for value in row) + b"\n" for row in some)
+    feed = make_feed(
+        "fixed", positions=((1, 8), (9, 16), (17, 24)), header_lines=0, encoding=encoding, bytes_of=encoding,
+        on_encoding_drift="warn",
+    )  # fmt: skip
+    for block in (None, data.draw(st.integers(1, 9))):
+        assert list(read(content, feed, block).rows.values()) == some
+
+
+@given(data=st.data())
+@settings(property_test, max_examples=100)
+def test_any_orders_and_lines_come_back_with_the_columns_of_their_order(data: st.DataObject) -> None:
+    dialect = replace(Dialect(**DIALECTS[data.draw(st.sampled_from([*DIALECTS]))]), header_lines=0)  # type: ignore[arg-type]
+    values = st.none() | st.text('ab,"HD', min_size=1, max_size=3)
+    order = st.tuples(values, st.lists(values, max_size=3))
+    orders = data.draw(st.lists(order, max_size=4))
+    end = dialect.line_end_text
+    lines, expected = [], []
+    for number, (key, articles) in enumerate(orders):
+        lines.append(write_record(["H", str(number), key, "x"], dialect))
+        lines += [write_record(["D", article], dialect) for article in articles]
+        expected += [["D", article, key] for article in articles]
+    types = RecordTypes("^D", "^H", (("c", (3, 3)),))
+    feed = replace(make_feed(), dialect=replace(dialect, record_types=types))
+    content = "".join(line + end for line in lines).encode(dialect.encoding)
+    for block in (None, data.draw(st.integers(1, 9))):
+        result = read(content, feed, block)
+        assert (list(result.rows.values()), result.rejects) == (expected, [])
+        assert result.tally.skipped == len(orders)
 
 
 FORMATS: dict[str, Feed] = {

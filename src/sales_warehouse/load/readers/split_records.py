@@ -315,7 +315,10 @@ class TextReader(Reader):
             return "nul", f"a NUL byte in field {nul}"
         if len(found.values) != self._fields:
             reason = "too_few_fields" if len(found.values) < self._fields else "too_many_fields"
-            return reason, f"{len(found.values)} fields where the header has {self._fields}"
+            detail = f"{len(found.values)} fields where the header has {self._fields}"
+            if len(found.values) == self._fields + 1 and not found.values[-1]:
+                detail += "; the last is empty: see trailing_delimiter in the feed's declaration"
+            return reason, detail
         return None
 
     def _skip(self, lines: _Lines, index: int, kind: str | None) -> None:
