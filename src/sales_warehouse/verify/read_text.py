@@ -12,7 +12,6 @@ import codecs
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -158,10 +157,10 @@ class TextReading(LineReading):
         if types.header is not None and re.search(types.header, body):
             return self._read_header(types, line_number, line, text)
         if types.other is not None and re.search(types.other, body):
-            record = Record(self.row_number, line_number, body, None, "other")
-            with suppress(CannotRead):
-                record = replace(self._read_own(line_number, line, text), values=None, skipped_as="other")
-            return record
+            if self.feed.file_format != "csv":
+                return Record(self.row_number, line_number, body, None, "other")
+            record = replace(self._read_own(line_number, line, text), values=None, skipped_as="other")
+            return replace(record, values=[], problem="unbalanced_quote") if self._has_own_inside(record) else record
         return Record(self.row_number, line_number, body, [], problem="unknown_record_type")
 
     def _read_header(self, types: RecordTypes, line_number: int, line: bytes, text: str) -> Record:
@@ -173,6 +172,8 @@ class TextReading(LineReading):
             self._carried = self._cut_places(line, body, places)
             return Record(self.row_number, line_number, body, None, "header")
         record = self._read_own(line_number, line, text)
+        if self._has_own_inside(record):
+            return replace(record, values=[], problem="unbalanced_quote")
         values, last = record.values or [], max(number for number, _ in places)
         if self._dialect.short_records == "null" and "\n" not in record.text:
             values = values + [None] * (last - len(values))
@@ -180,6 +181,11 @@ class TextReading(LineReading):
             return replace(record, values=[], problem="too_few_fields")
         self._carried = [values[number - 1] for number, _ in places]
         return replace(record, values=None, skipped_as="header")
+
+    def _has_own_inside(self, record: Record) -> bool:
+        """Say whether a record of another type has a line that begins like an own record: a quote too many."""
+        _, *others = record.text.split("\r" if self._dialect.line_end == "cr" else "\n")
+        return self._types is not None and any(re.search(self._types.own, line) for line in others)
 
     def _read_reject(self, reject: Reject) -> RejectPlace:
         place = super()._read_reject(reject)

@@ -421,7 +421,7 @@ H_AND_D = RecordTypes(r"^D\|", "^H", (("c", (2, 2)),), r"^T\|")
 
 def test_records_take_fields_of_the_header_record_in_front_of_them() -> None:
     feed = make_feed(delimiter="|", header_lines=0, record_types=H_AND_D)
-    content = b'D|0\nH|"a\nb"|x\nD|1\nD|"2\nH|3"\n\nH\nD|4\nT|"\nD|5"\nX|6\nH||y\nD|7\nH|""\nD|8\nH|"'
+    content = b'D|0\nH|"a\nb"|x\nD|1\nD|"2\nH|3"\n\nH\nD|4\nT|"\nE|5"\nX|6\nH||y\nD|7\nH|""\nD|8\nH|"'
     for block in (None, *range(1, 12)):
         result = read(content, feed, block)
         assert result.header == ["a", "b", "c"]
@@ -433,6 +433,17 @@ def test_records_take_fields_of_the_header_record_in_front_of_them() -> None:
             (14, "unbalanced_quote"),
         ]  # fmt: skip
         assert (result.tally.read, result.tally.skipped) == (14, 5)
+
+
+def test_a_quote_too_many_in_another_record_hides_no_own_record() -> None:
+    feed = make_feed(delimiter="|", header_lines=0, record_types=H_AND_D)
+    content = b'H|1\nD|2\nT|"x\nD|3\nH|"y\nD|4\nT|"\nT|"a\nb"\nH|5\nD|6\n'
+    for block in (None, *range(1, 12)):
+        result = read(content, feed, block)
+        assert result.rows == {2: ["D", "2", "1"], 4: ["D", "3", "1"], 10: ["D", "6", "5"]}
+        assert [(reject.row_number, reject.reason) for reject in result.rejects] == [
+            (3, "unbalanced_quote"), (5, "unbalanced_quote"), (6, "no_header_record"), (7, "unbalanced_quote"),
+        ]  # fmt: skip
 
 
 def test_records_of_columns_take_fields_of_their_header_record() -> None:

@@ -15,6 +15,7 @@ class RecordSorter:
     """The types of one file's records; `carried` follows each own record in the COPY data."""
 
     unknown = Unsound("unknown_record_type", "it matches none of the patterns in record_types")
+    unbalanced = Unsound("unbalanced_quote", "a quote opens a field and closes it in another record")
     no_header = ("no_header_record", "no sound header record is in front of it, whose fields it takes")
 
     def __init__(self, types: RecordTypes, grammar: Grammar) -> None:
@@ -34,6 +35,10 @@ class RecordSorter:
         """Return the kind of the record that begins with this line; None for one of the feed."""
         return next((kind for kind, pattern in self._patterns if pattern.search(line)), UNKNOWN)
 
+    def is_own(self, line: bytes) -> bool:
+        """Say whether a line looks like the first one of a record of the feed."""
+        return self.kind_of(line.decode()) is None
+
     def forget(self, kind: str) -> None:
         """Leave the own records behind an unsound header record without its fields."""
         if kind == HEADER:
@@ -41,18 +46,17 @@ class RecordSorter:
 
     def take(self, kind: str, line: bytes, found: Parsed | Unclosed | Unsound) -> Problem | None:
         """Keep the fields of a header record; return the problem of one that is not sound, or of an unknown type."""
-        if kind == OTHER:
-            return None
-        if kind == UNKNOWN:
-            return self.unknown.reason, self.unknown.detail
-        if isinstance(self._grammar, FixedGrammar):
+        numbers = [first - 1 for first, _ in self._places]
+        if kind != UNKNOWN and isinstance(self._grammar, FixedGrammar):  # it has other places than own records
+            if kind == OTHER:
+                return None
             found, numbers = self._grammar.cut(line, self._places), list(range(len(self._places)))
-        else:
-            numbers = [first - 1 for first, _ in self._places]
         if isinstance(found, Unclosed):
             return "unbalanced_quote", "a quote opens a field and never closes it"
         if isinstance(found, Unsound):
             return found.reason, found.detail
+        if kind == OTHER:
+            return None
         last = max(numbers)
         if len(found.values) <= last:
             found = self._grammar.fit(found, last + 1)

@@ -262,6 +262,9 @@ class TextReader(Reader):
         end = found.end if isinstance(found, Parsed) else start + 1
         problem = next((lines.problems[index] for index in range(start, end) if index in lines.problems), None)
         if kind is not None and self._sorter is not None:
+            if any(self._sorter.is_own(line) for line in lines.utf8[start + 1 : end]):
+                end, found = start + 1, RecordSorter.unbalanced
+                problem = lines.problems.get(start)
             problem = problem or self._sorter.take(kind, lines.utf8[start], found)
             if problem is None:
                 self.tally.skipped += 1
