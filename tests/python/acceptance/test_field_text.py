@@ -18,9 +18,9 @@ Copy = Callable[..., FieldFolder]
 
 
 @pytest.fixture
-def copy(connection: Connection, field_files: Path, tmp_path: Path) -> Copy:
-    def make(case: str, **options: dict[str, Any]) -> FieldFolder:
-        return FieldFolder.copy(connection, field_files / case, tmp_path / "inbox", **options)
+def copy(connection: Connection, tmp_path: Path) -> Copy:
+    def make(case: Path, **options: dict[str, Any]) -> FieldFolder:
+        return FieldFolder.copy(connection, case, tmp_path / "inbox", **options)
 
     return make
 
@@ -41,8 +41,8 @@ def load_all(it: FieldFolder) -> None:
     assert it.verify().is_equal
 
 
-def test_fixed_columns_are_counted_in_bytes_where_declared(copy: Copy) -> None:
-    it = copy("fixed-in-bytes", fixedb={"positions_in": "bytes"}, fixedu={"positions_in": "bytes"})
+def test_fixed_columns_are_counted_in_bytes_where_declared(copy: Copy, field_files: Path) -> None:
+    it = copy(field_files / "fixed-in-bytes", fixedb={"positions_in": "bytes"}, fixedu={"positions_in": "bytes"})
     outcomes = by_path(it.load())
     assert it.rows("fixedb") == [
         ("1001", "cup", "0000500"),
@@ -55,8 +55,8 @@ def test_fixed_columns_are_counted_in_bytes_where_declared(copy: Copy) -> None:
     assert it.verify().is_equal
 
 
-def test_a_file_in_utf8_is_refused_where_cp1252_is_declared(copy: Copy) -> None:
-    it = copy("encoding-drift")
+def test_a_file_in_utf8_is_refused_where_cp1252_is_declared(copy: Copy, field_files: Path) -> None:
+    it = copy(field_files / "encoding-drift")
     outcomes = by_path(it.load())
     assert [outcome.status for _, outcome in sorted(outcomes.items())] == ["active", "refused"]
     message = outcomes["drift/names-2024-05-02.csv"].message or ""
@@ -64,16 +64,16 @@ def test_a_file_in_utf8_is_refused_where_cp1252_is_declared(copy: Copy) -> None:
     assert it.rows("drift") == [("1001", "Crème")]
 
 
-def test_a_file_in_utf8_is_loaded_with_a_warning_where_declared(copy: Copy) -> None:
-    it = copy("encoding-drift", drift={"on_encoding_drift": "warn"})
+def test_a_file_in_utf8_is_loaded_with_a_warning_where_declared(copy: Copy, field_files: Path) -> None:
+    it = copy(field_files / "encoding-drift", drift={"on_encoding_drift": "warn"})
     outcomes = by_path(it.load())
     assert "loaded as declared" in (outcomes["drift/names-2024-05-02.csv"].message or "")
     assert outcomes["drift/names-2024-05-01.csv"].message is None
     assert it.verify().is_equal
 
 
-def test_fields_left_out_at_the_end_are_null_where_declared(copy: Copy) -> None:
-    it = copy("short-rows", short={"short_records": None, "max_rejects": 0})  # `null` in YAML
+def test_fields_left_out_at_the_end_are_null_where_declared(copy: Copy, field_files: Path) -> None:
+    it = copy(field_files / "short-rows", short={"short_records": None, "max_rejects": 0})  # `null` in YAML
     load_all(it)
     assert it.rows("short") == [
         ("1001", "tea", "5.00", None, None),
@@ -83,8 +83,8 @@ def test_fields_left_out_at_the_end_are_null_where_declared(copy: Copy) -> None:
     ]
 
 
-def test_a_text_for_null_is_null_beside_an_escape(copy: Copy) -> None:
-    it = copy("mysql-null", mysql={"null_text": "\\N", "max_rejects": 0})
+def test_a_text_for_null_is_null_beside_an_escape(copy: Copy, field_files: Path) -> None:
+    it = copy(field_files / "mysql-null", mysql={"null_text": "\\N", "max_rejects": 0})
     load_all(it)
     assert it.rows("mysql") == [
         ("1001", '5" pipe', "5.00", None),
@@ -93,14 +93,14 @@ def test_a_text_for_null_is_null_beside_an_escape(copy: Copy) -> None:
     ]
 
 
-def test_a_column_with_a_sign_is_left_out_where_new_ones_are(copy: Copy) -> None:
-    it = copy("sign-in-header", percent={"on_new_column": "ignore"})
+def test_a_column_with_a_sign_is_left_out_where_new_ones_are(copy: Copy, field_files: Path) -> None:
+    it = copy(field_files / "sign-in-header", percent={"on_new_column": "ignore"})
     load_all(it)
     assert it.rows("percent") == [("1001", "9.00", "1.00", "1.71")]
 
 
 def test_a_column_with_a_sign_has_an_alias_as_written(copy: Copy, field_files: Path) -> None:
-    it = copy("sign-in-header")
+    it = copy(field_files / "sign-in-header")
     columns = ["order_no", "net_amount", "discount", "discount_rate", "tax", "tax_rate"]
     aliases = {"discount_rate": ["Discount %"], "tax_rate": ["Tax %"]}
     it.feeds = [declare(field_files / "sign-in-header", "rates", columns, aliases=aliases)]
@@ -108,14 +108,15 @@ def test_a_column_with_a_sign_has_an_alias_as_written(copy: Copy, field_files: P
     assert it.rows("rates") == [("1001", "9.00", "1.00", "10", "1.71", "19")]
 
 
-def test_blanks_before_a_quote_belong_to_the_delimiter(copy: Copy) -> None:
-    it = copy("blank-before-quote", skipblank={"blanks": "delimiter", "max_rejects": 0})
+def test_blanks_before_a_quote_belong_to_the_delimiter(copy: Copy, field_files: Path) -> None:
+    it = copy(field_files / "blank-before-quote", skipblank={"blanks": "delimiter", "max_rejects": 0})
     load_all(it)
     assert it.rows("skipblank") == [("1001", "tea, green", "5.00"), ("1002", "pot", "6.00")]
 
 
 def test_lines_take_the_columns_of_their_order_and_orders_are_a_feed(copy: Copy, field_files: Path) -> None:
-    it, case = copy("record-types"), field_files / "record-types"
+    case = field_files / "record-types"
+    it = copy(case)
     types = {"own": r"^D\|", "header": r"^H\|", "carry": {"order_no": 2, "order_date": 3}}
     lines = ["kind", "line_no", "article", "pieces", "price", "order_no", "order_date"]
     it.feeds = [
