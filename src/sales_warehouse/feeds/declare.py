@@ -6,11 +6,11 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
-from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, name_of, normalise_header, without_compression
+from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, as_written, name_of, normalise_header, without_compression
 
 TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect says
 FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
@@ -18,6 +18,23 @@ LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
 SIDE_FILE_PARTS = re.compile(r"\{(name|stem)\}")
+
+_FIRST_OPTIONS = 11  # options of a dialect in the fingerprints of all releases
+
+
+@dataclass(frozen=True)
+class RecordTypes:
+    """Which lines of a file of several record types are records of the feed; each pattern is searched in a line."""
+
+    own: str  # records of the feed
+    header: str | None = None  # records whose fields are carried to the own records behind them
+    carry: tuple[tuple[str, tuple[int, int]], ...] = ()  # column and its field (twice), or its first and last place
+    other: str | None = None  # records of other feeds, which are skipped
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The carried columns: the last ones of each record."""
+        return tuple(column for column, _ in self.carry)
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,13 @@ class Dialect:
     repeated_header: str = "load"  # or "refuse": a record that repeats the header means that the file is two files
     comment: str | None = None  # a regular expression; lines that match are skipped
     trailer: str | None = None  # a regular expression; lines that match are skipped too, but sum the file up
+    short_records: str = "reject"  # or "null": empty fields at the end of a record may be left out
+    null_text: tuple[str, ...] = ()  # a field without quotes that is one of these is NULL
+    blanks: str = "text"  # or "delimiter": blanks beside a delimiter belong to it, also in front of a quote
+    trailing_delimiter: str = "field"  # or "ignore": a delimiter behind the last field begins no further field
+    on_encoding_drift: str = "refuse"  # or "warn": how a file in UTF-8 is handled where another encoding is declared
+    bytes_of: str | None = None  # the encoding whose bytes fixed positions count; None: they count characters
+    record_types: RecordTypes | None = None  # None: every line is a record of the feed
 
     @property
     def line_end_text(self) -> str:
@@ -74,8 +98,17 @@ class Contract:
 
     @cached_property
     def meanings(self) -> dict[str, str]:
-        """The declared column each alias means, by the normalised alias."""
-        return {normalise_header(text): column for column, texts in self.aliases for text in texts}
+        """The declared column each alias means, by the normalised alias; none for one that several columns have."""
+        found: dict[str, set[str]] = {}
+        for column, texts in self.aliases:
+            for text in texts:
+                found.setdefault(normalise_header(text), set()).add(column)
+        return {name: columns.pop() for name, columns in found.items() if name and len(columns) == 1}
+
+    @cached_property
+    def written(self) -> dict[str, str]:
+        """The declared column each alias means, by the alias as it is written."""
+        return {as_written(text): column for column, texts in self.aliases for text in texts}
 
 
 @dataclass(frozen=True)
@@ -167,9 +200,11 @@ class Feed:
         return tuple(column for column in self.columns if column not in self.contract.optional)
 
     def column_of(self, header: str) -> str:
-        """Return the column a header text means, under its own name or as an alias; empty when it has no name."""
+        """Return the column a header text means, as an alias or under its own name; empty when it has no name."""
+        if column := self.contract.written.get(as_written(header)):
+            return column
         name = normalise_header(header)
-        return self.contract.meanings.get(name, name)
+        return name if name in self.columns else self.contract.meanings.get(name, name)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -177,6 +212,9 @@ class Feed:
         told = asdict(self)
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
+        for option in fields(Dialect)[_FIRST_OPTIONS:]:  # they came later: a usual value leaves the hash as it was
+            if getattr(self.dialect, option.name) == option.default:
+                del told["dialect"][option.name]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def delivery_key_of(self, uri: str) -> str | None:

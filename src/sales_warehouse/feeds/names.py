@@ -35,6 +35,16 @@ def normalise_header(text: str) -> str:
     return _NO_WORD.sub("_", _WORD_STARTS.sub("_", text).lower()).strip("_")
 
 
+def as_written(text: str) -> str:
+    """Return a header text as it is compared before it is normalised: signs count, letter case and blanks do not."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def has_signs(text: str) -> bool:
+    """Say whether a header text has characters that its column name cannot have, such as ``%`` and ``#``."""
+    return any(not letter.isalnum() and letter not in " _-./" for letter in as_written(text))
+
+
 def member_uri(archive: str, member: str) -> str:
     """Return the path of a member of an archive."""
     return f"{archive}!{member}"

@@ -3,6 +3,7 @@
 The models have the shape of the YAML; the text of a field says what is allowed there, and the messages show it.
 """
 
+import codecs
 import difflib
 import re
 from collections.abc import Collection, Mapping
@@ -23,11 +24,12 @@ from sales_warehouse.feeds.declare import (
     Dialect,
     Feed,
     MaxRejects,
+    RecordTypes,
     Unpacking,
     Workbook,
 )
 from sales_warehouse.feeds.expect import EVERY, Expected, check_expected
-from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, normalise_header
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, as_written, has_signs, normalise_header
 from sales_warehouse.feeds.strict_model import (
     Invalid,
     Pattern,
@@ -42,14 +44,18 @@ from sales_warehouse.feeds.strict_model import (
 _OWN_COLUMNS = {**LINEAGE_COLUMNS, EXTRA_COLUMN: "jsonb"}
 _RENAMED = {"business_key": "delivery_key"}
 
-_LINES = ("encoding", "line_end", "preamble_lines", "header", "comment", "trailer")
+_LINES = (
+    *("encoding", "line_end", "preamble_lines", "header", "comment", "trailer"),
+    *("short_records", "null_text", "on_encoding_drift", "record_types"),
+)
+_MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_delimiter")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
 _ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    "csv": ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINES, *_ANY, *_BY_NAME),
+    "csv": (*_MARKED, "repeated_header", *_LINES, *_ANY, *_BY_NAME),
     "aligned": (*_LINES, "repeated_header", *_ANY, *_BY_NAME),
-    "fixed": (*_LINES, "positions", *_ANY),
+    "fixed": (*_LINES, "positions", "positions_in", *_ANY),
     "jsonl": (*_ANY, *_BY_NAME),
     "parquet": (*_ANY, *_BY_NAME),
     "xlsx": _WORKBOOK,
@@ -117,6 +123,17 @@ def _read_place(value: object) -> tuple[int, int]:
     return first, last
 
 
+def _has_bytes(encoding: str) -> bool:
+    """Say whether each character is a number of bytes of its own: no shift codes, and an ASCII character is one."""
+    name = codecs.lookup(encoding).name
+    return len("a".encode(name)) == 1 and not name.startswith(("iso2022", "hz", "utf-7"))
+
+
+def _name_texts(value: object) -> object:
+    """Return a list of texts; one text is a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
 Identifier = Annotated[str, check(lambda name: 0 < len(name.encode()) <= MAX_IDENTIFIER_BYTES, "cannot be a name")]
 Place = Annotated[tuple[int, int], BeforeValidator(_read_place)]
 
@@ -142,6 +159,24 @@ class _Control(StrictModel):
         return Control(self.trailer or self.pattern or "", self.file, self.decimal)
 
 
+class _RecordTypes(StrictModel):
+    own: Pattern = field(_PATTERN + r"^D\|")
+    header: Pattern | None = field(_PATTERN + r"^H\|", None)
+    carry: dict[str, Place] = field("the field of the header record of each carried column: {order_no: 2}", {})
+    other: Pattern | None = field(_PATTERN + r"^T\|", None)
+
+    _is_given = field_validator("*", mode="before")(_check_given)
+
+    @model_validator(mode="after")
+    def _carries(self) -> "_RecordTypes":
+        problem = "header and carry belong together"
+        require((self.header is None) == (not self.carry), problem, "both, or none of them")
+        return self
+
+    def build(self) -> RecordTypes:
+        return RecordTypes(self.own, self.header, tuple(self.carry.items()), self.other)
+
+
 class Options(StrictModel):
     """`external.options`, of all formats."""
 
@@ -153,6 +188,14 @@ class Options(StrictModel):
     quote: str = field(_MARK, '"', pattern=_MARK_PATTERN, validate_default=True)
     escape: str | None = field(_MARK, None, pattern=_MARK_PATTERN)
     stray_quotes: Literal["reject", "text"] = field("reject or text", "reject")
+    blanks: Literal["text", "delimiter"] = field("text or delimiter", "text")
+    trailing_delimiter: Literal["field", "ignore"] = field("field or ignore", "field")
+    short_records: Literal["reject", "null"] = field("reject or null", "reject")
+    null_text: Annotated[list[Annotated[str, field("", min_length=1)]], BeforeValidator(_name_texts)] = field(
+        r"a text such as '\N', or a list of texts", []
+    )
+    on_encoding_drift: Literal["refuse", "warn"] = field("refuse or warn", "refuse")
+    record_types: _RecordTypes | None = field("{own: …, header: …, carry: …, other: …}", None)
     repeated_header: Literal["load", "refuse"] = field("load or refuse", "load")
     encoding: Annotated[str, check(_has_lines, "is not an encoding of text in lines")] = field(
         "a name such as utf-8, cp1252, latin-1, utf-16 (Python's standard encodings of text in lines)", "utf-8"
@@ -168,6 +211,7 @@ class Options(StrictModel):
     header_row: int = field("its number, from 1", 1, ge=1)
     total_rows: Pattern | None = field(_PATTERN + "^(Grand )?Total", None)
     positions: dict[str, Place] = field("first and last character of each declared column: {order_id: 1-6}", {})
+    positions_in: Literal["characters", "bytes"] = field("characters or bytes", "characters")
     delivery_key: PatternWithGroups | None = field(
         r"a regular expression with named groups such as (?P<business_date>\d{4}-\d{2}-\d{2})", None
     )
@@ -182,7 +226,11 @@ class Options(StrictModel):
     aliases: dict[str, list[str]] = field("a list of header texts: ['Order No', 'Bestell-Nr']", {})
     on_new_column: Literal["add", "ignore", "refuse"] = field("add, ignore, refuse", "add")
 
-    _is_given = field_validator("*", mode="before")(_check_given)
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_given(cls, value: object, info: ValidationInfo) -> object:
+        # `short_records: null` without quotes is None in YAML
+        return "null" if value is None and info.field_name == "short_records" else _check_given(value)
 
     @field_validator("quote", "escape")
     @classmethod
@@ -196,11 +244,17 @@ class Options(StrictModel):
 
     def dialect(self) -> Dialect:
         """Return how the text of a file is read."""
-        names = ("delimiter", "quote", "encoding", "escape", "stray_quotes", "line_end", "preamble_lines")
+        alike = (
+            *("delimiter", "quote", "encoding", "escape", "stray_quotes", "line_end", "preamble_lines"),
+            *("repeated_header", "comment", "short_records", "blanks", "trailing_delimiter", "on_encoding_drift"),
+        )
         return Dialect(
-            **{name: getattr(self, name) for name in (*names, "repeated_header", "comment")},
+            **{name: getattr(self, name) for name in alike},
             header_lines=int(self.header),
             trailer=self.trailer or (self.control.trailer if self.control else None),
+            null_text=tuple(self.null_text),
+            bytes_of=self.encoding if self.positions_in == "bytes" else None,
+            record_types=self.record_types.build() if self.record_types else None,
         )
 
 
@@ -284,7 +338,7 @@ class _Table(StrictModel, extra="ignore"):
             max_rejects=options.max_rejects,
             file_format=self.external.file_format,
             workbook=Workbook(options.sheet, options.header_row, options.total_rows),
-            positions=tuple(options.positions[column] for column in columns) if options.positions else (),
+            positions=tuple(options.positions[column] for column in columns if column in options.positions),
             contract=Contract(
                 optional=tuple(options.optional),
                 aliases=tuple((column, tuple(texts)) for column, texts in options.aliases.items()),
@@ -308,6 +362,19 @@ def _check_format(external: _External) -> None:
         problem = "the files have no header to find columns by"
         require(is_usual, problem, "leave it out, or declare a header", _at(name))
     require(file_format != "fixed" or options.positions, "are missing for file_format fixed", key=_at("positions"))
+    problem = f"bytes of {options.encoding} have no fixed place: a character can change those after it"
+    is_fixed = options.positions_in == "characters" or _has_bytes(options.encoding)
+    require(is_fixed, problem, "positions_in: characters", _at("positions_in"))
+    marks = {"csv": f"{options.delimiter}{options.quote}", "aligned": " \t"}.get(file_format, "") + "\n\r\0"
+    for text in options.null_text:
+        used = next((mark for mark in marks if mark in text), None)
+        problem = f"{text!r} has {used!r}, which no field without quotes can have"
+        require(used is None, problem, "a text without it", _at("null_text"))
+        require(text == text.strip(" \t"), f"{text!r} has blanks around it", key=_at("null_text"))
+    for column, (first, last) in options.record_types.carry.items() if options.record_types else ():
+        is_field = file_format == "fixed" or first == last
+        allowed = "the number of its field in the header record: 2"
+        require(is_field, f"'{first}-{last}' is not a field", allowed, _at("record_types", "carry", column))
     if trailer := options.control and options.control.trailer:
         allowed = "file and pattern: the figures are in a file beside the delivery"
         require(is_text, f"a file of {file_format} has no trailer line", allowed, _at("control", "trailer"))
@@ -327,14 +394,26 @@ def _check_columns(options: Options, columns: tuple[str, ...]) -> None:
     require(set(options.optional) < set(columns), "no column is left that a file must have", allowed, _at("optional"))
     for column in options.positions:
         require(column in columns, _unknown(column, columns), listed, _at("positions", column))
+    carried = options.record_types.carry if options.record_types else {}
+    for column in carried:
+        require(column in columns, _unknown(column, columns), listed, _at("record_types", "carry", column))
+        is_once = column not in options.positions
+        require(is_once, f"{column} is carried from another record", "leave it out", _at("positions", column))
+    require(set(carried) < set(columns), "no column is left for its own records", key=_at("record_types", "carry"))
     for column in columns if options.positions else ():
-        require(column in options.positions, f"{column} has none", key=_at("positions"))
+        require(column in options.positions or column in carried, f"{column} has none", key=_at("positions"))
     seen: dict[str, str] = {}
     for column, text in [(column, text) for column, texts in options.aliases.items() for text in texts]:
         name, key = normalise_header(text), _at("aliases", column)
         require(column in columns, _unknown(column, columns), listed, key)
-        require(name, f"{text!r} has no letter or digit", key=key)
-        require(name not in columns, f"{text!r} is the declared column {name}", "other header texts", key)
+        require(as_written(text), f"{text!r} is empty", key=key)
+        # signs make a text of its own: `Discount %` beside `Discount`, or `#`
+        if has_signs(text):
+            name = as_written(text)
+        else:
+            require(name, f"{text!r} has no letter or digit", key=key)
+            is_other = name == column or name not in columns
+            require(is_other, f"{text!r} is the declared column {name}", "other header texts", key)
         require(name not in seen, f"{text!r} is an alias of {seen.get(name)} already", "each header text once", key)
         seen[name] = column
     for part in ("trailer", "pattern"):
@@ -351,6 +430,7 @@ _MODELS: dict[str, type[StrictModel]] = {
     "external": _External,
     "options": Options,
     "control": _Control,
+    "record_types": _RecordTypes,
     "expected": Expected,
 }
 _PROBLEMS = {
@@ -377,13 +457,15 @@ def _explain(detail: ErrorDetails, table: Mapping[str, Any]) -> tuple[tuple[str 
                 problem = _unknown(step, fields)
             allowed = str(fields[step].description) if step in fields else ", ".join(fields)
             model = _MODELS.get(step)
-        elif isinstance(step, str) and kept[-1] not in ("aliases", "positions"):
+        elif isinstance(step, str) and kept[-1] not in ("aliases", "positions", "carry"):
             break  # not a key, but the name that pydantic gives to one of several types
         kept.append(step)
     if isinstance(cause, Invalid) and cause.allowed:
         allowed = cause.allowed
     elif kind == "string_type":
         allowed = f"text in quotes: {allowed}"
+        if isinstance(detail["input"], bool):
+            allowed += "; without quotes YAML reads no, off and false as False, and yes, on and true as True"
     shown = [step for step in kept if isinstance(step, str)]
     if kept[0] == "columns" and len(kept) > 1:
         column = table["columns"][kept[1]]

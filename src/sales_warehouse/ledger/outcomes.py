@@ -11,7 +11,7 @@ class Reject:
     line_number: int  # physical line of the file, from 1, the header included
     byte_offset: int  # of its first byte in the uncompressed content
     # too_few_fields, too_many_fields, unbalanced_quote, stray_quote, stray_escape, encoding, nul, too_long, bad_json,
-    # bad_cell
+    # bad_cell, split_character, unknown_record_type, no_header_record
     reason: str
     detail: str
     raw: bytes  # as delivered, without the line end
@@ -51,3 +51,4 @@ class Shape:
     added: tuple[str, ...] = ()  # new columns of the raw table
     ignored: tuple[str, ...] = ()  # names of the columns that were left out
     missing: tuple[str, ...] = ()  # optional columns that are missing in the file
+    notes: tuple[str, ...] = ()  # what a person should know about the text of the file

@@ -137,7 +137,7 @@ def record_loaded(cursor: Cursor, delivery: Delivery, index: FileIndex) -> tuple
     reach("after_removal")
     _lock_events(cursor)
     changes = find_changes(cursor, file.feed, delivery.shape)
-    message = "; ".join(map(str, changes)) or None
+    message = "; ".join([*map(str, changes), *delivery.shape.notes]) or None
     entry = _insert(cursor, delivery, "active", message, index.next_version(key), earlier)
     reach("after_entry")
     if earlier is not None:

@@ -84,7 +84,7 @@ class FileLoad:
         self.copy_rows(self._spool_others(records, content), kept)
         ignored = name_ignored(header.texts, columns) + self.reader.ignored
         missing = tuple(column for column in self.file.feed.columns if column not in kept) + self.reader.missing
-        return Shape(tuple(columns), tuple(added), ignored, missing)
+        return Shape(tuple(columns), tuple(added), ignored, missing, self.reader.notes)
 
     def recognise(self, content: Content) -> None:
         """Raise `FileRefused` when the first bytes are those of another format than the feed's."""

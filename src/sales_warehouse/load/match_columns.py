@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, normalise_header
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, as_written, has_signs, normalise_header
 from sales_warehouse.load.outcome import FileRefused
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600, less for wide rows
@@ -21,13 +21,19 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     """Return the raw table's column for each header text, None for one left out. Raises `FileRefused`."""
     names = [feed.column_of(text) for text in header]
     ignores = feed.contract.on_new_column == "ignore"
-    columns = [None if ignores and name not in feed.columns else name for name in names]
+    spare_texts = _find_spare(header, names, feed) if ignores else set()
+    columns = [
+        None if ignores and (name not in feed.columns or text in spare_texts) else name
+        for text, name in zip(header, names, strict=True)
+    ]
     kept = [column for column in columns if column is not None]
     problems = []
     if len(kept) > MAX_COLUMNS:
         problems.append(f"{len(kept):,} columns, at most {MAX_COLUMNS:,} can be loaded")
     if nameless := [str(number) for number, column in enumerate(columns, 1) if column == ""]:
-        problems.append(f"no name for column {', '.join(nameless)}")
+        is_last = nameless == [str(len(columns))] and feed.file_format == "csv"
+        advice = " (trailing_delimiter: ignore leaves out an empty field behind the last one)" if is_last else ""
+        problems.append(f"no name for column {', '.join(nameless)}{advice}")
     if long := [column for column in kept if len(column.encode()) > MAX_IDENTIFIER_BYTES]:
         problems.append(f"names over {MAX_IDENTIFIER_BYTES} bytes: {', '.join(name[:80] for name in long)}")
     if system := [column for column in SYSTEM_COLUMNS if column in kept]:
@@ -40,7 +46,9 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
         texts_of[name or ""].append(_shorten(text))
     repeated = sorted(name for name, texts in texts_of.items() if name and len(texts) > 1)
     for column in repeated[:_SHOWN_REPEATED]:
-        problems.append(f"more than one column is called {column} ({', '.join(texts_of[column])})")
+        texts = texts_of[column]
+        advice = ": declare a column for each, and its text as an alias" if any(map(has_signs, texts)) else ""
+        problems.append(f"more than one column is called {column} ({', '.join(texts)}){advice}")
     if len(repeated) > _SHOWN_REPEATED:
         problems.append(f"{len(repeated) - _SHOWN_REPEATED:,} more columns are repeated")
     if lacking := [column for column in feed.required_columns if column not in kept]:
@@ -58,6 +66,19 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
             "Correct the file, or the columns, aliases, delimiter or encoding of the feed's declaration."
         )
     return columns
+
+
+def _find_spare(header: Sequence[str], names: Sequence[str], feed: Feed) -> set[str]:
+    """Return the texts with signs beside a text without them that gives the same column: `Discount %`, `Discount`.
+
+    A text with signs that is an alias as written is that column.
+    """
+    spare: set[str] = set()
+    for column in feed.columns:
+        texts = [text for text, name in zip(header, names, strict=True) if name == column]
+        vague = {text for text in texts if has_signs(text) and as_written(text) not in feed.contract.written}
+        spare.update(vague if len(vague) < len(texts) else ())
+    return spare
 
 
 def name_ignored(header: Sequence[str], columns: Sequence[str | None]) -> tuple[str, ...]:

@@ -56,9 +56,9 @@ class Lines:
         self._next = next(self._cut, b"")
         return line
 
-    def decode(self, line: bytes) -> str:
+    def decode(self, line: bytes, errors: str = "strict") -> str:
         """Return a line as text; raises `UnicodeError` when it is not text in the declared encoding."""
-        return line.decode(self._encoding)
+        return line.decode(self._encoding, errors)
 
     def strip_end(self, line: bytes) -> bytes:
         """Return lines without the line end of the last one."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.names import as_written, has_signs
 from sales_warehouse.ledger.outcomes import Reject
 
 Values = list[str | None]
@@ -81,8 +82,20 @@ class SecondReading(ABC):
     def name_columns(self, header: Sequence[str]) -> tuple[str | None, ...]:
         """Return the raw table's column for each header text, None for one that the feed's contract leaves out."""
         names = [self.feed.column_of(text) for text in header]
-        is_open = self.feed.contract.on_new_column != "ignore"
-        return tuple(name if is_open or name in self.feed.columns else None for name in names)
+        if self.feed.contract.on_new_column != "ignore":
+            return tuple(names)
+        columns: list[str | None] = [name if name in self.feed.columns else None for name in names]
+        for name in {name for name in names if columns.count(name) > 1}:
+            # a text with signs that no alias repeats gives way to the other texts of its column
+            places = [place for place, column in enumerate(columns) if column == name]
+            exact = [place for place in places if not has_signs(header[place]) or self._is_alias(header[place])]
+            for place in places if exact else ():
+                columns[place] = name if place in exact else None
+        return tuple(columns)
+
+    def _is_alias(self, text: str) -> bool:
+        aliases = (alias for _, texts in self.feed.contract.aliases for alias in texts)
+        return as_written(text) in map(as_written, aliases)
 
     @abstractmethod
     def __iter__(self) -> Iterator[Record | RejectPlace]:

@@ -207,7 +207,7 @@ ROUND_TRIPS: dict[str, tuple[dict[str, Any], str, bytes, str, list[tuple[str | b
     "fixed": (
         {"file_format": "fixed", "positions": ((1, 3), (4, 8), (9, 12))}, NAME,
         "No Product \n1  té   2.50\n2  cup\n3  pot  1.00 x\n".encode(), "utf-8",
-        [("2  cup\n", "2  cüp  3\n"), (" x\n", "\n")],
+        [("2  cup\n", "2  cüp  3   \n"), (" x\n", "\n")],
     ),
 }  # fmt: skip
 

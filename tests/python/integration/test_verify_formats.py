@@ -15,7 +15,7 @@ import pytest
 from deliver import Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.feeds.declare import Contract, Dialect, MaxRejects, Workbook
+from sales_warehouse.feeds.declare import Contract, Dialect, MaxRejects, RecordTypes, Workbook
 from sales_warehouse.verify import read_tables
 from sales_warehouse.verify.compare import Difference
 from sales_warehouse.verify.run_verify import Verdict, VerifyReport, run_verify
@@ -99,7 +99,18 @@ DIALECTS: dict[str, tuple[dict[str, Any], str, tuple[int, int, int, int], int]] 
     ),
     "fixed": (
         {"file_format": "fixed", "positions": ((1, 3), (5, 9), (10, 12)), "comment": "^#"},
-        "No  Prod Amt\n1   tea    2\n# x\n2   café   3 z\n3   cup  45\n4   x\n          7\n \t\n", (7, 3, 2, 2), 2,
+        "No  Prod Amt\n1   tea    2\n# x\n2   café   3 z\n3   cup  45 \n4   x\n5   x    4\n           7\n \t\n",
+        (8, 3, 3, 2), 2,
+    ),
+    "short records, texts for NULL, blanks and delimiters at the end": (
+        {"short_records": "null", "null_text": ("-",), "blanks": "delimiter", "trailing_delimiter": "ignore"},
+        'Order No, "Product", Amount\n1, "tea" ,2,\n2\n3,-\n"4", " a ", "-",\n5,"two\nlines"\n \n6,x,y,z\n',
+        (8, 4, 3, 1), 2,
+    ),
+    "record types": (
+        {"record_types": RecordTypes("^[0-9]", other="^[HT]"), "header_lines": 0},
+        '1,tea,2\nH,17\nT,"x\ny"\n2,"a\nH,18",3\n?\n3,x\n',
+        (6, 2, 2, 2), 1,
     ),
 }  # fmt: skip
 
@@ -181,6 +192,8 @@ def test_a_comment_that_was_loaded_as_a_row_is_found(make_inbox: Callable[..., I
         {"encoding": "cp037", "escape": "\\"},
         {"encoding": "shift_jis", "stray_quotes": "text", "trailer": "T"},
         {"encoding": "utf-16-be", "line_end": "cr"},
+        {"short_records": "null", "null_text": ("2",), "blanks": "delimiter", "trailing_delimiter": "ignore"},
+        {"record_types": RecordTypes('^[0-9"]', "^#", (("amount", (2, 2)),), "^T"), "header_lines": 0},
     ],
     ids=str,
 )

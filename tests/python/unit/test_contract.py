@@ -98,6 +98,31 @@ def test_every_part_of_a_contract_changes_the_fingerprint() -> None:
 @pytest.mark.parametrize(
     ("option", "key", "told"),
     [
+        ("short_records: fill", "short_records", "allowed: reject or null"),
+        ("null_text: 1", "null_text", "1 is not a list"),
+        ("null_text: ['']", "null_text", "a text such as"),
+        ("null_text: 'a,b'", "null_text", "'a,b' has ',', which no field without quotes can have"),
+        ("null_text: ' -'", "null_text", "' -' has blanks around it"),
+        ("record_types: '^D'", "record_types", "is not a mapping"),
+        ("record_types: {header: '^H'}", "record_types.own", "is missing"),
+        ("record_types: {own: '^D', header: '^H'}", "record_types", "header and carry belong together"),
+        ("record_types: {own: '('}", "record_types.own", "is not a regular expression"),
+        (
+            "record_types: {own: '^D', header: '^H', carry: {order: 2}}",
+            "record_types.carry.order",
+            "did you mean order_id?",
+        ),
+        (
+            "record_types: {own: '^D', header: '^H', carry: {order_id: 2-3}}",
+            "record_types.carry.order_id",
+            "'2-3' is not a field",
+        ),
+        (
+            "record_types: {own: '^D', header: '^H', carry: {order_id: 1, amount: 2, discount: 3}}",
+            "record_types.carry",
+            "no column is left for its own records",
+        ),
+        ("positions_in: bytes", "positions_in", "is an option of file_format fixed, not of csv"),
         ("optional: discount", "optional", "'discount' is not a list; allowed: a list of declared columns"),
         ("optional: [rebate]", "optional", "'rebate' is no declared column; allowed: some of order_id"),
         ("optional: [order_id, amount, discount]", "optional", "no column is left that a file must have"),
@@ -110,7 +135,9 @@ def test_every_part_of_a_contract_changes_the_fingerprint() -> None:
             "False is not text; allowed: text in quotes: a list of header",
         ),
         ("aliases: {order_id: [1]}", "aliases.order_id", "1 is not text"),
-        ("aliases: {order_id: ['?!']}", "aliases.order_id", "has no letter or digit"),
+        ("aliases: {order_id: [' ']}", "aliases.order_id", "' ' is empty"),
+        ("aliases: {order_id: ['--']}", "aliases.order_id", "has no letter or digit"),
+        ("aliases: {order_id: ['Sum %'], amount: ['sum  %']}", "aliases.amount", "an alias of order_id already"),
         ("aliases: {order_id: [Amount]}", "aliases.order_id", "'Amount' is the declared column amount"),
         ("aliases: {order_id: [Nr], amount: ['NR']}", "aliases.amount", "an alias of order_id already"),
         ("aliases: {order_id: [Order No, order_no]}", "aliases.order_id", "an alias of order_id already"),
@@ -221,6 +248,27 @@ def test_two_headers_that_mean_one_column_refuse_the_file() -> None:
     assert message.startswith("more than one column is called order_id (Order Id, Bestell-Nr). ")
 
 
+def test_an_alias_is_compared_as_written_before_it_is_normalised() -> None:
+    feed = with_contract(aliases=(("discount", ("Amount %",)), ("order_id", ("#", "Nr €", "Nr £"))))
+    assert match_columns(["AMOUNT  %", "Amount", "#"], feed) == ["discount", "amount", "order_id"]
+    assert match_columns(["Discount", "Amount", "Nr"], feed) == ["discount", "amount", "order_id"]
+    message = refusal(FEED, "order_id", "Amount", "Amount %", "discount")
+    assert "called amount (Amount, Amount %): declare a column for each, and its text as an alias" in message
+    ignoring = with_contract(on_new_column="ignore")
+    assert match_columns(["order_id", "Amount %", "Amount", "discount", "#"], ignoring) == [
+        "order_id", None, "amount", "discount", None,
+    ]  # fmt: skip
+    assert "more than one column" in refusal(ignoring, "order_id", "Amount %", "Amount #", "discount")
+    assert "more than one column" in refusal(ignoring, "order_id", "OrderId", "Amount", "discount")
+
+
+def test_an_alias_with_signs_may_resemble_a_declared_column(tmp_path: Path) -> None:
+    feed = read(tmp_path, "{aliases: {discount: ['Amount %', Discount], order_id: ['#']}}")
+    assert [feed.column_of(text) for text in ("amount %", "Amount", "#", "DISCOUNT", "%")] == [
+        "discount", "amount", "order_id", "discount", "",
+    ]  # fmt: skip
+
+
 def test_ignored_columns_may_be_called_anything() -> None:
     feed = with_contract(on_new_column="ignore")
     header = ["order_id", "Note", "", "note", "x" * 70, "amount", "discount", "?"]
@@ -232,6 +280,11 @@ def test_ignored_columns_may_be_called_anything() -> None:
 def test_refused_columns_are_named_with_the_option() -> None:
     message = refusal(with_contract(on_new_column="refuse"), "order_id", "amount", "discount", "Note", "Gift Card")
     assert message.startswith("new columns, refused by on_new_column: refuse: note, gift_card. Found")
+
+
+def test_a_delimiter_at_the_end_of_the_header_names_its_option() -> None:
+    assert "no name for column 4 (trailing_delimiter: ignore" in refusal(FEED, "order_id", "amount", "discount", "")
+    assert "no name for column 1." in refusal(FEED, "", "order_id", "amount", "discount")
 
 
 def test_an_endless_header_gives_a_short_message() -> None:

@@ -58,6 +58,41 @@ def test_all_mistakes_of_a_declaration_are_reported_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [False, True])
+def test_a_name_that_yaml_reads_as_a_truth_value_is_explained(value: bool) -> None:
+    with pytest.raises(InvalidFeed) as caught:
+        declare(columns=("amount", value))  # type: ignore[arg-type]  # `- name: no` without quotes
+    (message,) = caught.value.mistakes.values()
+    assert message.startswith(f"columns.{value}.name: {value} is not text; allowed: text in quotes: ")
+    assert message.endswith("; without quotes YAML reads no, off and false as False, and yes, on and true as True")
+
+
+def test_a_reserved_word_or_no_may_be_a_column() -> None:
+    assert declare(columns=("no", "order", "user")).columns == ("no", "order", "user")
+
+
+def test_null_is_a_value_of_short_records_with_and_without_quotes() -> None:
+    for value in (None, "null"):
+        assert declare({"short_records": value}).dialect == Dialect(short_records="null")
+
+
+def test_a_usual_value_of_a_later_option_leaves_the_fingerprint() -> None:
+    usual = {"short_records": "reject", "null_text": [], "blanks": "text", "on_encoding_drift": "refuse"}
+    assert declare(usual).fingerprint == FEED.fingerprint
+    for name, value in {"short_records": "null", "null_text": "-", "blanks": "delimiter"}.items():
+        assert declare({name: value}).fingerprint != FEED.fingerprint
+
+
+def test_positions_in_bytes_need_an_encoding_with_characters_of_their_own() -> None:
+    options = {"positions": {"order_id": "1", "amount": "2-3"}, "positions_in": "bytes"}
+    fixed = {"location": "*", "file_format": "fixed"}
+    feed = declare(external=fixed | {"options": options | {"encoding": "cp932"}})
+    assert feed.dialect == Dialect(encoding="cp932", bytes_of="cp932")
+    for encoding in ("utf-16", "iso2022_jp", "utf-7"):
+        message = mistake(external=fixed | {"options": options | {"encoding": encoding}})
+        assert message.startswith(f"external.options.positions_in: bytes of {encoding} have no fixed place")
+
+
 def test_the_old_name_of_the_delivery_key_is_refused_with_the_new_one() -> None:
     assert mistake({"business_key": "(?P<day>.)"}).startswith(
         "external.options.business_key: was renamed to delivery_key; allowed: "

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import Dialect, Feed, RecordTypes
 from sales_warehouse.load.inbox import find_files as search
 from sales_warehouse.load.inbox.find_files import Found, find_files
 
@@ -182,6 +182,16 @@ def test_a_file_of_two_feeds_is_refused_with_both_names(inbox: Path) -> None:
     for only in (None, *both):
         with pytest.raises(ConfigurationError, match=r"shop/a\.csv fits the location of shop\.one and shop\.two"):
             find_files(inbox, both, only)
+
+
+def test_a_file_of_several_record_types_may_be_of_several_feeds(inbox: Path) -> None:
+    put(inbox, "a.csv")
+    typed = Dialect(record_types=RecordTypes("^D"))
+    both = [replace(feed("*.csv", name), dialect=typed) for name in ("one", "two")]
+    assert [(it.uri, it.feed.name) for it in find_files(inbox, both).files] == [("a.csv", "one"), ("a.csv", "two")]
+    assert [it.feed.name for it in find_files(inbox, both, both[1]).files] == ["two"]
+    with pytest.raises(ConfigurationError, match="or declare record_types in both feeds"):
+        find_files(inbox, [both[0], feed("a.csv", "two")])
 
 
 def test_files_of_other_feeds_are_skipped_and_not_unmatched(inbox: Path) -> None:

@@ -51,7 +51,7 @@ def values(content: str, **options: Any) -> list[list[Value] | str | None]:
         ('#\na,b\n#1\n"\n#",2\nT\n3,4', {"comment": "^#", "trailer": "T"},
          ["comment", "comment", ["\n#", "2"], "trailer", ["3", "4"]]),
         (" a\tb \n 1  2\n", {"file_format": "aligned"}, [["1", "2"]]),
-        ("ab\n 1 22 x\n3  \n", {"file_format": "fixed", "positions": ((1, 2), (3, 5))},
+        ("ab\n 1 22 x\n3    \n", {"file_format": "fixed", "positions": ((1, 2), (3, 5))},
          ["preamble", ["1", "22"], ["3", None]]),
         ("a,b\né,ß\n", {"encoding": "utf-16"}, [["é", "ß"]]),
     ],

@@ -70,7 +70,11 @@ class _Search:
             self._found.unmatched.append(f"{uri} (named like a member of an archive)")
         elif relative.endswith(ARCHIVE_SUFFIX):
             self._add_archive(entry, relative, uri)
-        elif feed := self._match(uri, relative):
+        else:
+            self._add_file(entry, relative, uri)
+
+    def _add_file(self, entry: "os.DirEntry[str]", relative: str, uri: str) -> None:
+        for feed in self._match(uri, relative):
             path = Path(entry.path)
             side = self._expect_side_file(feed, uri, relative, path)
             if self._is_wanted(feed) and (found := _stat(entry)):
@@ -143,9 +147,11 @@ class _Search:
     def _add_member(self, member: Member, uri: str, relative: str, path: Path, found: os.stat_result) -> None:
         if member.is_archive:
             self._found.unmatched.append(f"{uri} (an archive inside an archive)")
-        elif member.problem and not self._matching(relative):
+            return
+        if member.problem and not self._matching(relative):
             self._found.unmatched.append(f"{uri} ({member.problem})")
-        elif feed := self._match(uri, relative):
+            return
+        for feed in self._match(uri, relative):
             side = self._expect_side_file(feed, uri, member.name, path)
             file = InboxFile(feed, path, uri, member.size_bytes, mtime_ns_of(found), member.name, found.st_size, side)
             if member.problem and self._is_wanted(feed):
@@ -179,17 +185,18 @@ class _Search:
     def _feeds_in(self, folder: str) -> list[Feed]:
         return [feed for feed, _ in self._patterns if may_match_in(feed.location, folder)]
 
-    def _match(self, uri: str, relative: str) -> Feed | None:
-        """Return the feed of a path; without one it is unmatched."""
+    def _match(self, uri: str, relative: str) -> list[Feed]:
+        """Return the feeds of a path, several only if each has its own record types; without one it is unmatched."""
         feeds = self._matching(relative)
-        if len(feeds) > 1:
+        if len(feeds) > 1 and not all(feed.dialect.record_types for feed in feeds):
             names = " and ".join(feed.full_name for feed in feeds)
-            raise ConfigurationError(f"{show_line(uri)} fits the location of {names}. Narrow one of the two locations.")
-        if not feeds:
+            advice = "Narrow one of the two locations, or declare record_types in both feeds."
+            raise ConfigurationError(f"{show_line(uri)} fits the location of {names}. {advice}")
+        if feeds:
+            self._matched.add(uri)
+        else:
             self._found.unmatched.append(uri)
-            return None
-        self._matched.add(uri)
-        return feeds[0]
+        return feeds
 
     def _is_wanted(self, feed: Feed) -> bool:
         return self._only in (None, feed)

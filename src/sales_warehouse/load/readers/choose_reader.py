@@ -21,9 +21,9 @@ Content = ContentReader | SubprocessContent
 def choose_grammar(feed: Feed) -> Grammar:
     """Return how the lines of a text file of the feed are cut into records and fields."""
     if feed.file_format == "aligned":
-        return AlignedGrammar()
+        return AlignedGrammar(feed.dialect)
     if feed.file_format == "fixed":
-        return FixedGrammar(feed.positions)
+        return FixedGrammar(feed.positions, feed.dialect)
     return RecordGrammar(feed.dialect)
 
 
@@ -34,7 +34,9 @@ def choose_reader(feed: Feed, file_id: int, counts_by_block: bool = False) -> Re
         if feed.file_format == "fixed":  # the positions are declared, so the header is not read
             before = dialect.preamble_lines + dialect.header_lines
             dialect = replace(dialect, preamble_lines=before, header_lines=0)
-        return TextReader(dialect, choose_grammar(feed), file_id, feed.columns, counts_by_block)
+        carried = dialect.record_types.columns if dialect.record_types else ()
+        columns = [column for column in feed.columns if column not in carried]
+        return TextReader(dialect, choose_grammar(feed), file_id, columns, counts_by_block)
     if feed.file_format == "jsonl":
         return JsonLinesReader(feed, file_id)
     return TableReader(file_id, lines_before=0 if feed.file_format == "parquet" else feed.workbook.header_row)

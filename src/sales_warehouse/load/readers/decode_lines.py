@@ -3,6 +3,9 @@
 import codecs
 import sys
 
+# A byte order mark in UTF-8, as it is in front of a file that was appended to another.
+MARK = codecs.BOM_UTF8
+
 _BOMS = {
     "utf-8": [(codecs.BOM_UTF8, "utf-8")],
     "utf-16": [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")],

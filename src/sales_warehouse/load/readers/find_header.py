@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.ledger.outcomes import SkippedLine
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.decode_lines import LineDecoder
+from sales_warehouse.load.readers.decode_lines import MARK, LineDecoder
 from sales_warehouse.load.readers.grammar import Grammar, Parsed, Unclosed, Unsound
 from sales_warehouse.load.readers.parse_record import MAX_RECORD_BYTES
 
@@ -72,7 +72,7 @@ def _read_records(head: Head, delivered: list[bytes], dialect: Dialect, grammar:
     if head.decoder.line_end == b"\n":
         lines = [line.removesuffix(b"\r") for line in lines]
     while len(head.records) < dialect.header_lines and head.lines < len(lines):
-        line = lines[head.lines]
+        line = lines[head.lines] = lines[head.lines].removeprefix(MARK)
         if grammar.is_blank(line):
             head.lines += 1
             continue
@@ -94,7 +94,10 @@ def _read_records(head: Head, delivered: list[bytes], dialect: Dialect, grammar:
             )
         if max(map(len, lines[head.lines : end])) > MAX_RECORD_BYTES:
             raise _describe_too_long()
-        head.records.append([value.decode() for value in found.values])
+        texts = [value.decode() for value in found.values]
+        if dialect.trailing_delimiter == "ignore" and len(texts) > 1 and not texts[-1]:
+            texts.pop()
+        head.records.append(texts)
         head.lines = end
     return len(head.records) == dialect.header_lines
 

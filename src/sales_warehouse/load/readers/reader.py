@@ -95,6 +95,11 @@ class Reader(ABC):
         """The declared columns that no record named so far."""
         return ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the text read so far."""
+        return ()
+
     @abstractmethod
     def read_header(self, blocks: Iterator[bytes]) -> Header:
         """Read blocks until the header is complete. Raises `FileRefused` when it cannot be read."""

@@ -12,11 +12,13 @@ from itertools import accumulate, chain, repeat
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.ledger.outcomes import SkippedLine
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.decode_lines import LineDecoder
+from sales_warehouse.load.readers.decode_lines import MARK, LineDecoder
 from sales_warehouse.load.readers.find_header import find_header
 from sales_warehouse.load.readers.grammar import Grammar, Parsed, Unclosed, Unsound
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
 from sales_warehouse.load.readers.reader import Header, Problem, Reader
+from sales_warehouse.load.readers.sort_records import UNKNOWN, RecordSorter
+from sales_warehouse.load.readers.watch_encoding import EncodingWatch
 
 # Row numbers are written as ten thousands and the rest, so that the rest comes from a list.
 _GROUP = 10_000
@@ -38,6 +40,9 @@ class _Lines:
             self.newlines = [b"\r\n" if line.endswith(b"\r") else b"\n" for line in delivered]
         # the carriage returns that are left (or line feeds, if carriage returns end the lines) are inside a line
         self.returns = self._lines_with(other_end)
+        self.has_mark = b"\xef" in self.text and b"\xbb" in self.text and MARK in self.text
+        starts = enumerate(self.utf8) if self.has_mark else ()
+        self.marked = [number for number, line in starts if line.startswith(MARK)]
         self.nuls = self._lines_with(b"\0")
         self.problems: dict[int, Problem] = {number: ("encoding", error) for number, error in errors.items()}
         if len(data) > MAX_RECORD_BYTES:
@@ -47,6 +52,11 @@ class _Lines:
 
     def __len__(self) -> int:
         return len(self.utf8)
+
+    @property
+    def without_marks(self) -> list[bytes]:
+        """The lines in UTF-8, each without a byte order mark in front."""
+        return [line.removeprefix(MARK) for line in self.utf8] if self.marked else self.utf8
 
     @cached_property
     def offsets(self) -> list[int]:
@@ -80,7 +90,8 @@ class TextReader(Reader):
     ) -> None:
         """`columns` are those of a file without header, in their order."""
         super().__init__(grammar, file_id)
-        self.counts_by_block = counts_by_block
+        self._sorter = RecordSorter(dialect.record_types, grammar) if dialect.record_types else None
+        self.counts_by_block = counts_by_block and self._sorter is None
         # In COPY's text format a quote has no meaning; a backslash and a carriage return have one.
         self.is_plain_text = grammar.is_plain_text
         self._marks_of_csv = {*grammar.marks_of_csv, b"\\"}
@@ -89,6 +100,19 @@ class TextReader(Reader):
         patterns = {"comment": dialect.comment, "trailer": dialect.trailer}
         self._patterns = {kind: re.compile(pattern) for kind, pattern in patterns.items() if pattern is not None}
         self._refused_header: list[bytes] = []  # a record with these values refuses the file
+        self._watch = EncodingWatch(dialect)
+        self._marks_removed = 0
+        self._has_marks_inside = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the text read so far."""
+        notes = list(self._watch.notes)
+        if self._marks_removed:
+            notes.append(f"files were joined: {self._marks_removed:,} byte order marks between records were left out")
+        if self._has_marks_inside:
+            notes.append("byte order marks (U+FEFF) inside values were loaded as delivered")
+        return tuple(notes)
 
     def read_header(self, blocks: Iterator[bytes]) -> Header:
         """Return the header texts, those of several records joined; without header the declared columns."""
@@ -102,15 +126,23 @@ class TextReader(Reader):
             self._refused_header = [text.encode() for text in found.records[0]]
         self._decoder = found.decoder
         self._skipped = found.skipped
+        self._watch.add(begun[: found.size_bytes], b"")
         self._offset = found.size_bytes  # of `_rest` in the content
         self._rest = begun[self._offset :]  # content read and not yet used: an incomplete line or record
         self._line_number = found.lines + 1  # of the first line of `_rest`
         self._fields = len(texts)
         if self.grammar.is_copyable:
             self._check = self.grammar.sound_record(self._fields)
-        return Header(texts, begun[: self._offset])
+        carried = self._sorter.columns if self._sorter else ()
+        return Header([*texts, *carried], begun[: self._offset])
 
     def _split(self, block: bytes, final: bool) -> bytes:
+        found = self._split_block(block, final)
+        if final:
+            self._watch.finish()
+        return found
+
+    def _split_block(self, block: bytes, final: bool) -> bytes:
         if not final and len(self._decoder.newline) == 1 and len(self._rest) + len(block) <= MAX_LINE_BYTES:
             # nearly every block: copied once, without what is left over
             end = self._decoder.end_of_last_line(block)
@@ -138,36 +170,60 @@ class TextReader(Reader):
         lines = _Lines(data, self._decoder)
         if self.is_plain_text and (lines.returns or any(mark in lines.text for mark in self._marks_of_csv)):
             self.is_plain_text = False
-        skipped = self._find_skipped(lines.utf8)
+        skipped = self._find_skipped(lines.without_marks)
         if self._refused_header:
-            self._refuse_repeated_header(lines.utf8)
+            self._refuse_repeated_header(lines.without_marks)
         records, suspects = self._check_lines(lines, skipped)
         at = 0
         for suspect in suspects:
             if suspect < at:
                 continue  # part of a record that started before
-            yield self._number(records[at:suspect])
-            if suspect in skipped or self.grammar.is_blank(lines.utf8[suspect]):
-                self._skip(lines, suspect, skipped.get(suspect))
+            yield self._take(lines, records, at, suspect)
+            marked = lines.has_mark and lines.utf8[suspect].startswith(MARK)
+            if marked:
+                lines.utf8[suspect] = lines.utf8[suspect].removeprefix(MARK)
+            kind = skipped.get(suspect)
+            if self.grammar.is_blank(lines.utf8[suspect]) or kind in self._patterns:
+                self._skip(lines, suspect, kind)
                 at = suspect + 1
                 continue
-            found = self._read_suspect(lines, suspect, final)
+            found = self._read_suspect(lines, suspect, final, kind)
             if found is None:
                 # the record may continue in the next block
                 self._rest = lines.tail(suspect) + self._rest
-                self._offset += lines.offsets[suspect]
-                self._line_number += suspect
+                self._end_lines(lines, data, suspect)
                 return
+            self._marks_removed += marked
             record, at = found
             if record is not None:
                 yield self._number([record])
-        yield self._number(records[at:])
-        self._offset += len(data)
-        self._line_number += len(lines)
+        yield self._take(lines, records, at, len(lines))
+        self._end_lines(lines, data, len(lines))
+
+    def _end_lines(self, lines: _Lines, data: bytes, end: int) -> None:
+        """Count the lines in front of `end`, which are read."""
+        size_bytes = len(data) if end == len(lines) else lines.offsets[end]
+        if self._watch.is_needed:
+            self._watch.add(data[:size_bytes], lines.text)
+        self._has_marks_inside |= lines.has_mark and any(MARK in line for line in lines.utf8[:end])
+        self._offset += size_bytes
+        self._line_number += end
+
+    def _take(self, lines: _Lines, records: list[bytes], start: int, end: int) -> bytes:
+        """Return sound records of one line each as COPY data; without the header record they need, they are rejects."""
+        if self._sorter is None or self._sorter.has_header:
+            return self._number(records[start:end])
+        for index in range(start, end):
+            self._reject_lines(lines, index, index + 1, self._sorter.no_header)
+        return b""
+
+    def _reject_lines(self, lines: _Lines, start: int, end: int, problem: Problem) -> None:
+        place = self._line_number + start, self._offset + lines.offsets[start]
+        self._reject(*place, problem, lines.raw(start, end))
 
     def _check_lines(self, lines: _Lines, skipped: dict[int, str]) -> tuple[list[bytes], list[int]]:
         """Return the lines as records for COPY, and the numbers of those that must be looked at by themselves."""
-        marked = {*lines.problems, *skipped, *lines.returns, *lines.nuls}
+        marked = {*lines.problems, *skipped, *lines.returns, *lines.nuls, *lines.marked}
         if not self.grammar.is_copyable:
             translated = [self.grammar.translate(line, self._fields) for line in lines.utf8]
             unsound = [index for index, record in enumerate(translated) if record is None]
@@ -189,27 +245,47 @@ class TextReader(Reader):
                 suspects = [index for index, line in enumerate(lines.utf8) if counts[index] != delimiters or not line]
         return lines.utf8, sorted(marked.union(suspects)) if marked else suspects
 
-    def _read_suspect(self, lines: _Lines, start: int, final: bool) -> tuple[bytes | None, int] | None:
-        """Return the record at line `start` (None: a reject) and the index of the next line; None if it continues."""
-        joined = self._join_record(lines, start)
+    def _read_suspect(
+        self, lines: _Lines, start: int, final: bool, kind: str | None
+    ) -> tuple[bytes | None, int] | None:
+        """Return the record at line `start` (None: a reject) and the index of the next line; None if it continues.
+
+        `kind` is that of a record of another type.
+        """
+        needs_header = self._sorter is not None and kind is None and not self._sorter.has_header
+        joined = self._join_record(lines, start) if kind is None and not needs_header else None
         if joined is not None and lines.problems.keys().isdisjoint(range(start, joined[1])):
             return joined
-        found = self.grammar.parse(lines.utf8, start, lines.newlines)
+        found = RecordSorter.unknown if kind == UNKNOWN else self.grammar.parse(lines.utf8, start, lines.newlines)
         if isinstance(found, Unclosed) and not found.too_long and not final:
             return None
         end = found.end if isinstance(found, Parsed) else start + 1
         problem = next((lines.problems[index] for index in range(start, end) if index in lines.problems), None)
+        if kind is not None and self._sorter is not None:
+            if any(self._sorter.is_own(line) for line in lines.utf8[start + 1 : end]):
+                end, found = start + 1, RecordSorter.unbalanced
+                problem = lines.problems.get(start)
+            problem = problem or self._sorter.take(kind, lines.utf8[start], found)
+            if problem is None:
+                self.tally.skipped += 1
+            else:
+                self._sorter.forget(kind)
+                self._reject_lines(lines, start, end, problem)
+            return None, end
+        if isinstance(found, Parsed) and len(found.values) != self._fields:
+            found = self.grammar.fit(found, self._fields, end == start + 1)
         if isinstance(found, Parsed) and end > start + 1 and len(found.values) != self._fields:
             # Several lines and the wrong width: more likely a quote too many than a long record. So only the first line
             # is rejected, and the lines after it are read by themselves.
             end = start + 1
             problem = lines.problems.get(start, ("unbalanced_quote", "a quote opens a field and closes it too late"))
         problem = problem or self._find_problem(found)
+        if self._sorter is not None and needs_header:
+            problem = problem or self._sorter.no_header
         if problem is None:
             assert isinstance(found, Parsed)
             return self.grammar.write(found.values, found.quoted), end
-        place = self._line_number + start, self._offset + lines.offsets[start]
-        self._reject(*place, problem, lines.raw(start, end))
+        self._reject_lines(lines, start, end, problem)
         return None, end
 
     def _join_record(self, lines: _Lines, start: int) -> tuple[bytes, int] | None:
@@ -242,13 +318,16 @@ class TextReader(Reader):
             return "nul", f"a NUL byte in field {nul}"
         if len(found.values) != self._fields:
             reason = "too_few_fields" if len(found.values) < self._fields else "too_many_fields"
-            return reason, f"{len(found.values)} fields where the header has {self._fields}"
+            detail = f"{len(found.values)} fields where the header has {self._fields}"
+            if len(found.values) == self._fields + 1 and not found.values[-1]:
+                detail += "; the last is empty: see trailing_delimiter in the feed's declaration"
+            return reason, detail
         return None
 
     def _skip(self, lines: _Lines, index: int, kind: str | None) -> None:
         """Count a line that is not a record; the ledger keeps it unless it is blank."""
         self.tally.skipped += 1
-        if kind is not None:
+        if kind in self._patterns:
             raw = lines.raw(index, index + 1)
             self._skipped.append(SkippedLine(self._line_number + index, self.tally.read, kind, raw))
 
@@ -259,6 +338,10 @@ class TextReader(Reader):
             for number, line in enumerate(lines):
                 if number not in skipped and pattern.search(line.decode()):
                     skipped[number] = kind
+        if self._sorter is not None:
+            for number, line in enumerate(lines):
+                if number not in skipped and (found := self._sorter.kind_of(line.decode())):
+                    skipped[number] = found
         return skipped
 
     def _refuse_repeated_header(self, lines: list[bytes]) -> None:
@@ -278,6 +361,8 @@ class TextReader(Reader):
         if not records:
             return b""
         delimiter = self.grammar.copy_delimiter
+        if self._sorter is not None and self._sorter.carried:
+            records = [record + self._sorter.carried for record in records]
         endings = _endings(delimiter)
         parts: list[bytes] = []
         at, number = 0, self.tally.read + 1
