@@ -9,14 +9,25 @@ import re
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
+from urllib.parse import unquote
 
-from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, name_of, normalise_header, without_compression
+from sales_warehouse.feeds.names import (
+    as_nfc,
+    fold_case,
+    is_archive,
+    name_of,
+    normalise_header,
+    place_of,
+    without_compression,
+)
 
 TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect says
 FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
+# options of a feed that came later, and their usual values: these leave the fingerprint as it was
+_ADDED: dict[str, object] = {"delivery_key_from": "name", "delivery_key_case": "exact"}
 SIDE_FILE_PARTS = re.compile(r"\{(name|stem)\}")
 
 
@@ -143,6 +154,8 @@ class Feed:
     columns: tuple[str, ...]
     dialect: Dialect = field(default_factory=Dialect)
     delivery_key: str | None = None
+    delivery_key_from: str = "name"  # or "path": what the pattern of the delivery key is searched in
+    delivery_key_case: str = "exact"  # or "fold": keys that differ in letter case alone are one key
     max_rejects: MaxRejects = field(default_factory=MaxRejects)
     file_format: str = "csv"
     workbook: Workbook = field(default_factory=Workbook)
@@ -174,7 +187,7 @@ class Feed:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides how a file is read; a refused file is tried again when it changes."""
-        told = asdict(self)
+        told = {name: value for name, value in asdict(self).items() if _ADDED.get(name, _ADDED) != value}
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
@@ -184,11 +197,17 @@ class Feed:
 
         Without a declared pattern the path itself is the key, compressed or not. None when the pattern does
         not fit. An archive as a whole, which is in the ledger only when it cannot be opened, is known by its path.
+        Keys are in Unicode's form NFC, so that two spellings of one name are one key.
         """
-        if self.delivery_key is None or uri.endswith(ARCHIVE_SUFFIX):
-            return without_compression(uri)
-        found = re.search(self.delivery_key, name_of(uri))
-        if found is None:
-            return None
-        parts = [f"{group}={value}" for group, value in found.groupdict().items() if value is not None]
-        return " ".join(parts) or None
+        if self.delivery_key is None or is_archive(uri):
+            key = without_compression(uri)
+        else:
+            is_path = self.delivery_key_from == "path"
+            found = re.search(as_nfc(self.delivery_key), as_nfc(place_of(uri) if is_path else name_of(uri)))
+            if found is None:
+                return None
+            values = ((group, value) for group, value in found.groupdict().items() if value is not None)
+            # Hive writes some characters of a folder's value as %XX
+            key = " ".join(f"{group}={unquote(value) if is_path else value}" for group, value in values)
+        key = fold_case(key) if self.delivery_key_case == "fold" else as_nfc(key)
+        return key or None

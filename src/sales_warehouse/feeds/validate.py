@@ -44,7 +44,16 @@ _RENAMED = {"business_key": "delivery_key"}
 
 _LINES = ("encoding", "line_end", "preamble_lines", "header", "comment", "trailer")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
-_ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
+_ANY = (
+    "delivery_key",
+    "delivery_key_from",
+    "delivery_key_case",
+    "max_rejects",
+    "control",
+    "max_unpacked_bytes",
+    "max_unpacked_ratio",
+    "expected",
+)
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINES, *_ANY, *_BY_NAME),
@@ -171,6 +180,8 @@ class Options(StrictModel):
     delivery_key: PatternWithGroups | None = field(
         r"a regular expression with named groups such as (?P<business_date>\d{4}-\d{2}-\d{2})", None
     )
+    delivery_key_from: Literal["name", "path"] = field("name or path", "name")
+    delivery_key_case: Literal["exact", "fold"] = field("exact or fold", "exact")
     max_rejects: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] = field(
         "a number of records such as 25, or a share such as 1% (0% to 100%)", MaxRejects()
     )
@@ -279,6 +290,8 @@ class _Table(StrictModel, extra="ignore"):
             columns=columns,
             dialect=options.dialect(),
             delivery_key=options.delivery_key,
+            delivery_key_from=options.delivery_key_from,
+            delivery_key_case=options.delivery_key_case,
             max_rejects=options.max_rejects,
             file_format=self.external.file_format,
             workbook=Workbook(options.sheet, options.header_row, options.total_rows),
@@ -312,6 +325,8 @@ def _check_format(external: _External) -> None:
         problem = "is not the pattern of control.trailer, which finds the trailer lines"
         is_one = options.trailer in (None, trailer)
         require(is_one, problem, "leave it out beside control.trailer", _at("trailer"))
+    problem = "means nothing without delivery_key"
+    require(options.delivery_key or options.delivery_key_from == "name", problem, key=_at("delivery_key_from"))
     if options.expected:
         check_expected(options.expected, options.delivery_key, _at("expected"))
 

@@ -24,6 +24,7 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.check_control import check_control
 from sales_warehouse.load.copy_records import FileLoad, WidthsInDoubt
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
+from sales_warehouse.load.inbox.find_rivals import refuse_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome, Progress
 from sales_warehouse.load.readers.choose_reader import Content, choose_reader, open_content
@@ -177,6 +178,7 @@ class _NewFile:
                 f"the name has no delivery key: it does not match {file.feed.delivery_key}. "
                 "Rename the file, or correct delivery_key in the feed's declaration."
             )
+        refuse_rivals(file)
         shape = load.copy(content, self.task.may_add_columns)
         if not file.feed.max_rejects.allows(tally.rejected, tally.read):
             raise FileRefused(
