@@ -187,7 +187,7 @@ class Feed:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides how a file is read; a refused file is tried again when it changes."""
-        told = {name: value for name, value in asdict(self).items() if _ADDED.get(name, _ADDED) != value}
+        told = {name: value for name, value in asdict(self).items() if name not in _ADDED or _ADDED[name] != value}
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
