@@ -154,8 +154,6 @@ class Feed:
     columns: tuple[str, ...]
     dialect: Dialect = field(default_factory=Dialect)
     delivery_key: str | None = None
-    delivery_key_from: str = "name"  # or "path": what the pattern of the delivery key is searched in
-    delivery_key_case: str = "exact"  # or "fold": keys that differ in letter case alone are one key
     max_rejects: MaxRejects = field(default_factory=MaxRejects)
     file_format: str = "csv"
     workbook: Workbook = field(default_factory=Workbook)
@@ -163,6 +161,8 @@ class Feed:
     positions: tuple[tuple[int, int], ...] = ()
     contract: Contract = field(default_factory=Contract)
     unpacking: Unpacking = field(default_factory=Unpacking)
+    delivery_key_from: str = "name"  # or "path": what the pattern of the delivery key is searched in
+    delivery_key_case: str = "exact"  # or "fold": keys that differ in letter case alone are one key
 
     @property
     def full_name(self) -> str:

@@ -44,16 +44,8 @@ _RENAMED = {"business_key": "delivery_key"}
 
 _LINES = ("encoding", "line_end", "preamble_lines", "header", "comment", "trailer")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
-_ANY = (
-    "delivery_key",
-    "delivery_key_from",
-    "delivery_key_case",
-    "max_rejects",
-    "control",
-    "max_unpacked_bytes",
-    "max_unpacked_ratio",
-    "expected",
-)
+_UNPACKING = ("max_unpacked_bytes", "max_unpacked_ratio")
+_ANY = ("delivery_key", "max_rejects", "control", *_UNPACKING, "expected", "delivery_key_from", "delivery_key_case")
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINES, *_ANY, *_BY_NAME),
