@@ -44,7 +44,7 @@ def find_entries(cursor: Cursor, name: str) -> list[LedgerFile]:
     """
     file_id = int(name) if name.isascii() and name.isdecimal() and len(name) < _ID_DIGITS else None
     path = _without_dot(name)
-    spellings = [path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD"))]
+    spellings = [path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)]
     found = _select(cursor, "file_id = %s or uri = any(%s) order by file_id", file_id, spellings)
     return [entry for entry in found if entry.uri == path or entry.file_id == file_id] or found
 
