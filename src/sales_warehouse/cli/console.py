@@ -8,18 +8,18 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
-from sales_warehouse.printable import show_line, show_text
+from sales_warehouse.load.outcome import NEEDS_A_PERSON
+from sales_warehouse.printable import show_text
 from sales_warehouse.reporter import Reporter
 
 log = logging.getLogger("sales_warehouse")
@@ -81,7 +81,7 @@ def write_json_lines() -> None:
 
 def log_error(message: str, exit_code: int) -> bool:
     """Log the error that ends a command; return False when no log is written."""
-    if not log.handlers:
+    if not any(isinstance(handler.formatter, JsonLines) for handler in log.handlers):
         return False
     log.error("error", extra={"figures": {"message": message, "exit_code": exit_code}})
     return True
@@ -94,7 +94,8 @@ def report_progress(verb: str, quiet: bool = False) -> Iterator[Reporter]:
         yield Reporter()
     else:
         reporter = RichReporter(verb)
-        with reporter.bar:
+        # where standard error is no terminal, a bar would leave an empty line
+        with reporter.bar if err.is_terminal else nullcontext():
             yield reporter
 
 
@@ -102,7 +103,7 @@ class RichReporter(Reporter):
     """A bar over the bytes to read, or over the items where no bytes are read, with figures beside it."""
 
     def __init__(self, verb: str) -> None:
-        self._items = self._done = self._records = self._size_bytes = 0
+        self._items = self._done = self._records = self._size_bytes = self._for_a_person = 0
         self._item = ""
         columns = BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), _Figures(self)
         self.bar = Progress(f"[bold]{verb}", *columns, console=err, transient=True)
@@ -130,13 +131,12 @@ class RichReporter(Reporter):
             self.bar.advance(self._task, size_bytes)
 
     def finish(self, outcome: Any) -> None:
-        """Count a finished item; print a file's outcome at once when a person must act."""
+        """Count a finished item; the report at the end names the files that need a person."""
         self._done += 1
         if not self._size_bytes:
             self.bar.advance(self._task)
-        if outcome is not None and outcome.status in ("refused", "waiting", "unreadable"):
-            line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
-            err.print(f"[red]{outcome.status}[/red] {line}", soft_wrap=True)
+        if outcome is not None and outcome.status in NEEDS_A_PERSON:
+            self._for_a_person += 1
 
     def describe(self, task: Task) -> str:
         """Return the figures beside the bar."""
@@ -145,7 +145,8 @@ class RichReporter(Reporter):
             return f"{done}  {self._item}"
         rate = f"{self._records / task.elapsed:,.0f}" if task.elapsed else "–"
         read = f"{decimal(int(task.completed))}/{decimal(self._size_bytes)}"
-        return f"{read}  {done} files  {self._records:,} records  {rate}/s"
+        waiting = f"  {self._for_a_person:,} need a person" if self._for_a_person else ""
+        return f"{read}  {done} files{waiting}  {self._records:,} records  {rate}/s"
 
 
 class _Figures(ProgressColumn):

@@ -13,6 +13,7 @@ from rich.markup import escape
 from sales_warehouse import __version__
 from sales_warehouse.cli import daily, files, lineage, readers, rejects, set_up
 from sales_warehouse.cli.console import err, log_error, out
+from sales_warehouse.error_log import log_unexpected
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.load.retry import is_transient
 
@@ -67,6 +68,9 @@ def run(arguments: list[str] | None = None) -> None:
         # as bytes, straight to the descriptor: there may be no memory for more
         os.write(2, _OUT_OF_MEMORY)
         sys.exit(1)
+    except Exception as error:
+        during = " ".join(["warehouse", *(sys.argv[1:] if arguments is None else arguments)])
+        _end(f"an error that the program does not expect: {log_unexpected(error, during)}", 1)
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:
             err.print("Stopped. The files that were finished are in the ledger; the current file is rolled back.")

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.names import member_name
 
 MAX_SIDE_BYTES = 64 * 1024  # a few figures take a few lines
+_MAX_NS = 2**63 - 1  # in the year 2262; the ledger's bigint ends there, file systems do not
+
+
+def mtime_ns_of(found: os.stat_result) -> int:
+    """Return the modification time in nanoseconds; one that the ledger cannot keep is the nearest that it can."""
+    return max(-_MAX_NS, min(found.st_mtime_ns, _MAX_NS))
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,11 @@ class InboxFile:
             return self.feed.fingerprint
         return hashlib.sha256(b"".join([self.feed.fingerprint.encode(), *told])).hexdigest()
 
+    @property
+    def fingerprint_with_loader(self) -> str:
+        """The fingerprint of a file that was refused for an unexpected error: another loader may read it."""
+        return hashlib.sha256(f"{self.fingerprint} {__version__}".encode()).hexdigest()
+
     def is_unchanged_on_disk(self) -> bool:
         """Say whether size and modification time are still those this file was found with."""
         try:
@@ -105,4 +117,4 @@ class InboxFile:
         except OSError:
             return False
         size = self.size_bytes if self.archive_bytes is None else self.archive_bytes
-        return (now.st_size, now.st_mtime_ns) == (size, self.mtime_ns)
+        return (now.st_size, mtime_ns_of(now)) == (size, self.mtime_ns)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 ARCHIVE_SUFFIX = ".zip"
 MAX_IDENTIFIER_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1; a longer name would be cut in silence
+SYSTEM_COLUMNS = ("cmax", "cmin", "ctid", "tableoid", "xmax", "xmin")  # of PostgreSQL itself, in every table
 
 _UTF8_NAME = 0x800  # flag of an archive's member
 _MARK = re.compile(r"\.zip!", re.IGNORECASE | re.ASCII)

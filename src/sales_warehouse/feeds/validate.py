@@ -27,7 +27,7 @@ from sales_warehouse.feeds.declare import (
     Workbook,
 )
 from sales_warehouse.feeds.expect import EVERY, Expected, check_expected
-from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, normalise_header
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, normalise_header
 from sales_warehouse.feeds.strict_model import (
     Invalid,
     Pattern,
@@ -245,6 +245,8 @@ class _Column(StrictModel, extra="ignore"):
             allowed = f"lower-case words joined by _, at most {MAX_IDENTIFIER_BYTES} bytes, such as {hint}"
             is_normal = name == normal and len(name.encode()) <= MAX_IDENTIFIER_BYTES
             require(is_normal, "no header can have this name", allowed)
+            problem = f"PostgreSQL has a column {name} of its own in every table"
+            require(name not in SYSTEM_COLUMNS, problem, f"another name, and {name} among its aliases")
         return self
 
 

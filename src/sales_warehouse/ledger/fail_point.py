@@ -2,8 +2,8 @@
 
 WAREHOUSE_FAIL_POINT=after_copy:kill ends the process by SIGKILL at the place `after_copy`, `after_copy@3:kill` when it
 reaches the place for the third time. `stop` sends SIGSTOP; the test continues the process by SIGCONT. `raise` raises an
-unexpected exception. Without the variable, `reach` does nothing. It is called between steps and once per block, never
-once per record.
+exception that ends the load. Without the variable, `reach` does nothing. It is called between steps and once per block,
+never once per record.
 """
 
 import os
@@ -14,6 +14,10 @@ from collections import Counter
 VARIABLE = "WAREHOUSE_FAIL_POINT"
 
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+
+class FailPointReached(BaseException):
+    """Raised at a fail point. It is no `Exception`: the guard around each file must let it through."""
 
 
 class _FailPoint:
@@ -32,7 +36,7 @@ class _FailPoint:
         if point != self._point or self._passed[point] != self._time:
             return
         if self._action == "raise":
-            raise RuntimeError(f"fail point {point}")
+            raise FailPointReached(f"fail point {point}")
         os.kill(os.getpid(), _SIGNALS[self._action])
 
 

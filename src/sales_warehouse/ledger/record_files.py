@@ -19,6 +19,7 @@ from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Reject, Shape, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
+from sales_warehouse.printable import show_text
 from sales_warehouse.read_sql import read_sql
 
 # A writer of events holds this advisory lock until its transaction ends, so that event ids are in commit order.
@@ -64,8 +65,9 @@ class RejectSpool(_Spool):
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
         """Put rejects of the file into the spool."""
         for it in rejects:
-            raw = _as_bytea(it.raw)
-            self._writer.writerow((file_id, it.row_number, it.line_number, it.byte_offset, it.reason, it.detail, raw))
+            # a detail may quote a name of the file that the ledger cannot keep
+            detail, raw = show_text(it.detail), _as_bytea(it.raw)
+            self._writer.writerow((file_id, it.row_number, it.line_number, it.byte_offset, it.reason, detail, raw))
             self._file_id = file_id
 
     def write(self, cursor: Cursor) -> None:
@@ -114,6 +116,7 @@ class Delivery:
     started_at: datetime
     tally: Tally = field(default_factory=Tally)
     shape: Shape = field(default_factory=Shape)
+    fingerprint: str = ""  # empty: that of the file
 
 
 def next_file_id(cursor: Cursor) -> int:
@@ -247,7 +250,7 @@ def _insert(
         delivery_key=delivery.key,
         version=version,
         status=status,
-        declaration_sha256=file.fingerprint,
+        declaration_sha256=delivery.fingerprint or file.fingerprint,
     )
     first_day, last_day = find_period(delivery.key) or (None, None)
     values = asdict(entry) | {

@@ -18,6 +18,7 @@ from sales_warehouse.ledger.outcomes import Shape, Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.load.check_control import TrailerLines
+from sales_warehouse.load.inbox.recognise import refuse_nul, refuse_other_format, refuse_other_packing
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.outcome import FileRefused, Progress
 from sales_warehouse.load.readers.choose_reader import Content
@@ -71,8 +72,10 @@ class FileLoad:
         Raises `ColumnsAreMissing` before the first record when the raw table lacks some and they may not be added,
         `WidthsInDoubt` when the reader counted by the block and must not, and `FileRefused`.
         """
+        self.recognise(content)
         blocks = content.blocks()
         header = self.reader.read_header(blocks)
+        refuse_nul(header, self.file.feed)
         self.rejects.head = header.head
         columns = self.match(header)
         kept = [column for column in columns if column is not None]
@@ -82,6 +85,16 @@ class FileLoad:
         ignored = name_ignored(header.texts, columns) + self.reader.ignored
         missing = tuple(column for column in self.file.feed.columns if column not in kept) + self.reader.missing
         return Shape(tuple(columns), tuple(added), ignored, missing)
+
+    def recognise(self, content: Content) -> None:
+        """Raise `FileRefused` when the first bytes are those of another format than the feed's."""
+        name = self.file.member or self.file.path.name
+        try:
+            head = content.peek()
+        except FileRefused:
+            refuse_other_packing(content.delivered.read_head(), name, self.file.feed)
+            raise
+        refuse_other_format(head, name, self.file.feed)
 
     def match(self, header: Header) -> list[str | None]:
         """Return the raw table's columns for the fields of a record, None for a field that is left out."""

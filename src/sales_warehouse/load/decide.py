@@ -61,7 +61,11 @@ def decide(file: InboxFile, sha256: str, index: FileIndex) -> Decision:
 
 
 def _unchanged(file: InboxFile, latest: Entry) -> Unchanged | None:
-    """Return None for a refused file whose feed's declaration or control file changed: it is tried again."""
-    if latest.status == "refused" and latest.declaration_sha256 != file.fingerprint:
-        return None
+    """Return None for a refused file whose feed's declaration or control file changed: it is tried again.
+
+    A file that was refused for an unexpected error is tried again by another version of the loader too.
+    """
+    if latest.status == "refused":
+        told = latest.declaration_sha256
+        return Unchanged(latest) if told in (file.fingerprint, file.fingerprint_with_loader) else None
     return Unchanged(latest)

@@ -1,5 +1,7 @@
 """Load one file: its rows, its rejects, its entry and the removal of its earlier version, in one transaction."""
 
+import errno
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +14,7 @@ from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Shape, Tally
+from sales_warehouse.ledger.prepare import ColumnsAreMissing
 from sales_warehouse.ledger.record_files import (
     Delivery,
     next_file_id,
@@ -24,10 +27,19 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.check_control import check_control
 from sales_warehouse.load.copy_records import FileLoad, WidthsInDoubt
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
+from sales_warehouse.load.guard import as_message, concerns_all_files, describe_unexpected, is_of_the_system
 from sales_warehouse.load.inbox.find_rivals import refuse_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome, Progress
 from sales_warehouse.load.readers.choose_reader import Content, choose_reader, open_content
+
+_MAX_KEY_BYTES = 2_000  # of a delivery key: an entry of its index has room for 2,700 bytes with the feed's name
+
+_REMEDIES = {
+    errno.EACCES: "Give the account of the loader the right to read it; the next load tries again.",
+    errno.EPERM: "Give the account of the loader the right to read it; the next load tries again.",
+    errno.ENAMETOOLONG: "Give it a shorter path.",
+}
 
 
 @dataclass(frozen=True)
@@ -45,12 +57,13 @@ def load_file(
 ) -> Outcome:
     """Load one file of the inbox and commit; leave one that changes, waits or cannot be read for the next load.
 
-    `before_commit` is called when only the commit is left. Raises `ColumnsAreMissing` when the file has new columns and
-    may not add them, and `psycopg2.Error` when the database fails; the file is rolled back then.
+    A file that meets an error of its own is refused, whatever the error. `before_commit` is called when only the commit
+    is left. Raises `ColumnsAreMissing` when the file has new columns and may not add them, and any error that concerns
+    all files; the file is rolled back then.
     """
     file = task.file
     try:
-        return _load(connection, task, progress, before_commit)
+        return _load_or_refuse(connection, task, progress, before_commit)
     except FileChanged:
         return describe_growing(file)
     except FileWaits as waits:
@@ -59,9 +72,60 @@ def load_file(
         return describe_unreadable(file, error)
 
 
+def _load_or_refuse(
+    connection: Connection, task: Task, progress: Progress, before_commit: Callable[[], None]
+) -> Outcome:
+    """Load the file; refuse it when that raises an error of this file. Raises what the caller has a word for."""
+    file = task.file
+    try:
+        return _load(connection, task, progress, before_commit)
+    except (FileChanged, FileWaits, ColumnsAreMissing):
+        raise
+    except FileRefused as refused:  # before its content could be opened
+        return _refuse(connection, task, as_message(refused.message))
+    except Exception as error:
+        if connection.closed or concerns_all_files(error) or is_of_the_system(error):
+            raise
+        if not file.is_unchanged_on_disk():
+            raise FileChanged(f"{file.uri} changed while it was read") from None
+        if isinstance(error, OSError) and error.strerror:  # an archive does not give its content
+            message = f"cannot be read: {error.strerror}. Ask for it in another way."
+            return _refuse(connection, task, as_message(message))
+        return _refuse(connection, task, describe_unexpected(error, file.uri), file.fingerprint_with_loader)
+
+
+def _refuse(connection: Connection, task: Task, message: str, fingerprint: str = "") -> Outcome:
+    """Record a file as refused that could not be loaded, in a transaction of its own."""
+    file, started_at = task.file, datetime.now(UTC)
+    sha256 = task.sha256 or _hash_whatever_is_there(file)
+    try:
+        with transaction(connection) as cursor:
+            key = file.feed.delivery_key_of(file.uri)
+            delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at, fingerprint=fingerprint)
+            entry = record_refused(cursor, delivery, message)
+    except Exception as error:  # the ledger cannot keep it, so the report alone names it
+        if connection.closed or concerns_all_files(error):
+            raise
+        why = describe_unexpected(error, file.uri)
+        return _left_out(file, "unreadable", f"{message} It is not in the ledger: {why}")
+    task.index.add(entry)
+    return replace(_left_out(file, entry.status, message), file_id=entry.file_id)
+
+
+def _hash_whatever_is_there(file: InboxFile) -> str:
+    """Return the SHA-256 of the file, or of its path where an archive does not give its content."""
+    try:
+        return hash_file(file.path, file.member, file.feed.unpacking)
+    except Exception as error:
+        if is_of_the_system(error):
+            raise
+        return hashlib.sha256(f"{file.uri} {file.size_bytes}".encode()).hexdigest()
+
+
 def describe_unreadable(file: InboxFile, error: OSError) -> Outcome:
     """Return the outcome of a file that the system does not let us read."""
-    return _left_out(file, "unreadable", f"cannot be read: {error.strerror}. The next load tries again.")
+    remedy = _REMEDIES.get(error.errno or 0, "The next load tries again.")
+    return _left_out(file, "unreadable", f"cannot be read: {error.strerror or error}. {remedy}")
 
 
 def describe_growing(file: InboxFile) -> Outcome:
@@ -158,7 +222,7 @@ class _NewFile:
             try:
                 shape = self._copy(load, content)
             except FileRefused as error:
-                shape = str(error)
+                shape = as_message(error.message)
                 cursor.execute("rollback to savepoint before_rows")
             sha256 = content.delivered.finish()
             _assert_unchanged(file)
@@ -173,12 +237,18 @@ class _NewFile:
     def _copy(self, load: FileLoad, content: Content) -> Shape:
         """Copy the rows and check the file as a whole; raise `FileRefused`."""
         file, tally = load.file, load.tally
-        if file.feed.delivery_key_of(file.uri) is None:
+        key = file.feed.delivery_key_of(file.uri)
+        if key is None:
             raise FileRefused(
                 f"the name has no delivery key: it does not match {file.feed.delivery_key}. "
                 "Rename the file, or correct delivery_key in the feed's declaration."
             )
         refuse_rivals(file)
+        if len(key.encode()) > _MAX_KEY_BYTES:
+            raise FileRefused(
+                f"its delivery key has {len(key.encode()):,} bytes, at most {_MAX_KEY_BYTES:,} are possible. Give the "
+                "file a shorter path, or declare a delivery_key."
+            )
         shape = load.copy(content, self.task.may_add_columns)
         if not file.feed.max_rejects.allows(tally.rejected, tally.read):
             raise FileRefused(

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, normalise_header
+from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, normalise_header
 from sales_warehouse.load.outcome import FileRefused
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600, less for wide rows
@@ -27,6 +27,11 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
         problems.append(f"no name for column {', '.join(nameless)}")
     if long := [column for column in kept if len(column.encode()) > MAX_IDENTIFIER_BYTES]:
         problems.append(f"names over {MAX_IDENTIFIER_BYTES} bytes: {', '.join(name[:80] for name in long)}")
+    if system := [column for column in SYSTEM_COLUMNS if column in kept]:
+        problems.append(
+            f"PostgreSQL has columns called {', '.join(system)} of its own in every table: declare another column with "
+            "such a name among its aliases, or on_new_column: ignore"
+        )
     for column in sorted({column for column in kept if column and kept.count(column) > 1}):
         texts = [_shorten(text) for text, name in zip(header, columns, strict=True) if name == column]
         problems.append(f"more than one column is called {column} ({', '.join(texts)})")

@@ -350,7 +350,7 @@ def test_a_refused_file_is_retried_only_when_its_declaration_changes(inbox: Inbo
         ("2024-01-01.csv", b"Order No,Product,Amount,\n1,a,2,3\n", ["no name for column 4"]),
         ("2024-01-01.csv", b"Order No,Product,Amount,%s\n1,a,2,3\n" % (b"x" * 300), ["names over 63 bytes"]),
         ("2024-01-01.csv", b"Order No,Product,\xff\n1,a,2\n", ["header cannot be read"]),
-        ("2024-01-01.csv", HEADER.encode("utf-16"), ["header cannot be read"]),
+        ("2024-01-01.csv", HEADER.encode("utf-16"), ["is UTF-16", "encoding: utf-16"]),
         ("undated.csv", ONE.encode(), ["delivery key"]),
     ],
 )

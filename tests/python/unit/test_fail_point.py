@@ -39,7 +39,7 @@ def test_another_place_or_count_does_not_fire() -> None:
 
 
 def test_a_raised_defect_is_an_unexpected_exception() -> None:
-    assert "RuntimeError: fail point here" in run("here@2:raise").stderr
+    assert "FailPointReached: fail point here" in run("here@2:raise").stderr
 
 
 def test_a_wrong_value_is_reported_at_once() -> None:

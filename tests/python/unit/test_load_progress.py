@@ -1,19 +1,33 @@
 """How the progress display shows messages and items."""
 
+import subprocess
+import sys
+
 import pytest
 
 from sales_warehouse.cli.console import RichReporter, report_progress
+from sales_warehouse.cli.daily import print_load_report
 from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.load.run_load import LoadReport
 
 
 def test_a_name_that_looks_like_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     """Rich ended the load with an error about a closing tag that was never opened."""
+    refused = Outcome("shop/[/x] [bold].csv", "shop.lines", "refused", message="no [/key]")
     with report_progress("load") as reporter:
         reporter.say("lost ([/red])")
-        reporter.finish(Outcome("shop/[/x] [bold].csv", "shop.lines", "refused", message="no [/key]"))
-    said = capsys.readouterr().err
-    assert "lost ([/red])" in said
-    assert "refused shop/[/x] [bold].csv: no [/key]" in said
+        reporter.finish(refused)
+    print_load_report(LoadReport(outcomes=[refused]))
+    said = capsys.readouterr()
+    assert said.err == "lost ([/red])\n"
+    assert said.out.count("refused shop/[/x] [bold].csv: no [/key]\n") == 1
+
+
+def test_a_refused_file_leaves_no_bare_event_on_a_pipe() -> None:
+    """Python's last resort printed the event of the log, the word `file`, for each refused file."""
+    program = "import sales_warehouse.load.retry as r, logging; r.log.warning('file')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_files_of_an_earlier_attempt_count_too() -> None:

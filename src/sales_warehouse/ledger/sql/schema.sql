@@ -59,7 +59,9 @@ create unique index if not exists files_one_active_per_delivery_key
 on ledger.files (feed, delivery_key) where status = 'active';
 create unique index if not exists files_one_row_per_version
 on ledger.files (feed, delivery_key, version) where version is not null;
-create index if not exists files_by_uri on ledger.files (feed, uri);
+-- a hash: an entry of a B-tree has room for 2,700 bytes, a path may be longer
+drop index if exists ledger.files_by_uri;
+create index if not exists files_by_uri_hash on ledger.files using hash (uri);
 
 create table if not exists ledger.rejects (
     file_id bigint not null references ledger.files,

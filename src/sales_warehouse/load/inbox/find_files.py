@@ -3,13 +3,14 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sales_warehouse.error_log import log_unexpected
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.inbox_file import InboxFile, SideFile
+from sales_warehouse.feeds.inbox_file import InboxFile, SideFile, mtime_ns_of
 from sales_warehouse.feeds.names import COMPRESSED_SUFFIXES, as_nfc, is_archive, member_uri, split_uri
 from sales_warehouse.load.inbox.open_file import Member, NoArchive, list_members
 from sales_warehouse.load.inbox.pass_over import find_leftover
@@ -44,8 +45,13 @@ def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> 
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
     search = _Search(feeds, only)
-    for entry, relative in _walk(inbox, ""):
-        search.add(entry, relative)
+    for entry, relative in _walk(inbox, search.add_unreadable):
+        try:
+            search.add(entry, relative)
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            search.add_unreadable(relative, error)
     return search.finish()
 
 
@@ -75,7 +81,16 @@ class _Search:
             path = Path(entry.path)
             side = self._expect_side_file(feed, uri, relative, path)
             if self._is_wanted(feed) and (found := _stat(entry)):
-                self._found.files.append(InboxFile(feed, path, uri, found.st_size, found.st_mtime_ns, side=side))
+                self._found.files.append(InboxFile(feed, path, uri, found.st_size, mtime_ns_of(found), side=side))
+
+    def add_unreadable(self, relative: str, error: Exception) -> None:
+        """Add a file or a folder that cannot even be looked at; the search goes on."""
+        uri = _as_uri(relative)
+        if isinstance(error, OSError) and error.errno:
+            why = f"{error.strerror}. Allow it, give it a shorter path, or move it out of the inbox."
+        else:
+            why = log_unexpected(error, uri)
+        self._add_unreadable(uri, "", 0, f"cannot be looked at: {why}")
 
     def finish(self) -> Found:
         """Return all that was found; control files of deliveries are not unmatched."""
@@ -127,7 +142,7 @@ class _Search:
                 message = f"cannot be opened as a zip archive ({error}): cut short or damaged. Ask for it again."
                 self._add_unreadable(uri, "", found.st_size, message)
             elif self._is_wanted(feeds[0]):
-                self._found.files.append(InboxFile(feeds[0], path, uri, found.st_size, found.st_mtime_ns))
+                self._found.files.append(InboxFile(feeds[0], path, uri, found.st_size, mtime_ns_of(found)))
         else:
             for member in members:
                 inside = "/".join(part for part in member.name.split("/") if part not in ("", ".."))
@@ -141,7 +156,7 @@ class _Search:
             self._found.unmatched.append(f"{uri} ({member.problem})")
         elif feed := self._match(uri, relative):
             side = self._expect_side_file(feed, uri, member.name, path)
-            size, mtime_ns = member.size_bytes, found.st_mtime_ns
+            size, mtime_ns = member.size_bytes, mtime_ns_of(found)
             file = InboxFile(feed, path, uri, size, mtime_ns, member.name, found.st_size, side, member.time)
             if member.problem and self._is_wanted(feed):
                 message = f"cannot be read from the archive: {member.problem}. Ask for it in another way."
@@ -232,17 +247,26 @@ def _as_uri(relative: str) -> str:
     return relative if relative.isascii() else os.fsencode(relative).decode("utf-8", "backslashreplace")
 
 
-def _walk(folder: Path | str, prefix: str) -> Iterator[tuple["os.DirEntry[str]", str]]:
-    try:
-        entries = os.scandir(folder)
-    except PermissionError:
-        raise ConfigurationError(f"The folder {folder} may not be read. Allow it, or name another inbox.") from None
-    with entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path, f"{prefix}{entry.name}/")
-            else:
-                yield entry, prefix + entry.name
+def _walk(inbox: Path, report: Callable[[str, OSError], None]) -> Iterator[tuple["os.DirEntry[str]", str]]:
+    """Yield all that is no folder, with its path below the inbox; `report` the folders that cannot be listed."""
+    folders: list[tuple[Path | str, str]] = [(inbox, "")]  # not recursive: folders may be nested a thousand deep
+    while folders:
+        folder, prefix = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append((entry.path, f"{prefix}{entry.name}/"))
+                    else:
+                        yield entry, prefix + entry.name
+        except FileNotFoundError:
+            continue  # removed since its own folder was listed
+        except OSError as error:
+            if not prefix:
+                raise ConfigurationError(
+                    f"The folder {inbox} may not be read: {error.strerror}. Allow it, or name another inbox."
+                ) from None
+            report(prefix, error)
 
 
 def compile_location(location: str) -> re.Pattern[str]:

@@ -68,6 +68,6 @@ def _read_new(file: InboxFile, index: FileIndex) -> _Content | None:
             for block in content.blocks():
                 unpacked.update(block)
             delivered = content.delivered.finish()
-    except (OSError, FileRefused):
-        return None  # the load of this file says so
+    except Exception:  # the load of this file says what is wrong with it
+        return None
     return _Content(delivered, unpacked.hexdigest()) if isinstance(decide(file, delivered, index), New) else None

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
@@ -26,6 +26,7 @@ from sales_warehouse.load.outcome import FileRefused
 
 BLOCK_BYTES = 256 * 1024
 MAX_MEMBERS = 100_000
+_HEAD_BYTES = 4096
 _ENCRYPTED = 0x1
 _LEADS_OUT = re.compile(r"/|\.\.(/|$)|[A-Za-z]:")  # how the name of a member must not begin
 _ARCHIVES = (ARCHIVE_SUFFIX, ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -145,6 +146,7 @@ class HashingReader:
         self._member = None if member is None else _MemberReader(path, member, unpacking)
         self._file = self._member or open_regular(path)
         self._sha256 = hashlib.sha256()
+        self._head = b""
         self.bytes_read = 0
 
     @property
@@ -156,8 +158,17 @@ class HashingReader:
         """Return at most `size` bytes, none at the end; raise `Damaged` or `FileRefused` for an archive's member."""
         data = self._file.read(size) or b""
         self._sha256.update(data)
+        if len(self._head) < _HEAD_BYTES:
+            self._head += data[: _HEAD_BYTES - len(self._head)]
         self.bytes_read += len(data)
         return data
+
+    def read_head(self) -> bytes:
+        """Return the first bytes of the file, as far as they can be read."""
+        with suppress(Damaged, FileRefused):
+            while len(self._head) < _HEAD_BYTES and self.read(_HEAD_BYTES):
+                pass
+        return self._head
 
     def finish(self) -> str:
         """Read the rest, so that the hash is that of the whole file, and return it in hex."""
@@ -220,13 +231,22 @@ class ContentReader:
         self._content = unpack(suffix, self.delivered) if suffix else self.delivered
         self._limit = UnpackedLimit(self.name, unpacking) if suffix else None
         self._bytes_out = 0
+        self._ahead: bytes | None = None  # the block that `peek` returned
 
     def blocks(self) -> Iterator[bytes]:
         """Return the blocks that are left."""
         return iter(self.read, b"")
 
+    def peek(self) -> bytes:
+        """Return the first block; `read` returns it again. Raises `FileRefused` as `read` does."""
+        self._ahead = self.read()
+        return self._ahead
+
     def read(self, size: int = BLOCK_BYTES) -> bytes:
         """Return the next bytes, none at the end. Raises `FileRefused` when they cannot be uncompressed."""
+        if self._ahead is not None:
+            data, self._ahead = self._ahead, None
+            return data
         try:
             if self._is_archive:
                 raise Damaged("its list of members cannot be read")

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import IO, Any
@@ -30,6 +31,14 @@ _GROUP_CHARACTERS = 256 * 1024
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
+class ParserBroken(Exception):
+    """The subprocess met an error that it does not expect; the text is its traceback, the error itself last."""
+
+    def __str__(self) -> str:
+        """Return the error itself; the traceback is for the log."""
+        return str(self.args[0]).strip().rpartition("\n")[2]
+
+
 class SubprocessContent:
     """The rows of a workbook or a Parquet file, in groups. The whole content is read before the first row."""
 
@@ -40,6 +49,10 @@ class SubprocessContent:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by __exit__
         self._ended = False
+
+    def peek(self) -> bytes:
+        """Return the first bytes of the content. Raises `FileRefused` when it cannot be unpacked."""
+        return self._content.peek()
 
     def blocks(self) -> Iterator[bytes]:
         """Return the groups that are left."""
@@ -57,6 +70,8 @@ class SubprocessContent:
             answer = json.loads(line) if line.startswith(b"{") else {}
             if "refused" in answer:
                 raise FileRefused(f"{self._content.name} {answer['refused']}")
+            if "broken" in answer:
+                raise ParserBroken(answer["broken"])
             self._ended = "rows" in answer
             return b"" if self._ended else line
         raise FileRefused(
@@ -124,6 +139,8 @@ def serve(open_table: OpenTable) -> None:
         _write({"refused": str(error)})
     except MemoryError:
         _write({"refused": f"would take more than {MAX_MEMORY_BYTES // 1024**2:,} MB of memory to read."})
+    except Exception:
+        _write({"broken": traceback.format_exc()})
 
 
 def _open_table(options: dict[str, Any], content: IO[bytes]) -> tuple[list[str], Iterable[Row]]:

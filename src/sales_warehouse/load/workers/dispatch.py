@@ -134,8 +134,11 @@ class _Dispatcher:
         if number in self._possible_copies:
             try:
                 self._hashes[number] = sha256 = hash_file(file.path, file.member, file.feed.unpacking)
-            except OSError as error:
-                self._finish(number, describe_unreadable(file, error))
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno:
+                    self._finish(number, describe_unreadable(file, error))
+                else:  # the worker meets the same error and refuses the file
+                    self._order.add(number, keys)
                 return
             content = (feed, "content", sha256)
             same = self._keys_of_content[content]

@@ -6,6 +6,7 @@ connection is on no command line and in no environment.
 """
 
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -113,7 +114,7 @@ class _Worker:
         try:
             while True:
                 self._assignments.put(self._channel.recv())
-        except (EOFError, OSError):
+        except Exception:  # the loader is gone, or what it sent cannot be understood
             _exit()
 
     def _load_files(self) -> None:
@@ -128,7 +129,7 @@ class _Worker:
                     self._load_next(connection)
         except Exception as error:
             error.add_note(traceback.format_exc())  # the loader's traceback does not have it
-            self.send(Failed(_without_secrets(error, start.dsn.get("password"))))
+            self.send(Failed(_as_can_be_sent(_without_secrets(error, start.dsn.get("password")))))
 
     def _load_next(self, connection: Connection) -> None:
         with ExitStack() as turn:
@@ -175,6 +176,15 @@ class _ProgressReport:
 def _exit() -> NoReturn:
     """End at once: the usual end of Python would cost the loader, which waits for it, 0.08 s."""
     os._exit(1)
+
+
+def _as_can_be_sent(error: Exception) -> Exception:
+    """Return the error, or one with its text when it cannot be made again from its parts."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301, it was made here
+    except Exception:
+        return WarehouseError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _without_secrets(error: Exception, password: object) -> Exception:

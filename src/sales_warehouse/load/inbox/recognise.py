@@ -1,0 +1,178 @@
+"""Recognise a file of another format by its first bytes, and say which step helps.
+
+Only what cannot be a delivery by chance counts: a refusal must name the true reason, and a sound file must not be
+refused.
+"""
+
+import codecs
+import re
+from dataclasses import dataclass
+
+from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
+from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of
+from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.readers.reader import Header
+
+_PROBE_BYTES = 512  # enough to see whether every second byte is NUL
+_OTHER = "Ask for the data as {format}."
+_ARCHIVE = "Unpack it, and deliver its files or a zip archive of them."
+_PACKED = "Rename it so that its name ends with {suffix}; if it does already, it was packed twice: unpack it once."
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of file: its first bytes as a pattern, its name, and what a person can do."""
+
+    pattern: re.Pattern[bytes]
+    name: str
+    advice: str
+    formats: tuple[str, ...] = ()  # whose files begin like this
+    suffix: str = ""  # of packed files
+
+
+def _kind(pattern: bytes, name: str, advice: str = _OTHER, formats: tuple[str, ...] = (), suffix: str = "") -> _Kind:
+    return _Kind(re.compile(pattern, re.DOTALL), name, advice.replace("{suffix}", suffix), formats, suffix)
+
+
+def _declare(file_format: str) -> str:
+    return f"Declare file_format: {file_format} for such files, or ask for the data as {{format}}."
+
+
+_PASSWORD = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e"
+_MARKUP = rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,1000}?-->\s*)*<"
+_KINDS = (
+    _kind(rb"\x1f\x8b\x08", "a gzip file", _PACKED, suffix=".gz"),
+    _kind(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", "a bzip2 file", _PACKED, suffix=".bz2"),
+    _kind(rb"\xfd7zXZ\x00", "an xz file", _PACKED, suffix=".xz"),
+    _kind(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18.{4}", "a Zstandard file", _PACKED, suffix=".zst"),
+    _kind(rb"\x04\x22\x4d\x18|\x1f[\x9d\xa0]", "a packed file (LZ4 or compress)", "Unpack it, or pack it with gzip."),
+    _kind(
+        rb"(?=PK\x03\x04).*?PK\x03\x04.{26}(?:\[Content_Types\]\.xml|_rels/|docProps/|xl/)",
+        "a workbook (XLSX) or another Office document",
+        _declare("xlsx"),
+        ("xlsx",),
+    ),
+    _kind(rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", "an OpenDocument file", formats=("xlsx",)),
+    _kind(
+        rb"PK(?:\x03\x04|\x05\x06)",
+        "a zip archive",
+        "Rename it so that its name ends with .zip: then its members are loaded.",
+        ("xlsx",),
+        ARCHIVE_SUFFIX,
+    ),
+    _kind(rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _ARCHIVE),
+    _kind(rb"Rar!\x1a\x07", "a RAR archive", _ARCHIVE),
+    _kind(rb".{257}ustar(?:\0|  \0)", "a tar archive", _ARCHIVE),
+    _kind(rb"PAR[1E][^\t\n\r -~]", "a Parquet file", _declare("parquet"), ("parquet",)),
+    _kind(
+        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1.*" + _PASSWORD,
+        "a document protected by a password",
+        "Remove the password, or ask for it without.",
+    ),
+    _kind(
+        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an OLE file: a workbook of Excel 97 to 2003 (XLS), or a document protected by a password",
+        _declare("xls"),
+        ("xls",),
+    ),
+    _kind(rb"SQLite format 3\0", "an SQLite database"),
+    _kind(rb"\0\x01\0\0Standard (?:Jet|ACE) DB", "an Access database"),
+    _kind(rb"\x00\x05\x16[\x00\x07]", "the AppleDouble companion that macOS writes beside a file", "Delete it."),
+    _kind(rb"%PDF-", "a PDF"),
+    _kind(rb"\{\\rtf", "a rich text document"),
+    _kind(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", "an image"),
+)
+_HTML = _kind(
+    _MARKUP + rb"(?i:!doctype\s+html|html|head|body|table|meta|script)\b",
+    "an HTML page",
+    "It may be a table saved as a page, or the page of a login or an error. Open it in a browser, and ask for the data "
+    "as {format}.",
+    ("xls",),
+)
+_XML = _kind(_MARKUP + rb"\?xml\b", "an XML document", formats=("xls",))
+# what may also be a preamble or a comment
+_MARKED_UP = (_HTML, _XML)
+
+_MARKS = (  # the longer ones first
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
+    """Raise `FileRefused` when content that begins with `head` is certainly not of the feed's format."""
+    kind = next((kind for kind in _KINDS if kind.pattern.match(head)), None)
+    if kind is None and not _may_be_text_in_front(feed):
+        kind = next((kind for kind in _MARKED_UP if kind.pattern.match(head)), None)
+    if kind is not None:
+        if feed.file_format not in kind.formats:
+            raise FileRefused(f"{name} is {kind.name}, not {feed.file_format}. {_advise(kind, feed)}")
+    elif head and not head.strip(b"\0"):
+        raise FileRefused(f"{name} begins with {len(head):,} zeros: it was never written. Ask for it again.")
+    elif feed.file_format in (*TEXT_FORMATS, "jsonl"):
+        _refuse_other_encoding(head, name, feed)
+
+
+def refuse_other_packing(head: bytes, name: str, feed: Feed) -> None:
+    """Raise `FileRefused` when a file with the suffix of a packed one begins with other bytes than such a file."""
+    suffix = compression_of(name) or (ARCHIVE_SUFFIX if name.endswith(ARCHIVE_SUFFIX) else None)
+    kind = next((kind for kind in (*_KINDS, *_MARKED_UP) if kind.pattern.match(head)), None)
+    if suffix is None or (kind is not None and kind.suffix == suffix) or not head:
+        return
+    if kind is not None:
+        raise FileRefused(f"{name} is {kind.name}, although its name ends with {suffix}. {_advise(kind, feed)}")
+    if _is_ascii_text(head[:_PROBE_BYTES]):
+        raise FileRefused(f"{name} is plain text, although its name ends with {suffix}. Rename it without {suffix}.")
+
+
+def refuse_nul(header: Header, feed: Feed) -> None:
+    """Raise `FileRefused` when a header has a NUL character, which no name in the database can hold."""
+    number = next((number for number, text in enumerate(header.texts, 1) if "\0" in text), None)
+    if number is None:
+        return
+    if feed.file_format in TEXT_FORMATS and not feed.dialect.encoding.lower().startswith(("utf-16", "utf-32")):
+        before, _, _ = header.head.partition(b"\0")
+        line, byte = before.count(b"\n"), len(before) - before.rfind(b"\n")
+        where = f"byte {byte} of " + (f"line {line + 1}" if line else "the header")
+        raise FileRefused(f"{where} is NUL: {_UTF_16}")
+    raise FileRefused(f"the name of column {number} holds a NUL character. Ask for the file with another name there.")
+
+
+_UTF_16 = (
+    "UTF-16 without a mark? Then declare encoding: utf-16-le or utf-16-be; otherwise the file is damaged or no text: "
+    "ask for it again."
+)
+
+
+def _advise(kind: _Kind, feed: Feed) -> str:
+    return kind.advice.replace("{format}", feed.file_format)
+
+
+def _may_be_text_in_front(feed: Feed) -> bool:
+    dialect = feed.dialect
+    return feed.file_format in TEXT_FORMATS and (dialect.preamble_lines > 0 or dialect.comment is not None)
+
+
+def _refuse_other_encoding(head: bytes, name: str, feed: Feed) -> None:
+    declared = codecs.lookup(feed.dialect.encoding).name
+    if declared.startswith(("utf-16", "utf-32")):
+        if _is_ascii_text(head[:_PROBE_BYTES]):
+            raise FileRefused(f"{name} is plain text and not {declared}. Correct encoding in the feed's declaration.")
+        return
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            raise FileRefused(
+                f"{name} is {encoding.upper()}: it begins with the byte order mark of that encoding. "
+                f"Declare encoding: {encoding} in the options of its feed."
+            )
+    probe = head[: min(_PROBE_BYTES, len(head) // 2 * 2)]
+    even, odd = probe[::2].count(0), probe[1::2].count(0)
+    if min(even, odd) == 0 and max(even, odd) > len(probe) // 4:
+        place = "header" if feed.dialect.header_lines else "file"
+        raise FileRefused(f"byte {probe.index(0) + 1} of the {place} is NUL: {_UTF_16}")
+
+
+def _is_ascii_text(head: bytes) -> bool:
+    return bool(head) and head.isascii() and not re.search(rb"[\x00-\x08\x0e-\x1f]", head)
