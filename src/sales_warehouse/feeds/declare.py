@@ -9,10 +9,10 @@ import re
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from urllib.parse import unquote
 
 from sales_warehouse.feeds.names import (
     as_nfc,
+    decode_folder_value,
     fold_case,
     is_archive,
     name_of,
@@ -27,7 +27,7 @@ LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
 # options of a feed that came later, and their usual values: these leave the fingerprint as it was
-_ADDED: dict[str, object] = {"delivery_key_from": "name", "delivery_key_case": "exact"}
+_ADDED: dict[str, object] = {"delivery_key_from": "name", "delivery_key_case": "exact", "folder_columns": ()}
 SIDE_FILE_PARTS = re.compile(r"\{(name|stem)\}")
 
 
@@ -163,6 +163,7 @@ class Feed:
     unpacking: Unpacking = field(default_factory=Unpacking)
     delivery_key_from: str = "name"  # or "path": what the pattern of the delivery key is searched in
     delivery_key_case: str = "exact"  # or "fold": keys that differ in letter case alone are one key
+    folder_columns: tuple[str, ...] = ()  # declared columns whose values are in the folders, such as day=2024-05-03
 
     @property
     def full_name(self) -> str:
@@ -174,10 +175,15 @@ class Feed:
         """The column of the raw table that keeps what a JSON object holds beside the declared columns."""
         return EXTRA_COLUMN if self.file_format == "jsonl" and self.contract.on_new_column == "add" else None
 
+    @cached_property
+    def file_columns(self) -> tuple[str, ...]:
+        """The declared columns whose values are in the file itself."""
+        return tuple(column for column in self.columns if column not in self.folder_columns)
+
     @property
     def required_columns(self) -> tuple[str, ...]:
         """The declared columns every file must have."""
-        return tuple(column for column in self.columns if column not in self.contract.optional)
+        return tuple(column for column in self.file_columns if column not in self.contract.optional)
 
     def column_of(self, header: str) -> str:
         """Return the column a header text means, under its own name or as an alias; empty when it has no name."""
@@ -207,7 +213,6 @@ class Feed:
             if found is None:
                 return None
             values = ((group, value) for group, value in found.groupdict().items() if value is not None)
-            # Hive writes some characters of a folder's value as %XX
-            key = " ".join(f"{group}={unquote(value) if is_path else value}" for group, value in values)
+            key = " ".join(f"{group}={decode_folder_value(value) if is_path else value}" for group, value in values)
         key = fold_case(key) if self.delivery_key_case == "fold" else as_nfc(key)
         return key or None

@@ -9,12 +9,14 @@ from calendar import monthrange
 from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 ARCHIVE_SUFFIX = ".zip"
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # a folder's value that stands for NULL
 MAX_IDENTIFIER_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1; a longer name would be cut in silence
 SYSTEM_COLUMNS = ("cmax", "cmin", "ctid", "tableoid", "xmax", "xmin")  # of PostgreSQL itself, in every table
 
@@ -93,6 +95,18 @@ def member_name(entry: "ZipInfo") -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "/" * name.startswith("/") + "/".join(parts)
+
+
+def decode_folder_value(text: str) -> str:
+    """Return the value that a folder's name stands for: Hive and Spark write some characters as ``%XX``.
+
+    What is not UTF-8 then, or holds a NUL, stays as it is written.
+    """
+    try:
+        value = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        value = text
+    return as_nfc(text if "\0" in value else value)
 
 
 def is_archive(name: str) -> bool:

@@ -18,7 +18,7 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     """Return the raw table's column for each header text, None for one left out. Raises `FileRefused`."""
     names = [feed.column_of(text) for text in header]
     ignores = feed.contract.on_new_column == "ignore"
-    columns = [None if ignores and name not in feed.columns else name for name in names]
+    columns = [None if ignores and name not in feed.file_columns else name for name in names]
     kept = [column for column in columns if column is not None]
     problems = []
     if len(kept) > MAX_COLUMNS:
@@ -32,13 +32,18 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
             f"PostgreSQL has columns called {', '.join(system)} of its own in every table: declare another column with "
             "such a name among its aliases, or on_new_column: ignore"
         )
+    if both := [column for column in feed.folder_columns if column in kept]:
+        problems.append(
+            f"the values of {', '.join(both)} are in the folders of its path: with on_new_column: ignore those of the "
+            "file are left out"
+        )
     for column in sorted({column for column in kept if column and kept.count(column) > 1}):
         texts = [_shorten(text) for text, name in zip(header, columns, strict=True) if name == column]
         problems.append(f"more than one column is called {column} ({', '.join(texts)})")
     if lacking := [column for column in feed.required_columns if column not in kept]:
-        spare = [text for text, name in zip(header, names, strict=True) if name not in feed.columns]
+        spare = [text for text, name in zip(header, names, strict=True) if name not in feed.file_columns]
         problems.append(f"the header lacks {', '.join(_describe_lacking(column, feed, spare) for column in lacking)}")
-    if feed.contract.on_new_column == "refuse" and (new := [name for name in kept if name not in feed.columns]):
+    if feed.contract.on_new_column == "refuse" and (new := [name for name in kept if name not in feed.file_columns]):
         shown = ", ".join(_shorten(name) for name in new if name)
         if shown:
             problems.append(f"new columns, refused by on_new_column: refuse: {shown}")

@@ -75,7 +75,7 @@ class TextReading(LineReading):
             elif record.skipped_as == "comment":
                 self._before_header.append(replace(record, row_number=None))
         if not heads or self.feed.file_format == "fixed":
-            return self.feed.columns
+            return self.feed.file_columns
         return self.name_columns([" ".join(filter(None, texts)) for texts in zip_longest(*heads)])
 
     def _skip_preamble(self) -> None:

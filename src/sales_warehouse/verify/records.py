@@ -68,6 +68,7 @@ class SecondReading(ABC):
     def __init__(self, feed: Feed, rejects: Iterator[Reject]) -> None:
         self.feed = feed
         self.normal_forms: dict[str, Callable[[str], str]] = {}
+        self.constants: dict[str, str | None] = {}  # the values of columns that the file does not have
         self.row_number = 0  # of the last record or reject
         self._rejects = rejects
         self.reject = next(rejects, None)  # the next one
@@ -82,7 +83,7 @@ class SecondReading(ABC):
         """Return the raw table's column for each header text, None for one that the feed's contract leaves out."""
         names = [self.feed.column_of(text) for text in header]
         is_open = self.feed.contract.on_new_column != "ignore"
-        return tuple(name if is_open or name in self.feed.columns else None for name in names)
+        return tuple(name if is_open or name in self.feed.file_columns else None for name in names)
 
     @abstractmethod
     def __iter__(self) -> Iterator[Record | RejectPlace]:

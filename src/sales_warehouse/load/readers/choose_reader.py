@@ -34,7 +34,7 @@ def choose_reader(feed: Feed, file_id: int, counts_by_block: bool = False) -> Re
         if feed.file_format == "fixed":  # the positions are declared, so the header is not read
             before = dialect.preamble_lines + dialect.header_lines
             dialect = replace(dialect, preamble_lines=before, header_lines=0)
-        return TextReader(dialect, choose_grammar(feed), file_id, feed.columns, counts_by_block)
+        return TextReader(dialect, choose_grammar(feed), file_id, feed.file_columns, counts_by_block)
     if feed.file_format == "jsonl":
         return JsonLinesReader(feed, file_id)
     return TableReader(file_id, lines_before=0 if feed.file_format == "parquet" else feed.workbook.header_row)
