@@ -25,7 +25,7 @@ def read_folders(file: InboxFile) -> dict[str, str | None]:
 
 
 def _decode(value: str) -> str:
-    if b"%00" in value.encode():
+    if "%00" in value:
         return value
     decoded = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), value.encode())
     try:

@@ -89,10 +89,24 @@ def test_a_key_may_come_from_the_path_with_values_decoded() -> None:
         ({"delivery_key_from": "path"}, "delivery_key_from: means nothing without delivery_key; allowed: name or path"),
         ({"delivery_key_from": "folder"}, "allowed: name or path"),
         ({"delivery_key_case": "lower"}, "allowed: exact or fold"),
+        ({"folder_columns": ["b"]}, "folder_columns: needs a delivery_key"),
+        (
+            {"folder_columns": ["day"], "delivery_key": "(?P<x>a)"},
+            "folder_columns: is not known; allowed: some of a, b",
+        ),
+        ({"folder_columns": ["a", "b"], "delivery_key": "(?P<x>a)"}, "no column is left that a file has"),
+        (
+            {"folder_columns": ["b"], "delivery_key": "(?P<x>a)", "optional": ["a"]},
+            "no column is left that a file must",
+        ),
     ],
 )
 def test_a_wrong_option_of_keys_is_refused(options: dict[str, str], message: str) -> None:
-    table = {"name": "t", "columns": [{"name": "a"}], "external": {"location": "*.csv", "options": options}}
+    table = {
+        "name": "t",
+        "columns": [{"name": "a"}, {"name": "b"}],
+        "external": {"location": "*.csv", "options": options},
+    }
     with pytest.raises(InvalidFeed, match=re.escape(message)):
         validate_feed({"name": "s"}, table)
 
