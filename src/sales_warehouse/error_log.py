@@ -1,10 +1,13 @@
 """The log of unexpected errors: their tracebacks, below the home, where a defect can be found from them."""
 
 import os
+import sys
 import tempfile
+import threading
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.printable import show_line, show_text
@@ -23,8 +26,25 @@ def log_unexpected(error: BaseException, during: str) -> str:
     try:
         path = _append(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, process {os.getpid()}, {show_line(during)}", error)
     except OSError as failed:
-        return f"{said}. Its traceback could not be written to {failed.filename}: {failed.strerror}."
+        return f"{said}. Its traceback could not be written to {failed.filename or _find_folder()}: {failed.strerror}."
     return f"{said}. Its traceback is in {path}. Please report it."
+
+
+def log_instead_of_print() -> None:
+    """Log from now on what Python would print as a traceback: errors that no code catches, and those of C libraries.
+
+    psycopg2 prints one when the server ends a COPY, beside the error that it raises.
+    """
+
+    def log_error(_: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            log_unexpected(error, "outside of the program's own handlers")
+        else:
+            sys.__excepthook__(type(error), error, trace)
+
+    sys.excepthook = log_error
+    threading.excepthook = lambda it: log_error(it.exc_type, it.exc_value or it.exc_type(), it.exc_traceback)
+    sys.unraisablehook = lambda it: log_error(it.exc_type, it.exc_value or it.exc_type(), it.exc_traceback)
 
 
 def _append(title: str, error: BaseException) -> Path:

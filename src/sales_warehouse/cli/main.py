@@ -1,5 +1,6 @@
 """Run a command of `warehouse`, and end the process with its exit code."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from rich.markup import escape
 from sales_warehouse import __version__
 from sales_warehouse.cli import daily, files, lineage, readers, rejects, set_up
 from sales_warehouse.cli.console import err, log_error, out
-from sales_warehouse.error_log import log_unexpected
+from sales_warehouse.error_log import log_instead_of_print, log_unexpected
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.load.retry import is_transient
 
@@ -57,6 +58,10 @@ def main(
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command and end the process: 0 done, 1 needs a person, 2 wrong usage, 3 server not reachable."""
+    log_instead_of_print()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name of a file may not fit the terminal's encoding
     try:
         _refuse_old_spelling(sys.argv[1:] if arguments is None else arguments)
         app(arguments, prog_name="warehouse")

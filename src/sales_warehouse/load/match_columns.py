@@ -1,6 +1,7 @@
 """Match the header of a file with the columns of the raw table, as the feed's contract allows."""
 
 import difflib
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sales_warehouse.feeds.declare import Feed
@@ -12,6 +13,8 @@ MAX_COLUMNS = 1500  # PostgreSQL allows 1,600, less for wide rows
 _SHOWN_CHARACTERS = 80  # of a header text
 _SHOWN_OF_ALL = 1000  # characters of all header texts, and of each problem
 _SHOWN_NEAR = 3
+_SHOWN_REPEATED = 5
+_NEAR_AMONG = 1000  # header texts that are compared; a header of 1 MiB may have half a million
 
 
 def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
@@ -37,11 +40,16 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
             f"the values of {', '.join(both)} are in the folders of its path: with on_new_column: ignore those of the "
             "file are left out"
         )
-    for column in sorted({column for column in kept if column and kept.count(column) > 1}):
-        texts = [_shorten(text) for text, name in zip(header, columns, strict=True) if name == column]
-        problems.append(f"more than one column is called {column} ({', '.join(texts)})")
+    texts_of: dict[str, list[str]] = defaultdict(list)
+    for text, name in zip(header, columns, strict=True):
+        texts_of[name or ""].append(_shorten(text))
+    repeated = sorted(name for name, texts in texts_of.items() if name and len(texts) > 1)
+    for column in repeated[:_SHOWN_REPEATED]:
+        problems.append(f"more than one column is called {column} ({', '.join(texts_of[column])})")
+    if len(repeated) > _SHOWN_REPEATED:
+        problems.append(f"{len(repeated) - _SHOWN_REPEATED:,} more columns are repeated")
     if lacking := [column for column in feed.required_columns if column not in kept]:
-        spare = [text for text, name in zip(header, names, strict=True) if name not in feed.file_columns]
+        spare = [text for text, name in zip(header, names, strict=True) if name not in feed.file_columns][:_NEAR_AMONG]
         problems.append(f"the header lacks {', '.join(_describe_lacking(column, feed, spare) for column in lacking)}")
     if feed.contract.on_new_column == "refuse" and (new := [name for name in kept if name not in feed.file_columns]):
         shown = ", ".join(_shorten(name) for name in new if name)
@@ -58,13 +66,13 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
 
 
 def name_ignored(header: Sequence[str], columns: Sequence[str | None]) -> tuple[str, ...]:
-    """Return the names that the left-out columns would have, or their places in the file."""
+    """Return the names that the left-out columns would have, or their places in the file: the first of them."""
     names = [
         _shorten(normalise_header(text)) or f"column {number}"
         for number, (text, column) in enumerate(zip(header, columns, strict=False), 1)
         if column is None
     ]
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(names))[:MAX_COLUMNS]  # each becomes an event of the ledger
 
 
 def _describe_lacking(column: str, feed: Feed, spare: Sequence[str]) -> str:

@@ -289,7 +289,8 @@ def test_a_file_that_is_no_parquet_is_refused(make_inbox: Callable[..., Inbox], 
     complete = write_parquet([(1, "tea", 2.5)])
     data = {"empty": b"", "text": ONE.encode(), "cut": complete[:-20]}[damage]
     deliver(inbox, "2024-01-01.parquet", data)
-    assert "2024-01-01.parquet cannot be read as parquet" in the_only_message(inbox.load())
+    words = "is plain text, not parquet" if damage == "text" else "cannot be read as parquet"
+    assert f"2024-01-01.parquet {words}" in the_only_message(inbox.load())
     assert entries(inbox, "sha256, rows_loaded") == [(hashlib.sha256(data).hexdigest(), 0)]
 
 

@@ -1,6 +1,7 @@
 """Contracts: which declarations are valid, and how the columns of a file are matched."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -336,3 +337,15 @@ def test_a_trailer_line_is_read_in_the_encoding_of_the_file(encoding: str) -> No
     )
     (line,) = trailers.lines
     assert (line.place, line.figures) == ("line 9", {"records": "7", "amount": "1.50"})
+
+
+@pytest.mark.parametrize("on_new_column", ["add", "ignore", "refuse"])
+@pytest.mark.parametrize("name", ["c{}", "{}", "order_id", "c{}{}"])
+def test_a_header_of_half_a_million_columns_is_refused_soon(on_new_column: str, name: str) -> None:
+    """Each of some steps compared every column with every other one: no file behind it was ever loaded."""
+    header = [name.format(number // 2, "") for number in range(250_000)] * 2
+    before = time.process_time()
+    with pytest.raises(FileRefused) as refused:
+        match_columns(header, with_contract(on_new_column=on_new_column))
+    assert time.process_time() - before < 20
+    assert len(refused.value.message) < 20_000

@@ -1,8 +1,11 @@
 """Which files of the inbox belong to which feed, and in which order they are loaded."""
 
+import errno
 import hashlib
+import inspect
 import os
 import socket
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.load.inbox import find_files as find_files_module
+from sales_warehouse.load.inbox import find_files as search
 from sales_warehouse.load.inbox.find_files import Found, find_files
 from sales_warehouse.load.inbox.open_file import hash_file
 
@@ -407,12 +410,12 @@ def test_the_order_of_a_folder_listing_changes_nothing(random: Random) -> None:
         put_archive(inbox, "box.zip", "a.csv", "z.csv", ".hidden", "../out.csv", mtime=10**9)
         feeds = [feed("**/*.csv")]
         expected = find_files(inbox, feeds)
-        entries = list(find_files_module._walk(inbox, ""))
+        one = search._Search(feeds, None)
+        entries = list(search._walk(inbox, one.add_unreadable))
         random.shuffle(entries)
-        search = find_files_module._Search(feeds, None)
         for entry, relative in entries:
-            search.add(entry, relative)
-        assert search.finish() == expected
+            one.add(entry, relative)
+        assert one.finish() == expected
 
 
 def test_encrypted_and_repeated_members_are_reported(inbox: Path) -> None:
@@ -463,3 +466,38 @@ def test_a_member_changes_with_its_archive(inbox: Path) -> None:
     assert not file.is_unchanged_on_disk()
     path.unlink()
     assert not file.is_unchanged_on_disk()
+
+
+def test_folders_nested_deeper_than_python_recurses_are_searched(inbox: Path) -> None:
+    put(inbox, "d/" * 150 + "a.csv")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        found = find_files(inbox, [feed("**/a.csv")])
+    finally:
+        sys.setrecursionlimit(limit)
+    assert uris(found) == ["d/" * 150 + "a.csv"]
+
+
+def test_an_entry_that_cannot_be_looked_at_leaves_the_others(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(inbox, "shop/a.csv", "shop/b.csv", "locked/c.csv")
+    real_stat, real_scan = search.mtime_ns_of, os.scandir
+
+    def scandir(folder: str | Path) -> object:
+        if str(folder).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real_scan(folder)
+
+    def mtime_ns_of(found: os.stat_result) -> int:
+        if found.st_ino == (inbox / "shop" / "a.csv").stat().st_ino:
+            raise ValueError("a defect")
+        return real_stat(found)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(search, "mtime_ns_of", mtime_ns_of)
+    monkeypatch.setenv("WAREHOUSE_HOME", str(inbox / "home"))
+    found = find_files(inbox, [feed("**/*.csv")])
+    assert uris(found) == ["shop/b.csv"]
+    messages = {it.uri: str(it.message) for it in found.unreadable}
+    assert "Permission denied. Allow it" in messages["locked/"]
+    assert "ValueError: a defect. Its traceback is in" in messages["shop/a.csv"]

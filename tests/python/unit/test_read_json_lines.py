@@ -73,6 +73,7 @@ def test_a_value_arrives_as_it_was_written(written: str, text: str | None) -> No
         (b'"x"', "bad_json", "a text instead of an object"),
         (b"null", "bad_json", "null instead of an object"),
         (b"[" * 200_000, "bad_json", "the brackets are nested too deeply"),
+        (b'{"x": ' + b"[" * 900 + b"]" * 900 + b"}", "bad_json", "the brackets are nested too deeply"),
         (b'{"order_no":1,"Order No":2}', "bad_json", "the keys 'order_no' and 'Order No' both mean order_no"),
         (b'{"order_no":1,"order_no":1}', "bad_json", "the key 'order_no' is in one object twice"),
         (b'{"order_no":1,"x":{"a":1,"a":2}}', "bad_json", "the key 'a' is in one object twice"),

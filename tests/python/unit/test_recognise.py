@@ -92,7 +92,7 @@ OTHERS = {
     "utf-32": (TEXT.decode().encode("utf-32"), ["UTF-32", "encoding: utf-32"]),
     "utf-16 unmarked": (TEXT.decode().encode("utf-16-le"), ["byte 2 of the header is NUL: UTF-16 without a mark?"]),
     "utf-16, big, unmarked": (TEXT.decode().encode("utf-16-be"), ["byte 1 of the header is NUL: UTF-16 without"]),
-    "zeros": (bytes(4096), ["4,096 zeros", "never written"]),
+    "zeros": (bytes(4096), ["4,096 bytes of zero", "never written"]),
 }
 
 
@@ -103,6 +103,13 @@ def test_another_format_is_named_with_the_step_that_helps(what: str, encoding: s
     with pytest.raises(FileRefused) as refused:
         refuse_other_format(head, "a.csv", feed(encoding=encoding))
     assert all(word in refused.value.message for word in words), refused.value.message
+
+
+@pytest.mark.parametrize("content", [TEXT, "Müller\t1\n".encode("cp1252"), TEXT.decode().encode("utf-16")])
+@pytest.mark.parametrize("file_format", ["parquet", "xlsx", "xls"])
+def test_text_in_place_of_a_table_is_named(file_format: str, content: bytes) -> None:
+    with pytest.raises(FileRefused, match=f"is plain text, not {file_format}. Declare file_format: csv"):
+        refuse_other_format(content, "a.xls", feed(file_format))
 
 
 def test_a_database_is_named(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ create table if not exists ledger.files (
     finished_at timestamptz not null,
     message text,
     loader_version text not null,
-    -- of the feed's declaration and the control file, if any: a refused file is tried again when this changes
+    -- of the feed's declaration and the control file, if any, and after an unexpected error of the loader's version: a
+    -- refused file is tried again when this changes
     declaration_sha256 text not null,
     -- the bytes in front of the first record, needed to read a reject by itself; only of files with rejects
     head bytea,

@@ -13,6 +13,7 @@ from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.reader import Header
 
+_TABLE_FORMATS = ("parquet", "xlsx", "xls")
 _PROBE_BYTES = 512  # enough to see whether every second byte is NUL
 _OTHER = "Ask for the data as {format}."
 _ARCHIVE = "Unpack it, and deliver its files or a zip archive of them."
@@ -110,9 +111,15 @@ def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
         if feed.file_format not in kind.formats:
             raise FileRefused(f"{name} is {kind.name}, not {feed.file_format}. {_advise(kind, feed)}")
     elif head and not head.strip(b"\0"):
-        raise FileRefused(f"{name} begins with {len(head):,} zeros: it was never written. Ask for it again.")
-    elif feed.file_format in (*TEXT_FORMATS, "jsonl"):
+        size = f"{len(head):,} byte" + ("" if len(head) == 1 else "s")
+        raise FileRefused(f"{name} begins with {size} of zero and no text: it was never written. Ask for it again.")
+    elif feed.file_format not in _TABLE_FORMATS:
         _refuse_other_encoding(head, name, feed)
+    elif _is_text_in_place_of_a_table(head[:_PROBE_BYTES]):
+        raise FileRefused(
+            f"{name} is plain text, not {feed.file_format}. Declare file_format: csv with its delimiter and encoding "
+            f"for such files, or ask for the data as {feed.file_format}."
+        )
 
 
 def refuse_other_packing(head: bytes, name: str, feed: Feed) -> None:
@@ -175,4 +182,15 @@ def _refuse_other_encoding(head: bytes, name: str, feed: Feed) -> None:
 
 
 def _is_ascii_text(head: bytes) -> bool:
-    return bool(head) and head.isascii() and not re.search(rb"[\x00-\x08\x0e-\x1f]", head)
+    return head.isascii() and _has_no_control_character(head)
+
+
+def _is_text_in_place_of_a_table(head: bytes) -> bool:
+    """Say whether a workbook or Parquet file begins with text, also in UTF-16; markup is for the workbook's reader."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head[2:].replace(b"\0", b"")
+    return _has_no_control_character(head) and not head.lstrip().startswith(b"<")
+
+
+def _has_no_control_character(head: bytes) -> bool:
+    return bool(head) and not re.search(rb"[\x00-\x08\x0e-\x1f]", head)

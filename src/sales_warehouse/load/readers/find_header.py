@@ -100,4 +100,7 @@ def _read_records(head: Head, delivered: list[bytes], dialect: Dialect, grammar:
 
 
 def _describe_too_long() -> FileRefused:
-    return FileRefused(f"no header ends within the first {MAX_RECORD_BYTES:,} bytes.")
+    return FileRefused(
+        f"no header ends within the first {MAX_RECORD_BYTES:,} bytes. Compare the feed's encoding, line_end and quote "
+        "with the file; if it is no text, ask for it again."
+    )

@@ -114,8 +114,9 @@ class SubprocessContent:
         assert self._process is not None
         code = self._process.wait()
         self._errors.seek(0)
-        first = self._errors.readline(200).decode(errors="replace").strip()
-        return first or (f"signal {-code}" if code < 0 else f"exit code {code}")
+        said = self._errors.read(100_000).decode(errors="replace").strip()
+        last = said.rpartition("\n")[2][:200]  # of a traceback the error itself
+        return last or (f"signal {-code}" if code < 0 else f"exit code {code}")
 
 
 def serve(open_table: OpenTable) -> None:

@@ -119,6 +119,9 @@ class JsonLinesReader(Reader):
             return None
         try:
             values = self._pick(parse_line(line))
+        except RecursionError:
+            self._reject(self._line_number, self._offset, ("bad_json", "the brackets are nested too deeply"), line)
+            return None
         except Unfit as unfit:
             self._reject(self._line_number, self._offset, (unfit.reason, unfit.detail), line)
             return None

@@ -16,6 +16,7 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.loader_lock import describe_loader
 from sales_warehouse.load.workers.worker import Assignment, Failed, FileState, Start
+from sales_warehouse.printable import show_line
 
 # Small files are assigned ahead, so that a worker need not wait for the next one; nothing waits behind a large file,
 # because another worker can take it.
@@ -45,6 +46,7 @@ class PooledWorker:
             )
         self.channel = Channel(ours.detach())
         self.sizes: dict[int, int] = {}  # of the files it has not read yet, by number
+        self._uris: dict[int, str] = {}  # of the same files
         self._send(start)
 
     @property
@@ -55,6 +57,7 @@ class PooledWorker:
     def assign(self, assignment: Assignment) -> None:
         """Give it a file."""
         self.sizes[assignment.number] = assignment.task.file.size_bytes
+        self._uris[assignment.number] = assignment.task.file.uri
         self._send(assignment)
 
     def receive(self) -> object:
@@ -67,6 +70,7 @@ class PooledWorker:
             raise message.error
         if isinstance(message, FileState):
             self.sizes.pop(message.number, None)
+            self._uris.pop(message.number, None)
         return message
 
     def _send(self, message: Any) -> None:
@@ -76,9 +80,10 @@ class PooledWorker:
     def _describe_end(self) -> str:
         code = self.process.wait()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        reading = next((f" while it read {show_line(uri)}" for uri in self._uris.values()), "")
         return (
-            f"A worker (process {self.process.pid}) was ended {how} before its work was done, so the load was stopped. "
-            "What was committed stays; the current files were rolled back. Run the same command again."
+            f"A worker (process {self.process.pid}) was ended {how}{reading} before its work was done, so the load was "
+            "stopped. What was committed stays; the current files were rolled back. Run the same command again."
         )
 
 

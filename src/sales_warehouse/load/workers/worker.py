@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.error_log import log_instead_of_print
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.file_index import Entry
 from sales_warehouse.ledger.prepare import ColumnsAreMissing
@@ -79,6 +80,7 @@ class Failed:
 def main(descriptor: int) -> None:
     """Serve the loader at the other end of the socket with this number until it closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the loader stops its workers
+    log_instead_of_print()
     worker = _Worker(Channel(descriptor))
     try:
         worker.run()
