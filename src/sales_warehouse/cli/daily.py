@@ -119,9 +119,13 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
             out.print(f"[bold]{outcome.status}[/bold] {line}")
     for uri in report.still_refused:
         out.print(f"[bold]still refused[/bold] {escape(show_line(uri))}: see `warehouse files --status refused`")
-    if report.unmatched:
-        shown = ", ".join(map(show_line, report.unmatched[:5])) + (" …" if len(report.unmatched) > 5 else "")
-        note(f"Left alone, as no feed declares them ({count(len(report.unmatched), 'file')}): {shown}")
+    for why, uris in (
+        ("Left alone, as no feed declares them", report.unmatched),
+        ("Passed over, as programs leave such files behind", report.passed_over),
+    ):
+        if uris:
+            shown = ", ".join(map(show_line, uris[:5])) + (" …" if len(uris) > 5 else "")
+            note(f"{why} ({count(len(uris), 'file')}): {shown}")
 
 
 def _sum_up(report: LoadReport, feed: str) -> list[Any]:
@@ -150,6 +154,7 @@ def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
         "unmatched": report.unmatched,
+        "passed_over": report.passed_over,
         "totals": {"files": dict(report.statuses), **dict(zip(names, sums, strict=True))},
         "seconds": round(report.seconds, 3),
     }

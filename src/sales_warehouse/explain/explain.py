@@ -245,7 +245,8 @@ class _Tracer:
 
     def _rebuild(self, row: dict[str, Any]) -> str:
         """Return the text of a raw row as its file may have had it."""
-        columns = [*self._feed.columns, *(c for c in row if c not in self._feed.columns and c not in LINEAGE_COLUMNS)]
+        declared = self._feed.columns
+        columns = [*self._feed.file_columns, *(c for c in row if c not in declared and c not in LINEAGE_COLUMNS)]
         values = [row.get(column) for column in columns]
         if self._feed.file_format == "jsonl":
             held = {column: value for column, value in zip(columns, values, strict=True) if value is not None}
@@ -253,7 +254,7 @@ class _Tracer:
         if self._feed.file_format == "fixed":
             return _write_at(self._feed.positions, values)
         # an empty column that was added later did not exist in this file
-        kept = [v for c, v in zip(columns, values, strict=True) if v is not None or c in self._feed.columns]
+        kept = [v for c, v in zip(columns, values, strict=True) if v is not None or c in declared]
         delimiter = self._feed.dialect.delimiter if self._feed.file_format == "csv" else "\t"
         return delimiter.join(self._write_field(value, delimiter) for value in kept)
 

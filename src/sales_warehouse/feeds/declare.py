@@ -10,13 +10,25 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
-from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, as_written, name_of, normalise_header, without_compression
+from sales_warehouse.feeds.names import (
+    as_nfc,
+    as_written,
+    decode_folder_value,
+    fold_case,
+    is_archive,
+    name_of,
+    normalise_header,
+    place_of,
+    without_compression,
+)
 
 TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect says
 FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
+# options of a feed that came later, and their usual values: these leave the fingerprint as it was
+_ADDED: dict[str, object] = {"delivery_key_from": "name", "delivery_key_case": "exact", "folder_columns": ()}
 SIDE_FILE_PARTS = re.compile(r"\{(name|stem)\}")
 
 _FIRST_OPTIONS = 11  # options of a dialect in the fingerprints of all releases
@@ -183,6 +195,9 @@ class Feed:
     positions: tuple[tuple[int, int], ...] = ()
     contract: Contract = field(default_factory=Contract)
     unpacking: Unpacking = field(default_factory=Unpacking)
+    delivery_key_from: str = "name"  # or "path": what the pattern of the delivery key is searched in
+    delivery_key_case: str = "exact"  # or "fold": keys that differ in letter case alone are one key
+    folder_columns: tuple[str, ...] = ()  # declared columns whose values are in the folders, such as day=2024-05-03
 
     @property
     def full_name(self) -> str:
@@ -194,10 +209,15 @@ class Feed:
         """The column of the raw table that keeps what a JSON object holds beside the declared columns."""
         return EXTRA_COLUMN if self.file_format == "jsonl" and self.contract.on_new_column == "add" else None
 
+    @cached_property
+    def file_columns(self) -> tuple[str, ...]:
+        """The declared columns whose values are in the file itself."""
+        return tuple(column for column in self.columns if column not in self.folder_columns)
+
     @property
     def required_columns(self) -> tuple[str, ...]:
         """The declared columns every file must have."""
-        return tuple(column for column in self.columns if column not in self.contract.optional)
+        return tuple(column for column in self.file_columns if column not in self.contract.optional)
 
     def column_of(self, header: str) -> str:
         """Return the column a header text means, as an alias or under its own name; empty when it has no name."""
@@ -209,7 +229,7 @@ class Feed:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides how a file is read; a refused file is tried again when it changes."""
-        told = asdict(self)
+        told = {name: value for name, value in asdict(self).items() if name not in _ADDED or _ADDED[name] != value}
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
         for option in fields(Dialect)[_FIRST_OPTIONS:]:  # they came later: a usual value leaves the hash as it was
@@ -222,11 +242,16 @@ class Feed:
 
         Without a declared pattern the path itself is the key, compressed or not. None when the pattern does
         not fit. An archive as a whole, which is in the ledger only when it cannot be opened, is known by its path.
+        Keys are in Unicode's form NFC, so that two spellings of one name are one key.
         """
-        if self.delivery_key is None or uri.endswith(ARCHIVE_SUFFIX):
-            return without_compression(uri)
-        found = re.search(self.delivery_key, name_of(uri))
-        if found is None:
-            return None
-        parts = [f"{group}={value}" for group, value in found.groupdict().items() if value is not None]
-        return " ".join(parts) or None
+        if self.delivery_key is None or is_archive(uri):
+            key = without_compression(uri)
+        else:
+            is_path = self.delivery_key_from == "path"
+            found = re.search(as_nfc(self.delivery_key), as_nfc(place_of(uri) if is_path else name_of(uri)))
+            if found is None:
+                return None
+            values = ((group, value) for group, value in found.groupdict().items() if value is not None)
+            key = " ".join(f"{group}={decode_folder_value(value) if is_path else value}" for group, value in values)
+        key = fold_case(key) if self.delivery_key_case == "fold" else as_nfc(key)
+        return key or None

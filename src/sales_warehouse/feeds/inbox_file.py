@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.names import member_name
 
 MAX_SIDE_BYTES = 64 * 1024  # a few figures take a few lines
 _MAX_NS = 2**63 - 1  # in the year 2262; the ledger's bigint ends there, file systems do not
@@ -61,10 +62,10 @@ class SideFile:
 
     def _read_member(self, member: str) -> tuple[bytes | None, str]:
         with zipfile.ZipFile(self.path) as archive:
-            count = archive.namelist().count(member)
-            if count != 1:
-                return None, "is in the archive twice" if count else "is not there"
-            with archive.open(member) as file:
+            found = [entry for entry in archive.infolist() if member_name(entry) == member]
+            if len(found) != 1:
+                return None, "is in the archive twice" if found else "is not there"
+            with archive.open(found[0]) as file:
                 return file.read(MAX_SIDE_BYTES + 1), ""
 
 
@@ -73,26 +74,36 @@ class InboxFile:
     """A file below the inbox as it was when it was found.
 
     A member of an archive is a file of its own: `path` and `mtime_ns` are the archive's, `size_bytes` is that of the
-    member's content.
+    member's content. Files are in order by `mtime_ns`, the members of one archive by `member_time`.
     """
 
     feed: Feed
     path: Path
-    uri: str  # path below the inbox, with forward slashes; bytes that are no UTF-8 are written as \xNN
+    uri: str  # path below the inbox as on disk, with forward slashes; bytes that are no UTF-8 are written as \xNN
     size_bytes: int
     mtime_ns: int
     member: str | None = None  # the member's path inside the archive
     archive_bytes: int | None = None
     side: SideFile | None = None  # the control file, of a feed that declares one
+    member_time: tuple[int, ...] = ()  # when a member was written, by the clock of its sender, to 2 seconds
+    rivals: tuple[str, ...] = ()  # URIs of other new files with its delivery key and time, and other content
+
+    @property
+    def delivery_key(self) -> str | None:
+        """What the delivery is about; None when its name carries no delivery key."""
+        return self.feed.delivery_key_of(self.uri)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of declaration and control file: these decide, beside the bytes, whether the file is loaded."""
-        if self.side is None:
+        """SHA-256 of declaration, control file and rivals: they decide, beside the bytes, if the file is loaded."""
+        told = []
+        if self.side is not None:
+            content = self.side.content
+            told.append(b"none" if content is None else hashlib.sha256(content).digest())
+        told += [hashlib.sha256(uri.encode()).digest() for uri in self.rivals]
+        if not told:
             return self.feed.fingerprint
-        content = self.side.content
-        told = b"none" if content is None else hashlib.sha256(content).digest()
-        return hashlib.sha256(self.feed.fingerprint.encode() + told).hexdigest()
+        return hashlib.sha256(b"".join([self.feed.fingerprint.encode(), *told])).hexdigest()
 
     @property
     def fingerprint_with_loader(self) -> str:

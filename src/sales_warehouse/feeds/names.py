@@ -6,14 +6,22 @@ A member of an archive has the path of the archive, `!`, and its own path inside
 import re
 import unicodedata
 from calendar import monthrange
+from contextlib import suppress
 from datetime import date
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 ARCHIVE_SUFFIX = ".zip"
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # a folder's value that stands for NULL
 MAX_IDENTIFIER_BYTES = 63  # PostgreSQL's NAMEDATALEN - 1; a longer name would be cut in silence
 SYSTEM_COLUMNS = ("cmax", "cmin", "ctid", "tableoid", "xmax", "xmin")  # of PostgreSQL itself, in every table
 
-_MARK = f"{ARCHIVE_SUFFIX}!"
+_UTF8_NAME = 0x800  # flag of an archive's member
+_MARK = re.compile(r"\.zip!", re.IGNORECASE | re.ASCII)
 _WORD_STARTS = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD = re.compile(r"[\W_]+")
 _MONTHS = "january february march april may june july august september october november december"
@@ -45,6 +53,16 @@ def has_signs(text: str) -> bool:
     return any(not letter.isalnum() and letter not in " _-./" for letter in as_written(text))
 
 
+def as_nfc(text: str) -> str:
+    """Return the text in Unicode's normal form C: macOS writes an umlaut as two characters, other systems as one."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def fold_case(text: str) -> str:
+    """Return the text so that two texts are equal if they differ in letter case alone."""
+    return as_nfc(as_nfc(text).casefold())
+
+
 def member_uri(archive: str, member: str) -> str:
     """Return the path of a member of an archive."""
     return f"{archive}!{member}"
@@ -52,8 +70,8 @@ def member_uri(archive: str, member: str) -> str:
 
 def split_uri(uri: str) -> tuple[str, str | None]:
     """Return the path of the file in the inbox and, for a member of an archive, its path inside."""
-    archive, mark, member = uri.partition(_MARK)
-    return (archive + ARCHIVE_SUFFIX, member) if mark else (uri, None)
+    mark = _MARK.search(uri)
+    return (uri[: mark.end() - 1], uri[mark.end() :]) if mark else (uri, None)
 
 
 def name_of(uri: str) -> str:
@@ -62,14 +80,59 @@ def name_of(uri: str) -> str:
     return (member or path).rsplit("/", 1)[-1]
 
 
+def place_of(uri: str) -> str:
+    """Return the path that a location is compared with: a member is a file in the folder of its archive."""
+    path, member = split_uri(uri)
+    return path if member is None else path[: path.rfind("/") + 1] + member
+
+
+def member_name(entry: "ZipInfo") -> str:
+    r"""Return the path of a member inside its archive, as the sender meant it.
+
+    Without the flag for UTF-8 a name has no known encoding; `zipfile` reads it as cp437, and many programs write UTF-8.
+    A backslash separates folders as a slash does. ``.``, and ``..`` behind a folder, are resolved. The result begins
+    with ``/``, a drive or ``..`` only if the name leads out of the archive.
+    """
+    name = entry.filename
+    if not (name.isascii() or entry.flag_bits & _UTF8_NAME):
+        with suppress(UnicodeError):  # otherwise it is cp437
+            name = name.encode("cp437").decode()
+    name = name.replace("\\", "/")
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" * name.startswith("/") + "/".join(parts)
+
+
+def decode_folder_value(text: str) -> str:
+    """Return the value that a folder's name stands for: Hive and Spark write some characters as ``%XX``.
+
+    What is not UTF-8 then, or holds a NUL, stays as it is written.
+    """
+    try:
+        value = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        value = text
+    return as_nfc(text if "\0" in value else value)
+
+
+def is_archive(name: str) -> bool:
+    """Say whether the name is that of a zip archive."""
+    return name[-len(ARCHIVE_SUFFIX) :].lower() == ARCHIVE_SUFFIX
+
+
 def compression_of(name: str) -> str | None:
-    """Return the suffix a compressed file's name ends with, such as ``.gz``."""
-    return next((suffix for suffix in COMPRESSED_SUFFIXES if name.endswith(suffix)), None)
+    """Return the suffix a compressed file's name ends with, such as ``.gz``, in lower case."""
+    end = name[-max(map(len, COMPRESSED_SUFFIXES)) :].lower()
+    return next((suffix for suffix in COMPRESSED_SUFFIXES if end.endswith(suffix)), None)
 
 
 def without_compression(uri: str) -> str:
     """Return the path as it would be without compression: ``shop/a.csv`` for ``shop/a.csv.zst``."""
-    return uri.removesuffix(compression_of(uri) or "")
+    return uri[: len(uri) - len(compression_of(uri) or "")]
 
 
 def find_period(delivery_key: str | None) -> Period | None:

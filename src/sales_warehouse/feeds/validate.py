@@ -50,7 +50,8 @@ _LINES = (
 )
 _MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_delimiter")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
-_ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
+_PATH = ("delivery_key_from", "delivery_key_case", "folder_columns")
+_ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected", *_PATH)
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": (*_MARKED, "repeated_header", *_LINES, *_ANY, *_BY_NAME),
@@ -215,6 +216,9 @@ class Options(StrictModel):
     delivery_key: PatternWithGroups | None = field(
         r"a regular expression with named groups such as (?P<business_date>\d{4}-\d{2}-\d{2})", None
     )
+    delivery_key_from: Literal["name", "path"] = field("name or path", "name")
+    delivery_key_case: Literal["exact", "fold"] = field("exact or fold", "exact")
+    folder_columns: list[str] = field("a list of declared columns: [day, store] for day=2024-05-03/store=paris", [])
     max_rejects: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] = field(
         "a number of records such as 25, or a share such as 1% (0% to 100%)", MaxRejects()
     )
@@ -335,6 +339,9 @@ class _Table(StrictModel, extra="ignore"):
             columns=columns,
             dialect=options.dialect(),
             delivery_key=options.delivery_key,
+            delivery_key_from=options.delivery_key_from,
+            delivery_key_case=options.delivery_key_case,
+            folder_columns=tuple(options.folder_columns),
             max_rejects=options.max_rejects,
             file_format=self.external.file_format,
             workbook=Workbook(options.sheet, options.header_row, options.total_rows),
@@ -381,6 +388,8 @@ def _check_format(external: _External) -> None:
         problem = "is not the pattern of control.trailer, which finds the trailer lines"
         is_one = options.trailer in (None, trailer)
         require(is_one, problem, "leave it out beside control.trailer", _at("trailer"))
+    problem = "means nothing without delivery_key"
+    require(options.delivery_key or options.delivery_key_from == "name", problem, key=_at("delivery_key_from"))
     if options.expected:
         check_expected(options.expected, options.delivery_key, _at("expected"))
 
@@ -388,19 +397,27 @@ def _check_format(external: _External) -> None:
 def _check_columns(options: Options, columns: tuple[str, ...]) -> None:
     """Raise `Invalid` where an option does not fit the declared columns."""
     listed = ", ".join(columns)
+    in_file = [column for column in columns if column not in options.folder_columns]
+    for column in options.folder_columns:
+        require(column in columns, _unknown(column, columns), f"some of {listed}", _at("folder_columns"))
+    if options.folder_columns:
+        problem = "needs a delivery_key: files that differ in their folders alone are several deliveries"
+        allowed = "with delivery_key_from: path, and a pattern such as day=(?P<business_date>[^/]+)/"
+        require(options.delivery_key, problem, allowed, _at("folder_columns"))
+        require(in_file, "no column is left that a file has", "all but one of the columns", _at("folder_columns"))
     for column in options.optional:
         require(column in columns, f"{column!r} is no declared column", f"some of {listed}", _at("optional"))
     allowed = "all but one of the columns at most: otherwise any file would fit"
-    require(set(options.optional) < set(columns), "no column is left that a file must have", allowed, _at("optional"))
+    require(set(in_file) - set(options.optional), "no column is left that a file must have", allowed, _at("optional"))
     for column in options.positions:
-        require(column in columns, _unknown(column, columns), listed, _at("positions", column))
+        require(column in in_file, _unknown(column, in_file), ", ".join(in_file), _at("positions", column))
     carried = options.record_types.carry if options.record_types else {}
     for column in carried:
-        require(column in columns, _unknown(column, columns), listed, _at("record_types", "carry", column))
+        require(column in in_file, _unknown(column, in_file), listed, _at("record_types", "carry", column))
         is_once = column not in options.positions
         require(is_once, f"{column} is carried from another record", "leave it out", _at("positions", column))
-    require(set(carried) < set(columns), "no column is left for its own records", key=_at("record_types", "carry"))
-    for column in columns if options.positions else ():
+    require(set(carried) < set(in_file), "no column is left for its own records", key=_at("record_types", "carry"))
+    for column in in_file if options.positions else ():
         require(column in options.positions or column in carried, f"{column} has none", key=_at("positions"))
     seen: dict[str, str] = {}
     for column, text in [(column, text) for column, texts in options.aliases.items() for text in texts]:

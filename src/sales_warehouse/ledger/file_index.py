@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.feeds.names import as_nfc
 from sales_warehouse.ledger.transaction import transaction
 
 _LOADED = ("active", "superseded", "unloaded")  # statuses of files that were loaded once
@@ -42,13 +43,14 @@ class FileIndex:
         if entry.file_id in self._by_id:
             self._by_id[entry.file_id] = entry
             return
-        if entry.status == "active" and (earlier := self.active(entry.delivery_key or "")):
+        if entry.status == "active" and (earlier := self.active(as_nfc(entry.delivery_key or ""))):
             self._by_id[earlier.file_id] = replace(earlier, status="superseded")
         self._by_id[entry.file_id] = entry
         self._ids_by_uri[entry.uri].append(entry.file_id)
         self._ids_by_content[entry.sha256].append(entry.file_id)
         if entry.version is not None and entry.delivery_key is not None:
-            self._ids_by_key[entry.delivery_key].append(entry.file_id)
+            # an earlier loader did not write keys in NFC
+            self._ids_by_key[as_nfc(entry.delivery_key)].append(entry.file_id)
         self._sizes.add(entry.size_bytes)
 
     def latest_at(self, uri: str) -> Entry | None:

@@ -1,5 +1,6 @@
 """Find files in the ledger by id or by path below the inbox."""
 
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -37,9 +38,15 @@ _COLUMNS = ", ".join(LedgerFile.__dataclass_fields__)
 
 
 def find_entries(cursor: Cursor, name: str) -> list[LedgerFile]:
-    """Return the entries whose id or path below the inbox is `name`, the oldest first."""
+    """Return the entries whose id or path below the inbox is `name`, the oldest first.
+
+    Without such a path, one that differs only in Unicode's normal form (NFC, NFD) is meant: keyboards write NFC.
+    """
     file_id = int(name) if name.isascii() and name.isdecimal() and len(name) < _ID_DIGITS else None
-    return _select(cursor, "file_id = %s or uri = %s order by file_id", file_id, _without_dot(name))
+    path = _without_dot(name)
+    spellings = [path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)]
+    found = _select(cursor, "file_id = %s or uri = any(%s) order by file_id", file_id, spellings)
+    return [entry for entry in found if entry.uri == path or entry.file_id == file_id] or found
 
 
 def find_entry(cursor: Cursor, name: str, statuses: Collection[str], verb: str) -> LedgerFile:

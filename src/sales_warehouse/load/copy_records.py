@@ -20,6 +20,7 @@ from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.inbox.recognise import refuse_nul, refuse_other_format, refuse_other_packing
 from sales_warehouse.load.match_columns import match_columns, name_ignored
+from sales_warehouse.load.match_folders import match_folders
 from sales_warehouse.load.outcome import FileRefused, Progress
 from sales_warehouse.load.readers.choose_reader import Content
 from sales_warehouse.load.readers.reader import Block, Header, Reader
@@ -83,7 +84,8 @@ class FileLoad:
         records = self.reader.read(blocks, [column is not None for column in columns])
         self.copy_rows(self._spool_others(records, content), kept)
         ignored = name_ignored(header.texts, columns) + self.reader.ignored
-        missing = tuple(column for column in self.file.feed.columns if column not in kept) + self.reader.missing
+        there = {*kept, *self.reader.front_columns}
+        missing = tuple(column for column in self.file.feed.columns if column not in there) + self.reader.missing
         return Shape(tuple(columns), tuple(added), ignored, missing, self.reader.notes)
 
     def recognise(self, content: Content) -> None:
@@ -97,8 +99,12 @@ class FileLoad:
         refuse_other_format(head, name, self.file.feed)
 
     def match(self, header: Header) -> list[str | None]:
-        """Return the raw table's columns for the fields of a record, None for a field that is left out."""
+        """Return the raw table's columns for the fields of a record, None for a field that is left out.
+
+        The values of the feed's folder columns are put in front of each record.
+        """
         feed = self.file.feed
+        self.reader.put_in_front(match_folders(self.file.uri, feed))
         extra = [feed.extra_column] if feed.extra_column else []
         return [*match_columns(header.texts, feed), *extra]
 
@@ -128,8 +134,9 @@ class FileLoad:
     def copy_rows(self, blocks: Iterator[Block], columns: Sequence[str]) -> None:
         """Copy the blocks while the next ones are read; COPY's text format is used as long as possible."""
         grammar = self.reader.grammar
+        names = ["_file_id", *self.reader.front_columns, "_row_number", *columns]
         target = sql.SQL("copy {} ({}) from stdin with ").format(
-            raw_table(self.file.feed), sql.SQL(", ").join(map(sql.Identifier, ["_file_id", "_row_number", *columns]))
+            raw_table(self.file.feed), sql.SQL(", ").join(map(sql.Identifier, names))
         )
         delimiter, quote = (sql.Literal(mark.decode()) for mark in (grammar.copy_delimiter, grammar.copy_quote))
         as_text = target + sql.SQL("(format text, delimiter {}, null '')").format(delimiter)

@@ -28,6 +28,7 @@ from sales_warehouse.load.check_control import check_control
 from sales_warehouse.load.copy_records import FileLoad, WidthsInDoubt
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
 from sales_warehouse.load.guard import as_message, concerns_all_files, describe_unexpected, is_of_the_system
+from sales_warehouse.load.inbox.find_rivals import refuse_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome, Progress
 from sales_warehouse.load.readers.choose_reader import Content, choose_reader, open_content
@@ -242,6 +243,7 @@ class _NewFile:
                 f"the name has no delivery key: it does not match {file.feed.delivery_key}. "
                 "Rename the file, or correct delivery_key in the feed's declaration."
             )
+        refuse_rivals(file)
         if len(key.encode()) > _MAX_KEY_BYTES:
             raise FileRefused(
                 f"its delivery key has {len(key.encode()):,} bytes, at most {_MAX_KEY_BYTES:,} are possible. Give the "

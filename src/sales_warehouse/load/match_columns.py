@@ -23,7 +23,7 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     ignores = feed.contract.on_new_column == "ignore"
     spare_texts = _find_spare(header, names, feed) if ignores else set()
     columns = [
-        None if ignores and (name not in feed.columns or text in spare_texts) else name
+        None if ignores and (name not in feed.file_columns or text in spare_texts) else name
         for text, name in zip(header, names, strict=True)
     ]
     kept = [column for column in columns if column is not None]
@@ -41,6 +41,11 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
             f"PostgreSQL has columns called {', '.join(system)} of its own in every table: declare another column with "
             "such a name among its aliases, or on_new_column: ignore"
         )
+    if both := [column for column in feed.folder_columns if column in kept]:
+        problems.append(
+            f"the values of {', '.join(both)} are in the folders of its path: with on_new_column: ignore those of the "
+            "file are left out"
+        )
     texts_of: dict[str, list[str]] = defaultdict(list)
     for text, name in zip(header, columns, strict=True):
         texts_of[name or ""].append(_shorten(text))
@@ -52,9 +57,9 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
     if len(repeated) > _SHOWN_REPEATED:
         problems.append(f"{len(repeated) - _SHOWN_REPEATED:,} more columns are repeated")
     if lacking := [column for column in feed.required_columns if column not in kept]:
-        spare = [text for text, name in zip(header, names, strict=True) if name not in feed.columns][:_NEAR_AMONG]
+        spare = [text for text, name in zip(header, names, strict=True) if name not in feed.file_columns][:_NEAR_AMONG]
         problems.append(f"the header lacks {', '.join(_describe_lacking(column, feed, spare) for column in lacking)}")
-    if feed.contract.on_new_column == "refuse" and (new := [name for name in kept if name not in feed.columns]):
+    if feed.contract.on_new_column == "refuse" and (new := [name for name in kept if name not in feed.file_columns]):
         shown = ", ".join(_shorten(name) for name in new if name)
         if shown:
             problems.append(f"new columns, refused by on_new_column: refuse: {shown}")
@@ -74,7 +79,7 @@ def _find_spare(header: Sequence[str], names: Sequence[str], feed: Feed) -> set[
     A text with signs that is an alias as written is that column.
     """
     spare: set[str] = set()
-    for column in feed.columns:
+    for column in feed.file_columns:
         texts = [text for text, name in zip(header, names, strict=True) if name == column]
         vague = {text for text in texts if has_signs(text) and as_written(text) not in feed.contract.written}
         spare.update(vague if len(vague) < len(texts) else ())

@@ -156,6 +156,7 @@ def _log_report(report: LoadReport) -> None:
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
         "unmatched": len(report.unmatched),
+        "passed_over": len(report.passed_over),
         "seconds": round(report.seconds, 3),
     }
     log.info("load", extra={"figures": figures})

@@ -16,6 +16,7 @@ from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import FileIndex, read_index
 from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.inbox.find_files import find_files
+from sales_warehouse.load.inbox.find_rivals import mark_rivals
 from sales_warehouse.load.load_file import Task, describe_growing, load_file
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import NEEDS_A_PERSON, Outcome
@@ -47,6 +48,7 @@ class LoadReport:
     unchanged: int = 0  # files that the ledger knew
     still_refused: list[str] = field(default_factory=list)  # URIs among them that were refused before
     unmatched: list[str] = field(default_factory=list)  # URIs that match no feed's location
+    passed_over: list[str] = field(default_factory=list)  # what programs left behind: URIs, folders with a slash
     seconds: float = 0.0
 
     @property
@@ -77,9 +79,9 @@ def run_load(
         prepare_warehouse(connection, feeds)
         reach("after_prepare")
         found = find_files(inbox, feeds, only_feed)
-        report = LoadReport(unmatched=found.unmatched, outcomes=found.unreadable)
+        report = LoadReport(unmatched=found.unmatched, passed_over=found.passed_over, outcomes=found.unreadable)
         indexes = {feed.full_name: read_index(connection, feed.full_name) for feed in feeds}
-        candidates = _leave_out_unchanged(found.files, indexes, report)
+        candidates = _leave_out_unchanged(mark_rivals(found.files, indexes), indexes, report)
         candidates = _leave_out_growing(candidates, options.settle_seconds, report, reporter)
         reach("after_find")
         reporter.start(len(candidates), sum(file.size_bytes for file in candidates))

@@ -16,6 +16,7 @@ from sales_warehouse.ledger.file_index import FileIndex, read_index
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.decide import New, decide, is_known_on_disk, needs_hash_first
 from sales_warehouse.load.inbox.find_files import find_files
+from sales_warehouse.load.inbox.find_rivals import mark_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.read_sql import read_sql
@@ -72,7 +73,8 @@ def find_changes(
             cursor.execute("select coalesce(max(upper_event_id), 0) from audit.builds")
             (built_event,) = cursor.fetchone() or (0,)
     books = {feed.full_name: read_index(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
-    files, seen = _find_new_files(find_files(inbox, feeds).files, books, before.seen, settle_seconds)
+    found = mark_rivals(find_files(inbox, feeds).files, books)
+    files, seen = _find_new_files(found, books, before.seen, settle_seconds)
     marks = sorted(_mark(file) for file in files)
     state = json.dumps([marks, last_event, last_file])
     return Changes(

@@ -122,7 +122,10 @@ class _Comparison:
             yield _differ(place, "missing row", expected=text)
             return
         row, self._row = self._row, next(self._rows, None)
-        expected = [None if index is None else values[index] for index in self._places]
+        expected = [
+            self._reading.constants.get(column) if index is None else values[index]
+            for column, index in zip(self._columns, self._places, strict=True)
+        ]
         if expected == list(row[1]):
             return
         for column, should_be, is_ in zip(self._columns, expected, row[1], strict=True):

@@ -27,7 +27,7 @@ class ObjectReading(LineReading):
     def __init__(self, read: Callable[[], bytes], feed: Feed, rejects: Iterator[Reject]) -> None:
         """`read` gives the uncompressed content in blocks, none at its end."""
         super().__init__(Lines(read, "utf-8"), feed, rejects)
-        self.columns = (*feed.columns, EXTRA_COLUMN) if feed.extra_column else feed.columns
+        self.columns = (*feed.file_columns, EXTRA_COLUMN) if feed.extra_column else feed.file_columns
         self.normal_forms = {EXTRA_COLUMN: write_as_jsonb}
 
     def read_record(self) -> Record:
@@ -55,11 +55,11 @@ class ObjectReading(LineReading):
             column = self.feed.column_of(key)
             if column in by_column:
                 raise CannotRead(1, f"two keys mean {column}")
-            if column in self.feed.columns:
+            if column in self.feed.file_columns:
                 by_column[column] = value
             else:
                 extra[key] = value
-        values = [_as_text(by_column.get(column)) for column in self.feed.columns]
+        values = [_as_text(by_column.get(column)) for column in self.feed.file_columns]
         return [*values, _write(extra) if extra else None] if self.feed.extra_column else values
 
     def can_be(self, reject: Reject) -> bool:

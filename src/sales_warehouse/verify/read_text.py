@@ -58,7 +58,7 @@ class TextReading(LineReading):
         self._types = dialect.record_types
         self._carried: Values | None = None  # fields of the last header record
         carried = self._types.columns if self._types else ()
-        self._own_columns = tuple(column for column in feed.columns if column not in carried)
+        self._own_columns = tuple(column for column in feed.file_columns if column not in carried)
         self._width = 0  # of a record without carried fields; 0 before the header is read
         try:
             own = self._read_head()

@@ -69,6 +69,7 @@ class SecondReading(ABC):
     def __init__(self, feed: Feed, rejects: Iterator[Reject]) -> None:
         self.feed = feed
         self.normal_forms: dict[str, Callable[[str], str]] = {}
+        self.constants: dict[str, str | None] = {}  # the values of columns that the file does not have
         self.row_number = 0  # of the last record or reject
         self._rejects = rejects
         self.reject = next(rejects, None)  # the next one
@@ -84,7 +85,7 @@ class SecondReading(ABC):
         names = [self.feed.column_of(text) for text in header]
         if self.feed.contract.on_new_column != "ignore":
             return tuple(names)
-        columns: list[str | None] = [name if name in self.feed.columns else None for name in names]
+        columns: list[str | None] = [name if name in self.feed.file_columns else None for name in names]
         for name in {name for name in names if columns.count(name) > 1}:
             # a text with signs that no alias repeats gives way to the other texts of its column
             places = [place for place, column in enumerate(columns) if column == name]

@@ -23,6 +23,7 @@ from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.compare import Difference, Row, find_differences
+from sales_warehouse.verify.read_folders import read_folders
 from sales_warehouse.verify.read_objects import ObjectReading
 from sales_warehouse.verify.read_tables import TableReading
 from sales_warehouse.verify.read_text import TextReading
@@ -118,6 +119,7 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
                     closing(_stream_skips(cursor, entry.file_id)) as skips,
                     reread(content, file.feed, rejects, _read_and_report(content, reporter)) as reading,
                 ):
+                    reading.constants = read_folders(file)
                     present = read_raw_columns(cursor, file.feed)
                     columns = [name for name in present if name not in LINEAGE_COLUMNS]
                     with closing(_stream_rows(cursor, file.feed, columns, entry.file_id)) as rows:

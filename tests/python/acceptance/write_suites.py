@@ -24,7 +24,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 PAGE = PROJECT / "docs" / "reference" / "suites.md"
 TEXT = """# Suites
 
-Difficult files made by others, and small files made after public reports. In the suites, each is a feed of its own, loaded with the dialect that its suite declares, and
+Difficult files made by others, and small files made after public reports. Each file of a suite is a feed of its own,
+loaded with the dialect that its suite declares, and
 compared record by record with the answer of the suite. Written by `make suites` on {day}.
 
 ## csv-spectrum

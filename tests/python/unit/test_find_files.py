@@ -1,6 +1,7 @@
 """Which files of the inbox belong to which feed, and in which order they are loaded."""
 
 import errno
+import hashlib
 import inspect
 import os
 import socket
@@ -8,13 +9,18 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Dialect, Feed, RecordTypes
 from sales_warehouse.load.inbox import find_files as search
 from sales_warehouse.load.inbox.find_files import Found, find_files
+from sales_warehouse.load.inbox.open_file import hash_file
 
 
 def feed(location: str, name: str = "sales") -> Feed:
@@ -51,6 +57,11 @@ def uris(found: Found) -> list[str]:
         ("shop/[a+(b).csv", ["shop/[a+(b).csv"], ["shop/a.csv", "shop/aab.csv"]),
         ("shop/*.csv.gz", ["shop/a.csv.gz"], ["shop/a.csv"]),
         ("shop/*", ["shop/a.csv", "shop/b"], ["shop/x/a.csv"]),
+        ("*.csv", ["A.CSV", "b.Csv.GZ", "c.csv.Zst"], ["a.txt"]),
+        ("A*.CSV.gz", ["A.csv.GZ"], ["a.csv.gz"]),
+        ("Shop/*.csv", ["Shop/a.csv"], ["shop/a.csv"]),
+        ("caf\u00e9/*.csv", ["cafe\u0301/a.csv", "caf\u00e9/b.csv"], ["cafe/a.csv"]),
+        ("cafe\u0301/?.csv", ["caf\u00e9/e\u0301.csv"], []),
     ],
 )  # fmt: skip
 def test_a_location_matches_its_pattern(inbox: Path, location: str, fits: list[str], unmatched: list[str]) -> None:
@@ -290,25 +301,131 @@ def test_an_archive_in_the_inbox_itself_has_members_there(inbox: Path) -> None:
     assert uris(find_files(inbox, [feed("*.csv")])) == ["box.zip!a.csv"]
 
 
-def test_folders_and_hidden_or_macos_members_are_no_deliveries(inbox: Path) -> None:
-    put_archive(inbox, "box.zip", "x/", "a.csv", ".a.csv", "__MACOSX/._a.csv", "x/.git/a.csv")
+LEFT_BEHIND = [
+    *("~$prices.xlsx", ".~lock.a.xlsx#", "._a.csv", ".DS_Store", "Thumbs.db", "DESKTOP.INI", "ehthumbs.db"),
+    *("a.csv.part", "a.csv.crdownload", "a.csv.tmp", "a.csv.filepart", "a.csv.partial", "A.CSV.PART", "a.csv.!qB"),
+    *(".a.csv.Xy12Za", ".syncthing.a.csv.tmp", "~syncthing~a.csv.tmp", "a.csv~", "#a.csv#", ".a.csv.swp", "_SUCCESS"),
+    *("._.csv", ".csv", "~$.csv", ".in.a.csv."),
+]
+
+
+@pytest.mark.parametrize("location", ["shop/**", "shop/*.csv"])
+@pytest.mark.parametrize("in_archive", [False, True])
+def test_what_programs_leave_behind_is_passed_over(inbox: Path, location: str, in_archive: bool) -> None:
+    names = [*LEFT_BEHIND, "a.csv", "part.csv", "tmp.csv", "~a.csv", "_a.csv", "a.part.csv", "#1.csv"]
+    if in_archive:
+        put_archive(inbox, "shop/box.zip", *names)
+    else:
+        put(inbox, *(f"shop/{name}" for name in names))
+    found = find_files(inbox, [feed(location)])
+    folder = "shop/box.zip!" if in_archive else "shop/"
+    assert sorted(uris(found)) == sorted(folder + name for name in names if name not in LEFT_BEHIND)
+    assert found.passed_over == sorted(folder + name for name in LEFT_BEHIND)
+    assert (found.unmatched, found.unreadable) == ([], [])
+
+
+def test_a_folder_that_tools_leave_behind_is_named_once(inbox: Path) -> None:
+    put(inbox, "shop/.git/x/a.csv", "shop/.git/b.csv", "@eaDir/a.csv", "a.csv")
+    put_archive(inbox, "box.zip", "x/", "b.csv", "__MACOSX/._a.csv", "__MACOSX/x/a.csv", "x/.git/a.csv")
     found = find_files(inbox, [feed("**/*.csv")])
-    assert (uris(found), found.unmatched, found.unreadable) == (["box.zip!a.csv"], [], [])
+    assert sorted(uris(found)) == ["a.csv", "box.zip!b.csv"]
+    assert found.passed_over == ["@eaDir/", "box.zip!__MACOSX/", "box.zip!x/.git/", "shop/.git/"]
+    assert (found.unmatched, found.unreadable) == ([], [])
+
+
+def test_a_location_may_name_what_is_passed_over_elsewhere(inbox: Path) -> None:
+    put(inbox, "shop/a.tmp", "shop/.export/a.csv", "shop/b.part")
+    found = find_files(inbox, [feed("shop/*.tmp", "one"), feed("shop/.export/*.csv", "two")])
+    assert sorted(uris(found)) == ["shop/.export/a.csv", "shop/a.tmp"]
+    assert found.passed_over == ["shop/b.part"]
+
+
+def test_a_dangling_link_of_an_editor_is_passed_over(inbox: Path) -> None:
+    (inbox / ".#a.csv").symlink_to("someone@somewhere.1234")
+    found = find_files(inbox, [feed("*.csv")])
+    assert (found.passed_over, found.unreadable) == ([".#a.csv"], [])
 
 
 @pytest.mark.parametrize(
-    "name", ["../a.csv", "/etc/a.csv", "x/../../a.csv", "C:/a.csv", "x\\a.csv", "x//a.csv", "./a.csv"]
+    ("name", "shown"),
+    [
+        ("../a.csv", "../a.csv"),
+        ("/etc/a.csv", "/etc/a.csv"),
+        ("x/../../a.csv", "../a.csv"),
+        ("./../a.csv", "../a.csv"),
+        ("..", ".."),
+        ("C:/a.csv", "C:/a.csv"),
+        ("c:a.csv", "c:a.csv"),
+        ("..\\a.csv", "../a.csv"),
+        ("\\\\server\\share\\a.csv", "/server/share/a.csv"),
+    ],
 )
-def test_a_member_outside_its_archive_is_reported_and_never_loaded(inbox: Path, name: str) -> None:
+def test_a_member_outside_its_archive_is_reported_and_never_loaded(inbox: Path, name: str, shown: str) -> None:
     put_archive(inbox, "shop/box.zip", name, "good.csv")
-    found = find_files(inbox, [feed("**/*.csv")])
+    found = find_files(inbox, [feed("**")])
     assert uris(found) == ["shop/box.zip!good.csv"]
     (unreadable,) = found.unreadable
-    assert (unreadable.uri, unreadable.feed) == (f"shop/box.zip!{name}", "shop.sales")
+    assert (unreadable.uri, unreadable.feed) == (f"shop/box.zip!{shown}", "shop.sales")
     assert "leads out of the archive" in unreadable.message
     assert find_files(inbox, [feed("elsewhere/*")]).unmatched == sorted(
-        ["shop/box.zip!good.csv", f"shop/box.zip!{name} (its name leads out of the archive)"]
+        ["shop/box.zip!good.csv", f"shop/box.zip!{shown} (its name leads out of the archive)"]
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("x\\a.csv", "x/a.csv"),
+        ("x//a.csv", "x/a.csv"),
+        ("./a.csv", "a.csv"),
+        (".\\x\\.\\a.csv", "x/a.csv"),
+        ("x/../a.csv", "a.csv"),
+        ("x/y/../../z/a.csv", "z/a.csv"),
+        ("12:30.csv", "12:30.csv"),
+        ("..a.csv", None),  # hidden
+    ],
+)
+def test_a_member_inside_its_archive_is_found_and_read(inbox: Path, name: str, member: str | None) -> None:
+    put_archive(inbox, "shop/box.zip", name)
+    found = find_files(inbox, [feed("shop/**/*.csv")])
+    assert [file.member for file in found.files] == ([member] if member else [])
+    for file in found.files:
+        assert hash_file(file.path, file.member) == hashlib.sha256(b"a\n1\n").hexdigest()
+
+
+def test_two_spellings_of_one_member_count_as_its_name_twice(inbox: Path) -> None:
+    put_archive(inbox, "box.zip", "x\\a.csv", "x/a.csv", "./b.csv")
+    found = find_files(inbox, [feed("**/*.csv")])
+    assert uris(found) == ["box.zip!b.csv"]
+    assert [(it.uri, "twice" in it.message) for it in found.unreadable] == [("box.zip!x/a.csv", True)]
+
+
+def test_members_are_in_the_order_of_their_own_times(inbox: Path) -> None:
+    second = 10**9
+    for uri, mtime, hours in (("b.zip", 2, (3, 1, 2)), ("a.zip", 3, (1, 1, 1)), ("c.ZIP", 1, (9, 9, 8))):
+        with zipfile.ZipFile(inbox / uri, "w") as archive:
+            for name, hour in zip("xyz", hours, strict=True):
+                archive.writestr(zipfile.ZipInfo(f"{name}.csv", (2024, 5, 1, hour, 0, 0)), b"a\n1\n")
+        os.utime(inbox / uri, ns=(mtime * second, mtime * second))
+    found = find_files(inbox, [feed("*.csv")])
+    assert [f"{uri[0]}{uri[6]}" for uri in uris(found)] == ["cz", "cx", "cy", "by", "bz", "bx", "ax", "ay", "az"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_a_folder_listing_changes_nothing(random: Random) -> None:
+    with TemporaryDirectory() as folder:
+        inbox = Path(folder)
+        put(inbox, "a.csv", "b/a.csv", "b/.x", "e\u0301.csv", "\u00e9.csv", "note.txt", mtime=10**9)
+        put_archive(inbox, "box.zip", "a.csv", "z.csv", ".hidden", "../out.csv", mtime=10**9)
+        feeds = [feed("**/*.csv")]
+        expected = find_files(inbox, feeds)
+        one = search._Search(feeds, None)
+        entries = list(search._walk(inbox, one.add_unreadable))
+        random.shuffle(entries)
+        for entry, relative in entries:
+            one.add(entry, relative)
+        assert one.finish() == expected
 
 
 def test_encrypted_and_repeated_members_are_reported(inbox: Path) -> None:

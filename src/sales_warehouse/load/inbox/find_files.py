@@ -11,13 +11,14 @@ from sales_warehouse.error_log import log_unexpected
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile, SideFile, mtime_ns_of
-from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, COMPRESSED_SUFFIXES, member_uri, split_uri
+from sales_warehouse.feeds.names import COMPRESSED_SUFFIXES, as_nfc, is_archive, member_uri, split_uri
 from sales_warehouse.load.inbox.open_file import Member, NoArchive, list_members
+from sales_warehouse.load.inbox.pass_over import find_leftover
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.printable import show_line
 
 _LINK = "a symbolic link"
-_MANY_SLASHES = re.compile("//+")
+_SUFFIX = re.compile(rf"\.[^./*?]+({'|'.join(map(re.escape, COMPRESSED_SUFFIXES))})?\Z", re.IGNORECASE)
 _PATTERNS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}  # of the signs in a location
 
 
@@ -27,16 +28,19 @@ class Found:
 
     files: list[InboxFile] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)  # URIs that match no feed's location
+    passed_over: list[str] = field(default_factory=list)  # what programs left behind: URIs, folders with a slash
     unreadable: list[Outcome] = field(default_factory=list)
 
 
 def find_files(inbox: Path, feeds: Sequence[Feed], only: Feed | None = None) -> Found:
     """Search the inbox once; with `only`, return the files of that feed alone.
 
-    Files are ordered by modification time, then path, so that of two deliveries with one delivery key the later one
-    becomes active. Symbolic links, pipes and devices are never opened; where a feed expects files, they are unreadable.
-    A zip archive is a folder: its members are files of their own. Raises `ConfigurationError` when the inbox is not a
-    directory, two feeds match one file, or a feed matches the control file of a delivery.
+    Files are ordered by modification time, members of archives then by their own time, and then by path, so that of
+    two deliveries with one delivery key the later one becomes active. Paths and locations are compared in Unicode's
+    form NFC, suffixes without letter case. Symbolic links, pipes and devices are never opened; where a feed expects
+    files, they are unreadable. A zip archive is a folder: its members are files of their own. Raises
+    `ConfigurationError` when the inbox is not a directory, two feeds match one file, or a feed matches the control
+    file of a delivery.
     """
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
@@ -59,16 +63,19 @@ class _Search:
         self._only = only
         self._matched: set[str] = set()
         self._deliveries: dict[str, str] = {}  # the delivery of each control file there could be
+        self._passed_over: dict[str, None] = {}
         self._found = Found()
 
     def add(self, entry: "os.DirEntry[str]", relative: str) -> None:
         """Add one file, or the members of one archive."""
         uri = _as_uri(relative)
+        if self._is_passed_over(relative):
+            return
         if kind := _special_kind(entry):
             self._add_special(entry, relative, uri, kind)
         elif split_uri(uri)[1] is not None:
             self._found.unmatched.append(f"{uri} (named like a member of an archive)")
-        elif relative.endswith(ARCHIVE_SUFFIX):
+        elif is_archive(relative):
             self._add_archive(entry, relative, uri)
         else:
             self._add_file(entry, relative, uri)
@@ -98,7 +105,8 @@ class _Search:
             )
         found = self._found
         found.unmatched = sorted(uri for uri in found.unmatched if uri not in self._deliveries)
-        found.files.sort(key=lambda file: (file.mtime_ns, file.uri))
+        found.passed_over = sorted(self._passed_over.keys() - self._deliveries.keys())
+        found.files.sort(key=lambda file: (file.mtime_ns, file.member_time, file.uri))
         found.unreadable.sort(key=lambda outcome: outcome.uri)
         return found
 
@@ -106,7 +114,7 @@ class _Search:
         """Add what is neither file nor folder; where a feed expects files, a person has to act."""
         folder = relative[: relative.rfind("/") + 1]
         feeds = self._matching(relative)
-        if relative.endswith(ARCHIVE_SUFFIX):
+        if is_archive(relative):
             feeds += self._feeds_in(folder)
         message = f"is {kind} and no file; it is never opened. Put the file itself there."
         if kind == _LINK:
@@ -141,8 +149,9 @@ class _Search:
                 self._found.files.append(InboxFile(feeds[0], path, uri, found.st_size, mtime_ns_of(found)))
         else:
             for member in members:
-                member_path = _MANY_SLASHES.sub("/", folder + member.name)
-                self._add_member(member, member_uri(uri, _as_uri(member.name)), member_path, path, found)
+                inside = "/".join(part for part in member.name.split("/") if part not in ("", ".."))
+                if not self._is_passed_over(folder + inside, f"{uri}!", len(folder)):
+                    self._add_member(member, member_uri(uri, member.name), folder + inside, path, found)
 
     def _add_member(self, member: Member, uri: str, relative: str, path: Path, found: os.stat_result) -> None:
         if member.is_archive:
@@ -153,7 +162,8 @@ class _Search:
             return
         for feed in self._match(uri, relative):
             side = self._expect_side_file(feed, uri, member.name, path)
-            file = InboxFile(feed, path, uri, member.size_bytes, mtime_ns_of(found), member.name, found.st_size, side)
+            size, mtime_ns = member.size_bytes, mtime_ns_of(found)
+            file = InboxFile(feed, path, uri, size, mtime_ns, member.name, found.st_size, side, member.time)
             if member.problem and self._is_wanted(feed):
                 message = f"cannot be read from the archive: {member.problem}. Ask for it in another way."
                 self._add_unreadable(uri, feed.full_name, member.size_bytes, message)
@@ -179,8 +189,19 @@ class _Search:
     def _add_unreadable(self, uri: str, feed: str, size_bytes: int, message: str) -> None:
         self._found.unreadable.append(Outcome(uri, feed, "unreadable", size_bytes, message=message))
 
+    def _is_passed_over(self, relative: str, archive: str = "", inside: int = 0) -> bool:
+        """Note a path that is a leftover, unless a location names such files; see if it is behind `inside` only."""
+        leftover = find_leftover(relative[inside:])
+        if leftover is None:
+            return False
+        if any(find_leftover(feed.location) for feed in self._matching(relative)):
+            return False
+        self._passed_over[archive + _as_uri(leftover)] = None
+        return True
+
     def _matching(self, relative: str) -> list[Feed]:
-        return [feed for feed, pattern in self._patterns if pattern.fullmatch(relative)]
+        path = as_nfc(relative)
+        return [feed for feed, pattern in self._patterns if pattern.fullmatch(path)]
 
     def _feeds_in(self, folder: str) -> list[Feed]:
         return [feed for feed, _ in self._patterns if may_match_in(feed.location, folder)]
@@ -256,26 +277,33 @@ def _walk(inbox: Path, report: Callable[[str, OSError], None]) -> Iterator[tuple
 
 
 def compile_location(location: str) -> re.Pattern[str]:
-    """Return the pattern of a location; a compressed file matches under its plain name."""
-    suffixes = "|".join(re.escape(suffix) for suffix in COMPRESSED_SUFFIXES)
-    return re.compile(f"{_translate(location)}(?:{suffixes})?", re.DOTALL)
+    """Return the pattern of a location, for paths in NFC.
+
+    A compressed file matches under its plain name. The letter case of suffixes does not matter.
+    """
+    location = as_nfc(location)
+    at = found.start() if (found := _SUFFIX.search(location)) else len(location)
+    packed = "|".join(map(re.escape, COMPRESSED_SUFFIXES))
+    suffixes = f"(?ai:{re.escape(location[at:])}(?:{packed})?)"
+    return re.compile(_translate(location[:at]) + suffixes, re.DOTALL)
 
 
 def may_match_in(location: str, folder: str) -> bool:
     """Say whether files directly in this folder (empty, or with a slash at the end) can match the location."""
-    parent, _, name = location.rpartition("/")
-    return bool(re.fullmatch(_translate(f"{parent}/" if parent else ""), folder, re.DOTALL)) or name == "**"
+    parent, _, name = as_nfc(location).rpartition("/")
+    pattern = _translate(f"{parent}/" if parent else "")
+    return bool(re.fullmatch(pattern, as_nfc(folder), re.DOTALL)) or name == "**"
 
 
 def may_match_below(location: str, folder: str) -> bool:
     """Say whether files in this folder or deeper can match the location."""
-    parts = location.split("/")
-    for part, name in zip(parts[:-1], folder.split("/"), strict=False):
+    parts, names = as_nfc(location).split("/"), as_nfc(folder).split("/")
+    for part, name in zip(parts[:-1], names, strict=False):
         if part == "**":
             return True
         if not re.fullmatch(_translate(part), name, re.DOTALL):
             return False
-    return parts[-1] == "**" or folder.count("/") < len(parts) - 1
+    return parts[-1] == "**" or len(names) < len(parts)
 
 
 def _translate(location: str) -> str:

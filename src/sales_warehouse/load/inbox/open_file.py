@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking
-from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of
+from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of, is_archive, member_name
 from sales_warehouse.load.inbox.unpack import DAMAGED, Damaged, UnpackedLimit, unpack
 from sales_warehouse.load.outcome import FileRefused
 
@@ -27,6 +28,7 @@ BLOCK_BYTES = 256 * 1024
 MAX_MEMBERS = 100_000
 _HEAD_BYTES = 4096
 _ENCRYPTED = 0x1
+_LEADS_OUT = re.compile(r"/|\.\.(/|$)|[A-Za-z]:")  # how the name of a member must not begin
 _ARCHIVES = (ARCHIVE_SUFFIX, ".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 # What reading a member with damaged bytes can raise, NotImplementedError among them.
@@ -62,14 +64,15 @@ class NoArchive(Exception):
 class Member:
     """A member, and the reason if it cannot be a delivery."""
 
-    name: str
+    name: str  # see `member_name`
     size_bytes: int
+    time: tuple[int, ...]  # when it was written, by the clock of its sender, to 2 seconds
     problem: str | None = None
     is_archive: bool = False
 
 
 def list_members(path: Path) -> list[Member]:
-    """Return the members in the directory of an archive, without folders, `__MACOSX` and hidden files.
+    """Return the members in the directory of an archive, without folders.
 
     Raises `NoArchive` when there is no directory, `OSError` when the file cannot be read.
     """
@@ -82,14 +85,15 @@ def list_members(path: Path) -> list[Member]:
         raise NoArchive(str(error) or type(error).__name__) from None
     if len(entries) > MAX_MEMBERS:
         raise NoArchive(f"it has {len(entries):,} members, at most {MAX_MEMBERS:,} are read")
-    times = Counter(entry.filename for entry in entries)
+    named = [(member_name(entry), entry) for entry in entries if not entry.filename.endswith(("/", "\\"))]
+    times = Counter(name for name, _ in named)
     members: dict[str, Member] = {}
-    for entry in entries:
-        name = entry.filename
-        if entry.is_dir() or any(part == "__MACOSX" or _is_hidden(part) for part in name.split("/")):
-            continue
-        problem = _find_problem(entry) or ("its name is in the archive twice" if times[name] > 1 else None)
-        members[name] = Member(name, entry.file_size, problem, name.lower().endswith(_ARCHIVES))
+    for name, entry in named:
+        if not name:
+            continue  # "." or "a/..": a folder
+        problem = _find_problem(name, entry) or ("its name is in the archive twice" if times[name] > 1 else None)
+        is_packed = name.lower().endswith(_ARCHIVES)
+        members[name] = Member(name, entry.file_size, entry.date_time, problem, is_packed)
     return list(members.values())
 
 
@@ -105,7 +109,7 @@ def open_member(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
         except Exception as error:
             raise OSError(0, f"it is no longer a zip archive ({error})") from None
         try:
-            entry = archive.getinfo(name)
+            entry = find_member(archive, name)
             member = cast(BinaryIO, stack.enter_context(archive.open(entry)))
         except _DAMAGED_MEMBER as error:
             raise OSError(0, f"it cannot be read from the archive ({error})") from None
@@ -114,16 +118,18 @@ def open_member(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
         yield member, entry.compress_size
 
 
-def _is_hidden(part: str) -> bool:
-    return part.startswith(".") and part not in (".", "..")
+def find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """Return the member of this name, see `member_name`. Raises `KeyError`."""
+    entry = archive.NameToInfo.get(name)
+    if entry is not None and member_name(entry) == name:
+        return entry
+    return {member_name(entry): entry for entry in archive.infolist()}[name]
 
 
-def _find_problem(entry: zipfile.ZipInfo) -> str | None:
-    name = entry.filename
-    parts = name.split("/")
-    if name.startswith("/") or "\\" in name or ":" in parts[0] or {"", ".", ".."} & set(parts) or "\0" in name:
+def _find_problem(name: str, entry: zipfile.ZipInfo) -> str | None:
+    if _LEADS_OUT.match(name):
         return "its name leads out of the archive"
-    if name != entry.orig_filename and "\0" in entry.orig_filename:
+    if entry.filename != entry.orig_filename and "\0" in entry.orig_filename:
         return "its name holds a NUL byte"
     if entry.flag_bits & _ENCRYPTED:
         return "it is encrypted"
@@ -220,7 +226,7 @@ class ContentReader:
     def __init__(self, path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> None:
         self.delivered = HashingReader(path, member, unpacking)
         self.name = member or path.name
-        self._is_archive = member is None and path.suffix == ARCHIVE_SUFFIX
+        self._is_archive = member is None and is_archive(path.name)
         suffix = compression_of(self.name)
         self._content = unpack(suffix, self.delivered) if suffix else self.delivered
         self._limit = UnpackedLimit(self.name, unpacking) if suffix else None

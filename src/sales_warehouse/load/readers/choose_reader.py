@@ -35,7 +35,7 @@ def choose_reader(feed: Feed, file_id: int, counts_by_block: bool = False) -> Re
             before = dialect.preamble_lines + dialect.header_lines
             dialect = replace(dialect, preamble_lines=before, header_lines=0)
         carried = dialect.record_types.columns if dialect.record_types else ()
-        columns = [column for column in feed.columns if column not in carried]
+        columns = [column for column in feed.file_columns if column not in carried]
         return TextReader(dialect, choose_grammar(feed), file_id, columns, counts_by_block)
     if feed.file_format == "jsonl":
         return JsonLinesReader(feed, file_id)

@@ -53,14 +53,14 @@ class JsonLinesReader(Reader):
     def __init__(self, feed: Feed, file_id: int) -> None:
         super().__init__(COPY_GRAMMAR, file_id)
         self.required = feed.required_columns
-        self._columns = feed.columns
+        self._columns = feed.file_columns
         self._column_of = lru_cache(maxsize=4096)(feed.column_of)
         self._on_new_column = feed.contract.on_new_column
         self._rest = b""
         self._offset = 0  # of `_rest` in the content
         self._line_number = 1  # of the first line of `_rest`
         self._objects = 0
-        self._absent = set(feed.columns)  # declared columns that no object has had so far
+        self._absent = set(feed.file_columns)  # declared columns that no object has had so far
         self._keys: dict[str, None] = {}  # some of the keys that were found, for the message
         self._ignored: dict[str, None] = {}
 
@@ -100,7 +100,7 @@ class JsonLinesReader(Reader):
         written = []
         for line in lines:
             if values := self._read_line(line):
-                written.append(write_copy_line(self._file_id, self.tally.read, values))
+                written.append(write_copy_line(self._front, self.tally.read, values))
             self._offset += len(line) + 1
             self._line_number += 1
         lacking = [column for column in self.missing if column in self.required] if final else []

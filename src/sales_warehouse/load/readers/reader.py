@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -38,8 +38,12 @@ class Block:
 class FieldFilter:
     """Keeps file id, row number and some fields of each record; all are sound, so one pattern matches them."""
 
-    def __init__(self, grammar: Grammar, is_kept: Sequence[bool]) -> None:
-        """`is_kept` tells for each column of the file whether its field is kept."""
+    def __init__(self, grammar: Grammar, is_kept: Sequence[bool], in_front: int = 0) -> None:
+        """`is_kept` tells for each column of the file whether its field is kept.
+
+        `in_front` is the number of fields between file id and row number; they are kept.
+        """
+        is_kept = [*[True] * in_front, *is_kept]
         delimiter, quote = re.escape(grammar.copy_delimiter), re.escape(grammar.copy_quote)
         in_csv = b"(?:%b(?:[^%b]++|%b%b)*+%b|[^%b%b\n]*+)" % (quote, quote, quote, quote, quote, delimiter, quote)
         in_text = b"(?:[^%b\\\\\n]++|\\\\.)*+" % delimiter
@@ -81,7 +85,8 @@ class Reader(ABC):
         """`grammar` is the dialect of the COPY data; `file_id` goes in front of every record."""
         self.grammar = grammar
         self.tally = Tally()
-        self._file_id = file_id
+        self._front = str(file_id)  # the fields in front of the row number of each record
+        self.front_columns: tuple[str, ...] = ()  # whose values are behind the file id
         self._rejects: list[Reject] = []
         self._skipped: list[SkippedLine] = []
 
@@ -106,7 +111,7 @@ class Reader(ABC):
 
     def read(self, blocks: Iterator[bytes], is_kept: Sequence[bool]) -> Iterator[Block]:
         """Read the rest of the file; `is_kept` tells which columns are loaded. Raises `FileRefused`."""
-        fields = None if all(is_kept) else FieldFilter(self.grammar, is_kept)
+        fields = None if all(is_kept) else FieldFilter(self.grammar, is_kept, len(self.front_columns))
         if fields is not None:
             self.counts_by_block = False  # the filter takes only records of the right width
         for block in chain(blocks, [b""]):
@@ -116,6 +121,18 @@ class Reader(ABC):
             rejects, self._rejects = self._rejects, []
             skipped, self._skipped = self._skipped, []
             yield Block(data, self.is_plain_text, rejects, skipped)
+
+    def put_in_front(self, values: Mapping[str, str | None]) -> None:
+        """Put values of columns that the file does not have behind the file id of every record."""
+        if not values:
+            return
+        self.front_columns = tuple(values)
+        texts = [(value or "").encode() for value in values.values()]
+        delimiter, quote = self.grammar.copy_delimiter, self.grammar.copy_quote
+        written = self.grammar.write(texts, [False] * len(texts))
+        if quote in written or b"\\" in written:
+            self.is_plain_text = False
+        self._front += (delimiter + written).decode()
 
     def continue_at(self, row_number: int) -> None:
         """Give the next record this row number; the records in front of it count as skipped."""
@@ -131,7 +148,7 @@ class Reader(ABC):
         """Return the sound records that end in the next block as COPY data; the last block is empty and `final`."""
 
 
-def write_copy_line(file_id: int, row_number: int, values: Sequence[str | None]) -> str:
-    """Return the line: every text in quotes, NULL as an empty field."""
+def write_copy_line(front: str, row_number: int, values: Sequence[str | None]) -> str:
+    """Return the line behind the fields in `front`: every text in quotes, NULL as an empty field."""
     written = ["" if value is None else '"' + value.replace('"', '""') + '"' for value in values]
-    return f"{file_id},{row_number},{','.join(written)}\n"
+    return f"{front},{row_number},{','.join(written)}\n"

@@ -360,7 +360,7 @@ class TextReader(Reader):
         """Return sound records with file id and row number in front, each with a line end."""
         if not records:
             return b""
-        delimiter = self.grammar.copy_delimiter
+        delimiter, before = self.grammar.copy_delimiter, self._front.encode()
         if self._sorter is not None and self._sorter.carried:
             records = [record + self._sorter.carried for record in records]
         endings = _endings(delimiter)
@@ -369,7 +369,7 @@ class TextReader(Reader):
         while at < len(records):
             group, ending = divmod(number, _GROUP)
             take = min(len(records) - at, _GROUP - ending)
-            front = b"%d%b%d" % (self._file_id, delimiter, group)
+            front = b"%b%b%d" % (before, delimiter, group)
             numbered = [b"\n" + front] * (3 * take)
             numbered[0] = front
             numbered[1::3] = endings[ending : ending + take]
