@@ -13,8 +13,10 @@ from functools import cached_property
 from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, name_of, normalise_header, without_compression
 
 TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect says
-FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
-LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
+JSON_FORMATS = ("jsonl", "json")  # an object a line, or documents with lists of objects
+FILE_FORMATS = (*TEXT_FORMATS, *JSON_FORMATS, "parquet", "xlsx", "xls")
+ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
+LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
 SIDE_FILE_PARTS = re.compile(r"\{(name|stem)\}")
@@ -87,6 +89,21 @@ class Workbook:
     total_rows: str | None = None  # a regular expression, searched for in the first cell of a row that holds a value
 
 
+Steps = tuple[str, ...]  # the keys on the way to a value in an object; none: the value itself
+
+
+@dataclass(frozen=True)
+class Nesting:
+    """Where in JSON the records are, and in a record its items and the values that are not found by key."""
+
+    records: Steps = ()  # the list of records in a document
+    items: Steps = ()  # the list in a record of which each item gives a row
+    paths: tuple[tuple[str, Steps], ...] = ()  # declared columns and their values in the record
+
+
+USUAL_NESTING = Nesting()
+
+
 @dataclass(frozen=True)
 class Unpacking:
     """The limits of unpacking a compressed file; None: the loader's default."""
@@ -150,6 +167,7 @@ class Feed:
     positions: tuple[tuple[int, int], ...] = ()
     contract: Contract = field(default_factory=Contract)
     unpacking: Unpacking = field(default_factory=Unpacking)
+    nesting: Nesting = field(default_factory=Nesting)
 
     @property
     def full_name(self) -> str:
@@ -159,7 +177,12 @@ class Feed:
     @property
     def extra_column(self) -> str | None:
         """The column of the raw table that keeps what a JSON object holds beside the declared columns."""
-        return EXTRA_COLUMN if self.file_format == "jsonl" and self.contract.on_new_column == "add" else None
+        return EXTRA_COLUMN if self.file_format in JSON_FORMATS and self.contract.on_new_column == "add" else None
+
+    @property
+    def lineage_columns(self) -> tuple[str, ...]:
+        """The columns of the raw table that say from which record a row comes, and from which item of it."""
+        return tuple(column for column in LINEAGE_COLUMNS if self.nesting.items or column != ITEM_COLUMN)
 
     @property
     def required_columns(self) -> tuple[str, ...]:
@@ -177,6 +200,8 @@ class Feed:
         told = asdict(self)
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
+        if self.nesting == USUAL_NESTING:
+            del told["nesting"]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def delivery_key_of(self, uri: str) -> str | None:

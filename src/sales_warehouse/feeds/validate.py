@@ -3,6 +3,7 @@
 The models have the shape of the YAML; the text of a field says what is allowed there, and the messages show it.
 """
 
+import codecs
 import difflib
 import re
 from collections.abc import Collection, Mapping
@@ -23,6 +24,7 @@ from sales_warehouse.feeds.declare import (
     Dialect,
     Feed,
     MaxRejects,
+    Nesting,
     Unpacking,
     Workbook,
 )
@@ -45,12 +47,14 @@ _RENAMED = {"business_key": "delivery_key"}
 _LINES = ("encoding", "line_end", "preamble_lines", "header", "comment", "trailer")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
 _ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
+_JSON = ("encoding", "items", "paths")
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINES, *_ANY, *_BY_NAME),
     "aligned": (*_LINES, "repeated_header", *_ANY, *_BY_NAME),
     "fixed": (*_LINES, "positions", *_ANY),
-    "jsonl": (*_ANY, *_BY_NAME),
+    "jsonl": (*_JSON, *_ANY, *_BY_NAME),
+    "json": ("records", *_JSON, *_ANY, *_BY_NAME),
     "parquet": (*_ANY, *_BY_NAME),
     "xlsx": _WORKBOOK,
     "xls": _WORKBOOK,
@@ -60,6 +64,7 @@ _FIGURES = r"a regular expression with named groups, such as ^T;(?P<records>\d+)
 _MARK = "one character that is no letter, digit, blank, line end or NUL"
 _MARK_PATTERN = r"^[^\p{L}\p{N}\r\n\x00 ]?$"
 _PATTERN = "a regular expression such as "
+_PATH = "keys joined by dots, as they are written in the files, such as order.lines"
 _IDENTIFIER = f"1 to {MAX_IDENTIFIER_BYTES} bytes"
 
 
@@ -105,6 +110,13 @@ def _has_lines(encoding: str) -> bool:
     return two == one + one[len(mark) :] and len(one) == len(letter)
 
 
+def _may_be_json(encoding: str) -> bool:
+    """Say whether any bytes can be decoded and encoded again, so that the place of a record in a document is known."""
+    name = codecs.lookup(encoding).name
+    every = bytes(range(256))
+    return name.startswith("utf-") or len(every.decode(name, "surrogateescape")) == len(every)
+
+
 def _is_below_inbox(location: str) -> bool:
     return bool(location) and not location.startswith("/") and ".." not in location.split("/")
 
@@ -118,6 +130,7 @@ def _read_place(value: object) -> tuple[int, int]:
 
 
 Identifier = Annotated[str, check(lambda name: 0 < len(name.encode()) <= MAX_IDENTIFIER_BYTES, "cannot be a name")]
+Path = Annotated[str, check(lambda path: all(path.split(".")), "is no path")]
 Place = Annotated[tuple[int, int], BeforeValidator(_read_place)]
 
 
@@ -140,6 +153,10 @@ class _Control(StrictModel):
 
     def build(self) -> Control:
         return Control(self.trailer or self.pattern or "", self.file, self.decimal)
+
+
+def _split_path(path: str | None) -> tuple[str, ...]:
+    return tuple(path.split(".")) if path else ()
 
 
 class Options(StrictModel):
@@ -168,6 +185,9 @@ class Options(StrictModel):
     header_row: int = field("its number, from 1", 1, ge=1)
     total_rows: Pattern | None = field(_PATTERN + "^(Grand )?Total", None)
     positions: dict[str, Place] = field("first and last character of each declared column: {order_id: 1-6}", {})
+    records: Path | None = field(_PATH, None)
+    items: Path | None = field(_PATH, None)
+    paths: dict[str, Path] = field("declared columns and their paths: {customer_id: customer.id}", {})
     delivery_key: PatternWithGroups | None = field(
         r"a regular expression with named groups such as (?P<business_date>\d{4}-\d{2}-\d{2})", None
     )
@@ -194,6 +214,11 @@ class Options(StrictModel):
             require(is_own, f"{value!r} cannot be the escape", "a character of its own; without it a quote is doubled")
         return value
 
+    def nesting(self) -> Nesting:
+        """Return where in JSON records, items and nested values are."""
+        paths = tuple((column, _split_path(path)) for column, path in self.paths.items())
+        return Nesting(_split_path(self.records), _split_path(self.items), paths)
+
     def dialect(self) -> Dialect:
         """Return how the text of a file is read."""
         names = ("delimiter", "quote", "encoding", "escape", "stray_quotes", "line_end", "preamble_lines")
@@ -208,7 +233,7 @@ class _External(StrictModel):
     location: Annotated[str, check(_is_below_inbox, "is not below the inbox")] = field(
         "a relative path with * for any part of a name and ** for any folders, such as shop/*.csv"
     )
-    file_format: Literal["csv", "aligned", "fixed", "jsonl", "parquet", "xlsx", "xls"] = field(
+    file_format: Literal["csv", "aligned", "fixed", "jsonl", "json", "parquet", "xlsx", "xls"] = field(
         ", ".join(FILE_FORMATS), "csv"
     )
     options: Options = field("a mapping", {}, validate_default=True)
@@ -290,6 +315,7 @@ class _Table(StrictModel, extra="ignore"):
                 control=options.control.build() if options.control else None,
             ),
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
+            nesting=options.nesting(),
         )
 
 
@@ -306,6 +332,9 @@ def _check_format(external: _External) -> None:
         problem = "the files have no header to find columns by"
         require(is_usual, problem, "leave it out, or declare a header", _at(name))
     require(file_format != "fixed" or options.positions, "are missing for file_format fixed", key=_at("positions"))
+    if file_format == "json":
+        allowed = "utf-8, utf-16, utf-32, or an encoding with one byte a character"
+        require(_may_be_json(options.encoding), "is not an encoding of JSON", allowed, _at("encoding"))
     if trailer := options.control and options.control.trailer:
         allowed = "file and pattern: the figures are in a file beside the delivery"
         require(is_text, f"a file of {file_format} has no trailer line", allowed, _at("control", "trailer"))
@@ -327,6 +356,10 @@ def _check_columns(options: Options, columns: tuple[str, ...]) -> None:
         require(column in columns, _unknown(column, columns), listed, _at("positions", column))
     for column in columns if options.positions else ():
         require(column in options.positions, f"{column} has none", key=_at("positions"))
+    for column, path in options.paths.items():
+        require(column in columns, _unknown(column, columns), listed, _at("paths", column))
+        problem = f"{path!r} is the list of items itself"
+        require(path != options.items, problem, f"a value of an item: {path}.sku", _at("paths", column))
     seen: dict[str, str] = {}
     for column, text in [(column, text) for column, texts in options.aliases.items() for text in texts]:
         name, key = normalise_header(text), _at("aliases", column)
@@ -375,7 +408,7 @@ def _explain(detail: ErrorDetails, table: Mapping[str, Any]) -> tuple[tuple[str 
                 problem = _unknown(step, fields)
             allowed = str(fields[step].description) if step in fields else ", ".join(fields)
             model = _MODELS.get(step)
-        elif isinstance(step, str) and kept[-1] not in ("aliases", "positions"):
+        elif isinstance(step, str) and kept[-1] not in ("aliases", "positions", "paths"):
             break  # not a key, but the name that pydantic gives to one of several types
         kept.append(step)
     if isinstance(cause, Invalid) and cause.allowed:

@@ -115,8 +115,9 @@ class FileLoad:
     def copy_rows(self, blocks: Iterator[Block], columns: Sequence[str]) -> None:
         """Copy the blocks while the next ones are read; COPY's text format is used as long as possible."""
         grammar = self.reader.grammar
+        names = [*self.file.feed.lineage_columns, *columns]
         target = sql.SQL("copy {} ({}) from stdin with ").format(
-            raw_table(self.file.feed), sql.SQL(", ").join(map(sql.Identifier, ["_file_id", "_row_number", *columns]))
+            raw_table(self.file.feed), sql.SQL(", ").join(map(sql.Identifier, names))
         )
         delimiter, quote = (sql.Literal(mark.decode()) for mark in (grammar.copy_delimiter, grammar.copy_quote))
         as_text = target + sql.SQL("(format text, delimiter {}, null '')").format(delimiter)
@@ -139,9 +140,9 @@ class FileLoad:
                     raise
                 arrived += self.cursor.rowcount
         reach("after_copy")
-        if arrived != self.tally.loaded:
+        if arrived != self.tally.rows:
             raise WarehouseError(
-                f"{self.file.uri}: {self.tally.loaded} records were sent and {arrived} rows arrived. "
+                f"{self.file.uri}: {self.tally.rows} rows were sent and {arrived} rows arrived. "
                 "Nothing was loaded; this is a bug of the loader, please report it with the file."
             )
 
