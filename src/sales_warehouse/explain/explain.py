@@ -99,14 +99,18 @@ def explain_table(
 
 
 def explain_record(
-    connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, place: tuple[int, int | None]
+    connection: Connection,
+    feeds: Sequence[Feed],
+    inbox: Path,
+    name: str,
+    row_number: int,
+    item_number: int | None = None,
 ) -> Explanations:
-    """Explain one record of the file `name`, an id or a path below the inbox; `place` is its row and item number.
+    """Explain one record of the file `name`, an id or a path below the inbox.
 
-    Without an item number every item of the record is explained. Raises `ConfigurationError` when the ledger has no
+    Of a record with items one item is explained, or all. Raises `ConfigurationError` when the ledger has no
     such file, or the file no such record.
     """
-    row_number, item_number = place
     prepare_ledger(connection, feeds)
     with transaction(connection) as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
@@ -160,13 +164,8 @@ class _Tracer:
     @property
     def _line(self) -> str:
         """The word for a record of this file: line, record or row."""
-        return (
-            "line"
-            if self._feed.file_format in (*TEXT_FORMATS, "jsonl")
-            else "record"
-            if self._feed.file_format == "json"
-            else "row"
-        )
+        word = "line" if self._feed.file_format in (*TEXT_FORMATS, "jsonl") else "row"
+        return "record" if self._feed.file_format == "json" else word
 
     def explain(self, rows: Sequence[_Row]) -> list[Explanation]:
         """Explain these rows of the file."""
@@ -268,8 +267,10 @@ class _Tracer:
         """Return the item number of a row, which a sales_line_id ends with; None in a feed without items."""
         if not self._feed.nesting.items:
             return None
-        item = row.get(ITEM_COLUMN) or str(row.get("sales_line_id")).split(":")[2:]
-        return int(item[0]) if isinstance(item, list) and item else item or None
+        if ITEM_COLUMN in row:
+            return int(row[ITEM_COLUMN])
+        parts = str(row.get("sales_line_id")).split(":")
+        return int(parts[2]) if len(parts) == 3 else None
 
     def _read(self, table: str, row_numbers: Sequence[int], keys: tuple[str, str]) -> list[dict[str, Any]] | None:
         name = sql.Identifier(*table.split(".", 1))

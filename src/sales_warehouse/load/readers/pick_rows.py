@@ -117,13 +117,13 @@ class RowPicker:
                 found[column] = pair
             else:
                 rivals.setdefault(column, [found[column]]).append(pair)
-        for column, pairs in rivals.items():
-            declared = [pair for pair in pairs if pair[0] in self._written]
+        for column, rival in rivals.items():
+            declared = [pair for pair in rival if pair[0] in self._written]
             if len(declared) != 1:
-                (one, _), (other, _), *_ = declared or pairs
+                (one, _), (other, _), *_ = declared or rival
                 raise Unfit("bad_json", f"the keys {one!r} and {other!r} both mean {column}")
             [found[column]] = declared
-            extra.extend(pair for pair in pairs if pair is not declared[0])
+            extra.extend(pair for pair in rival if pair is not declared[0])
         return found, extra
 
     def _find_items(self, record: Pairs) -> list[Any]:
