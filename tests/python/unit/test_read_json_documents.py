@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Contract, Dialect, Feed, Nesting
+from sales_warehouse.feeds.validate import InvalidFeed, validate_feed
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader
@@ -72,6 +73,36 @@ def test_a_document_gives_the_rows_of_json_lines(
     found = Found(text.encode(encoding), replace(feed, dialect=Dialect(encoding=encoding)), size)
     assert found.rows == wanted.rows
     assert found.reader.tally == wanted.reader.tally
+
+
+def declare(file_format: str, **options: Any) -> Feed:
+    """Return the feed of a declaration with these options."""
+    external = {"location": "*", "file_format": file_format, "options": options}
+    return validate_feed({"name": "shop"}, {"name": "lines", "columns": [{"name": "id"}], "external": external})
+
+
+def test_paths_of_json_are_declared_as_keys_joined_by_dots() -> None:
+    feed = declare("json", records="data.all", items="lines", paths={"id": "lines.no"}, encoding="utf-16")
+    assert feed.nesting == Nesting(("data", "all"), ("lines",), (("id", ("lines", "no")),))
+    assert feed.lineage_columns == ("_file_id", "_row_number", "_item_number")
+    assert declare("json").lineage_columns == ("_file_id", "_row_number")
+
+
+@pytest.mark.parametrize(
+    ("file_format", "options", "problem"),
+    [
+        ("csv", {"items": "lines"}, "items: is an option of file_format jsonl and json, not of csv"),
+        ("jsonl", {"records": "a"}, "records: is an option of file_format json, not of jsonl"),
+        ("json", {"items": "a..b"}, "items: 'a..b' is no path"),
+        ("json", {"paths": {"no": "a"}}, "paths.no: is not known"),
+        ("json", {"items": "a.b", "paths": {"id": "a.b"}}, "paths.id: 'a.b' is the list of items itself"),
+        ("json", {"encoding": "cp932"}, "encoding: is not an encoding of JSON"),
+    ],
+)
+def test_a_wrong_option_of_json_is_named(file_format: str, options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidFeed) as caught:
+        declare(file_format, **options)
+    assert f"external.options.{problem}" in str(caught.value)
 
 
 @given(st.binary(max_size=60) | st.text('[]{},:"\\1a \n').map(str.encode), st.integers(min_value=1, max_value=20))
