@@ -37,7 +37,7 @@ sources:
 STAGING = """\
 with typed as (
     select
-        {{ sales_line_id() }} as sales_line_id, order_id, cast(day as date) as order_date,
+        {{ sales_line_id(item_number='_item_number') }} as sales_line_id, order_id, cast(day as date) as order_date,
         {{ try_integer('line_id') }} as quantity, {{ try_decimal('amount', 18, 4) }} as net_amount,
         {{ delivered_values(['order_id', 'line_id', 'amount']) }} as delivered_values, _file_id, _row_number
     from {{ source('web', 'orders') }}
