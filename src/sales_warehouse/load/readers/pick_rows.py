@@ -1,8 +1,7 @@
 """Pick the rows of a JSON object: one, or one for each of its items. What is not declared is kept as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from sales_warehouse.feeds.declare import Feed, Steps
@@ -16,6 +15,7 @@ _Found = dict[str, tuple[str, Any]]  # the key and the value of a column
 _KEYS_TOLD = 20
 _KEYS_IGNORED = 100  # named in the ledger; a sender may invent any number of keys
 _ABSENT = object()
+_TAKEN = ""  # in place of a column: the key that a path leads to
 
 
 class RowPicker:
@@ -24,7 +24,7 @@ class RowPicker:
     def __init__(self, feed: Feed) -> None:
         nesting, contract = feed.nesting, feed.contract
         self._columns = feed.columns
-        self._column_of = lru_cache(maxsize=4096)(feed.column_of)
+        self._column_of = feed.column_of
         self._by_key = frozenset(feed.columns) - {column for column, _ in nesting.paths}
         self._written = {*self._by_key, *(text for _, texts in contract.aliases for text in texts)}
         self._on_new_column = contract.on_new_column
@@ -33,11 +33,14 @@ class RowPicker:
         self._of_item = [(c, path[depth:]) for c, path in nesting.paths if depth and path[:depth] == nesting.items]
         self._of_record = [(c, path) for c, path in nesting.paths if not depth or path[:depth] != nesting.items]
         # Keys that a path leads to are no columns by their name; keys that a path begins with are not new ones.
-        self._taken = {path[0] for _, path in self._of_record if len(path) == 1}
-        self._taken_of_item = {path[0] for _, path in self._of_item if len(path) == 1}
+        taken = {path[0] for _, path in self._of_record if len(path) == 1}
+        taken_of_item = {path[0] for _, path in self._of_item if len(path) == 1}
         self._known = {path[0] for _, path in (*self._of_record, *self._of_item)} | set(nesting.items[:1])
+        self._key_of_record = self._make_finder(taken, nesting.items[:1])
+        self._key_of_item = self._make_finder(taken_of_item)
         self._objects = 0
         self._absent = set(feed.columns)  # declared columns that no object has had so far
+        self._has_objects = False
         self._has_items = not nesting.items
         self._keys: dict[str, None] = {}  # some of the keys that were found, for the message
         self._ignored: dict[str, None] = {}
@@ -60,27 +63,28 @@ class RowPicker:
     @property
     def lacks_items(self) -> bool:
         """Say whether objects were read and none had the list of items, empty or not."""
-        return bool(self._keys) and not self._has_items
+        return self._has_objects and not self._has_items
 
     def pick(self, record: Pairs, line_number: int) -> list[Row]:
         """Return the rows of an object, with the item number in front where the feed has items; none without items.
 
         Raises `Unfit` for an object that cannot become rows, and `FileRefused` for one with refused keys.
         """
-        if len(self._keys) < _KEYS_TOLD:
-            self._keys |= dict.fromkeys(key for key, _ in record)
-        found, extra = self._sort(record, self._taken, self._items[:1])
-        _add_nested(found, record, self._of_record)
+        if self._absent or not self._has_items:
+            self._note_keys(record)
+        found, extra = self._sort(record, self._key_of_record)
+        if self._of_record:
+            _add_nested(found, record, self._of_record)
         if not self._items:
             row = self._write(found, extra, line_number)
-            self._count([found])
+            self._count(found)
             return [row]
         rows: list[Row] = []
-        of_items = []
+        all_found: _Found = {}
         for number, item in enumerate(self._find_items(record), 1):
             if not isinstance(item, Pairs):
                 raise Unfit("bad_json", f"item {number:,} is {describe(item)} instead of an object")
-            of_item, rest = self._sort(item, self._taken_of_item)
+            of_item, rest = self._sort(item, self._key_of_item)
             _add_nested(of_item, item, self._of_item)
             # A value of the record that the item has too is in no column, so it is kept beside them.
             hidden = [pair for column, pair in found.items() if column in of_item and column in self._by_key]
@@ -88,17 +92,35 @@ class RowPicker:
             new = [key for key, _ in (*extra, *rest)]
             all_extra = _put(record, self._items, rest, kept)
             rows.append([str(number), *self._write(found | of_item, all_extra, line_number, new)])
-            of_items.append(found | of_item)
-        self._count(of_items)
+            all_found |= found | of_item
+        if rows:
+            self._count(all_found)
         return rows
 
-    def _count(self, found: Sequence[_Found]) -> None:
-        """Note which columns sound objects had."""
-        self._objects += bool(found)
-        if self._absent:
-            self._absent -= set(chain.from_iterable(found))
+    def _note_keys(self, record: Pairs) -> None:
+        self._has_objects = True
+        for key, _ in record:
+            if len(self._keys) < _KEYS_TOLD:
+                self._keys[key] = None
 
-    def _sort(self, pairs: Pairs, taken: set[str], left_out: Sequence[str] = ()) -> tuple[_Found, Pairs]:
+    def _count(self, found: _Found) -> None:
+        """Note which columns a sound object had."""
+        self._objects += 1
+        if self._absent:
+            self._absent -= found.keys()
+
+    def _make_finder(self, taken: Collection[str], left_out: Collection[str] = ()) -> Callable[[str], str | None]:
+        """Return a function that gives the column of a key: None for one that is no column, `_TAKEN` for a path's."""
+
+        def find(key: str) -> str | None:
+            if key in taken:
+                return _TAKEN
+            column = self._column_of(key)
+            return column if column in self._by_key and key not in left_out else None
+
+        return lru_cache(maxsize=4096)(find)
+
+    def _sort(self, pairs: Pairs, column_of: Callable[[str], str | None]) -> tuple[_Found, Pairs]:
         """Return the declared columns among the keys, and the other keys.
 
         Of two keys that mean one column, the one that is written as it is declared is the column.
@@ -107,15 +129,12 @@ class RowPicker:
         rivals: dict[str, list[tuple[str, Any]]] = {}
         extra = Pairs()
         for pair in pairs:
-            key = pair[0]
-            if key in taken:
-                continue
-            column = self._column_of(key)
-            if column not in self._by_key or key in left_out:
+            column = column_of(pair[0])
+            if column is None:
                 extra.append(pair)
             elif column not in found:
                 found[column] = pair
-            else:
+            elif column is not _TAKEN:
                 rivals.setdefault(column, [found[column]]).append(pair)
         for column, rival in rivals.items():
             declared = [pair for pair in rival if pair[0] in self._written]

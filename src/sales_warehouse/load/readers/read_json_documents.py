@@ -12,7 +12,7 @@ from sales_warehouse.feeds.declare import Feed, Steps
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
-from sales_warehouse.load.readers.read_json_lines import JsonReader, Place
+from sales_warehouse.load.readers.read_json_lines import JsonReader
 from sales_warehouse.load.readers.reader import Header
 
 _BLANKS = re.compile(r"[ \t\r\n]*+")
@@ -23,7 +23,7 @@ _PARTNERS = {"{": "}", "[": "]"}
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _SHOWN = 20  # characters of the content in a message
 
-Record = tuple[bytes, str, Place]  # as delivered, its text, its place
+Record = tuple[bytes, str, int, int]  # as delivered, its text, its line number and byte offset
 _Scan = Generator[Record | None, None, None]  # the records; None where more of the content is needed
 
 
@@ -93,15 +93,15 @@ class JsonDocumentReader(JsonReader):
         self._text, self._at = self._text[self._at :] + more, 0
         self._is_final = final
 
-    def _read_record(self, raw: bytes, text: str, place: Place) -> str:
+    def _read_record(self, raw: bytes, text: str, line_number: int, byte_offset: int) -> str:
         try:
             if len(raw) > MAX_RECORD_BYTES:
                 raise Unfit("too_long", describe_too_long(raw))
             if not text.isascii() and (found := _UNDECODED.search(text)):
                 raise Unfit("encoding", f"not {self._decoder.encoding}: character {found.start() + 1} of the record")
-            return self._take(raw, text, place)
+            return self._take(raw, text, line_number)
         except Unfit as unfit:
-            self._reject(place.line_number, place.byte_offset, (unfit.reason, unfit.detail), raw)
+            self._reject(line_number, byte_offset, (unfit.reason, unfit.detail), raw)
             return ""
 
     def _encode(self, text: str) -> bytes:
@@ -184,8 +184,8 @@ class JsonDocumentReader(JsonReader):
     def _scan_record(self) -> _Scan:
         yield from self._find_mark()
         end = yield from self._find_end()
-        place, text = Place(self._line_number, self._offset), self._text[self._at : end]
-        yield self._advance(end), text, place
+        text, line_number, byte_offset = self._text[self._at : end], self._line_number, self._offset
+        yield self._advance(end), text, line_number, byte_offset
 
     def _find_mark(self) -> Generator[None, None, str]:
         """Go on to the next character that is not blank; return it, empty at the end of the content."""

@@ -1,7 +1,6 @@
 """Read JSON: records that are objects, each a line of JSON Lines."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import SkippedLine
@@ -13,14 +12,6 @@ from sales_warehouse.load.readers.pick_rows import RowPicker
 from sales_warehouse.load.readers.reader import COPY_GRAMMAR, Header, Reader, write_copy_line
 
 _BLANK = " \t\r"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a record begins."""
-
-    line_number: int
-    byte_offset: int
 
 
 class JsonReader(Reader):
@@ -57,16 +48,18 @@ class JsonReader(Reader):
         """The declared columns that no object had so far; none when there were no objects."""
         return self._picker.missing
 
-    def _take(self, raw: bytes, text: str, place: Place) -> str:
+    def _take(self, raw: bytes, text: str, line_number: int) -> str:
         """Return the COPY lines of a record, and count it. Raises `Unfit` when it is a reject."""
-        rows = self._picker.pick(parse_object(text, self.called), place.line_number)
+        rows = self._picker.pick(parse_object(text, self.called), line_number)
         if not rows:
             self.tally.skipped += 1
-            self._skipped.append(SkippedLine(place.line_number, self.tally.read, "no_items", raw))
+            self._skipped.append(SkippedLine(line_number, self.tally.read, "no_items", raw))
             return ""
         self.tally.loaded += 1
         self.tally.more_rows += len(rows) - 1
         number = self.tally.read
+        if len(rows) == 1:
+            return write_copy_line(self._file_id, number, rows[0])
         return "".join([write_copy_line(self._file_id, number, row) for row in rows])
 
     def _refuse_lacking(self) -> None:
@@ -111,26 +104,26 @@ class JsonLinesReader(JsonReader):
                 "For a list of objects declare file_format: json."
             )
         written = []
+        newline, strip = len(self._decoder.newline), self._decoder.strip_carriage_return
         for line in lines:
-            written.append(self._read_line(self._decoder.strip_carriage_return(line)))
-            self._offset += len(line) + len(self._decoder.newline)
+            written.append(self._read_line(line.removesuffix(b"\r") if newline == 1 else strip(line)))
+            self._offset += len(line) + newline
             self._line_number += 1
         if final:
             self._refuse_lacking()
         return "".join(written).encode()
 
     def _read_line(self, line: bytes) -> str:
-        place = Place(self._line_number, self._offset)
         try:
             if len(line) > MAX_RECORD_BYTES:
                 raise Unfit("too_long", describe_too_long(line))
             text = line.decode(self._decoder.encoding)
             if text.strip(_BLANK):
-                return self._take(line, text, place)
+                return self._take(line, text, self._line_number)
             self.tally.skipped += 1
         except Unfit as unfit:
-            self._reject(place.line_number, place.byte_offset, (unfit.reason, unfit.detail), line)
+            self._reject(self._line_number, self._offset, (unfit.reason, unfit.detail), line)
         except UnicodeError as error:
             problem = "encoding", f"not {self._decoder.encoding}: {describe_undecodable(error)}"
-            self._reject(place.line_number, place.byte_offset, problem, line)
+            self._reject(self._line_number, self._offset, problem, line)
         return ""
