@@ -36,11 +36,12 @@ with days as (select number from generate_series(%(first)s, %(last)s) as days (n
 files as (
     insert into ledger.files (
         file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read,
-        rows_loaded, started_at, finished_at, loader_version, declaration_sha256
+        records_loaded, rows_loaded, started_at, finished_at, loader_version, declaration_sha256
     ) overriding system value
     select
         number, 'online_retail.invoice_lines', number || '.csv', number || '.csv', encode(sha256(number::text::bytea),
-        'hex'), 1, 1, number::text, 1, 'active', %(rows)s, %(rows)s, now(), now(), 'bench', 'bench'
+        'hex'), 1, 1, number::text, 1, 'active', %(rows)s, %(rows)s,
+        %(rows)s, now(), now(), 'bench', 'bench'
     from days
     returning file_id
 ),

@@ -283,13 +283,13 @@ def _enter_as_known(connection: Connection, feed: Feed, inbox: Path) -> None:
         digest = hashlib.sha256(file.uri.encode()).hexdigest()
         rows.write(
             f"{feed.full_name},{file.uri},{file.uri},{digest},{file.size_bytes},{file.mtime_ns},{file.uri},1,active,"
-            f"{_SMALL_ROWS},{_SMALL_ROWS},2024-01-01,2024-01-01,bench,{feed.fingerprint}\n"
+            f"{_SMALL_ROWS},{_SMALL_ROWS},{_SMALL_ROWS},2024-01-01,2024-01-01,bench,{feed.fingerprint}\n"
         )
     rows.seek(0)
     with transaction(connection) as cursor:
         cursor.copy_expert(
             "copy ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, "
-            "records_read, rows_loaded, started_at, finished_at, loader_version, declaration_sha256) "
+            "records_read, records_loaded, rows_loaded, started_at, finished_at, loader_version, declaration_sha256) "
             "from stdin with (format csv)",
             rows,
         )

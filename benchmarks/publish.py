@@ -34,10 +34,10 @@ _ADD_FILES = """
 with files as (
     insert into ledger.files (
         file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read,
-        rows_loaded, started_at, finished_at, loader_version, declaration_sha256
+        records_loaded, rows_loaded, started_at, finished_at, loader_version, declaration_sha256
     ) overriding system value
     select number, 'bench.lines', number, number, encode(sha256(number::text::bytea), 'hex'), 1, 1, number, 1, 'active',
-        %(rows)s, %(rows)s, now(), now(), 'bench', 'bench'
+        %(rows)s, %(rows)s, %(rows)s, now(), now(), 'bench', 'bench'
     from generate_series(%(first)s, %(last)s) as numbers (number)
     returning file_id
 ),

@@ -18,6 +18,8 @@ files as (
         rows_loaded,
         rows_rejected,
         rows_skipped,
+        -- a record that gave no row counts once, any other one as often as it has items
+        records_read - records_loaded + rows_loaded as outcome_count,
         period_start_date,
         period_end_date,
         {{ local_date('started_at', "'UTC'") }} as delivered_date
@@ -86,8 +88,8 @@ final as (
         cast(accepted_count as bigint) as accepted_count,
         cast(flagged_count as bigint) as flagged_count,
         {{ div('rows_rejected', 'records_read', 9, 4) }} as rejected_share,
-        {{ div('quarantined_count', 'records_read', 9, 4) }} as quarantined_share,
-        {{ div('accepted_count', 'records_read', 9, 4) }} as accepted_share,
+        {{ div('quarantined_count', 'outcome_count', 9, 4) }} as quarantined_share,
+        {{ div('accepted_count', 'outcome_count', 9, 4) }} as accepted_share,
         {{ div('flagged_count', 'accepted_count', 9, 4) }} as flagged_share,
         -- NULL where the delivery key has no period or the feed has no limit: unknown is not on time
         days_after_period > days_allowed as is_late,

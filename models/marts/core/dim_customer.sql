@@ -44,7 +44,9 @@ countries_latest_first as (
             order by
                 lines.ordered_at desc nulls last,
                 lines._file_id desc nulls last,
-                lines._row_number desc nulls last
+                lines._row_number desc nulls last,
+                -- items of one record
+                lines.sales_line_id desc nulls last
         ) as recency
     from lines
     inner join customers

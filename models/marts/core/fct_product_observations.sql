@@ -49,7 +49,9 @@ disputed_names_latest_first as (
             order by
                 lines.ordered_at desc nulls last,
                 lines._file_id desc nulls last,
-                lines._row_number desc nulls last
+                lines._row_number desc nulls last,
+                -- items of one record
+                lines.sales_line_id desc nulls last
         ) as recency
     from lines
     inner join days

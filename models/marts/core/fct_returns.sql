@@ -92,7 +92,9 @@ numbered as (
                 -- at the same moment the sale comes first
                 is_sale desc nulls last,
                 _file_id asc nulls last,
-                _row_number asc nulls last
+                _row_number asc nulls last,
+                -- items of one record
+                sales_line_id asc nulls last
             rows between unbounded preceding and current row
         ) as sale_number
     from purchases_and_returns

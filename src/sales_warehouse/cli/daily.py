@@ -15,6 +15,7 @@ from sales_warehouse.cli.console import count, note, out, report_progress, write
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson, FeedName, Inbox, Quiet, Settle, Workers, session, with_inbox
 from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.retry import load_with_retries
@@ -144,20 +145,25 @@ def _count_records(outcomes: Sequence[Outcome]) -> list[int]:
 
 def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
     """Return the report as plain values: a list of files and the sums over them."""
-    names = ("records_read", "rows_loaded", "rows_rejected", "rows_skipped")
-    sums = _count_records([outcome for outcome in report.outcomes if outcome.status == "active"])
+    names = ("records_read", "records_loaded", "rows_rejected", "rows_skipped")
+    active = [outcome for outcome in report.outcomes if outcome.status == "active"]
+    sums = dict(zip(names, _count_records(active), strict=True))
+    sums["rows_loaded"] = sum(outcome.tally.rows for outcome in active)
     return {
-        "files": [
-            {**asdict(outcome), "tally": {"read": outcome.tally.read, **asdict(outcome.tally)}}
-            for outcome in report.outcomes
-        ],
+        "files": [{**asdict(outcome), "tally": _tally_as_json(outcome.tally)} for outcome in report.outcomes],
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
         "unmatched": report.unmatched,
         "passed_over": report.passed_over,
-        "totals": {"files": dict(report.statuses), **dict(zip(names, sums, strict=True))},
+        "totals": {"files": dict(report.statuses), **sums},
         "seconds": round(report.seconds, 3),
     }
+
+
+def _tally_as_json(tally: Tally) -> dict[str, int]:
+    """Return the records by outcome, and the rows in the raw table."""
+    counts = {kind: getattr(tally, kind) for kind in ("read", "loaded", "rejected", "skipped")}
+    return counts | {"rows": tally.rows}
 
 
 def _print_summary(connection: Connection, build: "BuildReport") -> None:

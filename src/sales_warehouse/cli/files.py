@@ -45,9 +45,10 @@ def files(
     instant = parse_instant(since) if since is not None else None
     rows = None if as_json else limit
     page = read_page("files", lambda connection: read_files(connection, feed, only, rows, instant))
-    shown = ["file_id", "feed", "uri", "version", "status", "records_read", "rows_loaded", "rows_rejected"]
-    least = ["schema_changes", "finished_at", "rows_skipped", "version", "feed", "records_read", "rows_loaded"]
-    emit_page(page, as_json, [*shown, "rows_skipped", "finished_at", "schema_changes", "message"], least)
+    shown = ["file_id", "feed", "uri", "version", "status", "records_read", "records_loaded", "rows_loaded"]
+    shown += ["rows_rejected", "rows_skipped", "finished_at", "schema_changes", "message"]
+    least = ["records_loaded", "schema_changes", "finished_at", "rows_skipped", "version", "feed"]
+    emit_page(page, as_json, shown, [*least, "records_read", "rows_loaded"])
 
 
 @command()

@@ -32,6 +32,7 @@ def explain(
     where: Annotated[str | None, typer.Option(help="SQL condition that selects the rows; default all.")] = None,
     file: Annotated[str | None, typer.Option(help="Explain a record of this file: its id or path.")] = None,
     row: Annotated[int | None, typer.Option(help="Row number of that record.")] = None,
+    item: Annotated[int | None, typer.Option(help="Item number in that record, if it has items; default all.")] = None,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -39,10 +40,10 @@ def explain(
     from sales_warehouse.explain.explain import explain_record, explain_table
 
     with session("explain") as it:
-        if table is not None and file is None and row is None:
+        if table is not None and file is None and row is None and item is None:
             explanations = explain_table(it.connection, it.feeds, it.settings.inbox, table, where, limit)
         elif table is None and where is None and file is not None and row is not None:
-            explanations = explain_record(it.connection, it.feeds, it.settings.inbox, file, row)
+            explanations = explain_record(it.connection, it.feeds, it.settings.inbox, file, row, item)
         else:
             raise ConfigurationError("Give --table, with --where if not all rows are meant, or --file and --row.")
     emit(explanations, as_json, _print_explanations, lambda found: found.rows)
@@ -99,7 +100,7 @@ def _print_one(it: "Explanation") -> None:
     repair = [("rejected first", it.rejected_for or ""), ("replayed as", _show_blank(it.replayed_as or ""))]
     rows = [
         ("file", f"{show_line(it.uri)} (file {it.file_id}, {version}{it.status}, {it.feed})"),
-        ("place", f"{line}, row {it.row_number}"),
+        ("place", f"{line}, row {it.row_number}" + (f", item {it.item_number}" if it.item_number else "")),
         ("as delivered", "not there any more" if it.original is None else _show_blank(it.original)),
         ("", f"({origin})"),
         *(repair if it.replayed_as is not None else ()),

@@ -174,8 +174,8 @@ class Repair:
         self.problems.append(Problem(line_number, row_number, reason, detail))
 
 
-def copy_repaired(cursor: Cursor, entry: LedgerFile, feed: Feed, head: str, records: Sequence[RepairedRecord]) -> None:
-    """Copy repaired records into the raw table under the id of their file.
+def copy_repaired(cursor: Cursor, entry: LedgerFile, feed: Feed, head: str, records: Sequence[RepairedRecord]) -> int:
+    """Copy repaired records into the raw table under the id of their file; return the number of rows.
 
     They go through the reader of the feed, so every value is what it would have been in the delivery. Raises `NotSound`
     for the first record that is not sound, and `FileRefused`.
@@ -188,3 +188,4 @@ def copy_repaired(cursor: Cursor, entry: LedgerFile, feed: Feed, head: str, reco
         load.add_columns(kept)
         blocks = [repaired.read(record, [column is not None for column in columns]) for record in records]
         load.copy_rows(iter(blocks), kept)
+        return load.tally.rows

@@ -169,17 +169,17 @@ def replay(
                 if repair.problems:
                     raise ReplayRefused(_describe(path, repair.problems), repair.problems)
                 if repair.records:
-                    copy_repaired(cursor, entry, feed, text.head, repair.records)
+                    rows = copy_repaired(cursor, entry, feed, text.head, repair.records)
                     texts = [(record.row_number, record.text) for record in repair.records]
-                    record_replayed(cursor, feed, entry.file_id, texts)
+                    record_replayed(cursor, feed, entry.file_id, texts, rows)
             except FileRefused as error:
                 raise ReplayRefused(
                     f"{entry} cannot take rows as its feed is declared now: {error} Nothing was replayed."
                 ) from None
-    rows = tuple(record.row_number for record in repair.records)
-    seen = {*repair.unchanged, *rows}
+    numbers = tuple(record.row_number for record in repair.records)
+    seen = {*repair.unchanged, *numbers}
     left_out = (number for number, reject in rejects.items() if reject.replayed_as is None and number not in seen)
-    return Replayed(entry, f"{feed.schema}.{feed.identifier}", rows, tuple(repair.unchanged), tuple(left_out))
+    return Replayed(entry, f"{feed.schema}.{feed.identifier}", numbers, tuple(repair.unchanged), tuple(left_out))
 
 
 def _read(path: Path) -> bytes:

@@ -112,6 +112,7 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Re
     """Copy the rows of the file, replayed ones too; raise `RestoreRefused` unless all is as it was in the ledger."""
     replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
     rejects = _RejectDigest()
+    replayed_rows = 0
     reader = choose_reader(file.feed, entry.file_id)
     try:
         with (
@@ -122,7 +123,7 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Re
             sha256 = content.delivered.finish()
             if replayed:
                 head = RejectText(file.feed, rejects.head).head
-                copy_repaired(cursor, entry, file.feed, head, replayed)
+                replayed_rows = copy_repaired(cursor, entry, file.feed, head, replayed)
     except NotSound as error:
         raise RestoreRefused(
             f"{entry}: {error}. This record was repaired and replayed, and is not sound as the feed is declared now. "
@@ -136,7 +137,9 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Re
         raise RestoreRefused(f"{entry} cannot be read: {error.strerror}. Nothing was changed; try again.") from None
     if sha256 != entry.sha256:
         raise RestoreRefused(_describe_other_content(entry, sha256, "It changed while it was read; try again"))
-    then = Tally(entry.rows_loaded - len(replayed), entry.rows_rejected + len(replayed), entry.rows_skipped)
+    loaded = entry.records_loaded - len(replayed)
+    more_rows = entry.rows_loaded - replayed_rows - loaded
+    then = Tally(loaded, entry.rows_rejected + len(replayed), entry.rows_skipped, more_rows)
     _assert_as_before(entry, shape, reader.tally, then)
     with _RejectDigest() as in_ledger:
         in_ledger.add(entry.file_id, stream_rejects(cursor, entry.file_id))
@@ -195,4 +198,7 @@ def _describe_other_content(entry: LedgerFile, sha256: str, again: str) -> str:
 
 
 def _describe(tally: Tally) -> str:
-    return f"{tally.read:,} records, {tally.loaded:,} loaded, {tally.rejected:,} rejected, {tally.skipped:,} blank"
+    rows = f" as {tally.rows:,} rows" if tally.more_rows else ""
+    return (
+        f"{tally.read:,} records, {tally.loaded:,} loaded{rows}, {tally.rejected:,} rejected, {tally.skipped:,} blank"
+    )

@@ -14,7 +14,14 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.find_rows import FACT, Place, find_rows
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, TEXT_FORMATS, Feed
+from sales_warehouse.feeds.declare import (
+    EXTRA_COLUMN,
+    ITEM_COLUMN,
+    JSON_FORMATS,
+    LINEAGE_COLUMNS,
+    TEXT_FORMATS,
+    Feed,
+)
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_any_entry
 from sales_warehouse.ledger.prepare import prepare_ledger
@@ -25,6 +32,8 @@ from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.verify.records import CannotRead, NotComparable, Record
 from sales_warehouse.verify.run_verify import reread
+
+_Row = tuple[int, int | None]  # row number and item number; None for all items, and for a feed without items
 
 _LAYERS = ("marts", "staging", "intermediate", "audit")
 
@@ -61,6 +70,7 @@ class Explanation:
     mart_rows: list[MartRow] = field(default_factory=list)
     replayed_as: str | None = None  # the repaired text of a rejected record
     rejected_for: str | None = None  # the reason and detail of the rejection
+    item_number: int | None = None  # of the row in its record; only of feeds with items
 
 
 @dataclass(frozen=True)
@@ -89,11 +99,17 @@ def explain_table(
 
 
 def explain_record(
-    connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, row_number: int
+    connection: Connection,
+    feeds: Sequence[Feed],
+    inbox: Path,
+    name: str,
+    row_number: int,
+    item_number: int | None = None,
 ) -> Explanations:
     """Explain one record of the file `name`, an id or a path below the inbox.
 
-    Raises `ConfigurationError` when the ledger has no such file, or the file no such record.
+    Of a record with items one item is explained, or all. Raises `ConfigurationError` when the ledger has no
+    such file, or the file no such record.
     """
     prepare_ledger(connection, feeds)
     with transaction(connection) as cursor:
@@ -105,27 +121,27 @@ def explain_record(
             raise ConfigurationError(
                 f"{entry} has no row {row_number:,}: the ledger counts {entry.records_read:,} records, from 1."
             )
-        return Explanations(_explain(cursor, feeds, inbox, [(entry.file_id, row_number)], ""))
+        return Explanations(_explain(cursor, feeds, inbox, [(entry.file_id, row_number, item_number)], ""))
 
 
 def _explain(
     cursor: Cursor, feeds: Sequence[Feed], inbox: Path, places: Sequence[Place], prefix: str
 ) -> list[Explanation]:
     declared = {feed.full_name: feed for feed in feeds}
-    wanted: dict[int, list[int]] = {}
-    for file_id, row_number in places:
-        wanted.setdefault(file_id, []).append(row_number)
+    wanted: dict[int, list[_Row]] = {}
+    for file_id, row_number, item_number in places:
+        wanted.setdefault(file_id, []).append((row_number, item_number))
     deliveries: Mapping[tuple[str, str], InboxFile] = {}
     if wanted and inbox.is_dir():
         deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
     explanations = []
-    for file_id, row_numbers in wanted.items():
+    for file_id, rows in wanted.items():
         entry = find_any_entry(cursor, str(file_id))
         feed = declared.get(entry.feed)
         if feed is None:
             raise ConfigurationError(f"{entry} belongs to {entry.feed}, which is not declared any more.")
         tracer = _Tracer(cursor, entry, feed, deliveries.get((entry.feed, entry.uri)), prefix)
-        explanations += tracer.explain(row_numbers)
+        explanations += tracer.explain(rows)
     return explanations
 
 
@@ -147,29 +163,32 @@ class _Tracer:
 
     @property
     def _line(self) -> str:
-        """The word for a record of this file: line or row."""
-        return "line" if self._feed.file_format in (*TEXT_FORMATS, "jsonl") else "row"
+        """The word for a record of this file: line, record or row."""
+        word = "line" if self._feed.file_format in (*TEXT_FORMATS, "jsonl") else "row"
+        return "record" if self._feed.file_format == "json" else word
 
-    def explain(self, row_numbers: Sequence[int]) -> list[Explanation]:
-        """Explain these records of the file."""
+    def explain(self, rows: Sequence[_Row]) -> list[Explanation]:
+        """Explain these rows of the file."""
+        row_numbers = list(dict.fromkeys(row_number for row_number, _ in rows))
         records, why_not = self._read_records(set(row_numbers))
         staging = f"{self._prefix}staging.stg_{self._feed.source}__{self._feed.name}"
         fact_name = f"{self._prefix}marts.{FACT}"
-        rejects = self._select("ledger.rejects", row_numbers, "file_id", "row_number") or {}
-        skips = self._select("ledger.skipped_lines", row_numbers, "file_id", "row_number") or {}
+        rejects = self._select_records("ledger.rejects", row_numbers)
+        skips = self._select_records("ledger.skipped_lines", row_numbers)
         raw = self._select(f"{self._feed.schema}.{self._feed.identifier}", row_numbers) or {}
         staged = self._select(staging, row_numbers)
         facts = self._select(fact_name, row_numbers) or {}
         explanations = []
-        for number in row_numbers:
-            found = _Found(records.get(number), rejects.get(number), skips.get(number), raw.get(number))
+        for place in self._list_items(rows, raw):
+            number = place[0]
+            found = _Found(records.get(number), rejects.get(number), skips.get(number), raw.get(place))
             line_number, original, origin, note = self._find_original(found, why_not)
             if staged is None:
                 outcome, reason = "unknown", f"{staging} is not built yet: `warehouse build`"
-            elif number not in staged:
+            elif place not in staged:
                 outcome, reason = "unknown", f"{staging} does not show the row: `warehouse build` says why"
             else:
-                outcome, reason = staged[number]["row_status"], staged[number]["row_issues"]
+                outcome, reason = staged[place]["row_status"], staged[place]["row_issues"]
             outcome, reason = self._find_loader_outcome(found) or (outcome, reason)
             reject = found.reject
             explanations.append(
@@ -186,9 +205,10 @@ class _Tracer:
                     note=note,
                     outcome=outcome,
                     reason=reason,
-                    mart_rows=self._find_marts(fact_name, facts.get(number)),
+                    mart_rows=self._find_marts(fact_name, facts.get(place)),
                     replayed_as=reject["replayed_as"] if reject else None,
                     rejected_for=f"{reject['reason']}: {reject['detail']}" if reject else None,
+                    item_number=place[1],
                 )
             )
         return explanations
@@ -217,18 +237,49 @@ class _Tracer:
             return found, f"the file cannot be read: {error}"
         return found, None
 
-    def _select(
-        self, table: str, row_numbers: Sequence[int], file_column: str = "_file_id", row_column: str = "_row_number"
-    ) -> dict[int, dict[str, Any]] | None:
-        """Return rows of a table by their row number; None when there is no such table."""
+    def _list_items(self, rows: Sequence[_Row], raw: Mapping[_Row, object]) -> list[_Row]:
+        """Return the rows with their item numbers; a record without items in the raw table is one row."""
+        if not self._feed.nesting.items:
+            return list(dict.fromkeys((number, None) for number, _ in rows))
+        items: dict[int, list[int | None]] = {}
+        for number, item in sorted(raw, key=lambda row: row[1] or 0):
+            items.setdefault(number, []).append(item)
+        listed: list[_Row] = []
+        for number, wanted in rows:
+            there = items.get(number, [None])
+            if wanted is not None and there != [None] and wanted not in there:
+                raise ConfigurationError(
+                    f"{self._entry}: row {number:,} has no item {wanted:,}: it has {len(there):,}, from 1."
+                )
+            listed += [(number, item) for item in there if wanted in (None, item) or item is None]
+        return list(dict.fromkeys(listed))
+
+    def _select(self, table: str, row_numbers: Sequence[int]) -> dict[_Row, dict[str, Any]] | None:
+        """Return rows of a table by row number and item; None when there is no such table."""
+        rows = self._read(table, row_numbers, ("_file_id", "_row_number"))
+        return None if rows is None else {(row["_row_number"], self._item_of(row)): row for row in rows}
+
+    def _select_records(self, table: str, row_numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Return rows of a table of the ledger by row number."""
+        return {row["row_number"]: row for row in self._read(table, row_numbers, ("file_id", "row_number")) or ()}
+
+    def _item_of(self, row: Mapping[str, Any]) -> int | None:
+        """Return the item number of a row, which a sales_line_id ends with; None in a feed without items."""
+        if not self._feed.nesting.items:
+            return None
+        if ITEM_COLUMN in row:
+            return int(row[ITEM_COLUMN])
+        parts = str(row.get("sales_line_id")).split(":")
+        return int(parts[2]) if len(parts) == 3 else None
+
+    def _read(self, table: str, row_numbers: Sequence[int], keys: tuple[str, str]) -> list[dict[str, Any]] | None:
         name = sql.Identifier(*table.split(".", 1))
         self._cursor.execute("select to_regclass(%s)", (name.as_string(self._cursor),))
         if self._cursor.fetchone() == (None,):
             return None
-        places = sql.Identifier(file_column), sql.Identifier(row_column)
-        query = sql.SQL("select * from {} where {} = %s and {} = any(%s)").format(name, *places)
+        query = sql.SQL("select * from {} where {} = %s and {} = any(%s)").format(name, *map(sql.Identifier, keys))
         self._cursor.execute(query, (self._entry.file_id, list(row_numbers)))
-        return {row[row_column]: row for row in fetch_page(self._cursor).as_dicts()}
+        return fetch_page(self._cursor).as_dicts()
 
     def _find_original(self, found: _Found, why_not: str | None) -> tuple[int | None, str | None, str, str | None]:
         """Return line number, text, source of the text, and a note about it."""
@@ -248,7 +299,7 @@ class _Tracer:
         declared = self._feed.columns
         columns = [*self._feed.file_columns, *(c for c in row if c not in declared and c not in LINEAGE_COLUMNS)]
         values = [row.get(column) for column in columns]
-        if self._feed.file_format == "jsonl":
+        if self._feed.file_format in JSON_FORMATS:
             held = {column: value for column, value in zip(columns, values, strict=True) if value is not None}
             return json.dumps(held | held.pop(EXTRA_COLUMN, {}), ensure_ascii=False)
         if self._feed.file_format == "fixed":

@@ -1,5 +1,6 @@
 """Find the records behind rows of a table, and the files behind other figures of a publication."""
 
+from collections.abc import Collection
 from typing import Any
 
 import psycopg2
@@ -8,6 +9,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import ITEM_COLUMN
 from sales_warehouse.ledger.read_ledger import Page
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.query import describe_error, open_query
@@ -24,7 +26,7 @@ _KEYS = {
 }
 _CHANGES = ("what", "feed", "delivery_key", "file_id", "uri", "rows_before", "rows_after", "net_before", "net_after")
 
-Place = tuple[int, int]  # file id and row number
+Place = tuple[int, int, int | None]  # file id, row number, and the item of the record where that is known
 
 
 def find_rows(cursor: Cursor, table: str, where: str | None, limit: int) -> tuple[list[Place], bool]:
@@ -40,11 +42,21 @@ def find_rows(cursor: Cursor, table: str, where: str | None, limit: int) -> tupl
     if not {"_file_id", "_row_number"} <= columns.keys():
         raise ConfigurationError(_describe_way_to_fact(cursor, schema, name, columns))
     query = sql.SQL(read_sql("explain/sql/find_records.sql")).format(
-        table=sql.Identifier(schema, name), condition=sql.SQL(where or "true"), limit=sql.Literal(limit + 1)
+        table=sql.Identifier(schema, name),
+        item=sql.SQL(_describe_item(columns)),
+        condition=sql.SQL(where or "true"),
+        limit=sql.Literal(limit + 1),
     )
     _open_condition(cursor, query)
-    rows = [(int(file_id), int(row_number)) for file_id, row_number in cursor if file_id is not None]
+    rows = [(int(file_id), int(row_number), item) for file_id, row_number, item in cursor if file_id is not None]
     return rows[:limit], len(rows) > limit
+
+
+def _describe_item(columns: Collection[str]) -> str:
+    """Return the expression of a row's item number; a sales_line_id ends with it where the feed has items."""
+    if ITEM_COLUMN in columns:
+        return ITEM_COLUMN
+    return "nullif(split_part(sales_line_id, ':', 3), '')::integer" if "sales_line_id" in columns else "null::integer"
 
 
 def explain_between(connection: Connection, first: int, second: int, where: str | None) -> Page:

@@ -23,8 +23,10 @@ from sales_warehouse.feeds.names import (
 )
 
 TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect says
-FILE_FORMATS = (*TEXT_FORMATS, "jsonl", "parquet", "xlsx", "xls")
-LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint"}
+JSON_FORMATS = ("jsonl", "json")  # an object a line, or documents with lists of objects
+FILE_FORMATS = (*TEXT_FORMATS, *JSON_FORMATS, "parquet", "xlsx", "xls")
+ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
+LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
 # options of a feed that came later, and their usual values: these leave the fingerprint as it was
@@ -132,6 +134,21 @@ class Workbook:
     total_rows: str | None = None  # a regular expression, searched for in the first cell of a row that holds a value
 
 
+Steps = tuple[str, ...]  # the keys on the way to a value in an object; none: the value itself
+
+
+@dataclass(frozen=True)
+class Nesting:
+    """Where in JSON the records are, and in a record its items and the values that are not found by key."""
+
+    records: Steps = ()  # the list of records in a document
+    items: Steps = ()  # the list in a record of which each item gives a row
+    paths: tuple[tuple[str, Steps], ...] = ()  # declared columns and their values in the record
+
+
+USUAL_NESTING = Nesting()
+
+
 @dataclass(frozen=True)
 class Unpacking:
     """The limits of unpacking a compressed file; None: the loader's default."""
@@ -198,6 +215,7 @@ class Feed:
     delivery_key_from: str = "name"  # or "path": what the pattern of the delivery key is searched in
     delivery_key_case: str = "exact"  # or "fold": keys that differ in letter case alone are one key
     folder_columns: tuple[str, ...] = ()  # declared columns whose values are in the folders, such as day=2024-05-03
+    nesting: Nesting = field(default_factory=Nesting)
 
     @property
     def full_name(self) -> str:
@@ -207,7 +225,12 @@ class Feed:
     @property
     def extra_column(self) -> str | None:
         """The column of the raw table that keeps what a JSON object holds beside the declared columns."""
-        return EXTRA_COLUMN if self.file_format == "jsonl" and self.contract.on_new_column == "add" else None
+        return EXTRA_COLUMN if self.file_format in JSON_FORMATS and self.contract.on_new_column == "add" else None
+
+    @property
+    def lineage_columns(self) -> tuple[str, ...]:
+        """The columns of the raw table that say from which record a row comes, and from which item of it."""
+        return tuple(column for column in LINEAGE_COLUMNS if self.nesting.items or column != ITEM_COLUMN)
 
     @cached_property
     def file_columns(self) -> tuple[str, ...]:
@@ -235,6 +258,8 @@ class Feed:
         for option in fields(Dialect)[_FIRST_OPTIONS:]:  # they came later: a usual value leaves the hash as it was
             if getattr(self.dialect, option.name) == option.default:
                 del told["dialect"][option.name]
+        if self.nesting == USUAL_NESTING:
+            del told["nesting"]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def delivery_key_of(self, uri: str) -> str | None:

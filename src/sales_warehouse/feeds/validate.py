@@ -24,6 +24,7 @@ from sales_warehouse.feeds.declare import (
     Dialect,
     Feed,
     MaxRejects,
+    Nesting,
     RecordTypes,
     Unpacking,
     Workbook,
@@ -50,14 +51,19 @@ _LINES = (
 )
 _MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_delimiter")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
-_PATH = ("delivery_key_from", "delivery_key_case", "folder_columns")
-_ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected", *_PATH)
+_PATH_OPTIONS = ("delivery_key_from", "delivery_key_case", "folder_columns")
+_ANY = (
+    *("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected"),
+    *_PATH_OPTIONS,
+)
+_JSON = ("encoding", "items", "paths")
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": (*_MARKED, "repeated_header", *_LINES, *_ANY, *_BY_NAME),
     "aligned": (*_LINES, "repeated_header", *_ANY, *_BY_NAME),
     "fixed": (*_LINES, "positions", "positions_in", *_ANY),
-    "jsonl": (*_ANY, *_BY_NAME),
+    "jsonl": (*_JSON, *_ANY, *_BY_NAME),
+    "json": ("records", *_JSON, *_ANY, *_BY_NAME),
     "parquet": (*_ANY, *_BY_NAME),
     "xlsx": _WORKBOOK,
     "xls": _WORKBOOK,
@@ -67,6 +73,7 @@ _FIGURES = r"a regular expression with named groups, such as ^T;(?P<records>\d+)
 _MARK = "one character that is no letter, digit, blank, line end or NUL"
 _MARK_PATTERN = r"^[^\p{L}\p{N}\r\n\x00 ]?$"
 _PATTERN = "a regular expression such as "
+_PATH = "keys joined by dots, as they are written in the files, such as order.lines"
 _IDENTIFIER = f"1 to {MAX_IDENTIFIER_BYTES} bytes"
 
 
@@ -112,6 +119,13 @@ def _has_lines(encoding: str) -> bool:
     return two == one + one[len(mark) :] and len(one) == len(letter)
 
 
+def _may_be_json(encoding: str) -> bool:
+    """Say whether any bytes can be decoded and encoded again, so that the place of a record in a document is known."""
+    name = codecs.lookup(encoding).name
+    every = bytes(range(256))
+    return name.startswith("utf-") or len(every.decode(name, "surrogateescape")) == len(every)
+
+
 def _is_below_inbox(location: str) -> bool:
     return bool(location) and not location.startswith("/") and ".." not in location.split("/")
 
@@ -136,6 +150,7 @@ def _name_texts(value: object) -> object:
 
 
 Identifier = Annotated[str, check(lambda name: 0 < len(name.encode()) <= MAX_IDENTIFIER_BYTES, "cannot be a name")]
+Path = Annotated[str, check(lambda path: all(path.split(".")), "is no path")]
 Place = Annotated[tuple[int, int], BeforeValidator(_read_place)]
 
 
@@ -178,6 +193,10 @@ class _RecordTypes(StrictModel):
         return RecordTypes(self.own, self.header, tuple(self.carry.items()), self.other)
 
 
+def _split_path(path: str | None) -> tuple[str, ...]:
+    return tuple(path.split(".")) if path else ()
+
+
 class Options(StrictModel):
     """`external.options`, of all formats."""
 
@@ -213,6 +232,9 @@ class Options(StrictModel):
     total_rows: Pattern | None = field(_PATTERN + "^(Grand )?Total", None)
     positions: dict[str, Place] = field("first and last character of each declared column: {order_id: 1-6}", {})
     positions_in: Literal["characters", "bytes"] = field("characters or bytes", "characters")
+    records: Path | None = field(_PATH, None)
+    items: Path | None = field(_PATH, None)
+    paths: dict[str, Path] = field("declared columns and their paths: {customer_id: customer.id}", {})
     delivery_key: PatternWithGroups | None = field(
         r"a regular expression with named groups such as (?P<business_date>\d{4}-\d{2}-\d{2})", None
     )
@@ -246,6 +268,11 @@ class Options(StrictModel):
             require(is_own, f"{value!r} cannot be the escape", "a character of its own; without it a quote is doubled")
         return value
 
+    def nesting(self) -> Nesting:
+        """Return where in JSON records, items and nested values are."""
+        paths = tuple((column, _split_path(path)) for column, path in self.paths.items())
+        return Nesting(_split_path(self.records), _split_path(self.items), paths)
+
     def dialect(self) -> Dialect:
         """Return how the text of a file is read."""
         alike = (
@@ -266,7 +293,7 @@ class _External(StrictModel):
     location: Annotated[str, check(_is_below_inbox, "is not below the inbox")] = field(
         "a relative path with * for any part of a name and ** for any folders, such as shop/*.csv"
     )
-    file_format: Literal["csv", "aligned", "fixed", "jsonl", "parquet", "xlsx", "xls"] = field(
+    file_format: Literal["csv", "aligned", "fixed", "jsonl", "json", "parquet", "xlsx", "xls"] = field(
         ", ".join(FILE_FORMATS), "csv"
     )
     options: Options = field("a mapping", {}, validate_default=True)
@@ -353,6 +380,7 @@ class _Table(StrictModel, extra="ignore"):
                 control=options.control.build() if options.control else None,
             ),
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
+            nesting=options.nesting(),
         )
 
 
@@ -382,6 +410,9 @@ def _check_format(external: _External) -> None:
         is_field = file_format == "fixed" or first == last
         allowed = "the number of its field in the header record: 2"
         require(is_field, f"'{first}-{last}' is not a field", allowed, _at("record_types", "carry", column))
+    if file_format == "json":
+        allowed = "utf-8, utf-16, utf-32, or an encoding with one byte a character"
+        require(_may_be_json(options.encoding), "is not an encoding of JSON", allowed, _at("encoding"))
     if trailer := options.control and options.control.trailer:
         allowed = "file and pattern: the figures are in a file beside the delivery"
         require(is_text, f"a file of {file_format} has no trailer line", allowed, _at("control", "trailer"))
@@ -419,6 +450,10 @@ def _check_columns(options: Options, columns: tuple[str, ...]) -> None:
     require(set(carried) < set(in_file), "no column is left for its own records", key=_at("record_types", "carry"))
     for column in in_file if options.positions else ():
         require(column in options.positions or column in carried, f"{column} has none", key=_at("positions"))
+    for column, path in options.paths.items():
+        require(column in in_file, _unknown(column, in_file), listed, _at("paths", column))
+        problem = f"{path!r} is the list of items itself"
+        require(path != options.items, problem, f"a value of an item: {path}.sku", _at("paths", column))
     seen: dict[str, str] = {}
     for column, text in [(column, text) for column, texts in options.aliases.items() for text in texts]:
         name, key = normalise_header(text), _at("aliases", column)
@@ -474,7 +509,7 @@ def _explain(detail: ErrorDetails, table: Mapping[str, Any]) -> tuple[tuple[str 
                 problem = _unknown(step, fields)
             allowed = str(fields[step].description) if step in fields else ", ".join(fields)
             model = _MODELS.get(step)
-        elif isinstance(step, str) and kept[-1] not in ("aliases", "positions", "carry"):
+        elif isinstance(step, str) and kept[-1] not in ("aliases", "positions", "carry", "paths"):
             break  # not a key, but the name that pydantic gives to one of several types
         kept.append(step)
     if isinstance(cause, Invalid) and cause.allowed:

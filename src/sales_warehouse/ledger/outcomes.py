@@ -24,7 +24,7 @@ class SkippedLine:
 
     line_number: int  # physical line of the file, from 1
     row_number: int | None  # position among the records; None in front of the header
-    kind: str  # preamble, comment, trailer
+    kind: str  # preamble, comment, trailer, no_items
     raw: bytes  # as delivered, without the line end
 
 
@@ -35,6 +35,12 @@ class Tally:
     loaded: int = 0
     rejected: int = 0
     skipped: int = 0
+    more_rows: int = 0  # of loaded records with several items: their rows beyond the first
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of the loaded records."""
+        return self.loaded + self.more_rows
 
     @property
     def read(self) -> int:

@@ -7,7 +7,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import ITEM_COLUMN, Feed
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, find_period
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
@@ -31,6 +31,7 @@ def create_ledger(cursor: Cursor, feeds: Iterable[Feed]) -> None:
     """Create or upgrade the ledger and the raw tables of the feeds, as the ledger's owner; the caller commits."""
     cursor.execute("set local client_min_messages = warning")  # no notices that an object already exists
     _upgrade(cursor)
+    _upgrade_items(cursor)
     cursor.execute(read_sql("ledger/sql/schema.sql"))
     for feed in feeds:
         _prepare_raw_table(cursor, feed)
@@ -60,8 +61,17 @@ def _upgrade(cursor: Cursor) -> None:
     execute_values(cursor, read_sql("ledger/sql/set_periods.sql"), periods, page_size=1_000)
 
 
-def _is_old(cursor: Cursor) -> bool:
-    cursor.execute(read_sql("ledger/sql/is_old.sql"))
+def _upgrade_items(cursor: Cursor) -> None:
+    """Upgrade a ledger that counts rows only, not the records that they come from."""
+    if not _is_old(cursor, "is_without_items"):
+        return
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
+    if _is_old(cursor, "is_without_items"):
+        cursor.execute(read_sql("ledger/sql/upgrade_items.sql"))
+
+
+def _is_old(cursor: Cursor, query: str = "is_old") -> bool:
+    cursor.execute(read_sql(f"ledger/sql/{query}.sql"))
     return cursor.fetchone() == (True,)
 
 
@@ -90,6 +100,9 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
     if cursor.fetchone() == (None,):
         script = sql.SQL(read_sql("ledger/sql/create_raw_table.sql"))
         cursor.execute(script.format(table=raw_table(feed), index=sql.Identifier(_index_name(feed))))
+    if feed.nesting.items:  # each row so far is the only one of its record
+        item = sql.SQL("alter table {} add column if not exists {} integer not null default 1")
+        cursor.execute(item.format(raw_table(feed), sql.Identifier(ITEM_COLUMN)))
     add_columns(cursor, feed, feed.columns)
     if feed.extra_column:
         extra = sql.Identifier(feed.extra_column)

@@ -191,11 +191,11 @@ def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:
     cursor.execute("update ledger.files set head = %s where file_id = %s", (head, file_id))
 
 
-def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tuple[int, str]]) -> None:
-    """Record that rejects of an active file were repaired and their rows copied; `texts` are by row number."""
+def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tuple[int, str]], rows: int) -> None:
+    """Record that rejects of an active file were repaired and their `rows` copied; `texts` are by row number."""
     values = [(file_id, row_number, text) for row_number, text in texts]
     execute_values(cursor, read_sql("ledger/sql/set_replayed.sql"), values)
-    cursor.execute(read_sql("ledger/sql/count_replayed.sql"), {"count": len(texts), "file_id": file_id})
+    cursor.execute(read_sql("ledger/sql/count_replayed.sql"), {"count": len(texts), "rows": rows, "file_id": file_id})
     _lock_events(cursor)
     records = f"{len(texts):,} record" + ("" if len(texts) == 1 else "s")
     _insert_event(cursor, file_id, feed, "replayed", records)
@@ -260,7 +260,8 @@ def _insert(
         "period_end_date": last_day,
         "supersedes_file_id": supersedes.file_id if supersedes else None,
         "records_read": tally.read,
-        "rows_loaded": 0 if status == "refused" else tally.loaded,
+        "records_loaded": 0 if status == "refused" else tally.loaded,
+        "rows_loaded": 0 if status == "refused" else tally.rows,
         "rows_rejected": tally.rejected,
         "rows_skipped": tally.skipped,
         "rows_refused": tally.loaded if status == "refused" else 0,

@@ -134,7 +134,8 @@ class FileLoad:
     def copy_rows(self, blocks: Iterator[Block], columns: Sequence[str]) -> None:
         """Copy the blocks while the next ones are read; COPY's text format is used as long as possible."""
         grammar = self.reader.grammar
-        names = ["_file_id", *self.reader.front_columns, "_row_number", *columns]
+        file_id, *place = self.file.feed.lineage_columns
+        names = [file_id, *self.reader.front_columns, *place, *columns]
         target = sql.SQL("copy {} ({}) from stdin with ").format(
             raw_table(self.file.feed), sql.SQL(", ").join(map(sql.Identifier, names))
         )
@@ -159,9 +160,9 @@ class FileLoad:
                     raise
                 arrived += self.cursor.rowcount
         reach("after_copy")
-        if arrived != self.tally.loaded:
+        if arrived != self.tally.rows:
             raise WarehouseError(
-                f"{self.file.uri}: {self.tally.loaded} records were sent and {arrived} rows arrived. "
+                f"{self.file.uri}: {self.tally.rows} rows were sent and {arrived} rows arrived. "
                 "Nothing was loaded; this is a bug of the loader, please report it with the file."
             )
 

@@ -138,7 +138,8 @@ def _log_file(outcome: Outcome) -> None:
     tally = outcome.tally
     figures = {name: value for name, value in asdict(outcome).items() if name != "tally"} | {
         "records_read": tally.read,
-        "rows_loaded": tally.loaded,
+        "records_loaded": tally.loaded,
+        "rows_loaded": tally.rows,
         "rows_rejected": tally.rejected,
         "rows_skipped": tally.skipped,
         "seconds": round(outcome.seconds, 3),

@@ -87,8 +87,7 @@ class _Comparison:
             what = "a record of the wrong width is not among the rejects"
             yield _differ(found, what, expected=f"{self._width} fields", found=f"{len(found.values)} fields")
         else:
-            self._tally.loaded += 1
-            yield from self._compare_row(found, found.text, found.values)
+            yield from self._compare_rows(found, found.text, [found.values, *found.more])
 
     def finish(self, entry: LedgerFile) -> Iterator[Difference]:
         """Compare what is left at the end of the file, and the figures in the ledger."""
@@ -96,7 +95,8 @@ class _Comparison:
         yield from self._take_extra_skips()
         for column, figure in (
             ("records_read", self._tally.read),
-            ("rows_loaded", self._tally.loaded),
+            ("records_loaded", self._tally.loaded),
+            ("rows_loaded", self._tally.rows),
             ("rows_rejected", self._tally.rejected),
             ("rows_skipped", self._tally.skipped),
         ):
@@ -111,11 +111,17 @@ class _Comparison:
             shown = ", ".join("NULL" if value is None else value for value in values)
             yield Difference("extra row: the file has no such record", row_number=number, found=shown)
 
-    def _take_extra_skips(self, before: int | None = None) -> Iterator[Difference]:
-        while self._skip is not None and (before is None or self._skip.line_number < before):
+    def _take_extra_skips(self, before: Record | None = None) -> Iterator[Difference]:
+        while self._skip is not None and (before is None or _order(self._skip) < _order(before)):
             booked, self._skip = self._skip, next(self._skips, None)
             what = f"a {booked.kind} line in the ledger that is none in the file"
             yield _differ(booked, what, found=_show(booked.raw))
+
+    def _compare_rows(self, place: Record | RejectPlace, text: str, rows: Sequence[Values]) -> Iterator[Difference]:
+        self._tally.loaded += 1
+        self._tally.more_rows += len(rows) - 1
+        for values in rows:
+            yield from self._compare_row(place, text, values)
 
     def _compare_row(self, place: Record | RejectPlace, text: str, values: Values) -> Iterator[Difference]:
         if self._row is None or self._row[0] != place.row_number:
@@ -137,7 +143,7 @@ class _Comparison:
         return form is not None and one is not None and other is not None and form(one) == form(other)
 
     def _compare_skip(self, line: Record) -> Iterator[Difference]:
-        yield from self._take_extra_skips(line.line_number)
+        yield from self._take_extra_skips(line)
         if self._skip is None or self._skip.line_number != line.line_number:
             what = f"a {line.skipped_as} line is not among the skipped lines in the ledger"
             yield _differ(line, what, expected=_show(line.raw))
@@ -173,18 +179,23 @@ class _Comparison:
             yield from self._compare_replayed(place, booked.replayed_as)
 
     def _compare_replayed(self, place: RejectPlace, text: str) -> Iterator[Difference]:
-        """Compare the row of a repaired record with the text that replaced the record."""
-        self._tally.loaded += 1
+        """Compare the rows of a repaired record with the text that replaced the record."""
         try:
-            values = self._reading.parse(text)
-            problem = f"{len(values)} fields"
+            rows = self._reading.parse_rows(text)
+            problem = f"{len(rows[0])} fields" if rows else "no items"
         except CannotRead as error:
-            values, problem = [], str(error)
-        if len(values) == self._width:
-            yield from self._compare_row(place, text, values)
+            rows, problem = [], str(error)
+        if rows and len(rows[0]) == self._width:
+            yield from self._compare_rows(place, text, rows)
         else:
+            self._tally.loaded += 1
             what, expected = "a replayed record whose repaired text is none", f"{self._width} fields"
             yield _differ(place, what, column="replayed_as", expected=expected, found=problem)
+
+
+def _order(place: Record | SkippedLine) -> tuple[int, int]:
+    """Return the order of skipped lines; one line of a JSON document may have several."""
+    return place.line_number, place.row_number or 0
 
 
 def _show(value: object) -> str:

@@ -31,7 +31,7 @@ class Lines:
         """`read` gives the uncompressed content in blocks, none at its end."""
         self._read = read
         name = codecs.lookup(encoding).name
-        self._encoding = {"utf-8-sig": "utf-8"}.get(name, name)
+        self.encoding = {"utf-8-sig": "utf-8"}.get(name, name)
         head = b""
         while len(head) < len(codecs.BOM_UTF32_LE) and (block := read()):
             head += block
@@ -58,7 +58,7 @@ class Lines:
 
     def decode(self, line: bytes, errors: str = "strict") -> str:
         """Return a line as text; raises `UnicodeError` when it is not text in the declared encoding."""
-        return line.decode(self._encoding, errors)
+        return line.decode(self.encoding, errors)
 
     def strip_end(self, line: bytes) -> bytes:
         """Return lines without the line end of the last one."""
@@ -67,16 +67,16 @@ class Lines:
         return line.removesuffix(self._ends).removesuffix(self._return)
 
     def _find_mark(self, head: bytes) -> bytes:
-        for mark, encoding in _BOMS.get(self._encoding, {}).items():
+        for mark, encoding in _BOMS.get(self.encoding, {}).items():
             if head.startswith(mark):
-                self._encoding = encoding
+                self.encoding = encoding
                 return mark
-        if self._encoding in ("utf-16", "utf-32"):
-            self._encoding += "-le" if sys.byteorder == "little" else "-be"
+        if self.encoding in ("utf-16", "utf-32"):
+            self.encoding += "-le" if sys.byteorder == "little" else "-be"
         return b""
 
     def _encode(self, text: str) -> bytes:
-        return text.encode(self._encoding)[len("".encode(self._encoding)) :]
+        return text.encode(self.encoding)[len("".encode(self.encoding)) :]
 
     def _cut_lines(self, rest: bytes) -> Iterator[bytes]:
         width = len(self._ends)

@@ -11,7 +11,7 @@ from sales_warehouse.ledger.outcomes import Reject
 Values = list[str | None]
 
 # Kinds of skipped lines whose bytes are kept in `ledger.skipped_lines`; blank lines and total rows are only counted.
-KEPT_KINDS = ("preamble", "comment", "trailer")
+KEPT_KINDS = ("preamble", "comment", "trailer", "no_items")
 
 
 class CannotRead(Exception):
@@ -28,7 +28,7 @@ class NotComparable(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """A record of the file: its place, its text without the line end, and its values.
+    """A record of the file: its place, its text without the line end, and its values, of each item if it has items.
 
     `skipped_as` is the kind of a line without values: blank, total, or one of `KEPT_KINDS`, which have `raw` bytes. A
     line before the header has no row number. `problem` is the reason for which the record had to be rejected.
@@ -41,6 +41,7 @@ class Record:
     skipped_as: str | None = None
     raw: bytes = b""
     problem: str | None = None
+    more: tuple[Values, ...] = ()  # the values of further items
 
 
 @dataclass(frozen=True)
@@ -105,3 +106,7 @@ class SecondReading(ABC):
     @abstractmethod
     def parse(self, text: str) -> Values:
         """Return the values of one record by itself. Raises `CannotRead`."""
+
+    def parse_rows(self, text: str) -> list[Values]:
+        """Return the values of each row of one record by itself. Raises `CannotRead`."""
+        return [self.parse(text)]

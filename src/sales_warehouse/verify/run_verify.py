@@ -10,7 +10,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, TEXT_FORMATS, Feed
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, ITEM_COLUMN, JSON_FORMATS, LINEAGE_COLUMNS, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_entry, read_active
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine
@@ -23,6 +23,7 @@ from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.verify.compare import Difference, Row, find_differences
+from sales_warehouse.verify.read_documents import DocumentReading
 from sales_warehouse.verify.read_folders import read_folders
 from sales_warehouse.verify.read_objects import ObjectReading
 from sales_warehouse.verify.read_tables import TableReading
@@ -121,7 +122,8 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
                 ):
                     reading.constants = read_folders(file)
                     present = read_raw_columns(cursor, file.feed)
-                    columns = [name for name in present if name not in LINEAGE_COLUMNS]
+                    has_items = bool(file.feed.nesting.items)
+                    columns = [c for c in present if c not in LINEAGE_COLUMNS or (has_items and c == ITEM_COLUMN)]
                     with closing(_stream_rows(cursor, file.feed, columns, entry.file_id)) as rows:
                         found = find_differences(reading, entry, columns, rows, skips)
                         differences = list(islice(found, MAX_DIFFERENCES))
@@ -155,8 +157,9 @@ def reread(
     """
     if feed.file_format in TEXT_FORMATS:
         yield TextReading(read or content.read, feed, rejects)
-    elif feed.file_format == "jsonl":
-        yield ObjectReading(read or content.read, feed, rejects)
+    elif feed.file_format in JSON_FORMATS:
+        reading_of = ObjectReading if feed.file_format == "jsonl" else DocumentReading
+        yield reading_of(read or content.read, feed, rejects)
     else:
         reading = TableReading(content, feed, rejects)
         try:
@@ -189,7 +192,11 @@ def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: in
     with cursor.connection.cursor("verify_rows") as stream:
         stream.itersize = _ROWS_AT_A_TIME
         names = sql.SQL(", ").join([sql.Identifier("_row_number"), *map(_as_text, columns)])
-        query = sql.SQL(read_sql("verify/sql/raw_rows.sql")).format(columns=names, raw_table=raw_table(feed))
+        query = sql.SQL(read_sql("verify/sql/raw_rows.sql")).format(
+            columns=names,
+            raw_table=raw_table(feed),
+            order=sql.SQL(", ").join(map(sql.Identifier, feed.lineage_columns[1:])),
+        )
         stream.execute(query, (file_id,))
         for row_number, *values in stream:
             yield row_number, values
@@ -198,7 +205,7 @@ def _stream_rows(cursor: Cursor, feed: Feed, columns: Sequence[str], file_id: in
 def _as_text(column: str) -> sql.Composable:
     """Return a column as an expression; `_extra` is cast to text, so that no digit is lost."""
     name = sql.Identifier(column)
-    return sql.SQL("{}::text").format(name) if column == EXTRA_COLUMN else name
+    return sql.SQL("{}::text").format(name) if column in (EXTRA_COLUMN, ITEM_COLUMN) else name
 
 
 def _find_strays(cursor: Cursor, feed: Feed) -> Iterator[Stray]:

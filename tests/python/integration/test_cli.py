@@ -44,10 +44,11 @@ def test_load_prints_its_report_as_json(checkout: Checkout, inbox: Path) -> None
     done = checkout.run("warehouse", "load", "--settle", "0", "--json")
     report = json.loads(done.stdout)
     assert report["totals"] == {
-        "files": {"active": 1}, "records_read": 1, "rows_loaded": 1, "rows_rejected": 0, "rows_skipped": 0,
+        "files": {"active": 1}, "records_read": 1, "records_loaded": 1, "rows_loaded": 1,
+        "rows_rejected": 0, "rows_skipped": 0,
     }  # fmt: skip
     assert (report["unchanged"], report["unmatched"]) == (1, ["notes.txt"])
-    assert report["files"][0]["tally"] == {"read": 1, "loaded": 1, "rejected": 0, "skipped": 0}
+    assert report["files"][0]["tally"] == {"read": 1, "loaded": 1, "rejected": 0, "skipped": 0, "rows": 1}
 
 
 def test_quiet_prints_nothing_on_success(checkout: Checkout, inbox: Path) -> None:

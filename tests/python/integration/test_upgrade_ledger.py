@@ -158,6 +158,32 @@ def test_upgrade_keeps_entries_and_views_and_adds_periods(old: Connection) -> No
     assert entry is not None and entry.uri == "3"
 
 
+# a ledger in which each loaded record is one row
+WITHOUT_ITEMS = """
+alter table ledger.files drop column records_loaded, add constraint every_record_has_one_outcome
+check (records_read = rows_loaded + rows_rejected + rows_skipped + rows_refused);
+drop index ledger.skipped_lines_one_per_place;
+alter table ledger.skipped_lines add primary key (file_id, line_number), drop constraint skipped_lines_kind_check,
+add constraint skipped_lines_kind_check check (kind in ('preamble', 'comment', 'trailer'));
+insert into ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read,
+    rows_loaded, rows_skipped, started_at, finished_at, loader_version, declaration_sha256)
+values ('shop.lines', 'a', 'a', repeat('0', 64), 1, 1, 'a', 1, 'active', 5, 3, 2, now(), now(), '1', '1');
+insert into ledger.skipped_lines values (1, 1, 1, 'comment', '#');
+"""
+
+
+def test_upgrade_of_a_ledger_without_items_counts_records_as_rows(connection: Connection) -> None:
+    prepare_ledger(connection, [])
+    wanted = describe(connection)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(WITHOUT_ITEMS)
+    for _ in range(2):
+        prepare_ledger(connection, [])
+        assert describe(connection) == wanted
+        assert query(connection, "select records_loaded, rows_loaded from ledger.files") == [(3, 3)]
+        assert query(connection, "select kind from ledger.skipped_lines") == [("comment",)]
+
+
 def test_sessions_that_upgrade_at_once_do_it_once(old: Connection, database: Settings) -> None:
     errors = []
 

@@ -1,3 +1,3 @@
-select distinct _file_id, _row_number from {table} where (
+select distinct _file_id, _row_number, {item} as item_number from {table} where (
 {condition}
-) order by _file_id, _row_number limit {limit}
+) order by _file_id, _row_number, item_number limit {limit}

@@ -1,6 +1,6 @@
 select
-    file_id, feed, uri, version, status, delivery_key, records_read, rows_loaded, rows_rejected, rows_skipped,
-    rows_refused, supersedes_file_id, size_bytes, sha256, started_at, finished_at, message,
+    file_id, feed, uri, version, status, delivery_key, records_read, records_loaded, rows_loaded, rows_rejected,
+    rows_skipped, rows_refused, supersedes_file_id, size_bytes, sha256, started_at, finished_at, message,
     array(
         select replace(kind, 'column_', '') || ' ' || detail
         from ledger.file_events

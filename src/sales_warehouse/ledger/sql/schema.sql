@@ -22,6 +22,8 @@ create table if not exists ledger.files (
     status text not null check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'refused')),
     supersedes_file_id bigint references ledger.files,
     records_read bigint not null default 0 check (records_read >= 0),
+    records_loaded bigint not null default 0 check (records_loaded >= 0),
+    -- in the raw table; more than records where a record has several items
     rows_loaded bigint not null default 0 check (rows_loaded >= 0),
     rows_rejected bigint not null default 0 check (rows_rejected >= 0),
     rows_skipped bigint not null default 0 check (rows_skipped >= 0),
@@ -39,7 +41,9 @@ create table if not exists ledger.files (
     -- column of the raw table for each column of the file in its order; NULL for a column that was left out
     columns text[],
     constraint every_record_has_one_outcome
-    check (records_read = rows_loaded + rows_rejected + rows_skipped + rows_refused),
+    check (records_read = records_loaded + rows_rejected + rows_skipped + rows_refused),
+    constraint a_loaded_record_has_rows
+    check (rows_loaded >= records_loaded and (records_loaded > 0 or rows_loaded = 0)),
     constraint refused_means_not_loaded
     check (case when status = 'refused' then rows_loaded = 0 else rows_refused = 0 end),
     constraint duplicate_means_nothing_taken_in
@@ -83,10 +87,12 @@ create table if not exists ledger.skipped_lines (
     line_number bigint not null check (line_number >= 1),
     -- position among all records of the file; NULL for lines in front of the header
     row_number bigint check (row_number >= 1),
-    kind text not null check (kind in ('preamble', 'comment', 'trailer')),
-    raw bytea not null,
-    primary key (file_id, line_number)
+    kind text not null check (kind in ('preamble', 'comment', 'trailer', 'no_items')),
+    raw bytea not null
 );
+-- a line of a JSON document may have several records
+create unique index if not exists skipped_lines_one_per_place
+on ledger.skipped_lines (file_id, line_number, coalesce(row_number, 0));
 
 create table if not exists ledger.file_events (
     -- assigned in commit order: a writer holds an advisory lock until it commits

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
+from sales_warehouse.feeds.declare import JSON_FORMATS, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.readers.grammar import AlignedGrammar, FixedGrammar, Grammar
 from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
 from sales_warehouse.load.readers.parse_record import RecordGrammar
+from sales_warehouse.load.readers.read_json_documents import JsonDocumentReader
 from sales_warehouse.load.readers.read_json_lines import JsonLinesReader
 from sales_warehouse.load.readers.reader import Reader
 from sales_warehouse.load.readers.split_records import TextReader
@@ -39,6 +40,8 @@ def choose_reader(feed: Feed, file_id: int, counts_by_block: bool = False) -> Re
         return TextReader(dialect, choose_grammar(feed), file_id, columns, counts_by_block)
     if feed.file_format == "jsonl":
         return JsonLinesReader(feed, file_id)
+    if feed.file_format == "json":
+        return JsonDocumentReader(feed, file_id)
     return TableReader(file_id, lines_before=0 if feed.file_format == "parquet" else feed.workbook.header_row)
 
 
@@ -46,7 +49,7 @@ def choose_reader(feed: Feed, file_id: int, counts_by_block: bool = False) -> Re
 def open_content(file: InboxFile) -> Iterator[Content]:
     """Open a file of the inbox as its feed's format."""
     with ContentReader(file.path, file.member, file.feed.unpacking) as content:
-        if file.feed.file_format in (*TEXT_FORMATS, "jsonl"):
+        if file.feed.file_format in (*TEXT_FORMATS, *JSON_FORMATS):
             yield content
         else:
             with SubprocessContent(content, file.feed) as table:

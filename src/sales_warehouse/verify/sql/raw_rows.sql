@@ -1,1 +1,1 @@
-select {columns} from {raw_table} where _file_id = %s order by _row_number
+select {columns} from {raw_table} where _file_id = %s order by {order}
