@@ -71,7 +71,9 @@ def make_xlsx(
 
 def _xlsx_formats(formats: Sequence[str | int]) -> str:
     own = [form for form in formats if isinstance(form, str)]
-    codes = "".join(f"<numFmt numFmtId='{164 + place}' formatCode={quoteattr(own[place])}/>" for place in range(len(own)))
+    codes = "".join(
+        f"<numFmt numFmtId='{164 + place}' formatCode={quoteattr(own[place])}/>" for place in range(len(own))
+    )
     numbers = [form if isinstance(form, int) else 164 + own.index(form) for form in formats]
     styles = "".join(f'<xf numFmtId="{number}"/>' for number in numbers)
     return f"<numFmts>{codes}</numFmts><cellXfs>{styles}</cellXfs>" if own else f"<cellXfs>{styles}</cellXfs>"

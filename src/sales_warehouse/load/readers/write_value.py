@@ -9,6 +9,9 @@ from decimal import Decimal
 # Outside of this range a number is written with an exponent.
 _PLAIN_FROM, _PLAIN_TO = 1e-12, 1e21
 
+_LAST_ORDINAL = date.max.toordinal()
+_CYCLE_DAYS = 146_097  # of 400 years, after which the calendar repeats
+
 _ZONE = re.compile(r"[+-][0-9:.]+$")
 
 # A spreadsheet computes with more digits than it shows: 15 at most, fewer in its cells.
@@ -57,6 +60,20 @@ def write_narrow_float(value: float, bits: int) -> str:
             except OverflowError:
                 continue
     return write_float(value)
+
+
+def write_date(ordinal: int) -> tuple[str, str]:
+    """Return the day as ISO and its era, as PostgreSQL writes them: ``10000-01-01``; ``0044-03-15`` and `` BC``.
+
+    `ordinal` counts days of the Gregorian calendar: 1 is the first day of the year 1.
+    """
+    if 1 <= ordinal <= _LAST_ORDINAL:
+        return date.fromordinal(ordinal).isoformat(), ""
+    cycles, place = divmod(ordinal - 1, _CYCLE_DAYS)
+    day = date.fromordinal(place + 1)
+    year = day.year + 400 * cycles
+    rest = day.isoformat()[4:]
+    return (f"{year:04}{rest}", "") if year > 0 else (f"{1 - year:04}{rest}", " BC")
 
 
 def write_datetime(value: datetime) -> str:
