@@ -11,7 +11,7 @@ from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
 from sales_warehouse.verify.records import NotComparable, Record, RejectPlace, SecondReading, Values
-from sales_warehouse.verify.write_values import read_row, write_in_utc, write_row
+from sales_warehouse.verify.write_values import read_row, write_in_micros, write_in_utc, write_row
 
 # The module that reads a format a second time, and the package to install for it.
 _LIBRARIES = {
@@ -50,7 +50,9 @@ class TableReading(SecondReading):
             self.close()
             raise
         self.columns = self.name_columns(head["names"])
-        self.normal_forms = {column: write_in_utc for column in self.name_columns(head["instants"]) if column}
+        forms = {"instants": write_in_utc, "micros": write_in_micros}
+        for kind, form in forms.items():
+            self.normal_forms |= {column: form for column in self.name_columns(head.get(kind, [])) if column}
 
     def close(self) -> None:
         """End the process that reads."""

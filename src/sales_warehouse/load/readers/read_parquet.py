@@ -44,8 +44,21 @@ def read_parquet(content: IO[bytes]) -> tuple[list[str], Iterator[Row]]:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableUnreadable(_describe(error)) from None
     for field in schema:
-        _write_column(pa.array([], field.type), None, field.name)  # can its type be written?
+        _check_type(field.type, field.name)
     return list(schema.names), _read_rows(file, fine)
+
+
+def _check_type(kind: Any, name: str) -> None:
+    """Raise `TableUnreadable` when no text can be written for a type, or for one inside it."""
+    if isinstance(kind, pa.BaseExtensionType):
+        _check_type(kind.storage_type, name)
+    elif pa.types.is_dictionary(kind):
+        _check_type(kind.value_type, name)
+    elif pa.types.is_nested(kind):
+        for place in range(kind.num_fields):
+            _check_type(kind.field(place).type, name)
+    else:
+        _choose_writer(kind, name)
 
 
 def _open(content: IO[bytes], int96_unit: str) -> pq.ParquetFile:
