@@ -55,7 +55,8 @@ def make_xlsx(
         )
         archive.writestr(
             "xl/workbook.xml",
-            f'<workbook xmlns="{main}" xmlns:r="{_OFFICE}">{settings[0]}<sheets>{names}</sheets>{settings[1]}</workbook>',
+            f'<workbook xmlns="{main}" xmlns:r="{_OFFICE}">'
+            f"{settings[0]}<sheets>{names}</sheets>{settings[1]}</workbook>",
         )
         parts = "".join(link.format(f"s{number}", "worksheet", f"worksheets/sheet{number}.xml") for number in numbers)
         archive.writestr("xl/_rels/workbook.xml.rels", links % (parts + link.format("t", "styles", "styles.xml")))

@@ -85,6 +85,9 @@ class Workbook:
     sheet: str | int = 1  # its name, or its number from 1
     header_row: int = 1
     total_rows: str | None = None  # a regular expression, searched for in the first cell of a row that holds a value
+    merged_cells: str = "first"  # or "fill": the value of merged cells is in the first of their rows, or in each
+    stale_results: str = "refuse"  # or "load": results of formulas that are computed when the workbook is opened
+    encoding: str | None = None  # of the texts of an xls that has no code page
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,13 @@ class Feed:
         told = asdict(self)
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
+        for name in (
+            "merged_cells",
+            "stale_results",
+            "encoding",
+        ):  # they came later: a usual value leaves the hash alone
+            if told["workbook"][name] == getattr(Workbook(), name):
+                del told["workbook"][name]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def delivery_key_of(self, uri: str) -> str | None:

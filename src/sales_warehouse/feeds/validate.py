@@ -45,15 +45,15 @@ _RENAMED = {"business_key": "delivery_key"}
 _LINES = ("encoding", "line_end", "preamble_lines", "header", "comment", "trailer")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
 _ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
-_WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
+_WORKBOOK = ("sheet", "header_row", "total_rows", "merged_cells", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINES, *_ANY, *_BY_NAME),
     "aligned": (*_LINES, "repeated_header", *_ANY, *_BY_NAME),
     "fixed": (*_LINES, "positions", *_ANY),
     "jsonl": (*_ANY, *_BY_NAME),
     "parquet": (*_ANY, *_BY_NAME),
-    "xlsx": _WORKBOOK,
-    "xls": _WORKBOOK,
+    "xlsx": ("stale_results", *_WORKBOOK),
+    "xls": ("encoding", *_WORKBOOK),
 }
 
 _FIGURES = r"a regular expression with named groups, such as ^T;(?P<records>\d+);(?P<amount>[-0-9.]+)$"
@@ -167,6 +167,8 @@ class Options(StrictModel):
     )
     header_row: int = field("its number, from 1", 1, ge=1)
     total_rows: Pattern | None = field(_PATTERN + "^(Grand )?Total", None)
+    merged_cells: Literal["first", "fill"] = field("first or fill", "first")
+    stale_results: Literal["refuse", "load"] = field("refuse or load", "refuse")
     positions: dict[str, Place] = field("first and last character of each declared column: {order_id: 1-6}", {})
     delivery_key: PatternWithGroups | None = field(
         r"a regular expression with named groups such as (?P<business_date>\d{4}-\d{2}-\d{2})", None
@@ -202,6 +204,12 @@ class Options(StrictModel):
             header_lines=int(self.header),
             trailer=self.trailer or (self.control.trailer if self.control else None),
         )
+
+    def workbook(self) -> Workbook:
+        """Return where the table of a workbook is, and how its cells are read."""
+        encoding = self.encoding if "encoding" in self.model_fields_set else None
+        names = ("sheet", "header_row", "total_rows", "merged_cells", "stale_results")
+        return Workbook(**{name: getattr(self, name) for name in names}, encoding=encoding)
 
 
 class _External(StrictModel):
@@ -281,7 +289,7 @@ class _Table(StrictModel, extra="ignore"):
             delivery_key=options.delivery_key,
             max_rejects=options.max_rejects,
             file_format=self.external.file_format,
-            workbook=Workbook(options.sheet, options.header_row, options.total_rows),
+            workbook=options.workbook(),
             positions=tuple(options.positions[column] for column in columns) if options.positions else (),
             contract=Contract(
                 optional=tuple(options.optional),

@@ -8,9 +8,7 @@ from math import isfinite
 
 Cells = list[str | None]
 
-_INSTANT = re.compile(
-    r"(\d{4,})(-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d)(?::?(\d\d))?(?::(\d\d))?( BC)?"
-)
+_INSTANT = re.compile(r"(\d{4,})(-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d)(?::?(\d\d))?(?::(\d\d))?( BC)?")
 _PLAIN_FROM, _PLAIN_TO = Decimal("1e-12"), Decimal("1e21")  # outside of these an exponent is written
 _TYPED, _SHOWN = Context(prec=12), Context(prec=15)
 

@@ -125,7 +125,7 @@ def test_a_file_of_another_format_or_damaged_is_refused(file_format: str) -> Non
         sound[file_format][:-40],
         sound[file_format][: len(sound[file_format]) // 3],
     ):
-        assert "Ask for it again" in refusal(file_format, data)
+        assert "sk for it again" in refusal(file_format, data)
 
 
 def test_error_cells_are_found_where_cells_have_no_reference() -> None:
