@@ -16,11 +16,10 @@ from sales_warehouse.verify.write_values import read_row, write_in_micros, write
 # The module that reads a format a second time, and the package to install for it.
 _LIBRARIES = {
     "parquet": ("duckdb", "duckdb"),
-    "xlsx": ("openpyxl", "openpyxl"),
     "xls": ("python_calamine", "python-calamine"),
 }
 _PROGRAM = "sales_warehouse.verify.reread_in_subprocess"
-_ERROR = re.compile(r"#[A-Z/0!?]+")
+_ERROR = re.compile(r"#[A-Z/0!?]+|-?[0-9.]+")
 
 
 class TableReading(SecondReading):
@@ -32,7 +31,7 @@ class TableReading(SecondReading):
         Raises `NotComparable` where the library is missing or cannot read what the file holds, and `FileRefused` for a
         content that is not of its format.
         """
-        module, package = _LIBRARIES[feed.file_format]
+        module, package = _LIBRARIES.get(feed.file_format, ("xml", ""))
         if importlib.util.find_spec(module) is None:
             raise NotComparable(
                 f"not compared: {feed.file_format} is read a second time by {package}, which is not installed. "
