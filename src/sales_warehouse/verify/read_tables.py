@@ -13,7 +13,7 @@ from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
 from sales_warehouse.verify.records import NotComparable, Record, RejectPlace, SecondReading, Values
 from sales_warehouse.verify.write_values import read_row, write_in_micros, write_in_utc, write_row
 
-# The module that reads a format a second time, and the package to install for it.
+# The module that reads a format a second time, and the package to install for it; xlsx needs none.
 _LIBRARIES = {
     "parquet": ("duckdb", "duckdb"),
     "xls": ("python_calamine", "python-calamine"),
@@ -31,8 +31,8 @@ class TableReading(SecondReading):
         Raises `NotComparable` where the library is missing or cannot read what the file holds, and `FileRefused` for a
         content that is not of its format.
         """
-        module, package = _LIBRARIES.get(feed.file_format, ("xml", ""))
-        if importlib.util.find_spec(module) is None:
+        module, package = _LIBRARIES.get(feed.file_format, ("", ""))
+        if module and importlib.util.find_spec(module) is None:
             raise NotComparable(
                 f"not compared: {feed.file_format} is read a second time by {package}, which is not installed. "
                 f"Install it: pip install {package}"

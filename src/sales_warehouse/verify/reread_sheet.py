@@ -3,7 +3,7 @@
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import IO, Any
@@ -13,6 +13,7 @@ from sales_warehouse.feeds.declare import Workbook
 from sales_warehouse.load.readers.table_records import TableUnreadable
 from sales_warehouse.verify.write_values import Cells, write_cell, write_cell_number
 
+Place = tuple[str | None, bool]  # the text of a cell, and whether it cannot be loaded
 Sheet = Iterator[tuple[Cells, set[int]]]  # cells of a row as text, and which of them cannot be loaded
 
 _EXACT = 2**53
@@ -37,16 +38,16 @@ def read_sheet(content: IO[bytes], workbook: Workbook) -> Sheet:
         if not found:
             raise TableUnreadable(f"has no sheet {index!r}.")
         link = next(value for key, value in found[0].attrib.items() if key.endswith("}id"))
-        sheet = read(_path(links[link]))
         other = {str(link.get("Type")).rsplit("/", 1)[-1]: _path(link) for link in links.values()}
         shared, styles = read(other.get("sharedStrings", "")), read(other.get("styles", ""))
         texts = [] if shared is None else [_text(item) for item in shared]
-    forms = [] if styles is None else _date_styles(styles)
-    settings = book.find("{*}workbookPr")
-    is_1904 = settings is not None and settings.get("date1904") in ("1", "true")
-    rows = _place_rows(sheet, texts, forms, is_1904)
+        forms = [] if styles is None else _date_styles(styles)
+        settings = book.find("{*}workbookPr")
+        is_1904 = settings is not None and settings.get("date1904") in ("1", "true")
+        with archive.open(names[_path(links[link]).lower()]) as sheet:
+            rows, merged = _place_rows(sheet, lambda cell: _read_cell(cell, texts, forms, is_1904))
     if workbook.merged_cells == "fill":
-        _fill(rows, [merged.get("ref") or "" for merged in sheet.iterfind("{*}mergeCells/{*}mergeCell")])
+        _fill(rows, merged)
     for number in range(max(rows, default=-1) + 1):
         row = rows.get(number, {})
         cells = [row.get(place, (None, False)) for place in range(max(row, default=-1) + 1)]
@@ -57,29 +58,41 @@ def _path(link: Any) -> str:
     return posixpath.normpath(posixpath.join("/xl", link.get("Target") or "")).lstrip("/")
 
 
-def _place_rows(
-    sheet: Any, texts: list[str], forms: list[str], is_1904: bool
-) -> dict[int, dict[int, tuple[str | None, bool]]]:
-    rows: dict[int, dict[int, tuple[str | None, bool]]] = {}
+def _place_rows(sheet: IO[bytes], read_cell: Callable[[Any], Place]) -> tuple[dict[int, dict[int, Place]], list[str]]:
+    """Return the cells that hold something, by row and column from 0, and the ranges of merged cells."""
+    rows: dict[int, dict[int, Place]] = {}
+    merged: list[str] = []
     number = -1
-    for row in sheet.iterfind("{*}sheetData/{*}row"):
-        number = int(row.get("r") or number + 2) - 1
-        place = -1
-        for cell in row.iterfind("{*}c"):
-            reference = re.fullmatch("([A-Z]+)([0-9]+)", cell.get("r") or "")
-            place = _column(reference[1]) if reference else place + 1
-            text, is_bad = _read_cell(cell, texts, forms, is_1904)
-            if text is not None:
-                rows.setdefault(int(reference[2]) - 1 if reference else number, {})[place] = text, is_bad
-    return rows
+    parents: list[Any] = []
+    for event, element in ElementTree.iterparse(sheet, events=("start", "end")):  # noqa: S314
+        tag = str(element.tag).rsplit("}", 1)[-1]
+        if event == "start":
+            parents.append(element)
+            continue
+        parents.pop()
+        if tag == "mergeCell":
+            merged.append(element.get("ref") or "")
+        elif tag == "row":
+            number = int(element.get("r") or number + 2) - 1
+            place = -1
+            for cell in element.iterfind("{*}c"):
+                reference = re.fullmatch("([A-Z]+)([0-9]+)", cell.get("r") or "")
+                place = _column(reference[1]) if reference else place + 1
+                text, is_bad = read_cell(cell)
+                if text is not None:
+                    number = int(reference[2]) - 1 if reference else number
+                    rows.setdefault(number, {})[place] = text, is_bad
+            parents[-1].clear()
+    return rows, merged
 
 
-def _fill(rows: dict[int, dict[int, tuple[str | None, bool]]], ranges: list[str]) -> None:
+def _fill(rows: dict[int, dict[int, Place]], ranges: list[str]) -> None:
     for found in filter(None, (re.fullmatch(r"([A-Z]+)(\d+):[A-Z]+(\d+)", ref) for ref in ranges)):
         column, first, last = _column(found[1]), int(found[2]) - 1, int(found[3])
         value = rows.get(first, {}).get(column)
-        for number in range(first, last) if value else ():
-            rows.setdefault(number, {})[column] = value  # type: ignore[assignment]
+        if value is not None:
+            for number in range(first, last):
+                rows.setdefault(number, {})[column] = value
 
 
 def _column(letters: str) -> int:
@@ -103,7 +116,7 @@ def _date_styles(styles: Any) -> list[str]:
     return forms
 
 
-def _read_cell(cell: Any, texts: list[str], forms: list[str], is_1904: bool) -> tuple[str | None, bool]:
+def _read_cell(cell: Any, texts: list[str], forms: list[str], is_1904: bool) -> Place:
     """Return the text of a cell, and whether it cannot be loaded."""
     kind, value = cell.get("t", "n"), cell.findtext("{*}v")
     if cell.find("{*}f") is not None and not value and (value is None or kind != "str"):

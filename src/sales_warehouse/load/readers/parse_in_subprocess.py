@@ -124,6 +124,9 @@ def serve(open_table: OpenTable) -> None:
         _write({"refused": str(error)})
     except MemoryError:
         _write({"refused": f"would take more than {MAX_MEMORY_BYTES // 1024**2:,} MB of memory to read."})
+    except Exception as error:  # the libraries raise errors of any kind; a traceback helps no person
+        what = f"{type(error).__name__}: {error}".split("\n", 1)[0][:300]
+        _write({"refused": f"cannot be read: its parser ended with {what}. Ask for it again, or for another format."})
 
 
 def _open_table(options: dict[str, Any], content: IO[bytes]) -> tuple[list[str], Iterable[Row]]:
