@@ -96,7 +96,10 @@ def _fill(rows: dict[int, dict[int, Place]], ranges: list[str]) -> None:
 
 
 def _column(letters: str) -> int:
-    return sum((ord(letter) - 64) * 26**power for power, letter in enumerate(reversed(letters))) - 1
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number - 1
 
 
 def _date_styles(styles: Any) -> list[str]:

@@ -70,7 +70,7 @@ class SheetXml:
         dates = [str(place) for place, kind in enumerate(self.formats) if kind in ("date", "time")]
         if not dates:
             return False
-        value = "-|0*60[.<]" + ("|0*[0.][^1-9]" if self.is_1904 else "")
+        value = "-|0*60[.<]|[0-9]{7}|[0-9.]+[eE]" + ("|0*[0.][^1-9]" if self.is_1904 else "")
         formula = "(?:<f[^>]*/>|<f[^<]*</f>)?"
         pattern = rf's="(?:{"|".join(dates)})"[^>]*>\s*{formula}\s*<v>(?:{value})'
         return re.search(pattern.encode(), xml) is not None
