@@ -19,7 +19,9 @@ _LIBRARIES = {
     "xls": ("python_calamine", "python-calamine"),
 }
 _PROGRAM = "sales_warehouse.verify.reread_in_subprocess"
-_ERROR = re.compile(r"#[A-Z/0!?]+|-?[0-9.]+")
+_ERROR = re.compile(r"#[A-Z/0!?]+")
+_NUMBER = re.compile("-?[0-9.]+")
+_DATE = re.compile("[0-9]-[0-9]|:")
 
 
 class TableReading(SecondReading):
@@ -81,14 +83,19 @@ class TableReading(SecondReading):
         if self._hides_errors and reject.reason == "bad_cell":
             booked = read_row(reject.raw.decode("utf-8", "surrogateescape"))
             unseen = [*cells, *[None] * (len(booked) - len(cells))]
-            cells = [
-                held if seen is None and _ERROR.fullmatch(held or "") else seen
-                for seen, held in zip(unseen, booked, strict=False)
-            ]
-            kind = "bad_cell" if any(_ERROR.fullmatch(held or "") for held in booked) else kind
+            cells = [held if _is_hidden(held or "", seen) else seen for seen, held in zip(unseen, booked, strict=False)]
+            is_found = any(_is_hidden(held or "", seen) for seen, held in zip(unseen, booked, strict=False))
+            kind = "bad_cell" if is_found else kind
         raw = write_row(cells).encode("utf-8", "surrogateescape")
         return RejectPlace(reject, self.row_number, line_number, raw, kind == reject.reason)
 
     def parse(self, text: str) -> Values:
         """Return the values of one row that is written with tabs between them."""
         return read_row(text)
+
+
+def _is_hidden(held: str, seen: str | None) -> bool:
+    """Say whether python-calamine hides what a cell of an xls held: an error, or a date outside of the calendar."""
+    if seen is None:
+        return _ERROR.fullmatch(held) is not None
+    return _NUMBER.fullmatch(held) is not None and _DATE.search(seen) is not None

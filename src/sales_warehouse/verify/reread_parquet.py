@@ -89,7 +89,7 @@ def read_parquet(content: IO[bytes]) -> tuple[dict[str, list[str]], Iterator[lis
 
 
 def _take_notes(leaves: list[Any], arrow_schema: bytes | None) -> Iterator[str]:
-    """Yield what the file says of each leaf, in their order; an Arrow schema beside it knows which are durations."""
+    """Yield what the file says of each leaf, in their order; a second schema in the file knows which are durations."""
     units = _find_durations(arrow_schema) if arrow_schema else []
     for place, (_, physical, logical, *_) in enumerate(leaves):
         if physical == "INT96":
