@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import IO, Any
@@ -222,11 +222,21 @@ def _read_xls(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:
     book, sheet = reopen()
     hours = {46, *(key for key, form in book.format_map.items() if classify_format(form.format_str or "") == "hours")}
     is_filled = workbook.merged_cells == "fill"
-    if is_filled or any(style.format_key in hours for style in book.xf_list):
+    has_hours = any(style.format_key in hours for style in book.xf_list)
+    if is_filled or has_hours:
         book, sheet = reopen(formatting_info=True)  # needs twice the memory
     has_page = book.biff_version >= 80 or book.codepage is not None or workbook.encoding is not None
+
+    def shows_hours(row: int, column: int) -> bool:
+        return has_hours and book.xf_list[sheet.cell_xf_index(row, column)].format_key in hours
+
     rows = (
-        [_write_xls_cell(sheet.cell(row, column), book, hours, has_page) for column in range(sheet.row_len(row))]
+        [
+            write_cell_hours(Decimal(value))
+            if kind == xlrd.XL_CELL_DATE and shows_hours(row, column)
+            else _write_xls_cell(kind, value, book.datemode, has_page)
+            for column, (kind, value) in enumerate(zip(sheet.row_types(row), sheet.row_values(row), strict=True))
+        ]
         for row in range(sheet.nrows)
     )
     if not is_filled:
@@ -238,10 +248,9 @@ def _read_xls(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:
     return fill_down(rows, merged)
 
 
-def _write_xls_cell(cell: Any, book: Any, hours: Collection[int], has_page: bool) -> Cell:
+def _write_xls_cell(kind: int, value: Any, mode: int, has_page: bool) -> Cell:
     import xlrd
 
-    kind, value = cell.ctype, cell.value
     if kind == xlrd.XL_CELL_TEXT:
         if not has_page and not value.isascii():
             raise TableUnreadable(
@@ -252,9 +261,7 @@ def _write_xls_cell(cell: Any, book: Any, hours: Collection[int], has_page: bool
     if kind == xlrd.XL_CELL_NUMBER:
         return write_cell_number(float(value))
     if kind == xlrd.XL_CELL_DATE:
-        if cell.xf_index is not None and book.xf_list[cell.xf_index].format_key in hours:
-            return write_cell_hours(Decimal(value))
-        return write_cell_day(Decimal(value), bool(book.datemode), has_date=False)
+        return write_cell_day(Decimal(value), bool(mode), has_date=False)
     if kind == xlrd.XL_CELL_BOOLEAN:
         return "true" if value else "false"
     if kind == xlrd.XL_CELL_ERROR:
