@@ -26,8 +26,18 @@ class Error:
 Rows = Sequence[Sequence[object]]
 
 
-def make_xlsx(sheets: dict[str, Rows | str]) -> bytes:
-    """Return a workbook; a sheet is a list of rows, or the XML of its rows. None is a missing cell."""
+def make_xlsx(
+    sheets: dict[str, Rows | str],
+    formats: Sequence[str | int] = (0, 14, 22, 46),
+    settings: tuple[str, str] = ("", ""),
+    behind: str = "",
+    main: str = _MAIN,
+) -> bytes:
+    """Return a workbook; a sheet is a list of rows, or the XML of its rows. None is a missing cell.
+
+    `formats` are the number formats of the styles: a number that is built in, or a code. `settings` are XML in front of
+    the sheets of the workbook and behind them, `behind` is XML behind the rows of each sheet.
+    """
     numbers = range(1, len(sheets) + 1)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -45,19 +55,29 @@ def make_xlsx(sheets: dict[str, Rows | str]) -> bytes:
         )
         archive.writestr(
             "xl/workbook.xml",
-            f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>{names}</sheets></workbook>',
+            f'<workbook xmlns="{main}" xmlns:r="{_OFFICE}">'
+            f"{settings[0]}<sheets>{names}</sheets>{settings[1]}</workbook>",
         )
         parts = "".join(link.format(f"s{number}", "worksheet", f"worksheets/sheet{number}.xml") for number in numbers)
         archive.writestr("xl/_rels/workbook.xml.rels", links % (parts + link.format("t", "styles", "styles.xml")))
-        formats = "".join(f'<xf numFmtId="{number}"/>' for number in (0, 14, 22, 46))
-        archive.writestr("xl/styles.xml", f'<styleSheet xmlns="{_MAIN}"><cellXfs>{formats}</cellXfs></styleSheet>')
+        archive.writestr("xl/styles.xml", f'<styleSheet xmlns="{main}">{_xlsx_formats(formats)}</styleSheet>')
         for number, rows in zip(numbers, sheets.values(), strict=True):
             xml = rows if isinstance(rows, str) else "".join(_xlsx_rows(rows))
             archive.writestr(
                 f"xl/worksheets/sheet{number}.xml",
-                f'<worksheet xmlns="{_MAIN}"><sheetData>{xml}</sheetData></worksheet>',
+                f'<worksheet xmlns="{main}"><sheetData>{xml}</sheetData>{behind}</worksheet>',
             )
     return out.getvalue()
+
+
+def _xlsx_formats(formats: Sequence[str | int]) -> str:
+    own = [form for form in formats if isinstance(form, str)]
+    codes = "".join(
+        f"<numFmt numFmtId='{164 + place}' formatCode={quoteattr(own[place])}/>" for place in range(len(own))
+    )
+    numbers = [form if isinstance(form, int) else 164 + own.index(form) for form in formats]
+    styles = "".join(f'<xf numFmtId="{number}"/>' for number in numbers)
+    return f"<numFmts>{codes}</numFmts><cellXfs>{styles}</cellXfs>" if own else f"<cellXfs>{styles}</cellXfs>"
 
 
 def _xlsx_rows(rows: Rows) -> Iterable[str]:

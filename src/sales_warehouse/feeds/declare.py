@@ -6,7 +6,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
@@ -29,11 +29,17 @@ ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
-# options of a feed that came later, and their usual values: these leave the fingerprint as it was
-_ADDED: dict[str, object] = {"delivery_key_from": "name", "delivery_key_case": "exact", "folder_columns": ()}
+# Options that came later, by the part of a feed they are in. Their usual values leave the fingerprint as it was: after an
+# upgrade the refused files are not read again.
+_ADDED: dict[str, tuple[str, ...]] = {
+    "": ("delivery_key_from", "delivery_key_case", "folder_columns", "nesting"),
+    "dialect": (
+        *("short_records", "null_text", "blanks", "trailing_delimiter", "on_encoding_drift"),
+        *("bytes_of", "record_types"),
+    ),
+    "workbook": ("merged_cells", "stale_results", "encoding"),
+}
 SIDE_FILE_PARTS = re.compile(r"\{(name|stem)\}")
-
-_FIRST_OPTIONS = 11  # options of a dialect in the fingerprints of all releases
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,9 @@ class Workbook:
     sheet: str | int = 1  # its name, or its number from 1
     header_row: int = 1
     total_rows: str | None = None  # a regular expression, searched for in the first cell of a row that holds a value
+    merged_cells: str = "first"  # or "fill": the value of merged cells is in the first of their rows, or in each
+    stale_results: str = "refuse"  # or "load": results of formulas that are computed when the workbook is opened
+    encoding: str | None = None  # of the texts of an xls that has no code page
 
 
 Steps = tuple[str, ...]  # the keys on the way to a value in an object; none: the value itself
@@ -144,9 +153,6 @@ class Nesting:
     records: Steps = ()  # the list of records in a document
     items: Steps = ()  # the list in a record of which each item gives a row
     paths: tuple[tuple[str, Steps], ...] = ()  # declared columns and their values in the record
-
-
-USUAL_NESTING = Nesting()
 
 
 @dataclass(frozen=True)
@@ -252,14 +258,15 @@ class Feed:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides how a file is read; a refused file is tried again when it changes."""
-        told = {name: value for name, value in asdict(self).items() if name not in _ADDED or _ADDED[name] != value}
+        told = asdict(self)
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
-        for option in fields(Dialect)[_FIRST_OPTIONS:]:  # they came later: a usual value leaves the hash as it was
-            if getattr(self.dialect, option.name) == option.default:
-                del told["dialect"][option.name]
-        if self.nesting == USUAL_NESTING:
-            del told["nesting"]
+        usual = asdict(Feed("", "", "", "", "", ()))
+        for part, names in _ADDED.items():
+            told_part, usual_part = (told[part], usual[part]) if part else (told, usual)
+            for name in names:
+                if told_part[name] == usual_part[name]:
+                    del told_part[name]
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def delivery_key_of(self, uri: str) -> str | None:

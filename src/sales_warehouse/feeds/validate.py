@@ -57,7 +57,7 @@ _ANY = (
     *_PATH_OPTIONS,
 )
 _JSON = ("encoding", "items", "paths")
-_WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
+_WORKBOOK = ("sheet", "header_row", "total_rows", "merged_cells", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": (*_MARKED, "repeated_header", *_LINES, *_ANY, *_BY_NAME),
     "aligned": (*_LINES, "repeated_header", *_ANY, *_BY_NAME),
@@ -65,8 +65,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "jsonl": (*_JSON, *_ANY, *_BY_NAME),
     "json": ("records", *_JSON, *_ANY, *_BY_NAME),
     "parquet": (*_ANY, *_BY_NAME),
-    "xlsx": _WORKBOOK,
-    "xls": _WORKBOOK,
+    "xlsx": ("stale_results", *_WORKBOOK),
+    "xls": ("encoding", *_WORKBOOK),
 }
 
 _FIGURES = r"a regular expression with named groups, such as ^T;(?P<records>\d+);(?P<amount>[-0-9.]+)$"
@@ -230,6 +230,8 @@ class Options(StrictModel):
     )
     header_row: int = field("its number, from 1", 1, ge=1)
     total_rows: Pattern | None = field(_PATTERN + "^(Grand )?Total", None)
+    merged_cells: Literal["first", "fill"] = field("first or fill", "first")
+    stale_results: Literal["refuse", "load"] = field("refuse or load", "refuse")
     positions: dict[str, Place] = field("first and last character of each declared column: {order_id: 1-6}", {})
     positions_in: Literal["characters", "bytes"] = field("characters or bytes", "characters")
     records: Path | None = field(_PATH, None)
@@ -287,6 +289,12 @@ class Options(StrictModel):
             bytes_of=self.encoding if self.positions_in == "bytes" else None,
             record_types=self.record_types.build() if self.record_types else None,
         )
+
+    def workbook(self) -> Workbook:
+        """Return where the table of a workbook is, and how its cells are read."""
+        encoding = self.encoding if "encoding" in self.model_fields_set else None
+        names = ("sheet", "header_row", "total_rows", "merged_cells", "stale_results")
+        return Workbook(**{name: getattr(self, name) for name in names}, encoding=encoding)
 
 
 class _External(StrictModel):
@@ -371,7 +379,7 @@ class _Table(StrictModel, extra="ignore"):
             folder_columns=tuple(options.folder_columns),
             max_rejects=options.max_rejects,
             file_format=self.external.file_format,
-            workbook=Workbook(options.sheet, options.header_row, options.total_rows),
+            workbook=options.workbook(),
             positions=tuple(options.positions[column] for column in columns if column in options.positions),
             contract=Contract(
                 optional=tuple(options.optional),

@@ -11,16 +11,17 @@ from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
 from sales_warehouse.verify.records import NotComparable, Record, RejectPlace, SecondReading, Values
-from sales_warehouse.verify.write_values import read_row, write_in_utc, write_row
+from sales_warehouse.verify.write_values import read_row, write_in_micros, write_in_utc, write_row
 
-# The module that reads a format a second time, and the package to install for it.
+# The module that reads a format a second time, and the package to install for it; xlsx needs none.
 _LIBRARIES = {
     "parquet": ("duckdb", "duckdb"),
-    "xlsx": ("openpyxl", "openpyxl"),
     "xls": ("python_calamine", "python-calamine"),
 }
 _PROGRAM = "sales_warehouse.verify.reread_in_subprocess"
 _ERROR = re.compile(r"#[A-Z/0!?]+")
+_NUMBER = re.compile("-?[0-9.]+")
+_DATE = re.compile("[0-9]-[0-9]|:")
 
 
 class TableReading(SecondReading):
@@ -32,8 +33,8 @@ class TableReading(SecondReading):
         Raises `NotComparable` where the library is missing or cannot read what the file holds, and `FileRefused` for a
         content that is not of its format.
         """
-        module, package = _LIBRARIES[feed.file_format]
-        if importlib.util.find_spec(module) is None:
+        module, package = _LIBRARIES.get(feed.file_format, ("", ""))
+        if module and importlib.util.find_spec(module) is None:
             raise NotComparable(
                 f"not compared: {feed.file_format} is read a second time by {package}, which is not installed. "
                 f"Install it: pip install {package}"
@@ -50,7 +51,9 @@ class TableReading(SecondReading):
             self.close()
             raise
         self.columns = self.name_columns(head["names"])
-        self.normal_forms = {column: write_in_utc for column in self.name_columns(head["instants"]) if column}
+        forms = {"instants": write_in_utc, "micros": write_in_micros}
+        for kind, form in forms.items():
+            self.normal_forms |= {column: form for column in self.name_columns(head.get(kind, [])) if column}
 
     def close(self) -> None:
         """End the process that reads."""
@@ -80,14 +83,19 @@ class TableReading(SecondReading):
         if self._hides_errors and reject.reason == "bad_cell":
             booked = read_row(reject.raw.decode("utf-8", "surrogateescape"))
             unseen = [*cells, *[None] * (len(booked) - len(cells))]
-            cells = [
-                held if seen is None and _ERROR.fullmatch(held or "") else seen
-                for seen, held in zip(unseen, booked, strict=False)
-            ]
-            kind = "bad_cell" if any(_ERROR.fullmatch(held or "") for held in booked) else kind
+            cells = [held if _is_hidden(held or "", seen) else seen for seen, held in zip(unseen, booked, strict=False)]
+            is_found = any(_is_hidden(held or "", seen) for seen, held in zip(unseen, booked, strict=False))
+            kind = "bad_cell" if is_found else kind
         raw = write_row(cells).encode("utf-8", "surrogateescape")
         return RejectPlace(reject, self.row_number, line_number, raw, kind == reject.reason)
 
     def parse(self, text: str) -> Values:
         """Return the values of one row that is written with tabs between them."""
         return read_row(text)
+
+
+def _is_hidden(held: str, seen: str | None) -> bool:
+    """Say whether python-calamine hides what a cell of an xls held: an error, or a date outside of the calendar."""
+    if seen is None:
+        return _ERROR.fullmatch(held) is not None
+    return _NUMBER.fullmatch(held) is not None and _DATE.search(seen) is not None

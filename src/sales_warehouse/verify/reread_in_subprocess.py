@@ -5,15 +5,14 @@ are read by another library than the loader's.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from sales_warehouse.feeds.declare import Workbook
 from sales_warehouse.load.readers.parse_in_subprocess import serve
 from sales_warehouse.load.readers.table_records import TableUnreadable
+from sales_warehouse.verify.reread_sheet import Sheet, read_sheet
 from sales_warehouse.verify.write_values import Cells, write_cell
-
-Sheet = Iterator[tuple[Cells, set[int]]]  # cells of a row as text, and which of them hold an error
 
 
 def open_table(options: dict[str, Any], content: IO[bytes]) -> tuple[object, Iterator[list[str | None]]]:
@@ -30,7 +29,7 @@ def _read_workbook(
 ) -> tuple[dict[str, list[str]], Iterator[list[str | None]]]:
     """Return the head and the rows below it. Raises `TableUnreadable` when the content cannot be read."""
     try:
-        rows = (_read_xlsx if file_format == "xlsx" else _read_xls)(content, workbook.sheet)
+        rows = read_sheet(content, workbook) if file_format == "xlsx" else _read_xls(content, workbook)
         for _ in range(workbook.header_row - 1):
             next(rows)
         header, _ = next(rows)
@@ -90,27 +89,30 @@ def _choose(names: Sequence[str], sheet: str | int) -> str:
     return sheet
 
 
-def _read_xlsx(content: IO[bytes], sheet: str | int) -> Sheet:
-    import openpyxl
-
-    book = openpyxl.load_workbook(content, read_only=True, data_only=True, keep_links=False)
-    found = book[_choose(book.sheetnames, sheet)]
-    found.reset_dimensions()  # the size that the sheet declares may be wrong
-    return (_take_cells(row) for row in found.iter_rows())
-
-
-def _take_cells(row: Iterable[Any]) -> tuple[Cells, set[int]]:
-    cells = list(row)
-    errors = {place for place, cell in enumerate(cells) if getattr(cell, "data_type", None) == "e"}
-    return [write_cell(cell.value) for cell in cells], errors
-
-
-def _read_xls(content: IO[bytes], sheet: str | int) -> Sheet:
+def _read_xls(content: IO[bytes], workbook: Workbook) -> Sheet:
     import python_calamine
 
     book = python_calamine.CalamineWorkbook.from_filelike(content)
-    rows = book.get_sheet_by_name(_choose(book.sheet_names, sheet)).to_python(skip_empty_area=False)
-    return (([write_cell(cell) for cell in row], set()) for row in rows)
+    sheet = book.get_sheet_by_name(_choose(book.sheet_names, workbook.sheet))
+    rows = sheet.to_python(skip_empty_area=False)
+    if workbook.merged_cells == "fill":
+        for (first, column), (last, _) in sheet.merged_cell_ranges or ():
+            for row in rows[first + 1 : last + 1]:
+                row[column] = rows[first][column]
+    for row in rows:
+        errors = {place for place, cell in enumerate(row) if isinstance(cell, float) and abs(cell) >= 2**53}
+        yield [_decode(write_cell(cell), workbook.encoding) for cell in row], errors
+
+
+def _decode(text: str | None, encoding: str | None) -> str | None:
+    """Return a text that was read as cp1252, as it is in another encoding."""
+    if text is None or encoding is None or text.isascii():
+        return text
+    return b"".join(_encode(char) for char in text).decode(encoding)
+
+
+def _encode(char: str) -> bytes:
+    return bytes([ord(char)]) if 0x80 <= ord(char) < 0xA0 else char.encode("cp1252")
 
 
 if __name__ == "__main__":

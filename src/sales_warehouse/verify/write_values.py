@@ -8,7 +8,7 @@ from math import isfinite
 
 Cells = list[str | None]
 
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d)(?::?(\d\d))?(?::(\d\d))?")
+_INSTANT = re.compile(r"(\d{4,})(-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d)(?::?(\d\d))?(?::(\d\d))?( BC)?")
 _PLAIN_FROM, _PLAIN_TO = Decimal("1e-12"), Decimal("1e21")  # outside of these an exponent is written
 _TYPED, _SHOWN = Context(prec=12), Context(prec=15)
 
@@ -71,19 +71,31 @@ def write_instant(text: str) -> str:
     return re.sub(r"\.?0*$", "", text) if "." in text else text
 
 
+def write_era(text: str) -> str:
+    """Return a date or an instant of DuckDB with its era at the end: ``0044-03-15 09:30:00 BC``."""
+    return text.replace(" (BC)", "") + " BC" if " (BC)" in text else text
+
+
 def write_in_utc(text: str) -> str:
-    """Return an instant with a zone in UTC, to the microsecond; anything else as it is."""
-    found = _INSTANT.fullmatch(text)
-    if found is None:
-        return text
-    clock, fraction, hours, minutes, seconds = found.groups()
+    """Return a text with its instants, which have a zone, in UTC."""
+    return _INSTANT.sub(_write_instant_in_utc, text)
+
+
+def _write_instant_in_utc(found: re.Match[str]) -> str:
+    year, clock, fraction, hours, minutes, seconds, era = found.groups()
     sign = -1 if hours.startswith("-") else 1
     offset = timedelta(hours=int(hours), minutes=sign * int(minutes or 0), seconds=sign * int(seconds or 0))
-    try:
-        instant = datetime.strptime(clock, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) - offset
-    except OverflowError:
-        return text
-    return f"{instant:%Y-%m-%d %H:%M:%S}{(fraction or '')[:7].rstrip('0').rstrip('.')}+00:00"
+    # Python has no years beyond 9999 and before 1; the calendar repeats after 400 years
+    cycles, of_cycle = divmod(1 - int(year) if era else int(year), 400)
+    instant = datetime.strptime(f"{of_cycle + 2000}{clock}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) - offset
+    in_year = instant.year - 2000 + cycles * 400
+    shown, era = (in_year, "") if in_year > 0 else (1 - in_year, " BC")
+    return f"{shown:04}{instant:-%m-%d %H:%M:%S}{fraction or ''}+00:00{era}"
+
+
+def write_in_micros(text: str) -> str:
+    """Return a text without digits behind the sixth of a fraction of a second, and without zeros at its end."""
+    return re.sub(r"(:\d\d)\.(\d{1,6})\d*", lambda found: f"{found[1]}.{found[2]}".rstrip("0").rstrip("."), text)
 
 
 def write_row(cells: Sequence[str | None]) -> str:

@@ -412,7 +412,7 @@ def test_a_file_other_libraries_cannot_read_is_not_compared_nor_equal(make_inbox
     assert not verify(it).is_equal
 
 
-@pytest.mark.parametrize("file_format", ["parquet", "xlsx", "xls"])
+@pytest.mark.parametrize("file_format", ["parquet", "xls"])
 def test_a_missing_library_is_named_and_the_file_is_not_compared(
     make_inbox: Callable[..., Inbox], file_format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,7 +423,7 @@ def test_a_missing_library_is_named_and_the_file_is_not_compared(
     monkeypatch.setattr(read_tables.importlib.util, "find_spec", lambda name: None)
     verdict = only_verdict(it)
     assert verdict.status == "not_compared"
-    package = {"parquet": "duckdb", "xlsx": "openpyxl", "xls": "python-calamine"}[file_format]
+    package = {"parquet": "duckdb", "xls": "python-calamine"}[file_format]
     assert f"Install it: pip install {package}" in str(verdict.message)
     assert not verify(it).is_equal
 

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
-from decimal import Decimal
-from functools import partial
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache, partial
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
@@ -12,14 +11,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sales_warehouse.load.readers.table_records import BadRow, Row, TableUnreadable, write_raw
-from sales_warehouse.load.readers.write_value import write_datetime, write_float, write_narrow_float, write_time
+from sales_warehouse.load.readers.write_value import write_date, write_float, write_narrow_float
 
 _ROWS_AT_ONCE = 2000
 _BUFFER_BYTES = 1024**2
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001, of timestamps without a zone
+_DAY_SECONDS = 24 * 3600
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Rules of time zones repeat with the calendar, every 400 years; Python knows them from the year 1 to 9999.
+_CYCLE_SECONDS = 146_097 * _DAY_SECONDS
+_FIRST_SECOND = -62_104_060_800  # 0002-01-01
+_LAST_SECOND = 253_370_764_800  # 9999-01-01
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_NS_OF_MS = 10**6
 
 Write = Callable[[Any], str]
+Texts = list[str | None]
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -31,12 +37,38 @@ def read_parquet(content: IO[bytes]) -> tuple[list[str], Iterator[Row]]:
     raise it where the content is damaged.
     """
     try:
-        file = pq.ParquetFile(content, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True)
-        schema = file.schema_arrow
+        file = _open(content, "ms")
+        schema, leaves = file.schema_arrow, file.schema
+        has_int96 = any(leaves.column(place).physical_type == "INT96" for place in range(len(leaves.names)))
+        fine = _open(content, "ns") if has_int96 else None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableUnreadable(_describe(error)) from None
-    writers = [_choose_writer(field.type, field.name) for field in schema]
-    return list(schema.names), _read_rows(file, writers)
+    for field in schema:
+        _check_type(field.type, field.name)
+    return list(schema.names), _read_rows(file, fine)
+
+
+def _check_type(kind: Any, name: str) -> None:
+    """Raise `TableUnreadable` when no text can be written for a type, or for one inside it."""
+    if isinstance(kind, pa.BaseExtensionType):
+        _check_type(kind.storage_type, name)
+    elif pa.types.is_dictionary(kind):
+        _check_type(kind.value_type, name)
+    elif pa.types.is_nested(kind):
+        for place in range(kind.num_fields):
+            _check_type(kind.field(place).type, name)
+    else:
+        _choose_writer(kind, name)
+
+
+def _open(content: IO[bytes], int96_unit: str) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        content,
+        buffer_size=_BUFFER_BYTES,
+        pre_buffer=False,
+        page_checksum_verification=True,
+        coerce_int96_timestamp_unit=int96_unit,
+    )
 
 
 def _describe(error: Exception) -> str:
@@ -44,20 +76,35 @@ def _describe(error: Exception) -> str:
     return f"cannot be read as parquet ({first}): the delivery is cut short or damaged. Ask for it again."
 
 
-def _read_rows(file: pq.ParquetFile, writers: list[Write]) -> Iterator[Row]:
+def _read_rows(file: pq.ParquetFile, fine: pq.ParquetFile | None) -> Iterator[Row]:
+    names = file.schema_arrow.names
     try:
-        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, use_threads=False):
-            columns = [_write_column(column, write) for column, write in zip(batch.columns, writers, strict=True)]
+        for batch, twins in _read_batches(file, fine):
+            columns = [_write_column(*column) for column in zip(batch.columns, twins, names, strict=True)]
             for row in zip(*columns, strict=True):
                 problem = next((value for value in row if isinstance(value, _Unfit)), None)
                 if problem is None:
                     yield list(row)
                 else:
                     number = row.index(problem) + 1
-                    detail = f"field {number} ({file.schema_arrow.names[number - 1]}): {problem.detail}"
+                    detail = f"field {number} ({names[number - 1]}): {problem.detail}"
                     yield BadRow(reason=problem.reason, detail=detail, raw=write_raw(row))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableUnreadable(_describe(error)) from None
+
+
+def _read_batches(file: pq.ParquetFile, fine: pq.ParquetFile | None) -> Iterator[tuple[pa.RecordBatch, list[Any]]]:
+    """Yield the rows in groups; with a column of INT96 each group twice, its instants in ms and in ns.
+
+    The nanoseconds of an instant after 2262 wrap round in 64 bits, its milliseconds do not.
+    """
+    batches = file.iter_batches(batch_size=_ROWS_AT_ONCE, use_threads=False)
+    if fine is None:
+        for batch in batches:
+            yield batch, [None] * batch.num_columns
+    else:
+        for batch, twin in zip(batches, fine.iter_batches(batch_size=_ROWS_AT_ONCE, use_threads=False), strict=True):
+            yield batch, twin.columns
 
 
 class _Unfit(str):
@@ -73,20 +120,39 @@ def _unfit(shown: str, reason: str, detail: str) -> _Unfit:
     return value
 
 
-def _write_column(column: Any, write: Write) -> list[str | None]:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = column.storage
+def _write_column(column: Any, fine: Any, name: str) -> Texts:
+    """Return the values of a column as text; `fine` is the column with the instants of INT96 in ns, or None."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _write_column(column.dictionary_decode(), None, name)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _write_column(column.storage, None, name)
+    if pa.types.is_struct(kind):
+        return _write_structs(column, fine, name)
+    if pa.types.is_nested(kind):
+        return _write_lists(column, fine, name)
+    write = _choose_writer(kind, name)
     if write is str:
         try:
-            texts: list[str | None] = column.to_pylist()
+            texts: Texts = column.to_pylist()
         except UnicodeDecodeError:
             return [None if value is None else _decode(value) for value in column.cast(pa.large_binary()).to_pylist()]
         return texts
-    if pa.types.is_temporal(column.type) and not pa.types.is_date(column.type):
-        column = column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64())  # a datetime has no nanoseconds
-    return [None if value is None else _write_value(value, write) for value in column.to_pylist()]
+    if pa.types.is_temporal(kind):  # Python's types have no nanoseconds, and no year after 9999
+        values = column.cast(pa.int32() if kind.bit_width == 32 else pa.int64()).to_pylist()
+        if fine is not None and fine.type != kind:  # of INT96
+            write = _choose_writer(fine.type, name)
+            values = map(_join_ns, values, fine.cast(pa.int64()).to_pylist())
+    else:
+        values = column.to_pylist()
+    return [None if value is None else _write_value(value, write) for value in values]
+
+
+def _join_ns(ms: int | None, ns_in_64_bits: int | None) -> int | None:
+    """Return the nanoseconds of an instant, of which the lowest 64 bits and the whole milliseconds are known."""
+    if ms is None or ns_in_64_bits is None:
+        return None
+    return ms * _NS_OF_MS + (ns_in_64_bits - ms * _NS_OF_MS) % 2**64
 
 
 def _write_value(value: Any, write: Write) -> str:
@@ -104,13 +170,75 @@ def _decode(value: bytes) -> str:
         return _unfit(value.decode(errors="surrogateescape"), "encoding", f"not utf-8: {shown}")
 
 
-def _choose_writer(kind: Any, name: str) -> Write:
-    """Return the function that writes a value of a pyarrow type; raise `TableUnreadable` when there is none."""
+def _write_structs(column: Any, fine: Any, name: str) -> Texts:
+    """Return structs as compact JSON; their values are written like those of a column."""
+    children = column.flatten()
+    twins = fine.flatten() if fine is not None else [None] * len(children)
+    keys = [_quote(column.type.field(place).name) for place in range(len(children))]
+    fields = [_write_json(child, twin, name) for child, twin in zip(children, twins, strict=True)]
+    rows = zip(*fields, strict=True) if fields else [()] * len(column)
+    return [
+        _join("{", [f"{key}:{text}" for key, text in zip(keys, row, strict=True)], "}", row) if is_valid else None
+        for row, is_valid in zip(rows, column.is_valid().to_pylist(), strict=True)
+    ]
+
+
+def _write_lists(column: Any, fine: Any, name: str) -> Texts:
+    """Return lists as compact JSON, a map as a list of pairs."""
+    kind = column.type
+    if pa.types.is_map(kind):
+        parts = [column.keys, column.items]
+        twins = [None, None] if fine is None else [fine.keys, fine.items]
+    else:
+        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):  # of fixed size, or a view
+            column = column.cast(pa.large_list(kind.value_type))
+            fine = fine if fine is None else fine.cast(pa.large_list(fine.type.value_type))
+        parts, twins = [column.values], [None if fine is None else fine.values]
+    offsets = column.offsets.to_pylist()
+    start, length = offsets[0], offsets[-1] - offsets[0]
+    texts = [
+        _write_json(part.slice(start, length), None if twin is None else twin.slice(start, length), name)
+        for part, twin in zip(parts, twins, strict=True)
+    ]
+    items = texts[0] if len(texts) == 1 else [_join("[", pair, "]", pair) for pair in zip(*texts, strict=True)]
+    bounds = [offset - start for offset in offsets]
+    return [
+        _join("[", items[bounds[place] : bounds[place + 1]], "]", items[bounds[place] : bounds[place + 1]])
+        if is_valid
+        else None
+        for place, is_valid in enumerate(column.is_valid().to_pylist())
+    ]
+
+
+def _write_json(column: Any, fine: Any, name: str) -> list[str]:
+    texts = _write_column(column, fine, name)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     types = pa.types
-    if isinstance(kind, pa.BaseExtensionType):
-        return _choose_writer(kind.storage_type, name)
-    if types.is_dictionary(kind):
-        return _choose_writer(kind.value_type, name)
+    if types.is_nested(kind):
+        return ["null" if text is None else text for text in texts]
+    is_number = types.is_boolean(kind) or types.is_integer(kind) or types.is_decimal(kind) or types.is_floating(kind)
+    return ["null" if text is None else _as_json(text, is_number) for text in texts]
+
+
+def _as_json(text: str, is_number: bool) -> str:
+    if is_number and text not in ("NaN", "Infinity", "-Infinity"):
+        return text
+    return _unfit(_quote(text), text.reason, text.detail) if isinstance(text, _Unfit) else _quote(text)
+
+
+def _join(begin: str, texts: Any, end: str, parts: Any) -> str:
+    """Return the text of a nested value; unfit when one of its parts is."""
+    text = begin + ",".join(texts) + end
+    problem = next((part for part in parts if isinstance(part, _Unfit)), None)
+    return text if problem is None else _unfit(text, problem.reason, problem.detail)
+
+
+def _choose_writer(kind: Any, name: str) -> Write:
+    """Return the function that writes a value of a pyarrow type; raise `TableUnreadable` when there is none.
+
+    A date, a time, an instant or a duration comes as a number.
+    """
+    types = pa.types
     simple: list[tuple[Callable[[Any], bool], Write]] = [
         *((fits, str) for fits in (types.is_string, types.is_large_string, types.is_string_view, types.is_null)),
         (types.is_boolean, json.dumps),
@@ -119,10 +247,9 @@ def _choose_writer(kind: Any, name: str) -> Write:
         (types.is_float64, write_float),
         (types.is_float32, partial(write_narrow_float, bits=32)),
         (types.is_float16, partial(write_narrow_float, bits=16)),
-        (types.is_date, date.isoformat),
+        (types.is_date32, _write_day),
         *((fits, bytes.hex) for fits in (types.is_binary, types.is_large_binary, types.is_binary_view)),
         (types.is_fixed_size_binary, bytes.hex),
-        (types.is_nested, _write_nested),
     ]
     for fits, write in simple:
         if fits(kind):
@@ -141,10 +268,10 @@ def _find_zone(name: str | None, column: str) -> tzinfo | None:
         return None
     if name.upper() in ("UTC", "Z"):
         return UTC
-    if name[0] in "+-" and len(name) == 6:
-        hours, minutes = int(name[1:3]), int(name[4:])
-        return timezone((-1 if name[0] == "-" else 1) * timedelta(hours=hours, minutes=minutes))
     try:
+        if name[0] in "+-" and len(name) == 6:
+            hours, minutes = int(name[1:3]), int(name[4:])
+            return timezone((-1 if name[0] == "-" else 1) * timedelta(hours=hours, minutes=minutes))
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown here or nonsense
         raise TableUnreadable(
@@ -152,20 +279,53 @@ def _find_zone(name: str | None, column: str) -> tzinfo | None:
         ) from None
 
 
+@lru_cache(maxsize=4096)
+def _date_of(day: int) -> tuple[str, str]:
+    return write_date(day + date(1970, 1, 1).toordinal())
+
+
+def _write_day(day: int) -> str:
+    return "".join(_date_of(day))
+
+
 def _write_timestamp(value: int, per_second: int, zone: tzinfo | None) -> str:
     seconds, rest = divmod(value, per_second)
-    instant = _EPOCH + timedelta(seconds=seconds)
+    offset = ""
     if zone is not None:
-        instant = instant.replace(tzinfo=UTC).astimezone(zone)
-    text = write_datetime(instant)
-    return text[:19] + _write_fraction(rest, per_second) + text[19:]
+        shift = _offset_seconds(seconds, zone)
+        seconds += shift
+        offset = _write_offset(shift)
+    day, second = divmod(seconds, _DAY_SECONDS)
+    text, era = _date_of(day)
+    return f"{text} {_write_clock(second)}{_write_fraction(rest, per_second)}{offset}{era}"
+
+
+def _offset_seconds(seconds: int, zone: tzinfo) -> int:
+    """Return how far local time is ahead of UTC at an instant."""
+    known = max(seconds, _FIRST_SECOND)
+    if known > _LAST_SECOND:
+        known = _LAST_SECOND - _CYCLE_SECONDS + (known - _LAST_SECOND) % _CYCLE_SECONDS
+    offset = (_EPOCH + timedelta(seconds=known)).astimezone(zone).utcoffset()
+    assert offset is not None
+    return round(offset.total_seconds())
+
+
+@lru_cache(maxsize=64)
+def _write_offset(seconds: int) -> str:
+    hours, rest = divmod(abs(seconds), 3600)
+    text = f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60:02}"
+    return text + f":{rest % 60:02}" if rest % 60 else text
+
+
+def _write_clock(second: int) -> str:
+    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
 
 
 def _write_time(value: int, per_second: int) -> str:
     seconds, rest = divmod(value, per_second)
-    if not 0 <= seconds < 24 * 3600:
+    if not 0 <= value <= _DAY_SECONDS * per_second:
         raise OverflowError(f"{value} is outside of a day")
-    return write_time((_EPOCH + timedelta(seconds=seconds)).time()) + _write_fraction(rest, per_second)
+    return _write_clock(seconds) + _write_fraction(rest, per_second)
 
 
 def _write_seconds(value: int, per_second: int) -> str:
@@ -175,22 +335,3 @@ def _write_seconds(value: int, per_second: int) -> str:
 
 def _write_fraction(rest: int, per_second: int) -> str:
     return f".{rest:0{len(str(per_second)) - 1}}".rstrip("0") if rest else ""
-
-
-def _write_nested(value: Any) -> str:
-    """Return a struct, list or map as compact JSON; its values are written like those of a column."""
-    if value is None or isinstance(value, int):
-        return json.dumps(value)
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{_quote(str(key))}:{_write_nested(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_write_nested, value)) + "]"
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, float):
-        return write_float(value) if value - value == 0 else _quote(write_float(value))
-    if isinstance(value, datetime):
-        return _quote(write_datetime(value))
-    if isinstance(value, time):
-        return _quote(write_time(value))
-    return _quote(value.hex() if isinstance(value, bytes) else str(value))

@@ -1,31 +1,33 @@
 """Read a sheet of a workbook, XLSX or XLS, each cell as text. Runs in the subprocess of `parse_in_subprocess`."""
 
 import io
-import math
+import itertools
 import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import IO, Any
-from xml.etree import ElementTree
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking, Workbook
+from sales_warehouse.load.readers.read_sheet import SheetXml, classify_format, open_sheet
+from sales_warehouse.load.readers.recognise_workbook import refuse_other_format
 from sales_warehouse.load.readers.table_records import BadRow, Row, TableUnreadable, write_raw
-from sales_warehouse.load.readers.write_value import write_cell_date, write_cell_number, write_hours, write_time
+from sales_warehouse.load.readers.write_value import (
+    EXACT_BELOW,
+    BadCell,
+    write_cell_date,
+    write_cell_day,
+    write_cell_hours,
+    write_cell_number,
+    write_hours,
+    write_time,
+)
 
 # A workbook is in memory as a whole; the XML of a full sheet of 1,048,576 rows has about so many bytes.
 MAX_XML_BYTES = 1024**3
 MAX_XML_RATIO = 200
-
-_ERROR_CELL = re.compile(rb"""\bt\s*=\s*["']e["']""")
-_REFERENCE = re.compile("([A-Z]+)([0-9]+)")
-
-
-class BadCell(str):
-    """The text of a cell with an error instead of a value: ``#N/A``."""
-
-    __slots__ = ()
 
 
 Cell = str | None
@@ -39,6 +41,7 @@ def read_workbook(
     Raises `TableUnreadable` when the content is not such a workbook, or has no such sheet or no header there.
     """
     data = content.read()
+    refuse_other_format(data, file_format)
     try:
         rows = _read_xlsx(data, workbook, unpacking) if file_format == "xlsx" else _read_xls(data, workbook)
     except (TableUnreadable, MemoryError):
@@ -66,7 +69,7 @@ def _split_off_header(
     if not places:
         raise TableUnreadable(f"is empty in row {workbook.header_row}, where the header must be.")
     if bad := [place for place in places if isinstance(header[place], BadCell)]:
-        raise TableUnreadable(f"has {header[bad[0]]} in its header, column {_letters(bad[0])}.")
+        raise TableUnreadable(f"has {_problem_of(header[bad[0]])} in its header, column {_letters(bad[0])}.")
     names = [cell or "" for cell in header[places[0] : places[-1] + 1]]
     total = re.compile(workbook.total_rows) if workbook.total_rows else None
     return names, (_as_record(cells, places[0], names, total) for cells in rows)
@@ -85,7 +88,9 @@ def _as_record(cells: Sequence[Cell], first: int, names: list[str], total: re.Pa
     raw = write_raw(cells[min(first, held[0]) : max(behind, held[-1] + 1)])
     if bad is not None:
         name = f" ({names[bad - first]})" if first <= bad < behind else ""
-        return BadRow(reason="bad_cell", detail=f"column {_letters(bad)}{name} holds {cells[bad]}", raw=raw)
+        return BadRow(
+            reason="bad_cell", detail=f"column {_letters(bad)}{name} holds {_problem_of(cells[bad])}", raw=raw
+        )
     beside = held[0] if held[0] < first else held[-1]
     return BadRow(
         reason="too_many_fields",
@@ -93,6 +98,10 @@ def _as_record(cells: Sequence[Cell], first: int, names: list[str], total: re.Pa
         f"{_letters(behind - 1)}",
         raw=raw,
     )
+
+
+def _problem_of(cell: Cell) -> str:
+    return cell.problem if isinstance(cell, BadCell) else ""
 
 
 def _letters(place: int) -> str:
@@ -117,19 +126,52 @@ def _choose_sheet(names: Sequence[str], sheet: str | int) -> str:
 def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterator[list[Cell]]:
     import python_calamine
 
-    if not data.startswith(b"PK"):
-        raise TableUnreadable("is not an xlsx workbook: it is not a zip archive. Ask for it again.")
     _refuse_bomb(data, unpacking.max_bytes or MAX_XML_BYTES, unpacking.max_ratio or MAX_XML_RATIO)
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     name = _choose_sheet(book.sheet_names, workbook.sheet)
-    errors = _find_error_cells(data, name)
-    sheet = book.get_sheet_by_name(name)
-    left = [""] * (sheet.start[1] if sheet.start else 0)
-    rows = iter([]) if sheet.end is None else sheet.iter_rows()
-    return (
-        [errors.get((row, column)) or _write_cell(cell) for column, cell in enumerate([*left, *cells])]
-        for row, cells in enumerate(rows)
-    )
+    sheet = open_sheet(data, name)
+    if sheet.computes_when_opened and workbook.stale_results == "refuse" and sheet.has_formulas:
+        raise TableUnreadable(
+            "has formulas whose stored results may be out of date: the workbook says that they are computed when it is "
+            "opened. Open and save it in a spreadsheet; if the results are right, declare stale_results: load in the "
+            "options of its feed."
+        )
+    rows = sheet.read_rows() if sheet.is_special else _read_usual_rows(book.get_sheet_by_name(name), sheet)
+    return fill_down(rows, sheet.find_merged()) if workbook.merged_cells == "fill" else rows
+
+
+def _read_usual_rows(usual: Any, sheet: SheetXml) -> Iterator[list[Cell]]:
+    """Yield the cells of each row by the library; from the first value on that it would change, by the XML."""
+    left = [None] * (usual.start[1] if usual.start else 0)
+    rows = iter([]) if usual.end is None else usual.iter_rows()
+    for number in itertools.count():
+        try:
+            cells = next(rows, None)
+            if cells is None:
+                return
+            written = [*left, *map(_write_cell, cells)]
+        except (_Inexact, OverflowError, ValueError):
+            yield from itertools.islice(sheet.read_rows(), number, None)
+            return
+        yield written
+
+
+class _Inexact(Exception):
+    """A number that the library does not hold exactly."""
+
+
+def fill_down(rows: Iterator[list[Cell]], merged: dict[int, dict[int, int]]) -> Iterator[list[Cell]]:
+    """Yield rows with the value of merged cells in each of their rows; `merged` is as `SheetXml.find_merged` says."""
+    filling: dict[int, tuple[int, Cell]] = {}  # by column: the last row and the value
+    for number, cells in enumerate(rows):
+        filling = {column: (last, cell) for column, (last, cell) in filling.items() if last >= number}
+        for column, last in merged.get(number, {}).items():
+            if column < len(cells) and cells[column] is not None:
+                filling[column] = (last, cells[column])
+        for column, (_, cell) in filling.items():
+            cells = [*cells, *[None] * (column + 1 - len(cells))]
+            cells[column] = cell
+        yield cells
 
 
 def _refuse_bomb(data: bytes, max_bytes: int, max_ratio: int) -> None:
@@ -149,13 +191,15 @@ def _refuse_bomb(data: bytes, max_bytes: int, max_ratio: int) -> None:
 
 
 def _write_cell(value: Any) -> Cell:
-    """Return the value of a cell as text, None for an empty one."""
+    """Return the value of a cell as text, None for an empty one. Raises `_Inexact`."""
     if isinstance(value, str):
         return value or None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return write_cell_number(value) if math.isfinite(value) else BadCell(write_cell_number(value))
+        if abs(value) >= EXACT_BELOW:
+            raise _Inexact
+        return write_cell_number(value)
     if isinstance(value, datetime | date):
         return write_cell_date(value)
     if isinstance(value, time):
@@ -165,81 +209,59 @@ def _write_cell(value: Any) -> Cell:
     return str(value)
 
 
-def _find_error_cells(data: bytes, sheet: str) -> dict[tuple[int, int], BadCell]:
-    """Return the cells of a sheet with an error, by row and column from 0; the library returns them as empty."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        xml = archive.read(_find_part(archive, sheet))
-    if not _ERROR_CELL.search(xml):
-        return {}
-    found: dict[tuple[int, int], BadCell] = {}
-    row, column = -1, -1
-    for event, element in ElementTree.iterparse(io.BytesIO(xml), events=("start", "end")):  # noqa: S314
-        tag = element.tag.rpartition("}")[2]
-        if event == "start" and tag == "row":
-            row, column = int(element.get("r") or row + 2) - 1, -1
-        elif event == "start" and tag == "c":
-            place = _REFERENCE.fullmatch(element.get("r") or "")
-            column = _number(place[1]) if place else column + 1
-            row = int(place[2]) - 1 if place else row
-        elif event == "end" and tag == "c":
-            if element.get("t") == "e":
-                found[row, column] = BadCell(element.findtext("{*}v") or "an error")
-        elif event == "end" and tag == "row":
-            element.clear()
-    return found
-
-
-def _number(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - ord("A") + 1
-    return number - 1
-
-
-def _find_part(archive: zipfile.ZipFile, sheet: str) -> str:
-    """Return the name of the archive's member with the cells of a sheet.
-
-    Entities cannot make the XML grow: expat stops at a factor of a hundred, and the memory of the process is limited.
-    """
-    members = {name.lower().replace("\\", "/").lstrip("/"): name for name in archive.namelist()}
-    book = ElementTree.fromstring(archive.read(members["xl/workbook.xml"]))  # noqa: S314
-    links = ElementTree.fromstring(archive.read(members["xl/_rels/workbook.xml.rels"]))  # noqa: S314
-    targets = {link.get("Id"): link.get("Target") or "" for link in links}
-    for entry in book.iterfind(".//{*}sheet"):
-        if entry.get("name") == sheet:
-            link = next((value for key, value in entry.attrib.items() if key.rpartition("}")[2] == "id"), "")
-            target = targets.get(link, "")
-            path = target.lstrip("/") if target.startswith("/") else os.path.normpath(f"xl/{target}")
-            return members[path.lower()]
-    raise TableUnreadable(f"has no cells for its sheet {sheet!r}. Ask for it again.")
-
-
 def _read_xls(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:
     import xlrd
 
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123, it writes warnings there
-        book = xlrd.open_workbook(file_contents=data, on_demand=True, logfile=nowhere)
-        sheet = book.sheet_by_name(_choose_sheet(book.sheet_names(), workbook.sheet))
-    mode = book.datemode
-    return (
-        [_write_xls_cell(*cell, mode) for cell in zip(sheet.row_types(row), sheet.row_values(row), strict=True)]
+    def reopen(**options: Any) -> Any:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123, it writes warnings there
+            book = xlrd.open_workbook(
+                file_contents=data, on_demand=True, logfile=nowhere, encoding_override=workbook.encoding, **options
+            )
+            return book, book.sheet_by_name(_choose_sheet(book.sheet_names(), workbook.sheet))
+
+    book, sheet = reopen()
+    hours = {46, *(key for key, form in book.format_map.items() if classify_format(form.format_str or "") == "hours")}
+    is_filled = workbook.merged_cells == "fill"
+    has_hours = any(style.format_key in hours for style in book.xf_list)
+    if is_filled or has_hours:
+        book, sheet = reopen(formatting_info=True)  # needs twice the memory
+    has_page = book.biff_version >= 80 or book.codepage is not None or workbook.encoding is not None
+
+    def shows_hours(row: int, column: int) -> bool:
+        return has_hours and book.xf_list[sheet.cell_xf_index(row, column)].format_key in hours
+
+    rows = (
+        [
+            write_cell_hours(Decimal(value))
+            if kind == xlrd.XL_CELL_DATE and shows_hours(row, column)
+            else _write_xls_cell(kind, value, book.datemode, has_page)
+            for column, (kind, value) in enumerate(zip(sheet.row_types(row), sheet.row_values(row), strict=True))
+        ]
         for row in range(sheet.nrows)
     )
+    if not is_filled:
+        return rows
+    merged: dict[int, dict[int, int]] = {}
+    for first, behind, column, _ in sheet.merged_cells:
+        if behind - first > 1:
+            merged.setdefault(first, {})[column] = behind - 1
+    return fill_down(rows, merged)
 
 
-def _write_xls_cell(kind: int, value: Any, mode: Any) -> Cell:
+def _write_xls_cell(kind: int, value: Any, mode: int, has_page: bool) -> Cell:
     import xlrd
 
     if kind == xlrd.XL_CELL_TEXT:
+        if not has_page and not value.isascii():
+            raise TableUnreadable(
+                "does not say in which encoding its texts are (it has no code page). Declare encoding, such as cp1252, "
+                "in the options of its feed."
+            )
         return value or None
     if kind == xlrd.XL_CELL_NUMBER:
-        return _write_cell(float(value))
+        return write_cell_number(float(value))
     if kind == xlrd.XL_CELL_DATE:
-        try:
-            instant = xlrd.xldate_as_datetime(value, mode)
-        except (OverflowError, ValueError):
-            return BadCell(f"{value} as a date")
-        return write_time(instant.time()) if 0 <= value < 1 else write_cell_date(instant)
+        return write_cell_day(Decimal(value), bool(mode), has_date=False)
     if kind == xlrd.XL_CELL_BOOLEAN:
         return "true" if value else "false"
     if kind == xlrd.XL_CELL_ERROR:
