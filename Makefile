@@ -54,7 +54,7 @@ soak: install ## random examples of the property tests, and random histories of 
 accept: install ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance
 
-suites: install ## load public suites of difficult CSV files and write docs/reference/suites.md
+suites: install ## load public suites of difficult files and the field cases, and write docs/reference/suites.md
 	$(BIN)/python tests/python/acceptance/write_suites.py
 
 dagster: install ## Dagster on 127.0.0.1:3000; while it runs, it loads, builds and publishes new files

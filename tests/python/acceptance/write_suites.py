@@ -1,6 +1,6 @@
-"""Load the suites and write docs/reference/suites.md from the results: `make suites`.
+"""Load the suites and the field cases and write docs/reference/suites.md from the results: `make suites`.
 
-The suites are in ../shared/data/suites, or in the folder `suites` below WAREHOUSE_TEST_DATA. The tables as loaded are
+They are in the folders `suites` and `field` of ../shared/data, or of WAREHOUSE_TEST_DATA. The tables as loaded are
 written to target/pollock, in the layout of Pollock's own evaluation.
 """
 
@@ -14,6 +14,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from field_cases import FieldCases, run_field_cases
 from load_suites import EQUAL, REFUSED, VERDICTS, WRONG, Verdict, count_by_kind, run_csv_spectrum, run_pollock
 
 from sales_warehouse import server
@@ -23,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 PAGE = PROJECT / "docs" / "reference" / "suites.md"
 TEXT = """# Suites
 
-Difficult files made by others. Each is a feed of its own, loaded with the dialect that its suite declares, and
+Difficult files made by others, and small files made after public reports. In the suites, each is a feed of its own, loaded with the dialect that its suite declares, and
 compared record by record with the answer of the suite. Written by `make suites` on {day}.
 
 ## csv-spectrum
@@ -51,14 +52,22 @@ Refused files:
 {refused}
 
 The tables as loaded are in `target/pollock/`, as `<name>.csv_converted.csv`, for Pollock's own evaluation.
+
+## Field cases
+
+Small files made after public reports of loads that went wrong. {right} of {cases} folders have the right outcome. Each
+line is a test of `make accept`.
+
+{field}
 """
 
 
 def main() -> int:
-    """Run both suites on a server of their own; return 1 if a file is silently wrong."""
-    suites = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data")) / "suites"
-    if not suites.is_dir():
-        print(f"The suites are not in {suites}. Name the folder above with WAREHOUSE_TEST_DATA.")
+    """Run the suites on a server of their own, and the field cases; return 1 if a file is silently wrong."""
+    data = Path(os.environ.get("WAREHOUSE_TEST_DATA", PROJECT.parent / "shared" / "data"))
+    suites, field = data / "suites", data / "field"
+    if not (suites.is_dir() and field.is_dir()):
+        print(f"{data} has no folders suites and field. Name another folder with WAREHOUSE_TEST_DATA.")
         return 2
     home = Path(tempfile.mkdtemp(prefix="warehouse-suites-"))
     home.chmod(0o755)  # the server's own user must be able to enter
@@ -74,14 +83,23 @@ def main() -> int:
     finally:
         server.down(settings)
         shutil.rmtree(home)
-    PAGE.write_text(write_page(spectrum, pollock), encoding="utf-8")
+    folders = sorted(path.name for path in field.iterdir() if path.is_dir())
+    cases = run_field_cases(Path(__file__).parent)
+    wrong = [folder for folder in folders if not cases.are_right(folder)]
+    PAGE.write_text(write_page(spectrum, pollock, folders, cases), encoding="utf-8")
     totals = Counter(verdict.verdict for verdict in [*spectrum, *pollock])
     print(f"Wrote {PAGE.relative_to(PROJECT)}: " + ", ".join(f"{totals[verdict]} {verdict}" for verdict in VERDICTS))
-    return 1 if totals[WRONG] else 0
+    print(
+        f"Field cases: {len(folders) - len(wrong)} of {len(folders)} right"
+        + "".join(f"; {name} is not" for name in wrong)
+    )
+    return 1 if totals[WRONG] or wrong else 0
 
 
-def write_page(spectrum: Sequence[Verdict], pollock: Sequence[Verdict]) -> str:
-    """Return the page of both suites."""
+def write_page(
+    spectrum: Sequence[Verdict], pollock: Sequence[Verdict], folders: Sequence[str], cases: FieldCases
+) -> str:
+    """Return the page of the suites and the field cases."""
     return TEXT.format(
         day=f"{datetime.now(UTC):%Y-%m-%d}",
         spectrum=sum(verdict.verdict == EQUAL for verdict in spectrum),
@@ -93,7 +111,19 @@ def write_page(spectrum: Sequence[Verdict], pollock: Sequence[Verdict]) -> str:
             for verdict in pollock
             if verdict.verdict == REFUSED
         ),
+        right=sum(map(cases.are_right, folders)),
+        cases=len(folders),
+        field=_write_cases(folders, cases),
     )
+
+
+def _write_cases(folders: Sequence[str], cases: FieldCases) -> str:
+    lines = ["| folder | outcome | right |", "| --- | --- | --- |"]
+    for folder in folders:
+        for name in cases.tests.get(folder, ["no test"]):
+            outcome = name.removeprefix("test_").replace("_", " ")
+            lines.append(f"| `{folder}` | {outcome} | {'yes' if name in cases.passed else 'no'} |")
+    return "\n".join(lines)
 
 
 def _write_table(verdicts: Sequence[Verdict]) -> str:
