@@ -132,6 +132,15 @@ class MaxRejects:
 
 
 @dataclass(frozen=True)
+class Repeats:
+    """How a file is handled whose records another delivery has too."""
+
+    on_same_records: str = "auto"  # or "hold", "load" or "duplicate": all records, under another delivery key
+    max_shared_records: Decimal = Decimal("0.2")  # a file that shares more with another active file is reported
+    on_unrelated_version: str = "replace"  # or "keep": a version without any record of the one before it
+
+
+@dataclass(frozen=True)
 class Feed:
     """One kind of file from a source: where its files are, how they are read, and the raw table they fill."""
 
@@ -150,6 +159,7 @@ class Feed:
     positions: tuple[tuple[int, int], ...] = ()
     contract: Contract = field(default_factory=Contract)
     unpacking: Unpacking = field(default_factory=Unpacking)
+    repeats: Repeats = field(default_factory=Repeats)
 
     @property
     def full_name(self) -> str:
@@ -177,6 +187,8 @@ class Feed:
         told = asdict(self)
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
+        if told.pop("repeats")["on_same_records"] != "auto":
+            told["on_same_records"] = self.repeats.on_same_records  # a held file is judged again when it changes
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def delivery_key_of(self, uri: str) -> str | None:

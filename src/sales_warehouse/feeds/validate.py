@@ -6,6 +6,7 @@ The models have the shape of the YAML; the text of a field says what is allowed 
 import difflib
 import re
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, PlainValidator, ValidationError, ValidationInfo, field_validator, model_validator
@@ -23,6 +24,7 @@ from sales_warehouse.feeds.declare import (
     Dialect,
     Feed,
     MaxRejects,
+    Repeats,
     Unpacking,
     Workbook,
 )
@@ -44,7 +46,8 @@ _RENAMED = {"business_key": "delivery_key"}
 
 _LINES = ("encoding", "line_end", "preamble_lines", "header", "comment", "trailer")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
-_ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
+_REPEATS = ("on_same_records", "max_shared_records", "on_unrelated_version")
+_ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected", *_REPEATS)
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINES, *_ANY, *_BY_NAME),
@@ -103,6 +106,13 @@ def _has_lines(encoding: str) -> bool:
     except (LookupError, ValueError):
         return False
     return two == one + one[len(mark) :] and len(one) == len(letter)
+
+
+def _read_share(value: object) -> Decimal:
+    """Return the share that a text such as ``20%`` means."""
+    share = MaxRejects.parse(value).share
+    require(share is not None, f"{value!r} is no share")
+    return share or Decimal(0)
 
 
 def _is_below_inbox(location: str) -> bool:
@@ -174,6 +184,11 @@ class Options(StrictModel):
     max_rejects: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] = field(
         "a number of records such as 25, or a share such as 1% (0% to 100%)", MaxRejects()
     )
+    on_same_records: Literal["auto", "hold", "load", "duplicate"] = field("auto, hold, load, duplicate", "auto")
+    max_shared_records: Annotated[Decimal, PlainValidator(_read_share)] = field(
+        "a share of the records such as 20% (0% to 100%)", Repeats.max_shared_records
+    )
+    on_unrelated_version: Literal["replace", "keep"] = field("replace or keep", "replace")
     control: _Control | None = field("{trailer: …}, or {file: …, pattern: …}", None)
     max_unpacked_bytes: int | None = field("a whole number of bytes: 21474836480 for 20 GiB", None, ge=1)
     max_unpacked_ratio: int | None = field("a whole number of times: 1000", None, ge=1)
@@ -292,6 +307,7 @@ class _Table(StrictModel, extra="ignore"):
                 control=options.control.build() if options.control else None,
             ),
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
+            repeats=Repeats(**{name: getattr(options, name) for name in _REPEATS}),
         )
 
 

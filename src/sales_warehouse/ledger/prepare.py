@@ -31,6 +31,7 @@ def create_ledger(cursor: Cursor, feeds: Iterable[Feed]) -> None:
     """Create or upgrade the ledger and the raw tables of the feeds, as the ledger's owner; the caller commits."""
     cursor.execute("set local client_min_messages = warning")  # no notices that an object already exists
     _upgrade(cursor)
+    _upgrade_held(cursor)
     cursor.execute(read_sql("ledger/sql/schema.sql"))
     for feed in feeds:
         _prepare_raw_table(cursor, feed)
@@ -60,8 +61,17 @@ def _upgrade(cursor: Cursor) -> None:
     execute_values(cursor, read_sql("ledger/sql/set_periods.sql"), periods, page_size=1_000)
 
 
-def _is_old(cursor: Cursor) -> bool:
-    cursor.execute(read_sql("ledger/sql/is_old.sql"))
+def _upgrade_held(cursor: Cursor) -> None:
+    """Upgrade a ledger in which no file can be held."""
+    if not _is_old(cursor, "is_without_held"):
+        return
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
+    if _is_old(cursor, "is_without_held"):
+        cursor.execute(read_sql("ledger/sql/upgrade_held.sql"))
+
+
+def _is_old(cursor: Cursor, query: str = "is_old") -> bool:
+    cursor.execute(read_sql(f"ledger/sql/{query}.sql"))
     return cursor.fetchone() == (True,)
 
 

@@ -75,7 +75,7 @@ def test_an_unloaded_file_is_not_loaded_again(inbox: Inbox) -> None:
     path.touch()  # the content is known too, not only the time
     assert inbox.load().unchanged == 1
     assert inbox.state() == before
-    inbox.deliver("2024-01-09.csv", ONE)
+    inbox.deliver("2024-01-01 again.csv", ONE)
     assert inbox.load().statuses == {"duplicate": 1}  # the same content under another name is a duplicate
     assert inbox.rows() == []
 

@@ -23,7 +23,7 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.file_index import Entry
 from sales_warehouse.ledger.prepare import ColumnsAreMissing
-from sales_warehouse.load.load_file import Task, load_file
+from sales_warehouse.load.load_file import Hooks, Task, load_file
 from sales_warehouse.load.loader_lock import LoaderSession, become_a_worker
 from sales_warehouse.load.outcome import Outcome
 
@@ -143,7 +143,7 @@ class _Worker:
                 turn.close()
 
             try:
-                outcome = load_file(connection, task, progress.advance, pass_on)
+                outcome = load_file(connection, task, progress.advance, Hooks(before_commit=pass_on))
             except ColumnsAreMissing:
                 self.send(FileState(number, "brings columns"))
                 return

@@ -1,0 +1,186 @@
+"""What a delivery is: files with the same records are duplicates, held, or loaded and named, by one rule."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deliver import HEADER, Inbox, make_feed
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.feeds.declare import Repeats
+
+TEN = HEADER + "".join(f"{number},tea,{number}.50\n" for number in range(1, 11))
+NINE = HEADER + "".join(f"{number},tea,{number}.50\n" for number in range(1, 10))
+
+
+@pytest.fixture
+def inbox(connection: Connection, tmp_path: Path) -> Inbox:
+    return Inbox(tmp_path / "inbox", connection, make_feed())
+
+
+def declare(inbox: Inbox, **options: Any) -> None:
+    inbox.feed = make_feed(repeats=Repeats(**options))
+
+
+def statuses(inbox: Inbox) -> list[tuple[Any, ...]]:
+    return inbox.query("select name, version, status from ledger.files order by file_id")
+
+
+# --- one rule -----------------------------------------------------------------------------------------------------
+
+
+def test_small_files_of_two_keys_with_equal_bytes_are_both_loaded(inbox: Inbox) -> None:
+    inbox.deliver("lyon 2024-01-01.csv", NINE)
+    inbox.deliver("nice 2024-01-02.csv", NINE)
+    report = inbox.load()
+    assert report.statuses == {"active": 2}
+    assert not report.needs_a_person
+    assert len(inbox.rows()) == 18
+    message = report.outcomes[1].message or ""
+    assert message.startswith(
+        "the same 9 records as file 1, shop/lyon 2024-01-01.csv (version 1, active), under another"
+    )
+    assert "on_same_records" in message
+    assert inbox.load().unchanged == 2
+
+
+def test_ten_equal_records_under_another_key_are_held(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.deliver("2024-01-02.csv", TEN)
+    report = inbox.load()
+    assert report.statuses == {"active": 1, "held": 1}
+    assert report.needs_a_person
+    assert len(inbox.rows()) == 10
+    held = report.outcomes[1]
+    assert (held.file_id, held.version, held.tally.read) == (2, None, 10)
+    assert "file 1, shop/2024-01-01.csv" in (held.message or "")
+    assert "warehouse files --accept 2" in (held.message or "")
+    assert "warehouse files --refuse 2" in (held.message or "")
+    assert inbox.query("select rows_loaded, rows_refused, records_read from ledger.files where status = 'held'") == [
+        (0, 10, 10)
+    ]
+    again = inbox.load()
+    assert (again.outcomes, again.still_held, again.needs_a_person) == ([], {"shop/2024-01-02.csv": 2}, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "status"),
+    [
+        ("hold", HEADER + "1,tea,2\n", "held"),
+        ("load", TEN, "active"),
+        ("duplicate", HEADER + "1,tea,2\n", "duplicate"),
+        ("duplicate", TEN, "duplicate"),
+    ],
+)
+def test_the_option_decides_about_equal_records(inbox: Inbox, option: str, content: str, status: str) -> None:
+    declare(inbox, on_same_records=option)
+    inbox.deliver("2024-01-01.csv", content)
+    inbox.deliver("2024-01-02.csv", content)
+    assert [outcome.status for outcome in inbox.load().outcomes] == ["active", status]
+
+
+def test_a_held_file_is_judged_again_when_the_option_changes(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.deliver("2024-01-02.csv", TEN)
+    inbox.load()
+    declare(inbox, on_same_records="load")
+    assert inbox.load().statuses == {"active": 1}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        TEN.replace("\n", "\r\n"),
+        TEN.replace(".50\n", ".5\n"),
+        TEN.replace(",tea,", ', "tea" ,').replace(', "tea" ,', ',"tea",'),
+        HEADER + "".join(reversed(TEN.splitlines(keepends=True)[1:])),
+        "Amount,Product,Order No\n" + "".join(f"{n}.500,tea ,{n}\n" for n in range(1, 11)),
+        TEN + "\n\n",
+    ],
+)
+def test_a_file_saved_again_counts_once(inbox: Inbox, again: str) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.deliver("2024-01-01 (1).csv", again)
+    report = inbox.load()
+    assert [outcome.status for outcome in report.outcomes] == ["active", "duplicate"]
+    assert report.outcomes[1].message == "the same records as file 1, shop/2024-01-01.csv (active)"
+    assert len(inbox.rows()) == 10
+    inbox.deliver("2024-01-07.csv", again)
+    assert inbox.load().statuses == {"held": 1}
+
+
+@pytest.mark.parametrize("records", [33, 64, 700])
+def test_a_long_file_saved_again_counts_once(inbox: Inbox, records: int) -> None:
+    lines = [f'{number},"tea, {number * 37}",{number % 13}.50\n' for number in range(records)]
+    inbox.deliver("2024-01-01.csv", HEADER + "".join(lines))
+    inbox.deliver("2024-01-02.csv", (HEADER + "\n" + "".join(lines)).replace(".50", ".5").replace("\n", "\r\n"))
+    assert [outcome.status for outcome in inbox.load().outcomes] == ["active", "held"]
+
+
+@pytest.mark.parametrize("line", ["10,tea,10.51", "10,tee,10.50", "10,tea,", "010,tea,10.50", "10,tea,1.050"])
+def test_one_other_value_makes_another_delivery(inbox: Inbox, line: str) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.deliver("2024-01-02.csv", TEN.replace("10,tea,10.50", line))
+    report = inbox.load()
+    assert report.statuses == {"active": 2}
+    assert report.outcomes[1].message is None
+
+
+def test_the_same_records_another_number_of_times_are_another_delivery(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", HEADER + "1,tea,1\n" * 6 + "2,tea,1\n" * 6)
+    inbox.deliver("2024-01-02.csv", HEADER + "1,tea,1\n" * 7 + "2,tea,1\n" * 5)
+    assert inbox.load().statuses == {"active": 2}
+
+
+# --- the delivery key ---------------------------------------------------------------------------------------------
+
+
+def test_a_correction_equal_to_another_file_is_a_new_version(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-03.csv", HEADER)
+    inbox.deliver("2024-01-05.csv", HEADER + "1004,tea,3.50\n")
+    inbox.load()
+    inbox.deliver("2024-01-05.csv", HEADER)
+    assert inbox.load().statuses == {"active": 1}
+    assert inbox.rows() == []
+    assert statuses(inbox) == [
+        ("2024-01-03.csv", 1, "active"),
+        ("2024-01-05.csv", 1, "superseded"),
+        ("2024-01-05.csv", 2, "active"),
+    ]
+
+
+def test_a_held_correction_leaves_the_earlier_version_active(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.deliver("2024-01-02.csv", HEADER + "77,pot,1\n")
+    inbox.load()
+    inbox.deliver("2024-01-02.csv", TEN)
+    assert inbox.load().statuses == {"held": 1}
+    assert len(inbox.rows()) == 11
+    inbox.deliver("2024-01-02.csv", HEADER + "78,pot,1\n")
+    assert inbox.load().statuses == {"active": 1}
+    assert inbox.load().still_held == {}
+
+
+def test_without_a_declared_key_the_same_records_are_a_duplicate(inbox: Inbox) -> None:
+    inbox.feed = make_feed(delivery_key=None)
+    inbox.deliver("a.csv", HEADER + "1,tea,2.50\n")
+    inbox.deliver("b.csv", HEADER + "1,tea,2.5\r\n")
+    inbox.deliver("c.csv", HEADER + "1,tea,2.50\n")
+    assert [outcome.status for outcome in inbox.load().outcomes] == ["active", "duplicate", "duplicate"]
+
+
+def test_a_late_copy_of_a_superseded_version_stays_a_duplicate(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.load()
+    inbox.deliver("2024-01-01.csv", NINE)
+    inbox.load()
+    inbox.deliver("2024-01-01 late.csv", TEN)
+    assert inbox.load().statuses == {"duplicate": 1}
+
+
+def test_an_earlier_file_without_fingerprint_is_found_by_its_count(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.load()
+    inbox.query("update ledger.files set fingerprint = null returning 1")
+    inbox.deliver("2024-01-02.csv", TEN.replace("\n", "\r\n"))
+    assert inbox.load().statuses == {"held": 1}
