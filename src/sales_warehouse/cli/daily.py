@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sales_warehouse.transform.run_dbt import BuildReport
 
 # columns of the report of a load that a narrow terminal does without
-_LEAST = ["duplicate", "blank", "corrected", "records", "refused"]
+_LEAST = ["held", "duplicate", "blank", "corrected", "records", "refused"]
 _PIPED = "`warehouse build | cat`"
 
 group = typer.Typer()
@@ -106,7 +106,18 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
     if report.outcomes:
         # an archive that cannot be opened belongs to no feed
         feeds = sorted({outcome.feed for outcome in report.outcomes if outcome.feed})
-        columns = ["feed", "files", "corrected", "duplicate", "refused", "records", "loaded", "rejected", "blank"]
+        columns = [
+            "feed",
+            "files",
+            "corrected",
+            "duplicate",
+            "held",
+            "refused",
+            "records",
+            "loaded",
+            "rejected",
+            "blank",
+        ]
         rows = [_sum_up(report, feed) for feed in feeds]
         print_table("This load", columns, rows, with_total=True, least=_LEAST, show_all=show_all)
         if report.unchanged:
@@ -117,6 +128,9 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
         if outcome.message and outcome.status not in ("duplicate", "unchanged"):
             line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
             out.print(f"[bold]{outcome.status}[/bold] {line}")
+    for uri, file_id in report.still_held.items():
+        decide = f"`warehouse files --accept {file_id}` or `--refuse {file_id}`"
+        out.print(f"[bold]still held[/bold] {escape(show_line(uri))} (file {file_id}): decide with {decide}")
     for uri in report.still_refused:
         out.print(f"[bold]still refused[/bold] {escape(show_line(uri))}: see `warehouse files --status refused`")
     if report.unmatched:
@@ -130,7 +144,15 @@ def _sum_up(report: LoadReport, feed: str) -> list[Any]:
     active = [outcome for outcome in outcomes if outcome.status == "active"]
     statuses = Counter(outcome.status for outcome in outcomes)
     corrected = sum((outcome.version or 1) > 1 for outcome in active)
-    return [feed, len(active), corrected, statuses["duplicate"], statuses["refused"], *_count_records(active)]
+    return [
+        feed,
+        len(active),
+        corrected,
+        statuses["duplicate"],
+        statuses["held"],
+        statuses["refused"],
+        *_count_records(active),
+    ]
 
 
 def _count_records(outcomes: Sequence[Outcome]) -> list[int]:
@@ -149,6 +171,7 @@ def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
         ],
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
+        "still_held": report.still_held,
         "unmatched": report.unmatched,
         "totals": {"files": dict(report.statuses), **dict(zip(names, sums, strict=True))},
         "seconds": round(report.seconds, 3),

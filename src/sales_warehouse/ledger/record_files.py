@@ -162,20 +162,21 @@ def record_held(cursor: Cursor, delivery: Delivery, message: str) -> Entry:
 
 
 def record_accepted(
-    cursor: Cursor, file: InboxFile, entry: LedgerFile, replaced: LedgerFile | None, shape: Shape, version: int
-) -> None:
-    """Record that a held file whose rows were copied is active; remove the version before it."""
+    cursor: Cursor, file: InboxFile, entry: LedgerFile, replaced: LedgerFile | None, shape: Shape
+) -> int:
+    """Record that a held file whose rows were copied is active; remove the version before it; return its rows."""
     if replaced is not None:
         _deactivate(cursor, file.feed, replaced.file_id, "superseded")
     values = {
         "file_id": entry.file_id,
-        "version": version,
         "supersedes_file_id": replaced.file_id if replaced else None,
         "columns": list(shape.columns),
         "mtime_ns": file.mtime_ns,
     }
     cursor.execute(read_sql("ledger/sql/set_accepted.sql"), values)
+    [(rows,)] = cursor.fetchall()
     _activate(cursor, file.feed, entry.file_id, replaced.file_id if replaced else None, shape)
+    return int(rows)
 
 
 def record_closed(cursor: Cursor, entry: LedgerFile) -> None:
@@ -289,7 +290,7 @@ def _insert(
         status=status,
         declaration_sha256=delivery.fingerprint or file.fingerprint,
         rows_loaded=0 if is_left_out else tally.loaded,
-        fingerprint=delivery.records.value if status == "active" else None,
+        fingerprint=delivery.records.value,
     )
     first_day, last_day = find_period(delivery.key) or (None, None)
     values = asdict(entry) | {
@@ -306,7 +307,7 @@ def _insert(
         "message": message,
         "loader_version": __version__,
         "columns": list(delivery.shape.columns) if status == "active" else None,
-        "sampled_records": list(delivery.records.sample) or None if status == "active" else None,
+        "sampled_records": list(delivery.records.sample) or None,
     }
     statement = sql.SQL(
         "insert into ledger.files ({}, finished_at) values ({}, greatest(clock_timestamp(), %(started_at)s))"

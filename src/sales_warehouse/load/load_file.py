@@ -70,7 +70,7 @@ def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hoo
     """Load one file of the inbox and commit; leave one that changes, waits or cannot be read for the next load.
 
     A file that meets an error of its own is refused, whatever the error. Raises `ColumnsAreMissing` when the file has
-    new columns and may not add them, `JudgedLater`, and any error that concerns all files; the file is rolled back then.
+    new columns and may not add them, `JudgedLater`, and any error that concerns all files; then it is rolled back.
     """
     file = task.file
     try:
@@ -285,10 +285,10 @@ class _NewFile:
         delivery = Delivery(load.file, load.file_id, sha256, key, self.started_at, load.tally)
         if isinstance(shape, str):
             return record_refused(cursor, delivery, shape), shape
+        delivery = replace(delivery, records=load.fingerprint)
         if verdict.status == "held":
             message = verdict.message or ""
             return record_held(cursor, delivery, message), message
         if verdict.status == "duplicate" and verdict.of is not None:
             return record_duplicate(cursor, replace(delivery, tally=Tally()), verdict.of)
-        loaded = replace(delivery, shape=shape, records=load.fingerprint, note=verdict.message)
-        return record_loaded(cursor, loaded, self.task.index)
+        return record_loaded(cursor, replace(delivery, shape=shape, note=verdict.message), self.task.index)

@@ -322,7 +322,8 @@ def test_a_refused_restore_lists_the_files_of_the_ledger(inbox: Inbox) -> None:
     assert statuses(inbox) == [(1, 1, "active"), (2, 2, "superseded"), (3, 3, "superseded")]
 
 
-def test_bytes_active_as_another_file_are_not_restored(inbox: Inbox) -> None:
+def test_bytes_active_as_another_file_are_not_restored_without_a_key(inbox: Inbox) -> None:
+    inbox.feed = make_feed(delivery_key=None)
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()

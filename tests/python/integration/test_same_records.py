@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deliver import HEADER, Inbox, make_feed
+from deliver import HEADER, Inbox, Listener, make_feed
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.corrections.decide_held import Decided, accept, refuse
+from sales_warehouse.corrections.restore import RestoreRefused
+from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Repeats
+from sales_warehouse.verify.run_verify import run_verify
 
 TEN = HEADER + "".join(f"{number},tea,{number}.50\n" for number in range(1, 11))
 NINE = HEADER + "".join(f"{number},tea,{number}.50\n" for number in range(1, 10))
@@ -184,3 +188,69 @@ def test_an_earlier_file_without_fingerprint_is_found_by_its_count(inbox: Inbox)
     inbox.query("update ledger.files set fingerprint = null returning 1")
     inbox.deliver("2024-01-02.csv", TEN.replace("\n", "\r\n"))
     assert inbox.load().statuses == {"held": 1}
+
+
+# --- held files ---------------------------------------------------------------------------------------------------
+
+
+def decide_about(inbox: Inbox, name: str, is_accepted: bool) -> Decided:
+    if is_accepted:
+        return accept(inbox.connection, [inbox.feed], inbox.folder, name, Listener())
+    return refuse(inbox.connection, [inbox.feed], name, Listener())
+
+
+def test_an_accepted_file_is_loaded_as_the_next_version(inbox: Inbox) -> None:
+    spoilt = TEN + "11,tea\n\n"
+    inbox.deliver("2024-01-01.csv", spoilt)
+    inbox.deliver("2024-01-02.csv", HEADER + "77,pot,1\n")
+    inbox.load()
+    inbox.deliver("2024-01-02.csv", spoilt)
+    assert inbox.load().statuses == {"held": 1}
+    held = inbox.query("select row_number, reason, raw::text from ledger.rejects where file_id = 3")
+    decided = decide_about(inbox, "3", is_accepted=True)
+    assert (decided.status, decided.rows, decided.replaced and decided.replaced.file_id) == ("active", 10, 2)
+    assert inbox.query("select row_number, reason, raw::text from ledger.rejects where file_id = 3") == held
+    assert inbox.rows("_file_id") == [(1,)] * 10 + [(3,)] * 10
+    assert inbox.query(
+        "select version, status, supersedes_file_id, records_read, rows_loaded, rows_refused, rows_rejected "
+        "from ledger.files where file_id > 1 order by 1"
+    ) == [(1, "superseded", None, 1, 1, 0, 0), (2, "active", 2, 12, 10, 0, 1)]
+    assert inbox.query("select file_id, kind from ledger.file_events order by event_id")[2:] == [
+        (2, "deactivated"),
+        (3, "activated"),
+    ]
+    report = inbox.load()
+    assert (report.unchanged, report.needs_a_person) == (2, False)
+    assert run_verify(inbox.connection, [inbox.feed], inbox.folder, [], Listener()).is_equal
+    # it is a file like any other now: a copy of it is a duplicate, and it can be unloaded and restored
+    inbox.deliver("2024-01-02 copy.csv", spoilt.replace("\n", "\r\n"))
+    assert inbox.load().statuses == {"duplicate": 1}
+    with pytest.raises(ConfigurationError, match="only a file that is held can"):
+        decide_about(inbox, "3", is_accepted=True)
+
+
+def test_a_held_file_that_changed_is_not_accepted(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.deliver("2024-01-02.csv", TEN)
+    inbox.load()
+    inbox.deliver("2024-01-02.csv", NINE)
+    before = inbox.state()
+    with pytest.raises(RestoreRefused, match="another content"):
+        decide_about(inbox, "2", is_accepted=True)
+    assert inbox.state() == before
+
+
+def test_a_refused_held_file_is_not_tried_again(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    path = inbox.deliver("2024-01-02.csv", TEN)
+    inbox.load()
+    assert decide_about(inbox, "shop/2024-01-02.csv", is_accepted=False).status == "refused"
+    declare(inbox, on_same_records="load")
+    for _ in range(2):
+        report = inbox.load()
+        assert (report.outcomes, report.needs_a_person, report.still_refused) == ([], False, [])
+        path.touch()
+    [(status, message)] = inbox.query("select status, message from ledger.files where file_id = 2")
+    assert status == "refused"
+    assert message.startswith("refused by a person; the same 10 records as file 1")
+    assert len(inbox.rows()) == 10
