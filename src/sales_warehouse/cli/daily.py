@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # columns of the report of a load that a narrow terminal does without
 _LEAST = ["held", "duplicate", "blank", "corrected", "records", "refused"]
+_NOT_LOADED = ("duplicate", "held", "refused")  # statuses that have a column there
 _PIPED = "`warehouse build | cat`"
 
 group = typer.Typer()
@@ -106,18 +107,7 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
     if report.outcomes:
         # an archive that cannot be opened belongs to no feed
         feeds = sorted({outcome.feed for outcome in report.outcomes if outcome.feed})
-        columns = [
-            "feed",
-            "files",
-            "corrected",
-            "duplicate",
-            "held",
-            "refused",
-            "records",
-            "loaded",
-            "rejected",
-            "blank",
-        ]
+        columns = ["feed", "files", "corrected", *_NOT_LOADED, "records", "loaded", "rejected", "blank"]
         rows = [_sum_up(report, feed) for feed in feeds]
         print_table("This load", columns, rows, with_total=True, least=_LEAST, show_all=show_all)
         if report.unchanged:
@@ -144,15 +134,8 @@ def _sum_up(report: LoadReport, feed: str) -> list[Any]:
     active = [outcome for outcome in outcomes if outcome.status == "active"]
     statuses = Counter(outcome.status for outcome in outcomes)
     corrected = sum((outcome.version or 1) > 1 for outcome in active)
-    return [
-        feed,
-        len(active),
-        corrected,
-        statuses["duplicate"],
-        statuses["held"],
-        statuses["refused"],
-        *_count_records(active),
-    ]
+    not_loaded = [statuses[status] for status in _NOT_LOADED]
+    return [feed, len(active), corrected, *not_loaded, *_count_records(active)]
 
 
 def _count_records(outcomes: Sequence[Outcome]) -> list[int]:

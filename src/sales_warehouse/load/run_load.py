@@ -85,10 +85,10 @@ def run_load(
         candidates = _leave_out_growing(candidates, options.settle_seconds, report, reporter)
         reach("after_find")
         reporter.start(len(candidates), sum(file.size_bytes for file in candidates))
+        related = {feed.full_name: find_related(feed, feeds, indexes) for feed in feeds}
         if options.workers > 1 and is_work_for_several(candidates):
-            outcomes = dispatch(connection, candidates, indexes, options.workers, reporter)
+            outcomes = dispatch(connection, candidates, related, options.workers, reporter)
         else:
-            related = {feed.full_name: find_related(feed, feeds, indexes) for feed in feeds}
             outcomes = _load_one_by_one(connection, candidates, related, reporter)
         report.unchanged += sum(outcome.status == "unchanged" for outcome in outcomes)
         report.outcomes += [outcome for outcome in outcomes if outcome.status != "unchanged"]
