@@ -118,6 +118,8 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
         if outcome.message and outcome.status not in ("duplicate", "unchanged"):
             line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
             out.print(f"[bold]{outcome.status}[/bold] {line}")
+    for uri, message in report.overlaps.items():
+        out.print(f"[bold]overlap[/bold] {escape(show_line(f'{uri}: {message}'))}")
     for uri, file_id in report.still_held.items():
         decide = f"`warehouse files --accept {file_id}` or `--refuse {file_id}`"
         out.print(f"[bold]still held[/bold] {escape(show_line(uri))} (file {file_id}): decide with {decide}")
@@ -155,6 +157,7 @@ def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
         "still_held": report.still_held,
+        "overlaps": report.overlaps,
         "unmatched": report.unmatched,
         "totals": {"files": dict(report.statuses), **dict(zip(names, sums, strict=True))},
         "seconds": round(report.seconds, 3),

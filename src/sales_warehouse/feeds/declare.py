@@ -137,7 +137,6 @@ class Repeats:
 
     on_same_records: str = "auto"  # or "hold", "load" or "duplicate": all records, under another delivery key
     max_shared_records: Decimal = Decimal("0.2")  # a file that shares more with another active file is reported
-    on_unrelated_version: str = "replace"  # or "keep": a version without any record of the one before it
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ _RENAMED = {"business_key": "delivery_key"}
 
 _LINES = ("encoding", "line_end", "preamble_lines", "header", "comment", "trailer")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
-_REPEATS = ("on_same_records", "max_shared_records", "on_unrelated_version")
+_REPEATS = ("on_same_records", "max_shared_records")
 _ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected", *_REPEATS)
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
@@ -188,7 +188,6 @@ class Options(StrictModel):
     max_shared_records: Annotated[Decimal, PlainValidator(_read_share)] = field(
         "a share of the records such as 20% (0% to 100%)", Repeats.max_shared_records
     )
-    on_unrelated_version: Literal["replace", "keep"] = field("replace or keep", "replace")
     control: _Control | None = field("{trailer: …}, or {file: …, pattern: …}", None)
     max_unpacked_bytes: int | None = field("a whole number of bytes: 21474836480 for 20 GiB", None, ge=1)
     max_unpacked_ratio: int | None = field("a whole number of times: 1000", None, ge=1)

@@ -32,7 +32,14 @@ from sales_warehouse.load.guard import as_message, concerns_all_files, describe_
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, JudgedLater, Outcome, Progress
 from sales_warehouse.load.readers.choose_reader import Content, choose_reader, open_content
-from sales_warehouse.load.same_records import FindCandidates, Related, Verdict, find_candidates, judge
+from sales_warehouse.load.same_records import (
+    FindCandidates,
+    Related,
+    Verdict,
+    describe_unrelated,
+    find_candidates,
+    judge,
+)
 
 _MAX_KEY_BYTES = 2_000  # of a delivery key: an entry of its index has room for 2,700 bytes with the feed's name
 
@@ -255,7 +262,12 @@ class _NewFile:
         file, records = load.file, load.fingerprint
         find = self.hooks.find_candidates
         candidates = find(records) if find else find_candidates(file, self.task.related, records)
-        return judge(load.cursor, file, load.file_id, records, candidates)
+        verdict = judge(load.cursor, file, load.file_id, records, candidates)
+        earlier = self.task.index.active(file.feed.delivery_key_of(file.uri) or "")
+        if verdict.status != "active" or earlier is None or not (earlier.rows_loaded and records.rows):
+            return verdict
+        unrelated = describe_unrelated(load.cursor, file.feed, load.file_id, earlier)
+        return replace(verdict, message="; ".join(filter(None, [verdict.message, unrelated])) or None)
 
     def _copy(self, load: FileLoad, content: Content) -> Shape:
         """Copy the rows and check the file as a whole; raise `FileRefused`."""

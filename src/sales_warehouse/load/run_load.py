@@ -15,6 +15,7 @@ from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import CLOSED, FileIndex, read_index
 from sales_warehouse.load.decide import is_known_on_disk
+from sales_warehouse.load.find_overlaps import find_overlaps
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.load_file import Task, describe_growing, load_file
 from sales_warehouse.load.loader_lock import as_the_loader
@@ -49,6 +50,7 @@ class LoadReport:
     still_refused: list[str] = field(default_factory=list)  # URIs among them that were refused before
     still_held: dict[str, int] = field(default_factory=dict)  # URIs and file ids among them that wait for a decision
     unmatched: list[str] = field(default_factory=list)  # URIs that match no feed's location
+    overlaps: dict[str, str] = field(default_factory=dict)  # by URI: which records another active file has too
     seconds: float = 0.0
 
     @property
@@ -92,6 +94,7 @@ def run_load(
             outcomes = _load_one_by_one(connection, candidates, related, reporter)
         report.unchanged += sum(outcome.status == "unchanged" for outcome in outcomes)
         report.outcomes += [outcome for outcome in outcomes if outcome.status != "unchanged"]
+        report.overlaps = find_overlaps(connection, feeds, outcomes)
     report.seconds = time.monotonic() - started
     return report
 

@@ -121,6 +121,29 @@ def _decide(file: InboxFile, file_id: int, fingerprint: Fingerprint, same: Candi
     return Verdict("active", of, message)
 
 
+def count_shared(cursor: Cursor, feed: Feed, file_id: int, other_id: int) -> int:
+    """Return how many rows of a file another file of the feed has too."""
+    summarise_new_rows(cursor, feed)  # so that the rows of other files are not read
+    normal = sql.SQL(", ").join(map(_normal_form, feed.columns))
+    rows = [
+        sql.SQL("select {} from {} where _file_id = {}").format(normal, raw_table(feed), sql.Literal(one))
+        for one in (file_id, other_id)
+    ]
+    cursor.execute(sql.SQL("select count(*) from ({} intersect all {}) as shared").format(*rows))
+    [(count,)] = cursor.fetchall()
+    return int(count)
+
+
+def describe_unrelated(cursor: Cursor, feed: Feed, file_id: int, earlier: Entry) -> str | None:
+    """Return a message if a new version has no record of the one that it replaces: perhaps it is another delivery."""
+    if count_shared(cursor, feed, file_id, earlier.file_id):
+        return None
+    return (
+        f"it has no record of file {earlier.file_id}, {show_line(earlier.uri)} (version {earlier.version}), which it "
+        "replaces. If both count, declare a delivery_key that tells them apart and load both again"
+    )
+
+
 def have_same_records(cursor: Cursor, one: tuple[Feed, int], other: tuple[Feed, int]) -> bool:
     """Say whether two files have the same rows, in any order; each is its feed and its id.
 

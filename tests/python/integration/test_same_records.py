@@ -1,5 +1,6 @@
 """What a delivery is: files with the same records are duplicates, held, or loaded and named, by one rule."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,35 @@ def test_a_refused_held_file_is_not_tried_again(inbox: Inbox) -> None:
     assert status == "refused"
     assert message.startswith("refused by a person; the same 10 records as file 1")
     assert len(inbox.rows()) == 10
+
+
+# --- what is reported ---------------------------------------------------------------------------------------------
+
+
+def test_a_version_without_a_record_of_the_one_before_is_reported(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.load()
+    inbox.deliver("2024-01-01.csv", TEN.replace("9.50", "9.49"))
+    [related] = inbox.load().outcomes
+    assert (related.version, related.message) == (2, None)
+    inbox.deliver("2024-01-01.csv", HEADER + "100,pot,7\n")
+    [unrelated] = inbox.load().outcomes
+    assert unrelated.version == 3
+    assert "it has no record of file 2, shop/2024-01-01.csv (version 2)" in (unrelated.message or "")
+
+
+def test_a_file_that_shares_records_with_another_is_reported(inbox: Inbox) -> None:
+    lines = [f"{number},tea,{number}.50\n" for number in range(40)]
+    inbox.deliver("2024-01-01.csv", HEADER + "".join(lines[:10]))
+    inbox.deliver("2024-01-02.csv", HEADER + "".join(lines[8:16]))
+    inbox.deliver("2024-01-03.csv", HEADER + "".join(lines[15:25]))
+    report = inbox.load()
+    assert report.statuses == {"active": 3}
+    assert list(report.overlaps) == ["shop/2024-01-02.csv"]
+    assert report.overlaps["shop/2024-01-02.csv"].startswith("2 of its 8 records (25%) are in file 1 too")
+    declare(inbox, max_shared_records=Decimal("0.05"))
+    inbox.deliver("2024-01-04.csv", HEADER + "".join(lines[24:34]))
+    assert (
+        "1 of its 10 records (10%) are in file 3 too, shop/2024-01-03.csv"
+        in inbox.load().overlaps["shop/2024-01-04.csv"]
+    )

@@ -124,7 +124,8 @@ def comparable(inbox: Inbox) -> tuple[Any, ...]:
         "select f.uri, f.version, e.uri, e.version from ledger.files f join ledger.files e "
         "on e.file_id = f.supersedes_file_id order by 1, 2"
     )
-    without_ids = [[re.sub(r"\b(file|rejects|accept|refuse) \d+", r"\1 N", str(value)) for value in row] for row in entries]
+    ids = re.compile(r"\b(file|rejects|accept|refuse) \d+")
+    without_ids = [[ids.sub(r"\1 N", str(value)) for value in row] for row in entries]
     return rows, without_ids, rejects, events, columns, extra, supersedes
 
 

@@ -70,9 +70,9 @@ class Progress:
 class FileState:
     """A file is read, so the worker can take another one.
 
-    `state` is "judging", with the fingerprint of its records: the worker waits for an `Answer`. "judged later": the answer
-    was none, and the file was rolled back. "committing". "done", with the outcome and perhaps an entry in the ledger.
-    "brings columns" that its raw table lacks and that it may not add yet: nothing was done.
+    `state` is "judging", with the fingerprint of its records: the worker waits for an `Answer`. "judged later": the
+    answer was none, and the file was rolled back. "committing". "done", with the outcome and perhaps an entry in the
+    ledger. "brings columns" that its raw table lacks and that it may not add yet: nothing was done.
     """
 
     number: int
