@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # columns of the report of a load that a narrow terminal does without
 _LEAST = ["held", "duplicate", "blank", "corrected", "records", "refused"]
-_NOT_LOADED = ("duplicate", "held", "refused")  # statuses that have a column there
 _PIPED = "`warehouse build | cat`"
 
 group = typer.Typer()
@@ -107,7 +106,7 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
     if report.outcomes:
         # an archive that cannot be opened belongs to no feed
         feeds = sorted({outcome.feed for outcome in report.outcomes if outcome.feed})
-        columns = ["feed", "files", "corrected", *_NOT_LOADED, "records", "loaded", "rejected", "blank"]
+        columns = ["feed", "files", "corrected", *_not_loaded(report), "records", "loaded", "rejected", "blank"]
         rows = [_sum_up(report, feed) for feed in feeds]
         print_table("This load", columns, rows, with_total=True, least=_LEAST, show_all=show_all)
         if report.unchanged:
@@ -136,8 +135,13 @@ def _sum_up(report: LoadReport, feed: str) -> list[Any]:
     active = [outcome for outcome in outcomes if outcome.status == "active"]
     statuses = Counter(outcome.status for outcome in outcomes)
     corrected = sum((outcome.version or 1) > 1 for outcome in active)
-    not_loaded = [statuses[status] for status in _NOT_LOADED]
+    not_loaded = [statuses[status] for status in _not_loaded(report)]
     return [feed, len(active), corrected, *not_loaded, *_count_records(active)]
+
+
+def _not_loaded(report: LoadReport) -> list[str]:
+    """Return the statuses of files without rows that have a column in the report."""
+    return ["duplicate", *(["held"] if report.statuses["held"] else []), "refused"]
 
 
 def _count_records(outcomes: Sequence[Outcome]) -> list[int]:
