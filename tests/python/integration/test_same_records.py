@@ -11,7 +11,8 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.corrections.decide_held import Decided, accept, refuse
 from sales_warehouse.corrections.restore import RestoreRefused
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import Repeats
+from sales_warehouse.feeds.declare import Feed, Repeats
+from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.verify.run_verify import run_verify
 
 TEN = HEADER + "".join(f"{number},tea,{number}.50\n" for number in range(1, 11))
@@ -287,3 +288,72 @@ def test_a_file_that_shares_records_with_another_is_reported(inbox: Inbox) -> No
         "1 of its 10 records (10%) are in file 3 too, shop/2024-01-03.csv"
         in inbox.load().overlaps["shop/2024-01-04.csv"]
     )
+
+
+def test_verify_knows_files_saved_again_held_and_refused(inbox: Inbox) -> None:
+    def verdicts() -> list[tuple[str, str]]:
+        report = run_verify(inbox.connection, [inbox.feed], inbox.folder, [], Listener())
+        return [(verdict.status, (verdict.message or "").partition("loaded. ")[2][:32]) for verdict in report.verdicts]
+
+    inbox.deliver("2024-01-01.csv", TEN)
+    inbox.load()
+    inbox.deliver("2024-01-01.csv", TEN.replace("\n", "\r\n"))
+    inbox.load()
+    assert verdicts() == [("equal", "")]
+    inbox.deliver("2024-01-01.csv", TEN.replace(".50\n", ".5\n"))
+    assert verdicts() == [("changed", "`warehouse load` takes them in.")]
+    inbox.load()
+    assert verdicts() == [("changed", "They are file 3, a duplicate: th")]
+    inbox.deliver("2024-01-02.csv", NINE)
+    inbox.load()
+    inbox.deliver("2024-01-02.csv", TEN)
+    inbox.load()
+    assert verdicts()[1] == ("changed", "They are file 5, which is held. ")
+
+
+# --- two feeds of one source --------------------------------------------------------------------------------------
+
+
+def make_german(inbox: Inbox, **changes: Any) -> Feed:
+    """Return a second feed of the source, whose files write the same sales in another way."""
+    values = {"name": "german", "identifier": "shop__german", "location": "german/*.csv", "delimiter": ";"}
+    return make_feed(**values | changes)
+
+
+def load_both(inbox: Inbox, german: Feed, name: str, text: str) -> list[str]:
+    path = inbox.folder / german.location.partition("/")[0] / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    report = run_load(inbox.connection, [inbox.feed, german], inbox.folder, Listener(), LoadOptions(settle_seconds=0))
+    return [outcome.status for outcome in report.outcomes if outcome.feed == german.full_name]
+
+
+def test_one_delivery_in_two_feeds_of_a_source_counts_once(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", NINE)
+    german = make_german(inbox)
+    assert load_both(inbox, german, "2024-01-01.csv", NINE.replace(",", ";")) == ["duplicate"]
+    inbox.deliver("2024-01-02.csv", TEN)
+    assert load_both(inbox, german, "2024-01-03.csv", TEN.replace(",", ";")) == ["held"]
+    without_key = make_german(
+        inbox, delivery_key=None, name="nameless", identifier="shop__nameless", location="nameless/*.csv"
+    )
+    assert load_both(inbox, without_key, "x.csv", TEN.replace(",", ";")) == ["duplicate"]
+
+
+def test_values_are_equal_when_staging_casts_them_alike(inbox: Inbox) -> None:
+    english = HEADER + "".join(f"{number},tea,1{number:03}.50\n" for number in range(1, 13))
+    as_german = HEADER.replace(",", ";") + "".join(f"{number};tea;1.{number:03},50\n" for number in range(1, 13))
+    german = make_german(inbox)
+    inbox.deliver("2024-01-01.csv", english)
+    assert load_both(inbox, german, "2024-01-02.csv", as_german) == ["active"]  # nothing says that they are equal
+    create = (
+        "create view staging.stg_shop__{} as select _file_id, _row_number, order_no as order_id, product, "
+        "{}::numeric(18, 4) as amount, _row_number::text as sales_line_id, amount as delivered_values, "
+        "'accepted' as row_status from raw.shop__{}"
+    )
+    with inbox.connection, inbox.connection.cursor() as cursor:
+        cursor.execute("create schema staging")
+        cursor.execute(create.format("lines", "amount", "lines"))
+        cursor.execute(create.format("german", "replace(replace(amount, '.', ''), ',', '.')", "german"))
+    assert load_both(inbox, german, "2024-01-03.csv", as_german + "\n") == ["held"]
+    assert load_both(inbox, german, "2024-01-04.csv", as_german.replace("1.012,50", "10.125,0")) == ["active"]
