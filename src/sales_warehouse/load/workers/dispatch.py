@@ -109,6 +109,7 @@ class _Dispatcher:
 
     def __post_init__(self) -> None:
         self.indexes = {one.feed.full_name: one.index for feeds in self.related.values() for one in feeds}
+        self._unfinished: dict[int, None] = {}  # files in order, by ascending number
         self._assigned: dict[int, PooledWorker] = {}  # in the order of the assignments, without finished files
         self._fingerprints: dict[int, Fingerprint] = {}  # of files that are read and not finished
         self._judging: set[int] = set()  # whose workers wait for an answer
@@ -138,6 +139,7 @@ class _Dispatcher:
         The outcome of a content that is in the ledger depends on whether its file still is active, so it depends on the
         delivery key of that file too.
         """
+        self._unfinished[number] = None
         file = self.files[number]
         feed, index = file.feed.full_name, self.indexes[file.feed.full_name]
         own = file.feed.delivery_key_of(file.uri)
@@ -232,7 +234,7 @@ class _Dispatcher:
     def _find_earlier(self, number: int) -> list[int]:
         """Return the unfinished files before this one whose records may be the same."""
         feeds = {one.feed.full_name for one in self.related[self.files[number].feed.full_name]}
-        return [n for n in range(number) if n not in self._outcomes and self.files[n].feed.full_name in feeds]
+        return [n for n in self._unfinished if n < number and self.files[n].feed.full_name in feeds]
 
     def _may_matter(self, other: int, file: InboxFile, fingerprint: Fingerprint) -> bool:
         """Say whether the verdict about a file may depend on an earlier one that is not finished."""
@@ -245,6 +247,7 @@ class _Dispatcher:
 
     def _finish(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome
+        self._unfinished.pop(number, None)
         self._assigned.pop(number, None)
         self._fingerprints.pop(number, None)
         self._contested.discard(number)
