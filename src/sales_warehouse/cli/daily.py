@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sales_warehouse.transform.run_dbt import BuildReport
 
 # columns of the report of a load that a narrow terminal does without
-_LEAST = ["duplicate", "blank", "corrected", "records", "refused"]
+_LEAST = ["held", "duplicate", "blank", "corrected", "records", "refused"]
 _PIPED = "`warehouse build | cat`"
 
 group = typer.Typer()
@@ -107,7 +107,7 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
     if report.outcomes:
         # an archive that cannot be opened belongs to no feed
         feeds = sorted({outcome.feed for outcome in report.outcomes if outcome.feed})
-        columns = ["feed", "files", "corrected", "duplicate", "refused", "records", "loaded", "rejected", "blank"]
+        columns = ["feed", "files", "corrected", *_not_loaded(report), "records", "loaded", "rejected", "blank"]
         rows = [_sum_up(report, feed) for feed in feeds]
         print_table("This load", columns, rows, with_total=True, least=_LEAST, show_all=show_all)
         if report.unchanged:
@@ -118,6 +118,11 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
         if outcome.message and outcome.status not in ("duplicate", "unchanged"):
             line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
             out.print(f"[bold]{outcome.status}[/bold] {line}")
+    for uri, message in report.overlaps.items():
+        out.print(f"[bold]overlap[/bold] {escape(show_line(f'{uri}: {message}'))}")
+    for uri, file_id in report.still_held.items():
+        decide = f"`warehouse files --accept {file_id}` or `--refuse {file_id}`"
+        out.print(f"[bold]still held[/bold] {escape(show_line(uri))} (file {file_id}): decide with {decide}")
     for uri in report.still_refused:
         out.print(f"[bold]still refused[/bold] {escape(show_line(uri))}: see `warehouse files --status refused`")
     for why, uris in (
@@ -135,7 +140,13 @@ def _sum_up(report: LoadReport, feed: str) -> list[Any]:
     active = [outcome for outcome in outcomes if outcome.status == "active"]
     statuses = Counter(outcome.status for outcome in outcomes)
     corrected = sum((outcome.version or 1) > 1 for outcome in active)
-    return [feed, len(active), corrected, statuses["duplicate"], statuses["refused"], *_count_records(active)]
+    not_loaded = [statuses[status] for status in _not_loaded(report)]
+    return [feed, len(active), corrected, *not_loaded, *_count_records(active)]
+
+
+def _not_loaded(report: LoadReport) -> list[str]:
+    """Return the statuses of files without rows that have a column in the report."""
+    return ["duplicate", *(["held"] if report.statuses["held"] else []), "refused"]
 
 
 def _count_records(outcomes: Sequence[Outcome]) -> list[int]:
@@ -153,6 +164,8 @@ def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
         "files": [{**asdict(outcome), "tally": _tally_as_json(outcome.tally)} for outcome in report.outcomes],
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
+        "still_held": report.still_held,
+        "overlaps": report.overlaps,
         "unmatched": report.unmatched,
         "passed_over": report.passed_over,
         "totals": {"files": dict(report.statuses), **sums},

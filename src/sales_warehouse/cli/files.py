@@ -1,6 +1,7 @@
 """Commands for files: list and verify them, take their rows out and bring them back, find the missing ones."""
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,13 +11,14 @@ from rich.markup import escape
 from sales_warehouse.cli.console import count, note, out, report_progress
 from sales_warehouse.cli.output import emit, emit_page, print_table
 from sales_warehouse.cli.session import AsJson, FeedName, FileName, Inbox, Limit, Quiet, read_page, session
-from sales_warehouse.errors import WarehouseError
+from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.printable import show_line
 from sales_warehouse.read_sql import read_sql
 
 if TYPE_CHECKING:
+    from sales_warehouse.corrections.decide_held import Decided
     from sales_warehouse.corrections.restore import Restored, Unloaded
     from sales_warehouse.verify.run_verify import Verdict, VerifyReport
 
@@ -32,16 +34,27 @@ command = partial(group.command, rich_help_panel="Files")
 def files(
     feed: FeedName = None,
     only: Annotated[
-        str | None, typer.Option("--status", help="Only active, superseded, unloaded, duplicate or refused files.")
+        str | None,
+        typer.Option("--status", help="Only active, superseded, unloaded, duplicate, held or refused files."),
     ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="WHEN", help="Only files that came or changed since then: ISO date or timestamp, UTC."),
     ] = None,
+    accept: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Load this held file as a delivery of its own.")
+    ] = None,
+    refuse: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Refuse this held file; it is not tried again.")
+    ] = None,
+    inbox: Inbox = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the files in the ledger, newest last."""
+    """List the files in the ledger, newest last, or decide about a held file."""
+    if accept is not None or refuse is not None:
+        _decide(accept, refuse, inbox, as_json)
+        return
     instant = parse_instant(since) if since is not None else None
     rows = None if as_json else limit
     page = read_page("files", lambda connection: read_files(connection, feed, only, rows, instant))
@@ -95,6 +108,31 @@ def feeds(as_json: AsJson = False) -> None:
     """List the feeds with their deliveries on time, late and missing, as of the last build."""
     with session("feeds") as it:
         emit(_read_status(it.connection), as_json, _print_status)
+
+
+def _decide(accepted: str | None, refused: str | None, inbox: Path | None, as_json: bool) -> None:
+    from sales_warehouse.corrections.decide_held import accept, refuse
+
+    if accepted is not None and refused is not None:
+        raise ConfigurationError("Give one of --accept and --refuse, not both.")
+    with session("files", "loader", inbox) as it, report_progress("accept", as_json) as reporter:
+        if accepted is not None:
+            decided = accept(it.connection, it.feeds, it.settings.inbox, accepted, reporter)
+        else:
+            decided = refuse(it.connection, it.feeds, str(refused), reporter)
+    emit(decided, as_json, _print_decided)
+
+
+def _print_decided(decided: "Decided") -> None:
+    file = decided.file
+    if decided.status == "refused":
+        note(f"Refused file {file.file_id}, {show_line(file.uri)}: it was held, and is not tried again.")
+        return
+    note(
+        f"Accepted file {file.file_id}, {show_line(file.uri)}: {count(decided.rows, 'row')} loaded."
+        + (f" Superseded: {decided.replaced}." if decided.replaced else "")
+    )
+    out.print("`warehouse build` brings the marts up to date.")
 
 
 def print_verify_report(report: "VerifyReport") -> None:

@@ -78,16 +78,17 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
         with transaction(connection) as cursor:
             entry = find_entry(cursor, name, ("unloaded", "superseded"), "restored")
             feed = feed_of(entry, feeds)
-            file = _find_delivery(inbox, feeds, feed, entry)
+            file = find_delivery(inbox, feeds, feed, entry)
             replaced = active_version(cursor, entry)
-            _assert_content_is_not_active(cursor, entry, replaced)
+            if feed.delivery_key is None:
+                _assert_content_is_not_active(cursor, entry, replaced)
             reporter.start(1, file.size_bytes)
-            shape = _copy_again(cursor, file, entry, reporter)
+            shape = copy_again(cursor, file, entry, reporter)
             record_restored(cursor, file, entry.file_id, replaced.file_id if replaced else None, shape)
     return Restored(entry, replaced)
 
 
-def _find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: LedgerFile) -> InboxFile:
+def find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: LedgerFile) -> InboxFile:
     """Return the file at the entry's path, if it has the entry's bytes."""
     found = [file for file in find_files(inbox, feeds, feed).files if file.uri == entry.uri]
     again = f"Put the file back there as it was delivered (SHA-256 {entry.sha256[:_SHOWN_DIGITS]}…) and try again"
@@ -105,10 +106,13 @@ def _find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: Ledger
 def _assert_content_is_not_active(cursor: Cursor, entry: LedgerFile, replaced: LedgerFile | None) -> None:
     same = active_with_content(cursor, entry)
     if same is not None and (replaced is None or same.file_id != replaced.file_id):
-        raise RestoreRefused(f"{entry}: the same bytes are active as {same}, and bytes count once. Unload that first.")
+        raise RestoreRefused(
+            f"{entry}: the same bytes are active as {same}. The feed declares no delivery key, so they count once. "
+            "Unload that first."
+        )
 
 
-def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Reporter) -> Shape:
+def copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Reporter) -> Shape:
     """Copy the rows of the file, replayed ones too; raise `RestoreRefused` unless all is as it was in the ledger."""
     replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
     rejects = _RejectDigest()
@@ -137,8 +141,8 @@ def _copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Re
         raise RestoreRefused(f"{entry} cannot be read: {error.strerror}. Nothing was changed; try again.") from None
     if sha256 != entry.sha256:
         raise RestoreRefused(_describe_other_content(entry, sha256, "It changed while it was read; try again"))
-    loaded = entry.records_loaded - len(replayed)
-    more_rows = entry.rows_loaded - replayed_rows - loaded
+    loaded = entry.records_read - entry.rows_rejected - entry.rows_skipped - len(replayed)  # or refused, of a held file
+    more_rows = entry.rows_loaded - replayed_rows - loaded if entry.status != "held" else reader.tally.more_rows
     then = Tally(loaded, entry.rows_rejected + len(replayed), entry.rows_skipped, more_rows)
     _assert_as_before(entry, shape, reader.tally, then)
     with _RejectDigest() as in_ledger:

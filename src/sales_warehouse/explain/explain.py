@@ -52,7 +52,7 @@ class Explanation:
 
     `original_from` is the source of the original text: `file`, `rejects` or `skipped_lines` (the ledger's bytes),
     `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, rejected, refused,
-    taken out or unknown.
+    held, taken out or unknown.
     """
 
     file_id: int
@@ -326,6 +326,8 @@ class _Tracer:
             return "skipped", f"{kind} {self._line}"
         if self._entry.status == "refused":
             return "refused", f"with its whole file: {self._entry.message}"
+        if self._entry.status == "held":
+            return "held", f"with its whole file: {self._entry.message}"
         if self._entry.status != "active":
             return "taken out", f"the file is {self._entry.status}, its rows have left the raw table"
         if found.row is not None:

@@ -29,8 +29,8 @@ ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
-# Options that came later, by the part of a feed they are in. Their usual values leave the fingerprint as it was: after an
-# upgrade the refused files are not read again.
+# Options that came later, by the part of a feed they are in. Their usual values leave the fingerprint as it was: refused
+# files are not read again after an upgrade.
 _ADDED: dict[str, tuple[str, ...]] = {
     "": ("delivery_key_from", "delivery_key_case", "folder_columns", "nesting"),
     "dialect": (
@@ -200,6 +200,14 @@ class MaxRejects:
 
 
 @dataclass(frozen=True)
+class Repeats:
+    """How a file is handled whose records another delivery has too."""
+
+    on_same_records: str = "auto"  # or "hold", "load" or "duplicate": all records, under another delivery key
+    max_shared_records: Decimal = Decimal("0.2")  # a file that shares more with another active file is reported
+
+
+@dataclass(frozen=True)
 class Feed:
     """One kind of file from a source: where its files are, how they are read, and the raw table they fill."""
 
@@ -222,6 +230,7 @@ class Feed:
     delivery_key_case: str = "exact"  # or "fold": keys that differ in letter case alone are one key
     folder_columns: tuple[str, ...] = ()  # declared columns whose values are in the folders, such as day=2024-05-03
     nesting: Nesting = field(default_factory=Nesting)
+    repeats: Repeats = field(default_factory=Repeats)
 
     @property
     def full_name(self) -> str:
@@ -267,6 +276,8 @@ class Feed:
             for name in names:
                 if told_part[name] == usual_part[name]:
                     del told_part[name]
+        if told.pop("repeats")["on_same_records"] != "auto":
+            told["on_same_records"] = self.repeats.on_same_records  # a held file is judged again when it changes
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
     def delivery_key_of(self, uri: str) -> str | None:

@@ -7,6 +7,7 @@ import codecs
 import difflib
 import re
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, PlainValidator, ValidationError, ValidationInfo, field_validator, model_validator
@@ -26,6 +27,7 @@ from sales_warehouse.feeds.declare import (
     MaxRejects,
     Nesting,
     RecordTypes,
+    Repeats,
     Unpacking,
     Workbook,
 )
@@ -52,9 +54,11 @@ _LINES = (
 _MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_delimiter")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
 _PATH_OPTIONS = ("delivery_key_from", "delivery_key_case", "folder_columns")
+_REPEATS = ("on_same_records", "max_shared_records")
 _ANY = (
     *("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected"),
     *_PATH_OPTIONS,
+    *_REPEATS,
 )
 _JSON = ("encoding", "items", "paths")
 _WORKBOOK = ("sheet", "header_row", "total_rows", "merged_cells", *_ANY, *_BY_NAME)
@@ -124,6 +128,13 @@ def _may_be_json(encoding: str) -> bool:
     name = codecs.lookup(encoding).name
     every = bytes(range(256))
     return name.startswith("utf-") or len(every.decode(name, "surrogateescape")) == len(every)
+
+
+def _read_share(value: object) -> Decimal:
+    """Return the share that a text such as ``20%`` means."""
+    share = MaxRejects.parse(value).share
+    require(share is not None, f"{value!r} is no share")
+    return share or Decimal(0)
 
 
 def _is_below_inbox(location: str) -> bool:
@@ -245,6 +256,10 @@ class Options(StrictModel):
     folder_columns: list[str] = field("a list of declared columns: [day, store] for day=2024-05-03/store=paris", [])
     max_rejects: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] = field(
         "a number of records such as 25, or a share such as 1% (0% to 100%)", MaxRejects()
+    )
+    on_same_records: Literal["auto", "hold", "load", "duplicate"] = field("auto, hold, load, duplicate", "auto")
+    max_shared_records: Annotated[Decimal, PlainValidator(_read_share)] = field(
+        "a share of the records such as 20% (0% to 100%)", Repeats.max_shared_records
     )
     control: _Control | None = field("{trailer: …}, or {file: …, pattern: …}", None)
     max_unpacked_bytes: int | None = field("a whole number of bytes: 21474836480 for 20 GiB", None, ge=1)
@@ -389,6 +404,7 @@ class _Table(StrictModel, extra="ignore"):
             ),
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
             nesting=options.nesting(),
+            repeats=Repeats(**{name: getattr(options, name) for name in _REPEATS}),
         )
 
 

@@ -8,6 +8,10 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.feeds.names import as_nfc
 from sales_warehouse.ledger.transaction import transaction
 
+# Files of an earlier loader have no fingerprint. So many with the right number of rows are compared, the newest.
+_UNKNOWN_COMPARED = 5
+# in place of the declaration's fingerprint, of a held file that a person refused
+CLOSED = "closed"
 _LOADED = ("active", "superseded", "unloaded")  # statuses of files that were loaded once
 
 
@@ -24,6 +28,8 @@ class Entry:
     version: int | None
     status: str
     declaration_sha256: str
+    rows_loaded: int
+    fingerprint: int | None  # None: there are no rows, or an earlier loader took none
 
 
 class FileIndex:
@@ -34,6 +40,7 @@ class FileIndex:
         self._ids_by_uri: dict[str, list[int]] = defaultdict(list)
         self._ids_by_content: dict[str, list[int]] = defaultdict(list)
         self._ids_by_key: dict[str, list[int]] = defaultdict(list)
+        self._ids_by_records: dict[tuple[int, int | None], list[int]] = defaultdict(list)
         self._sizes: set[int] = set()
         for entry in entries:
             self.add(entry)
@@ -51,6 +58,8 @@ class FileIndex:
         if entry.version is not None and entry.delivery_key is not None:
             # an earlier loader did not write keys in NFC
             self._ids_by_key[as_nfc(entry.delivery_key)].append(entry.file_id)
+        if entry.rows_loaded:
+            self._ids_by_records[entry.rows_loaded, entry.fingerprint].append(entry.file_id)
         self._sizes.add(entry.size_bytes)
 
     def latest_at(self, uri: str) -> Entry | None:
@@ -62,10 +71,22 @@ class FileIndex:
         """Say whether this content was once found at this path."""
         return any(self._by_id[i].sha256 == sha256 for i in self._ids_by_uri.get(uri, ()))
 
-    def find_loaded(self, sha256: str) -> Entry | None:
-        """Return the active file of this content, or the last one that was loaded."""
-        loaded = [self._by_id[i] for i in self._ids_by_content.get(sha256, ()) if self._by_id[i].status in _LOADED]
+    def find_loaded(self, sha256: str, delivery_key: str | None = None) -> Entry | None:
+        """Return the active file of this content, or the last one that was loaded; only of a delivery key if given."""
+        loaded = [
+            entry
+            for entry in (self._by_id[i] for i in self._ids_by_content.get(sha256, ()))
+            if entry.status in _LOADED and delivery_key in (None, entry.delivery_key)
+        ]
         return max(loaded, key=lambda entry: (entry.status == "active", entry.file_id), default=None)
+
+    def find_alike(self, rows: int, fingerprint: int | None) -> list[Entry]:
+        """Return the active files with so many rows and this fingerprint, or the last few without any fingerprint."""
+        unknown, alike = (
+            [entry for i in self._ids_by_records.get((rows, value), ()) if (entry := self._by_id[i]).status == "active"]
+            for value in (None, fingerprint)
+        )
+        return sorted(unknown[-_UNKNOWN_COMPARED:] + alike, key=lambda entry: entry.file_id)
 
     def active(self, delivery_key: str) -> Entry | None:
         """Return the active version of this delivery key."""

@@ -23,7 +23,6 @@ class LedgerFile(Entry):
     feed: str
     records_read: int
     records_loaded: int
-    rows_loaded: int
     rows_rejected: int
     rows_skipped: int
     message: str | None

@@ -58,3 +58,12 @@ class Shape:
     ignored: tuple[str, ...] = ()  # names of the columns that were left out
     missing: tuple[str, ...] = ()  # optional columns that are missing in the file
     notes: tuple[str, ...] = ()  # what a person should know about the text of the file
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is known of a file's records without comparing them."""
+
+    rows: int = 0
+    value: int | None = None  # None: there are no rows
+    sample: tuple[int, ...] = ()  # hashes of some records, without repetition

@@ -32,6 +32,7 @@ def create_ledger(cursor: Cursor, feeds: Iterable[Feed]) -> None:
     cursor.execute("set local client_min_messages = warning")  # no notices that an object already exists
     _upgrade(cursor)
     _upgrade_items(cursor)
+    _upgrade_held(cursor)
     cursor.execute(read_sql("ledger/sql/schema.sql"))
     for feed in feeds:
         _prepare_raw_table(cursor, feed)
@@ -68,6 +69,15 @@ def _upgrade_items(cursor: Cursor) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
     if _is_old(cursor, "is_without_items"):
         cursor.execute(read_sql("ledger/sql/upgrade_items.sql"))
+
+
+def _upgrade_held(cursor: Cursor) -> None:
+    """Upgrade a ledger in which no file can be held."""
+    if not _is_old(cursor, "is_without_held"):
+        return
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
+    if _is_old(cursor, "is_without_held"):
+        cursor.execute(read_sql("ledger/sql/upgrade_held.sql"))
 
 
 def _is_old(cursor: Cursor, query: str = "is_old") -> bool:

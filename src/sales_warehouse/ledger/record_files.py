@@ -16,8 +16,9 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.names import find_period, name_of
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.file_index import Entry, FileIndex
-from sales_warehouse.ledger.outcomes import Reject, Shape, SkippedLine, Tally
+from sales_warehouse.ledger.file_index import CLOSED, Entry, FileIndex
+from sales_warehouse.ledger.find_entries import LedgerFile
+from sales_warehouse.ledger.outcomes import Fingerprint, Reject, Shape, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.printable import show_text
 from sales_warehouse.read_sql import read_sql
@@ -117,6 +118,8 @@ class Delivery:
     tally: Tally = field(default_factory=Tally)
     shape: Shape = field(default_factory=Shape)
     fingerprint: str = ""  # empty: that of the file
+    records: Fingerprint = field(default_factory=Fingerprint)
+    note: str | None = None  # what a person should know of a file that is loaded
 
 
 def next_file_id(cursor: Cursor) -> int:
@@ -128,7 +131,7 @@ def next_file_id(cursor: Cursor) -> int:
 def record_loaded(cursor: Cursor, delivery: Delivery, index: FileIndex) -> tuple[Entry, str | None]:
     """Record a file that was copied as the active version of its delivery key, and remove the version before it.
 
-    New, left-out and missing columns become events. Return the entry, and a message about these columns.
+    New, left-out and missing columns become events. Return the entry, and a message about these columns and its note.
     """
     file, key = delivery.file, delivery.key or ""
     earlier = index.active(key)
@@ -137,7 +140,7 @@ def record_loaded(cursor: Cursor, delivery: Delivery, index: FileIndex) -> tuple
     reach("after_removal")
     _lock_events(cursor)
     changes = find_changes(cursor, file.feed, delivery.shape)
-    message = "; ".join([*map(str, changes), *delivery.shape.notes]) or None
+    message = "; ".join([*map(str, changes), *delivery.shape.notes, *filter(None, [delivery.note])]) or None
     entry = _insert(cursor, delivery, "active", message, index.next_version(key), earlier)
     reach("after_entry")
     if earlier is not None:
@@ -153,9 +156,41 @@ def record_refused(cursor: Cursor, delivery: Delivery, message: str) -> Entry:
     return _insert(cursor, delivery, "refused", message)
 
 
+def record_held(cursor: Cursor, delivery: Delivery, message: str) -> Entry:
+    """Record a file that waits for a person's decision: its sound records were read but are in no raw table."""
+    return _insert(cursor, delivery, "held", message)
+
+
+def record_accepted(
+    cursor: Cursor, file: InboxFile, entry: LedgerFile, replaced: LedgerFile | None, shape: Shape
+) -> int:
+    """Record that a held file whose rows were copied is active; remove the version before it; return its rows."""
+    if replaced is not None:
+        _deactivate(cursor, file.feed, replaced.file_id, "superseded")
+    values = {
+        "file_id": entry.file_id,
+        "supersedes_file_id": replaced.file_id if replaced else None,
+        "columns": list(shape.columns),
+        "mtime_ns": file.mtime_ns,
+    }
+    cursor.execute(
+        sql.SQL("select count(*) from {} where _file_id = %s").format(raw_table(file.feed)), (entry.file_id,)
+    )
+    [(rows,)] = cursor.fetchall()
+    cursor.execute(read_sql("ledger/sql/set_accepted.sql"), values | {"rows_loaded": rows})
+    _activate(cursor, file.feed, entry.file_id, replaced.file_id if replaced else None, shape)
+    return int(rows)
+
+
+def record_closed(cursor: Cursor, entry: LedgerFile) -> None:
+    """Record that a person refused a held file, so that it is not tried again."""
+    cursor.execute(read_sql("ledger/sql/set_closed.sql"), {"file_id": entry.file_id, "closed": CLOSED})
+
+
 def record_duplicate(cursor: Cursor, delivery: Delivery, of: Entry) -> tuple[Entry, str]:
-    """Record a delivery whose bytes were loaded before as `of`; return the entry and a message that names `of`."""
-    message = f"the same bytes as file {of.file_id}, {of.uri} ({of.status})"
+    """Record a delivery that was loaded before as `of`; return the entry and a message that names `of`."""
+    same = "bytes" if delivery.sha256 == of.sha256 else "records"
+    message = f"the same {same} as file {of.file_id}, {of.uri} ({of.status})"
     return _insert(cursor, delivery, "duplicate", message), message
 
 
@@ -179,11 +214,7 @@ def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file
     cursor.execute(
         "update ledger.files set status = 'active', mtime_ns = %s where file_id = %s", (file.mtime_ns, file_id)
     )
-    _lock_events(cursor)
-    if replaced_file_id is not None:
-        _insert_event(cursor, replaced_file_id, file.feed, "deactivated")
-    _insert_event(cursor, file_id, file.feed, "activated")
-    _insert_changes(cursor, file_id, file.feed, find_changes(cursor, file.feed, shape))
+    _activate(cursor, file.feed, file_id, replaced_file_id, shape)
 
 
 def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:
@@ -223,6 +254,15 @@ def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
     return changes
 
 
+def _activate(cursor: Cursor, feed: Feed, file_id: int, replaced_file_id: int | None, shape: Shape) -> None:
+    """Write the events of a file that a person made active."""
+    _lock_events(cursor)
+    if replaced_file_id is not None:
+        _insert_event(cursor, replaced_file_id, feed, "deactivated")
+    _insert_event(cursor, file_id, feed, "activated")
+    _insert_changes(cursor, file_id, feed, find_changes(cursor, feed, shape))
+
+
 def _deactivate(cursor: Cursor, feed: Feed, file_id: int, status: str) -> int:
     """Remove the rows of a file and give it another status; return how many rows it had."""
     summarise_new_rows(cursor, feed)  # so that the rows are found without reading what was loaded since
@@ -241,6 +281,7 @@ def _insert(
     supersedes: Entry | None = None,
 ) -> Entry:
     file, tally = delivery.file, delivery.tally
+    is_left_out = status in ("refused", "held")
     entry = Entry(
         file_id=delivery.file_id,
         uri=file.uri,
@@ -251,6 +292,8 @@ def _insert(
         version=version,
         status=status,
         declaration_sha256=delivery.fingerprint or file.fingerprint,
+        rows_loaded=0 if is_left_out else tally.rows,
+        fingerprint=delivery.records.value,
     )
     first_day, last_day = find_period(delivery.key) or (None, None)
     values = asdict(entry) | {
@@ -260,15 +303,15 @@ def _insert(
         "period_end_date": last_day,
         "supersedes_file_id": supersedes.file_id if supersedes else None,
         "records_read": tally.read,
-        "records_loaded": 0 if status == "refused" else tally.loaded,
-        "rows_loaded": 0 if status == "refused" else tally.rows,
+        "records_loaded": 0 if is_left_out else tally.loaded,
         "rows_rejected": tally.rejected,
         "rows_skipped": tally.skipped,
-        "rows_refused": tally.loaded if status == "refused" else 0,
+        "rows_refused": tally.loaded if is_left_out else 0,
         "started_at": delivery.started_at,
         "message": message,
         "loader_version": __version__,
         "columns": list(delivery.shape.columns) if status == "active" else None,
+        "sampled_records": list(delivery.records.sample) or None,
     }
     statement = sql.SQL(
         "insert into ledger.files ({}, finished_at) values ({}, greatest(clock_timestamp(), %(started_at)s))"

@@ -14,10 +14,11 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.outcomes import Shape, Tally
+from sales_warehouse.ledger.outcomes import Fingerprint, Shape, Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.load.check_control import TrailerLines
+from sales_warehouse.load.fingerprint import Sampler
 from sales_warehouse.load.inbox.recognise import refuse_nul, refuse_other_format, refuse_other_packing
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.match_folders import match_folders
@@ -50,6 +51,7 @@ class FileLoad:
     rejects: RejectSpool = field(default_factory=RejectSpool)
     skipped: SkippedSpool = field(default_factory=SkippedSpool)
     trailers: TrailerLines = field(init=False)
+    sampler: Sampler | None = field(init=False, default=None)  # once the columns are known
 
     def __post_init__(self) -> None:
         feed = self.file.feed
@@ -59,6 +61,11 @@ class FileLoad:
     def tally(self) -> Tally:
         """The records so far by outcome."""
         return self.reader.tally
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The fingerprint of the records that were copied."""
+        return self.sampler.finish(self.tally.rows) if self.sampler is not None else Fingerprint()
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +88,7 @@ class FileLoad:
         columns = self.match(header)
         kept = [column for column in columns if column is not None]
         added = self.add_columns(kept, may_add_columns)
+        self.sampler = Sampler(self.reader.front.encode(), self.reader.grammar, kept, self.file.feed.columns)
         records = self.reader.read(blocks, [column is not None for column in columns])
         self.copy_rows(self._spool_others(records, content), kept)
         ignored = name_ignored(header.texts, columns) + self.reader.ignored
@@ -120,14 +128,18 @@ class FileLoad:
 
     def _spool_others(self, records: Iterator[Block], content: Content) -> Iterator[Block]:
         """Yield the blocks with COPY data; put rejects and skipped lines into their spools."""
-        bytes_before = records_before = 0
+        bytes_before = records_before = rows_before = 0
         for block in records:
             self.rejects.add(self.file_id, block.rejects)
             self.skipped.add(self.file_id, block.skipped)
             self.trailers.add(block.skipped)
             bytes_now, records_now = content.delivered.bytes_read, self.tally.read
             self.progress(bytes_now - bytes_before, records_now - records_before)
-            bytes_before, records_before = bytes_now, records_now
+            rows_now = self.tally.rows
+            if block.copy_data and self.sampler is not None:
+                is_clean = self.tally.more_rows == 0 and records_now - records_before == rows_now - rows_before
+                self.sampler.add(block, rows_before, rows_now, records_before + 1 if is_clean else None)
+            bytes_before, records_before, rows_before = bytes_now, records_now, rows_now
             if block.copy_data:
                 yield block
 

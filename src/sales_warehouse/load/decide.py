@@ -1,9 +1,12 @@
-"""Decide from the ledger alone whether a file of the inbox is new, a duplicate or unchanged."""
+"""Decide from the ledger alone whether a file of the inbox is new, a duplicate or unchanged.
+
+What is decided here needs no look at the records. `same_records` judges a new file once its rows are copied.
+"""
 
 from dataclasses import dataclass
 
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.file_index import Entry, FileIndex
+from sales_warehouse.ledger.file_index import CLOSED, Entry, FileIndex
 
 
 @dataclass(frozen=True)
@@ -15,14 +18,14 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """The content was loaded before under another path; it must not count again."""
+    """The content was loaded before under the same delivery key; it must not count again."""
 
     of: Entry
 
 
 @dataclass(frozen=True)
 class New:
-    """The content is loaded as the first or the next version of its delivery key."""
+    """The content is read; unless it repeats another file it is the first or the next version of its delivery key."""
 
 
 Decision = Unchanged | Duplicate | New
@@ -45,12 +48,16 @@ def decide(file: InboxFile, sha256: str, index: FileIndex) -> Decision:
     """Decide about a file with this content.
 
     A path that returns to a content it had before is a new version, because the inbox counts. The same old content
-    under another path is a late duplicate and must not undo the correction.
+    under another path is a late duplicate and must not undo the correction. Under another declared delivery key the
+    same content is another delivery: two stores may sell the same. Without a declared key the content alone decides.
     """
     latest = index.latest_at(file.uri)
     if latest is not None and latest.sha256 == sha256 and (unchanged := _unchanged(file, latest)):
         return unchanged
-    known = index.find_loaded(sha256)
+    key = file.feed.delivery_key_of(file.uri) if file.feed.delivery_key is not None else None
+    if key is None and file.feed.delivery_key is not None:
+        return New()  # without a key where one is declared it is refused
+    known = index.find_loaded(sha256, key)
     if known is None:
         return New()
     if known.status == "active" and known.uri == file.uri:
@@ -61,11 +68,12 @@ def decide(file: InboxFile, sha256: str, index: FileIndex) -> Decision:
 
 
 def _unchanged(file: InboxFile, latest: Entry) -> Unchanged | None:
-    """Return None for a refused file whose feed's declaration or control file changed: it is tried again.
+    """Return None for a refused or held file whose feed's declaration or control file changed: it is tried again.
 
-    A file that was refused for an unexpected error is tried again by another version of the loader too.
+    A file that was refused for an unexpected error is tried again by another version of the loader too. What a person
+    decided is closed.
     """
-    if latest.status == "refused":
+    if latest.status in ("refused", "held"):
         told = latest.declaration_sha256
-        return Unchanged(latest) if told in (file.fingerprint, file.fingerprint_with_loader) else None
+        return Unchanged(latest) if told in (CLOSED, file.fingerprint, file.fingerprint_with_loader) else None
     return Unchanged(latest)

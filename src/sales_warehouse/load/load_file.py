@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,6 +19,7 @@ from sales_warehouse.ledger.record_files import (
     Delivery,
     next_file_id,
     record_duplicate,
+    record_held,
     record_loaded,
     record_refused,
     record_seen_again,
@@ -30,8 +31,16 @@ from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, dec
 from sales_warehouse.load.guard import as_message, concerns_all_files, describe_unexpected, is_of_the_system
 from sales_warehouse.load.inbox.find_rivals import refuse_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
-from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, Outcome, Progress
+from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, JudgedLater, Outcome, Progress
 from sales_warehouse.load.readers.choose_reader import Content, choose_reader, open_content
+from sales_warehouse.load.same_records import (
+    FindCandidates,
+    Related,
+    Verdict,
+    describe_unrelated,
+    find_candidates,
+    judge,
+)
 
 _MAX_KEY_BYTES = 2_000  # of a delivery key: an entry of its index has room for 2,700 bytes with the feed's name
 
@@ -50,20 +59,30 @@ class Task:
     index: FileIndex
     sha256: str = ""  # of its content, if it was hashed already
     may_add_columns: bool = True
+    related: Sequence[Related] = ()  # the feeds whose files may have the same records, unless they are asked for
 
 
-def load_file(
-    connection: Connection, task: Task, progress: Progress, before_commit: Callable[[], None] = lambda: None
-) -> Outcome:
+def _go_on() -> None:
+    """Commit at once."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the caller does at two places of a load."""
+
+    find_candidates: FindCandidates | None = None  # instead of a search among the task's related feeds
+    before_commit: Callable[[], None] = _go_on  # only the commit is left
+
+
+def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hooks = Hooks()) -> Outcome:
     """Load one file of the inbox and commit; leave one that changes, waits or cannot be read for the next load.
 
-    A file that meets an error of its own is refused, whatever the error. `before_commit` is called when only the commit
-    is left. Raises `ColumnsAreMissing` when the file has new columns and may not add them, and any error that concerns
-    all files; the file is rolled back then.
+    A file that meets an error of its own is refused, whatever the error. Raises `ColumnsAreMissing` when the file has
+    new columns and may not add them, `JudgedLater`, and any error that concerns all files; then it is rolled back.
     """
     file = task.file
     try:
-        return _load_or_refuse(connection, task, progress, before_commit)
+        return _load_or_refuse(connection, task, progress, hooks)
     except FileChanged:
         return describe_growing(file)
     except FileWaits as waits:
@@ -72,14 +91,12 @@ def load_file(
         return describe_unreadable(file, error)
 
 
-def _load_or_refuse(
-    connection: Connection, task: Task, progress: Progress, before_commit: Callable[[], None]
-) -> Outcome:
+def _load_or_refuse(connection: Connection, task: Task, progress: Progress, hooks: Hooks) -> Outcome:
     """Load the file; refuse it when that raises an error of this file. Raises what the caller has a word for."""
     file = task.file
     try:
-        return _load(connection, task, progress, before_commit)
-    except (FileChanged, FileWaits, ColumnsAreMissing):
+        return _load(connection, task, progress, hooks)
+    except (FileChanged, FileWaits, ColumnsAreMissing, JudgedLater):
         raise
     except FileRefused as refused:  # before its content could be opened
         return _refuse(connection, task, as_message(refused.message))
@@ -137,7 +154,7 @@ def _left_out(file: InboxFile, status: str, message: str) -> Outcome:
     return Outcome(file.uri, file.feed.full_name, status, file.size_bytes, message=message)
 
 
-def _load(connection: Connection, task: Task, progress: Progress, before_commit: Callable[[], None]) -> Outcome:
+def _load(connection: Connection, task: Task, progress: Progress, hooks: Hooks) -> Outcome:
     clock = time.monotonic()
     started_at = datetime.now(UTC)
     file, index = task.file, task.index
@@ -156,11 +173,11 @@ def _load(connection: Connection, task: Task, progress: Progress, before_commit:
             entry, message = record_duplicate(cursor, delivery, decision.of)
             status = "duplicate"
         else:
-            new = _NewFile(cursor, replace(task, sha256=sha256), started_at)
+            new = _NewFile(cursor, replace(task, sha256=sha256), started_at, hooks)
             entry, tally, message = new.load(progress)
             status = entry.status
         reach("before_commit")
-        before_commit()
+        hooks.before_commit()
     reach("after_commit")
     index.add(entry)  # only now that it is committed
     return Outcome(
@@ -198,6 +215,7 @@ class _NewFile:
     cursor: Cursor
     task: Task
     started_at: datetime
+    hooks: Hooks
 
     def load(self, progress: Progress) -> tuple[Entry, Tally, str | None]:
         """Load the file or refuse it as a whole; return its entry, its records by outcome, and a message."""
@@ -229,10 +247,28 @@ class _NewFile:
             is_short = content.delivered.is_whole and content.delivered.bytes_read != file.size_bytes
             if is_short or self.task.sha256 not in ("", sha256):
                 raise FileChanged(f"{file.uri} changed while it was read")
-            entry, message = self._record(load, sha256, shape)
+            verdict = Verdict("refused", message=shape) if isinstance(shape, str) else self._judge(load)
+            reach("after_verdict")
+            if verdict.status in ("held", "duplicate"):
+                cursor.execute("rollback to savepoint before_rows")
+            entry, message = self._record(load, sha256, shape, verdict)
+            if entry.status == "duplicate":
+                return entry, Tally(), message
             load.rejects.write(cursor)
             load.skipped.write(cursor)
         return entry, load.tally, message
+
+    def _judge(self, load: FileLoad) -> Verdict:
+        """Compare the copied records with those of other files."""
+        file, records = load.file, load.fingerprint
+        find = self.hooks.find_candidates
+        candidates = find(records) if find else find_candidates(file, self.task.related, records)
+        verdict = judge(load.cursor, file, load.file_id, records, candidates)
+        earlier = self.task.index.active(file.feed.delivery_key_of(file.uri) or "")
+        if verdict.status != "active" or earlier is None or not (earlier.rows_loaded and records.rows):
+            return verdict
+        unrelated = describe_unrelated(load.cursor, file.feed, load.file_id, earlier)
+        return replace(verdict, message="; ".join(filter(None, [verdict.message, unrelated])) or None)
 
     def _copy(self, load: FileLoad, content: Content) -> Shape:
         """Copy the rows and check the file as a whole; raise `FileRefused`."""
@@ -258,9 +294,15 @@ class _NewFile:
         check_control(load.cursor, file, load.file_id, tally, load.trailers)
         return shape
 
-    def _record(self, load: FileLoad, sha256: str, shape: Shape | str) -> tuple[Entry, str | None]:
-        key = load.file.feed.delivery_key_of(load.file.uri)
+    def _record(self, load: FileLoad, sha256: str, shape: Shape | str, verdict: Verdict) -> tuple[Entry, str | None]:
+        cursor, key = load.cursor, load.file.feed.delivery_key_of(load.file.uri)
         delivery = Delivery(load.file, load.file_id, sha256, key, self.started_at, load.tally)
         if isinstance(shape, str):
-            return record_refused(load.cursor, delivery, shape), shape
-        return record_loaded(load.cursor, replace(delivery, shape=shape), self.task.index)
+            return record_refused(cursor, delivery, shape), shape
+        delivery = replace(delivery, records=load.fingerprint)
+        if verdict.status == "held":
+            message = verdict.message or ""
+            return record_held(cursor, delivery, message), message
+        if verdict.status == "duplicate" and verdict.of is not None:
+            return record_duplicate(cursor, replace(delivery, tally=Tally()), verdict.of)
+        return record_loaded(cursor, replace(delivery, shape=shape, note=verdict.message), self.task.index)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.outcomes import Tally
 
-NEEDS_A_PERSON = {"refused", "waiting", "unreadable"}  # statuses of a file
+NEEDS_A_PERSON = {"refused", "held", "waiting", "unreadable"}  # statuses of a file
 
 Progress = Callable[[int, int], None]  # bytes as delivered and records, both since the last call
 
@@ -19,6 +19,10 @@ class FileChanged(WarehouseError):
     """The file was written to while it was read; the next load reads it."""
 
 
+class JudgedLater(Exception):
+    """An earlier file must be judged before this one: it is rolled back, and loaded again later."""
+
+
 class FileWaits(WarehouseError):
     """The control file of the file is missing; the next load looks again."""
 
@@ -29,7 +33,7 @@ class Outcome:
 
     uri: str
     feed: str
-    status: str  # active, duplicate, refused (as in the ledger), unchanged, growing, waiting, unreadable
+    status: str  # active, duplicate, held, refused (as in the ledger), unchanged, growing, waiting, unreadable
     size_bytes: int = 0
     file_id: int | None = None
     version: int | None = None

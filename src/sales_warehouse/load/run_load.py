@@ -13,13 +13,15 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.file_index import FileIndex, read_index
+from sales_warehouse.ledger.file_index import CLOSED, FileIndex, read_index
 from sales_warehouse.load.decide import is_known_on_disk
+from sales_warehouse.load.find_overlaps import find_overlaps
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.find_rivals import mark_rivals
 from sales_warehouse.load.load_file import Task, describe_growing, load_file
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import NEEDS_A_PERSON, Outcome
+from sales_warehouse.load.same_records import Related, find_related
 from sales_warehouse.load.workers.dispatch import dispatch, is_work_for_several
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.reporter import Reporter
@@ -47,8 +49,10 @@ class LoadReport:
     outcomes: list[Outcome] = field(default_factory=list)  # of all files but those that are unchanged on disk
     unchanged: int = 0  # files that the ledger knew
     still_refused: list[str] = field(default_factory=list)  # URIs among them that were refused before
+    still_held: dict[str, int] = field(default_factory=dict)  # URIs and file ids among them that wait for a decision
     unmatched: list[str] = field(default_factory=list)  # URIs that match no feed's location
     passed_over: list[str] = field(default_factory=list)  # what programs left behind: URIs, folders with a slash
+    overlaps: dict[str, str] = field(default_factory=dict)  # by URI: which records another active file has too
     seconds: float = 0.0
 
     @property
@@ -58,8 +62,8 @@ class LoadReport:
 
     @property
     def needs_a_person(self) -> bool:
-        """Say whether a file of the inbox is refused, waits for its control file or cannot be read."""
-        return bool(self.still_refused or NEEDS_A_PERSON & set(self.statuses))
+        """Say whether a file of the inbox is refused or held, waits for its control file or cannot be read."""
+        return bool(self.still_refused or self.still_held or NEEDS_A_PERSON & set(self.statuses))
 
 
 def run_load(
@@ -85,22 +89,26 @@ def run_load(
         candidates = _leave_out_growing(candidates, options.settle_seconds, report, reporter)
         reach("after_find")
         reporter.start(len(candidates), sum(file.size_bytes for file in candidates))
+        related = {feed.full_name: find_related(feed, feeds, indexes) for feed in feeds}
         if options.workers > 1 and is_work_for_several(candidates):
-            outcomes = dispatch(connection, candidates, indexes, options.workers, reporter)
+            outcomes = dispatch(connection, candidates, related, options.workers, reporter)
         else:
-            outcomes = _load_one_by_one(connection, candidates, indexes, reporter)
+            outcomes = _load_one_by_one(connection, candidates, related, reporter)
         report.unchanged += sum(outcome.status == "unchanged" for outcome in outcomes)
         report.outcomes += [outcome for outcome in outcomes if outcome.status != "unchanged"]
+        report.overlaps = find_overlaps(connection, feeds, outcomes)
     report.seconds = time.monotonic() - started
     return report
 
 
 def _load_one_by_one(
-    connection: Connection, files: list[InboxFile], indexes: dict[str, FileIndex], reporter: Reporter
+    connection: Connection, files: list[InboxFile], related: dict[str, list[Related]], reporter: Reporter
 ) -> list[Outcome]:
     outcomes = []
     for file in files:
-        outcomes.append(load_file(connection, Task(file, indexes[file.feed.full_name]), reporter.advance))
+        others = related[file.feed.full_name]
+        index = next(one.index for one in others if one.feed.full_name == file.feed.full_name)
+        outcomes.append(load_file(connection, Task(file, index, related=others), reporter.advance))
         reporter.finish(outcomes[-1])
     return outcomes
 
@@ -120,8 +128,10 @@ def _leave_out_unchanged(files: list[InboxFile], indexes: dict[str, FileIndex], 
             candidates.append(file)
         else:
             report.unchanged += 1
-            if known.entry.status == "refused":
+            if known.entry.status == "refused" and known.entry.declaration_sha256 != CLOSED:
                 report.still_refused.append(file.uri)
+            elif known.entry.status == "held":
+                report.still_held[file.uri] = known.entry.file_id
     return candidates
 
 

@@ -99,10 +99,14 @@ def _read_problems(instance: dg.DagsterInstance, check_key: dg.AssetCheckKey) ->
 
 def _check(report: LoadReport, before: Collection[str]) -> dg.AssetCheckResult:
     """List the files that need a person. A file that was reported before is reported again only when refused again."""
-    statuses = ("refused", "waiting", "unreadable")
+    statuses = ("refused", "held", "waiting", "unreadable")
     problems = {it.uri: it.message or it.status for it in report.outcomes if it.status in statuses}
-    refused_again = {it.uri for it in report.outcomes if it.status == "refused"}
+    refused_again = {it.uri for it in report.outcomes if it.status in ("refused", "held")}
     problems |= dict.fromkeys(report.still_refused, "still refused")
+    problems |= {
+        uri: f"still held; decide with: warehouse files --accept {file_id}, or --refuse {file_id}"
+        for uri, file_id in report.still_held.items()
+    }
     unreported = {uri: why for uri, why in problems.items() if uri in refused_again or uri not in before}
     lines = [f"{uri}: {why}" for uri, why in problems.items()]
     return dg.AssetCheckResult(

@@ -38,7 +38,7 @@ def define_files_hook(settings: Settings) -> dg.SensorDefinition:
         run_status=dg.DagsterRunStatus.SUCCESS,
         name="refused_files",
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Logs files that are refused, waiting or unreadable, notifies the webhook; once, not at every run.",
+        description="Logs files that are refused, held, waiting or unreadable, notifies the webhook; once each.",
     )
     def refused_files(context: dg.RunStatusSensorContext) -> None:
         files = _unreported_files(context)

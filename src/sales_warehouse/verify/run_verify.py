@@ -137,12 +137,30 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
     except (OSError, FileRefused) as error:
         return _verdict(entry, "unreadable", f"cannot be read: {error}")
     if sha256 != entry.sha256:
+        status, advice = _find_advice(cursor, entry, sha256)
+        if status == "duplicate" and not differences:
+            return _verdict(entry, "equal", None, records)
         message = (
             f"has SHA-256 {sha256[:12]}…, in the ledger is {entry.sha256[:12]}…: other bytes than those that were "
-            "loaded. `warehouse load` takes them in."
+            f"loaded. {advice}"
         )
         return _verdict(entry, "changed", message)
     return _verdict(entry, "different" if differences else "equal", None, records, tuple(differences))
+
+
+def _find_advice(cursor: Cursor, entry: LedgerFile, sha256: str) -> tuple[str | None, str]:
+    """Return what the ledger says of the other bytes that are now at the path of an entry, and the next step."""
+    condition = "feed = %s and uri = %s and sha256 = %s order by file_id desc limit 1"
+    cursor.execute(f"select file_id, status from ledger.files where {condition}", (entry.feed, entry.uri, sha256))
+    file_id, status = cursor.fetchone() or (None, None)
+    advice = {
+        "duplicate": f"They are file {file_id}, a duplicate: the same records, written differently. Nothing is to do; "
+        "with the bytes that were loaded in their place it can be compared again.",
+        "held": f"They are file {file_id}, which is held. Decide with: warehouse files --accept {file_id}, or "
+        f"--refuse {file_id}.",
+        "refused": f"They are file {file_id}, which is refused. See why with: warehouse files --status refused.",
+    }
+    return status, advice.get(status or "", "`warehouse load` takes them in.")
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def deliver_second(inbox: Path) -> None:
     """
     deliver(inbox, "shop/2024-01-03.csv.gz", shop_lines("packed", 2_000), DAY + 1)
     deliver(inbox, CORRECTED, shop_lines("corrected", 60_000, colour=True), DAY + 2)
-    deliver(inbox, "shop/2024-01-04.csv", (inbox / "shop/2024-01-01.csv").read_bytes(), DAY + 3)
+    deliver(inbox, "shop/2024-01-01 again.csv", (inbox / "shop/2024-01-01.csv").read_bytes(), DAY + 3)
     deliver(inbox, "web/2024-01-02.txt", b"order_id;customer\r\n8;Ann\r\n9\r\n", DAY + 4)
     deliver(inbox, "web/2024-01-03.jsonl", b'{"page": "/", "ms": 3}\n{"page": \n{"page": "/a\\u00e9"}\n', DAY + 5)
     deliver(inbox, "shop/2024-01-05.csv", b"Order No,Product\n1,tea\n", DAY + 6)

@@ -75,7 +75,7 @@ def test_an_unloaded_file_is_not_loaded_again(inbox: Inbox) -> None:
     path.touch()  # the content is known too, not only the time
     assert inbox.load().unchanged == 1
     assert inbox.state() == before
-    inbox.deliver("2024-01-09.csv", ONE)
+    inbox.deliver("2024-01-01 again.csv", ONE)
     assert inbox.load().statuses == {"duplicate": 1}  # the same content under another name is a duplicate
     assert inbox.rows() == []
 
@@ -327,7 +327,8 @@ def test_a_refused_restore_lists_the_files_of_the_ledger(inbox: Inbox) -> None:
     assert statuses(inbox) == [(1, 1, "active"), (2, 2, "superseded"), (3, 3, "superseded")]
 
 
-def test_bytes_active_as_another_file_are_not_restored(inbox: Inbox) -> None:
+def test_bytes_active_as_another_file_are_not_restored_without_a_key(inbox: Inbox) -> None:
+    inbox.feed = make_feed(delivery_key=None)
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.deliver("2024-01-02.csv", TWO)
     inbox.load()

@@ -298,7 +298,7 @@ def test_each_change_starts_exactly_one_run_and_a_duplicate_none(
     watcher.run()
     assert watcher.evaluate() == 0
 
-    duplicate = deliver(shop, "2024-02-02.csv", 1)
+    duplicate = deliver(shop, "2024-02-01_again.csv", 1)
     assert [watcher.evaluate(), watcher.evaluate()] == [0, 0], "a duplicate of another name"
     watcher.run()
     assert watcher.evaluate() == 0

@@ -13,6 +13,7 @@ from sales_warehouse import server
 from sales_warehouse.ledger.file_index import read_index
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.settings import Settings
 
 # the part of that version's schema that the upgrade changes
@@ -146,6 +147,21 @@ def test_upgrade_gives_the_ledger_that_a_new_database_gets(
         (1, True),
         (2, False),
     ]
+
+
+def test_a_ledger_without_held_files_is_upgraded_too(old: Connection, databases: Databases, tmp_path: Any) -> None:
+    with old, old.cursor() as cursor:
+        cursor.execute(read_sql("ledger/sql/upgrade.sql"))  # the ledger of the version between
+    (tmp_path / "new").mkdir()
+    with closing(server.connect(databases.make(tmp_path / "new"), application_name="test")) as new:
+        prepare_ledger(new, [])
+        wanted = describe(new)
+    prepare_ledger(old, [])
+    found = describe(old)
+    for kind in ("columns", "constraints", "indexes"):
+        mine = [row for row in found[kind] if "publications" not in str(row[0])]
+        assert mine == [row for row in wanted[kind] if "publications" not in str(row[0])]
+    assert query(old, "select count(*), count(fingerprint) from ledger.files") == [(5, 0)]
 
 
 def test_upgrade_keeps_entries_and_views_and_adds_periods(old: Connection) -> None:

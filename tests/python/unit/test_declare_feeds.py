@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects
+from sales_warehouse.feeds.declare import Dialect, Feed, MaxRejects, Repeats
 from sales_warehouse.feeds.validate import InvalidFeed, Options, validate_feed
 
 FEED = Feed(
@@ -335,6 +335,7 @@ def test_the_path_without_suffix_is_the_default_delivery_key() -> None:
         {"max_rejects": MaxRejects(share=Decimal("0.02"))},
         {"max_rejects": MaxRejects(count=1)},
         {"location": "shop/**/*.csv"},
+        {"repeats": Repeats(on_same_records="load")},
     ],
 )
 def test_the_fingerprint_covers_every_option_that_affects_reading(changes: dict[str, Any]) -> None:
@@ -344,6 +345,10 @@ def test_the_fingerprint_covers_every_option_that_affects_reading(changes: dict[
 def test_the_fingerprint_is_the_same_for_the_same_declaration() -> None:
     assert replace(FEED).fingerprint == FEED.fingerprint
     assert re.fullmatch("[0-9a-f]{64}", FEED.fingerprint)
+
+
+def test_the_limit_of_shared_records_retries_no_file() -> None:
+    assert replace(FEED, repeats=Repeats(max_shared_records=Decimal(1))).fingerprint == FEED.fingerprint
 
 
 def test_the_fingerprint_is_that_of_the_releases_before() -> None:

@@ -109,6 +109,8 @@ def test_omitted_options_have_defaults(project: Path) -> None:
         ("'(?P<day>\\d+)'", "[a]", 16, "external.options.delivery_key", "text in quotes"),
         ("max_rejects: 2%", "max_unpacked_bytes: 20GB", 17, "external.options.max_unpacked_bytes", "21474836480"),
         ("max_rejects: 2%", "max_unpacked_bytes: 0", 17, "external.options.max_unpacked_bytes", "a whole number"),
+        ("max_rejects: 2%", "on_same_records: maybe", 17, "external.options.on_same_records", "hold, load, duplicate"),
+        ("max_rejects: 2%", "max_shared_records: 3", 17, "external.options.max_shared_records", "such as 20%"),
         ("max_rejects: 2%", "max_unpacked_ratio: true", 17, "external.options.max_unpacked_ratio", "times: 1000"),
         ("max_rejects: 2%", "max_rejects: 101%", 17, "external.options.max_rejects", "0% to 100%"),
         ("max_rejects: 2%", "max_rejects: -1", 17, "external.options.max_rejects", "0% to 100%"),

@@ -19,7 +19,7 @@ create table if not exists ledger.files (
     period_start_date date,
     period_end_date date,
     version integer check (version >= 1),
-    status text not null check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'refused')),
+    status text not null check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'held', 'refused')),
     supersedes_file_id bigint references ledger.files,
     records_read bigint not null default 0 check (records_read >= 0),
     records_loaded bigint not null default 0 check (records_loaded >= 0),
@@ -27,7 +27,7 @@ create table if not exists ledger.files (
     rows_loaded bigint not null default 0 check (rows_loaded >= 0),
     rows_rejected bigint not null default 0 check (rows_rejected >= 0),
     rows_skipped bigint not null default 0 check (rows_skipped >= 0),
-    -- sound records that were not loaded because the whole file was refused
+    -- sound records that were not loaded because the whole file was refused or is held
     rows_refused bigint not null default 0 check (rows_refused >= 0),
     started_at timestamptz not null,
     finished_at timestamptz not null,
@@ -40,12 +40,16 @@ create table if not exists ledger.files (
     head bytea,
     -- column of the raw table for each column of the file in its order; NULL for a column that was left out
     columns text[],
+    -- of its records, see load/fingerprint.py; NULL of a file without rows, or of an earlier loader
+    fingerprint bigint,
+    -- hashes of some records, to find files that share records
+    sampled_records bigint[],
     constraint every_record_has_one_outcome
     check (records_read = records_loaded + rows_rejected + rows_skipped + rows_refused),
     constraint a_loaded_record_has_rows
     check (rows_loaded >= records_loaded and (records_loaded > 0 or rows_loaded = 0)),
     constraint refused_means_not_loaded
-    check (case when status = 'refused' then rows_loaded = 0 else rows_refused = 0 end),
+    check (case when status in ('refused', 'held') then rows_loaded = 0 else rows_refused = 0 end),
     constraint duplicate_means_nothing_taken_in
     check (status <> 'duplicate' or records_read = 0),
     constraint taken_in_means_versioned
@@ -58,8 +62,6 @@ create table if not exists ledger.files (
     check (finished_at >= started_at)
 );
 
-create unique index if not exists files_one_active_per_content
-on ledger.files (feed, sha256) where status = 'active';
 create unique index if not exists files_one_active_per_delivery_key
 on ledger.files (feed, delivery_key) where status = 'active';
 create unique index if not exists files_one_row_per_version

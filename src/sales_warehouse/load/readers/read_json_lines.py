@@ -62,8 +62,8 @@ class JsonReader(Reader):
         self.tally.more_rows += len(rows) - 1
         number = self.tally.read
         if len(rows) == 1:
-            return write_copy_line(self._front, number, rows[0])
-        return "".join([write_copy_line(self._front, number, row) for row in rows])
+            return write_copy_line(self.front, number, rows[0])
+        return "".join([write_copy_line(self.front, number, row) for row in rows])
 
     def _refuse_lacking(self) -> None:
         """Raise `FileRefused` at the end of a file in which no object had a column or the list of items."""

@@ -85,7 +85,7 @@ class Reader(ABC):
         """`grammar` is the dialect of the COPY data; `file_id` goes in front of every record."""
         self.grammar = grammar
         self.tally = Tally()
-        self._front = str(file_id)  # the fields in front of the row number of each record
+        self.front = str(file_id)  # the fields in front of the row number of each record
         self.front_columns: tuple[str, ...] = ()  # whose values are behind the file id
         self._rejects: list[Reject] = []
         self._skipped: list[SkippedLine] = []
@@ -132,7 +132,7 @@ class Reader(ABC):
         written = self.grammar.write(texts, [False] * len(texts))
         if quote in written or b"\\" in written:
             self.is_plain_text = False
-        self._front += (delimiter + written).decode()
+        self.front += (delimiter + written).decode()
 
     def continue_at(self, row_number: int) -> None:
         """Give the next record this row number; the records in front of it count as skipped."""

@@ -360,7 +360,7 @@ class TextReader(Reader):
         """Return sound records with file id and row number in front, each with a line end."""
         if not records:
             return b""
-        delimiter, before = self.grammar.copy_delimiter, self._front.encode()
+        delimiter, before = self.grammar.copy_delimiter, self.front.encode()
         if self._sorter is not None and self._sorter.carried:
             records = [record + self._sorter.carried for record in records]
         endings = _endings(delimiter)

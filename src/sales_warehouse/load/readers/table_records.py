@@ -59,7 +59,7 @@ class TableReader(Reader):
                 self.tally.skipped += 1
             elif isinstance(row, list):
                 self.tally.loaded += 1
-                written.append(write_copy_line(self._front, self.tally.read, row))
+                written.append(write_copy_line(self.front, self.tally.read, row))
             else:
                 line_number = self.tally.read + 1 + self._lines_before
                 raw = row["raw"].encode("utf-8", "surrogateescape")

@@ -11,12 +11,14 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.file_index import FileIndex
+from sales_warehouse.ledger.outcomes import Fingerprint
 from sales_warehouse.load.decide import New, decide
 from sales_warehouse.load.inbox.open_file import hash_file, open_regular
 from sales_warehouse.load.load_file import Task, describe_unreadable, load_file
 from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.load.workers.pool import WorkerPool
-from sales_warehouse.load.workers.worker import Assignment, FileState, Progress
+from sales_warehouse.load.same_records import Related, find_candidates, may_be_alike
+from sales_warehouse.load.workers.pool import PooledWorker, WorkerPool
+from sales_warehouse.load.workers.worker import Answer, Assignment, FileState, Progress
 from sales_warehouse.reporter import Reporter
 
 # To open and commit a file takes as long as to read so many bytes.
@@ -34,7 +36,11 @@ def is_work_for_several(files: Sequence[InboxFile]) -> bool:
 
 
 def dispatch(
-    connection: Connection, files: Sequence[InboxFile], indexes: dict[str, FileIndex], workers: int, reporter: Reporter
+    connection: Connection,
+    files: Sequence[InboxFile],
+    related: dict[str, list[Related]],
+    workers: int,
+    reporter: Reporter,
 ) -> list[Outcome]:
     """Load `files`, the oldest first, with so many workers; return their outcomes in the same order.
 
@@ -42,7 +48,7 @@ def dispatch(
     ended; the others are stopped then. What was committed before stays; the current files are rolled back.
     """
     with WorkerPool(connection, min(workers, len(files))) as pool:
-        return _Dispatcher(connection, files, indexes, pool, reporter).run()
+        return _Dispatcher(connection, files, related, pool, reporter).run()
 
 
 class Order:
@@ -97,11 +103,17 @@ class Order:
 class _Dispatcher:
     connection: Connection
     files: Sequence[InboxFile]
-    indexes: dict[str, FileIndex]  # by the feeds' full names
+    related: dict[str, list[Related]]  # by the feeds' full names
     pool: WorkerPool
     reporter: Reporter
 
     def __post_init__(self) -> None:
+        self.indexes = {one.feed.full_name: one.index for feeds in self.related.values() for one in feeds}
+        self._unfinished: dict[int, None] = {}  # files in order, by ascending number
+        self._assigned: dict[int, PooledWorker] = {}  # in the order of the assignments, without finished files
+        self._fingerprints: dict[int, Fingerprint] = {}  # of files that are read and not finished
+        self._judging: set[int] = set()  # whose workers wait for an answer
+        self._contested: set[int] = set()  # that may have the records of another file
         self._outcomes: dict[int, Outcome] = {}
         self._order = Order()
         self._next = 0  # the first file that is not in order yet
@@ -127,6 +139,7 @@ class _Dispatcher:
         The outcome of a content that is in the ledger depends on whether its file still is active, so it depends on the
         delivery key of that file too.
         """
+        self._unfinished[number] = None
         file = self.files[number]
         feed, index = file.feed.full_name, self.indexes[file.feed.full_name]
         own = file.feed.delivery_key_of(file.uri)
@@ -160,6 +173,8 @@ class _Dispatcher:
                 self._finish(number, outcome)
                 continue
             excerpt = FileIndex(index.excerpt(file.uri, file.feed.delivery_key_of(file.uri), sha256))
+            self._assigned.pop(number, None)
+            self._assigned[number] = worker
             worker.assign(Assignment(number, Task(file, excerpt, sha256, number in self._may_add_columns)))
 
     def _handle(self, message: object) -> None:
@@ -171,15 +186,71 @@ class _Dispatcher:
                     self.indexes[outcome.feed].add(entry)
                 self._order.finish(number)
                 self._finish(number, outcome)
+            case FileState(number, "judging", fingerprint=Fingerprint() as fingerprint):
+                self._fingerprints[number] = fingerprint
+                self._judging.add(number)
+            case FileState(number, "judged later"):
+                self._order.postpone(number, self._find_earlier(number))
             case FileState(number, "brings columns"):
+                self._assigned.pop(number, None)
                 # which file adds a column must not depend on the speed of workers, and two must not alter the table
                 feed = self.files[number].feed.full_name
                 same_feed = [n for n in range(number) if self.files[n].feed.full_name == feed]
                 self._may_add_columns.add(number)
                 self._order.postpone(number, same_feed)
+        if isinstance(message, FileState):
+            for number in sorted(self._judging):
+                self._answer(number)
+
+    def _answer(self, number: int) -> None:
+        """Let a worker go on with a file that it read, once no earlier file can change the verdict about it.
+
+        The verdict is that of one process: it depends on the files before it and on none behind it. A file waits for
+        earlier files that a worker was given before, so the first of all never waits. For other earlier files it is
+        rolled back and read again later, also for those that need the raw table alone to add a column.
+        """
+        file, fingerprint = self.files[number], self._fingerprints[number]
+        earlier = self._find_earlier(number)
+        candidates = find_candidates(file, self.related[file.feed.full_name], fingerprint)
+        if candidates:
+            self._contested.add(number)
+        waits_for = [other for other in earlier if candidates or self._may_matter(other, file, fingerprint)]
+        assigned = list(self._assigned)
+        before = set(assigned[: assigned.index(number)]) - self._may_add_columns
+        if not waits_for:
+            answer = Answer(number, candidates)
+        elif set(waits_for) <= before:
+            return
+        else:
+            answer = Answer(number, None)
+            del self._fingerprints[number]
+            self._contested.discard(number)
+        self._judging.remove(number)
+        worker = self._assigned[number]
+        if answer.candidates is None:
+            del self._assigned[number]
+        worker.answer(answer)
+
+    def _find_earlier(self, number: int) -> list[int]:
+        """Return the unfinished files before this one whose records may be the same."""
+        feeds = {one.feed.full_name for one in self.related[self.files[number].feed.full_name]}
+        return [n for n in self._unfinished if n < number and self.files[n].feed.full_name in feeds]
+
+    def _may_matter(self, other: int, file: InboxFile, fingerprint: Fingerprint) -> bool:
+        """Say whether the verdict about a file may depend on an earlier one that is not finished."""
+        if other in self._contested or other in self._may_add_columns:
+            return True
+        known = self._fingerprints.get(other)
+        if known is None:
+            return may_be_alike(self.files[other].size_bytes, file.size_bytes)
+        return known.value is not None and (known.rows, known.value) == (fingerprint.rows, fingerprint.value)
 
     def _finish(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome
+        self._unfinished.pop(number, None)
+        self._assigned.pop(number, None)
+        self._fingerprints.pop(number, None)
+        self._contested.discard(number)
         self.reporter.finish(outcome)
 
 

@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.loader_lock import describe_loader
-from sales_warehouse.load.workers.worker import Assignment, Failed, FileState, Start
+from sales_warehouse.load.workers.worker import Answer, Assignment, Failed, FileState, Start
 from sales_warehouse.printable import show_line
 
 # Small files are assigned ahead, so that a worker need not wait for the next one; nothing waits behind a large file,
@@ -59,6 +59,10 @@ class PooledWorker:
         self.sizes[assignment.number] = assignment.task.file.size_bytes
         self._uris[assignment.number] = assignment.task.file.uri
         self._send(assignment)
+
+    def answer(self, answer: Answer) -> None:
+        """Tell it how to go on with a file that it read."""
+        self._send(answer)
 
     def receive(self) -> object:
         """Return its next message; raise `WorkerLost` when it ended, and its error when it failed."""

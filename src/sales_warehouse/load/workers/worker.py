@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Channel
@@ -23,10 +24,12 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.error_log import log_instead_of_print
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.file_index import Entry
+from sales_warehouse.ledger.outcomes import Fingerprint
 from sales_warehouse.ledger.prepare import ColumnsAreMissing
-from sales_warehouse.load.load_file import Task, load_file
+from sales_warehouse.load.load_file import Hooks, Task, load_file
 from sales_warehouse.load.loader_lock import LoaderSession, become_a_worker
-from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.load.outcome import JudgedLater, Outcome
+from sales_warehouse.load.same_records import Candidate
 
 _REPORT_SECONDS = 0.1  # how often the worker reports its progress
 
@@ -49,6 +52,14 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """The active files that may have the records of a file; None: an earlier file must be judged first."""
+
+    number: int
+    candidates: Sequence[Candidate] | None
+
+
+@dataclass(frozen=True)
 class Progress:
     """So much more was read."""
 
@@ -60,14 +71,16 @@ class Progress:
 class FileState:
     """A file is read, so the worker can take another one.
 
-    `state` is "committing"; "done", with the outcome and perhaps an entry in the ledger; or "brings columns" that its
-    raw table lacks and that it may not add yet: nothing was done.
+    `state` is "judging", with the fingerprint of its records: the worker waits for an `Answer`. "judged later": the
+    answer was none, and the file was rolled back. "committing". "done", with the outcome and perhaps an entry in the
+    ledger. "brings columns" that its raw table lacks and that it may not add yet: nothing was done.
     """
 
     number: int
     state: str
     outcome: Outcome | None = None
     entry: Entry | None = None
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,7 @@ class _Worker:
         self._channel = channel
         self._start: Start = channel.recv()
         self._assignments: queue.SimpleQueue[Assignment] = queue.SimpleQueue()
+        self._answers: dict[int, queue.SimpleQueue[Answer]] = {}  # by the number of a file
         self._reading = threading.Lock()
         self._sending = threading.Lock()
 
@@ -115,7 +129,11 @@ class _Worker:
         """Receive assignments; end the process, and so roll back the current file, when the loader is gone."""
         try:
             while True:
-                self._assignments.put(self._channel.recv())
+                message = self._channel.recv()
+                if isinstance(message, Answer):
+                    self._answers[message.number].put(message)
+                else:
+                    self._assignments.put(message)
         except Exception:  # the loader is gone, or what it sent cannot be understood
             _exit()
 
@@ -144,8 +162,21 @@ class _Worker:
                 self.send(FileState(number, "committing"))
                 turn.close()
 
+            def ask(fingerprint: Fingerprint) -> Sequence[Candidate]:
+                self._answers[number] = queue.SimpleQueue()
+                self.send(FileState(number, "judging", fingerprint=fingerprint))
+                turn.close()
+                answer = self._answers[number].get()
+                if answer.candidates is None:
+                    raise JudgedLater
+                return answer.candidates
+
             try:
-                outcome = load_file(connection, task, progress.advance, pass_on)
+                outcome = load_file(connection, task, progress.advance, Hooks(ask, pass_on))
+            except JudgedLater:
+                progress.take_back()
+                self.send(FileState(number, "judged later"))
+                return
             except ColumnsAreMissing:
                 self.send(FileState(number, "brings columns"))
                 return
@@ -160,6 +191,7 @@ class _ProgressReport:
     def __init__(self, worker: _Worker) -> None:
         self._worker = worker
         self._size_bytes = self._records = 0
+        self._sent_bytes = self._sent_records = 0
         self._sent_at = time.monotonic()
 
     def advance(self, size_bytes: int, records: int) -> None:
@@ -168,7 +200,14 @@ class _ProgressReport:
         if time.monotonic() - self._sent_at >= _REPORT_SECONDS:
             self.send()
 
+    def take_back(self) -> None:
+        """Report that what was read will be read again."""
+        self._size_bytes, self._records = -self._sent_bytes, -self._sent_records
+        self.send()
+
     def send(self) -> None:
+        self._sent_bytes += self._size_bytes
+        self._sent_records += self._records
         if self._size_bytes or self._records:
             self._worker.send(Progress(self._size_bytes, self._records))
         self._size_bytes = self._records = 0

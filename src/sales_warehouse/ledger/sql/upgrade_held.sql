@@ -1,0 +1,11 @@
+-- Runs once, on a ledger without `fingerprint`: files can be held, and equal bytes may be two deliveries.
+alter table ledger.files
+add column fingerprint bigint,
+add column sampled_records bigint[],
+drop constraint files_status_check,
+add constraint files_status_check
+check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'held', 'refused')),
+drop constraint refused_means_not_loaded,
+add constraint refused_means_not_loaded
+check (case when status in ('refused', 'held') then rows_loaded = 0 else rows_refused = 0 end);
+drop index ledger.files_one_active_per_content;

@@ -1,0 +1,200 @@
+"""Judge a file by its records: a delivery of its own, a duplicate of an active file, or one that a person decides on.
+
+Fingerprints find the candidates; the values of their declared columns decide. Only candidates cost anything.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.ledger.file_index import Entry, FileIndex
+from sales_warehouse.ledger.outcomes import Fingerprint
+from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
+from sales_warehouse.printable import show_line
+from sales_warehouse.read_sql import read_sql
+
+# With `on_same_records: auto` a file with fewer records is loaded: two small stores may well sell the same.
+HELD_FROM_RECORDS = 10
+
+# Two files whose sizes differ more than so many times are not compared; smaller files count as this large.
+_MAX_TIMES_THE_SIZE = 100
+_LEAST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An active file that may have the same records."""
+
+    feed: Feed
+    entry: Entry
+
+    @property
+    def has_declared_key(self) -> bool:
+        """Say whether its delivery key is declared, not only its path."""
+        return self.feed.delivery_key is not None
+
+
+@dataclass(frozen=True)
+class Related:
+    """A feed of the same source with the same declared columns, and its files."""
+
+    feed: Feed
+    index: FileIndex
+
+
+FindCandidates = Callable[[Fingerprint], Sequence[Candidate]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a file: active, duplicate or held; `of` is the file with the same records."""
+
+    status: str = "active"
+    of: Entry | None = None
+    message: str | None = None
+
+
+def find_related(feed: Feed, feeds: Sequence[Feed], indexes: dict[str, FileIndex]) -> list[Related]:
+    """Return the feeds whose files may be the same deliveries, the feed itself among them."""
+    return [
+        Related(other, indexes[other.full_name])
+        for other in feeds
+        if other.source == feed.source and set(other.columns) == set(feed.columns)
+    ]
+
+
+def find_candidates(file: InboxFile, related: Sequence[Related], fingerprint: Fingerprint) -> list[Candidate]:
+    """Return the active files that may have the same records, those with the same delivery key first."""
+    if fingerprint.value is None:
+        return []
+    key = file.feed.delivery_key_of(file.uri)
+    found = [
+        Candidate(one.feed, entry)
+        for one in related
+        for entry in one.index.find_alike(fingerprint.rows, fingerprint.value)
+        if may_be_alike(entry.size_bytes, file.size_bytes)
+    ]
+    return sorted(found, key=lambda it: (it.entry.delivery_key != key, it.feed != file.feed, it.entry.file_id))
+
+
+def may_be_alike(one_bytes: int, other_bytes: int) -> bool:
+    """Say whether two files may have the same records, by their sizes."""
+    small, large = sorted(max(size, _LEAST_BYTES) for size in (one_bytes, other_bytes))
+    return large <= small * _MAX_TIMES_THE_SIZE
+
+
+def judge(
+    cursor: Cursor, file: InboxFile, file_id: int, fingerprint: Fingerprint, candidates: Sequence[Candidate]
+) -> Verdict:
+    """Judge a file whose rows are in its raw table; the rows stay there, whatever the verdict."""
+    for candidate in candidates:
+        if not have_same_records(cursor, (file.feed, file_id), (candidate.feed, candidate.entry.file_id)):
+            continue
+        return _decide(file, file_id, fingerprint, candidate)
+    return Verdict()
+
+
+def _decide(file: InboxFile, file_id: int, fingerprint: Fingerprint, same: Candidate) -> Verdict:
+    """Apply the rule of docs/reference/deliveries.md to a file with the records of another one."""
+    of, feed = same.entry, file.feed
+    is_same_delivery = feed.delivery_key is None or (
+        same.has_declared_key and feed.delivery_key_of(file.uri) == of.delivery_key
+    )
+    option = feed.repeats.on_same_records
+    if is_same_delivery or option == "duplicate":
+        return Verdict("duplicate", of)
+    records = "record" if fingerprint.rows == 1 else f"{fingerprint.rows:,} records"
+    same_as = f"the same {records} as file {of.file_id}, {show_line(of.uri)} (version {of.version}, {of.status})"
+    if option == "hold" or (option == "auto" and fingerprint.rows >= HELD_FROM_RECORDS):
+        message = (
+            f"{same_as}, under another delivery key. It is held: no row of it is loaded until a person decides. If it "
+            f"is a delivery of its own, run: warehouse files --accept {file_id}. If the same delivery was sent again, "
+            f"run: warehouse files --refuse {file_id}"
+        )
+        return Verdict("held", of, message)
+    message = f"{same_as}, under another delivery key: both count. on_same_records in the feed's declaration decides so"
+    return Verdict("active", of, message)
+
+
+def count_shared(cursor: Cursor, feed: Feed, file_id: int, other_id: int) -> int:
+    """Return how many rows of a file another file of the feed has too."""
+    summarise_new_rows(cursor, feed)  # so that the rows of other files are not read
+    normal = sql.SQL(", ").join(map(_normal_form, feed.columns))
+    rows = [
+        sql.SQL("select {} from {} where _file_id = {}").format(normal, raw_table(feed), sql.Literal(one))
+        for one in (file_id, other_id)
+    ]
+    cursor.execute(sql.SQL("select count(*) from ({} intersect all {}) as shared").format(*rows))
+    [(count,)] = cursor.fetchall()
+    return int(count)
+
+
+def describe_unrelated(cursor: Cursor, feed: Feed, file_id: int, earlier: Entry) -> str | None:
+    """Return a message if a new version has no record of the one that it replaces: perhaps it is another delivery."""
+    if count_shared(cursor, feed, file_id, earlier.file_id):
+        return None
+    return (
+        f"it has no record of file {earlier.file_id}, {show_line(earlier.uri)} (version {earlier.version}), which it "
+        "replaces. If both count, declare a delivery_key that tells them apart and load both again"
+    )
+
+
+def have_same_records(cursor: Cursor, one: tuple[Feed, int], other: tuple[Feed, int]) -> bool:
+    """Say whether two files have the same rows, in any order; each is its feed and its id.
+
+    The declared columns are compared as trimmed text, numbers by their value. If that differs and both feeds have a
+    staging view, the columns that both views have are compared as the views cast them.
+    """
+    for feed, _ in (one, other):
+        summarise_new_rows(cursor, feed)  # so that the rows of other files are not read
+    columns = [column for column in one[0].columns if column in other[0].columns]
+    normal = sql.SQL(", ").join(_normal_form(column) for column in columns)
+    if _are_equal(cursor, *(sql.SQL("select {} from {} where _file_id = {}").format(
+        normal, raw_table(feed), sql.Literal(file_id)) for feed, file_id in (one, other))):  # fmt: skip
+        return True
+    return _are_equal_when_staged(cursor, one, other, columns)
+
+
+def _normal_form(column: str) -> sql.Composable:
+    return sql.SQL(read_sql("load/sql/normal_form.sql").strip()).format(sql.Identifier(column))
+
+
+def _are_equal(cursor: Cursor, one: sql.Composable, other: sql.Composable) -> bool:
+    cursor.execute(sql.SQL(read_sql("load/sql/have_same_rows.sql")).format(one=one, other=other))
+    return cursor.fetchone() == (True,)
+
+
+def _are_equal_when_staged(
+    cursor: Cursor, one: tuple[Feed, int], other: tuple[Feed, int], columns: Sequence[str]
+) -> bool:
+    """Compare the files in the staging views of their feeds, if there are any that this session may read.
+
+    A view may leave out a column, so the letters and digits of the declared columns must agree too.
+    """
+    views = [f"stg_{feed.source}__{feed.name}" for feed, _ in (one, other)]
+    cursor.execute(read_sql("load/sql/staged_columns.sql"), {"views": list(dict.fromkeys(views))})
+    staged = [name for (name,) in cursor.fetchall()]
+    if not staged:
+        return False
+    coarse = sql.SQL(read_sql("load/sql/coarse_form.sql").strip()).format(
+        sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    if not _are_equal(cursor, *(sql.SQL("select {} from {} where _file_id = {}").format(
+        coarse, raw_table(feed), sql.Literal(file_id)) for feed, file_id in (one, other))):  # fmt: skip
+        return False
+    names = sql.SQL(", ").join(map(sql.Identifier, staged))
+    cursor.execute("savepoint staged")
+    try:
+        return _are_equal(cursor, *(
+            sql.SQL("select {} from staging.{} where _file_id = {}").format(
+                names, sql.Identifier(view), sql.Literal(file_id))
+            for view, (_, file_id) in zip(views, (one, other), strict=True)
+        ))  # fmt: skip
+    except (psycopg2.ProgrammingError, psycopg2.DataError):  # a view that does not work decides nothing
+        cursor.execute("rollback to savepoint staged")
+        return False
