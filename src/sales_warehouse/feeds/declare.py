@@ -29,8 +29,8 @@ ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer"}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
-# Options that came later, by the part of a feed they are in. Their usual values leave the fingerprint as it was: refused
-# files are not read again after an upgrade.
+# Options that came later, by the part of a feed they are in. Their usual values leave the fingerprint as it was:
+# refused files are not read again after an upgrade.
 _ADDED: dict[str, tuple[str, ...]] = {
     "": ("delivery_key_from", "delivery_key_case", "folder_columns", "nesting"),
     "dialect": (

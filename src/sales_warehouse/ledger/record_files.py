@@ -173,9 +173,8 @@ def record_accepted(
         "columns": list(shape.columns),
         "mtime_ns": file.mtime_ns,
     }
-    cursor.execute(
-        sql.SQL("select count(*) from {} where _file_id = %s").format(raw_table(file.feed)), (entry.file_id,)
-    )
+    count = sql.SQL("select count(*) from {} where _file_id = %s").format(raw_table(file.feed))
+    cursor.execute(count, (entry.file_id,))
     [(rows,)] = cursor.fetchall()
     cursor.execute(read_sql("ledger/sql/set_accepted.sql"), values | {"rows_loaded": rows})
     _activate(cursor, file.feed, entry.file_id, replaced.file_id if replaced else None, shape)

@@ -43,7 +43,7 @@ class Sampler:
         self._bytes = 0
 
     def add(self, block: Block, before: int, after: int, first_row: int | None) -> None:
-        """Look at the next block, with the loaded records after position `before` up to `after`.
+        """Look at the next block, with the rows after position `before` up to `after`.
 
         `first_row` is the row number of its first record if it has nothing but sound records, otherwise None.
         """
@@ -97,7 +97,7 @@ class Sampler:
         return found
 
     def _number(self, row: int, is_padded: bool) -> bytes:
-        """Return what is in front of a record, with the row number as readers write them: those of text write at least five digits."""
+        """Return what is in front of a record. Readers of text write row numbers with at least five digits."""
         written = b"%05d" % row if is_padded else b"%d" % row
         return b"%b%b%b%b" % (self._before_row, self._delimiter, written, self._delimiter)
 

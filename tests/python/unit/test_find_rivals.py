@@ -105,7 +105,7 @@ def known(inbox: Path, uri: str, status: str, seconds: int, fingerprint: str = "
     version = None if status == "refused" else 1
     return Entry(
         *(1, uri, hash_file(path), path.stat().st_size, seconds * SECOND, "business_date=2024-05-02"),
-        *(version, status, fingerprint or FEED.fingerprint),
+        *(version, status, fingerprint or FEED.fingerprint, 0, None),
     )
 
 
