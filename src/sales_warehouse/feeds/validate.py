@@ -44,7 +44,8 @@ _RENAMED = {"business_key": "delivery_key"}
 
 _LINES = ("encoding", "line_end", "preamble_lines", "header", "comment", "trailer")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
-_ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected")
+_JUDGED = ("sorted_by", "max_quarantined", "on_quarantined")  # for the models; the loader only checks them
+_ANY = ("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected", *_JUDGED)
 _WORKBOOK = ("sheet", "header_row", "total_rows", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": ("delimiter", "quote", "escape", "stray_quotes", "repeated_header", *_LINES, *_ANY, *_BY_NAME),
@@ -174,6 +175,11 @@ class Options(StrictModel):
     max_rejects: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] = field(
         "a number of records such as 25, or a share such as 1% (0% to 100%)", MaxRejects()
     )
+    sorted_by: Literal["date"] | None = field("date", None)
+    max_quarantined: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] | None = field(
+        "a number of rows such as 25, or a share such as 5% (0% to 100%)", None
+    )
+    on_quarantined: Literal["hold", "fail", "accept"] = field("hold, fail or accept", "hold")
     control: _Control | None = field("{trailer: …}, or {file: …, pattern: …}", None)
     max_unpacked_bytes: int | None = field("a whole number of bytes: 21474836480 for 20 GiB", None, ge=1)
     max_unpacked_ratio: int | None = field("a whole number of times: 1000", None, ge=1)
