@@ -66,9 +66,9 @@ class FileIndex:
         return max(loaded, key=lambda entry: (entry.status == "active", entry.file_id), default=None)
 
     def active(self, delivery_key: str) -> Entry | None:
-        """Return the active version of this delivery key."""
+        """Return the active version of this delivery key, or the one that a build holds: its rows are there too."""
         versions = (self._by_id[i] for i in reversed(self._ids_by_key.get(delivery_key, ())))
-        return next((entry for entry in versions if entry.status == "active"), None)
+        return next((entry for entry in versions if entry.status in ("active", "held")), None)
 
     def next_version(self, delivery_key: str) -> int:
         """Return the number of the next version of this delivery key."""

@@ -15,11 +15,11 @@ create table if not exists ledger.files (
     -- modification time in nanoseconds since 1970; a file with the same time and size_bytes is not read again
     mtime_ns bigint not null,
     delivery_key text,
-    -- first and last day of what the delivery key names, see find_period; NULL when it names no day and no month
+    -- first and last day of what the delivery key names, see find_period; NULL when it names no period
     period_start_date date,
     period_end_date date,
     version integer check (version >= 1),
-    status text not null check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'refused')),
+    status text not null check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'held', 'refused')),
     supersedes_file_id bigint references ledger.files,
     records_read bigint not null default 0 check (records_read >= 0),
     rows_loaded bigint not null default 0 check (rows_loaded >= 0),
@@ -44,7 +44,8 @@ create table if not exists ledger.files (
     constraint duplicate_means_nothing_taken_in
     check (status <> 'duplicate' or records_read = 0),
     constraint taken_in_means_versioned
-    check ((status in ('active', 'superseded', 'unloaded')) = (version is not null)),
+    -- a file that the loader holds has no rows, one that a build holds has a version and rows in the raw table
+    check (status = 'held' or (status in ('active', 'superseded', 'unloaded')) = (version is not null)),
     constraint taken_in_means_keyed
     check (version is null or delivery_key is not null),
     constraint period_is_whole_and_in_order
