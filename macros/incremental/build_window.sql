@@ -86,7 +86,7 @@
         "select file_id from " ~ source('ledger', 'file_events')
         ~ " where kind in ('activated', 'deactivated') and file_id in (select file_id from "
         ~ source('ledger', 'file_events') ~ " where kind = 'activated' and event_id > " ~ event_id
-        ~ " union all select file_id from " ~ source('ledger', 'files') ~ " where status = 'held')"
+        ~ " union all select file_id from " ~ source('ledger', 'file_events') ~ " where detail like 'held by build %')"
         ~ " group by file_id having coalesce(max(case when kind = 'activated' and event_id <= " ~ event_id
         ~ " then event_id end), 0) <= coalesce(max(case when kind = 'deactivated' and event_id <= " ~ event_id
         ~ " then event_id end), 0) order by file_id"

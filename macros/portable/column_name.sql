@@ -1,7 +1,10 @@
 {# The name of a column as SQL. It is in quotes where the bare name would be an error or would mean something else:
-   `order` ends the select list, and `user` is the login. A name that is in quotes already is the same name. #}
+   `order` ends the select list, and `user` is the login. A name that is in quotes already is the same name, and an expression stays as it is. #}
 {% macro column_name(name) -%}
     {%- set bare = bare_name(name) -%}
+    {%- if bare == name and not modules.re.fullmatch('[^ !-/:-@[-^`{-~]+', name) -%}
+        {{ return(name) }}
+    {%- endif -%}
     {%- set is_plain = modules.re.fullmatch('[a-z_][a-z0-9_]*', bare) and bare not in reserved_words() -%}
     {{ return(bare if is_plain else adapter.quote(bare)) }}
 {%- endmacro %}
