@@ -80,12 +80,13 @@
     {{ return(rows | map(attribute=0) | map('int') | list) }}
 {%- endmacro %}
 
-{# Files whose rows are in raw tables now and were not after the event. #}
+{# Files whose rows are in raw tables now and that are not active after the event: they came later, or are held. #}
 {% macro late_files(event_id) -%}
     {%- set rows = run_query(
         "select file_id from " ~ source('ledger', 'file_events')
         ~ " where kind in ('activated', 'deactivated') and file_id in (select file_id from "
-        ~ source('ledger', 'file_events') ~ " where kind = 'activated' and event_id > " ~ event_id ~ ")"
+        ~ source('ledger', 'file_events') ~ " where kind = 'activated' and event_id > " ~ event_id
+        ~ " union all select file_id from " ~ source('ledger', 'file_events') ~ " where detail like 'held by build %')"
         ~ " group by file_id having coalesce(max(case when kind = 'activated' and event_id <= " ~ event_id
         ~ " then event_id end), 0) <= coalesce(max(case when kind = 'deactivated' and event_id <= " ~ event_id
         ~ " then event_id end), 0) order by file_id"

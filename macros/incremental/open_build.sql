@@ -27,6 +27,7 @@
         touched_date date not null,
         primary key (relation_name, event_id, touched_date)
     );
+    {{ touch_later_files() }}
     insert into {{ build_state('builds') }} (invocation_id, upper_event_id, started_at)
     select
         '{{ invocation_id }}',
@@ -34,4 +35,15 @@
         current_timestamp
     from {{ source('ledger', 'file_events') }};
     {{ summarise_block_ranges(filtered) if filtered }}
+{%- endmacro %}
+
+{# A change of a file may change the rows of later files in feeds with the rule row:delivered_before. #}
+{% macro touch_later_files() -%}
+    {%- set compared = [] -%}
+    {%- for feed in (feeds() if target.name == 'prod' and flags.WHICH in ('build', 'run', 'retry') else []) -%}
+        {%- if feed.staging_model and 'row:delivered_before' in graph.nodes[feed.staging_model].raw_code -%}
+            {%- do compared.append(feed.name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return("select ledger.touch_later_files(array['" ~ compared | join("', '") ~ "']);" if compared else '') }}
 {%- endmacro %}

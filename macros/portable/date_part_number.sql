@@ -1,5 +1,5 @@
 {% macro date_part_number(part, expression) -%}
-    {{ return(adapter.dispatch('date_part_number', 'sales_warehouse')(part, expression)) }}
+    {{ return(adapter.dispatch('date_part_number', 'sales_warehouse')(part, operand(expression))) }}
 {%- endmacro %}
 
 {# iso_day_of_week: Monday 1 to Sunday 7 on every engine; the engines' own day numbers differ #}

@@ -1,5 +1,5 @@
 {% macro days_between(first_date, last_date) -%}
-    {{ return(adapter.dispatch('days_between', 'sales_warehouse')(first_date, last_date)) }}
+    {{ return(adapter.dispatch('days_between', 'sales_warehouse')(operand(first_date), operand(last_date))) }}
 {%- endmacro %}
 
 {% macro default__days_between(first_date, last_date) -%}

@@ -1,5 +1,5 @@
 {% macro div(dividend, divisor, precision, scale) -%}
-    {{ return(adapter.dispatch('div', 'sales_warehouse')(dividend, divisor, precision, scale)) }}
+    {{ return(adapter.dispatch('div', 'sales_warehouse')(operand(dividend), operand(divisor), precision, scale)) }}
 {%- endmacro %}
 
 {% macro default__div(dividend, divisor, precision, scale) -%}

@@ -1,5 +1,5 @@
 {% macro fit_decimal(expression, precision, scale) -%}
-    {{ return(adapter.dispatch('fit_decimal', 'sales_warehouse')(expression, precision, scale)) }}
+    {{ return(adapter.dispatch('fit_decimal', 'sales_warehouse')(operand(expression), precision, scale)) }}
 {%- endmacro %}
 
 {# Rounded before it is compared: 9.99996 still fits numeric(5, 4) but becomes 10.0000, which does not. #}

@@ -1,6 +1,7 @@
 {# Compared as text: two digits sort as numbers do. A text that is no number remains one, so the later cast gives NULL.
    #}
 {% macro full_year(two_digits) -%}
+    {%- set two_digits = operand(two_digits) -%}
     {%- set pivot = var('two_digit_year_pivot') -%}
     {%- if pivot is not integer or not 0 <= pivot <= 100 -%}
         {{ exceptions.raise_compiler_error(

@@ -1,5 +1,5 @@
 {% macro instant_at(date_expression, time_expression, time_zone) -%}
-    {{ return(adapter.dispatch('instant_at', 'sales_warehouse')(date_expression, time_expression, time_zone)) }}
+    {{ return(adapter.dispatch('instant_at', 'sales_warehouse')(operand(date_expression), operand(time_expression), time_zone)) }}
 {%- endmacro %}
 
 {# A time that the clock skips in spring is read an hour later, one that it shows twice in autumn is the second: what it is by

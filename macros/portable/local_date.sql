@@ -1,5 +1,5 @@
 {% macro local_date(instant_expression, time_zone) -%}
-    {{ return(adapter.dispatch('local_date', 'sales_warehouse')(instant_expression, time_zone)) }}
+    {{ return(adapter.dispatch('local_date', 'sales_warehouse')(operand(instant_expression), time_zone)) }}
 {%- endmacro %}
 
 {# A plain cast would give the day in the time zone of the session. #}

@@ -1,5 +1,5 @@
 {% macro matches(expression, pattern) -%}
-    {{ return(adapter.dispatch('matches', 'sales_warehouse')(expression, pattern)) }}
+    {{ return(adapter.dispatch('matches', 'sales_warehouse')(operand(expression), pattern)) }}
 {%- endmacro %}
 
 {% macro default__matches(expression, pattern) -%}

@@ -1,5 +1,5 @@
 {% macro trimmed(expression) -%}
-    {{ return(adapter.dispatch('trimmed', 'sales_warehouse')(expression)) }}
+    {{ return(adapter.dispatch('trimmed', 'sales_warehouse')(operand(expression))) }}
 {%- endmacro %}
 
 {# space, tab, line feed, carriage return, non-breaking space (U+00A0) #}

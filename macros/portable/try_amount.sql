@@ -1,6 +1,6 @@
 {% macro try_amount(expression, precision, scale, decimal_mark, thousands_mark='', currency_sign='') -%}
     {{ return(adapter.dispatch('try_amount', 'sales_warehouse')(
-        expression, precision, scale, decimal_mark, thousands_mark, currency_sign
+        operand(expression), precision, scale, decimal_mark, thousands_mark, currency_sign
     )) }}
 {%- endmacro %}
 

@@ -1,5 +1,5 @@
 {% macro try_date(expression, format='YYYY-MM-DD') -%}
-    {{ return(adapter.dispatch('try_date', 'sales_warehouse')(expression, format)) }}
+    {{ return(adapter.dispatch('try_date', 'sales_warehouse')(operand(expression), format)) }}
 {%- endmacro %}
 
 {# Written back, the value must give the same text. This refuses texts that the engine reads more freely. #}

@@ -1,5 +1,5 @@
 {% macro try_decimal(expression, precision, scale) -%}
-    {{ return(adapter.dispatch('try_decimal', 'sales_warehouse')(expression, precision, scale)) }}
+    {{ return(adapter.dispatch('try_decimal', 'sales_warehouse')(operand(expression), precision, scale)) }}
 {%- endmacro %}
 
 {# Digits with at most one point and a sign (no NaN, 1e3, 1_000, 0x1F), few enough before the point for the type, and

@@ -1,5 +1,5 @@
 {% macro try_excel_timestamp(expression) -%}
-    {{ return(adapter.dispatch('try_excel_timestamp', 'sales_warehouse')(expression)) }}
+    {{ return(adapter.dispatch('try_excel_timestamp', 'sales_warehouse')(operand(expression))) }}
 {%- endmacro %}
 
 {# A second is no decimal part of a day, so it is met only nearly: by less than a thousandth with the 15 digits a

@@ -1,5 +1,5 @@
 {% macro try_integer(expression, digits=18) -%}
-    {{ return(adapter.dispatch('try_integer', 'sales_warehouse')(expression, digits)) }}
+    {{ return(adapter.dispatch('try_integer', 'sales_warehouse')(operand(expression), digits)) }}
 {%- endmacro %}
 
 {# Digits and a sign only, and so few of them that every value fits bigint: the cast cannot raise. #}

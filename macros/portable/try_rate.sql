@@ -1,5 +1,5 @@
 {% macro try_rate(expression, precision, scale, decimal_mark) -%}
-    {{ return(adapter.dispatch('try_rate', 'sales_warehouse')(expression, precision, scale, decimal_mark)) }}
+    {{ return(adapter.dispatch('try_rate', 'sales_warehouse')(operand(expression), precision, scale, decimal_mark)) }}
 {%- endmacro %}
 
 {# Two digits move behind the point, so the percentage may have a scale of two less. #}

@@ -1,5 +1,5 @@
 {% macro try_timestamp(expression, format='YYYY-MM-DD HH24:MI:SS') -%}
-    {{ return(adapter.dispatch('try_timestamp', 'sales_warehouse')(expression, format)) }}
+    {{ return(adapter.dispatch('try_timestamp', 'sales_warehouse')(operand(expression), format)) }}
 {%- endmacro %}
 
 {# Written back, the value must give the same text. This refuses 24:00:00 and 23:59:60, which the engine would move

@@ -19,6 +19,11 @@
             'description': 'The row repeats the header.'},
         {'code': 'row:exact_duplicate', 'outcome': 'flagged',
             'description': 'An earlier row of the file has the same values. Two equal sales are possible.'},
+        {'code': 'row:delivered_before', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'An active file that was loaded earlier has the same record: exports that overlap?'},
+
+        {'code': 'text:control_character', 'outcome': 'flagged',
+            'description': 'A text has a control character, such as U+0080 to U+009F: cp1252 that was read as latin-1?'},
 
         {'code': 'order_id:missing', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'No order number.'},
@@ -91,7 +96,12 @@
         {'code': 'order_date:outside_calendar', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'The date lies outside calendar_start and calendar_end.'},
         {'code': 'order_date:outside_period', 'outcome': 'flagged',
-            'description': 'The date lies outside the day or month that the file is about by its delivery key.'},
+            'description': 'The date lies outside the period that the file is about by its delivery key.'},
+        {'code': 'order_date:after_delivery', 'outcome': 'flagged', 'limit': 1,
+            'description': 'The date is more days later than the arrival of the file, in UTC, than the limit.'},
+        {'code': 'order_date:out_of_sequence', 'outcome': 'flagged', 'limit': 7, 'is_offered': true,
+            'description': 'The date is more days away from those before and after it in the file than the limit: day and '
+                ~ 'month in the wrong order?'},
 
         {'code': 'file:late', 'outcome': 'flagged',
             'feeds': {

@@ -1,5 +1,5 @@
 {% macro delivered_values(columns) -%}
     {%- for column in columns -%}
-    {{ '\n        || ' if not loop.first }}'{{ ', ' if not loop.first }}{{ column }}=' || coalesce('"' || {{ column }} || '"', 'null')
+    {{ '\n        || ' if not loop.first }}'{{ ', ' if not loop.first }}{{ bare_name(column) }}=' || coalesce('"' || {{ column_name(column) }} || '"', 'null')
     {%- endfor %}
 {%- endmacro %}

@@ -1,3 +1,3 @@
 {% macro is_outside_calendar(date_expression) -%}
-    {{ date_expression }} not between cast('{{ var("calendar_start") }}' as date) and cast('{{ var("calendar_end") }}' as date)
+    {{ operand(date_expression) }} not between cast('{{ var("calendar_start") }}' as date) and cast('{{ var("calendar_end") }}' as date)
 {%- endmacro %}

@@ -12,12 +12,13 @@ delivered as (
 
 ),
 
-periods as (
+arrivals as (
 
     select
         file_id,
         period_start_date,
-        period_end_date
+        period_end_date,
+        started_at as delivered_at
     from {{ source('ledger', 'files') }}
 
 ),
@@ -32,7 +33,7 @@ texts as (
         {{ trimmed('price_each') }} as unit_price_text,
         {{ trimmed('order_date') }} as ordered_at_text,
         row_number() over (
-            partition by _file_id, {{ delivered_columns | join(', ') }}
+            partition by _file_id, {{ column_list(delivered_columns) }}
             order by _row_number asc nulls last
         ) as occurrence_number
     from delivered
@@ -73,6 +74,7 @@ typed as (
         {{ try_timestamp('ordered_at_iso_text') }} as ordered_at,
         {{ is_blank_record(delivered_columns) }} as is_blank,
         {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
+        {{ has_control_character(delivered_columns) }} as has_control_character,
         {{ delivered_values(delivered_columns) }} as delivered_values,
         occurrence_number,
         {{ computed_once() }} as _computed_once,
@@ -98,11 +100,12 @@ placed as (
 
     select
         priced.*,
-        periods.period_start_date,
-        periods.period_end_date
+        arrivals.period_start_date,
+        arrivals.period_end_date,
+        arrivals.delivered_at
     from priced
-    left join periods
-        on priced._file_id = periods.file_id
+    left join arrivals
+        on priced._file_id = arrivals.file_id
 
 ),
 
@@ -122,6 +125,8 @@ placed as (
     ('ordered_at:not_a_timestamp', 'ordered_at_text is not null and ordered_at is null'),
     ('order_date:outside_calendar', is_outside_calendar('order_date')),
     ('order_date:outside_period', 'order_date not between period_start_date and period_end_date'),
+    ('order_date:after_delivery', is_after_delivery('order_date', 'delivered_at')),
+    ('text:control_character', 'has_control_character'),
     ('row:exact_duplicate', 'occurrence_number > 1'),
 ] %}
 

@@ -28,7 +28,7 @@ texts as (
         {{ trimmed('order_date') }} as order_date_text,
         {{ trimmed('ship_date') }} as ship_date_text,
         row_number() over (
-            partition by _file_id, {{ delivered_columns | join(', ') }}
+            partition by _file_id, {{ column_list(delivered_columns) }}
             order by _row_number asc nulls last
         ) as occurrence_number
     from delivered
@@ -68,6 +68,7 @@ typed as (
         {{ try_date('ship_date_text') }} as ship_date,
         {{ is_blank_record(delivered_columns) }} as is_blank,
         {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
+        {{ has_control_character(delivered_columns) }} as has_control_character,
         {{ delivered_values(delivered_columns) }} as delivered_values,
         occurrence_number,
         {{ computed_once() }} as _computed_once,
@@ -129,6 +130,7 @@ priced as (
     ('order_date:not_a_date', 'order_date_text is not null and order_date is null'),
     ('order_date:outside_calendar', is_outside_calendar('order_date')),
     ('gross_amount:unknown_at_full_discount', 'discount_rate = 1'),
+    ('text:control_character', 'has_control_character'),
     ('row:exact_duplicate', 'occurrence_number > 1'),
 ] %}
 

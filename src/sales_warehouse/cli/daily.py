@@ -78,6 +78,8 @@ def build(
         built = run_dbt_build(settings, reporter, left_out, publish)
     if not built.is_green:
         _print_problems(built)
+    for file in built.held:
+        out.print(f"[bold]held[/bold] {escape(show_line(f'{file.uri}: {file.message}'))}", soft_wrap=True)
     if not quiet or not built.is_green:
         with session("build", inbox=inbox) as it:
             if built.is_green:
@@ -86,7 +88,7 @@ def build(
     if built.is_green and not quiet:
         out.print(f"Load {report.seconds:.1f} s, build {built.seconds:.1f} s.")
         _print_next_steps()
-    if report.needs_a_person or not built.is_green:
+    if report.needs_a_person or built.held or not built.is_green:
         raise typer.Exit(1)
 
 

@@ -136,10 +136,10 @@ def without_compression(uri: str) -> str:
 
 
 def find_period(delivery_key: str | None) -> Period | None:
-    """Return the period that the groups of a delivery key name; None when they name no real day or month.
+    """Return the period that the groups of a delivery key name; None when they name no real day, month or year.
 
-    `business_date` (YYYY-MM-DD or YYYYMMDD), or `year`, `month` and `day`, name a day; `year` and `month` name a month.
-    A month is a number or its English name.
+    `business_date` (YYYY-MM-DD or YYYYMMDD), or `year`, `month` and `day`, name a day; `year` and `month` name a month;
+    `year` alone names a year. A month is a number or its English name.
     """
     if delivery_key is None:
         return None
@@ -147,16 +147,18 @@ def find_period(delivery_key: str | None) -> Period | None:
     if re.fullmatch("[0-9]{8}", business_date):
         text = f"{business_date[:4]}-{business_date[4:6]}-{business_date[6:]}"
     else:
-        month = _NUMBERS.get(month.lower(), month.zfill(2))
-        text = business_date or f"{year}-{month}-{(day or '1').zfill(2)}"
+        number = _NUMBERS.get(month.lower(), month.zfill(2)) if month or day else "01"
+        text = business_date or f"{year}-{number}-{(day or '1').zfill(2)}"
     if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return None
     try:
         start = date.fromisoformat(text)
     except ValueError:
         return None
-    is_day = business_date or day
-    return start, start if is_day else start.replace(day=monthrange(start.year, start.month)[1])
+    if business_date or day:
+        return start, start
+    end = start if month else start.replace(month=12)
+    return start, end.replace(day=monthrange(end.year, end.month)[1])
 
 
 def _group(delivery_key: str, name: str) -> str:

@@ -55,10 +55,12 @@ _MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_d
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
 _PATH_OPTIONS = ("delivery_key_from", "delivery_key_case", "folder_columns")
 _REPEATS = ("on_same_records", "max_shared_records")
+_JUDGED = ("sorted_by", "max_quarantined", "on_quarantined")  # for the models; the loader only checks them
 _ANY = (
     *("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected"),
     *_PATH_OPTIONS,
     *_REPEATS,
+    *_JUDGED,
 )
 _JSON = ("encoding", "items", "paths")
 _WORKBOOK = ("sheet", "header_row", "total_rows", "merged_cells", *_ANY, *_BY_NAME)
@@ -261,6 +263,11 @@ class Options(StrictModel):
     max_shared_records: Annotated[Decimal, PlainValidator(_read_share)] = field(
         "a share of the records such as 20% (0% to 100%)", Repeats.max_shared_records
     )
+    sorted_by: Literal["date"] | None = field("date", None)
+    max_quarantined: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] | None = field(
+        "a number of rows such as 25, or a share such as 5% (0% to 100%)", None
+    )
+    on_quarantined: Literal["hold", "fail", "accept"] = field("hold, fail or accept", "hold")
     control: _Control | None = field("{trailer: …}, or {file: …, pattern: …}", None)
     max_unpacked_bytes: int | None = field("a whole number of bytes: 21474836480 for 20 GiB", None, ge=1)
     max_unpacked_ratio: int | None = field("a whole number of times: 1000", None, ge=1)
@@ -305,9 +312,9 @@ class Options(StrictModel):
             record_types=self.record_types.build() if self.record_types else None,
         )
 
-    def workbook(self) -> Workbook:
+    def workbook(self, file_format: str) -> Workbook:
         """Return where the table of a workbook is, and how its cells are read."""
-        encoding = self.encoding if "encoding" in self.model_fields_set else None
+        encoding = self.encoding if file_format == "xls" and "encoding" in self.model_fields_set else None
         names = ("sheet", "header_row", "total_rows", "merged_cells", "stale_results")
         return Workbook(**{name: getattr(self, name) for name in names}, encoding=encoding)
 
@@ -394,7 +401,7 @@ class _Table(StrictModel, extra="ignore"):
             folder_columns=tuple(options.folder_columns),
             max_rejects=options.max_rejects,
             file_format=self.external.file_format,
-            workbook=options.workbook(),
+            workbook=options.workbook(self.external.file_format),
             positions=tuple(options.positions[column] for column in columns if column in options.positions),
             contract=Contract(
                 optional=tuple(options.optional),

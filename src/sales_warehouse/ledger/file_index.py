@@ -89,9 +89,9 @@ class FileIndex:
         return sorted(unknown[-_UNKNOWN_COMPARED:] + alike, key=lambda entry: entry.file_id)
 
     def active(self, delivery_key: str) -> Entry | None:
-        """Return the active version of this delivery key."""
+        """Return the active version of this delivery key, or the one that a build holds: its rows are there too."""
         versions = (self._by_id[i] for i in reversed(self._ids_by_key.get(delivery_key, ())))
-        return next((entry for entry in versions if entry.status == "active"), None)
+        return next((entry for entry in versions if entry.status in ("active", "held")), None)
 
     def next_version(self, delivery_key: str) -> int:
         """Return the number of the next version of this delivery key."""

@@ -206,6 +206,20 @@ def record_unloaded(cursor: Cursor, feed: Feed, file_id: int) -> int:
     return rows
 
 
+def record_let_in(cursor: Cursor, feed: Feed, file_id: int, replaced_file_id: int | None) -> None:
+    """Record that a person accepted a file that a build held, whose rows are still there; remove the one it replaces.
+
+    No build holds it again: the event says that it was accepted.
+    """
+    if replaced_file_id is not None:
+        _deactivate(cursor, feed, replaced_file_id, "superseded")
+    cursor.execute("update ledger.files set status = 'active', message = null where file_id = %s", (file_id,))
+    _lock_events(cursor)
+    if replaced_file_id is not None:
+        _insert_event(cursor, replaced_file_id, feed, "deactivated")
+    _insert_event(cursor, file_id, feed, "activated", "accepted")
+
+
 def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file_id: int | None, shape: Shape) -> None:
     """Record that a file whose rows were copied again is active under its own entry; remove the one it replaces."""
     if replaced_file_id is not None:

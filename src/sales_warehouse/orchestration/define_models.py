@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
-from sales_warehouse.transform.run_dbt import as_the_builder
+from sales_warehouse.transform.run_dbt import as_the_builder, find_held
 from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 # Messages of libpq and PostgreSQL for a lost connection and for other transient errors.
@@ -63,6 +63,7 @@ def define_models(
                 yield from invocation.stream()
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
+        _retry_without_held(settings, invocation, context)
         _end(invocation, context.retry_number)
         keep_manifest(settings, target_path(settings, "build") / "manifest.json")
 
@@ -113,6 +114,21 @@ def target_path(settings: Settings, name: str) -> Path:
     path = settings.home / "dagster" / "dbt" / name
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _retry_without_held(settings: Settings, invocation: DbtCliInvocation, context: dg.AssetExecutionContext) -> None:
+    """Request a retry of the step when the build held files: the next build leaves them out."""
+    if invocation.is_successful() or context.retry_number >= RETRIES:
+        return
+    try:
+        invocation_id = invocation.get_artifact("run_results.json")["metadata"]["invocation_id"]
+    except FileNotFoundError:
+        return
+    held = find_held(settings, invocation_id)
+    for file in held:
+        context.log.warning(f"Held: {file.uri}: {file.message}")
+    if held:
+        ask_for_retry(context.retry_number)
 
 
 def _end(invocation: DbtCliInvocation, retry_number: int) -> None:

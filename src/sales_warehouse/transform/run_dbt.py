@@ -11,6 +11,8 @@ from typing import Any
 
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError, WarehouseError
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.targets import PROD, keep_manifest, on_prod
@@ -31,6 +33,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class HeldFile:
+    """A file that a build holds, and the message of its entry."""
+
+    uri: str
+    message: str
+
+
+@dataclass(frozen=True)
 class BuildReport:
     """What a dbt build did."""
 
@@ -38,6 +48,7 @@ class BuildReport:
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
     invocation_id: str = ""  # of dbt, as in audit.builds
+    held: tuple[HeldFile, ...] = ()  # files with too many quarantined rows
 
     @property
     def is_green(self) -> bool:
@@ -66,9 +77,9 @@ def run_dbt_build(
 ) -> BuildReport:
     """Run `dbt build` of the target prod with these further arguments; return what came of it.
 
-    A whole green build is published, unless `publish` is False.
-    Waits while another build is at work. Raises `WarehouseError` when dbt could not start: a model that cannot be read,
-    a wrong selection; errors as of `as_the_builder`.
+    A whole green build is published, unless `publish` is False. A build that holds files is followed by one without
+    them, whose result is returned. Waits while another build is at work. Raises `WarehouseError` when dbt could not
+    start: a model that cannot be read, a wrong selection; errors as of `as_the_builder`.
     """
     started = time.monotonic()
     # apart from target/ of the project, where a plain `dbt` keeps what it parsed for its own target
@@ -86,10 +97,16 @@ def run_dbt_build(
         elif event.info.name == "NodeFinished":
             reporter.finish(None)
 
+    held: tuple[HeldFile, ...] = ()
     with as_the_builder(settings, reporter.say):
-        result = _invoke_dbt(settings, ["build", *on_prod(), *kept_back, *arguments], follow)
-    if result.exception is not None:
-        raise WarehouseError(f"dbt could not build: {result.exception}")
+        while True:
+            result = _invoke_dbt(settings, ["build", *on_prod(), *kept_back, *arguments], follow)
+            if result.exception is not None:
+                raise WarehouseError(f"dbt could not build: {result.exception}")
+            found = () if result.success else find_held(settings, invocation_ids[0])
+            held += found
+            if not found:
+                break
     done: Counter[str] = Counter()
     problems = []
     for one in getattr(result.result, "results", ()):
@@ -105,10 +122,20 @@ def run_dbt_build(
                     path=one.node.original_file_path,
                 )
             )
-    report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0])
+    report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0], held)
     if report.is_green:
         keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json")
     return report
+
+
+def find_held(settings: Settings, invocation_id: str) -> tuple[HeldFile, ...]:
+    """Return the files that a build held. Errors as of `server.connect`, and `psycopg2.Error`."""
+    with (
+        closing(server.connect(settings, application_name="warehouse build", role="transformer")) as connection,
+        transaction(connection) as cursor,
+    ):
+        cursor.execute(read_sql("transform/sql/find_held.sql"), (f"held by build {invocation_id}",))
+        return tuple(HeldFile(*row) for row in cursor)
 
 
 def parse_project(settings: Settings, target: str, target_path: Path | None = None) -> Any:

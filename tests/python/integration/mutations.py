@@ -35,7 +35,7 @@ TYPED = "int_sales__online_retail_lines_typed"
 UNION = "int_sales__lines_unioned"
 CATEGORIES = "int_products__categories_observed"
 
-PERIOD = "on priced._file_id = periods.file_id"
+PERIOD = "on priced._file_id = arrivals.file_id"
 PRODUCT = "{{ fit_decimal('cast(quantity as numeric(18, 4)) * unit_price', 18, 4) }}"
 PRODUCT_OF_TENTHS = "{{ fit_decimal('round(cast(quantity as numeric(18, 4)) * unit_price, 1)', 18, 4) }}"
 PRODUCT_TURNED = "{{ fit_decimal('-cast(quantity as numeric(18, 4)) * unit_price', 18, 4) }}"

@@ -217,6 +217,19 @@ def test_a_limit_holds_exactly(limit: object, rejected: int, read: int, allowed:
     assert MaxRejects.parse(limit).allows(rejected, read) is allowed
 
 
+def test_the_options_of_the_models_do_not_change_a_feed() -> None:
+    assert declare({"sorted_by": "date", "max_quarantined": "5%", "on_quarantined": "fail"}) == FEED
+    assert declare({"max_quarantined": 25}) == FEED
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("sorted_by", "quantity"), ("max_quarantined", "120%"), ("max_quarantined", "few"), ("on_quarantined", "refuse")],
+)
+def test_a_wrong_option_of_the_models_is_refused(option: str, value: str) -> None:
+    assert mistake({option: value}).startswith(f"external.options.{option}: ")
+
+
 def test_no_reject_is_allowed_without_a_limit() -> None:
     assert MaxRejects().allows(0, 10)
     assert not MaxRejects().allows(1, 10)

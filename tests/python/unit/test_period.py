@@ -8,6 +8,7 @@ from sales_warehouse.feeds.names import find_period
 
 DAY = (date(2024, 2, 29), date(2024, 2, 29))
 MONTH = (date(2024, 2, 1), date(2024, 2, 29))
+YEAR = (date(2024, 1, 1), date(2024, 12, 31))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,13 @@ MONTH = (date(2024, 2, 1), date(2024, 2, 29))
         ("year=2024 month=september", (date(2024, 9, 1), date(2024, 9, 30))),
         ("year=2023 month=2", (date(2023, 2, 1), date(2023, 2, 28))),
         ("year=2024 month=02 day=9", (date(2024, 2, 9), date(2024, 2, 9))),
+        ("year=2024", YEAR),
+        ("store=7 year=2024", YEAR),
+        ("year=9999", (date(9999, 1, 1), date(9999, 12, 31))),
+        ("year=24", None),
+        ("year=0000", None),
+        ("year=2024 day=29", None),
+        ("the_year=2024", None),
         (None, None),
         ("", None),
         ("year=2024 month=02 day=30", None),
@@ -39,7 +47,6 @@ MONTH = (date(2024, 2, 1), date(2024, 2, 29))
         ("month=Ventose year=2024", None),
         ("old_business_date=2024-02-29", None),
         ("shop/2024-02-29.csv", None),
-        ("year=2024", None),
         ("month=2 day=29", None),
         ("business_date=2023-02-29", None),
         ("business_date=2024-2-29", None),

@@ -14,5 +14,9 @@ ledger.green_builds, ledger.publications, ledger.published_marts, ledger.history
 ledger.publication_switches
 to {transformer};
 
+-- what a build writes about files
+revoke all on function ledger.hold_file(bigint, text, text), ledger.touch_later_files(text []) from public;
+grant execute on function ledger.hold_file(bigint, text, text), ledger.touch_later_files(text []) to {transformer};
+
 -- A login that runs dbt works as transformer by default; docs/how-to/set-up-a-server.md lists the logins:
 -- alter role ... in database {database} set role = {transformer_text};

@@ -15,7 +15,7 @@ create table if not exists ledger.files (
     -- modification time in nanoseconds since 1970; a file with the same time and size_bytes is not read again
     mtime_ns bigint not null,
     delivery_key text,
-    -- first and last day of what the delivery key names, see find_period; NULL when it names no day and no month
+    -- first and last day of what the delivery key names, see find_period; NULL when it names no period
     period_start_date date,
     period_end_date date,
     version integer check (version >= 1),
@@ -49,11 +49,17 @@ create table if not exists ledger.files (
     constraint a_loaded_record_has_rows
     check (rows_loaded >= records_loaded and (records_loaded > 0 or rows_loaded = 0)),
     constraint refused_means_not_loaded
-    check (case when status in ('refused', 'held') then rows_loaded = 0 else rows_refused = 0 end),
+    check (
+        case
+            when status = 'refused' or (status = 'held' and version is null) then rows_loaded = 0
+            else rows_refused = 0
+        end
+    ),
     constraint duplicate_means_nothing_taken_in
     check (status <> 'duplicate' or records_read = 0),
     constraint taken_in_means_versioned
-    check ((status in ('active', 'superseded', 'unloaded')) = (version is not null)),
+    -- a file that the loader holds has no rows, one that a build holds has a version and rows in the raw table
+    check (status = 'held' or (status in ('active', 'superseded', 'unloaded')) = (version is not null)),
     constraint taken_in_means_keyed
     check (version is null or delivery_key is not null),
     constraint period_is_whole_and_in_order

@@ -1,0 +1,120 @@
+"""A file of which too many rows are quarantined: a build holds it, and publishes the others."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from checkout import WITHOUT_UNIT_TESTS, Checkout
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.ledger.record_files import record_let_in
+from sales_warehouse.ledger.transaction import transaction
+
+ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+DECLARATION = "models/staging/online_retail/_online_retail__sources.yml"
+NET = "select sum(net_amount) from published.fct_sales_lines"
+QUARANTINED = "select count(*) from audit.quarantined_rows"
+STATUSES = "select string_agg(status, ' ' order by file_id) from ledger.files"
+
+
+def deliver(checkout: Checkout, day: int, wrong: int = 0) -> None:
+    """Load a file of a day with one line of 2.50, and lines without a price."""
+    inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
+    path = inbox / "online_retail" / f"2024-01-{day:02d}.csv"
+    path.parent.mkdir(exist_ok=True)
+    line = f"{day},A,Tea,1,2024-01-{day:02d} 10:00:00,2.50,7,UK\n"
+    path.write_text(ONLINE + line + line.replace("2.50", "2;50").replace("Tea", "Te\u0092a") * wrong)
+    checkout.load(inbox)
+
+
+@pytest.fixture(scope="module")
+def shop(checkout: Checkout) -> Checkout:
+    """A published warehouse with one file."""
+    checkout.warehouse("up")
+    deliver(checkout, 1)
+    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    return checkout
+
+
+def test_a_build_holds_a_file_and_publishes_the_others(shop: Checkout) -> None:
+    deliver(shop, 2, wrong=19)  # 19 rows are too few to say something, whatever their share
+    deliver(shop, 3, wrong=30)
+    built = shop.run("warehouse", "build", "--settle", "0", check=False)
+    assert built.returncode == 1
+    said = " ".join((built.stdout + built.stderr).split())
+    assert "held online_retail/2024-01-03.csv: 30 of 31 rows are quarantined" in said
+    assert "the limit is 5% and at least 20 rows: unit_price:not_a_decimal 30." in said
+    assert "warehouse files --accept 3" in said
+    assert "Readers see publication 2" in said
+    assert shop.value(STATUSES) == "active active held"
+    assert shop.value(NET) == "5.0000"
+    assert shop.value(QUARANTINED) == "19"
+    assert shop.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
+    assert shop.value(
+        "select string_agg(distinct issue_code, ' ') from audit.feed_issues where issue_code ~ 'text'"
+    ) == ("text:control_character")
+
+
+def test_the_command_of_the_message_shows_the_rows(shop: Checkout) -> None:
+    message = shop.value("select message from ledger.files where status = 'held'")
+    query = message.partition('warehouse sql "')[2].partition('"')[0]
+    codes = [row["row_issues"].split(";")[:2] for row in shop.sql(query)]
+    assert codes == [["unit_price:not_a_decimal", "text:control_character"]] * 30
+
+
+def test_a_build_from_nothing_leaves_a_held_file_out_too(shop: Checkout) -> None:
+    shop.dbt("run", "--quiet", "--full-refresh", "--select", "+fct_sales_lines", "quarantined_rows")
+    assert shop.value(NET.replace("published", "marts")) == "5.0000"
+    assert shop.value(QUARANTINED) == "19"
+    assert "equal: 2 files" in shop.warehouse("verify")
+
+
+def test_an_accepted_file_is_not_held_again(shop: Checkout) -> None:
+    with closing(shop.connect()) as connection, transaction(connection) as cursor:
+        [feed] = [feed for feed in read_feeds(shop.project) if feed.source == "online_retail"]
+        record_let_in(cursor, feed, 3, None)
+    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    assert shop.value(STATUSES) == "active active active"
+    assert shop.value(NET) == "7.5000"
+    assert shop.value(QUARANTINED) == "49"
+
+
+def test_a_plain_dbt_build_holds_the_file_for_the_next_one(shop: Checkout) -> None:
+    deliver(shop, 4, wrong=30)
+    deliver(shop, 5)
+    built = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
+    assert built.returncode == 1
+    assert "Held: online_retail/2024-01-04.csv: 30 of 31 rows are quarantined" in built.stdout
+    assert shop.value(NET) == "7.5000"
+    assert "Publication " in shop.dbt("build", *WITHOUT_UNIT_TESTS).stdout
+    assert shop.value(NET) == "10.0000"
+    assert shop.value("select count(*) from audit.reconciliation where not is_balanced") == "0"
+
+
+def test_a_new_version_takes_the_place_of_a_held_file(shop: Checkout) -> None:
+    deliver(shop, 4)
+    assert shop.value(STATUSES) == "active active active superseded active active"
+    assert shop.value("select count(*) from raw.online_retail__invoice_lines where _file_id = 4") == "0"
+    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    assert shop.value(NET) == "12.5000"
+
+
+@pytest.mark.parametrize(("reaction", "code"), [("fail", 1), ("accept", 0)])
+def test_a_feed_may_fail_the_build_or_accept_the_file(shop: Checkout, reaction: str, code: int) -> None:
+    declaration = shop.project / DECLARATION
+    before = declaration.read_text(encoding="utf-8")
+    options = f"max_quarantined: 10\n            on_quarantined: {reaction}\n            max_rejects:"
+    declaration.write_text(before.replace("max_rejects:", options, 1), encoding="utf-8")
+    deliver(shop, 7, wrong=11)
+    only_these = (
+        "--indirect-selection",
+        "empty",
+        "--select",
+        "row_outcomes",
+        "row_outcomes__no_file_is_over_its_limit",
+    )
+    built = shop.dbt("build", *only_these, check=False)
+    declaration.write_text(before, encoding="utf-8")
+    assert built.returncode == code
+    assert shop.value("select status from ledger.files order by file_id desc limit 1") == "active"
+    assert ("Over the limit: online_retail/2024-01-07.csv" in built.stdout) == (reaction == "fail")
