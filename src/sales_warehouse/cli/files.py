@@ -125,11 +125,11 @@ def _decide(accepted: str | None, refused: str | None, inbox: Path | None, as_js
 
 def _print_decided(decided: "Decided") -> None:
     file = decided.file
-    if decided.status == "refused":
-        note(f"Refused file {file.file_id}, {show_line(file.uri)}: it was held, and is not tried again.")
+    if decided.status != "active":
+        note(f"Refused file {file.file_id}, {show_line(file.uri)}: it was held, and is not loaded again.")
         return
     note(
-        f"Accepted file {file.file_id}, {show_line(file.uri)}: {count(decided.rows, 'row')} loaded."
+        f"Accepted file {file.file_id}, {show_line(file.uri)}: {count(decided.rows, 'row')} in the raw table."
         + (f" Superseded: {decided.replaced}." if decided.replaced else "")
     )
     out.print("`warehouse build` brings the marts up to date.")
