@@ -1,7 +1,7 @@
 """Commands for files: list and verify them, take their rows out and bring them back, find the missing ones."""
 
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from sales_warehouse.cli.console import count, note, out, report_progress
 from sales_warehouse.cli.output import emit, emit_page, print_table
-from sales_warehouse.cli.session import AsJson, FeedName, FileName, Inbox, Limit, Quiet, read_page, session
+from sales_warehouse.cli.session import AsJson, FeedName, FileName, Inbox, Limit, Quiet, read_page, session, with_groups
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
 from sales_warehouse.ledger.transaction import transaction
@@ -30,7 +30,21 @@ group = typer.Typer()
 command = partial(group.command, rich_help_panel="Files")
 
 
+@dataclass(frozen=True)
+class _Decision:
+    """The options that decide about a held file."""
+
+    accept: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Load this held file as a delivery of its own.")
+    ] = None
+    refuse: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Refuse this held file; it is not tried again.")
+    ] = None
+    inbox: Inbox = None
+
+
 @command()
+@with_groups
 def files(
     feed: FeedName = None,
     only: Annotated[
@@ -41,19 +55,13 @@ def files(
         str | None,
         typer.Option(metavar="WHEN", help="Only files that came or changed since then: ISO date or timestamp, UTC."),
     ] = None,
-    accept: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Load this held file as a delivery of its own.")
-    ] = None,
-    refuse: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Refuse this held file; it is not tried again.")
-    ] = None,
-    inbox: Inbox = None,
+    decision: _Decision = _Decision(),
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List the files in the ledger, newest last, or decide about a held file."""
-    if accept is not None or refuse is not None:
-        _decide(accept, refuse, inbox, as_json)
+    if decision.accept is not None or decision.refuse is not None:
+        _decide(decision, as_json)
         return
     instant = parse_instant(since) if since is not None else None
     rows = None if as_json else limit
@@ -110,16 +118,16 @@ def feeds(as_json: AsJson = False) -> None:
         emit(_read_status(it.connection), as_json, _print_status)
 
 
-def _decide(accepted: str | None, refused: str | None, inbox: Path | None, as_json: bool) -> None:
+def _decide(decision: _Decision, as_json: bool) -> None:
     from sales_warehouse.corrections.decide_held import accept, refuse
 
-    if accepted is not None and refused is not None:
+    if decision.accept is not None and decision.refuse is not None:
         raise ConfigurationError("Give one of --accept and --refuse, not both.")
-    with session("files", "loader", inbox) as it, report_progress("accept", as_json) as reporter:
-        if accepted is not None:
-            decided = accept(it.connection, it.feeds, it.settings.inbox, accepted, reporter)
+    with session("files", "loader", decision.inbox) as it, report_progress("accept", as_json) as reporter:
+        if decision.accept is not None:
+            decided = accept(it.connection, it.feeds, it.settings.inbox, decision.accept, reporter)
         else:
-            decided = refuse(it.connection, it.feeds, str(refused), reporter)
+            decided = refuse(it.connection, it.feeds, str(decision.refuse), reporter)
     emit(decided, as_json, _print_decided)
 
 

@@ -1,5 +1,6 @@
 """Commands for lineage: explain rows and publications, compare targets."""
 
+from dataclasses import astuple, dataclass
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +9,7 @@ import typer
 
 from sales_warehouse.cli.console import count, note, out
 from sales_warehouse.cli.output import emit, emit_page, print_table
-from sales_warehouse.cli.session import AsJson, Limit, read_page, session
+from sales_warehouse.cli.session import AsJson, Limit, read_page, session, with_groups
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.printable import show_line
 
@@ -26,13 +27,21 @@ group = typer.Typer()
 command = partial(group.command, rich_help_panel="Lineage")
 
 
+@dataclass(frozen=True)
+class _Record:
+    """The options that name a record."""
+
+    file: Annotated[str | None, typer.Option(help="Explain a record of this file: its id or path.")] = None
+    row: Annotated[int | None, typer.Option(help="Row number of that record.")] = None
+    item: Annotated[int | None, typer.Option(help="Item number in that record, if it has items; default all.")] = None
+
+
 @command()
+@with_groups
 def explain(
     table: Annotated[str | None, typer.Option(help="Explain rows of this table: <schema>.<table>.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition that selects the rows; default all.")] = None,
-    file: Annotated[str | None, typer.Option(help="Explain a record of this file: its id or path.")] = None,
-    row: Annotated[int | None, typer.Option(help="Row number of that record.")] = None,
-    item: Annotated[int | None, typer.Option(help="Item number in that record, if it has items; default all.")] = None,
+    record: _Record = _Record(),
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -40,10 +49,10 @@ def explain(
     from sales_warehouse.explain.explain import explain_record, explain_table
 
     with session("explain") as it:
-        if table is not None and file is None and row is None and item is None:
+        if table is not None and record == _Record():
             explanations = explain_table(it.connection, it.feeds, it.settings.inbox, table, where, limit)
-        elif table is None and where is None and file is not None and row is not None:
-            explanations = explain_record(it.connection, it.feeds, it.settings.inbox, file, row, item)
+        elif table is None and where is None and record.file is not None and record.row is not None:
+            explanations = explain_record(it.connection, it.feeds, it.settings.inbox, *astuple(record))
         else:
             raise ConfigurationError("Give --table, with --where if not all rows are meant, or --file and --row.")
     emit(explanations, as_json, _print_explanations, lambda found: found.rows)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, is_dataclass, replace
+from functools import cached_property, wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from psycopg2.extensions import connection as Connection
@@ -29,6 +30,29 @@ Workers = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing unless a person must act.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Limit = Annotated[int, typer.Option(min=1, help="Print at most so many rows.")]
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take dataclasses of options: Typer sees their fields in place of the dataclass."""
+    options: list[Parameter] = []
+    groups: dict[str, tuple[Any, list[str]]] = {}
+    for parameter in signature(command, eval_str=True).parameters.values():
+        group: Any = parameter.annotation
+        if not is_dataclass(group):
+            options.append(parameter)
+            continue
+        fields = list(signature(group, eval_str=True).parameters.values())
+        groups[parameter.name] = group, [field.name for field in fields]
+        options += [field.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for field in fields]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        for name, (make, names) in groups.items():
+            given[name] = make(**{field: given.pop(field) for field in names})
+        command(**given)
+
+    vars(run).update(__signature__=Signature(options), __annotations__={it.name: it.annotation for it in options})
+    return run
 
 
 @dataclass

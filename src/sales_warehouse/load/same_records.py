@@ -125,10 +125,7 @@ def count_shared(cursor: Cursor, feed: Feed, file_id: int, other_id: int) -> int
     """Return how many rows of a file another file of the feed has too."""
     summarise_new_rows(cursor, feed)  # so that the rows of other files are not read
     normal = sql.SQL(", ").join(map(_normal_form, feed.columns))
-    rows = [
-        sql.SQL("select {} from {} where _file_id = {}").format(normal, raw_table(feed), sql.Literal(one))
-        for one in (file_id, other_id)
-    ]
+    rows = [_select(normal, raw_table(feed), one) for one in (file_id, other_id)]
     cursor.execute(sql.SQL("select count(*) from ({} intersect all {}) as shared").format(*rows))
     [(count,)] = cursor.fetchall()
     return int(count)
@@ -154,14 +151,17 @@ def have_same_records(cursor: Cursor, one: tuple[Feed, int], other: tuple[Feed, 
         summarise_new_rows(cursor, feed)  # so that the rows of other files are not read
     columns = [column for column in one[0].columns if column in other[0].columns]
     normal = sql.SQL(", ").join(_normal_form(column) for column in columns)
-    if _are_equal(cursor, *(sql.SQL("select {} from {} where _file_id = {}").format(
-        normal, raw_table(feed), sql.Literal(file_id)) for feed, file_id in (one, other))):  # fmt: skip
+    if _are_equal(cursor, *(_select(normal, raw_table(feed), file_id) for feed, file_id in (one, other))):
         return True
     return _are_equal_when_staged(cursor, one, other, columns)
 
 
 def _normal_form(column: str) -> sql.Composable:
     return sql.SQL(read_sql("load/sql/normal_form.sql").strip()).format(sql.Identifier(column))
+
+
+def _select(columns: sql.Composable, relation: sql.Composable, file_id: int) -> sql.Composed:
+    return sql.SQL("select {} from {} where _file_id = {}").format(columns, relation, sql.Literal(file_id))
 
 
 def _are_equal(cursor: Cursor, one: sql.Composable, other: sql.Composable) -> bool:
@@ -184,17 +184,15 @@ def _are_equal_when_staged(
     coarse = sql.SQL(read_sql("load/sql/coarse_form.sql").strip()).format(
         sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    if not _are_equal(cursor, *(sql.SQL("select {} from {} where _file_id = {}").format(
-        coarse, raw_table(feed), sql.Literal(file_id)) for feed, file_id in (one, other))):  # fmt: skip
+    if not _are_equal(cursor, *(_select(coarse, raw_table(feed), file_id) for feed, file_id in (one, other))):
         return False
     names = sql.SQL(", ").join(map(sql.Identifier, staged))
     cursor.execute("savepoint staged")
+    files = zip(views, (one, other), strict=True)
     try:
-        return _are_equal(cursor, *(
-            sql.SQL("select {} from staging.{} where _file_id = {}").format(
-                names, sql.Identifier(view), sql.Literal(file_id))
-            for view, (_, file_id) in zip(views, (one, other), strict=True)
-        ))  # fmt: skip
+        return _are_equal(
+            cursor, *(_select(names, sql.Identifier("staging", view), file_id) for view, (_, file_id) in files)
+        )
     except (psycopg2.ProgrammingError, psycopg2.DataError):  # a view that does not work decides nothing
         cursor.execute("rollback to savepoint staged")
         return False
