@@ -37,10 +37,10 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     options: list[Parameter] = []
     groups: dict[str, tuple[Any, list[str]]] = {}
     for parameter in signature(command, eval_str=True).parameters.values():
-        group: Any = parameter.annotation
-        if not is_dataclass(group):
+        if not is_dataclass(parameter.annotation):
             options.append(parameter)
             continue
+        group: Any = parameter.annotation
         fields = list(signature(group, eval_str=True).parameters.values())
         groups[parameter.name] = group, [field.name for field in fields]
         options += [field.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for field in fields]
