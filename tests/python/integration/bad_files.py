@@ -247,7 +247,7 @@ def deliver(inbox: Path, files: list[BadFile]) -> list[str]:
         os.utime(path, (file.seconds, file.seconds))
         behind = folder / "sound"
         if not behind.exists():
-            behind.write_bytes(make_sound(file.feed, number))
+            behind.write_bytes(make_sound(file.feed, number + 2))  # the bad files hold number 1
             os.utime(behind, (SOUND_TIME, SOUND_TIME))
             sound.append(behind.relative_to(inbox).as_posix())
     return sound

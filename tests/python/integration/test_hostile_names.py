@@ -53,7 +53,7 @@ def hostile(checkout: Checkout) -> Checkout:
         (folder / os.fsdecode(name)).write_text(content)
     for number, header in enumerate(HEADERS):
         quoted = '"' + header.replace('"', '""') + '"'
-        (folder / f"header{number}.csv").write_text(f"{HEADER},{quoted}\n{VALID},v{number}\n")
+        (folder / f"header{number}.csv").write_text(f"{HEADER},{quoted}\n{len(NAMES) + number}{VALID},v{number}\n")
     checkout.run("warehouse", "load", "--settle", "0", check=False)
     return checkout
 
