@@ -201,6 +201,22 @@ def decide_about(inbox: Inbox, name: str, is_accepted: bool) -> Decided:
     return refuse(inbox.connection, [inbox.feed], name, Listener())
 
 
+@pytest.mark.parametrize(("is_accepted", "status", "rows"), [(True, "active", 10), (False, "unloaded", 0)])
+def test_a_file_that_a_build_held_is_decided_without_reading_it(
+    inbox: Inbox, is_accepted: bool, status: str, rows: int
+) -> None:
+    path = inbox.deliver("2024-01-01.csv", TEN)
+    inbox.load()
+    inbox.query("select ledger.hold_file(1, 'too many rows are quarantined', 'b')")
+    report = inbox.load()
+    assert (report.still_held, report.needs_a_person, len(inbox.rows())) == ({"shop/2024-01-01.csv": 1}, True, 10)
+    path.unlink()
+    assert decide_about(inbox, "1", is_accepted).status == status
+    assert statuses(inbox) == [("2024-01-01.csv", 1, status)]
+    assert len(inbox.rows()) == rows
+    assert not inbox.load().needs_a_person
+
+
 def test_an_accepted_file_is_loaded_as_the_next_version(inbox: Inbox) -> None:
     spoilt = TEN + "11,tea\n\n"
     inbox.deliver("2024-01-01.csv", spoilt)
