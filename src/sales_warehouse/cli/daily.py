@@ -193,7 +193,8 @@ def _print_summary(connection: Connection, build: "BuildReport") -> None:
     print_table(title, columns, ledger, with_total=True, least=columns[1:-1], show_all=_PIPED)
     columns = ["mart", "source", "rows", "net amount", "currency"]
     print_table("The marts", columns, marts, least=["rows"], show_all=_PIPED)
-    counts = ", ".join(count(number, kind.replace("_", " ")) for kind, number in sorted(build.done.items()))
+    nodes = sorted((kind, number) for kind, number in build.done.items() if kind != "operation")  # its own hooks
+    counts = ", ".join(count(number, kind.replace("_", " ")) for kind, number in nodes)
     out.print(f"dbt build: {counts or 'nothing'} in {build.seconds:.1f} s, all green.")
 
 
