@@ -263,8 +263,12 @@ class _NewFile:
         file, records = load.file, load.fingerprint
         find = self.hooks.find_candidates
         candidates = find(records) if find else find_candidates(file, self.task.related, records)
+        key = file.feed.delivery_key_of(file.uri) or ""
+        earlier = self.task.index.active(key)
+        if earlier is not None and file.feed.delivery_key is not None:
+            # a correction: the same delivery in another feed must not leave the wrong version active
+            candidates = [it for it in candidates if it.feed == file.feed or it.entry.delivery_key != key]
         verdict = judge(load.cursor, file, load.file_id, records, candidates)
-        earlier = self.task.index.active(file.feed.delivery_key_of(file.uri) or "")
         if verdict.status != "active" or earlier is None or not (earlier.rows_loaded and records.rows):
             return verdict
         unrelated = describe_unrelated(load.cursor, file.feed, load.file_id, earlier)

@@ -141,7 +141,7 @@ def _read_dialect(parameters: dict[str, str | int]) -> Dialect:
 
 def _make_feed(source: str, path: Path, columns: Sequence[str], dialect: Dialect) -> Feed:
     return Feed(
-        source=source,
+        source=f"{source}_{path.stem}",  # equal records of one source count once
         name=path.stem,
         schema="raw",
         identifier=f"{source}__{path.stem}",

@@ -109,7 +109,7 @@ def test_a_corrected_file_leads_to_one_run_and_a_publication(pages: Pages) -> No
     wait_for(lambda: pages.runs() == ["SUCCESS"], 400)
     assert shop.value("select publication from published.as_of") == "2"
     assert shop.value("select sum(line_count) from published.agg_sales_daily") != before
-    (path.parent / "2024-03-03.csv").write_bytes(path.read_bytes())  # a duplicate
+    (path.parent / "2024-01-10 (1).csv").write_bytes(path.read_bytes())  # a duplicate
     before_it = len(pages.tick_statuses())
     # the first of two ticks may have started before the file arrived
     wait_for(lambda: len(pages.tick_statuses()) >= before_it + 2, 100)

@@ -356,6 +356,15 @@ def test_one_delivery_in_two_feeds_of_a_source_counts_once(inbox: Inbox) -> None
     assert load_both(inbox, without_key, "x.csv", TEN.replace(",", ";")) == ["duplicate"]
 
 
+def test_a_correction_equal_to_the_file_of_another_feed_is_a_new_version(inbox: Inbox) -> None:
+    inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
+    other = make_german(inbox), "2024-01-01.csv", "Order No;Product;Amount\n1;tea;3\n"
+    assert load_both(inbox, *other) == ["active", "active"]
+    inbox.deliver("2024-01-01.csv", HEADER + "1,tea,3\n")
+    assert load_both(inbox, *other) == ["active"]
+    assert inbox.rows() == [("1", "tea", "3")]
+
+
 def test_values_are_equal_when_staging_casts_them_alike(inbox: Inbox) -> None:
     english = HEADER + "".join(f"{number},tea,1{number:03}.50\n" for number in range(1, 13))
     as_german = HEADER.replace(",", ";") + "".join(f"{number};tea;1.{number:03},50\n" for number in range(1, 13))
