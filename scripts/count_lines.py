@@ -62,7 +62,7 @@ def main() -> None:
     model_sql, macro_sql = count_lines(files(".sql", "models")), count_lines(files(".sql", "macros"))
     many_parameters = find_many_parameters(package)
     rows = [
-        ("Python outside tests/ and benchmarks/", count_lines(product), "at most 15,500"),
+        ("Python outside tests/ and benchmarks/", count_lines(product), "at most 15,500 at issue 14"),
         ("  of it src/", count_lines(package), ""),
         ("Python of benchmarks/", count_lines(files(".py", "benchmarks")), ""),
         ("Python of tests/", count_lines(files(".py", "tests")), ""),
