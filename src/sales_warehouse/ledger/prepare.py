@@ -14,6 +14,8 @@ from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import own_the_ledger
 
 _UPGRADE_LOCK = 0x5A1E_0007
+# Queries that say whether a step of the upgrade is due, and the step, in their order.
+_UPGRADES = (("is_old", "upgrade"), ("is_without_items", "upgrade_items"), ("is_without_held", "upgrade_held"))
 
 
 def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
@@ -31,8 +33,6 @@ def create_ledger(cursor: Cursor, feeds: Iterable[Feed]) -> None:
     """Create or upgrade the ledger and the raw tables of the feeds, as the ledger's owner; the caller commits."""
     cursor.execute("set local client_min_messages = warning")  # no notices that an object already exists
     _upgrade(cursor)
-    _upgrade_items(cursor)
-    _upgrade_held(cursor)
     cursor.execute(read_sql("ledger/sql/schema.sql"))
     for feed in feeds:
         _prepare_raw_table(cursor, feed)
@@ -50,37 +50,25 @@ def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
 
 
 def _upgrade(cursor: Cursor) -> None:
-    """Upgrade a ledger of the version before; two sessions that find one do it once."""
-    if not _is_old(cursor):
-        return
-    cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
-    if not _is_old(cursor):
-        return
-    cursor.execute(read_sql("ledger/sql/upgrade.sql"))
+    """Upgrade a ledger of an earlier version, step by step; two sessions that find one do each step once."""
+    for query, upgrade in _UPGRADES:
+        if not _is_old(cursor, query):
+            continue
+        cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
+        if not _is_old(cursor, query):
+            continue
+        cursor.execute(read_sql(f"ledger/sql/{upgrade}.sql"))
+        if upgrade == "upgrade":
+            _set_periods(cursor)
+
+
+def _set_periods(cursor: Cursor) -> None:
     cursor.execute("select file_id, delivery_key from ledger.files")
     periods = [(file_id, *period) for file_id, key in cursor if (period := find_period(key)) is not None]
     execute_values(cursor, read_sql("ledger/sql/set_periods.sql"), periods, page_size=1_000)
 
 
-def _upgrade_items(cursor: Cursor) -> None:
-    """Upgrade a ledger that counts rows only, not the records that they come from."""
-    if not _is_old(cursor, "is_without_items"):
-        return
-    cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
-    if _is_old(cursor, "is_without_items"):
-        cursor.execute(read_sql("ledger/sql/upgrade_items.sql"))
-
-
-def _upgrade_held(cursor: Cursor) -> None:
-    """Upgrade a ledger in which no file can be held."""
-    if not _is_old(cursor, "is_without_held"):
-        return
-    cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
-    if _is_old(cursor, "is_without_held"):
-        cursor.execute(read_sql("ledger/sql/upgrade_held.sql"))
-
-
-def _is_old(cursor: Cursor, query: str = "is_old") -> bool:
+def _is_old(cursor: Cursor, query: str) -> bool:
     cursor.execute(read_sql(f"ledger/sql/{query}.sql"))
     return cursor.fetchone() == (True,)
 
