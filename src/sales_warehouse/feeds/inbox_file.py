@@ -88,7 +88,7 @@ class InboxFile:
     member_time: tuple[int, ...] = ()  # when a member was written, by the clock of its sender, to 2 seconds
     rivals: tuple[str, ...] = ()  # URIs of other new files with its delivery key and time, and other content
 
-    @property
+    @cached_property
     def delivery_key(self) -> str | None:
         """What the delivery is about; None when its name carries no delivery key."""
         return self.feed.delivery_key_of(self.uri)

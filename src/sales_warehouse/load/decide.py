@@ -54,7 +54,7 @@ def decide(file: InboxFile, sha256: str, index: FileIndex) -> Decision:
     latest = index.latest_at(file.uri)
     if latest is not None and latest.sha256 == sha256 and (unchanged := _unchanged(file, latest)):
         return unchanged
-    key = file.feed.delivery_key_of(file.uri) if file.feed.delivery_key is not None else None
+    key = file.delivery_key if file.feed.delivery_key is not None else None
     if key is None and file.feed.delivery_key is not None:
         return New()  # without a key where one is declared it is refused
     known = index.find_loaded(sha256, key)

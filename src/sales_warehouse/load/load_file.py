@@ -117,7 +117,7 @@ def _refuse(connection: Connection, task: Task, message: str, fingerprint: str =
     sha256 = task.sha256 or _hash_whatever_is_there(file)
     try:
         with transaction(connection) as cursor:
-            key = file.feed.delivery_key_of(file.uri)
+            key = file.delivery_key
             delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at, fingerprint=fingerprint)
             entry = record_refused(cursor, delivery, message)
     except Exception as error:  # the ledger cannot keep it, so the report alone names it
@@ -168,7 +168,7 @@ def _load(connection: Connection, task: Task, progress: Progress, hooks: Hooks) 
             entry, status = replace(decision.entry, mtime_ns=file.mtime_ns), "unchanged"
         elif isinstance(decision, Duplicate):
             _assert_unchanged(file)
-            key = file.feed.delivery_key_of(file.uri)
+            key = file.delivery_key
             delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at)
             entry, message = record_duplicate(cursor, delivery, decision.of)
             status = "duplicate"
@@ -263,7 +263,7 @@ class _NewFile:
         file, records = load.file, load.fingerprint
         find = self.hooks.find_candidates
         candidates = find(records) if find else find_candidates(file, self.task.related, records)
-        key = file.feed.delivery_key_of(file.uri) or ""
+        key = file.delivery_key or ""
         earlier = self.task.index.active(key)
         if earlier is not None and file.feed.delivery_key is not None:
             # a correction: the same delivery in another feed must not leave the wrong version active
@@ -277,7 +277,7 @@ class _NewFile:
     def _copy(self, load: FileLoad, content: Content) -> Shape:
         """Copy the rows and check the file as a whole; raise `FileRefused`."""
         file, tally = load.file, load.tally
-        key = file.feed.delivery_key_of(file.uri)
+        key = file.delivery_key
         if key is None:
             raise FileRefused(
                 f"the name has no delivery key: it does not match {file.feed.delivery_key}. "
@@ -299,7 +299,7 @@ class _NewFile:
         return shape
 
     def _record(self, load: FileLoad, sha256: str, shape: Shape | str, verdict: Verdict) -> tuple[Entry, str | None]:
-        cursor, key = load.cursor, load.file.feed.delivery_key_of(load.file.uri)
+        cursor, key = load.cursor, load.file.delivery_key
         delivery = Delivery(load.file, load.file_id, sha256, key, self.started_at, load.tally)
         if isinstance(shape, str):
             return record_refused(cursor, delivery, shape), shape

@@ -72,7 +72,7 @@ def find_candidates(file: InboxFile, related: Sequence[Related], fingerprint: Fi
     """Return the active files that may have the same records, those with the same delivery key first."""
     if fingerprint.value is None:
         return []
-    key = file.feed.delivery_key_of(file.uri)
+    key = file.delivery_key
     found = [
         Candidate(one.feed, entry)
         for one in related
@@ -102,9 +102,7 @@ def judge(
 def _decide(file: InboxFile, file_id: int, fingerprint: Fingerprint, same: Candidate) -> Verdict:
     """Apply the rule of docs/reference/deliveries.md to a file with the records of another one."""
     of, feed = same.entry, file.feed
-    is_same_delivery = feed.delivery_key is None or (
-        same.has_declared_key and feed.delivery_key_of(file.uri) == of.delivery_key
-    )
+    is_same_delivery = feed.delivery_key is None or (same.has_declared_key and file.delivery_key == of.delivery_key)
     option = feed.repeats.on_same_records
     if is_same_delivery or option == "duplicate":
         return Verdict("duplicate", of)

@@ -167,6 +167,7 @@ def test_plain_text_declared_as_utf_16_is_named() -> None:
         ("a.csv.bz2", gzip.compress(TEXT, mtime=0), ["a gzip file, although its name ends with .bz2", "ends with .gz"]),
         ("a.csv.zst", PAGE, ["an HTML page"]),
         ("box.zip", gzip.compress(TEXT, mtime=0), ["a gzip file, although its name ends with .zip"]),
+        ("BOX.ZIP", gzip.compress(TEXT, mtime=0), ["a gzip file, although its name ends with .zip"]),
     ],
 )
 def test_a_wrong_suffix_of_packing_is_named(tmp_path: Path, name: str, content: bytes, words: list[str]) -> None:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
-from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of
+from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of, is_archive
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.reader import Header
 
@@ -124,7 +124,7 @@ def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
 
 def refuse_other_packing(head: bytes, name: str, feed: Feed) -> None:
     """Raise `FileRefused` when a file with the suffix of a packed one begins with other bytes than such a file."""
-    suffix = compression_of(name) or (ARCHIVE_SUFFIX if name.endswith(ARCHIVE_SUFFIX) else None)
+    suffix = compression_of(name) or (ARCHIVE_SUFFIX if is_archive(name) else None)
     kind = next((kind for kind in (*_KINDS, *_MARKED_UP) if kind.pattern.match(head)), None)
     if suffix is None or (kind is not None and kind.suffix == suffix) or not head:
         return

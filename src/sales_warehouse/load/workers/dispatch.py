@@ -142,7 +142,7 @@ class _Dispatcher:
         self._unfinished[number] = None
         file = self.files[number]
         feed, index = file.feed.full_name, self.indexes[file.feed.full_name]
-        own = file.feed.delivery_key_of(file.uri)
+        own = file.delivery_key
         keys: set[Hashable] = set() if own is None else {(feed, "key", own)}
         if number in self._possible_copies:
             try:
@@ -172,7 +172,7 @@ class _Dispatcher:
                 outcome = load_file(self.connection, Task(file, index, sha256), self.reporter.advance)
                 self._finish(number, outcome)
                 continue
-            excerpt = FileIndex(index.excerpt(file.uri, file.feed.delivery_key_of(file.uri), sha256))
+            excerpt = FileIndex(index.excerpt(file.uri, file.delivery_key, sha256))
             self._assigned.pop(number, None)
             self._assigned[number] = worker
             worker.assign(Assignment(number, Task(file, excerpt, sha256, number in self._may_add_columns)))
