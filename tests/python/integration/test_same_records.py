@@ -274,6 +274,17 @@ def test_a_refused_held_file_is_not_tried_again(inbox: Inbox) -> None:
     assert len(inbox.rows()) == 10
 
 
+def test_fingerprints_tell_stores_apart_and_are_blind_to_spelling(inbox: Inbox) -> None:
+    texts = ("12,Z12,01.05.2024", "21,Z12,01.05.2024", "12,Z21,01.05.2024", '2024-05-01,"Z12","12.0"')
+    for day, text in enumerate(texts, 1):
+        header = "amount,product,order_no\n" if day == 4 else HEADER
+        inbox.deliver(f"2024-01-0{day}.csv", f"{header}{text}\n")
+    inbox.load()
+    prints = [value for (value,) in inbox.query("select records_fingerprint from ledger.files order by file_id")]
+    assert len(set(prints)) == 3
+    assert prints[0] == prints[3]
+
+
 # --- what is reported ---------------------------------------------------------------------------------------------
 
 
@@ -313,8 +324,9 @@ def test_unrelated_versions_are_kept_where_the_feed_says_so(inbox: Inbox) -> Non
         ("part=3 day=2024-01-01", 1, "active"),
     ]
     assert inbox.load().unchanged == 1
-    deliver("1,tea,1\n2,tea,2.50\n")
-    report = run_verify(inbox.connection, [inbox.feed], inbox.path, (), Listener())
+    inbox.deliver(name, HEADER + "1,tea,1\n2,tea,2.50\n")
+    assert inbox.load().unchanged == 1
+    report = run_verify(inbox.connection, [inbox.feed], inbox.folder, (), Listener())
     assert [verdict.status for verdict in report.verdicts] == ["changed", "equal", "changed"]
     assert "They are file 4, which counts beside this one" in (report.verdicts[0].message or "")
 
