@@ -39,6 +39,7 @@ _ADDED: dict[str, tuple[str, ...]] = {
     ),
     "workbook": ("merged_cells", "stale_results", "encoding"),
 }
+_PART = re.compile("^part=[0-9]+ ")  # in front of a delivery key that unrelated files have, from the second on
 SIDE_FILE_PARTS = re.compile(r"\{(name|stem)\}")
 
 
@@ -199,12 +200,18 @@ class MaxRejects:
         return str(self.count)
 
 
+def part_key(key: str, number: int) -> str:
+    """Return the delivery key of the `number`-th of the unrelated files that have this key."""
+    return key if number == 1 else f"part={number} {key}"
+
+
 @dataclass(frozen=True)
 class Repeats:
     """How a file is handled whose records another delivery has too."""
 
     on_same_records: str = "auto"  # or "hold", "load" or "duplicate": all records, under another delivery key
     max_shared_records: Decimal = Decimal("0.2")  # a file that shares more with another active file is reported
+    on_unrelated_version: str = "replace"  # or "keep": a new version without any record of the one before it
 
 
 @dataclass(frozen=True)
@@ -279,6 +286,10 @@ class Feed:
         if told.pop("repeats")["on_same_records"] != "auto":
             told["on_same_records"] = self.repeats.on_same_records  # a held file is judged again when it changes
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+    def whole_key(self, key: str) -> str:
+        """Return a delivery key without the number that tells unrelated versions apart, where the feed keeps them."""
+        return _PART.sub("", key) if self.repeats.on_unrelated_version == "keep" else key
 
     def delivery_key_of(self, uri: str) -> str | None:
         """Return what the delivery at `uri` is about, such as ``business_date=2011-01-04``.

@@ -54,7 +54,7 @@ _LINES = (
 _MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_delimiter")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
 _PATH_OPTIONS = ("delivery_key_from", "delivery_key_case", "folder_columns")
-_REPEATS = ("on_same_records", "max_shared_records")
+_REPEATS = ("on_same_records", "max_shared_records", "on_unrelated_version")
 _JUDGED = ("sorted_by", "max_quarantined", "on_quarantined")  # for the models; the loader only checks them
 _ANY = (
     *("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected"),
@@ -263,6 +263,7 @@ class Options(StrictModel):
     max_shared_records: Annotated[Decimal, PlainValidator(_read_share)] = field(
         "a share of the records such as 20% (0% to 100%)", Repeats.max_shared_records
     )
+    on_unrelated_version: Literal["replace", "keep"] = field("replace or keep", "replace")
     sorted_by: Literal["date"] | None = field("date", None)
     max_quarantined: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] | None = field(
         "a number of rows such as 25, or a share such as 5% (0% to 100%)", None

@@ -1,10 +1,12 @@
 """The file index: the files of a feed that are in the ledger, in memory during a load."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.feeds.declare import part_key
 from sales_warehouse.feeds.names import as_nfc
 from sales_warehouse.ledger.transaction import transaction
 
@@ -29,7 +31,7 @@ class Entry:
     status: str
     declaration_sha256: str
     rows_loaded: int
-    fingerprint: int | None  # None: there are no rows, or an earlier loader took none
+    records_fingerprint: int | None  # None: there are no rows, or an earlier loader took none
 
 
 class FileIndex:
@@ -55,11 +57,11 @@ class FileIndex:
         self._by_id[entry.file_id] = entry
         self._ids_by_uri[entry.uri].append(entry.file_id)
         self._ids_by_content[entry.sha256].append(entry.file_id)
-        if entry.version is not None and entry.delivery_key is not None:
+        if entry.delivery_key is not None and (entry.version is not None or entry.status == "held"):
             # an earlier loader did not write keys in NFC
             self._ids_by_key[as_nfc(entry.delivery_key)].append(entry.file_id)
         if entry.rows_loaded:
-            self._ids_by_records[entry.rows_loaded, entry.fingerprint].append(entry.file_id)
+            self._ids_by_records[entry.rows_loaded, entry.records_fingerprint].append(entry.file_id)
         self._sizes.add(entry.size_bytes)
 
     def latest_at(self, uri: str) -> Entry | None:
@@ -71,12 +73,12 @@ class FileIndex:
         """Say whether this content was once found at this path."""
         return any(self._by_id[i].sha256 == sha256 for i in self._ids_by_uri.get(uri, ()))
 
-    def find_loaded(self, sha256: str, delivery_key: str | None = None) -> Entry | None:
-        """Return the active file of this content, or the last one that was loaded; only of a delivery key if given."""
+    def find_loaded(self, sha256: str, keys: Sequence[str] = ()) -> Entry | None:
+        """Return the active file of this content, or the last one that was loaded; only of delivery keys if given."""
         loaded = [
             entry
             for entry in (self._by_id[i] for i in self._ids_by_content.get(sha256, ()))
-            if entry.status in _LOADED and delivery_key in (None, entry.delivery_key)
+            if entry.status in _LOADED and (not keys or entry.delivery_key in keys)
         ]
         return max(loaded, key=lambda entry: (entry.status == "active", entry.file_id), default=None)
 
@@ -91,7 +93,14 @@ class FileIndex:
     def active(self, delivery_key: str) -> Entry | None:
         """Return the active version of this delivery key, or the one that a build holds: its rows are there too."""
         versions = (self._by_id[i] for i in reversed(self._ids_by_key.get(delivery_key, ())))
-        return next((entry for entry in versions if entry.status in ("active", "held")), None)
+        return next((it for it in versions if it.version is not None and it.status in ("active", "held")), None)
+
+    def parts(self, delivery_key: str) -> list[str]:
+        """Return the keys of the unrelated files that have this delivery key; itself alone if there is at most one."""
+        keys = [delivery_key]
+        while (key := part_key(delivery_key, len(keys) + 1)) in self._ids_by_key:
+            keys.append(key)
+        return keys
 
     def next_version(self, delivery_key: str) -> int:
         """Return the number of the next version of this delivery key."""
@@ -102,7 +111,7 @@ class FileIndex:
         ids = {
             *self._ids_by_uri.get(uri, ()),
             *self._ids_by_content.get(sha256, ()),
-            *self._ids_by_key.get(delivery_key or "", ()),
+            *(file_id for key in self.parts(delivery_key or "") for file_id in self._ids_by_key.get(key, ())),
         }
         return [self._by_id[file_id] for file_id in sorted(ids)]
 

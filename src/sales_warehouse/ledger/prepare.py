@@ -15,7 +15,12 @@ from sales_warehouse.roles import own_the_ledger
 
 _UPGRADE_LOCK = 0x5A1E_0007
 # Queries that say whether a step of the upgrade is due, and the step, in their order.
-_UPGRADES = (("is_old", "upgrade"), ("is_without_items", "upgrade_items"), ("is_without_held", "upgrade_held"))
+_UPGRADES = (
+    ("is_old", "upgrade"),
+    ("is_without_items", "upgrade_items"),
+    ("is_without_held", "upgrade_held"),
+    ("is_of_anagrams", "upgrade_anagrams"),
+)
 
 
 def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
@@ -108,10 +113,15 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
 
 
 def summarise_new_rows(cursor: Cursor, feed: Feed) -> None:
-    """Add new rows to the block range index of the feed's raw table; reads only these rows."""
+    """Add new rows to the block range index of the feed's raw table, and let this transaction read files through it.
+
+    Reads only these rows. The planner would read a table of some MB as a whole, for each of thousands of small files.
+    """
     index = sql.Identifier(feed.schema, _index_name(feed)).as_string(cursor)
     cursor.execute(
-        "select brin_summarize_new_values(to_regclass(%s)) where to_regclass(%s) is not null", (index, index)
+        "select set_config('enable_seqscan', 'off', true), brin_summarize_new_values(to_regclass(%s)) "
+        "where to_regclass(%s) is not null",
+        (index, index),
     )
 
 

@@ -306,7 +306,7 @@ def _insert(
         status=status,
         declaration_sha256=delivery.fingerprint or file.fingerprint,
         rows_loaded=0 if is_left_out else tally.rows,
-        fingerprint=delivery.records.value,
+        records_fingerprint=delivery.records.value,
     )
     first_day, last_day = find_period(delivery.key) or (None, None)
     values = asdict(entry) | {

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self, TextIO, TypeVar, cast
 
 import psycopg2
@@ -62,9 +63,9 @@ class FileLoad:
         """The records so far by outcome."""
         return self.reader.tally
 
-    @property
+    @cached_property
     def fingerprint(self) -> Fingerprint:
-        """The fingerprint of the records that were copied."""
+        """The fingerprint of the records, once all are copied."""
         return self.sampler.finish(self.tally.rows) if self.sampler is not None else Fingerprint()
 
     def __enter__(self) -> Self:

@@ -57,7 +57,7 @@ def decide(file: InboxFile, sha256: str, index: FileIndex) -> Decision:
     key = file.delivery_key if file.feed.delivery_key is not None else None
     if key is None and file.feed.delivery_key is not None:
         return New()  # without a key where one is declared it is refused
-    known = index.find_loaded(sha256, key)
+    known = index.find_loaded(sha256, [] if key is None else index.parts(key))
     if known is None:
         return New()
     if known.status == "active" and known.uri == file.uri:

@@ -1,9 +1,10 @@
 """The fingerprint of a file's records, from a few of them: it finds files that may have the same records.
 
 The records are cut out of the COPY data while they pass, around the sampled positions only. The hash of a record does
-not depend on how its values are spelled: letters and digits of the declared columns, without zeros, in any order. So
-17.5 and 17.50, 1.234,50 and 1234.5, 2024-05-01 and 01.05.2024 agree, and so do columns in another order. Records that
-agree by chance do no harm, because `same_records` compares the values.
+not depend on how its values are spelled: letters and digits of the declared columns count, in any order of the columns,
+and of a value without letters its digits but zeros, in any order. So 17.5 and 17.50, 1.234,50 and 1234.5, 2024-05-01
+and 01.05.2024 agree. Records that agree by chance do no harm, because `same_records` compares the values; but that
+costs some milliseconds for each file with the same fingerprint.
 """
 
 import csv
@@ -11,6 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 
 from sales_warehouse.ledger.outcomes import Fingerprint
 from sales_warehouse.load.readers.grammar import Grammar
@@ -23,7 +25,7 @@ FIRST_RECORDS = 32
 _MARK = b"371"
 _MARKED_BYTES = 64 * 1024  # at the beginning of a file
 
-_DROPPED = bytes(code for code in range(256) if not (code < 128 and chr(code).isalnum()) or code == ord("0"))
+_DROPPED = bytes(code for code in range(256) if not (code < 128 and chr(code).isalnum()))
 _LOWER = bytes(range(256)).lower()
 
 
@@ -34,40 +36,48 @@ class Sampler:
         """`front` is what is in front of the row number, `columns` what is behind it; only `declared` ones count."""
         self._before_row, self._delimiter, self._quote = front, grammar.copy_delimiter, grammar.copy_quote
         delimiter = re.escape(self._delimiter)
+        self._dropped = _DROPPED.replace(self._delimiter, b"")
         self._front = re.compile(rb"^%b%b\d+%b" % (re.escape(front), delimiter, delimiter), re.MULTILINE)
         self._picked = [number - len(columns) for number, column in enumerate(columns) if column in declared]
         self._has_others = len(self._picked) < len(columns)
         self._next = 1  # position of the next record to hash, among the loaded ones
-        self._at_positions: list[bytes] = []  # hashes of the records 1 to FIRST_RECORDS, then of every doubled position
+        self._hashes: dict[int, bytes] = {}  # by position: of 1, 2, 4 and so on, and of those up to FIRST_RECORDS
         self._marked: dict[bytes, None] = {}
         self._bytes = 0
+
+    @cached_property
+    def _front(self) -> re.Pattern[bytes]:
+        """What is in front of a record, whatever its number. Few files need it, and each has its own."""
+        delimiter = re.escape(self._delimiter)
+        return re.compile(rb"^%b%b\d+%b" % (re.escape(self._before_row), delimiter, delimiter), re.MULTILINE)
 
     def add(self, block: Block, before: int, after: int, first_row: int | None) -> None:
         """Look at the next block, with the rows after position `before` up to `after`.
 
         `first_row` is the row number of its first record if it has nothing but sound records, otherwise None.
         """
-        data = block.copy_data
-        if self._next <= after:
-            wanted = []
-            while self._next <= after:
-                wanted.append(self._next - before)
-                self._next += 1 if self._next < FIRST_RECORDS else self._next
-            for start in self._find(data, wanted, first_row):
-                self._at_positions.append(self._hash(self._cut(block, start)))
         if self._bytes < _MARKED_BYTES and after > FIRST_RECORDS:
             self._add_marked(block)
-        self._bytes += len(data)
+        wanted = []
+        while self._next <= after:
+            is_doubled = self._next & (self._next - 1) == 0
+            if is_doubled or not self._marked:
+                wanted.append(self._next)
+            self._next += 1 if self._next < FIRST_RECORDS else self._next
+        starts = self._find(block.copy_data, [position - before for position in wanted], first_row) if wanted else ()
+        for position, start in zip(wanted, starts, strict=True):
+            self._hashes[position] = self._hash(self._cut(block, start))
+        self._bytes += len(block.copy_data)
 
     def finish(self, rows: int) -> Fingerprint:
         """Return the fingerprint of a file with so many rows."""
-        if not self._at_positions:
+        if not self._hashes:
             return Fingerprint(rows)
-        hashes = self._at_positions
         if rows <= FIRST_RECORDS:
-            return Fingerprint(rows, _as_bigint(_digest(b"".join(sorted(hashes)))), _sample(hashes))
-        doubled = [hashes[2**power - 1] for power in range(FIRST_RECORDS.bit_length())] + hashes[FIRST_RECORDS:]
-        return Fingerprint(rows, _as_bigint(_digest(b"".join(doubled))), _sample(self._marked or hashes))
+            told = sorted(self._hashes.values())
+        else:
+            told = [digest for position, digest in self._hashes.items() if position & (position - 1) == 0]
+        return Fingerprint(rows, _as_bigint(_digest(b"".join(told))), _sample(self._marked or self._hashes.values()))
 
     def _find(self, data: bytes, wanted: Sequence[int], first_row: int | None) -> Iterator[int]:
         """Yield where the text of each wanted record starts; they are counted from 1 in this block."""
@@ -123,24 +133,30 @@ class Sampler:
         return data[start : following.start() if following else len(data)]
 
     def _hash(self, text: bytes) -> bytes:
-        return hash_record(self._pick(text) if self._has_others else text)
+        if text.isascii() and self._quote not in text:
+            values = text.translate(_LOWER, self._dropped).split(self._delimiter)
+        else:
+            delimiter, quote = self._delimiter.decode(), self._quote.decode()
+            line = text.decode(errors="replace").rstrip("\n")
+            values = list(map(_fold, next(csv.reader([line], delimiter=delimiter, quotechar=quote), [])))
+        if self._has_others:
+            values = [values[number] for number in self._picked if -number <= len(values)]
+        return hash_record(values)
 
-    def _pick(self, text: bytes) -> bytes:
-        """Return the declared columns of a record."""
-        delimiter, quote = self._delimiter.decode(), self._quote.decode()
-        line = text.decode(errors="replace").rstrip("\n")
-        fields = next(csv.reader([line], delimiter=delimiter, quotechar=quote), [])
-        return "".join(fields[number] for number in self._picked if -number <= len(fields)).encode()
+
+def hash_record(values: Sequence[bytes]) -> bytes:
+    """Return the hash of a record, made of the letters and digits of its values, that is blind to their spelling."""
+    return _digest(b"\0".join(sorted([_strip(value) if value.isdigit() else value for value in values if value])))
 
 
-def hash_record(text: bytes) -> bytes:
-    """Return the hash of a record that does not depend on how its values are spelled."""
-    if text.isascii():
-        kept = text.translate(_LOWER, _DROPPED)
-    else:
-        folded = unicodedata.normalize("NFC", text.decode(errors="replace")).casefold()
-        kept = "".join(letter for letter in folded if letter.isalnum() and letter != "0").encode()
-    return _digest(bytes(sorted(kept)))
+def _fold(value: str) -> bytes:
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", value).casefold())).encode()
+
+
+def _strip(digits: bytes) -> bytes:
+    digits = digits.translate(None, b"0")
+    # a date has three digits or more; the numbers of two stores are not to be the same
+    return bytes(sorted(digits)) if len(digits) > 2 else digits
 
 
 def _digest(data: bytes) -> bytes:

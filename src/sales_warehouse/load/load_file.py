@@ -37,7 +37,7 @@ from sales_warehouse.load.same_records import (
     FindCandidates,
     Related,
     Verdict,
-    describe_unrelated,
+    choose_key,
     find_candidates,
     judge,
 )
@@ -247,7 +247,9 @@ class _NewFile:
             is_short = content.delivered.is_whole and content.delivered.bytes_read != file.size_bytes
             if is_short or self.task.sha256 not in ("", sha256):
                 raise FileChanged(f"{file.uri} changed while it was read")
-            verdict = Verdict("refused", message=shape) if isinstance(shape, str) else self._judge(load)
+            verdict = (
+                Verdict("refused", None, shape, file.delivery_key) if isinstance(shape, str) else self._judge(load)
+            )
             reach("after_verdict")
             if verdict.status in ("held", "duplicate"):
                 cursor.execute("rollback to savepoint before_rows")
@@ -260,19 +262,16 @@ class _NewFile:
 
     def _judge(self, load: FileLoad) -> Verdict:
         """Compare the copied records with those of other files."""
-        file, records = load.file, load.fingerprint
+        file, records, index = load.file, load.fingerprint, self.task.index
         find = self.hooks.find_candidates
         candidates = find(records) if find else find_candidates(file, self.task.related, records)
-        key = file.delivery_key or ""
-        earlier = self.task.index.active(key)
-        if earlier is not None and file.feed.delivery_key is not None:
+        chosen = choose_key(load.cursor, file, load.file_id, records.rows, index)
+        if file.feed.delivery_key is not None and index.active(chosen.key) is not None:
             # a correction: the same delivery in another feed must not leave the wrong version active
-            candidates = [it for it in candidates if it.feed == file.feed or it.entry.delivery_key != key]
+            candidates = [it for it in candidates if it.feed == file.feed or not it.has_key(file)]
         verdict = judge(load.cursor, file, load.file_id, records, candidates)
-        if verdict.status != "active" or earlier is None or not (earlier.rows_loaded and records.rows):
-            return verdict
-        unrelated = describe_unrelated(load.cursor, file.feed, load.file_id, earlier)
-        return replace(verdict, message="; ".join(filter(None, [verdict.message, unrelated])) or None)
+        said = [verdict.message, chosen.message if verdict.status == "active" else None]
+        return replace(verdict, key=chosen.key, message="; ".join(filter(None, said)) or None)
 
     def _copy(self, load: FileLoad, content: Content) -> Shape:
         """Copy the rows and check the file as a whole; raise `FileRefused`."""
@@ -282,6 +281,10 @@ class _NewFile:
             raise FileRefused(
                 f"the name has no delivery key: it does not match {file.feed.delivery_key}. "
                 "Rename the file, or correct delivery_key in the feed's declaration."
+            )
+        if file.feed.whole_key(key) != key:
+            raise FileRefused(
+                f"its delivery key, {key}, begins like that of an unrelated version (on_unrelated_version). Rename it."
             )
         refuse_rivals(file)
         if len(key.encode()) > _MAX_KEY_BYTES:
@@ -299,8 +302,8 @@ class _NewFile:
         return shape
 
     def _record(self, load: FileLoad, sha256: str, shape: Shape | str, verdict: Verdict) -> tuple[Entry, str | None]:
-        cursor, key = load.cursor, load.file.delivery_key
-        delivery = Delivery(load.file, load.file_id, sha256, key, self.started_at, load.tally)
+        cursor = load.cursor
+        delivery = Delivery(load.file, load.file_id, sha256, verdict.key, self.started_at, load.tally)
         if isinstance(shape, str):
             return record_refused(cursor, delivery, shape), shape
         delivery = replace(delivery, records=load.fingerprint)

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import Feed, part_key
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Fingerprint
@@ -38,6 +38,10 @@ class Candidate:
         """Say whether its delivery key is declared, not only its path."""
         return self.feed.delivery_key is not None
 
+    def has_key(self, file: InboxFile) -> bool:
+        """Say whether it has the delivery key of the file."""
+        return self.feed.whole_key(self.entry.delivery_key or "") == file.delivery_key
+
 
 @dataclass(frozen=True)
 class Related:
@@ -57,6 +61,15 @@ class Verdict:
     status: str = "active"
     of: Entry | None = None
     message: str | None = None
+    key: str | None = None  # the delivery key under which it counts
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The delivery key under which a file counts, and what a person should know of it."""
+
+    key: str
+    message: str | None = None
 
 
 def find_related(feed: Feed, feeds: Sequence[Feed], indexes: dict[str, FileIndex]) -> list[Related]:
@@ -72,14 +85,13 @@ def find_candidates(file: InboxFile, related: Sequence[Related], fingerprint: Fi
     """Return the active files that may have the same records, those with the same delivery key first."""
     if fingerprint.value is None:
         return []
-    key = file.delivery_key
     found = [
         Candidate(one.feed, entry)
         for one in related
         for entry in one.index.find_alike(fingerprint.rows, fingerprint.value)
         if may_be_alike(entry.size_bytes, file.size_bytes)
     ]
-    return sorted(found, key=lambda it: (it.entry.delivery_key != key, it.feed != file.feed, it.entry.file_id))
+    return sorted(found, key=lambda it: (not it.has_key(file), it.feed != file.feed, it.entry.file_id))
 
 
 def may_be_alike(one_bytes: int, other_bytes: int) -> bool:
@@ -102,7 +114,7 @@ def judge(
 def _decide(file: InboxFile, file_id: int, fingerprint: Fingerprint, same: Candidate) -> Verdict:
     """Apply the rule of docs/reference/deliveries.md to a file with the records of another one."""
     of, feed = same.entry, file.feed
-    is_same_delivery = feed.delivery_key is None or (same.has_declared_key and file.delivery_key == of.delivery_key)
+    is_same_delivery = feed.delivery_key is None or (same.has_declared_key and same.has_key(file))
     option = feed.repeats.on_same_records
     if is_same_delivery or option == "duplicate":
         return Verdict("duplicate", of)
@@ -129,14 +141,38 @@ def count_shared(cursor: Cursor, feed: Feed, file_id: int, other_id: int) -> int
     return int(count)
 
 
-def describe_unrelated(cursor: Cursor, feed: Feed, file_id: int, earlier: Entry) -> str | None:
-    """Return a message if a new version has no record of the one that it replaces: perhaps it is another delivery."""
-    if count_shared(cursor, feed, file_id, earlier.file_id):
-        return None
-    return (
-        f"it has no record of file {earlier.file_id}, {show_line(earlier.uri)} (version {earlier.version}), which it "
-        "replaces. If both count, declare a delivery_key that tells them apart and load both again"
-    )
+def choose_key(cursor: Cursor, file: InboxFile, file_id: int, rows: int, index: FileIndex) -> Chosen:
+    """Choose the delivery key under which a file counts whose rows are in its raw table.
+
+    That is its own, unless the feed keeps unrelated versions: then it is the key of the newest one that has a record of
+    the file, or a new key. A version without any record of the one that it replaces is perhaps another delivery.
+    """
+    key = file.delivery_key or ""
+    keeps = file.feed.repeats.on_unrelated_version == "keep"
+    unrelated: Entry | None = None
+    parts = index.parts(key) if keeps else [key]
+    for part in reversed(parts):
+        earlier = index.active(part)
+        if earlier is None:
+            continue
+        if not (rows and earlier.rows_loaded):
+            is_related = not keeps  # no sales, or sales after all
+        else:
+            is_related = count_shared(cursor, file.feed, file_id, earlier.file_id) > 0
+        if is_related:
+            return Chosen(part)
+        unrelated = unrelated or earlier
+    if unrelated is None:
+        return Chosen(key)
+    it = f"it has no record of file {unrelated.file_id}, {show_line(unrelated.uri)} (version {unrelated.version})"
+    if not keeps:
+        return Chosen(
+            key,
+            f"{it}, which it replaces. If both count, declare on_unrelated_version: keep, or a delivery_key that "
+            "tells them apart, and load both again",
+        )
+    new = part_key(key, len(parts) + 1)
+    return Chosen(new, f"{it}: both count, as on_unrelated_version says. Its delivery key is {show_line(new)}")
 
 
 def have_same_records(cursor: Cursor, one: tuple[Feed, int], other: tuple[Feed, int]) -> bool:

@@ -158,6 +158,8 @@ def _find_advice(cursor: Cursor, entry: LedgerFile, sha256: str) -> tuple[str | 
         "with the bytes that were loaded in their place it can be compared again.",
         "held": f"They are file {file_id}, which is held. Decide with: warehouse files --accept {file_id}, or "
         f"--refuse {file_id}.",
+        "active": f"They are file {file_id}, which counts beside this one (on_unrelated_version). Nothing is to do; "
+        "with the bytes that were loaded in their place it can be compared again.",
         "refused": f"They are file {file_id}, which is refused. See why with: warehouse files --status refused.",
     }
     return status, advice.get(status or "", "`warehouse load` takes them in.")

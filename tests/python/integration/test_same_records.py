@@ -187,7 +187,7 @@ def test_a_late_copy_of_a_superseded_version_stays_a_duplicate(inbox: Inbox) -> 
 def test_an_earlier_file_without_fingerprint_is_found_by_its_count(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", TEN)
     inbox.load()
-    inbox.query("update ledger.files set fingerprint = null returning 1")
+    inbox.query("update ledger.files set records_fingerprint = null returning 1")
     inbox.deliver("2024-01-02.csv", TEN.replace("\n", "\r\n"))
     assert inbox.load().statuses == {"held": 1}
 
@@ -274,6 +274,17 @@ def test_a_refused_held_file_is_not_tried_again(inbox: Inbox) -> None:
     assert len(inbox.rows()) == 10
 
 
+def test_fingerprints_tell_stores_apart_and_are_blind_to_spelling(inbox: Inbox) -> None:
+    texts = ("12,Z12,01.05.2024", "21,Z12,01.05.2024", "12,Z21,01.05.2024", '2024-05-01,"Z12","12.0"')
+    for day, text in enumerate(texts, 1):
+        header = "amount,product,order_no\n" if day == 4 else HEADER
+        inbox.deliver(f"2024-01-0{day}.csv", f"{header}{text}\n")
+    inbox.load()
+    prints = [value for (value,) in inbox.query("select records_fingerprint from ledger.files order by file_id")]
+    assert len(set(prints)) == 3
+    assert prints[0] == prints[3]
+
+
 # --- what is reported ---------------------------------------------------------------------------------------------
 
 
@@ -287,6 +298,45 @@ def test_a_version_without_a_record_of_the_one_before_is_reported(inbox: Inbox) 
     [unrelated] = inbox.load().outcomes
     assert unrelated.version == 3
     assert "it has no record of file 2, shop/2024-01-01.csv (version 2)" in (unrelated.message or "")
+
+
+def test_unrelated_versions_are_kept_where_the_feed_says_so(inbox: Inbox) -> None:
+    declare(inbox, on_unrelated_version="keep")
+    name = "2024-01-01.csv"
+
+    def deliver(text: str) -> str:
+        inbox.deliver(name, HEADER + text)
+        [outcome] = inbox.load().outcomes
+        return f"{outcome.status} {outcome.version}: {outcome.message}"
+
+    assert deliver("1,tea,1\n2,tea,2\n") == "active 1: None"
+    assert "no record of file 1, shop/2024-01-01.csv (version 1): both count" in deliver("3,pot,3\n")
+    assert deliver("3,pot,3\n4,pot,4\n") == "active 2: None"  # a correction of the newest
+    assert deliver("1,tea,1\n2,tea,2.50\n") == "active 2: None"  # of the first
+    assert deliver("3,pot,3.0\n4,pot,4\n").startswith("duplicate None: the same records as file 3")
+    assert deliver("").startswith("active 1: it has no record of file 3")  # no sales, under a third key
+    assert sorted(row[2] for row in inbox.rows()) == ["1", "2.50", "3", "4"]
+    assert inbox.query("select delivery_key, version, status from ledger.files where version > 0 order by file_id") == [
+        ("day=2024-01-01", 1, "superseded"),
+        ("part=2 day=2024-01-01", 1, "superseded"),
+        ("part=2 day=2024-01-01", 2, "active"),
+        ("day=2024-01-01", 2, "active"),
+        ("part=3 day=2024-01-01", 1, "active"),
+    ]
+    assert inbox.load().unchanged == 1
+    inbox.deliver(name, HEADER + "1,tea,1\n2,tea,2.50\n")
+    assert inbox.load().unchanged == 1
+    report = run_verify(inbox.connection, [inbox.feed], inbox.folder, (), Listener())
+    assert [verdict.status for verdict in report.verdicts] == ["changed", "equal", "changed"]
+    assert "They are file 4, which counts beside this one" in (report.verdicts[0].message or "")
+
+
+def test_a_key_that_looks_like_a_later_part_is_refused(inbox: Inbox) -> None:
+    inbox.feed = make_feed(delivery_key="(?P<part>[0-9]+ .*)[.]csv", repeats=Repeats(on_unrelated_version="keep"))
+    inbox.deliver("2 a.csv", NINE)
+    [outcome] = inbox.load().outcomes
+    assert (outcome.status, "part=2 a, begins like" in (outcome.message or "")) == ("refused", True)
+    declare(inbox)
 
 
 def test_a_file_that_shares_records_with_another_is_reported(inbox: Inbox) -> None:

@@ -161,7 +161,7 @@ def test_a_ledger_without_held_files_is_upgraded_too(old: Connection, databases:
     for kind in ("columns", "constraints", "indexes"):
         mine = [row for row in found[kind] if "publications" not in str(row[0])]
         assert mine == [row for row in wanted[kind] if "publications" not in str(row[0])]
-    assert query(old, "select count(*), count(fingerprint) from ledger.files") == [(5, 0)]
+    assert query(old, "select count(*), count(records_fingerprint) from ledger.files") == [(5, 0)]
 
 
 def test_upgrade_keeps_entries_and_views_and_adds_periods(old: Connection) -> None:
@@ -198,6 +198,23 @@ def test_upgrade_of_a_ledger_without_items_counts_records_as_rows(connection: Co
         assert describe(connection) == wanted
         assert query(connection, "select records_loaded, rows_loaded from ledger.files") == [(3, 3)]
         assert query(connection, "select kind from ledger.skipped_lines") == [("comment",)]
+
+
+def test_fingerprints_of_whole_records_are_forgotten(connection: Connection) -> None:
+    prepare_ledger(connection, [])
+    wanted = describe(connection)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("alter table ledger.files rename column records_fingerprint to fingerprint")
+        cursor.execute(
+            "insert into ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, "
+            "records_read, records_loaded, rows_loaded, started_at, finished_at, loader_version, declaration_sha256, "
+            "fingerprint, sampled_records) values ('shop.lines', 'a', 'a', repeat('0', 64), 1, 1, 'a', 1, 'active', "
+            "1, 1, 1, now(), now(), '1', '1', 371, '{371}')"
+        )
+    for _ in range(2):
+        prepare_ledger(connection, [])
+        assert describe(connection) == wanted
+        assert query(connection, "select records_fingerprint, sampled_records from ledger.files") == [(None, None)]
 
 
 def test_sessions_that_upgrade_at_once_do_it_once(old: Connection, database: Settings) -> None:

@@ -2,5 +2,6 @@
 select
     to_regclass('ledger.files') is not null
     and not exists (
-        select from pg_attribute where attrelid = to_regclass('ledger.files') and attname = 'fingerprint'
+        select from pg_attribute
+        where attrelid = to_regclass('ledger.files') and attname in ('fingerprint', 'records_fingerprint')
     )

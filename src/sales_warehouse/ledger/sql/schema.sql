@@ -41,7 +41,7 @@ create table if not exists ledger.files (
     -- column of the raw table for each column of the file in its order; NULL for a column that was left out
     columns text[],
     -- of its records, see load/fingerprint.py; NULL of a file without rows, or of an earlier loader
-    fingerprint bigint,
+    records_fingerprint bigint,
     -- hashes of some records, to find files that share records
     sampled_records bigint[],
     constraint every_record_has_one_outcome

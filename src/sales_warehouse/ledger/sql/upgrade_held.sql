@@ -1,6 +1,6 @@
--- Runs once, on a ledger without `fingerprint`: files can be held, and equal bytes may be two deliveries.
+-- Runs once, on a ledger without `records_fingerprint`: files can be held, and equal bytes may be two deliveries.
 alter table ledger.files
-add column fingerprint bigint,
+add column records_fingerprint bigint,
 add column sampled_records bigint[],
 drop constraint files_status_check,
 add constraint files_status_check

@@ -155,7 +155,7 @@ class _Dispatcher:
                 return
             content = (feed, "content", sha256)
             same = self._keys_of_content[content]
-            same |= keys | {(feed, "key", key) for key in index.keys_of_content(sha256)}
+            same |= keys | {(feed, "key", file.feed.whole_key(key)) for key in index.keys_of_content(sha256)}
             keys = {content, *same}
         if file.feed.contract.optional or file.feed.contract.on_new_column == "ignore":
             # the ledger records that a column is missing, back or ignored if this was different in the file before
