@@ -186,10 +186,19 @@ def record_closed(cursor: Cursor, entry: LedgerFile) -> None:
     cursor.execute(read_sql("ledger/sql/set_closed.sql"), {"file_id": entry.file_id, "closed": CLOSED})
 
 
-def record_duplicate(cursor: Cursor, delivery: Delivery, of: Entry) -> tuple[Entry, str]:
-    """Record a delivery that was loaded before as `of`; return the entry and a message that names `of`."""
+def record_duplicate(cursor: Cursor, delivery: Delivery, of: Entry, index: FileIndex) -> tuple[Entry, str]:
+    """Record a delivery that was loaded before as `of`; return the entry and a message that names `of`.
+
+    Without a declared key another version of the same path may be active; the message names that too.
+    """
     same = "bytes" if delivery.sha256 == of.sha256 else "records"
     message = f"the same {same} as file {of.file_id}, {of.uri} ({of.status})"
+    earlier = index.active(delivery.key or "")
+    if earlier is not None and earlier.file_id != of.file_id and delivery.file.feed.delivery_key is None:
+        message += (
+            f"; the earlier content of this path, file {earlier.file_id}, stays active. If it is wrong, run: "
+            f"warehouse unload {earlier.file_id}"
+        )
     return _insert(cursor, delivery, "duplicate", message), message
 
 

@@ -170,7 +170,7 @@ def _load(connection: Connection, task: Task, progress: Progress, hooks: Hooks) 
             _assert_unchanged(file)
             key = file.delivery_key
             delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at)
-            entry, message = record_duplicate(cursor, delivery, decision.of)
+            entry, message = record_duplicate(cursor, delivery, decision.of, index)
             status = "duplicate"
         else:
             new = _NewFile(cursor, replace(task, sha256=sha256), started_at, hooks)
@@ -311,5 +311,5 @@ class _NewFile:
             message = verdict.message or ""
             return record_held(cursor, delivery, message), message
         if verdict.status == "duplicate" and verdict.of is not None:
-            return record_duplicate(cursor, replace(delivery, tally=Tally()), verdict.of)
+            return record_duplicate(cursor, replace(delivery, tally=Tally()), verdict.of, self.task.index)
         return record_loaded(cursor, replace(delivery, shape=shape, note=verdict.message), self.task.index)

@@ -175,6 +175,19 @@ def test_without_a_declared_key_the_same_records_are_a_duplicate(inbox: Inbox) -
     assert [outcome.status for outcome in inbox.load().outcomes] == ["active", "duplicate", "duplicate"]
 
 
+def test_without_a_declared_key_a_copy_over_another_file_leaves_that_active(inbox: Inbox) -> None:
+    inbox.feed = make_feed(delivery_key=None)
+    inbox.deliver("a.csv", TEN)
+    inbox.deliver("b.csv", HEADER + "77,pot,1\n")
+    inbox.load()
+    for text in (TEN, TEN.replace("\n", "\r\n")):  # known by its bytes, known by its records
+        inbox.deliver("b.csv", text)
+        [copied] = inbox.load().outcomes
+        assert copied.status == "duplicate"
+        assert "file 2, stays active. If it is wrong, run: warehouse unload 2" in (copied.message or "")
+    assert len(inbox.rows()) == 11
+
+
 def test_a_late_copy_of_a_superseded_version_stays_a_duplicate(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", TEN)
     inbox.load()
