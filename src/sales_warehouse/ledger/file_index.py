@@ -1,8 +1,9 @@
 """The file index: the files of a feed that are in the ledger, in memory during a load."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from psycopg2.extensions import connection as Connection
 
@@ -84,11 +85,12 @@ class FileIndex:
 
     def find_alike(self, rows: int, fingerprint: int | None) -> list[Entry]:
         """Return the active files with so many rows and this fingerprint, or the last few without any fingerprint."""
-        unknown, alike = (
-            [entry for i in self._ids_by_records.get((rows, value), ()) if (entry := self._by_id[i]).status == "active"]
-            for value in (None, fingerprint)
-        )
-        return sorted(unknown[-_UNKNOWN_COMPARED:] + alike, key=lambda entry: entry.file_id)
+        unknown = islice(self._newest_active(rows, None), _UNKNOWN_COMPARED)
+        return sorted([*unknown, *self._newest_active(rows, fingerprint)], key=lambda entry: entry.file_id)
+
+    def _newest_active(self, rows: int, fingerprint: int | None) -> Iterator[Entry]:
+        entries = (self._by_id[i] for i in reversed(self._ids_by_records.get((rows, fingerprint), ())))
+        return (entry for entry in entries if entry.status == "active")
 
     def active(self, delivery_key: str) -> Entry | None:
         """Return the active version of this delivery key, or the one that a build holds: its rows are there too."""
