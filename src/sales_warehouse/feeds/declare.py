@@ -24,6 +24,9 @@ from sales_warehouse.feeds.names import (
 
 TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect says
 JSON_FORMATS = ("jsonl", "json")  # an object a line, or documents with lists of objects
+# Brackets in each other in a JSON record, its own included. Loader and verify parse with recursive functions, of up to
+# three frames a level: at this depth both are far from Python's limit of 1,000 frames, so they agree on every record.
+MAX_JSON_DEPTH = 200
 FILE_FORMATS = (*TEXT_FORMATS, *JSON_FORMATS, "parquet", "xlsx", "xls")
 ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer"}

@@ -8,7 +8,7 @@ import codecs
 import re
 from collections.abc import Generator, Iterator
 
-from sales_warehouse.feeds.declare import Feed, Steps
+from sales_warehouse.feeds.declare import MAX_JSON_DEPTH, Feed, Steps
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
@@ -223,6 +223,8 @@ class JsonDocumentReader(JsonReader):
                 if not opened:
                     return at
             if not is_kept:
+                if len(opened) > MAX_JSON_DEPTH:
+                    raise self._unexpected(f"a value has brackets nested more than {MAX_JSON_DEPTH} levels deep:")
                 self._advance(at)
             done = at - self._at
             yield from self._wait()
