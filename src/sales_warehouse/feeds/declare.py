@@ -142,7 +142,7 @@ class Workbook:
     header_row: int = 1
     total_rows: str | None = None  # a regular expression, searched for in the first cell of a row that holds a value
     merged_cells: str = "first"  # or "fill": the value of merged cells is in the first of their rows, or in each
-    stale_results: str = "refuse"  # or "load": results of formulas that are computed when the workbook is opened
+    stale_results: str = "refuse"  # or "load": results of formulas that the workbook does not vouch for
     encoding: str | None = None  # of the texts of an xls that has no code page
 
 

@@ -224,7 +224,9 @@ def sequence_query(sequence_queries: list[str]) -> str:
 def flag(session: Connection, query: str, files: list[list[date | None]], items: int = 1) -> list[list[bool]]:
     """Return what the macro says of the rows of each file, whose records have this number of items."""
     rows = [
-        (number, place // items, place % items, day) for number, days in enumerate(files) for place, day in enumerate(days)
+        (number, place // items, place % items, day)
+        for number, days in enumerate(files)
+        for place, day in enumerate(days)
     ]
     with session.cursor() as cursor:
         cursor.execute("truncate dated")

@@ -13,7 +13,7 @@ from sales_warehouse.feeds.declare import Unpacking, Workbook
 from sales_warehouse.load.readers.read_workbook import read_workbook
 from sales_warehouse.load.readers.table_records import Row, TableUnreadable
 from sales_warehouse.verify.reread_sheet import read_sheet
-from workbook import Error, Rows, make_xls, make_xlsx
+from workbook import Error, Formula, Rows, make_xls, make_xlsx
 
 every_format = pytest.mark.parametrize("file_format", ["xlsx", "xls"])
 HEADER = ["Order No", "Product", "Amount"]
@@ -216,6 +216,35 @@ def test_results_that_may_be_out_of_date_refuse_the_file_unless_declared() -> No
         read_xml(row, settings=settings)
     assert read_xml(row, settings=settings, options={"stale_results": "load"}) == [["1", "0"]]
     assert read_xml(row.replace("<f>A2</f>", ""), settings=settings) == [["1", "0"]]
+
+
+NONE = Formula(None)
+TO_COMPUTE = Formula(0, is_computed_when_opened=True)
+
+
+@pytest.mark.parametrize(
+    ("formulas", "texts"),
+    [
+        ([NONE, NONE], None),
+        ([TO_COMPUTE, NONE], None),
+        ([TO_COMPUTE], None),
+        ([Formula(0)], ["0"]),  # the sum of nothing
+        ([NONE, Formula(2.5)], [None, "2.5"]),
+        ([NONE, TO_COMPUTE, Formula(7, is_computed_when_opened=True)], [None, "0", "7"]),
+        (["", 0], [None, "0"]),  # no formulas
+    ],
+)
+def test_xls_formulas_without_any_result_refuse_the_file_unless_declared(
+    formulas: list[object], texts: list[str | None] | None
+) -> None:
+    sheets: dict[str, Rows] = {"A": [["a", "b"], *([1, formula] for formula in formulas)], "B": [["x"], [Formula(1)]]}
+    loaded = [["1", "0" if formula == TO_COMPUTE else None] for formula in formulas]
+    if texts is None:
+        assert "has formulas without a result" in refusal("xls", make_xls(sheets))
+    else:
+        loaded = [["1", text] for text in texts]
+        assert read("xls", sheets)[1] == loaded
+    assert read("xls", sheets, stale_results="load")[1] == loaded
 
 
 @pytest.mark.parametrize("value", ["-1", "60", "60.5", "2958466", "4006381333931", "1E300"])
