@@ -230,7 +230,7 @@ def _read_xls(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:
     book, sheet = reopen()
     hours = {46, *(key for key, form in book.format_map.items() if classify_format(form.format_str or "") == "hours")}
     is_checked = workbook.stale_results == "refuse" and book.biff_version >= _FIRST_WITH_FLAGS
-    if is_checked and has_no_results(book.mem, book._sh_abs_posn[sheet.number]):  # noqa: SLF001, it has no other name
+    if is_checked and has_no_results(book.mem, book._sh_abs_posn[sheet.number]):
         raise _refuse_results("without a result: each is empty, or 0 until the workbook is opened")
     is_filled = workbook.merged_cells == "fill"
     has_hours = any(style.format_key in hours for style in book.xf_list)
