@@ -1,6 +1,7 @@
 """The cells of a sheet become the text that a spreadsheet program shows, from XLSX and from XLS alike."""
 
 import io
+import zipfile
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -287,15 +288,28 @@ def test_texts_of_an_xls_without_code_page_need_a_declared_encoding() -> None:
     assert list(rows) == [["1", "Crème", "2"]]
 
 
+def _zip(name: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("first.txt", "x" * 300_000)
+        archive.writestr(name, "x")
+    return out.getvalue()
+
+
 @pytest.mark.parametrize(
-    ("data", "what"),
+    ("file_format", "data", "what"),
     [
-        (b"<html><table><tr><td>1</td></tr></table></html>", "it is an HTML page"),
-        (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">', "XML of Excel 2003"),
-        (b"%PDF-1.7", "it is a PDF document"),
-        (b"a;b\n1;2\n", "it is text. Declare file_format: csv"),
-        (make_xlsx({"A": []}), "is an xlsx workbook. Declare file_format: xlsx"),
+        (
+            "xls",
+            bytes.fromhex("d0cf11e0a1b11ae1") + bytes(400_000) + "EncryptedPackage".encode("utf-16-le"),
+            "password",
+        ),
+        ("xlsx", _zip("xl/workbook.bin"), "is a binary workbook"),
+        ("xlsx", _zip("content.xml"), "is an OpenDocument file, which is not read. Open it in a spreadsheet"),
+        ("xlsx", _zip("a.csv"), "is not an xlsx workbook: it is a zip archive without one"),
+        ("xls", b"\0\1\2\3", "its first bytes are 00 01 02 03"),
+        ("xls", b"", "it is empty"),
     ],
 )
-def test_another_format_under_the_name_of_an_xls_is_named(data: bytes, what: str) -> None:
-    assert what in refusal("xls", data)
+def test_what_only_the_whole_content_shows_is_named(file_format: str, data: bytes, what: str) -> None:
+    assert what in refusal(file_format, data)

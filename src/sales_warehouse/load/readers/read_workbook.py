@@ -13,7 +13,7 @@ from typing import IO, Any
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking, Workbook
 from sales_warehouse.load.readers.find_results import has_no_results
 from sales_warehouse.load.readers.read_sheet import SheetXml, classify_format, open_sheet
-from sales_warehouse.load.readers.recognise_workbook import refuse_other_format
+from sales_warehouse.load.readers.recognise_workbook import refuse_other_content
 from sales_warehouse.load.readers.table_records import BadRow, Row, TableUnreadable, write_raw
 from sales_warehouse.load.readers.write_value import (
     EXACT_BELOW,
@@ -44,7 +44,7 @@ def read_workbook(
     Raises `TableUnreadable` when the content is not such a workbook, or has no such sheet or no header there.
     """
     data = content.read()
-    refuse_other_format(data, file_format)
+    refuse_other_content(data, file_format)
     try:
         rows = _read_xlsx(data, workbook, unpacking) if file_format == "xlsx" else _read_xls(data, workbook)
     except (TableUnreadable, MemoryError):
