@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Unpacking, Workbook
+from sales_warehouse.load.inbox.recognise import OLE
 from sales_warehouse.load.readers.read_workbook import read_workbook
 from sales_warehouse.load.readers.table_records import Row, TableUnreadable
 from sales_warehouse.verify.reread_sheet import read_sheet
@@ -299,13 +300,9 @@ def _zip(name: str) -> bytes:
 @pytest.mark.parametrize(
     ("file_format", "data", "what"),
     [
-        (
-            "xls",
-            bytes.fromhex("d0cf11e0a1b11ae1") + bytes(400_000) + "EncryptedPackage".encode("utf-16-le"),
-            "password",
-        ),
+        ("xls", OLE + bytes(400_000) + "EncryptedPackage".encode("utf-16-le"), "protected by a password"),
         ("xlsx", _zip("xl/workbook.bin"), "is a binary workbook"),
-        ("xlsx", _zip("content.xml"), "is an OpenDocument file, which is not read. Open it in a spreadsheet"),
+        ("xlsx", _zip("content.xml"), "is an OpenDocument file. Open it in a spreadsheet"),
         ("xlsx", _zip("a.csv"), "is not an xlsx workbook: it is a zip archive without one"),
         ("xls", b"\0\1\2\3", "its first bytes are 00 01 02 03"),
         ("xls", b"", "it is empty"),

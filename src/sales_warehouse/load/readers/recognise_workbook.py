@@ -26,11 +26,9 @@ def refuse_other_content(data: bytes, file_format: str) -> None:
         if "xl/workbook.xml" in members:
             return
         if "xl/workbook.bin" in members:
-            raise TableUnreadable(
-                f"is a binary workbook (xlsb), which is not read. {OPEN_DOCUMENT.advise(file_format)}"
-            )
+            raise TableUnreadable(f"is a binary workbook (xlsb). {OPEN_DOCUMENT.advise(file_format)}")
         if "content.xml" in members:
-            raise TableUnreadable(f"is {OPEN_DOCUMENT.name}, which is not read. {OPEN_DOCUMENT.advise(file_format)}")
+            raise TableUnreadable(f"is {OPEN_DOCUMENT.name}. {OPEN_DOCUMENT.advise(file_format)}")
         raise TableUnreadable(f"{what}: it is a zip archive without one. {_ASK}")
     found = f"its first bytes are {data[:8].hex(' ')}" if data else "it is empty"
     raise TableUnreadable(f"{what}: {found}. {_ASK}")
