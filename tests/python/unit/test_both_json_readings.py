@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +76,19 @@ def test_both_readings_of_json_agree_on_rows_and_rejects(
     if layout == "below":
         text = f'{{"page":[{{"all":1}}],"data":{{"n":{{}},"all":{text},"x":2}}}}\n'
     assert_both_agree(text.encode(encoding), feed, size)
+
+
+@pytest.mark.parametrize(
+    ("beside", "is_loaded"),
+    [
+        *[(text, True) for text in ("NaN", "-Infinity", '{"a":1,"a":2}', '"two\nlines"', '[1,{"b":[]}]', "9" * 5000)],
+        *[(text, False) for text in ("01", "tru", "1.", "'x'", "[", "")],
+    ],
+)
+def test_what_is_beside_the_list_of_records_is_passed_over_by_both(beside: str, is_loaded: bool) -> None:
+    feed = replace(FEED, file_format="json", nesting=Nesting(records=("all",)))
+    content = f'{{"of\tday": {beside}, "all": [{{"id": 1}}], "x": {beside}}}'
+    assert (assert_both_agree(content.encode(), feed, 7) is not None) == is_loaded
 
 
 @given(st.binary(max_size=40), st.sampled_from(NESTINGS), st.sampled_from(["json", "jsonl"]))

@@ -289,6 +289,39 @@ def test_texts_of_an_xls_without_code_page_need_a_declared_encoding() -> None:
     assert list(rows) == [["1", "Crème", "2"]]
 
 
+@pytest.mark.parametrize(
+    ("cells", "row"),
+    [
+        ('<c r="A2"><v>12<!-- 5 -->34</v></c>', ["1234", None]),
+        ('<c r="A2"><v>12<?five 5?>34</v></c>', ["1234", None]),
+        ('<c r="A2" s="1"><v xml:space="preserve">45414</v></c>', ["2024-05-02", None]),
+        ('<c r="A2" s="1"><v xml:space="preserve">-1</v></c>', None),
+        ('<c r="A2" s="1"><v>+60</v></c>', None),
+        ('<c r="A2" s="1"><v> 60</v></c>', None),
+    ],
+)
+def test_rare_notations_of_a_value_lose_nothing(cells: str, row: list[str | None] | None) -> None:
+    [found] = read_xml(f'<row r="2">{cells}</row>')
+    assert (found if isinstance(found, list) else None) == row
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1", "utf-8"])
+def test_a_sheet_in_another_encoding_is_read(encoding: str) -> None:
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(make_xlsx({"A": [["a"], ["Crème"], [Error("#N/A")]]}))) as made,
+        zipfile.ZipFile(out, "w") as archive,
+    ):
+        for name in made.namelist():
+            data = made.read(name)
+            if "sheet1" in name:
+                data = f'<?xml version="1.0" encoding="{encoding}"?>{data.decode()}'.encode(encoding)
+            archive.writestr(name, data)
+    header, rows = read_workbook(io.BytesIO(out.getvalue()), "xlsx", Workbook())
+    assert header == ["a"]
+    assert [row if isinstance(row, list) else None for row in rows] == [["Crème"], None]
+
+
 def _zip(name: str) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:

@@ -19,6 +19,7 @@ _BLANKS = re.compile(r"[ \t\r\n]*+")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _INSIDE = re.compile(r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)  # up to the next bracket
 _SCALAR = re.compile(r'[^\s"\[\]{},:]++')
+_LITERAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null|NaN|-?Infinity")
 _PARTNERS = {"{": "}", "[": "]"}
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _SHOWN = 20  # characters of the content in a message
@@ -204,6 +205,8 @@ class JsonDocumentReader(JsonReader):
         while True:
             found = pattern.match(self._text, self._at)
             if found and (mark == '"' or found.end() < len(self._text) or self._is_final):
+                if mark != '"' and not is_kept and not _LITERAL.fullmatch(found[0]):
+                    raise self._unexpected("a value is expected")
                 return found.end()
             if not found and mark != '"':
                 raise self._unexpected("a value is expected")
