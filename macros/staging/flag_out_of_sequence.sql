@@ -8,7 +8,8 @@
 {% macro flag_out_of_sequence(relation, date_column, feed=none) -%}
     {%- set judged_feed = feed or staged_feed() -%}
     {%- set declared = feeds() | selectattr('name', 'equalto', judged_feed) | list -%}
-    {%- if declared and (declared[0].source.external.options or {}).get('sorted_by') != 'date' -%}
+    {%- set options = (declared[0].source.external.options or {}) if declared else {} -%}
+    {%- if declared and options.get('sorted_by') != 'date' -%}
         {{ exceptions.raise_compiler_error(
             judged_feed ~ ': the rule order_date:out_of_sequence compares rows in the order of the file. Add the option '
             ~ 'sorted_by: date to the declaration of the feed, or take the rule out of its staging model.'
@@ -19,8 +20,12 @@
     {#- the partition by file lets filters on _file_id pass below the windows -#}
     {%- set rows = 'partition by _file_id, case when ' ~ date ~ ' is null then 1 else 0 end' -%}
     {%- set up_to_here = 'rows between unbounded preceding and current row' -%}
-    {%- set rising = 'over (' ~ rows ~ ' order by _row_number asc nulls last ' ~ up_to_here ~ ')' -%}
-    {%- set falling = 'over (' ~ rows ~ ' order by _row_number desc nulls last ' ~ up_to_here ~ ')' -%}
+    {#- the items of one record have one row number -#}
+    {%- set places = ['_row_number', '_item_number'] if options.get('items') else ['_row_number'] -%}
+    {%- set forwards = rows ~ ' order by ' ~ places | join(' asc nulls last, ') ~ ' asc nulls last' -%}
+    {%- set backwards = rows ~ ' order by ' ~ places | join(' desc nulls last, ') ~ ' desc nulls last' -%}
+    {%- set rising = 'over (' ~ forwards ~ ' ' ~ up_to_here ~ ')' -%}
+    {%- set falling = 'over (' ~ backwards ~ ' ' ~ up_to_here ~ ')' -%}
     select
         *,
         coalesce(
@@ -57,7 +62,7 @@
                         *,
                         coalesce(abs({{ days_between('_run_before', date) }}) <= {{ limit }}, false)
                         or coalesce(abs({{ days_between(date, '_run_after') }}) <= {{ limit }}, false) as _has_neighbour
-                    from ({{ runs_of_dates(relation, date, rows, rising) }}) as runs
+                    from ({{ runs_of_dates(relation, date, rows, forwards, rising) }}) as runs
                 ) as compared
             ) as placed
         ) as surrounded
@@ -65,7 +70,7 @@
 {%- endmacro %}
 
 {# The rows with the dates of the run before and the run after their own. #}
-{% macro runs_of_dates(relation, date, rows, rising) -%}
+{% macro runs_of_dates(relation, date, rows, forwards, rising) -%}
     select
         *,
         max(case when _previous_date is null then {{ date }} end) over ({{ rows }}) as _first_date,
@@ -79,8 +84,8 @@
         from (
             select
                 *,
-                lag({{ date }}) over ({{ rows }} order by _row_number asc nulls last) as _previous_date,
-                lead({{ date }}) over ({{ rows }} order by _row_number asc nulls last) as _next_date
+                lag({{ date }}) over ({{ forwards }}) as _previous_date,
+                lead({{ date }}) over ({{ forwards }}) as _next_date
             from {{ relation }}
         ) as neighbours
     ) as numbered

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.settings import Settings
 from warm_commands import is_warm, run_warm
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,16 @@ BIN = Path(sys.executable).parent
 WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
 DBT_PARTS = ("dbt_project.yml", "selectors.yml", "models", "seeds", "macros", "tests/dbt")
+
+
+def name_server(settings: Settings) -> dict[str, str]:
+    """Return the variables that select a server and a home."""
+    external = settings.external
+    assert external is not None
+    return {
+        "WAREHOUSE_HOME": str(settings.home), "PGHOST": external.host, "PGPORT": str(external.port),
+        "PGUSER": external.user, "PGPASSWORD": external.password, "PGDATABASE": external.database,
+    }  # fmt: skip
 
 
 @dataclass

@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from checkout import Checkout
+from checkout import Checkout, name_server
 from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.settings import Settings
@@ -103,15 +103,4 @@ def checkout(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
     """A copy of the dbt project with a database of its own, shared by the tests of a module."""
     folder = tmp_path_factory.mktemp("checkout")
     settings = databases.make(folder)
-    external = settings.external
-    assert external is not None
-    return Checkout.copy_to(
-        folder / "project",
-        WAREHOUSE_HOME=str(settings.home),
-        WAREHOUSE_INBOX=str(settings.inbox),
-        PGHOST=external.host,
-        PGPORT=str(external.port),
-        PGUSER=external.user,
-        PGPASSWORD=external.password,
-        PGDATABASE=external.database,
-    )
+    return Checkout.copy_to(folder / "project", WAREHOUSE_INBOX=str(settings.inbox), **name_server(settings))

@@ -23,6 +23,14 @@ class Error:
     text: str
 
 
+@dataclass(frozen=True)
+class Formula:
+    """A cell of an XLS workbook with a formula: the stored result, and whether it is computed when opened."""
+
+    result: float | None  # None: an empty text
+    is_computed_when_opened: bool = False
+
+
 Rows = Sequence[Sequence[object]]
 
 
@@ -109,7 +117,7 @@ def _serial(value: datetime) -> float:
 
 
 def make_xls(sheets: dict[str, Rows]) -> bytes:
-    """Return a workbook of numbers, texts, dates, booleans and errors."""
+    """Return a workbook of numbers, texts, dates, booleans, errors and formulas."""
     bodies = [b"".join(_xls_rows(rows)) for rows in sheets.values()]
     head = _bof(0x0005) + _record(0x0042, struct.pack("<H", 1252))
     head += b"".join(_record(0x00E0, struct.pack("<HHH", 0, kind, 0) + bytes(10)) for kind in (0, 14, 22))
@@ -152,6 +160,10 @@ def _xls_rows(rows: Rows) -> Iterable[bytes]:
                 yield _record(0x0205, at + struct.pack("<HBB", 0, value, 0))
             elif isinstance(value, Error):
                 yield _record(0x0205, at + struct.pack("<HBB", 0, _ERRORS[value.text], 1))
+            elif isinstance(value, Formula):
+                result = b"\x03\0\0\0\0\0\xff\xff" if value.result is None else struct.pack("<d", value.result)
+                flags = 0x03 if value.is_computed_when_opened else 0x01
+                yield _record(0x0006, at + struct.pack("<H8sHIH3s", 0, result, flags, 0, 3, b"\x1e\x07\0"))
             elif isinstance(value, datetime):
                 yield _record(0x0203, at + struct.pack("<Hd", 2, _serial(value)))
             elif isinstance(value, date):

@@ -1,19 +1,24 @@
 """Commands that set a warehouse up: start and stop the server, write demonstration files, create roles."""
 
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import psycopg2
 import typer
 
 from sales_warehouse import server
-from sales_warehouse.cli.console import note, out
+from sales_warehouse.cli.console import count, note, out
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson, session
-from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.settings import get_settings
+from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.ledger.file_index import CLOSED
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.read_sql import read_sql
+from sales_warehouse.settings import Settings, get_settings
 
 group = typer.Typer()
 command = partial(group.command, rich_help_panel="Set-up")
@@ -41,9 +46,15 @@ def down() -> None:
 
 @command()
 def status(as_json: AsJson = False) -> None:
-    """Describe the server; exit code 3 when it does not run."""
-    state = server.status(get_settings())
-    emit(state, as_json, _print_server)
+    """Describe the server, and count the files that need a person; exit code 3 when it does not run."""
+    settings = get_settings()
+    state = server.status(settings)
+    waiting = _count_waiting(settings) if state.version else {}
+    emit(state, as_json, _print_server, lambda state: asdict(state) | {"files": waiting})
+    if not as_json:
+        for kind, number in waiting.items():
+            if number:
+                note(f"{count(number, 'file')} {kind}: `warehouse files --status {kind}`")
     if state.condition != "running":
         raise typer.Exit(3)
 
@@ -88,6 +99,18 @@ def grants(
         it.prepare()
         changed = apply_grants(it.connection)
     out.print(f"Roles and rights {'are in place' if changed else 'were in place already'}.")
+
+
+def _count_waiting(settings: Settings) -> dict[str, int]:
+    """Return how many files are held and refused; nothing where the ledger cannot be read, or is not there yet."""
+    try:
+        connection = server.connect(settings, application_name="warehouse status", role="transformer")
+        with closing(connection), transaction(connection) as cursor:
+            cursor.execute("set local lock_timeout = '2s'")  # the server is described also during an upgrade
+            cursor.execute(read_sql("cli/sql/count_waiting.sql"), (CLOSED,))
+            return dict(zip(("held", "refused"), cursor.fetchall()[0], strict=True))
+    except (psycopg2.Error, ServerUnreachable):
+        return {}
 
 
 def _print_server(state: server.ServerState) -> None:

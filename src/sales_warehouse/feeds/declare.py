@@ -24,6 +24,9 @@ from sales_warehouse.feeds.names import (
 
 TEXT_FORMATS = ("csv", "aligned", "fixed")  # lines of text, read as the dialect says
 JSON_FORMATS = ("jsonl", "json")  # an object a line, or documents with lists of objects
+# Brackets in each other in a JSON record, its own included. Loader and verify parse with recursive functions, of up to
+# three frames a level: at this depth both are far from Python's limit of 1,000 frames, so they agree on every record.
+MAX_JSON_DEPTH = 200
 FILE_FORMATS = (*TEXT_FORMATS, *JSON_FORMATS, "parquet", "xlsx", "xls")
 ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
 LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer"}
@@ -140,7 +143,7 @@ class Workbook:
     header_row: int = 1
     total_rows: str | None = None  # a regular expression, searched for in the first cell of a row that holds a value
     merged_cells: str = "first"  # or "fill": the value of merged cells is in the first of their rows, or in each
-    stale_results: str = "refuse"  # or "load": results of formulas that are computed when the workbook is opened
+    stale_results: str = "refuse"  # or "load": results of formulas that the workbook does not vouch for
     encoding: str | None = None  # of the texts of an xls that has no code page
 
 

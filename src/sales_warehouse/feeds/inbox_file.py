@@ -3,14 +3,13 @@
 import hashlib
 import os
 import stat
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from sales_warehouse import __version__
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.feeds.names import member_name
+from sales_warehouse.feeds.zip_directory import read_directory
 
 MAX_SIDE_BYTES = 64 * 1024  # a few figures take a few lines
 _MAX_NS = 2**63 - 1  # in the year 2262; the ledger's bigint ends there, file systems do not
@@ -61,11 +60,12 @@ class SideFile:
             return (file.read(MAX_SIDE_BYTES + 1), "") if is_file else (None, "is no file")
 
     def _read_member(self, member: str) -> tuple[bytes | None, str]:
-        with zipfile.ZipFile(self.path) as archive:
-            found = [entry for entry in archive.infolist() if member_name(entry) == member]
+        with self.path.open("rb") as archive:
+            directory = read_directory(archive)
+            found = directory.members.get(member, ())
             if len(found) != 1:
                 return None, "is in the archive twice" if found else "is not there"
-            with archive.open(found[0]) as file:
+            with directory.open(archive, found[0]) as file:
                 return file.read(MAX_SIDE_BYTES + 1), ""
 
 

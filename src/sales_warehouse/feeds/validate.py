@@ -63,7 +63,7 @@ _ANY = (
     *_JUDGED,
 )
 _JSON = ("encoding", "items", "paths")
-_WORKBOOK = ("sheet", "header_row", "total_rows", "merged_cells", *_ANY, *_BY_NAME)
+_WORKBOOK = ("sheet", "header_row", "total_rows", "merged_cells", "stale_results", *_ANY, *_BY_NAME)
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": (*_MARKED, "repeated_header", *_LINES, *_ANY, *_BY_NAME),
     "aligned": (*_LINES, "repeated_header", *_ANY, *_BY_NAME),
@@ -71,7 +71,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "jsonl": (*_JSON, *_ANY, *_BY_NAME),
     "json": ("records", *_JSON, *_ANY, *_BY_NAME),
     "parquet": (*_ANY, *_BY_NAME),
-    "xlsx": ("stale_results", *_WORKBOOK),
+    "xlsx": _WORKBOOK,
     "xls": ("encoding", *_WORKBOOK),
 }
 

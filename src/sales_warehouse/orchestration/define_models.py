@@ -127,6 +127,9 @@ def _retry_without_held(settings: Settings, invocation: DbtCliInvocation, contex
     held = find_held(settings, invocation_id)
     for file in held:
         context.log.warning(f"Held: {file.uri}: {file.message}")
+        # on the page of the raw table, whose check names the file only after its next load
+        key = dg.AssetKey(file.feed.split("."))
+        context.log_event(dg.AssetObservation(key, description=f"Held: {file.message}", metadata={"file": file.uri}))
     if held:
         ask_for_retry(context.retry_number)
 

@@ -50,7 +50,7 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
         group_name="raw",
         kinds={"postgres"},
         check_specs=[
-            dg.AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, waiting or unreadable.")
+            dg.AssetCheckSpec(CHECK, asset=spec.key, description="No file is refused, held, waiting or unreadable.")
         ],
     )
     def raw_table(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:

@@ -36,6 +36,7 @@ class Problem:
 class HeldFile:
     """A file that a build holds, and the message of its entry."""
 
+    feed: str
     uri: str
     message: str
 

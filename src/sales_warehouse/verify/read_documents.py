@@ -13,6 +13,8 @@ from sales_warehouse.verify.read_objects import READER, ObjectRules, make_record
 from sales_warehouse.verify.records import CannotRead, Record, RejectPlace, SecondReading, Values
 
 _MAX_CHARACTERS = 32 * 1024 * 1024  # of a value that is not at its end
+# What is beside the records is passed over as it is: the loader looks only for its end.
+_ANYTHING = json.JSONDecoder(parse_float=str, parse_int=str, strict=False)
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
@@ -69,13 +71,13 @@ class DocumentReading(SecondReading):
             raise CannotRead(self._line_number, "no object")
         else:
             while not self._skips("}"):
-                _, key = self._decode()
+                _, key = self._decode(_ANYTHING)
                 if not self._skips(":"):
                     raise CannotRead(self._line_number, "no colon behind a key")
                 if key == path[0]:
                     yield from self._read_value(path[1:])
                 else:
-                    self._decode()
+                    self._decode(_ANYTHING)
                 self._skips(",")
 
     def _read_list(self) -> Iterator[Record | RejectPlace]:
@@ -122,12 +124,12 @@ class DocumentReading(SecondReading):
             raise CannotRead(self._line_number, "the content ends too early")
         return found == mark
 
-    def _decode(self) -> tuple[str, Any]:
+    def _decode(self, decoder: json.JSONDecoder = READER) -> tuple[str, Any]:
         """Go on behind the next value; return its text and itself. Raises `CannotRead`."""
         self._peek()
         while True:
             try:
-                value, end = READER.raw_decode(self._text, self._at)
+                value, end = decoder.raw_decode(self._text, self._at)
                 if end < len(self._text) or not self._read_more():  # a number may go on
                     break
             except json.JSONDecodeError as error:

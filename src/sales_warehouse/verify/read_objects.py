@@ -7,7 +7,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from sales_warehouse.feeds.declare import EXTRA_COLUMN, ITEM_COLUMN, Feed, Steps
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, ITEM_COLUMN, MAX_JSON_DEPTH, Feed, Steps
 from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.verify.read_lines import LineReading, Lines
 from sales_warehouse.verify.records import CannotRead, Record, Values
@@ -47,6 +47,8 @@ class ObjectRules:
         """Return the rows of one parsed value, none for an object without items. Raises `CannotRead`."""
         if not isinstance(found, dict):
             raise CannotRead(1, "not a JSON object")
+        if _is_too_deep(found):
+            raise CannotRead(1, f"brackets are nested more than {MAX_JSON_DEPTH} levels deep")
         to_items = self.feed.nesting.items
         values, rest = self._separate(found, (), to_items[0] if to_items else None)
         if not to_items:
@@ -115,6 +117,8 @@ class ObjectRules:
         try:
             found = READER.decode(text)
         except (ValueError, RecursionError):
+            return reject.reason == "bad_json"
+        if _is_too_deep(found):
             return reject.reason == "bad_json"
         texts = list(_texts_of(found))
         if reject.reason == "nul":
@@ -236,6 +240,17 @@ def _texts_of(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for inner in [*value, *value.values()] if isinstance(value, dict) else value:
             yield from _texts_of(inner)
+
+
+def _is_too_deep(value: Any) -> bool:
+    waiting = [(value, 1)]  # not recursive: the value may be deeper than Python recurses
+    while waiting:
+        found, depth = waiting.pop()
+        if isinstance(found, dict | list):
+            if depth > MAX_JSON_DEPTH:
+                return True
+            waiting += [(inner, depth + 1) for inner in (found.values() if isinstance(found, dict) else found)]
+    return False
 
 
 def _is_beyond_jsonb(digits: str) -> bool:

@@ -189,9 +189,12 @@ class TextReading(LineReading):
 
     def _read_reject(self, reject: Reject) -> RejectPlace:
         place = super()._read_reject(reject)
-        if self._types is not None and self._types.header is not None:
+        types = self._types
+        if types is not None and types.header is not None:
             first = decode_raw(reject.raw, self._dialect.encoding).removeprefix(_MARK)
-            if not re.search(self._types.own, first) and re.search(self._types.header, first):
+            is_other = types.other is not None and re.search(types.other, first)
+            # a record of an unknown type may be a header record, too
+            if not re.search(types.own, first) and (re.search(types.header, first) or not is_other):
                 self._carried = None
         return place
 

@@ -74,11 +74,11 @@ def read_parquet(content: IO[bytes]) -> tuple[dict[str, list[str]], Iterator[lis
         message = f"not compared: {wide[0]} has more than {_DECIMAL_DIGITS} digits, which no installed library reads"
         return {"not_comparable": [message]}, iter(())
     notes = _take_notes(leaves, settings.get(b"ARROW:schema"))
-    names = [str(column[0]) for column in columns]
+    names = _take_names(schema)
     types = [_describe_type(column[1], notes) for column in columns]
     picks = ", ".join(
-        f"cast({_quote(name)} as {kind.text})" if _is_cast(kind) else _quote(name)
-        for name, kind in zip(names, types, strict=True)
+        f"cast({_quote(column[0])} as {kind.text})" if _is_cast(kind) else _quote(column[0])
+        for column, kind in zip(columns, types, strict=True)
     )
     head = {
         "names": names,
@@ -86,6 +86,23 @@ def read_parquet(content: IO[bytes]) -> tuple[dict[str, list[str]], Iterator[lis
         "micros": [name for name, kind in zip(names, types, strict=True) if kind.holds("INT96")],
     }
     return head, _read_rows(connection, f"select {picks} from {source}", types)
+
+
+def _take_names(schema: list[Any]) -> list[str]:
+    """Return the names of the columns in the file: DuckDB adds a number to one that differs by case only."""
+    elements = iter(schema)
+
+    def pass_over(children: int) -> None:
+        for _ in range(children):
+            pass_over(next(elements)[4] or 0)
+
+    _, _, _, _, count = next(elements)
+    names = []
+    for _ in range(count or 0):
+        name, _, _, _, children = next(elements)
+        names.append(str(name))
+        pass_over(children or 0)
+    return names
 
 
 def _take_notes(leaves: list[Any], arrow_schema: bytes | None) -> Iterator[str]:
@@ -159,7 +176,9 @@ def _write(value: Any, kind: _Type) -> str:
     """Return a value as text; a struct, list or map as JSON, a map as a list of pairs."""
     if kind.name == "map":
         (_, key), (_, inner) = kind.children
-        return _list(f"[{_write_inner(one, key)},{_write_inner(other, inner)}]" for one, other in value.items())
+        # keys that Python cannot look up come as a list
+        pairs = zip(value["key"], value["value"], strict=True) if key.children and value else value.items()
+        return _list(f"[{_write_inner(one, key)},{_write_inner(other, inner)}]" for one, other in pairs)
     if kind.name == "struct":
         return "{" + ",".join(f"{_json(name)}:{_write_inner(value[name], of)}" for name, of in kind.children) + "}"
     if kind.name == "list":

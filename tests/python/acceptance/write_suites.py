@@ -25,8 +25,8 @@ PAGE = PROJECT / "docs" / "reference" / "suites.md"
 TEXT = """# Suites
 
 Difficult files made by others, and small files made after public reports. Each file of a suite is a feed of its own,
-loaded with the dialect that its suite declares, and
-compared record by record with the answer of the suite. Written by `make suites` on {day}.
+loaded with the dialect that its suite declares, and compared record by record with the answer of the suite.
+Written by `make suites` on {day}.
 
 ## csv-spectrum
 

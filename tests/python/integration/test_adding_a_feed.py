@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import BIN, PROJECT, Checkout
+from checkout import BIN, PROJECT, Checkout, name_server
 from databases import Databases
 from warm_commands import put_programs
 
@@ -100,17 +100,9 @@ class TutorialRun:
 def finished(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> TutorialRun:
     """The follower after the last step. Home and inbox are below the project, as by default."""
     folder = tmp_path_factory.mktemp("finished")
-    external = databases.make(folder).external
-    assert external is not None
-    checkout = Checkout.copy_to(
-        folder / "project",
-        PGHOST=external.host,
-        PGPORT=str(external.port),
-        PGUSER=external.user,
-        PGPASSWORD=external.password,
-        PGDATABASE=external.database,
-    )
-    follower = TutorialRun(checkout)
+    variables = name_server(databases.make(folder))
+    del variables["WAREHOUSE_HOME"]
+    follower = TutorialRun(Checkout.copy_to(folder / "project", **variables))
     for block in read_blocks():
         follower.follow(block)
     return follower

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small_project import write_small_project
 
-from checkout import PROJECT, Checkout
+from checkout import PROJECT, Checkout, name_server
 from databases import Databases
 
 SOURCES = """\
@@ -77,8 +77,6 @@ def built(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Che
     """A small project with this feed alone and the audit models, after a build."""
     folder = tmp_path_factory.mktemp("items")
     settings = databases.make(folder)
-    external = settings.external
-    assert external is not None
     project = folder / "project"
     write_small_project(project)
     for unused in ("models/staging", "models/intermediate", "models/marts", "models/audit", "tests/dbt", "seeds"):
@@ -98,14 +96,7 @@ def built(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Che
     for path, text in files.items():
         (project / "models" / path).parent.mkdir(parents=True, exist_ok=True)
         (project / "models" / path).write_text(text)
-    checkout = Checkout(
-        project,
-        {
-            "WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_INBOX": str(settings.inbox), "PGHOST": external.host,
-            "PGPORT": str(external.port), "PGUSER": external.user, "PGPASSWORD": external.password,
-            "PGDATABASE": external.database,
-        },
-    )  # fmt: skip
+    checkout = Checkout(project, {"WAREHOUSE_INBOX": str(settings.inbox), **name_server(settings)})
     checkout.warehouse("up")
     (settings.inbox / "web").mkdir(parents=True)
     (settings.inbox / "web" / "1.json").write_text(json.dumps(ORDERS, indent=1))

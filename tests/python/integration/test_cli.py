@@ -200,3 +200,20 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
         assert re.findall(r"^│ ([a-z]+)", panel, re.MULTILINE) == list(commands)
     assert checkout.run("warehouse", check=False).stdout.strip() == printed.strip()
     assert checkout.warehouse("--version").strip() == "0.1.0"
+
+
+def test_the_status_counts_the_files_that_need_a_person(checkout: Checkout, inbox: Path) -> None:
+    folder = inbox / "online_retail"
+    before = json.loads(checkout.warehouse("status", "--json"))["files"]
+    (folder / "2010-12-08.csv").write_text("no header\n")
+    (folder / "2010-12-09.csv").write_bytes((folder / "2010-12-01.csv").read_bytes())
+    checkout.run("warehouse", "load", "--settle", "0", check=False)
+    counted = {"held": 1, "refused": before["refused"] + 1}
+    assert json.loads(checkout.warehouse("status", "--json"))["files"] == counted
+    said = checkout.warehouse("status")
+    assert "1 file held: `warehouse files --status held`" in said
+    assert "refused: `warehouse files --status refused`" in said
+    (folder / "2010-12-08.csv").write_text(HEADER + LINE.replace("12-01", "12-08"))
+    checkout.run("warehouse", "load", "--settle", "0", check=False)
+    checkout.warehouse("files", "--refuse", "online_retail/2010-12-09.csv")
+    assert json.loads(checkout.warehouse("status", "--json"))["files"] == before

@@ -3,12 +3,10 @@
 import threading
 import zipfile
 from contextlib import closing
-from pathlib import Path
 
 import psycopg2
 import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
-from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
 from sales_warehouse.corrections import restore as restore_module
@@ -21,11 +19,6 @@ from sales_warehouse.verify.run_verify import run_verify
 ONE = HEADER + "1,tea,2.50\n\nbroken\n2,cup,3\n"
 TWO = HEADER + "1,tea,2.60\n2,cup,3\n3,pot,9\n"
 DAY_ONE, DAY_TWO = "shop/2024-01-01.csv", "shop/2024-01-02.csv"
-
-
-@pytest.fixture
-def inbox(connection: Connection, tmp_path: Path) -> Inbox:
-    return Inbox(tmp_path / "inbox", connection, make_feed())
 
 
 def unload_file(it: Inbox, name: str) -> Unloaded:

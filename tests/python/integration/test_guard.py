@@ -204,11 +204,6 @@ def test_workers_and_json_name_every_bad_file(
 # --- one by one ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def inbox(connection: Connection, tmp_path: Path) -> Inbox:
-    return Inbox(tmp_path / "inbox", connection, make_feed())
-
-
 def test_an_unexpected_error_refuses_one_file_and_is_logged(
     inbox: Inbox, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

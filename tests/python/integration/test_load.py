@@ -5,12 +5,10 @@ import hashlib
 import os
 import threading
 from contextlib import closing
-from pathlib import Path
 
 import psycopg2
 import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
-from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
@@ -23,11 +21,6 @@ from sales_warehouse.settings import Settings
 
 ONE = HEADER + "1,tea,2.50\n2,cup,3\n"
 TWO = HEADER + "1,tea,2.60\n2,cup,3\n3,pot,9\n"
-
-
-@pytest.fixture
-def inbox(connection: Connection, tmp_path: Path) -> Inbox:
-    return Inbox(tmp_path / "inbox", connection, make_feed())
 
 
 def other(inbox: Inbox, **changes: object) -> Inbox:

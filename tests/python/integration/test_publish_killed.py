@@ -21,7 +21,7 @@ import pytest
 from fake_dbt import STEPS, FakeDbt, at_work
 from small_project import FAILURES, deliver, write_small_project
 
-from checkout import Checkout
+from checkout import Checkout, name_server
 from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.errors import ServerUnreachable
@@ -76,15 +76,6 @@ def _fill(fake_dbt: FakeDbt, number: int, rows: int = 3) -> None:
     fake_dbt.run("insert into marts.fct_lines values (1, %s - %s + 1)", number, rows)
     fake_dbt.run("insert into marts.fct_lines select line, 1 from generate_series(2, %s) as line", rows)
     fake_dbt.run("insert into marts.agg_lines (amount) values (%s)", number)
-
-
-def _variables(warehouse: Settings) -> dict[str, str]:
-    external = warehouse.external
-    assert external is not None
-    return {
-        "WAREHOUSE_HOME": str(warehouse.home), "PGHOST": external.host, "PGPORT": str(external.port),
-        "PGUSER": external.user, "PGPASSWORD": external.password, "PGDATABASE": external.database,
-    }  # fmt: skip
 
 
 @contextmanager
@@ -153,7 +144,7 @@ def _publication(fake_dbt: FakeDbt) -> int:
 
 
 def test_publish_is_atomic_when_command_and_server_process_are_killed(shop: Checkout, fake_dbt: FakeDbt) -> None:
-    command = Checkout(shop.project, _variables(fake_dbt.warehouse))
+    command = Checkout(shop.project, name_server(fake_dbt.warehouse))
     seen: set[int] = set()
     with readers(fake_dbt.warehouse, seen):
         for number, step in enumerate(STEPS, 2):
@@ -186,7 +177,7 @@ def test_publish_is_atomic_when_command_and_server_process_are_killed(shop: Chec
 
 
 def test_publish_is_atomic_when_the_command_is_killed_at_any_instant(shop: Checkout, fake_dbt: FakeDbt) -> None:
-    command = Checkout(shop.project, _variables(fake_dbt.warehouse))
+    command = Checkout(shop.project, name_server(fake_dbt.warehouse))
     fake_dbt.fill("fct_lines", [])
     _fill(fake_dbt, 2, rows=60_000)
     fake_dbt.build()

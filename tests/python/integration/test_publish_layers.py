@@ -6,12 +6,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 from dbt.cli.main import dbtRunner
 from small_project import FAILURES, deliver, write_small_project
 
-from checkout import Checkout
+from checkout import Checkout, name_server
 from databases import Databases
 
 FIGURES = "select (select sum(amount) from published.fct_lines), (select amount from published.agg_lines), publication"
@@ -22,26 +21,11 @@ class Shop:
 
     def __init__(self, databases: Databases, folder: Path) -> None:
         settings = databases.make(folder)
-        external = settings.external
-        assert external is not None
         write_small_project(folder / "project")
         self.inbox = settings.inbox
-        self.checkout = Checkout(
-            folder / "project",
-            {
-                "WAREHOUSE_HOME": str(settings.home),
-                "PGHOST": external.host,
-                "PGPORT": str(external.port),
-                "PGUSER": external.user,
-                "PGPASSWORD": external.password,
-                "PGDATABASE": external.database,
-            },
-        )
+        self.checkout = Checkout(folder / "project", name_server(settings))
         self.checkout.warehouse("up")
-        self.connection = psycopg2.connect(
-            host=external.host, port=external.port, user=external.user, password=external.password,
-            dbname=external.database,
-        )  # fmt: skip
+        self.connection = self.checkout.connect()
         self.connection.autocommit = True
         self.run(FAILURES)
 

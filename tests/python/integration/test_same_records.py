@@ -1,12 +1,10 @@
 """What a delivery is: files with the same records are duplicates, held, or loaded and named, by one rule."""
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
-from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.corrections.decide_held import Decided, accept, refuse
 from sales_warehouse.corrections.restore import RestoreRefused
@@ -17,11 +15,6 @@ from sales_warehouse.verify.run_verify import run_verify
 
 TEN = HEADER + "".join(f"{number},tea,{number}.50\n" for number in range(1, 11))
 NINE = HEADER + "".join(f"{number},tea,{number}.50\n" for number in range(1, 10))
-
-
-@pytest.fixture
-def inbox(connection: Connection, tmp_path: Path) -> Inbox:
-    return Inbox(tmp_path / "inbox", connection, make_feed())
 
 
 def declare(inbox: Inbox, **options: Any) -> None:

@@ -18,6 +18,17 @@ from checkout import Checkout
 from sales_warehouse.feeds.names import normalise_header
 
 FEED = "online_retail.invoice_lines"
+FEED_WITH_ITEMS = "web.orders"
+SOURCE_WITH_ITEMS = """\
+sources:
+  - name: web
+    schema: raw
+    tables:
+      - name: orders
+        identifier: web__orders
+        external: {location: "web/*.json", file_format: json, options: {items: lines, sorted_by: date}}
+        columns: [{name: day, data_type: text}]
+"""
 LIMIT = 7  # days of order_date:out_of_sequence
 HEADERS = ["order", "user", "amount_eur", "2nd_price"]
 # how a word of a header may be set off from the next
@@ -61,6 +72,9 @@ def render(checkout: Checkout, session: Connection) -> Render:
     declaration.write_text(
         text.replace("max_rejects:", "sorted_by: date\n            max_rejects:", 1), encoding="utf-8"
     )
+
+    (declaration.parent.parent / "web").mkdir()
+    (declaration.parent.parent / "web" / "_web__sources.yml").write_text(SOURCE_WITH_ITEMS)
 
     def call(calls: list[str]) -> list[str]:
         inline = " ---- ".join(f"{{{{ {one} }}}}" for one in calls)
@@ -191,16 +205,29 @@ def find_out_of_sequence(dates: list[date | None]) -> list[bool]:
 
 
 @pytest.fixture(scope="module")
-def sequence_query(session: Connection, render: Render) -> str:
+def sequence_queries(session: Connection, render: Render) -> list[str]:
+    """Return the query for a feed without items, and the one for a feed with them."""
     with session.cursor() as cursor:
-        cursor.execute("create temporary table dated (_file_id bigint, _row_number bigint, order_date date)")
-    [made] = render([f"flag_out_of_sequence('dated', 'order_date', feed='{FEED}')"])
-    return f"select _file_id, is_out_of_sequence from ({made}) as flagged order by _file_id, _row_number"
+        cursor.execute(
+            "create temporary table dated (_file_id bigint, _row_number bigint, _item_number integer, order_date date)"
+        )
+    made = render([f"flag_out_of_sequence('dated', 'order_date', feed='{feed}')" for feed in (FEED, FEED_WITH_ITEMS)])
+    order = "_file_id, _row_number, _item_number"
+    return [f"select _file_id, is_out_of_sequence from ({query}) as flagged order by {order}" for query in made]
 
 
-def flag(session: Connection, query: str, files: list[list[date | None]]) -> list[list[bool]]:
-    """Return what the macro says of the rows of each file."""
-    rows = [(number, place, day) for number, days in enumerate(files) for place, day in enumerate(days, 1)]
+@pytest.fixture(scope="module")
+def sequence_query(sequence_queries: list[str]) -> str:
+    return sequence_queries[0]
+
+
+def flag(session: Connection, query: str, files: list[list[date | None]], items: int = 1) -> list[list[bool]]:
+    """Return what the macro says of the rows of each file, whose records have this number of items."""
+    rows = [
+        (number, place // items, place % items, day)
+        for number, days in enumerate(files)
+        for place, day in enumerate(days)
+    ]
     with session.cursor() as cursor:
         cursor.execute("truncate dated")
         execute_values(cursor, "insert into dated values %s", rows[::-1], page_size=10_000)
@@ -233,6 +260,15 @@ def test_dates_out_of_sequence_are_those_of_a_plain_model(
     session: Connection, sequence_query: str, files: list[list[date | None]]
 ) -> None:
     assert flag(session, sequence_query, files) == [find_out_of_sequence(days) for days in files]
+
+
+@given(st.lists(_dates(), min_size=1, max_size=3), st.integers(2, 5))
+@settings(_few, max_examples=50)
+def test_items_of_one_record_are_compared_in_their_order(
+    session: Connection, sequence_queries: list[str], files: list[list[date | None]], items: int
+) -> None:
+    expected = [find_out_of_sequence(days) for days in files]
+    assert flag(session, sequence_queries[1], files, items) == expected
 
 
 def misread(day: date) -> date:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from deliver import HEADER, Inbox, Listener, make_feed
-from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.cli.files import print_verify_report
 from sales_warehouse.cli.output import print_json
@@ -23,11 +22,6 @@ CONTENT = (
     HEADER.encode() + b"1,tea,2.50\n" + b"broken\n" + b'2,"cup\nand ""saucer""",3\n' + b"\r\n" + b"3,\xff,4\n"
     b'4,,""\n' + b"5,pot,9\r\n"
 )
-
-
-@pytest.fixture
-def inbox(connection: Connection, tmp_path: Path) -> Inbox:
-    return Inbox(tmp_path / "inbox", connection, make_feed())
 
 
 @pytest.fixture

@@ -49,11 +49,6 @@ def _always_use_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def inbox(connection: Connection, tmp_path: Path) -> Inbox:
-    return Inbox(tmp_path / "inbox", connection, make_feed())
-
-
-@pytest.fixture
 def other_connection(database: Settings) -> Iterator[Connection]:
     """A second connection to the same database."""
     with closing(server.connect(database, application_name="other_connection")) as connection:

@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sales_warehouse.feeds.declare import Contract, Dialect, Feed, Nesting
+from sales_warehouse.feeds.declare import MAX_JSON_DEPTH, Contract, Dialect, Feed, Nesting
+from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader
 from sales_warehouse.verify.read_documents import DocumentReading
@@ -76,6 +78,19 @@ def test_both_readings_of_json_agree_on_rows_and_rejects(
     assert_both_agree(text.encode(encoding), feed, size)
 
 
+@pytest.mark.parametrize(
+    ("beside", "is_loaded"),
+    [
+        *[(text, True) for text in ("NaN", "-Infinity", '{"a":1,"a":2}', '"two\nlines"', '[1,{"b":[]}]', "9" * 5000)],
+        *[(text, False) for text in ("01", "tru", "1.", "'x'", "[", "")],
+    ],
+)
+def test_what_is_beside_the_list_of_records_is_passed_over_by_both(beside: str, is_loaded: bool) -> None:
+    feed = replace(FEED, file_format="json", nesting=Nesting(records=("all",)))
+    content = f'{{"of\tday": {beside}, "all": [{{"id": 1}}], "x": {beside}}}'
+    assert (assert_both_agree(content.encode(), feed, 7) is not None) == is_loaded
+
+
 @given(st.binary(max_size=40), st.sampled_from(NESTINGS), st.sampled_from(["json", "jsonl"]))
 def test_both_readings_of_json_agree_on_random_bytes(content: bytes, nesting: Nesting, file_format: str) -> None:
     feed = replace(FEED, file_format=file_format, nesting=nesting)
@@ -83,15 +98,53 @@ def test_both_readings_of_json_agree_on_random_bytes(content: bytes, nesting: Ne
     assert_both_agree(content, feed, 7)
 
 
-def assert_both_agree(content: bytes, feed: Feed, size: int) -> None:
-    """Read a content twice; nothing may differ unless the loader refuses it."""
+@given(
+    st.integers(MAX_JSON_DEPTH - 1, MAX_JSON_DEPTH + 2) | st.integers(3, 1_500),
+    st.lists(st.sampled_from([("[", "]"), ('{"x":', "}"), ('["}",', "]")]), min_size=1, max_size=3),
+    st.sampled_from(
+        [
+            *[('{"id":', "}", 1), ('{"x":', "}", 1), ('{"lines":[{"no":1}],"x":', "}", 1)],
+            *[('{"lines":[{"id":', "}]}", 3), ('{"lines":[{},{"x":', "}]}", 3)],
+        ]
+    ),
+    st.sampled_from(["jsonl", "json", "below", "beside"]),
+)
+def test_both_readings_of_json_have_the_same_limit_of_depth(
+    depth: int, brackets: list[tuple[str, str]], record: tuple[str, str, int], layout: str
+) -> None:
+    before, behind, own_depth = record
+    inner = [brackets[number % len(brackets)] for number in range(depth - own_depth)]
+    value = "".join(opened for opened, _ in inner) + "7" + "".join(closed for _, closed in reversed(inner))
+    feed = replace(
+        FEED,
+        file_format="jsonl" if layout == "jsonl" else "json",
+        nesting=Nesting(("all",) if layout in ("below", "beside") else (), ("lines",) if "lines" in before else ()),
+    )
+    text = before + value + behind + '\n{"lines":[{}]}'
+    if layout == "below":
+        text = f'{{"all":[{text.replace(chr(10), ",")}]}}'
+    elif layout == "beside":  # what is beside the list of records is not loaded, but must be right
+        text = f'{{"x":{value},"all":[]}}'
+    outcome = assert_both_agree(text.encode(), feed, 100)
+    is_too_deep = depth - (own_depth if layout == "beside" else 0) > MAX_JSON_DEPTH
+    if layout == "beside":
+        assert (outcome is None) == is_too_deep
+    else:
+        assert outcome is not None
+        assert [(it.reason, it.detail) for it in outcome] == [
+            ("bad_json", f"brackets are nested more than {MAX_JSON_DEPTH} levels deep")
+        ] * is_too_deep
+
+
+def assert_both_agree(content: bytes, feed: Feed, size: int) -> list[Reject] | None:
+    """Read a content twice; nothing may differ. Return the rejects, or None where the loader refuses the file."""
     reader = choose_reader(feed, 7)
     blocks = (content[at : at + size] for at in range(0, len(content), size))
     try:
         reader.read_header(blocks)
         read = list(reader.read(blocks, ()))
     except FileRefused:
-        return
+        return None
     rejects = [reject for block in read for reject in block.rejects]
     skipped = [(it.line_number, it.row_number, it.kind, it.raw) for block in read for it in block.skipped]
     loaded = [
@@ -115,6 +168,7 @@ def assert_both_agree(content: bytes, feed: Feed, size: int) -> None:
     assert rows == loaded
     assert skips == skipped
     assert places == [(it, it.row_number, it.line_number, it.raw, True) for it in rejects]
+    return rejects
 
 
 def rows_of(record: Record) -> list[list[str | None]]:

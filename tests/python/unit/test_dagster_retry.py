@@ -1,16 +1,21 @@
 """Transient errors are retried with increasing waits; other errors end the run with their exit code."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import dagster as dg
 import psycopg2
 import pytest
 from dagster import Failure, RetryRequested
 
 from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable, WarehouseError
+from sales_warehouse.orchestration import define_models
 from sales_warehouse.orchestration.define_models import is_transient_message
 from sales_warehouse.orchestration.fail_or_retry import EXIT_CODE, RETRIES, fail_or_retry
 from sales_warehouse.orchestration.serve import environment, write_instance
 from sales_warehouse.settings import Settings
+from sales_warehouse.transform.run_dbt import HeldFile
 
 
 def test_the_waits_double_and_end() -> None:
@@ -40,6 +45,22 @@ def test_a_permanent_error_is_not_retried(error: psycopg2.Error | WarehouseError
     assert not failed.value.allow_retries
     assert failed.value.metadata[EXIT_CODE].value == code
     assert str(error) in str(failed.value.description)
+
+
+def test_a_file_that_a_build_held_is_an_observation_of_its_raw_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = HeldFile("shop.lines", "shop/a.csv", "30 of 31 rows are quarantined")
+    monkeypatch.setattr(define_models, "find_held", lambda *_: (held,))
+    seen: list[dg.AssetObservation] = []
+    context: Any = SimpleNamespace(retry_number=0, log=SimpleNamespace(warning=str), log_event=seen.append)
+    invocation: Any = SimpleNamespace(
+        is_successful=lambda: False, get_artifact=lambda _: {"metadata": {"invocation_id": "one"}}
+    )
+    settings: Any = None
+    with pytest.raises(RetryRequested):
+        define_models._retry_without_held(settings, invocation, context)
+    assert [(it.asset_key.path, it.description, it.metadata["file"].value) for it in seen] == [
+        (["shop", "lines"], "Held: 30 of 31 rows are quarantined", "shop/a.csv")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -435,6 +435,16 @@ def test_records_take_fields_of_the_header_record_in_front_of_them() -> None:
         assert (result.tally.read, result.tally.skipped) == (14, 5)
 
 
+def test_own_records_behind_a_record_of_an_unknown_type_take_no_fields_of_an_earlier_header_record() -> None:
+    feed = make_feed(delimiter="|", header_lines=0, record_types=H_AND_D)
+    for unknown in (b'"H"|3', b" H|3", b"h|3"):
+        result = read(b"H|1\nD|2\nT|\nD|3\n" + unknown + b"\nD|4\nH|5\nD|6\n", feed)
+        assert result.rows == {2: ["D", "2", "1"], 4: ["D", "3", "1"], 8: ["D", "6", "5"]}
+        assert [(reject.row_number, reject.reason) for reject in result.rejects] == [
+            (5, "unknown_record_type"), (6, "no_header_record"),
+        ]  # fmt: skip
+
+
 def test_a_quote_too_many_in_another_record_hides_no_own_record() -> None:
     feed = make_feed(delimiter="|", header_lines=0, record_types=H_AND_D)
     content = b'H|1\nD|2\nT|"x\nD|3\nH|"y\nD|4\nT|"\nT|"a\nb"\nH|5\nD|6\n'

@@ -4,9 +4,11 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from sales_warehouse.feeds.inbox_file import SideFile
 from sales_warehouse.load.inbox.open_file import ContentReader, hash_file, list_members, open_member, open_regular
 
 
@@ -54,6 +56,33 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path.write_bytes(b"a\n1\n")
     with open_regular(path) as file:
         assert file.read() == b"a\n1\n"
+
+
+def test_the_directory_of_an_archive_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    opened = zipfile.ZipFile
+
+    def count(file: BinaryIO) -> zipfile.ZipFile:
+        read.append(file)
+        return opened(file)
+
+    path = tmp_path / "a.zip"
+    for round_ in range(2):
+        names = [f"{number}.csv" for number in range(20)]
+        with opened(path, "w") as archive:
+            archive.writestr("1.csv/", "")  # a folder
+            for name in names:
+                archive.writestr(name, f"{name} {round_}")
+        with monkeypatch.context() as patched:
+            patched.setattr(zipfile, "ZipFile", count)
+            assert [member.name for member in list_members(path)] == names
+            for name in names:
+                with open_member(path, name) as (one, _), open_member(path, "0.csv") as (other, _):
+                    assert one.read() == f"{name} {round_}".encode()
+                    assert other.read() == f"0.csv {round_}".encode()
+                side = SideFile(path, "", name)
+                assert side.content == f"{name} {round_}".encode()
+    assert len(read) == 2
 
 
 def test_an_archive_leaves_no_file_open(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_a_workbook_has_options_of_its_own(project: Path) -> None:
         ("total_rows: ^Total", "total_rows: (", 11, "external.options.total_rows", "a regular expression such as"),
         ("total_rows: ^Total", "total_rows: 5", 11, "external.options.total_rows", "text in quotes"),
         ("total_rows: ^Total", "delimiter: ','", 11, "external.options.delimiter",
-         "is an option of file_format csv, not of xlsx; allowed: stale_results, sheet, header_row, total_rows"),
+         "is an option of file_format csv, not of xlsx; allowed: sheet, header_row, total_rows, merged_cells"),
         ("total_rows: ^Total", "total_row: x", 11, "external.options.total_row", "did you mean total_rows?"),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import io
 import re
+import tempfile
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from sales_warehouse.load.readers.read_parquet import read_parquet
 from sales_warehouse.load.readers.table_records import Row, TableUnreadable
+from sales_warehouse.verify.reread_parquet import read_parquet as read_again
 
 
 def write(columns: dict[str, Any], **options: Any) -> bytes:
@@ -238,3 +240,28 @@ def test_a_damaged_file_is_refused(damage: str) -> None:
     }[damage]
     with pytest.raises(TableUnreadable, match=r"cannot be read as parquet \(.*Ask for it again"):
         read(data)
+
+
+_KEYED = pa.struct([("x", pa.int32())])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table([[1], [{"a": 1}], [2]], names=["id", "s", "ID"]),
+        pa.table([[1], [2]], names=["id", "id"]),
+        pa.table({"m": pa.array([[({"x": 1}, 1), ({"x": 2}, None)], [], None], pa.map_(_KEYED, pa.int32()))}),
+        pa.table({"m": pa.array([[([1], "a")]], pa.map_(pa.list_(pa.int32()), pa.string()))}),
+        pa.table({"m": pa.array([[("key", 1), ("value", 2)]], pa.map_(pa.string(), pa.int32()))}),
+    ],
+)
+def test_the_second_reading_gives_the_same_columns_and_values(table: Any) -> None:
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    header, rows = read(out.getvalue())
+    with tempfile.TemporaryFile() as file:
+        file.write(out.getvalue())
+        file.flush()
+        head, again = read_again(file)
+        assert head["names"] == header
+        assert [cells for _, *cells in again] == rows

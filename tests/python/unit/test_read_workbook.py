@@ -1,6 +1,7 @@
 """The cells of a sheet become the text that a spreadsheet program shows, from XLSX and from XLS alike."""
 
 import io
+import zipfile
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import Unpacking, Workbook
+from sales_warehouse.load.inbox.recognise import OLE
 from sales_warehouse.load.readers.read_workbook import read_workbook
 from sales_warehouse.load.readers.table_records import Row, TableUnreadable
 from sales_warehouse.verify.reread_sheet import read_sheet
-from workbook import Error, Rows, make_xls, make_xlsx
+from workbook import Error, Formula, Rows, make_xls, make_xlsx
 
 every_format = pytest.mark.parametrize("file_format", ["xlsx", "xls"])
 HEADER = ["Order No", "Product", "Amount"]
@@ -218,6 +220,35 @@ def test_results_that_may_be_out_of_date_refuse_the_file_unless_declared() -> No
     assert read_xml(row.replace("<f>A2</f>", ""), settings=settings) == [["1", "0"]]
 
 
+NONE = Formula(None)
+TO_COMPUTE = Formula(0, is_computed_when_opened=True)
+
+
+@pytest.mark.parametrize(
+    ("formulas", "texts"),
+    [
+        ([NONE, NONE], None),
+        ([TO_COMPUTE, NONE], None),
+        ([TO_COMPUTE], None),
+        ([Formula(0)], ["0"]),  # the sum of nothing
+        ([NONE, Formula(2.5)], [None, "2.5"]),
+        ([NONE, TO_COMPUTE, Formula(7, is_computed_when_opened=True)], [None, "0", "7"]),
+        (["", 0], [None, "0"]),  # no formulas
+    ],
+)
+def test_xls_formulas_without_any_result_refuse_the_file_unless_declared(
+    formulas: list[object], texts: list[str | None] | None
+) -> None:
+    sheets: dict[str, Rows] = {"A": [["a", "b"], *([1, formula] for formula in formulas)], "B": [["x"], [Formula(1)]]}
+    loaded = [["1", "0" if formula == TO_COMPUTE else None] for formula in formulas]
+    if texts is None:
+        assert "has formulas without a result" in refusal("xls", make_xls(sheets))
+    else:
+        loaded = [["1", text] for text in texts]
+        assert read("xls", sheets)[1] == loaded
+    assert read("xls", sheets, stale_results="load")[1] == loaded
+
+
 @pytest.mark.parametrize("value", ["-1", "60", "60.5", "2958466", "4006381333931", "1E300"])
 def test_a_date_outside_of_the_calendar_rejects_its_record(value: str) -> None:
     first = '<row r="2"><c r="A2"><v>1</v></c><c r="B2" s="1"><v>45414</v></c></row>'
@@ -259,14 +290,56 @@ def test_texts_of_an_xls_without_code_page_need_a_declared_encoding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "what"),
+    ("cells", "row"),
     [
-        (b"<html><table><tr><td>1</td></tr></table></html>", "it is an HTML page"),
-        (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">', "XML of Excel 2003"),
-        (b"%PDF-1.7", "it is a PDF document"),
-        (b"a;b\n1;2\n", "it is text. Declare file_format: csv"),
-        (make_xlsx({"A": []}), "is an xlsx workbook. Declare file_format: xlsx"),
+        ('<c r="A2"><v>12<!-- 5 -->34</v></c>', ["1234", None]),
+        ('<c r="A2"><v>12<?five 5?>34</v></c>', ["1234", None]),
+        ('<c r="A2" s="1"><v xml:space="preserve">45414</v></c>', ["2024-05-02", None]),
+        ('<c r="A2" s="1"><v xml:space="preserve">-1</v></c>', None),
+        ('<c r="A2" s="1"><v>+60</v></c>', None),
+        ('<c r="A2" s="1"><v> 60</v></c>', None),
     ],
 )
-def test_another_format_under_the_name_of_an_xls_is_named(data: bytes, what: str) -> None:
-    assert what in refusal("xls", data)
+def test_rare_notations_of_a_value_lose_nothing(cells: str, row: list[str | None] | None) -> None:
+    [found] = read_xml(f'<row r="2">{cells}</row>')
+    assert (found if isinstance(found, list) else None) == row
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1", "utf-8"])
+def test_a_sheet_in_another_encoding_is_read(encoding: str) -> None:
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(make_xlsx({"A": [["a"], ["Crème"], [Error("#N/A")]]}))) as made,
+        zipfile.ZipFile(out, "w") as archive,
+    ):
+        for name in made.namelist():
+            data = made.read(name)
+            if "sheet1" in name:
+                data = f'<?xml version="1.0" encoding="{encoding}"?>{data.decode()}'.encode(encoding)
+            archive.writestr(name, data)
+    header, rows = read_workbook(io.BytesIO(out.getvalue()), "xlsx", Workbook())
+    assert header == ["a"]
+    assert [row if isinstance(row, list) else None for row in rows] == [["Crème"], None]
+
+
+def _zip(name: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("first.txt", "x" * 300_000)
+        archive.writestr(name, "x")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("file_format", "data", "what"),
+    [
+        ("xls", OLE + bytes(400_000) + "EncryptedPackage".encode("utf-16-le"), "protected by a password"),
+        ("xlsx", _zip("xl/workbook.bin"), "is a binary workbook"),
+        ("xlsx", _zip("content.xml"), "is an OpenDocument file. Open it in a spreadsheet"),
+        ("xlsx", _zip("a.csv"), "is not an xlsx workbook: it is a zip archive without one"),
+        ("xls", b"\0\1\2\3", "its first bytes are 00 01 02 03"),
+        ("xls", b"", "it is empty"),
+    ],
+)
+def test_what_only_the_whole_content_shows_is_named(file_format: str, data: bytes, what: str) -> None:
+    assert what in refusal(file_format, data)

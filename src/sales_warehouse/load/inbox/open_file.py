@@ -11,7 +11,6 @@ import re
 import stat
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking
-from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of, is_archive, member_name
+from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of, is_archive
+from sales_warehouse.feeds.zip_directory import MAX_MEMBERS, read_directory
 from sales_warehouse.load.inbox.unpack import DAMAGED, Damaged, UnpackedLimit, unpack
 from sales_warehouse.load.outcome import FileRefused
 
 BLOCK_BYTES = 256 * 1024
-MAX_MEMBERS = 100_000
 _HEAD_BYTES = 4096
 _ENCRYPTED = 0x1
 _LEADS_OUT = re.compile(r"/|\.\.(/|$)|[A-Za-z]:")  # how the name of a member must not begin
@@ -77,24 +76,21 @@ def list_members(path: Path) -> list[Member]:
     Raises `NoArchive` when there is no directory, `OSError` when the file cannot be read.
     """
     try:
-        with open_regular(path) as file, zipfile.ZipFile(cast(BinaryIO, file)) as archive:
-            entries = archive.infolist()
+        with open_regular(path) as file:
+            directory = read_directory(cast(BinaryIO, file))
     except OSError:
         raise
     except Exception as error:  # a hostile directory raises struct.error, ValueError, UnicodeDecodeError and others
         raise NoArchive(str(error) or type(error).__name__) from None
-    if len(entries) > MAX_MEMBERS:
-        raise NoArchive(f"it has {len(entries):,} members, at most {MAX_MEMBERS:,} are read")
-    named = [(member_name(entry), entry) for entry in entries if not entry.filename.endswith(("/", "\\"))]
-    times = Counter(name for name, _ in named)
-    members: dict[str, Member] = {}
-    for name, entry in named:
-        if not name:
-            continue  # "." or "a/..": a folder
-        problem = _find_problem(name, entry) or ("its name is in the archive twice" if times[name] > 1 else None)
+    if directory.count > MAX_MEMBERS:
+        raise NoArchive(f"it has {directory.count:,} members, at most {MAX_MEMBERS:,} are read")
+    members = []
+    for name, entries in directory.members.items():
+        entry = entries[-1]
+        problem = _find_problem(name, entry) or ("its name is in the archive twice" if len(entries) > 1 else None)
         is_packed = name.lower().endswith(_ARCHIVES)
-        members[name] = Member(name, entry.file_size, entry.date_time, problem, is_packed)
-    return list(members.values())
+        members.append(Member(name, entry.file_size, entry.date_time, problem, is_packed))
+    return members
 
 
 @contextmanager
@@ -103,27 +99,19 @@ def open_member(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
     with ExitStack() as stack:
         file = cast(BinaryIO, stack.enter_context(open_regular(path)))
         try:
-            archive = stack.enter_context(zipfile.ZipFile(file))
+            directory = read_directory(file)
         except OSError:
             raise
         except Exception as error:
             raise OSError(0, f"it is no longer a zip archive ({error})") from None
         try:
-            entry = find_member(archive, name)
-            member = cast(BinaryIO, stack.enter_context(archive.open(entry)))
+            entry = directory.members[name][-1]
+            member = cast(BinaryIO, stack.enter_context(directory.open(file, entry)))
         except _DAMAGED_MEMBER as error:
             raise OSError(0, f"it cannot be read from the archive ({error})") from None
         except KeyError:
             raise OSError(0, "it is no longer in the archive") from None
         yield member, entry.compress_size
-
-
-def find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """Return the member of this name, see `member_name`. Raises `KeyError`."""
-    entry = archive.NameToInfo.get(name)
-    if entry is not None and member_name(entry) == name:
-        return entry
-    return {member_name(entry): entry for entry in archive.infolist()}[name]
 
 
 def _find_problem(name: str, entry: zipfile.ZipInfo) -> str | None:

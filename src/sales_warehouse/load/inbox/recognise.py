@@ -17,11 +17,12 @@ _TABLE_FORMATS = ("parquet", "xlsx", "xls")
 _PROBE_BYTES = 512  # enough to see whether every second byte is NUL
 _OTHER = "Ask for the data as {format}."
 _ARCHIVE = "Unpack it, and deliver its files or a zip archive of them."
+_SAVE = "Open it in a spreadsheet and save it as {format}, or ask for the data as {format}."
 _PACKED = "Rename it so that its name ends with {suffix}; if it does already, it was packed twice: unpack it once."
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
     """A kind of file: its first bytes as a pattern, its name, and what a person can do."""
 
     pattern: re.Pattern[bytes]
@@ -30,17 +31,26 @@ class _Kind:
     formats: tuple[str, ...] = ()  # whose files begin like this
     suffix: str = ""  # of packed files
 
+    def advise(self, file_format: str) -> str:
+        """Return what a person can do, in a feed of this format."""
+        return self.advice.replace("{format}", file_format)
 
-def _kind(pattern: bytes, name: str, advice: str = _OTHER, formats: tuple[str, ...] = (), suffix: str = "") -> _Kind:
-    return _Kind(re.compile(pattern, re.DOTALL), name, advice.replace("{suffix}", suffix), formats, suffix)
+
+def _kind(pattern: bytes, name: str, advice: str = _OTHER, formats: tuple[str, ...] = (), suffix: str = "") -> Kind:
+    return Kind(re.compile(pattern, re.DOTALL), name, advice.replace("{suffix}", suffix), formats, suffix)
 
 
 def _declare(file_format: str) -> str:
     return f"Declare file_format: {file_format} for such files, or ask for the data as {{format}}."
 
 
-_PASSWORD = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e"
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ENCRYPTED = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e"  # the name of a stream in an OLE file
 _MARKUP = rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,1000}?-->\s*)*<"
+PROTECTED = _kind(
+    OLE + b".*" + ENCRYPTED, "a document protected by a password", "Remove the password, or ask for it without."
+)
+OPEN_DOCUMENT = _kind(rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", "an OpenDocument file", _SAVE)
 _KINDS = (
     _kind(rb"\x1f\x8b\x08", "a gzip file", _PACKED, suffix=".gz"),
     _kind(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", "a bzip2 file", _PACKED, suffix=".bz2"),
@@ -53,7 +63,7 @@ _KINDS = (
         _declare("xlsx"),
         ("xlsx",),
     ),
-    _kind(rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", "an OpenDocument file", formats=("xlsx",)),
+    OPEN_DOCUMENT,
     _kind(
         rb"PK(?:\x03\x04|\x05\x06)",
         "a zip archive",
@@ -65,13 +75,9 @@ _KINDS = (
     _kind(rb"Rar!\x1a\x07", "a RAR archive", _ARCHIVE),
     _kind(rb".{257}ustar(?:\0|  \0)", "a tar archive", _ARCHIVE),
     _kind(rb"PAR[1E][^\t\n\r -~]", "a Parquet file", _declare("parquet"), ("parquet",)),
+    PROTECTED,
     _kind(
-        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1.*" + _PASSWORD,
-        "a document protected by a password",
-        "Remove the password, or ask for it without.",
-    ),
-    _kind(
-        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        OLE,
         "an OLE file: a workbook of Excel 97 to 2003 (XLS), or a document protected by a password",
         _declare("xls"),
         ("xls",),
@@ -84,15 +90,19 @@ _KINDS = (
     _kind(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", "an image"),
 )
 _HTML = _kind(
-    _MARKUP + rb"(?i:!doctype\s+html|html|head|body|table|meta|script)\b",
+    _MARKUP + rb"(?i:!doctype\s+html|html|head|body|table|meta|script|style|div)\b",
     "an HTML page",
-    "It may be a table saved as a page, or the page of a login or an error. Open it in a browser, and ask for the data "
-    "as {format}.",
-    ("xls",),
+    "It may be a table saved as a page, or the page of a login or an error. Open it in a browser or a spreadsheet, and "
+    "save it as {format}, or ask for the data as {format}.",
 )
-_XML = _kind(_MARKUP + rb"\?xml\b", "an XML document", formats=("xls",))
+_XML_2003 = _kind(
+    _MARKUP + rb"\?xml\b(?=.{0,4000}urn:schemas-microsoft-com:office:spreadsheet)",
+    "a workbook in the XML of Excel 2003",
+    _SAVE,
+)
+_XML = _kind(_MARKUP + rb"\?xml\b", "an XML document")
 # what may also be a preamble or a comment
-_MARKED_UP = (_HTML, _XML)
+_MARKED_UP = (_HTML, _XML_2003, _XML)
 
 _MARKS = (  # the longer ones first
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -106,10 +116,11 @@ def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
     """Raise `FileRefused` when content that begins with `head` is certainly not of the feed's format."""
     kind = next((kind for kind in _KINDS if kind.pattern.match(head)), None)
     if kind is None and not _may_be_text_in_front(feed):
-        kind = next((kind for kind in _MARKED_UP if kind.pattern.match(head)), None)
+        text = _as_utf_8(head)
+        kind = next((kind for kind in _MARKED_UP if kind.pattern.match(text)), None)
     if kind is not None:
         if feed.file_format not in kind.formats:
-            raise FileRefused(f"{name} is {kind.name}, not {feed.file_format}. {_advise(kind, feed)}")
+            raise FileRefused(f"{name} is {kind.name}, not {feed.file_format}. {kind.advise(feed.file_format)}")
     elif head and not head.strip(b"\0"):
         size = f"{len(head):,} byte" + ("" if len(head) == 1 else "s")
         raise FileRefused(f"{name} begins with {size} of zero and no text: it was never written. Ask for it again.")
@@ -129,7 +140,8 @@ def refuse_other_packing(head: bytes, name: str, feed: Feed) -> None:
     if suffix is None or (kind is not None and kind.suffix == suffix) or not head:
         return
     if kind is not None:
-        raise FileRefused(f"{name} is {kind.name}, although its name ends with {suffix}. {_advise(kind, feed)}")
+        advice = kind.advise(feed.file_format)
+        raise FileRefused(f"{name} is {kind.name}, although its name ends with {suffix}. {advice}")
     if _is_ascii_text(head[:_PROBE_BYTES]):
         raise FileRefused(f"{name} is plain text, although its name ends with {suffix}. Rename it without {suffix}.")
 
@@ -151,10 +163,6 @@ _UTF_16 = (
     "UTF-16 without a mark? Then declare encoding: utf-16-le or utf-16-be; otherwise the file is damaged or no text: "
     "ask for it again."
 )
-
-
-def _advise(kind: _Kind, feed: Feed) -> str:
-    return kind.advice.replace("{format}", feed.file_format)
 
 
 def _may_be_text_in_front(feed: Feed) -> bool:
@@ -186,10 +194,15 @@ def _is_ascii_text(head: bytes) -> bool:
 
 
 def _is_text_in_place_of_a_table(head: bytes) -> bool:
-    """Say whether a workbook or Parquet file begins with text, also in UTF-16; markup is for the workbook's reader."""
+    """Say whether a workbook or Parquet file begins with text, also in UTF-16."""
+    return _has_no_control_character(_as_utf_8(head))
+
+
+def _as_utf_8(head: bytes) -> bytes:
+    """Return the first bytes of a text in UTF-16 as those of UTF-8, any others as they are."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        head = head[2:].replace(b"\0", b"")
-    return _has_no_control_character(head) and not head.lstrip().startswith(b"<")
+        return head[: len(head) // 2 * 2].decode("utf-16", "replace").encode("utf-8", "replace")
+    return head
 
 
 def _has_no_control_character(head: bytes) -> bool:

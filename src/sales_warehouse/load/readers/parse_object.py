@@ -9,10 +9,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sales_warehouse.feeds.declare import EXTRA_COLUMN
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, MAX_JSON_DEPTH
 
 # PostgreSQL's jsonb keeps numbers of at most 131,072 digits before the point and 16,383 after it.
 _MAX_DIGITS = 16_000
+_TOO_DEEP = f"brackets are nested more than {MAX_JSON_DEPTH} levels deep"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -45,12 +46,24 @@ def parse_object(text: str, called: str) -> Pairs:
     except json.JSONDecodeError as error:
         raise Unfit("bad_json", f"{error.msg}, character {error.pos + 1} of the {called}") from None
     except RecursionError:
-        raise Unfit("bad_json", "the brackets are nested too deeply") from None
+        raise Unfit("bad_json", _TOO_DEEP) from None
     if not isinstance(value, Pairs):
         raise Unfit("bad_json", f"{describe(value)} instead of an object")
+    if text.count("[") + text.count("{") > MAX_JSON_DEPTH and _is_too_deep(value):
+        raise Unfit("bad_json", _TOO_DEEP)
     if "\\u" in text:
         _check_texts(value)
     return value
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]  # all objects and lists that are equally deep
+    for _ in range(MAX_JSON_DEPTH):
+        parts = (part for it in level for part in (dict(it).values() if isinstance(it, Pairs) else it))
+        level = [part for part in parts if isinstance(part, list)]
+        if not level:
+            return False
+    return True
 
 
 def _check_texts(value: Any) -> None:

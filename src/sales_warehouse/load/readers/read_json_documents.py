@@ -8,7 +8,7 @@ import codecs
 import re
 from collections.abc import Generator, Iterator
 
-from sales_warehouse.feeds.declare import Feed, Steps
+from sales_warehouse.feeds.declare import MAX_JSON_DEPTH, Feed, Steps
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
@@ -19,6 +19,7 @@ _BLANKS = re.compile(r"[ \t\r\n]*+")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _INSIDE = re.compile(r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)  # up to the next bracket
 _SCALAR = re.compile(r'[^\s"\[\]{},:]++')
+_LITERAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null|NaN|-?Infinity")
 _PARTNERS = {"{": "}", "[": "]"}
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _SHOWN = 20  # characters of the content in a message
@@ -204,6 +205,8 @@ class JsonDocumentReader(JsonReader):
         while True:
             found = pattern.match(self._text, self._at)
             if found and (mark == '"' or found.end() < len(self._text) or self._is_final):
+                if mark != '"' and not is_kept and not _LITERAL.fullmatch(found[0]):
+                    raise self._unexpected("a value is expected")
                 return found.end()
             if not found and mark != '"':
                 raise self._unexpected("a value is expected")
@@ -223,6 +226,8 @@ class JsonDocumentReader(JsonReader):
                 if not opened:
                     return at
             if not is_kept:
+                if len(opened) > MAX_JSON_DEPTH:
+                    raise self._unexpected(f"a value has brackets nested more than {MAX_JSON_DEPTH} levels deep:")
                 self._advance(at)
             done = at - self._at
             yield from self._wait()

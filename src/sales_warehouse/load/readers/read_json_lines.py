@@ -50,10 +50,7 @@ class JsonReader(Reader):
 
     def _take(self, raw: bytes, text: str, line_number: int) -> str:
         """Return the COPY lines of a record, and count it. Raises `Unfit` when it is a reject."""
-        try:
-            rows = self._picker.pick(parse_object(text, self.called), line_number)
-        except RecursionError:
-            raise Unfit("bad_json", "the brackets are nested too deeply") from None
+        rows = self._picker.pick(parse_object(text, self.called), line_number)
         if not rows:
             self.tally.skipped += 1
             self._skipped.append(SkippedLine(line_number, self.tally.read, "no_items", raw))

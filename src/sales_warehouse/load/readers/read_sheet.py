@@ -28,6 +28,8 @@ _MERGED = re.compile(rb"""mergeCell\s[^>]*?ref\s*=\s*["']([A-Z]{1,3})([0-9]{1,7}
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 # The end of a formula that no text of a result follows.
 _FORMULA_ALONE = re.compile(rb"(?:</f\s*>|<f[^>]*/>)\s*(?!<v(?:\s[^>]*)?>[^<])")
+# UTF-16, or another encoding than UTF-8 in the first line.
+_OTHER_ENCODING = re.compile(rb"""\xff\xfe|\xfe\xff|<\?xml[^>]*?encoding\s*=\s*["'](?!(?i:utf-?8)["'])""")
 _ENTITY_IN_VALUE = re.compile(rb"<v[^>]*>[^<]*&#")
 _ISO = re.compile(r"(?:(\d{4}-\d\d-\d\d)(?:T|$))?(?:(\d\d:\d\d:\d\d)(?:\.(\d+))?)?")
 
@@ -63,6 +65,8 @@ class SheetXml:
         xml = self.xml
         if b'"e"' in xml or b'"d"' in xml or xml.find(b"='", 200) >= 0 or b":worksheet" in xml[:2000]:
             return True
+        if _OTHER_ENCODING.match(xml) or b"<!--" in xml or b"<v " in xml or xml.find(b"<?", 5) >= 0:
+            return True
         if b"<![CDATA[" in xml or (b"&#" in xml and _ENTITY_IN_VALUE.search(xml)):
             return True
         if b"<f" in xml and _FORMULA_ALONE.search(xml):
@@ -70,7 +74,7 @@ class SheetXml:
         dates = [str(place) for place, kind in enumerate(self.formats) if kind in ("date", "time")]
         if not dates:
             return False
-        value = "-|0*60[.<]|[0-9]{7}|[0-9.]+[eE]" + ("|0*[0.][^1-9]" if self.is_1904 else "")
+        value = r"[-+\s]|0*60[.<]|[0-9]{7}|[0-9.]+[eE]" + ("|0*[0.][^1-9]" if self.is_1904 else "")
         formula = "(?:<f[^>]*/>|<f[^<]*</f>)?"
         pattern = rf's="(?:{"|".join(dates)})"[^>]*>\s*{formula}\s*<v>(?:{value})'
         return re.search(pattern.encode(), xml) is not None

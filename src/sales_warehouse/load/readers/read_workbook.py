@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import IO, Any
 
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking, Workbook
+from sales_warehouse.load.readers.find_results import has_no_results
 from sales_warehouse.load.readers.read_sheet import SheetXml, classify_format, open_sheet
-from sales_warehouse.load.readers.recognise_workbook import refuse_other_format
+from sales_warehouse.load.readers.recognise_workbook import refuse_other_content
 from sales_warehouse.load.readers.table_records import BadRow, Row, TableUnreadable, write_raw
 from sales_warehouse.load.readers.write_value import (
     EXACT_BELOW,
@@ -29,6 +30,8 @@ from sales_warehouse.load.readers.write_value import (
 MAX_XML_BYTES = 1024**3
 MAX_XML_RATIO = 200
 
+_FIRST_WITH_FLAGS = 50  # Excel 5; formulas in older workbooks have another form
+
 
 Cell = str | None
 
@@ -41,7 +44,7 @@ def read_workbook(
     Raises `TableUnreadable` when the content is not such a workbook, or has no such sheet or no header there.
     """
     data = content.read()
-    refuse_other_format(data, file_format)
+    refuse_other_content(data, file_format)
     try:
         rows = _read_xlsx(data, workbook, unpacking) if file_format == "xlsx" else _read_xls(data, workbook)
     except (TableUnreadable, MemoryError):
@@ -131,13 +134,18 @@ def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterato
     name = _choose_sheet(book.sheet_names, workbook.sheet)
     sheet = open_sheet(data, name)
     if sheet.computes_when_opened and workbook.stale_results == "refuse" and sheet.has_formulas:
-        raise TableUnreadable(
-            "has formulas whose stored results may be out of date: the workbook says that they are computed when it is "
-            "opened. Open and save it in a spreadsheet; if the results are right, declare stale_results: load in the "
-            "options of its feed."
+        raise _refuse_results(
+            "whose stored results may be out of date: the workbook says that they are computed when it is opened"
         )
     rows = sheet.read_rows() if sheet.is_special else _read_usual_rows(book.get_sheet_by_name(name), sheet)
     return fill_down(rows, sheet.find_merged()) if workbook.merged_cells == "fill" else rows
+
+
+def _refuse_results(problem: str) -> TableUnreadable:
+    return TableUnreadable(
+        f"has formulas {problem}. Open and save it in a spreadsheet; if the results are right, declare "
+        "stale_results: load in the options of its feed."
+    )
 
 
 def _read_usual_rows(usual: Any, sheet: SheetXml) -> Iterator[list[Cell]]:
@@ -221,6 +229,9 @@ def _read_xls(data: bytes, workbook: Workbook) -> Iterator[list[Cell]]:
 
     book, sheet = reopen()
     hours = {46, *(key for key, form in book.format_map.items() if classify_format(form.format_str or "") == "hours")}
+    is_checked = workbook.stale_results == "refuse" and book.biff_version >= _FIRST_WITH_FLAGS
+    if is_checked and has_no_results(book.mem, book._sh_abs_posn[sheet.number]):
+        raise _refuse_results("without a result: each is empty, or 0 until the workbook is opened")
     is_filled = workbook.merged_cells == "fill"
     has_hours = any(style.format_key in hours for style in book.xf_list)
     if is_filled or has_hours:

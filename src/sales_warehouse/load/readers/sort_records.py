@@ -40,8 +40,8 @@ class RecordSorter:
         return self.kind_of(line.decode()) is None
 
     def forget(self, kind: str) -> None:
-        """Leave the own records behind an unsound header record without its fields."""
-        if kind == HEADER:
+        """Leave the own records behind an unsound header record without fields; an unknown record may be one."""
+        if kind != OTHER:
             self.carried = b""
 
     def take(self, kind: str, line: bytes, found: Parsed | Unclosed | Unsound) -> Problem | None:

@@ -1,4 +1,4 @@
-select uri, message
+select files.feed, uri, message
 from ledger.file_events inner join ledger.files using (file_id)
 where kind = 'deactivated' and detail = %s
 order by event_id
