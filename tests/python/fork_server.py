@@ -1,9 +1,10 @@
 """The process that commands are forked from. It has imported and parsed everything, and serves all workers of pytest.
 
-    python fork_server.py FOLDER
+    python fork_server.py FOLDER COMMANDS USERS
 
-It listens on two sockets in the folder. A connection to `commands` sends one request and receives the exit code. A
-pytest process keeps a connection to `users` open; the server ends after the last one, and removes the folder.
+It inherits two listening sockets, which are in the folder. A connection to `commands` sends one request and receives
+the exit code. A pytest process keeps a connection to `users` open; the server ends after the last one, and removes the
+folder.
 """
 
 import gc
@@ -14,6 +15,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -25,16 +27,14 @@ from pathlib import Path
 import warm_up
 
 
-def serve(folder: Path) -> None:
+def serve(commands: socket.socket, users: socket.socket) -> None:
     """Fork a process for each request, until the last user is gone."""
-    commands, users = (_listen(folder / name) for name in ("commands", "users"))
     ended, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     running: dict[int, socket.socket] = {}
-    print("ready", flush=True)  # for the process that started this one, which connects at once
     present = {users.accept()[0]}
     with selectors.DefaultSelector() as selector:
         for one in (commands, users, ended, *present):
@@ -60,13 +60,6 @@ def serve(folder: Path) -> None:
                 else:
                     selector.unregister(readable)
                     present.remove(readable)
-
-
-def _listen(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen(100)
-    return listener
 
 
 def _report_ends(running: dict[int, socket.socket]) -> None:
@@ -108,6 +101,7 @@ def _become(command: Sequence[str], folder: str, environment: Mapping[str, str],
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    tempfile.tempdir = None  # TMPDIR may be another one now
     for opened, descriptor in zip((os.open(os.devnull, os.O_RDWR), *outputs), range(3), strict=True):
         os.dup2(opened, descriptor)
         os.close(opened)
@@ -122,6 +116,6 @@ def _become(command: Sequence[str], folder: str, environment: Mapping[str, str],
 
 if __name__ == "__main__":
     try:
-        serve(Path(sys.argv[1]))
+        serve(*(socket.socket(fileno=int(descriptor)) for descriptor in sys.argv[2:]))
     finally:
         shutil.rmtree(sys.argv[1])

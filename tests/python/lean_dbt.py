@@ -13,8 +13,9 @@ from dbt_common.clients.jinja import MacroFuzzEnvironment, NativeSandboxEnvironm
 from dbt_common.events.event_manager import EventLevel, EventManager
 
 
+@cache
 def make_lean() -> None:
-    """Replace the functions."""
+    """Replace the functions in this process."""
     # parsing compiles the templates that a build renders
     _compile_once(MacroFuzzEnvironment)
     _compile_once(NativeSandboxEnvironment)

@@ -24,14 +24,15 @@ READ_LATE = {
     "WAREHOUSE_HOME", "WAREHOUSE_INBOX", "WAREHOUSE_PROJECT", "WAREHOUSE_LOG", "WAREHOUSE_WEBHOOK",
     "DBT_LOG_LEVEL_FILE", "DBT_LOG_FORMAT", "DBT_LOG_PATH", "DBT_TARGET_PATH", "DBT_PROJECT_DIR",
     "DBT_PROFILES_DIR", "DBT_DEFER", "DBT_FAVOR_STATE", "DBT_STATE", "DBT_TARGET", "DBT_SEND_ANONYMOUS_USAGE_STATS",
-    "WAREHOUSE_TEST_DATA",
+    "WAREHOUSE_TEST_DATA", "TMPDIR",
 }  # fmt: skip
 NAMES = {"dbt", "warehouse"}
+_OURS = ("PG", "WAREHOUSE_", "DBT_")
 # Replaces a command for a shell or Dagster: sends its arguments to the fork server and waits for the exit code.
 _PROGRAM = """\
 #!{python} -IS
 import json, os, socket, sys
-ours = {{name for name in os.environ if name.startswith(("PG", "WAREHOUSE_", "DBT_"))}}
+ours = {{name for name in os.environ if name.startswith({ours!r})}}
 if not ours <= {late!r}:
     os.execv({cold!r}, [{cold!r}, *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as server:
@@ -63,7 +64,8 @@ def run_warm(
         socket.send_fds(connection, [b" "], [out.fileno(), err.fileno()])
         connection.sendall(request)
         code = connection.recv(100)
-        assert code, "the fork server ended"
+        if not code:
+            raise RuntimeError(f"the fork server ended:\n{(_fork_server() / 'log').read_text()}")
         texts = []
         for file in (out, err):
             file.seek(0)
@@ -79,15 +81,22 @@ def put_programs() -> Path:
     atexit.register(shutil.rmtree, folder)
     for name in NAMES:
         cold = str(Path(sys.executable).with_name(name))
-        program = _PROGRAM.format(python=sys.executable, address=address, name=name, cold=cold, late=READ_LATE)
+        program = _PROGRAM.format(
+            python=sys.executable, address=address, name=name, cold=cold, late=READ_LATE, ours=_OURS
+        )
         (folder / name).write_text(program, encoding="utf-8")
         (folder / name).chmod(0o755)
     return folder
 
 
+def start_fork_server() -> None:
+    """Start the fork server early; it serves when it has imported and parsed everything."""
+    _fork_server()
+
+
 @cache
 def _fork_server() -> Path:
-    """Return the folder of the fork server's sockets. The first worker of pytest that needs the server starts it."""
+    """Return the folder of the fork server's sockets. The first worker of pytest starts the server for all."""
     folder = Path(tempfile.gettempdir(), f"warehouse-test-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}")
     folder.mkdir(mode=0o700, exist_ok=True)
     user = socket.socket(socket.AF_UNIX)
@@ -104,12 +113,16 @@ _kept: list[object] = []  # as long as this process lives
 
 
 def _start_server(folder: Path) -> None:
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("fork_server.py"), folder],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-        )  # fmt: skip
+    # bound here, so that others can connect while the server still imports
+    with socket.socket(socket.AF_UNIX) as commands, socket.socket(socket.AF_UNIX) as users:
+        for listener, name in ((commands, "commands"), (users, "users")):
+            listener.bind(str(folder / name))
+            listener.listen(100)
+        descriptors = commands.fileno(), users.fileno()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        with (folder / "log").open("w") as log:
+            server = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name("fork_server.py"), folder, *map(str, descriptors)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=descriptors, env=environment,
+            )  # fmt: skip
     _kept.append(server)
-    assert server.stdout is not None
-    if server.stdout.readline() != b"ready\n":
-        raise RuntimeError(f"the fork server did not start:\n{(folder / 'log').read_text()}")
