@@ -16,6 +16,7 @@ from checkout import Checkout, name_server
 from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.settings import Settings
+from warm_commands import start_fork_server
 
 # The slowest first, so that no worker is left with a long file at the end; this affects only the time.
 LONGEST = (
@@ -36,6 +37,12 @@ if "SOAK" not in os.environ:
 
 # dbt and Dagster leave a million objects in this process: repeated garbage collection is a fifth of its time.
 gc.set_threshold(200_000, 50, 100)
+
+
+def pytest_sessionstart() -> None:
+    """Start what all workers need while they collect the tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        start_fork_server()
 
 
 def pytest_collection_finish() -> None:

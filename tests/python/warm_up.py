@@ -18,13 +18,27 @@ os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
 os.environ |= {"PGHOST": "127.0.0.1", "PGPORT": "1", "PGUSER": "warehouse", "PGDATABASE": _DATABASE}
 # Modules that ask at import whether there is a terminal find none.
 with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirectory() as name:
+    import babel.dates  # noqa: F401
+    import daff  # noqa: F401
+    import dbt.task.build
+    import dbt.task.seed  # noqa: F401
+    import sqlparse.cli  # noqa: F401
+    import typer._adapters
+    import typer._click.decorators  # noqa: F401
     from dbt.adapters.factory import get_adapter_by_type
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.clients.jinja import template_cache
 
+    import lean_dbt
     import sales_warehouse.cli
-    import sales_warehouse.transform.run_dbt  # noqa: F401
+    import sales_warehouse.grants.write_grants
+    import sales_warehouse.publish.publish
+    import sales_warehouse.query
+    import sales_warehouse.transform.run_dbt
+    import sales_warehouse.verify.run_verify  # noqa: F401
+
+    lean_dbt.make_lean()
 
     # the project itself: dbt caches the template of every compiled macro by its text, and the parsed project
     project, folder = Path(__file__).resolve().parents[2], Path(name)
@@ -38,6 +52,9 @@ with redirect_stdout(StringIO()), redirect_stderr(StringIO()), TemporaryDirector
     assert done.success and isinstance(done.result, Manifest), done.exception
     for macro in done.result.macros.values():
         template_cache.get_node_template(macro)
+    # once more, as a copy of the project does, for the decoders of a parsed project
+    done = dbtRunner().invoke(["--quiet", "ls", "--target", "prod", *paths])
+    assert done.success, done.exception
     _declaration = (project / "dbt_project.yml").read_bytes()
     _parsed = (folder / "partial_parse.msgpack").read_bytes()
     # what dbt compares with a parsed project, in the form of ManifestLoader.build_manifest_state_check

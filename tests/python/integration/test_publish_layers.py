@@ -107,8 +107,18 @@ def test_a_failure_in_any_layer_publishes_nothing(shop: Shop, layer: str, kind: 
     assert name in went_wrong and went_wrong <= {name, "no_failure_agg_lines_marts"}
     assert f"{statuses[name]}{', 1 rows' if kind == 'fail' else ''}: " in said
     assert f" {name} in " in said and "Not published, readers see what they saw before:" in said
+    assert f"Look closer: dbt {'test' if kind in ('fail', 'error') else 'build'}" in said
     assert shop.seen() == before
     assert shop.run("select count(*) from ledger.green_builds") == [(1,)]
+
+
+def test_a_partial_run_publishes_nothing_and_names_the_missing_nodes(shop: Shop) -> None:
+    before = shop.seen()
+    _, said = shop.build("--exclude", "reconciliation__fact_to_counts")
+    assert "Not published" in said and "not in this run: reconciliation__fact_to_counts" in said
+    published = shop.checkout.run("warehouse", "publish")
+    assert "Publication 1 is of the last build that was whole and green" in published.stderr
+    assert shop.seen() == before
 
 
 def test_a_skipped_node_prevents_publication(shop: Shop) -> None:
