@@ -1,5 +1,6 @@
 {# How a relation differs from `made`, as which it shall be: one row, with NULL for `oid` when there is no relation yet.
-   is_same_table: rows can be replaced. keeps_columns: the view can be replaced, new columns at its end are allowed. #}
+   is_same_table: rows can be replaced; the order of columns is that of their first build. keeps_table: the columns of `added` are
+   new, and no more. keeps_columns: the view can be replaced, new columns at its end are allowed. #}
 {% macro find_difference(target, made) -%}
     {%- set query -%}
         with shapes as (
@@ -8,7 +9,8 @@
                 pg_class.relkind,
                 array(
                     select format('%I %s%s', attname, format_type(atttypid, atttypmod), case when attnotnull then ' not null' end)
-                    from pg_attribute where attrelid = pg_class.oid and attnum > 0 and not attisdropped order by attnum
+                    from pg_attribute where attrelid = pg_class.oid and attnum > 0 and not attisdropped
+                    order by case when relkind = 'v' then attnum end, attname
                 ) as shape,
                 array(
                     select pg_get_constraintdef(oid) from pg_constraint
@@ -24,12 +26,29 @@
             existing.relkind,
             coalesce(existing.relkind = 'r' and existing.shape = made.shape and existing.constraints = made.constraints, false)
                 as is_same_table,
+            coalesce(existing.relkind = 'r' and existing.shape <@ made.shape and existing.constraints = made.constraints, false)
+                as keeps_table,
+            (
+                select string_agg(format('add column %I %s', attname, format_type(atttypid, atttypmod)), ', ' order by attnum)
+                from ({{ new_columns() }}) as new_columns
+            ) as added,
+            (
+                select string_agg(format('alter column %I set not null', attname), ', ')
+                from ({{ new_columns() }}) as new_columns where attnotnull
+            ) as added_not_null,
             coalesce(existing.relkind = 'v' and existing.shape = made.shape[1:cardinality(existing.shape)], false)
                 as keeps_columns,
             coalesce(existing.shape = made.shape and existing.query = made.query, false) as is_same_view
         from made left join existing on true
     {%- endset -%}
     {{ return(run_query(query).rows[0]) }}
+{%- endmacro %}
+
+{% macro new_columns() -%}
+    select * from pg_attribute
+    where attrelid = made.oid and attnum > 0 and attname not in (
+        select attname from pg_attribute where attrelid = existing.oid and attnum > 0 and not attisdropped
+    )
 {%- endmacro %}
 
 {# The columns of a relation as a list for SQL. #}

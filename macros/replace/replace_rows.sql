@@ -12,7 +12,7 @@
         ~ " union all select " ~ relations.columns ~ ", null, ctid from " ~ filled
         ~ ") as both_tables group by " ~ relations.columns ~ " having count(old_place) <> count(new_place)"
     ) -%}
-    {%- if run_query('select from ' ~ differing ~ ' limit 1').rows -%}
+    {%- if run_query('select 1 from ' ~ differing ~ ' limit 1').rows -%}
         {%- do run_query(
             "analyze " ~ differing ~ "; delete from " ~ target ~ " where ctid in (select unnest(gone) from " ~ differing ~ ");"
             ~ " insert into " ~ target ~ " (" ~ relations.columns ~ ") select " ~ relations.columns ~ " from " ~ filled

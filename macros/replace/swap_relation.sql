@@ -7,9 +7,10 @@
         {%- do run_query(create) -%}
         {{ return('') }}
     {%- endif -%}
-    {%- set upon = run_query(write_dependents(target, relations.columns)).rows -%}
+    {%- do refuse_to_drop(relations, difference) -%}
+    {%- set upon = read_dependents(relations) -%}
     {%- set lost = find_lost(upon) -%}
-    {%- do refuse_or_name(target, lost) -%}
+    {%- do name_dropped(target, lost) -%}
     {%- set statements, oids = [], [difference.oid] -%}
     {%- for view in upon | rejectattr('depth', 'equalto', 0) | sort(attribute='depth', reverse=true) -%}
         {%- do oids.append(view.oid) -%}
@@ -21,6 +22,10 @@
         {%- do statements.append(write_remake(view) if view.depth else view.statements or '') -%}
     {%- endfor -%}
     {%- do when_free(statements | join('\n'), target, oids) -%}
+{%- endmacro %}
+
+{% macro read_dependents(relations) -%}
+    {{ return(run_query(write_dependents(relations.target, relations.columns)).rows) }}
 {%- endmacro %}
 
 {# The views that cannot be made again, with the reason. #}
@@ -48,26 +53,40 @@
     {{ return(false) }}
 {%- endmacro %}
 
-{% macro refuse_or_name(target, lost) -%}
-    {%- set others = lost.values() | rejectattr('is_built_later') | list -%}
-    {%- set named = [] -%}
-    {%- for view in others -%}
-        {%- do named.append(view.name ~ ' of ' ~ view.owner ~ ': ' ~ view.reason) -%}
-    {%- endfor -%}
-    {%- set name = target.include(database=false) | string | replace('"', '') -%}
-    {%- if others and not var('drop_dependents') -%}
+{# Fail when views of others would be lost, and the build was not told to drop them. #}
+{% macro refuse_to_drop(relations, difference) -%}
+    {%- if difference.oid is none or var('drop_dependents') -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set named = describe_lost(find_lost(read_dependents(relations))) -%}
+    {%- if named -%}
+        {%- set name = relations.target.include(database=false) | string | replace('"', '') -%}
         {{ exceptions.raise_compiler_error(
             'The columns of ' ~ name ~ ' change, and this would drop:\n  ' ~ named | join('\n  ') ~ '\n' ~ name ~ ' is unchanged. '
             ~ 'Have their owners change or drop them, or drop them now: warehouse build --drop-dependents '
             ~ "(plain dbt: --vars '{drop_dependents: true}')"
         ) }}
-    {%- elif others -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Say what goes. Its statements are in the log file of dbt, for its owner. #}
+{% macro name_dropped(target, lost) -%}
+    {%- set named = describe_lost(lost) -%}
+    {%- if named -%}
+        {%- set name = target.include(database=false) | string | replace('"', '') -%}
         {%- do log('Dropped, as the columns of ' ~ name ~ ' change: ' ~ named | join('; '), info=true) -%}
-        {#- for the log file of dbt: what their owners need to make them again -#}
-        {%- for view in others -%}
+        {%- for view in lost.values() if not view.is_built_later -%}
             {%- do log(view.statements) -%}
         {%- endfor -%}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro describe_lost(lost) -%}
+    {%- set named = [] -%}
+    {%- for view in lost.values() if not view.is_built_later -%}
+        {%- do named.append(view.name ~ ' of ' ~ view.owner ~ ': ' ~ view.reason) -%}
+    {%- endfor -%}
+    {{ return(named) }}
 {%- endmacro %}
 
 {% macro write_drop(name, relkind) -%}

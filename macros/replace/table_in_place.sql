@@ -40,7 +40,9 @@
 
 {# Where the new rows go first: to a temporary table when those that differ are copied from it, else to the table beside. #}
 {% macro fill_beside(relations, difference) -%}
-    {%- if not difference.is_same_table -%}
+    {#- before the rows are computed -#}
+    {%- do relations.update({'way': choose_way(relations, difference)}) -%}
+    {%- if relations.way == 'swap' -%}
         {{ return(relations.made) }}
     {%- endif -%}
     {%- do add_missing_indexes(relations) -%}
@@ -51,10 +53,28 @@
     {{ return(rows) }}
 {%- endmacro %}
 
+{# `rows`: replace those that differ. `swap`: the new table takes the place of the old one; readers wait for a moment.
+   `columns`: add the new columns and replace all rows, where views cannot be made again that are not in the way of that;
+   readers of this table wait for the rows. #}
+{% macro choose_way(relations, difference) -%}
+    {%- if difference.is_same_table -%}
+        {{ return('rows') }}
+    {%- elif difference.keeps_table and describe_lost(find_lost(read_dependents(relations))) -%}
+        {{ return('columns') }}
+    {%- endif -%}
+    {%- do refuse_to_drop(relations, difference) -%}
+    {{ return('swap') }}
+{%- endmacro %}
+
 {# Bring the table to its new rows; `filled` has them. #}
 {% macro put_in_place(relations, difference) -%}
-    {%- if difference.is_same_table -%}
+    {%- if relations.way == 'rows' -%}
         {%- do replace_rows(relations) -%}
+    {%- elif relations.way == 'columns' -%}
+        {%- set alter = 'alter table ' ~ relations.target ~ ' ' -%}
+        {%- do when_free(alter ~ difference.added ~ ';', relations.target, [difference.oid]) -%}
+        {%- do replace_rows(relations) -%}
+        {%- do run_query(alter ~ difference.added_not_null) if difference.added_not_null -%}
     {%- else -%}
         {#- before the swap, while no reader waits -#}
         {%- do create_indexes(relations.made) -%}
