@@ -1,6 +1,7 @@
 {# How a relation differs from `made`, as which it shall be: one row, with NULL for `oid` when there is no relation yet.
    is_same_table: rows can be replaced; the order of columns is that of their first build. keeps_table: the columns of `added` are
-   new, and no more. keeps_columns: the view can be replaced, new columns at its end are allowed. #}
+   new, and no more. is_large_and_alone: to compare all rows would take several times as long as to make a new table, and nothing
+   depends on the old one. keeps_columns: the view can be replaced, new columns at its end are allowed. #}
 {% macro find_difference(target, made) -%}
     {%- set query -%}
         with shapes as (
@@ -26,6 +27,11 @@
             existing.relkind,
             coalesce(existing.relkind = 'r' and existing.shape = made.shape and existing.constraints = made.constraints, false)
                 as is_same_table,
+            coalesce(pg_table_size(existing.oid) > 100 * 1024 * 1024 and not exists (
+                select from pg_depend where refclassid = 'pg_class'::regclass and refobjid = existing.oid and deptype = 'n'
+            ) and not exists (select from pg_publication_rel where prrelid = existing.oid)
+            and not exists (select from pg_trigger where tgrelid = existing.oid)
+            and not exists (select from pg_policy where polrelid = existing.oid), false) as is_large_and_alone,
             coalesce(existing.relkind = 'r' and existing.shape <@ made.shape and existing.constraints = made.constraints, false)
                 as keeps_table,
             (

@@ -1,6 +1,6 @@
 {# A table of which a build replaces the rows that differ, and nothing else: views of others on it, their rights and its own
    stay. dbt's `table` makes a new table and drops the old one with everything that depends on it. #}
-{% materialization table_in_place, adapter='postgres' %}
+{% materialization table_in_place, default %}
     {{ return(replace_table()) }}
 {% endmaterialization %}
 
@@ -45,7 +45,8 @@
     {%- if relations.way == 'swap' -%}
         {{ return(relations.made) }}
     {%- endif -%}
-    {%- do add_missing_indexes(relations) -%}
+    {%- do create_indexes(relations.made) -%}
+    {%- do relations.update({'new_indexes': find_indexes_only_on(relations.made, relations.target)}) -%}
     {%- set rows = make_temp_relation(relations.target) -%}
     {%- do run_query(
         'create temporary table ' ~ rows ~ ' (like ' ~ relations.made ~ '); drop table ' ~ relations.made
@@ -58,7 +59,7 @@
    readers of this table wait for the rows. #}
 {% macro choose_way(relations, difference) -%}
     {%- if difference.is_same_table -%}
-        {{ return('rows') }}
+        {{ return('swap' if difference.is_large_and_alone else 'rows') }}
     {%- elif difference.keeps_table and describe_lost(find_lost(read_dependents(relations))) -%}
         {{ return('columns') }}
     {%- endif -%}
@@ -78,24 +79,24 @@
     {%- else -%}
         {#- before the swap, while no reader waits -#}
         {%- do create_indexes(relations.made) -%}
+        {%- do create_on(relations.made, find_indexes_only_on(relations.target, relations.made)) if difference.is_same_table -%}
         {%- do run_query('analyze ' ~ relations.made) -%}
         {%- set rename = 'alter table ' ~ relations.made ~ ' rename to ' ~ adapter.quote(relations.target.identifier) -%}
         {%- do swap_relation(relations, difference, rename) -%}
     {%- endif -%}
+    {%- do create_on(relations.target, relations.new_indexes or []) -%}
     {%- do model.update({'is_analyzed': true}) -%}
 {%- endmacro %}
 
-{# Indexes that the model lists and the table does not have yet. Other indexes of the table stay: they may be somebody's. #}
-{% macro add_missing_indexes(relations) -%}
-    {%- if config.get('indexes') -%}
-        {%- do create_indexes(relations.made) -%}
-        {%- set missing = run_query(
-            write_index_definitions(relations.made) ~ ' except ' ~ write_index_definitions(relations.target)
-        ).rows -%}
-        {%- for definition in missing -%}
-            {%- do run_query(definition[0] | replace(' ON ', ' ON ' ~ relations.target ~ ' ', 1)) -%}
-        {%- endfor -%}
-    {%- endif -%}
+{# An index of the table that the model does not list stays: it may be somebody's. #}
+{% macro find_indexes_only_on(relation, other) -%}
+    {{ return(run_query(write_index_definitions(relation) ~ ' except ' ~ write_index_definitions(other)).rows) }}
+{%- endmacro %}
+
+{% macro create_on(relation, definitions) -%}
+    {%- for definition in definitions -%}
+        {%- do run_query(definition[0] | replace(' ON ', ' ON ' ~ relation ~ ' ', 1)) -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 {# The indexes of a table without their names and that of the table. #}

@@ -1,6 +1,6 @@
 {# A view that is replaced in place when its query changes, and left alone when it does not. dbt's `view` makes a new view in
    each build and drops the old one with everything that depends on it. #}
-{% materialization view_in_place, adapter='postgres' %}
+{% materialization view_in_place, default %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set target = this.incorporate(type='view') -%}

@@ -157,8 +157,12 @@ def test_a_new_column_keeps_a_materialized_view(shop: Shop) -> None:
 def test_a_reader_idle_in_transaction_is_named_and_stops_no_other_reader(shop: Shop) -> None:
     seed = shop.checkout.project / "seeds/reference/codes.csv"
     seed.write_text("code,name\nA,a\n")
+    # a table that is large, as all are here, and that nothing depends on is swapped, with rights and indexes of others
+    shop.edit("macros/replace/find_difference.sql", "> 100 * 1024 * 1024", "> 0")
+    shop.execute("create index on audit.line_counts (line_count)", "grant select on audit.line_counts to public")
+    [before] = shop.execute("select 'audit.line_counts'::regclass::oid")
     with shop.idle_in_transaction("select * from reference.codes") as reader:
-        said = shop.build("--vars", "{wait_for_locks_seconds: 0}", "--select", "codes", check=False)
+        said = shop.build("--vars", "{wait_for_locks_seconds: 0}", "--select", "codes", "line_counts", check=False)
         assert f"reference.codes was locked for 0 s by process {reader.info.backend_pid} of warehouse" in said
         assert "(spreadsheet, idle in transaction), in a transaction for 00:00:" in said
         build = shop.checkout.start("dbt", "seed", "--target", "prod")
@@ -173,3 +177,7 @@ def test_a_reader_idle_in_transaction_is_named_and_stops_no_other_reader(shop: S
     said, _ = build.communicate()
     assert build.returncode == 0 and "Waiting for a lock on reference.codes" in said
     assert shop.execute("select * from alice.on_reference") == [("A",)]
+    [after] = shop.execute("select 'audit.line_counts'::regclass::oid")
+    assert after != before and shop.execute(
+        "select has_table_privilege('public', indrelid, 'select') from pg_index where indrelid = 'audit.line_counts'::regclass"
+    ) == [(True,)]
