@@ -85,9 +85,9 @@ def run_dbt_build(
     """Run `dbt build` of the target prod with these further arguments; return what came of it.
 
     A whole green build is published, unless `publish` is False. Views of others that read a column which is gone are
-    dropped with `drop_dependents`, and make their model fail without. A build that holds files is followed by one without
-    them, whose result is returned. Waits while another build is at work. Raises `WarehouseError` when dbt could not
-    start: a model that cannot be read, a wrong selection; errors as of `as_the_builder`.
+    dropped with `drop_dependents`, and make their model fail without. A build that holds files is followed by one
+    without them, whose result is returned. Waits while another build is at work. Raises `WarehouseError` when dbt could
+    not start: a model that cannot be read, a wrong selection; errors as of `as_the_builder`.
     """
     started = time.monotonic()
     # apart from target/ of the project, where a plain `dbt` keeps what it parsed for its own target

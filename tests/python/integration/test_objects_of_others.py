@@ -1,4 +1,4 @@
-"""Builds beside the objects and sessions of analysts: views of theirs stay, and nobody waits for the other without limit."""
+"""Builds beside the objects and sessions of analysts: their views stay, and nobody waits without limit."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -24,7 +24,8 @@ VIEWS = {
 OBJECTS = """
 select format('%s.%s', nspname, relname) as name, pg_class.oid from pg_class
 inner join pg_namespace on relnamespace = pg_namespace.oid
-where relkind in ('r', 'v', 'm') and nspname in ('alice', 'dev_alice_marts', 'staging', 'intermediate', 'marts', 'reference')
+where relkind in ('r', 'v', 'm')
+    and nspname in ('alice', 'dev_alice_marts', 'staging', 'intermediate', 'marts', 'reference')
 """
 FACT = "models/marts/core/fct_lines"
 FIGURES = "models/marts/core/agg_lines"
@@ -121,7 +122,8 @@ def test_one_staging_model_alone_changes_no_other_relation(shop: Shop) -> None:
     shop.checkout.dbt("run", "--quiet", "--select", "stg_shop__lines")
     assert shop.objects().keys() == before.keys()
     assert shop.execute(
-        "select obj_description('alice.on_staging'::regclass), has_any_column_privilege('public', 'alice.on_staging', 'select')"
+        "select obj_description('alice.on_staging'::regclass), "
+        "has_any_column_privilege('public', 'alice.on_staging', 'select')"
     ) == [("mine", True)]
 
 
@@ -179,5 +181,6 @@ def test_a_reader_idle_in_transaction_is_named_and_stops_no_other_reader(shop: S
     assert shop.execute("select * from alice.on_reference") == [("A",)]
     [after] = shop.execute("select 'audit.line_counts'::regclass::oid")
     assert after != before and shop.execute(
-        "select has_table_privilege('public', indrelid, 'select') from pg_index where indrelid = 'audit.line_counts'::regclass"
+        "select has_table_privilege('public', indrelid, 'select') from pg_index "
+        "where indrelid = 'audit.line_counts'::regclass"
     ) == [(True,)]
