@@ -14,7 +14,7 @@
         {%- do context.update({'sql': render(model.raw_code)}) -%}
     {%- endif -%}
     {%- if window.is_whole -%}
-        {{ return(dbt.materialization_table_default()) }}
+        {{ return(replace_table()) }}
     {%- endif -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set temp_relation = make_temp_relation(target_relation) -%}
@@ -22,6 +22,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- do run_query(get_create_table_as_sql(True, temp_relation, context.sql)) -%}
+    {%- do lock_for_writing(target_relation) -%}
     {% call statement('main') %}
         {{ strategy({
             'target_relation': target_relation,
@@ -38,7 +39,7 @@
     {%- set window = look_up_window() -%}
     {%- do window.update({'is_whole': window.is_whole or window.files | length > 0}) -%}
     {%- do model.update({'build_window': window}) -%}
-    {{ return(dbt.materialization_table_default() if window.is_whole else leave_alone()) }}
+    {{ return(replace_table() if window.is_whole else leave_alone()) }}
 {% endmaterialization %}
 
 {# Nothing is due: run the hooks, set grants and descriptions. #}

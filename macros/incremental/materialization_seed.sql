@@ -15,5 +15,28 @@
             {{ return({'relations': [there]}) }}
         {%- endif -%}
     {%- endif -%}
-    {{ return(dbt.materialization_seed_default()) }}
+    {{ return(replace_seed()) }}
 {% endmaterialization %}
+
+{# dbt would empty the table, which readers wait for, or drop it with all that depends on it. #}
+{% macro replace_seed() -%}
+    {%- set loaded = load_agate_table() -%}
+    {%- do store_result('agate_table', response='OK', agate_table=loaded) -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- set relations = {'target': this.incorporate(type='table'), 'made': beside(this)} -%}
+    {%- do run_query('drop table if exists ' ~ relations.made) -%}
+    {#- the macros of dbt write to `this` -#}
+    {%- do context.update({'this': relations.made}) -%}
+    {%- do create_csv_table(model, loaded) -%}
+    {%- do relations.update({'columns': read_column_list(relations.made)}) -%}
+    {%- set difference = find_difference(relations.target, relations.made) -%}
+    {%- do relations.update({'filled': fill_beside(relations, difference)}) -%}
+    {%- do context.update({'this': relations.filled}) -%}
+    {%- do load_csv_rows(model, loaded) if loaded.rows -%}
+    {%- do context.update({'this': relations.target}) -%}
+    {%- do put_in_place(relations, difference) -%}
+    {%- set count = loaded.rows | length -%}
+    {% call noop_statement('main', 'INSERT ' ~ count, 'INSERT', count) %}{% endcall %}
+    {{ return(finish(relations.target)) }}
+{%- endmacro %}

@@ -21,8 +21,8 @@
         built_by = excluded.built_by,
         built_at = excluded.built_at,
         event_id = excluded.event_id
-    {%- if model.config.materialized in ('table', 'incremental', 'incremental_by_ledger', 'table_when_new')
-        and (window.is_whole or window.files) -%}
+    {%- if model.config.materialized in ('table', 'incremental', 'incremental_by_ledger')
+        and (window.is_whole or window.files) and not model.is_analyzed -%}
     {#- autovacuum may run only after the models that read this one; without statistics the planner expects one row for
         a day that it has not seen #}
     ;

@@ -63,6 +63,12 @@ def build(
         bool,
         typer.Option("--publish/--no-publish", help="Publish a green build, or leave that to `warehouse publish`."),
     ] = True,
+    drop_dependents: Annotated[
+        bool,
+        typer.Option(
+            "--drop-dependents", help="Drop views of others that cannot be made again upon a mart's new columns."
+        ),
+    ] = False,
 ) -> None:
     """Load the inbox, run `dbt build --target prod`, publish the marts when all is green, and print a summary."""
     from sales_warehouse.transform.run_dbt import run_dbt_build
@@ -75,7 +81,7 @@ def build(
     left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     with report_progress("dbt build", quiet) as reporter:
         reporter.begin("reading the project")
-        built = run_dbt_build(settings, reporter, left_out, publish)
+        built = run_dbt_build(settings, reporter, left_out, publish, drop_dependents)
     if not built.is_green:
         _print_problems(built)
     for file in built.held:

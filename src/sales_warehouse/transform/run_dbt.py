@@ -1,5 +1,6 @@
 """Run dbt and MetricFlow inside this process, and gather what came of a build."""
 
+import json
 import os
 import time
 from collections import Counter
@@ -19,6 +20,8 @@ from sales_warehouse.transform.targets import PROD, keep_manifest, on_prod
 
 # Beside the loader's; held as long as the connection lives, so a killed build leaves no lock behind.
 _BUILDER_LOCK = 0x5A1E_0011
+# what macros/replace/ logs for the person who waits
+_SAID = ("Waiting for a lock on ", "Dropped, as the columns of ")
 
 
 @dataclass(frozen=True)
@@ -74,19 +77,25 @@ def as_the_builder(settings: Settings, say: Callable[[str], object]) -> Iterator
 
 
 def run_dbt_build(
-    settings: Settings, reporter: Reporter, arguments: Sequence[str] = (), publish: bool = True
+    settings: Settings,
+    reporter: Reporter,
+    arguments: Sequence[str] = (),
+    publish: bool = True,
+    drop_dependents: bool = False,
 ) -> BuildReport:
     """Run `dbt build` of the target prod with these further arguments; return what came of it.
 
-    A whole green build is published, unless `publish` is False. A build that holds files is followed by one without
-    them, whose result is returned. Waits while another build is at work. Raises `WarehouseError` when dbt could not
-    start: a model that cannot be read, a wrong selection; errors as of `as_the_builder`.
+    A whole green build is published, unless `publish` is False. Views of others that read a column which is gone are
+    dropped with `drop_dependents`, and make their model fail without. A build that holds files is followed by one
+    without them, whose result is returned. Waits while another build is at work. Raises `WarehouseError` when dbt could
+    not start: a model that cannot be read, a wrong selection; errors as of `as_the_builder`.
     """
     started = time.monotonic()
     # apart from target/ of the project, where a plain `dbt` keeps what it parsed for its own target
     os.environ.setdefault("DBT_TARGET_PATH", str(settings.home / "dbt" / "target"))
     os.environ.setdefault("DBT_LOG_PATH", str(settings.home / "dbt" / "logs"))
-    kept_back = [] if publish else ["--vars", "{publish: never}"]
+    # only what differs from the project: dbt parses everything again when its variables change
+    variables = ({} if publish else {"publish": "never"}) | ({"drop_dependents": True} if drop_dependents else {})
     invocation_ids = [""]
 
     def follow(event: Any) -> None:
@@ -95,13 +104,15 @@ def run_dbt_build(
             reporter.start(event.data.node_count)
         elif event.info.name == "LogStartLine":
             reporter.begin(event.data.description)
+        elif event.info.name == "JinjaLogInfo" and event.data.msg.startswith(_SAID):
+            reporter.say(event.data.msg)
         elif event.info.name == "NodeFinished":
             reporter.finish(None)
 
     held: tuple[HeldFile, ...] = ()
     with as_the_builder(settings, reporter.say):
         while True:
-            result = _invoke_dbt(settings, ["build", *on_prod(), *kept_back, *arguments], follow)
+            result = _invoke_dbt(settings, ["build", *on_prod(), "--vars", json.dumps(variables), *arguments], follow)
             if result.exception is not None:
                 raise WarehouseError(f"dbt could not build: {result.exception}")
             found = () if result.success else find_held(settings, invocation_ids[0])

@@ -77,7 +77,7 @@ def break_everything(manifest: dict[str, Any]) -> None:
     daily["depends_on"]["nodes"].append(prefix + "int_sales__lines_unioned")
     monthly["depends_on"]["nodes"] = []
     # materialisations
-    staging["config"]["materialized"], daily["config"]["materialized"] = "table", "view"
+    staging["raw_code"] = "{{ config(materialized='table') }}"
     customer["contract"]["enforced"] = customer["config"]["contract"]["enforced"] = False
     monthly["raw_code"] = "select 1"
     daily["raw_code"] = "-- Grain: one row\n{{ config(materialized='view') }}\nselect\n    current_date as a_date"

@@ -92,11 +92,12 @@ def test_marts_are_contracts_with_a_stated_grain(manifest: dict[str, Any]) -> No
         layer = node["original_file_path"].split("/")[1]
         if layer in ("marts", "audit"):
             assert node["config"]["contract"]["enforced"], node["name"]
-            assert node["config"]["materialized"] in ("table", "table_when_new", "incremental_by_ledger"), node["name"]
+            expected = ("table_in_place", "table_when_new", "incremental_by_ledger")
+            assert node["config"]["materialized"] in expected, node["name"]
             assert "Grain: " in node["raw_code"][:400], node["name"]
         else:
             # an intermediate table must be useful: it saves its children a scan of all lines
-            expected = ("view", "incremental_by_ledger") if layer == "intermediate" else ("view",)
+            expected = ("view_in_place", "incremental_by_ledger") if layer == "intermediate" else ("view_in_place",)
             assert node["config"]["materialized"] in expected, node["name"]
 
 

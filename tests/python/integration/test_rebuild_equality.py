@@ -74,7 +74,8 @@ def compile_whole(checkout: Checkout) -> dict[str, tuple[str, str]]:
         result["relation_name"]: (", ".join(nodes[result["unique_id"]]["columns"]), result["compiled_code"])
         for result in json.loads((target / "run_results.json").read_text())["results"]
         if nodes[result["unique_id"]]["resource_type"] == "model"
-        and nodes[result["unique_id"]]["config"]["materialized"] in ("table", "table_when_new", "incremental_by_ledger")
+        and nodes[result["unique_id"]]["config"]["materialized"]
+        in ("table_in_place", "table_when_new", "incremental_by_ledger")
         # their SQL contains the upper event or the start of their build; the build itself tests the reconciliation
         and nodes[result["unique_id"]]["name"] not in ("reconciliation", "feed_status")
     }

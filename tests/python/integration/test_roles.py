@@ -168,11 +168,12 @@ def test_a_correction_reaches_readers_and_is_rolled_back(shop: Shop) -> None:
     shop.deliver(2, "4.00")
     report = shop.as_("load").load(shop.inbox)
     assert report["totals"]["files"] == {"active": 2}
-    # a full refresh: the role that owns a relation drops and creates it
+    # a full refresh: the role that owns a relation replaces its rows, below a view of an analyst too
+    shop.query("alice", "create schema alices; create view alices.net as select net_amount from marts.fct_sales_lines")
     built = shop.as_("dbt").dbt("build", *WITHOUT_UNIT_TESTS, "--full-refresh")
     assert "Publication 2: " in built.stdout
     assert_owners_and_rights(shop)
-    assert shop.query("bob", NET) == [(7,)]
+    assert shop.query("bob", NET) == [(7,)] == shop.query("alice", "select sum(net_amount) from alices.net")
     assert "Readers see publication 1." in shop.as_("dbt").warehouse("rollback")
     assert shop.query("bob", NET) == [(2.5,)]
     assert "Readers see publication 2." in shop.as_("dbt").warehouse("rollback", "2")

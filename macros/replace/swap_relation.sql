@@ -1,0 +1,113 @@
+{# Put a relation with other columns in place of the existing one. Views upon it are made again in the same transaction; of those
+   that cannot be, the views of others stop the build, unless drop_dependents tells it to drop them. Views that this run builds
+   after this model may go. `create` makes the new relation. #}
+{% macro swap_relation(relations, difference, create) -%}
+    {%- set target = relations.target -%}
+    {%- if difference.oid is none -%}
+        {%- do run_query(create) -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- do refuse_to_drop(relations, difference) -%}
+    {%- set upon = read_dependents(relations) -%}
+    {%- set lost = find_lost(upon) -%}
+    {%- do name_dropped(target, lost) -%}
+    {%- set statements, oids = [], [difference.oid] -%}
+    {%- for view in upon | rejectattr('depth', 'equalto', 0) | sort(attribute='depth', reverse=true) -%}
+        {%- do oids.append(view.oid) -%}
+        {%- do statements.append(write_drop(view.name, view.relkind)) if view.may_drop -%}
+    {%- endfor -%}
+    {%- do statements.append(write_drop(target, difference.relkind)) -%}
+    {%- do statements.append(create.rstrip().rstrip(';') ~ ';') -%}
+    {%- for view in upon if view.oid not in lost -%}
+        {%- do statements.append(write_remake(view) if view.depth else view.statements or '') -%}
+    {%- endfor -%}
+    {%- do when_free(statements | join('\n'), target, oids) -%}
+{%- endmacro %}
+
+{% macro read_dependents(relations) -%}
+    {{ return(run_query(write_dependents(relations.target, relations.columns)).rows) }}
+{%- endmacro %}
+
+{# The views that cannot be made again, with the reason. #}
+{% macro find_lost(upon) -%}
+    {%- set lost = {} -%}
+    {%- for view in upon if view.depth -%}
+        {%- set lost_parents = fromjson(view.reads) | select('in', lost) | list -%}
+        {%- if view.reason or lost_parents -%}
+            {%- do lost.update({view.oid: {
+                'name': view.name, 'owner': view.owner, 'is_built_later': is_built_by_this_run(view.relation_name),
+                'statements': view.statements,
+                'reason': view.reason or 'reads ' ~ lost[lost_parents[0]].name,
+            }}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(lost) }}
+{%- endmacro %}
+
+{% macro is_built_by_this_run(relation_name) -%}
+    {%- for unique_id in selected_resources if unique_id in graph.nodes -%}
+        {%- if graph.nodes[unique_id].relation_name == relation_name and flags.WHICH in ('build', 'run', 'retry') -%}
+            {{ return(true) }}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(false) }}
+{%- endmacro %}
+
+{# Fail when views of others would be lost, and the build was not told to drop them. #}
+{% macro refuse_to_drop(relations, difference) -%}
+    {%- if difference.oid is none or var('drop_dependents') -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set named = describe_lost(find_lost(read_dependents(relations))) -%}
+    {%- if named -%}
+        {%- set name = relations.target.include(database=false) | string | replace('"', '') -%}
+        {{ exceptions.raise_compiler_error(
+            'The columns of ' ~ name ~ ' change, and this would drop:\n  ' ~ named | join('\n  ') ~ '\n' ~ name ~ ' is unchanged. '
+            ~ 'Have their owners change or drop them, or drop them now: warehouse build --drop-dependents '
+            ~ "(plain dbt: --vars '{drop_dependents: true}')"
+        ) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Say what goes. Its statements are in the log file of dbt, for its owner. #}
+{% macro name_dropped(target, lost) -%}
+    {%- set named = describe_lost(lost) -%}
+    {%- if named -%}
+        {%- set name = target.include(database=false) | string | replace('"', '') -%}
+        {%- do log('Dropped, as the columns of ' ~ name ~ ' change: ' ~ named | join('; '), info=true) -%}
+        {%- for view in lost.values() if not view.is_built_later -%}
+            {%- do log(view.statements) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro describe_lost(lost) -%}
+    {%- set named = [] -%}
+    {%- for view in lost.values() if not view.is_built_later -%}
+        {%- do named.append(view.name ~ ' of ' ~ view.owner ~ ': ' ~ view.reason) -%}
+    {%- endfor -%}
+    {{ return(named) }}
+{%- endmacro %}
+
+{% macro write_drop(name, relkind) -%}
+    {{ limit_lock_wait() }}
+    drop {{ {'r': 'table', 'v': 'view', 'm': 'materialized view'}[relkind] }} if exists {{ name }}
+    {{- ' cascade' if var('drop_dependents') }};
+{%- endmacro %}
+
+{# A view may fail for a type that its query does not accept. #}
+{% macro write_remake(view) -%}
+    begin
+        {{ view.statements }}
+    exception
+    when lock_not_available then
+        raise;
+    when others then
+        {% if not (is_built_by_this_run(view.relation_name) or var('drop_dependents')) -%}
+        raise exception 'The view {{ view.name | replace("'", "''") | replace("%", "%%") }} does not accept the new columns: %', sqlerrm
+        using hint = 'Have its owner change or drop it, or drop it now: warehouse build --drop-dependents';
+        {%- else -%}
+        null;
+        {%- endif %}
+    end;
+{%- endmacro %}

@@ -1,0 +1,186 @@
+"""Builds beside the objects and sessions of analysts: their views stay, and nobody waits without limit."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import connection as Connection
+from small_project import FAILURES, deliver, write_small_project
+
+from checkout import WITHOUT_UNIT_TESTS, Checkout
+from databases import Databases, read_connection
+
+# from the nearest to the farthest; the schema of the last but one is that of a dev build upon parents of prod
+VIEWS = {
+    "alice.on_staging": "select amount from staging.stg_shop__lines",
+    "alice.on_intermediate": "select amount from intermediate.int_sales__lines",
+    "alice.on_mart": "select amount from marts.fct_lines",
+    "alice.on_figures": "select amount from marts.agg_lines",
+    "alice.on_reference": "select * from reference.codes",
+    "dev_alice_marts.agg_lines": "select sum(amount) as amount from alice.on_mart",
+    "alice.whole_mart": "select * from marts.fct_lines",
+}
+OBJECTS = """
+select format('%s.%s', nspname, relname) as name, pg_class.oid from pg_class
+inner join pg_namespace on relnamespace = pg_namespace.oid
+where relkind in ('r', 'v', 'm')
+    and nspname in ('alice', 'dev_alice_marts', 'staging', 'intermediate', 'marts', 'reference')
+"""
+FACT = "models/marts/core/fct_lines"
+FIGURES = "models/marts/core/agg_lines"
+
+
+class Shop:
+    """The small project in a database of its own, with views of an analyst on every layer."""
+
+    def __init__(self, databases: Databases, folder: Path) -> None:
+        settings = databases.make(folder)
+        write_small_project(folder / "project")
+        self.inbox = settings.inbox
+        self.checkout = Checkout(
+            folder / "project",
+            {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_INBOX": str(self.inbox), **read_connection(settings)},
+        )
+        self.checkout.warehouse("up")
+        self.execute(FAILURES)
+        deliver(self.checkout, self.inbox, 1)
+        self.build()
+        self.execute("create schema alice; create schema dev_alice_marts")
+        self.execute(*(f"create view {name} as {query}" for name, query in VIEWS.items()))
+        self.execute(
+            "create materialized view alice.kept as select amount from reference.codes, marts.agg_lines",
+            "create materialized view alice.kept_lines as select amount from marts.fct_lines",
+        )
+
+    def build(self, *arguments: str, check: bool = True) -> str:
+        """Run `dbt build` on prod; return what it prints, without line breaks."""
+        return " ".join(self.checkout.dbt("build", *WITHOUT_UNIT_TESTS, *arguments, check=check).stdout.split())
+
+    def execute(self, *statements: str) -> list[tuple[object, ...]]:
+        """Run statements of an analyst and commit them; return the rows of the last one."""
+        with closing(self.checkout.connect()) as connection, connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def objects(self) -> dict[object, object]:
+        """Return the ids of all relations of the layers and of the analyst."""
+        return dict(self.execute(OBJECTS))  # type: ignore[arg-type]
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Change one place of a file of the project."""
+        file = self.checkout.project / path
+        text = file.read_text()
+        assert text.count(old) == 1, (path, old)
+        file.write_text(text.replace(old, new))
+
+    @contextmanager
+    def idle_in_transaction(self, query: str) -> Iterator[Connection]:
+        """A tool of an analyst that ran a query and does not end its transaction."""
+        with closing(self.checkout.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("set application_name = 'spreadsheet'")
+            cursor.execute(query)
+            yield connection
+
+
+@pytest.fixture(scope="module")
+def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A warehouse that was built once."""
+    return Shop(databases, tmp_path_factory.mktemp("objects"))
+
+
+def test_builds_keep_the_objects_of_others_and_wait_for_no_reader(shop: Shop) -> None:
+    before = shop.objects()
+    rows = "select ctid, xmin::text, amount from marts.fct_lines order by amount"
+    oldest = shop.execute(rows)
+    with shop.idle_in_transaction("select * from alice.whole_mart, alice.on_figures, alice.on_reference"):
+        shop.build()
+        # the rows are equal, so none is written
+        assert shop.execute(rows) == oldest
+        deliver(shop.checkout, shop.inbox, 2)
+        (shop.checkout.project / "seeds/reference/codes.csv").write_text("code\nA\nB\n")
+        shop.build("--full-refresh")
+    assert shop.objects() == before
+    assert shop.execute(rows)[:1] == oldest
+    for name in VIEWS:
+        expected = [("A",), ("B",)] if name == "alice.on_reference" else [(3,)]
+        column = "code" if name == "alice.on_reference" else "sum(amount)"
+        assert shop.execute(f"select {column} from {name}") == expected, name
+
+
+def test_one_staging_model_alone_changes_no_other_relation(shop: Shop) -> None:
+    before = shop.objects()
+    staging = "models/staging/shop/stg_shop__lines.sql"
+    shop.edit(staging, ", _file_id from", ", _file_id, _row_number from")  # a column at the end
+    shop.checkout.dbt("run", "--quiet", "--select", "stg_shop__lines")
+    assert shop.objects() == before
+    # a column in front: the views upon it are made again, with rights and comments
+    shop.execute("grant select (amount) on alice.on_staging to public; comment on view alice.on_staging is 'mine'")
+    shop.edit(staging, "select cast", "select _row_number as line_number, cast")
+    shop.edit(staging, ", _file_id, _row_number from", ", _file_id from")
+    shop.checkout.dbt("run", "--quiet", "--select", "stg_shop__lines")
+    assert shop.objects().keys() == before.keys()
+    assert shop.execute(
+        "select obj_description('alice.on_staging'::regclass), "
+        "has_any_column_privilege('public', 'alice.on_staging', 'select')"
+    ) == [("mine", True)]
+
+
+def test_a_removed_column_names_the_views_that_read_it_and_drops_them_only_when_told(shop: Shop) -> None:
+    before = shop.objects()
+    shop.edit(f"{FACT}.sql", " as one from", " as two from")
+    shop.edit(f"{FACT}.yml", "name: one", "name: two")
+    said = shop.build(check=False)
+    assert "The columns of marts.fct_lines change" in said
+    assert "alice.whole_mart of warehouse: reads one, which is gone" in said
+    assert "alice.kept_lines of warehouse: is a materialized view" in said
+    # a view that reads columns which stay is not in the way
+    assert "alice.on_mart" not in said and "--drop-dependents" in said
+    assert shop.objects().keys() == before.keys()
+    # it cannot print its summary: this project has no audit models
+    done = shop.checkout.run("warehouse", "build", "--drop-dependents", "--settle", "0", check=False)
+    assert "Dropped, as the columns of marts.fct_lines change: " in done.stderr
+    assert before.keys() - shop.objects().keys() == {"alice.whole_mart", "alice.kept_lines"}
+    assert shop.execute("select sum(amount) from dev_alice_marts.agg_lines") == [(3,)]
+
+
+def test_a_new_column_keeps_a_materialized_view(shop: Shop) -> None:
+    before = shop.objects()
+    shop.edit(f"{FIGURES}.sql", "select cast", "select cast(1 as integer) as one, cast")
+    constraints = "constraints: [{type: not_null}]"
+    shop.edit(f"{FIGURES}.yml", "columns: [", f"columns: [{{name: one, data_type: integer, {constraints}}}, ")
+    shop.build()
+    shop.build("--full-refresh", "--select", "agg_lines")
+    assert shop.objects() == before
+    assert shop.execute("select one, amount from marts.agg_lines") == [(1, 3)]
+
+
+def test_a_reader_idle_in_transaction_is_named_and_stops_no_other_reader(shop: Shop) -> None:
+    seed = shop.checkout.project / "seeds/reference/codes.csv"
+    seed.write_text("code,name\nA,a\n")
+    # a table that is large, as all are here, and that nothing depends on is swapped, with rights and indexes of others
+    shop.edit("macros/replace/find_difference.sql", "> 100 * 1024 * 1024", "> 0")
+    shop.execute("create index on audit.line_counts (line_count)", "grant select on audit.line_counts to public")
+    [before] = shop.execute("select 'audit.line_counts'::regclass::oid")
+    with shop.idle_in_transaction("select * from reference.codes") as reader:
+        said = shop.build("--vars", "{wait_for_locks_seconds: 0}", "--select", "codes", "line_counts", check=False)
+        assert f"reference.codes was locked for 0 s by process {reader.info.backend_pid} of warehouse" in said
+        assert "(spreadsheet, idle in transaction), in a transaction for 00:00:" in said
+        build = shop.checkout.start("dbt", "seed", "--target", "prod")
+        while build.poll() is None and not shop.execute(
+            "select 1 from pg_stat_activity where query like '%pg_sleep(1)%' and pid <> pg_backend_pid()"
+        ):
+            pass
+        # behind a try of the build another reader waits for half a second at most
+        for _ in range(100):
+            shop.execute("set lock_timeout = '1s'", "select * from reference.codes")
+        assert build.poll() is None
+    said, _ = build.communicate()
+    assert build.returncode == 0 and "Waiting for a lock on reference.codes" in said
+    assert shop.execute("select * from alice.on_reference") == [("A",)]
+    [after] = shop.execute("select 'audit.line_counts'::regclass::oid")
+    assert after != before and shop.execute(
+        "select has_table_privilege('public', indrelid, 'select') from pg_index "
+        "where indrelid = 'audit.line_counts'::regclass"
+    ) == [(True,)]
