@@ -63,6 +63,10 @@ def build(
         bool,
         typer.Option("--publish/--no-publish", help="Publish a green build, or leave that to `warehouse publish`."),
     ] = True,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait/--no-wait", help="Wait while another build is at work, or fail at once."),
+    ] = True,
 ) -> None:
     """Load the inbox, run `dbt build --target prod`, publish the marts when all is green, and print a summary."""
     from sales_warehouse.transform.run_dbt import run_dbt_build
@@ -75,7 +79,7 @@ def build(
     left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     with report_progress("dbt build", quiet) as reporter:
         reporter.begin("reading the project")
-        built = run_dbt_build(settings, reporter, left_out, publish)
+        built = run_dbt_build(settings, reporter, left_out, publish, wait)
     if not built.is_green:
         _print_problems(built)
     for file in built.held:
