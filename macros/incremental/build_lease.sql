@@ -21,7 +21,10 @@
         {%- do run_query('commit') -%}
         {%- if lease.invocation_id == invocation_id -%}
             {%- if watched.abandoned -%}
-                {%- do log('It gave no sign for ' ~ var('build_lease_seconds') ~ ' s: taken over.', info=true) -%}
+                {%- do log(
+                    'No transaction of it was seen for ' ~ var('build_lease_seconds') ~ ' s. This build takes its lease over.',
+                    info=true
+                ) -%}
             {%- endif -%}
             {{ return(refresh_cache()) }}
         {%- endif -%}
@@ -29,8 +32,10 @@
             {{ exceptions.raise_compiler_error(describe_lease(lease) ~ '. Nothing was built.') }}
         {%- endif -%}
         {%- if lease.held_by or lease.invocation_id != watched.owner -%}
-            {%- do log(describe_lease(lease) ~ '. Waiting for it to end.', info=true)
-                if lease.invocation_id != watched.owner -%}
+            {%- do log(
+                describe_lease(lease) ~ '. Waiting for it to end, or until no transaction of it is seen for '
+                ~ var('build_lease_seconds') ~ ' s.', info=true
+            ) if lease.invocation_id != watched.owner -%}
             {%- do watched.update({'owner': lease.invocation_id, 'seen_at': lease.seen_at, 'abandoned': ''}) -%}
         {%- elif (lease.seen_at - watched.seen_at).total_seconds() > var('build_lease_seconds') -%}
             {%- do watched.update({'abandoned': lease.invocation_id}) -%}

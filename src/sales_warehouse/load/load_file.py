@@ -68,13 +68,14 @@ def _go_on() -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the caller does at two places of a load."""
+    """What the caller does at some places of a load."""
 
+    confirm: Callable[[Cursor], None]  # that its loader is the one loader, at the start of a transaction
     find_candidates: FindCandidates | None = None  # instead of a search among the task's related feeds
     before_commit: Callable[[], None] = _go_on  # only the commit is left
 
 
-def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hooks = Hooks()) -> Outcome:
+def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hooks) -> Outcome:
     """Load one file of the inbox and commit; leave one that changes, waits or cannot be read for the next load.
 
     A file that meets an error of its own is refused, whatever the error. Raises `ColumnsAreMissing` when the file has
@@ -99,7 +100,7 @@ def _load_or_refuse(connection: Connection, task: Task, progress: Progress, hook
     except (FileChanged, FileWaits, ColumnsAreMissing, JudgedLater):
         raise
     except FileRefused as refused:  # before its content could be opened
-        return _refuse(connection, task, as_message(refused.message))
+        return _refuse(connection, task, hooks, as_message(refused.message))
     except Exception as error:
         if connection.closed or concerns_all_files(error) or is_of_the_system(error):
             raise
@@ -107,16 +108,17 @@ def _load_or_refuse(connection: Connection, task: Task, progress: Progress, hook
             raise FileChanged(f"{file.uri} changed while it was read") from None
         if isinstance(error, OSError) and error.strerror:  # an archive does not give its content
             message = f"cannot be read: {error.strerror}. Ask for it in another way."
-            return _refuse(connection, task, as_message(message))
-        return _refuse(connection, task, describe_unexpected(error, file.uri), file.fingerprint_with_loader)
+            return _refuse(connection, task, hooks, as_message(message))
+        return _refuse(connection, task, hooks, describe_unexpected(error, file.uri), file.fingerprint_with_loader)
 
 
-def _refuse(connection: Connection, task: Task, message: str, fingerprint: str = "") -> Outcome:
+def _refuse(connection: Connection, task: Task, hooks: Hooks, message: str, fingerprint: str = "") -> Outcome:
     """Record a file as refused that could not be loaded, in a transaction of its own."""
     file, started_at = task.file, datetime.now(UTC)
     sha256 = task.sha256 or _hash_whatever_is_there(file)
     try:
         with transaction(connection) as cursor:
+            hooks.confirm(cursor)
             key = file.delivery_key
             delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at, fingerprint=fingerprint)
             entry = record_refused(cursor, delivery, message)
@@ -160,6 +162,7 @@ def _load(connection: Connection, task: Task, progress: Progress, hooks: Hooks) 
     file, index = task.file, task.index
     reach("before_hash")
     with transaction(connection) as cursor:
+        hooks.confirm(cursor)
         decision, sha256 = _decide(task)
         reach("after_decision")
         tally, message = Tally(), None

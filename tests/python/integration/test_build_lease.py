@@ -1,16 +1,12 @@
 """Two builds of prod at once, however they are started: the second waits, is refused, or takes an abandoned lease over."""
 
-import os
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
-import psycopg2
 import pytest
-from psycopg2 import errors
 from small_project import FAILURES, deliver, write_small_project
 
 from checkout import Checkout
