@@ -459,25 +459,19 @@ def test_a_loader_whose_session_was_lost_writes_nothing_beside_the_next_one(
     inbox: Inbox, database: Settings, other_connection: Connection
 ) -> None:
     prepare = partial(prepare_ledger, inbox.connection, [inbox.feed])
-    path = inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
+    inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
     with (
         closing(server.connect(database, application_name="worker")) as worker,
         closing(server.connect(database, application_name="lost")) as lost,
+        as_the_loader(lost, lambda _: None, prepare) as loader,
     ):
-        with as_the_loader(lost, lambda _: None, prepare) as loader:
-            with other_connection.cursor() as cursor:
-                cursor.execute("select pg_terminate_backend(%s, 5000)", (lost.info.backend_pid,))
-            with as_the_loader(
-                inbox.connection, lambda _: None, prepare
-            ):  # at once: nothing of the lost loader is left
-                [file] = find_files(inbox.folder, [inbox.feed], None).files
-                task = Task(file, FileIndex([]))
-                with pytest.raises(LoaderGone, match=r"Another loader has taken over\."):
-                    load_file(worker, task, lambda *_: None, Hooks(loader.confirm))
-                path.write_text("no header\n")  # to refuse a file is a transaction of its own
-                [file] = find_files(inbox.folder, [inbox.feed], None).files
-                with pytest.raises(LoaderGone):
-                    load_file(worker, Task(file, FileIndex([])), lambda *_: None, Hooks(loader.confirm))
+        with other_connection.cursor() as cursor:
+            cursor.execute("select pg_terminate_backend(%s, 5000)", (lost.info.backend_pid,))
+        with as_the_loader(inbox.connection, lambda _: None, prepare):
+            [file] = find_files(inbox.folder, [inbox.feed], None).files
+            task = Task(file, FileIndex([]))
+            with pytest.raises(LoaderGone, match=r"Another loader has taken over\."):
+                load_file(worker, task, lambda *_: None, Hooks(loader.confirm))
     assert inbox.query("select count(*) from ledger.files") == [(0,)]
     assert is_transient(LoaderGone(""))  # the load runs again, and waits for the other loader
 
@@ -497,7 +491,7 @@ def test_workers_have_the_settings_of_their_loader(inbox: Inbox, database: Setti
         with loader.cursor() as cursor:
             cursor.execute(
                 "select name, setting from pg_settings where name ~ '_timeout$|^default_transaction_(iso|read)' "
-                "and context = 'user' and name not in ('tcp_user_timeout', 'authentication_timeout')"
+                "and context = 'user' and name not in ('tcp_user_timeout', 'wal_sender_timeout')"
             )
             found = dict(cursor)
     assert (found.pop("default_transaction_isolation"), found.pop("default_transaction_read_only")) == (
@@ -571,14 +565,16 @@ def test_workers_use_the_role_of_their_loader(database: Settings, connection: Co
         assert inbox.load(workers=2).statuses == {"active": 4}
     # another login finds the loader too, although the server hides its start time from it
     other = Listener()
-    nothing = lambda: None  # noqa: E731
+
+    def load() -> None:
+        with as_the_loader(connection, other.say, lambda: None):
+            pass
+
     with (
         closing(server.connect(own, application_name="test", role="loader")) as mine,
-        as_the_loader(mine, other.say, nothing),
+        as_the_loader(mine, other.say, lambda: None),
     ):
-        waiting = threading.Thread(
-            target=lambda: as_the_loader(connection, other.say, nothing).__enter__(), daemon=True
-        )
+        waiting = threading.Thread(target=load, daemon=True)
         waiting.start()
         wait_until(lambda: other.said)
     waiting.join()
