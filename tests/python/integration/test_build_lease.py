@@ -195,14 +195,14 @@ def test_two_builds_without_a_lease_do_not_double_rows(shop: Shop) -> None:
 def test_builds_set_what_a_database_may_have_set_otherwise(shop: Shop) -> None:
     [(database,)] = shop.run("select current_database()")
     for setting in (
-        "default_transaction_isolation = serializable", "default_transaction_read_only = on", "statement_timeout = '2s'",
-        "lock_timeout = '1s'", "idle_session_timeout = '1s'",
+        "default_transaction_isolation = serializable", "default_transaction_read_only = on",
+        "statement_timeout = '2s'", "lock_timeout = '1s'", "idle_session_timeout = '1s'",
     ):  # fmt: skip
         shop.run(f"alter database {database} set {setting}")
     deliver(shop.checkout, shop.inbox, 3)
     with shop.stopped():
         build = shop.start("build")
-        until(lambda: any(seconds > 2.5 for _, seconds in shop.waiting()))
+        until(lambda: build.poll() is not None or any(seconds > 2.5 for _, seconds in shop.waiting()))
     code, said = end(build)
     assert code == 0, said
     assert "Publication 3: " in said

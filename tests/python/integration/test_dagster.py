@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from http.server import HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from dagster import (
@@ -405,6 +405,22 @@ def test_only_a_lost_server_is_retried(
     assert described["text"] == "superstore/order_lines failed: The inbox is a tree."
 
 
+class Webhook(BaseHTTPRequestHandler):
+    """A server that keeps the posted requests."""
+
+    url = ""
+    received: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        self.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
 def webhook() -> Iterator[type[Webhook]]:
     with HTTPServer(("127.0.0.1", 0), Webhook) as http:
         thread = threading.Thread(target=http.serve_forever)
