@@ -30,7 +30,8 @@
    replaces its rows, before it ends. #}
 {% macro begin_replacing() -%}
     {%- do run_query(
-        'commit; ' ~ begin_transaction() ~ " select pg_advisory_xact_lock(hashtextextended('" ~ this ~ "', 0))"
+        'commit; ' ~ begin_transaction() ~ " select pg_advisory_xact_lock(hashtextextended('"
+        ~ this | string | replace("'", "''") ~ "', 0))"
     ) -%}
 {%- endmacro %}
 

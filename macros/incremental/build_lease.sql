@@ -40,7 +40,7 @@
         {%- elif (lease.seen_at - watched.seen_at).total_seconds() > var('build_lease_seconds') -%}
             {%- do watched.update({'abandoned': lease.invocation_id}) -%}
         {%- endif -%}
-        {%- do run_query('select pg_sleep(0.5)') -%}
+        {%- do run_query(begin_transaction(holds_lease=false) ~ ' select pg_sleep(0.5); commit') -%}
     {%- endfor -%}
     {{ exceptions.raise_compiler_error('The other build did not end. Nothing was built.') }}
 {%- endmacro %}

@@ -77,7 +77,7 @@ def run_dbt_build(
     os.environ.setdefault("DBT_LOG_PATH", str(settings.home / "dbt" / "logs"))
     variables = json.dumps(({} if publish else {"publish": "never"}) | ({} if wait else {"wait_for_build": False}))
     invocation_ids = [""]
-    is_waiting = True  # for its lease: what dbt's first hook logs is for the person then
+    is_waiting = True  # for its lease: what its first hooks log is for the person
 
     def follow(event: Any) -> None:
         nonlocal is_waiting
@@ -94,6 +94,7 @@ def run_dbt_build(
 
     held: tuple[HeldFile, ...] = ()
     while True:
+        is_waiting = True
         try:
             result = _invoke_dbt(settings, ["build", *on_prod(), "--vars", variables, *arguments], follow)
         finally:  # an interrupted dbt runs no hook
