@@ -17,7 +17,6 @@ from sales_warehouse.ledger.outcomes import Shape, Tally
 from sales_warehouse.ledger.prepare import ColumnsAreMissing
 from sales_warehouse.ledger.record_files import (
     Delivery,
-    next_file_id,
     record_duplicate,
     record_held,
     record_loaded,
@@ -31,6 +30,7 @@ from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, dec
 from sales_warehouse.load.guard import as_message, concerns_all_files, describe_unexpected, is_of_the_system
 from sales_warehouse.load.inbox.find_rivals import refuse_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
+from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, JudgedLater, Outcome, Progress
 from sales_warehouse.load.readers.choose_reader import Content, choose_reader, open_content
 from sales_warehouse.load.same_records import (
@@ -68,9 +68,9 @@ def _go_on() -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the caller does at some places of a load."""
+    """The loader, and what the caller does at two places of a load."""
 
-    confirm: Callable[[Cursor], None]  # that its loader is the one loader, at the start of a transaction
+    loader: Loader
     find_candidates: FindCandidates | None = None  # instead of a search among the task's related feeds
     before_commit: Callable[[], None] = _go_on  # only the commit is left
 
@@ -118,9 +118,10 @@ def _refuse(connection: Connection, task: Task, hooks: Hooks, message: str, fing
     sha256 = task.sha256 or _hash_whatever_is_there(file)
     try:
         with transaction(connection) as cursor:
-            hooks.confirm(cursor)
             key = file.delivery_key
-            delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at, fingerprint=fingerprint)
+            delivery = Delivery(
+                file, hooks.loader.next_file_id(cursor), sha256, key, started_at, fingerprint=fingerprint
+            )
             entry = record_refused(cursor, delivery, message)
     except Exception as error:  # the ledger cannot keep it, so the report alone names it
         if connection.closed or concerns_all_files(error):
@@ -162,17 +163,17 @@ def _load(connection: Connection, task: Task, progress: Progress, hooks: Hooks) 
     file, index = task.file, task.index
     reach("before_hash")
     with transaction(connection) as cursor:
-        hooks.confirm(cursor)
         decision, sha256 = _decide(task)
         reach("after_decision")
         tally, message = Tally(), None
         if isinstance(decision, Unchanged):
+            hooks.loader.confirm(cursor)
             record_seen_again(cursor, decision.entry, file)
             entry, status = replace(decision.entry, mtime_ns=file.mtime_ns), "unchanged"
         elif isinstance(decision, Duplicate):
             _assert_unchanged(file)
             key = file.delivery_key
-            delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at)
+            delivery = Delivery(file, hooks.loader.next_file_id(cursor), sha256, key, started_at)
             entry, message = record_duplicate(cursor, delivery, decision.of)
             status = "duplicate"
         else:
@@ -227,7 +228,7 @@ class _NewFile:
             raise FileWaits(
                 f"waits for its control file: {side.uri} {side.problem}. Put it there: the next load looks again"
             )
-        file_id = next_file_id(self.cursor)
+        file_id = self.hooks.loader.next_file_id(self.cursor)
         self.cursor.execute("savepoint before_rows")
         try:
             return self._read(file_id, progress, counts_by_block=True)

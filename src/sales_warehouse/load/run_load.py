@@ -112,7 +112,7 @@ def _load_one_by_one(
     reporter: Reporter,
 ) -> list[Outcome]:
     outcomes = []
-    hooks = Hooks(loader.confirm)
+    hooks = Hooks(loader)
     for file in files:
         others = related[file.feed.full_name]
         index = next(one.index for one in others if one.feed.full_name == file.feed.full_name)

@@ -471,7 +471,7 @@ def test_a_loader_whose_session_was_lost_writes_nothing_beside_the_next_one(
             [file] = find_files(inbox.folder, [inbox.feed], None).files
             task = Task(file, FileIndex([]))
             with pytest.raises(LoaderGone, match=r"Another loader has taken over\."):
-                load_file(worker, task, lambda *_: None, Hooks(loader.confirm))
+                load_file(worker, task, lambda *_: None, Hooks(loader))
     assert inbox.query("select count(*) from ledger.files") == [(0,)]
     assert is_transient(LoaderGone(""))  # the load runs again, and waits for the other loader
 

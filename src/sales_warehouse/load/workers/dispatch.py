@@ -50,7 +50,7 @@ def dispatch(
     ended; the others are stopped then. What was committed before stays; the current files are rolled back.
     """
     with WorkerPool(connection, loader, min(workers, len(files))) as pool:
-        return _Dispatcher(connection, Hooks(loader.confirm), files, related, pool, reporter).run()
+        return _Dispatcher(connection, Hooks(loader), files, related, pool, reporter).run()
 
 
 class Order:

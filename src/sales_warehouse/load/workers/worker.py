@@ -173,7 +173,7 @@ class _Worker:
                 return answer.candidates
 
             try:
-                outcome = load_file(connection, task, progress.advance, Hooks(self._start.loader.confirm, ask, pass_on))
+                outcome = load_file(connection, task, progress.advance, Hooks(self._start.loader, ask, pass_on))
             except JudgedLater:
                 progress.take_back()
                 self.send(FileState(number, "judged later"))
