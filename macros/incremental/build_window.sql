@@ -5,6 +5,7 @@
    `late_files` became active after `event_id`, the last event that this build sees: the loader may run meanwhile.
    A relation never gets ahead of the relations it reads. #}
 {% macro look_up_window() -%}
+    {%- do begin_replacing() -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set parents = ancestors(model) -%}
     {%- set names = [model.relation_name] -%}

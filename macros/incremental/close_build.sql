@@ -20,8 +20,10 @@
         {%- endif -%}
     {%- endfor -%}
     {%- if tested -%}
+    {{ begin_transaction() }}
     update {{ build_state('model_watermarks') }}
     set tested_event_id = event_id
-    where relation_name in ('{{ tested | join("', '") }}')
+    where relation_name in ('{{ tested | join("', '") }}');
+    commit
     {%- endif -%}
 {%- endmacro %}

@@ -1,10 +1,12 @@
-{# On-run-start: create the build state, and fix the last event of the ledger that this build sees. #}
+{# On-run-start: take the lease, create the build state, and fix the last event of the ledger that this build sees. #}
 {% macro open_build() -%}
     {%- do assert_role() -%}
+    {%- do take_build_lease() -%}
     {%- set filtered = feeds() | map(attribute='raw_relation') | list -%}
     {%- for node in (graph.nodes.values() if execute else []) if node.resource_type == 'model' and follows_ledger(node) -%}
         {%- do filtered.append(node.relation_name) -%}
     {%- endfor -%}
+    {{ begin_transaction() }}
     create schema if not exists {{ build_state('builds').schema }};
     create table if not exists {{ build_state('builds') }} (
         invocation_id {{ text_type() }} primary key,
@@ -34,7 +36,8 @@
         coalesce(max(event_id), 0),
         current_timestamp
     from {{ source('ledger', 'file_events') }};
-    {{ summarise_block_ranges(filtered) if filtered }}
+    {{ summarise_block_ranges(filtered) ~ ';' if filtered }}
+    commit
 {%- endmacro %}
 
 {# A change of a file may change the rows of later files in feeds with the rule row:delivered_before. #}

@@ -12,11 +12,13 @@
         {%- endfor -%}
         {{ return('') }}
     {%- endif -%}
+    {{ begin_transaction() }}
     insert into ledger.green_builds (invocation_id, upper_event_id, watermarks, touched_dates, marts)
     values (
         '{{ invocation_id }}', {{ upper_event() }}, '{{ build_state("model_watermarks") }}',
         '{{ build_state("touched_dates") }}', '{{ tojson(public_marts()) | replace("'", "''") }}'
-    )
+    );
+    commit
 {%- endmacro %}
 
 {# What stands between this run and a publication, a line for a person each; empty when nothing does. #}

@@ -3,7 +3,7 @@
     {%- if not execute or not may_publish() or not is_green_build() -%}
         {{ return('') }}
     {%- endif -%}
-    select ledger.publish('{{ invocation_id }}')
+    {{ in_transaction_of_build("select ledger.publish('" ~ invocation_id ~ "')") }}
 {%- endmacro %}
 
 {# On-run-end, after publish_build: old publications go, and a person hears what became of the new one. #}
@@ -20,7 +20,9 @@
         {%- do log('Publication ' ~ publication ~ ': ' ~ changed, info=true) -%}
     {%- endfor -%}
     {%- set days = var('keep_publications_days') -%}
-    select ledger.prune_publications(current_timestamp - interval '{{ days | int }} days')
+    {{ in_transaction_of_build(
+        "select ledger.prune_publications(current_timestamp - interval '" ~ days | int ~ " days')"
+    ) }}
 {%- endmacro %}
 
 {% macro may_publish() -%}

@@ -23,7 +23,7 @@
     {%- if statements -%}
         {%- do log('The next build leaves the held files out: dbt build --target prod', info=true) -%}
     {%- endif -%}
-    {{ return(statements | join(';\n')) }}
+    {{ return(in_transaction_of_build(statements | join(';\n'))) }}
 {%- endmacro %}
 
 {# What a person needs to decide about a file: the counts, the three commonest reasons, and the commands. #}

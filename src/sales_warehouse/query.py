@@ -21,7 +21,8 @@ def run_query(connection: Connection, query: str, as_text: bool) -> tuple[list[s
         if as_text:
             every_type = tuple(extensions.string_types)
             extensions.register_type(extensions.new_type(every_type, "TEXT", lambda value, _: value), cursor)
-        cursor.execute("set transaction read only")
+        # a time limit of the server is meant for such queries
+        cursor.execute("set transaction read only; set local statement_timeout to default")
         try:
             open_query(cursor, query)
         except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.InternalError) as error:

@@ -69,6 +69,10 @@ def build(
             "--drop-dependents", help="Drop views of others that cannot be made again upon a mart's new columns."
         ),
     ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait/--no-wait", help="Wait while another build is at work, or fail at once."),
+    ] = True,
 ) -> None:
     """Load the inbox, run `dbt build --target prod`, publish the marts when all is green, and print a summary."""
     from sales_warehouse.transform.run_dbt import run_dbt_build
@@ -79,9 +83,15 @@ def build(
         print_load_report(report, _PIPED)
     # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
     left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
+    # only what differs from the project: dbt parses everything again when its variables change
+    variables = (
+        ({} if publish else {"publish": "never"})
+        | ({} if wait else {"wait_for_build": False})
+        | ({"drop_dependents": True} if drop_dependents else {})
+    )
     with report_progress("dbt build", quiet) as reporter:
         reporter.begin("reading the project")
-        built = run_dbt_build(settings, reporter, left_out, publish, drop_dependents)
+        built = run_dbt_build(settings, reporter, left_out, variables)
     if not built.is_green:
         _print_problems(built)
     for file in built.held:

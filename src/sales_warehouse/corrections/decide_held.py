@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
@@ -33,18 +34,20 @@ def accept(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str
     rejects as when it was held; the rows of one that a build held are in the raw table. Waits while another loader is
     at work. Raises `ConfigurationError` for a wrong name, and `RestoreRefused`.
     """
-    with as_the_loader(connection, reporter.say):
-        prepare_ledger(connection, feeds)
-        with transaction(connection) as cursor:
-            entry = find_entry(cursor, name, ("held",), "accepted")
-            replaced = active_version(cursor, entry)
-            if entry.version is not None:  # held by a build, so its rows are there
-                record_let_in(cursor, feed_of(entry, feeds), entry.file_id, replaced.file_id if replaced else None)
-                return Decided(entry, "active", entry.rows_loaded, replaced)
-            file = find_delivery(inbox, feeds, feed_of(entry, feeds), entry)
-            reporter.start(1, file.size_bytes)
-            shape = copy_again(cursor, file, entry, reporter)
-            rows = record_accepted(cursor, file, entry, replaced, shape)
+    with (
+        as_the_loader(connection, reporter.say, partial(prepare_ledger, connection, feeds)) as loader,
+        transaction(connection) as cursor,
+    ):
+        loader.confirm(cursor)
+        entry = find_entry(cursor, name, ("held",), "accepted")
+        replaced = active_version(cursor, entry)
+        if entry.version is not None:  # held by a build, so its rows are there
+            record_let_in(cursor, feed_of(entry, feeds), entry.file_id, replaced.file_id if replaced else None)
+            return Decided(entry, "active", entry.rows_loaded, replaced)
+        file = find_delivery(inbox, feeds, feed_of(entry, feeds), entry)
+        reporter.start(1, file.size_bytes)
+        shape = copy_again(cursor, file, entry, reporter)
+        rows = record_accepted(cursor, file, entry, replaced, shape)
     return Decided(entry, "active", rows, replaced)
 
 
@@ -53,12 +56,14 @@ def refuse(connection: Connection, feeds: Sequence[Feed], name: str, reporter: R
 
     It becomes refused; a file that a build held is unloaded, because its rows are in the raw table.
     """
-    with as_the_loader(connection, reporter.say):
-        prepare_ledger(connection, feeds)
-        with transaction(connection) as cursor:
-            entry = find_entry(cursor, name, ("held",), "refused")
-            if entry.version is None:
-                record_closed(cursor, entry)
-                return Decided(entry, "refused")
-            record_unloaded(cursor, feed_of(entry, feeds), entry.file_id)
+    with (
+        as_the_loader(connection, reporter.say, partial(prepare_ledger, connection, feeds)) as loader,
+        transaction(connection) as cursor,
+    ):
+        loader.confirm(cursor)
+        entry = find_entry(cursor, name, ("held",), "refused")
+        if entry.version is None:
+            record_closed(cursor, entry)
+            return Decided(entry, "refused")
+        record_unloaded(cursor, feed_of(entry, feeds), entry.file_id)
     return Decided(entry, "unloaded")

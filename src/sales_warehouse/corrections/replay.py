@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
@@ -154,10 +155,10 @@ def replay(
     a loader is at work. Raises `ConfigurationError` when the file is not active or `path` cannot be read, and
     `ReplayRefused` when one of the records is not sound or does not belong to the file.
     """
-    with as_the_loader(connection, say):
+    with as_the_loader(connection, say, partial(prepare_ledger, connection, feeds)) as loader:
         data = _read(path)
-        prepare_ledger(connection, feeds)
         with transaction(connection) as cursor:
+            loader.confirm(cursor)
             entry = _find_entry(cursor, name)
             feed = feed_of(entry, feeds)
             rejects = {reject.row_number: reject for reject in stream_rejects(cursor, entry.file_id)}

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
@@ -57,12 +58,14 @@ def unload(connection: Connection, feeds: Sequence[Feed], name: str, say: Callab
     Its rejects and its entry stay, so a later load finds the file unchanged. An earlier version does not become active.
     Waits while a loader is at work. Raises `ConfigurationError` when there is no such active file of a declared feed.
     """
-    with as_the_loader(connection, say):
-        prepare_ledger(connection, feeds)
-        with transaction(connection) as cursor:
-            entry = find_entry(cursor, name, ("active",), "unloaded")
-            feed = feed_of(entry, feeds)
-            rows = record_unloaded(cursor, feed, entry.file_id)
+    with (
+        as_the_loader(connection, say, partial(prepare_ledger, connection, feeds)) as loader,
+        transaction(connection) as cursor,
+    ):
+        loader.confirm(cursor)
+        entry = find_entry(cursor, name, ("active",), "unloaded")
+        feed = feed_of(entry, feeds)
+        rows = record_unloaded(cursor, feed, entry.file_id)
     return Unloaded(entry, f"{feed.schema}.{feed.identifier}", rows)
 
 
@@ -73,18 +76,20 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
     superseded. Waits while a loader is at work. Raises `ConfigurationError` for a wrong name, and `RestoreRefused` when
     the delivery is gone, has other bytes than before, or gives other records or rejects.
     """
-    with as_the_loader(connection, reporter.say):
-        prepare_ledger(connection, feeds)
-        with transaction(connection) as cursor:
-            entry = find_entry(cursor, name, ("unloaded", "superseded"), "restored")
-            feed = feed_of(entry, feeds)
-            file = find_delivery(inbox, feeds, feed, entry)
-            replaced = active_version(cursor, entry)
-            if feed.delivery_key is None:
-                _assert_content_is_not_active(cursor, entry, replaced)
-            reporter.start(1, file.size_bytes)
-            shape = copy_again(cursor, file, entry, reporter)
-            record_restored(cursor, file, entry.file_id, replaced.file_id if replaced else None, shape)
+    with (
+        as_the_loader(connection, reporter.say, partial(prepare_ledger, connection, feeds)) as loader,
+        transaction(connection) as cursor,
+    ):
+        loader.confirm(cursor)
+        entry = find_entry(cursor, name, ("unloaded", "superseded"), "restored")
+        feed = feed_of(entry, feeds)
+        file = find_delivery(inbox, feeds, feed, entry)
+        replaced = active_version(cursor, entry)
+        if feed.delivery_key is None:
+            _assert_content_is_not_active(cursor, entry, replaced)
+        reporter.start(1, file.size_bytes)
+        shape = copy_again(cursor, file, entry, reporter)
+        record_restored(cursor, file, entry.file_id, replaced.file_id if replaced else None, shape)
     return Restored(entry, replaced)
 
 

@@ -122,12 +122,6 @@ class Delivery:
     note: str | None = None  # what a person should know of a file that is loaded
 
 
-def next_file_id(cursor: Cursor) -> int:
-    """Return the id of the next file."""
-    cursor.execute("select nextval(pg_get_serial_sequence('ledger.files', 'file_id'))")
-    return int(cursor.fetchall()[0][0])
-
-
 def record_loaded(cursor: Cursor, delivery: Delivery, index: FileIndex) -> tuple[Entry, str | None]:
     """Record a file that was copied as the active version of its delivery key, and remove the version before it.
 

@@ -17,7 +17,6 @@ from sales_warehouse.ledger.outcomes import Shape, Tally
 from sales_warehouse.ledger.prepare import ColumnsAreMissing
 from sales_warehouse.ledger.record_files import (
     Delivery,
-    next_file_id,
     record_duplicate,
     record_held,
     record_loaded,
@@ -31,6 +30,7 @@ from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, dec
 from sales_warehouse.load.guard import as_message, concerns_all_files, describe_unexpected, is_of_the_system
 from sales_warehouse.load.inbox.find_rivals import refuse_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
+from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.outcome import FileChanged, FileRefused, FileWaits, JudgedLater, Outcome, Progress
 from sales_warehouse.load.readers.choose_reader import Content, choose_reader, open_content
 from sales_warehouse.load.same_records import (
@@ -68,13 +68,14 @@ def _go_on() -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the caller does at two places of a load."""
+    """The loader, and what the caller does at two places of a load."""
 
+    loader: Loader
     find_candidates: FindCandidates | None = None  # instead of a search among the task's related feeds
     before_commit: Callable[[], None] = _go_on  # only the commit is left
 
 
-def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hooks = Hooks()) -> Outcome:
+def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hooks) -> Outcome:
     """Load one file of the inbox and commit; leave one that changes, waits or cannot be read for the next load.
 
     A file that meets an error of its own is refused, whatever the error. Raises `ColumnsAreMissing` when the file has
@@ -99,7 +100,7 @@ def _load_or_refuse(connection: Connection, task: Task, progress: Progress, hook
     except (FileChanged, FileWaits, ColumnsAreMissing, JudgedLater):
         raise
     except FileRefused as refused:  # before its content could be opened
-        return _refuse(connection, task, as_message(refused.message))
+        return _refuse(connection, task, hooks, as_message(refused.message))
     except Exception as error:
         if connection.closed or concerns_all_files(error) or is_of_the_system(error):
             raise
@@ -107,18 +108,20 @@ def _load_or_refuse(connection: Connection, task: Task, progress: Progress, hook
             raise FileChanged(f"{file.uri} changed while it was read") from None
         if isinstance(error, OSError) and error.strerror:  # an archive does not give its content
             message = f"cannot be read: {error.strerror}. Ask for it in another way."
-            return _refuse(connection, task, as_message(message))
-        return _refuse(connection, task, describe_unexpected(error, file.uri), file.fingerprint_with_loader)
+            return _refuse(connection, task, hooks, as_message(message))
+        return _refuse(connection, task, hooks, describe_unexpected(error, file.uri), file.fingerprint_with_loader)
 
 
-def _refuse(connection: Connection, task: Task, message: str, fingerprint: str = "") -> Outcome:
+def _refuse(connection: Connection, task: Task, hooks: Hooks, message: str, fingerprint: str = "") -> Outcome:
     """Record a file as refused that could not be loaded, in a transaction of its own."""
     file, started_at = task.file, datetime.now(UTC)
     sha256 = task.sha256 or _hash_whatever_is_there(file)
     try:
         with transaction(connection) as cursor:
             key = file.delivery_key
-            delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at, fingerprint=fingerprint)
+            delivery = Delivery(
+                file, hooks.loader.next_file_id(cursor), sha256, key, started_at, fingerprint=fingerprint
+            )
             entry = record_refused(cursor, delivery, message)
     except Exception as error:  # the ledger cannot keep it, so the report alone names it
         if connection.closed or concerns_all_files(error):
@@ -164,12 +167,13 @@ def _load(connection: Connection, task: Task, progress: Progress, hooks: Hooks) 
         reach("after_decision")
         tally, message = Tally(), None
         if isinstance(decision, Unchanged):
+            hooks.loader.confirm(cursor)
             record_seen_again(cursor, decision.entry, file)
             entry, status = replace(decision.entry, mtime_ns=file.mtime_ns), "unchanged"
         elif isinstance(decision, Duplicate):
             _assert_unchanged(file)
             key = file.delivery_key
-            delivery = Delivery(file, next_file_id(cursor), sha256, key, started_at)
+            delivery = Delivery(file, hooks.loader.next_file_id(cursor), sha256, key, started_at)
             entry, message = record_duplicate(cursor, delivery, decision.of, index)
             status = "duplicate"
         else:
@@ -224,7 +228,7 @@ class _NewFile:
             raise FileWaits(
                 f"waits for its control file: {side.uri} {side.problem}. Put it there: the next load looks again"
             )
-        file_id = next_file_id(self.cursor)
+        file_id = self.hooks.loader.next_file_id(self.cursor)
         self.cursor.execute("savepoint before_rows")
         try:
             return self._read(file_id, progress, counts_by_block=True)

@@ -18,8 +18,8 @@ from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.find_overlaps import find_overlaps
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.find_rivals import mark_rivals
-from sales_warehouse.load.load_file import Task, describe_growing, load_file
-from sales_warehouse.load.loader_lock import as_the_loader
+from sales_warehouse.load.load_file import Hooks, Task, describe_growing, load_file
+from sales_warehouse.load.loader_lock import Loader, as_the_loader
 from sales_warehouse.load.outcome import NEEDS_A_PERSON, Outcome
 from sales_warehouse.load.same_records import Related, find_related
 from sales_warehouse.load.workers.dispatch import dispatch, is_work_for_several
@@ -78,10 +78,13 @@ def run_load(
     only_feed = _find_feed(feeds, options.only) if options.only else None
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
-    with as_the_loader(connection, reporter.say):
+
+    def prepare() -> None:
         reach("after_lock")
         prepare_warehouse(connection, feeds)
         reach("after_prepare")
+
+    with as_the_loader(connection, reporter.say, prepare) as loader:
         found = find_files(inbox, feeds, only_feed)
         report = LoadReport(unmatched=found.unmatched, passed_over=found.passed_over, outcomes=found.unreadable)
         indexes = {feed.full_name: read_index(connection, feed.full_name) for feed in feeds}
@@ -91,9 +94,9 @@ def run_load(
         reporter.start(len(candidates), sum(file.size_bytes for file in candidates))
         related = {feed.full_name: find_related(feed, feeds, indexes) for feed in feeds}
         if options.workers > 1 and is_work_for_several(candidates):
-            outcomes = dispatch(connection, candidates, related, options.workers, reporter)
+            outcomes = dispatch(connection, loader, candidates, related, options.workers, reporter)
         else:
-            outcomes = _load_one_by_one(connection, candidates, related, reporter)
+            outcomes = _load_one_by_one(connection, loader, candidates, related, reporter)
         report.unchanged += sum(outcome.status == "unchanged" for outcome in outcomes)
         report.outcomes += [outcome for outcome in outcomes if outcome.status != "unchanged"]
         report.overlaps = find_overlaps(connection, feeds, outcomes)
@@ -102,13 +105,18 @@ def run_load(
 
 
 def _load_one_by_one(
-    connection: Connection, files: list[InboxFile], related: dict[str, list[Related]], reporter: Reporter
+    connection: Connection,
+    loader: Loader,
+    files: list[InboxFile],
+    related: dict[str, list[Related]],
+    reporter: Reporter,
 ) -> list[Outcome]:
     outcomes = []
+    hooks = Hooks(loader)
     for file in files:
         others = related[file.feed.full_name]
         index = next(one.index for one in others if one.feed.full_name == file.feed.full_name)
-        outcomes.append(load_file(connection, Task(file, index, related=others), reporter.advance))
+        outcomes.append(load_file(connection, Task(file, index, related=others), reporter.advance, hooks))
         reporter.finish(outcomes[-1])
     return outcomes
 

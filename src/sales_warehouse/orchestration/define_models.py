@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
-from sales_warehouse.transform.run_dbt import as_the_builder, find_held
+from sales_warehouse.transform.run_dbt import find_held
 from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 # Messages of libpq and PostgreSQL for a lost connection and for other transient errors.
@@ -52,15 +52,14 @@ def define_models(
     @dbt_assets(manifest=manifest, project=project, dagster_dbt_translator=translator, name="dbt_build")
     def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         try:
-            with as_the_builder(settings, context.log.info):
-                # Unit tests test the models, not the data; they are separate checks.
-                invocation = dbt.cli(
-                    ["build", *on_prod(), "--exclude-resource-type", "unit_test"],
-                    context=context,
-                    raise_on_error=False,
-                    target_path=target_path(settings, "build"),
-                )
-                yield from invocation.stream()
+            # Unit tests test the models, not the data; they are separate checks.
+            invocation = dbt.cli(
+                ["build", *on_prod(), "--exclude-resource-type", "unit_test"],
+                context=context,
+                raise_on_error=False,
+                target_path=target_path(settings, "build"),
+            )
+            yield from invocation.stream()
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
         _retry_without_held(settings, invocation, context)
@@ -88,13 +87,12 @@ def define_unit_tests(
     def dbt_unit_tests(context: dg.AssetCheckExecutionContext, dbt: DbtCliResource) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.name: key for key in context.selected_asset_check_keys}
         select = "test_type:unit" if len(wanted) == len(tests) else " ".join(sorted(wanted))
-        with as_the_builder(settings, context.log.info):
-            invocation = dbt.cli(
-                ["test", *on_prod(), "--select", select],
-                manifest=manifest,
-                raise_on_error=False,
-                target_path=target_path(settings, "unit_tests"),
-            ).wait()
+        invocation = dbt.cli(
+            ["test", *on_prod(), "--select", select],
+            manifest=manifest,
+            raise_on_error=False,
+            target_path=target_path(settings, "unit_tests"),
+        ).wait()
         found = {name: result for name, result in _results(invocation) if name in wanted}
         for name, result in found.items():
             yield dg.AssetCheckResult(
@@ -110,7 +108,7 @@ def define_unit_tests(
 
 
 def target_path(settings: Settings, name: str) -> Path:
-    """Return the target folder of a command; two of the same command never run at the same time."""
+    """Return the target folder of a command; of two at a time, one waits for the lease and writes no results."""
     path = settings.home / "dagster" / "dbt" / name
     path.mkdir(parents=True, exist_ok=True)
     return path

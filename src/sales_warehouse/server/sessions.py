@@ -17,6 +17,8 @@ SILENT_SECONDS = 60
 _KEEPALIVES: dict[str, Any] = {"keepalives_idle": SILENT_SECONDS - 30, "keepalives_interval": 10, "keepalives_count": 3}
 OLDEST_VERSION = 16
 
+_LIMITS = ("statement_timeout", "lock_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
+
 # Messages of libpq for a server that starts, stops or does not run. The embedded server's are in English.
 _PASSING = (
     "Connection refused",
@@ -134,7 +136,13 @@ def _open(**parameters: Any) -> Connection:
     try:
         # not as start-up options, which a connection pooler may refuse; no role: callers that need one set it
         keepalives = "".join(f"set tcp_{name} = {value}; " for name, value in _KEEPALIVES.items())
-        session = f"set role none; set time zone 'UTC'; {keepalives}set tcp_user_timeout = {SILENT_SECONDS * 1000}"
+        limits = [*_LIMITS, *(["transaction_timeout"] if connection.server_version >= 170_000 else [])]
+        session = (
+            f"set role none; set time zone 'UTC'; {keepalives}set tcp_user_timeout = {SILENT_SECONDS * 1000}; "
+            # a server, a database or a login may have other defaults, under which a command would fail or lose its lock
+            "set default_transaction_isolation = 'read committed'; set default_transaction_read_only = off; "
+            + "; ".join(f"set {limit} = 0" for limit in limits)
+        )
         with connection.cursor() as cursor:
             cursor.execute(session)
         connection.commit()

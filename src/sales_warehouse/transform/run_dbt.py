@@ -4,11 +4,13 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psycopg2
 
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError, WarehouseError
@@ -18,10 +20,9 @@ from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.targets import PROD, keep_manifest, on_prod
 
-# Beside the loader's; held as long as the connection lives, so a killed build leaves no lock behind.
-_BUILDER_LOCK = 0x5A1E_0011
 # what macros/replace/ logs for the person who waits
 _SAID = ("Waiting for a lock on ", "Dropped, as the columns of ")
+_GIVE_BACK = "set local lock_timeout = '5s'; select ledger.give_back_build_lease(%s)"
 
 
 @dataclass(frozen=True)
@@ -60,49 +61,36 @@ class BuildReport:
         return all(problem.status == "warn" for problem in self.problems)
 
 
-@contextmanager
-def as_the_builder(settings: Settings, say: Callable[[str], object]) -> Iterator[None]:
-    """Be the one build within the block; wait while another one is at work, and `say` so.
-
-    A plain `dbt build` knows nothing of it. Errors as of `server.connect`, and `psycopg2.Error`.
-    """
-    with closing(server.connect(settings, application_name="warehouse build", role="transformer")) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_try_advisory_lock(%s)", (_BUILDER_LOCK,))
-            if cursor.fetchone() != (True,):
-                say("Another build is at work. Waiting for it to end.")
-                cursor.execute("select pg_advisory_lock(%s)", (_BUILDER_LOCK,))
-            yield
-
-
 def run_dbt_build(
     settings: Settings,
     reporter: Reporter,
     arguments: Sequence[str] = (),
-    publish: bool = True,
-    drop_dependents: bool = False,
+    variables: Mapping[str, object] | None = None,
 ) -> BuildReport:
-    """Run `dbt build` of the target prod with these further arguments; return what came of it.
+    """Run `dbt build` of the target prod with these further arguments and variables; return what came of it.
 
-    A whole green build is published, unless `publish` is False. Views of others that read a column which is gone are
-    dropped with `drop_dependents`, and make their model fail without. A build that holds files is followed by one
-    without them, whose result is returned. Waits while another build is at work. Raises `WarehouseError` when dbt could
-    not start: a model that cannot be read, a wrong selection; errors as of `as_the_builder`.
+    A whole green build is published, unless the variable `publish` is never. A build that holds files is followed by
+    one without them, whose result is returned. Waits while another build is at work, unless `wait_for_build` is False.
+    Raises `WarehouseError` when dbt could not start: a model that cannot be read, a wrong selection, another build at
+    work.
     """
     started = time.monotonic()
     # apart from target/ of the project, where a plain `dbt` keeps what it parsed for its own target
     os.environ.setdefault("DBT_TARGET_PATH", str(settings.home / "dbt" / "target"))
     os.environ.setdefault("DBT_LOG_PATH", str(settings.home / "dbt" / "logs"))
-    # only what differs from the project: dbt parses everything again when its variables change
-    variables = ({} if publish else {"publish": "never"}) | ({"drop_dependents": True} if drop_dependents else {})
+    told = json.dumps(variables or {})
     invocation_ids = [""]
+    is_waiting = True  # for its lease: what its first hooks log is for the person
 
     def follow(event: Any) -> None:
+        nonlocal is_waiting
         invocation_ids[0] = event.info.invocation_id
         if event.info.name == "ConcurrencyLine":
             reporter.start(event.data.node_count)
+        elif event.info.name == "JinjaLogInfo" and is_waiting:
+            reporter.say(event.data.msg)
         elif event.info.name == "LogStartLine":
+            is_waiting = False
             reporter.begin(event.data.description)
         elif event.info.name == "JinjaLogInfo" and event.data.msg.startswith(_SAID):
             reporter.say(event.data.msg)
@@ -110,15 +98,18 @@ def run_dbt_build(
             reporter.finish(None)
 
     held: tuple[HeldFile, ...] = ()
-    with as_the_builder(settings, reporter.say):
-        while True:
-            result = _invoke_dbt(settings, ["build", *on_prod(), "--vars", json.dumps(variables), *arguments], follow)
-            if result.exception is not None:
-                raise WarehouseError(f"dbt could not build: {result.exception}")
-            found = () if result.success else find_held(settings, invocation_ids[0])
-            held += found
-            if not found:
-                break
+    while True:
+        is_waiting = True
+        try:
+            result = _invoke_dbt(settings, ["build", *on_prod(), "--vars", told, *arguments], follow)
+        finally:  # an interrupted dbt runs no hook
+            _give_back_lease(settings, invocation_ids[0])
+        if result.exception is not None:
+            raise WarehouseError(f"dbt could not build: {result.exception}")
+        found = () if result.success else find_held(settings, invocation_ids[0])
+        held += found
+        if not found:
+            break
     done: Counter[str] = Counter()
     problems = []
     for one in getattr(result.result, "results", ()):
@@ -148,6 +139,16 @@ def find_held(settings: Settings, invocation_id: str) -> tuple[HeldFile, ...]:
     ):
         cursor.execute(read_sql("transform/sql/find_held.sql"), (f"held by build {invocation_id}",))
         return tuple(HeldFile(*row) for row in cursor)
+
+
+def _give_back_lease(settings: Settings, invocation_id: str) -> None:
+    """Give the lease of this build back, if it still has it."""
+    with (
+        suppress(psycopg2.Error, WarehouseError),  # it is taken over after a while
+        closing(server.connect(settings, application_name="warehouse build", role="transformer")) as connection,
+        transaction(connection) as cursor,
+    ):
+        cursor.execute(_GIVE_BACK, (invocation_id,))
 
 
 def parse_project(settings: Settings, target: str, target_path: Path | None = None) -> Any:

@@ -32,7 +32,6 @@ from sales_warehouse.orchestration.define import DAILY, ON_DELIVERY, define
 from sales_warehouse.orchestration.define_raw_tables import CHECK
 from sales_warehouse.orchestration.notify import describe_failure
 from sales_warehouse.settings import get_settings
-from sales_warehouse.transform.run_dbt import as_the_builder
 from warm_commands import put_programs
 
 RAW = {"online_retail/invoice_lines", "store_orders/order_lines", "superstore/order_lines"}
@@ -404,28 +403,6 @@ def test_only_a_lost_server_is_retried(
         described = describe_failure(context.for_run_failure())
     assert described["exit_code"] == 2
     assert described["text"] == "superstore/order_lines failed: The inbox is a tree."
-
-
-def test_a_build_waits_for_the_running_build(shop: Checkout, defs: Definitions) -> None:
-    settings, said, order = get_settings(), [], []
-    waiting = threading.Event()
-
-    def say(message: str) -> None:
-        said.append(message)
-        waiting.set()
-
-    def build_meanwhile() -> None:
-        with as_the_builder(settings, say):
-            order.append("second")
-
-    with as_the_builder(settings, said.append):
-        second = threading.Thread(target=build_meanwhile)
-        second.start()
-        assert waiting.wait(60)
-        order.append("first")
-    second.join(60)
-    assert order == ["first", "second"]
-    assert said == ["Another build is at work. Waiting for it to end."]
 
 
 class Webhook(BaseHTTPRequestHandler):

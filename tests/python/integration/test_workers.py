@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,14 @@ from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Contract
 from sales_warehouse.grants.write_grants import apply_grants
-from sales_warehouse.load.loader_lock import LoaderGone, as_the_loader, become_a_worker, describe_loader
+from sales_warehouse.ledger.file_index import FileIndex
+from sales_warehouse.ledger.prepare import prepare_ledger
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.inbox.find_files import find_files
+from sales_warehouse.load.load_file import Hooks, Task, load_file
+from sales_warehouse.load.loader_lock import Loader, LoaderGone, as_the_loader
 from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.load.retry import is_transient
 from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.load.workers import dispatch, pool
 from sales_warehouse.load.workers.pool import WorkerLost
@@ -390,6 +397,7 @@ import psycopg2
 from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.load.workers import dispatch
+from sales_warehouse.load.retry import is_transient
 from sales_warehouse.load.run_load import LoadOptions, run_load
 dispatch.WORTH_WORKERS_BYTES = 0
 class Teller(Listener):
@@ -432,8 +440,8 @@ def test_a_loader_waits_for_the_workers_of_a_dead_loader_and_says_so(
 ) -> None:
     inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
     with closing(server.connect(database, application_name="left over")) as left_over:
-        with as_the_loader(inbox.connection, lambda _: None):
-            become_a_worker(left_over, describe_loader(inbox.connection))
+        with as_the_loader(inbox.connection, lambda _: None, partial(prepare_ledger, inbox.connection, [])) as loader:
+            loader.confirm(left_over.cursor())
         listener = Listener()
         threading.Thread(
             target=lambda: (wait_until(lambda: listener.said), left_over.close()), daemon=True
@@ -442,15 +450,49 @@ def test_a_loader_waits_for_the_workers_of_a_dead_loader_and_says_so(
     assert listener.said == ["Workers of an interrupted loader are still running. Waiting for them to end."]
 
 
-def test_a_worker_that_starts_too_late_does_nothing(inbox: Inbox, database: Settings) -> None:
-    with closing(server.connect(database, application_name="late")) as late:
-        with as_the_loader(inbox.connection, lambda _: None):
-            gone = describe_loader(inbox.connection)
-        with pytest.raises(LoaderGone):
-            become_a_worker(late, gone)
-        # another loader holds the lock
-        with as_the_loader(inbox.connection, lambda _: None), pytest.raises(LoaderGone):
-            become_a_worker(late, type(gone)(gone.pid, "2001-01-01 00:00:00+00"))
+def test_a_loader_whose_session_was_lost_writes_nothing_beside_the_next_one(
+    inbox: Inbox, database: Settings, other_connection: Connection
+) -> None:
+    prepare = partial(prepare_ledger, inbox.connection, [inbox.feed])
+    inbox.deliver("2024-01-01.csv", HEADER + "1,tea,2\n")
+    with (
+        closing(server.connect(database, application_name="worker")) as worker,
+        closing(server.connect(database, application_name="lost")) as lost,
+        as_the_loader(lost, lambda _: None, prepare) as loader,
+    ):
+        with other_connection.cursor() as cursor:
+            cursor.execute("select pg_terminate_backend(%s, 5000)", (lost.info.backend_pid,))
+        with as_the_loader(inbox.connection, lambda _: None, prepare):
+            [file] = find_files(inbox.folder, [inbox.feed], None).files
+            task = Task(file, FileIndex([]))
+            with pytest.raises(LoaderGone, match=r"Another loader has taken over\."):
+                load_file(worker, task, lambda *_: None, Hooks(loader))
+    assert inbox.query("select count(*) from ledger.files") == [(0,)]
+    assert is_transient(LoaderGone(""))  # the load runs again, and waits for the other loader
+
+
+def test_workers_have_the_settings_of_their_loader(inbox: Inbox, database: Settings) -> None:
+    """A database whose default is to read only: the loader sets what it needs, and its workers do too."""
+    with closing(server.connect(database, application_name="test")) as it, transaction(it) as cursor:
+        for setting in (
+            "default_transaction_read_only = on", "default_transaction_isolation = 'serializable'",
+            "statement_timeout = '1h'", "idle_session_timeout = '1h'",
+        ):  # fmt: skip
+            cursor.execute(f"alter database {it.info.dbname} set {setting}")
+    deliver_days(inbox, days=3, rows=10)
+    with closing(server.connect(database, application_name="test")) as loader:
+        report = run_load(loader, [inbox.feed], inbox.folder, Listener(), LoadOptions(settle_seconds=0, workers=2))
+        assert report.statuses == {"active": 3}
+        with loader.cursor() as cursor:
+            cursor.execute(
+                "select name, setting from pg_settings where name ~ '_timeout$|^default_transaction_(iso|read)' "
+                "and context = 'user' and name not in ('tcp_user_timeout', 'wal_sender_timeout')"
+            )
+            found = dict(cursor)
+    assert (found.pop("default_transaction_isolation"), found.pop("default_transaction_read_only")) == (
+        "read committed", "off",
+    )  # fmt: skip
+    assert set(found.values()) == {"0"}, found
 
 
 def test_no_password_is_on_a_command_line_or_in_an_error(inbox: Inbox, database: Settings) -> None:
@@ -468,7 +510,7 @@ def test_no_password_is_on_a_command_line_or_in_an_error(inbox: Inbox, database:
         inbox.load(workers=2, reporter=Interrupter(interruption=look))
     assert len(seen) == 2
     assert password not in "".join(seen)
-    assert password not in repr(pool.WorkerPool(inbox.connection, 2)._start)
+    assert password not in repr(pool.WorkerPool(inbox.connection, Loader(""), 2)._start)
 
 
 def test_compressed_content_counts_once_in_any_order_of_workers(inbox: Inbox) -> None:
@@ -518,9 +560,16 @@ def test_workers_use_the_role_of_their_loader(database: Settings, connection: Co
         assert inbox.load(workers=2).statuses == {"active": 4}
     # another login finds the loader too, although the server hides its start time from it
     other = Listener()
-    with closing(server.connect(own, application_name="test", role="loader")) as mine, as_the_loader(mine, other.say):
-        assert describe_loader(mine).started
-        waiting = threading.Thread(target=lambda: as_the_loader(connection, other.say).__enter__(), daemon=True)
+
+    def load() -> None:
+        with as_the_loader(connection, other.say, lambda: None):
+            pass
+
+    with (
+        closing(server.connect(own, application_name="test", role="loader")) as mine,
+        as_the_loader(mine, other.say, lambda: None),
+    ):
+        waiting = threading.Thread(target=load, daemon=True)
         waiting.start()
         wait_until(lambda: other.said)
     waiting.join()

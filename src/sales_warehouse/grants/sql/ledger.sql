@@ -18,5 +18,13 @@ to {transformer};
 revoke all on function ledger.hold_file(bigint, text, text), ledger.touch_later_files(text []) from public;
 grant execute on function ledger.hold_file(bigint, text, text), ledger.touch_later_files(text []) to {transformer};
 
+-- one build at a time
+revoke all on function
+ledger.try_build_lease(text, text, text), ledger.hold_build_lease(text), ledger.give_back_build_lease(text)
+from public;
+grant execute on function
+ledger.try_build_lease(text, text, text), ledger.hold_build_lease(text), ledger.give_back_build_lease(text)
+to {transformer};
+
 -- A login that runs dbt works as transformer by default; docs/how-to/set-up-a-server.md lists the logins:
 -- alter role ... in database {database} set role = {transformer_text};

@@ -14,7 +14,8 @@ from sales_warehouse.ledger.file_index import FileIndex
 from sales_warehouse.ledger.outcomes import Fingerprint
 from sales_warehouse.load.decide import New, decide
 from sales_warehouse.load.inbox.open_file import hash_file, open_regular
-from sales_warehouse.load.load_file import Task, describe_unreadable, load_file
+from sales_warehouse.load.load_file import Hooks, Task, describe_unreadable, load_file
+from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.load.same_records import Related, find_candidates, may_be_alike
 from sales_warehouse.load.workers.pool import PooledWorker, WorkerPool
@@ -37,6 +38,7 @@ def is_work_for_several(files: Sequence[InboxFile]) -> bool:
 
 def dispatch(
     connection: Connection,
+    loader: Loader,
     files: Sequence[InboxFile],
     related: dict[str, list[Related]],
     workers: int,
@@ -44,11 +46,11 @@ def dispatch(
 ) -> list[Outcome]:
     """Load `files`, the oldest first, with so many workers; return their outcomes in the same order.
 
-    `connection` is that of the loader, which holds the lock. Raises what a worker raised, or `WorkerLost` when one
+    `connection` is that of the loader. Raises what a worker raised, or `WorkerLost` when one
     ended; the others are stopped then. What was committed before stays; the current files are rolled back.
     """
-    with WorkerPool(connection, min(workers, len(files))) as pool:
-        return _Dispatcher(connection, files, related, pool, reporter).run()
+    with WorkerPool(connection, loader, min(workers, len(files))) as pool:
+        return _Dispatcher(connection, Hooks(loader), files, related, pool, reporter).run()
 
 
 class Order:
@@ -102,6 +104,7 @@ class Order:
 @dataclass
 class _Dispatcher:
     connection: Connection
+    hooks: Hooks
     files: Sequence[InboxFile]
     related: dict[str, list[Related]]  # by the feeds' full names
     pool: WorkerPool
@@ -169,7 +172,7 @@ class _Dispatcher:
             index = self.indexes[file.feed.full_name]
             if sha256 and not isinstance(decide(file, sha256, index), New):  # a line in the ledger is all it needs
                 self._order.finish(number)
-                outcome = load_file(self.connection, Task(file, index, sha256), self.reporter.advance)
+                outcome = load_file(self.connection, Task(file, index, sha256), self.reporter.advance, self.hooks)
                 self._finish(number, outcome)
                 continue
             excerpt = FileIndex(index.excerpt(file.uri, file.delivery_key, sha256))

@@ -14,7 +14,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.loader_lock import describe_loader
+from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.workers.worker import Answer, Assignment, Failed, FileState, Start
 from sales_warehouse.printable import show_line
 
@@ -94,14 +94,16 @@ class PooledWorker:
 class WorkerPool:
     """The workers of one loader; they end with this context at the latest."""
 
-    def __init__(self, connection: Connection, count: int) -> None:
+    def __init__(self, connection: Connection, loader: Loader, count: int) -> None:
         dsn = connection.info.dsn_parameters | {"password": connection.info.password}
         dsn["application_name"] = f"{dsn.get('application_name', 'warehouse')} (worker)"
         with transaction(connection) as cursor:
             cursor.execute("select current_setting('role')")
             [role] = cursor.fetchone() or ("none",)
+            cursor.execute("select name, setting from pg_settings where source = 'session'")
+            settings: dict[str, str] = dict(cursor.fetchall())
         dsn = {name: value for name, value in dsn.items() if value}
-        self._start = Start(dsn, role, describe_loader(connection))
+        self._start = Start(dsn, role, settings, loader)
         self._count = count
         self._workers: list[PooledWorker] = []
 

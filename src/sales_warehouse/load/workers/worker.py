@@ -27,7 +27,7 @@ from sales_warehouse.ledger.file_index import Entry
 from sales_warehouse.ledger.outcomes import Fingerprint
 from sales_warehouse.ledger.prepare import ColumnsAreMissing
 from sales_warehouse.load.load_file import Hooks, Task, load_file
-from sales_warehouse.load.loader_lock import LoaderSession, become_a_worker
+from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.outcome import JudgedLater, Outcome
 from sales_warehouse.load.same_records import Candidate
 
@@ -40,7 +40,8 @@ class Start:
 
     dsn: dict[str, Any] = field(repr=False)
     role: str  # of the loader's session; "none" is its login
-    loader: LoaderSession
+    settings: dict[str, str]  # of the loader's session
+    loader: Loader
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,9 @@ class _Worker:
         try:
             with closing(psycopg2.connect(**start.dsn)) as connection:
                 with connection.cursor() as cursor:
-                    cursor.execute("set time zone 'UTC'; select set_config('role', %s, false)", (start.role,))
+                    for setting in (*start.settings.items(), ("role", start.role)):
+                        cursor.execute("select set_config(%s, %s, false)", setting)
                 connection.commit()
-                become_a_worker(connection, start.loader)
                 while True:
                     self._load_next(connection)
         except Exception as error:
@@ -172,7 +173,7 @@ class _Worker:
                 return answer.candidates
 
             try:
-                outcome = load_file(connection, task, progress.advance, Hooks(ask, pass_on))
+                outcome = load_file(connection, task, progress.advance, Hooks(self._start.loader, ask, pass_on))
             except JudgedLater:
                 progress.take_back()
                 self.send(FileState(number, "judged later"))
