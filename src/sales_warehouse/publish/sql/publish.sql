@@ -74,12 +74,14 @@ begin
     update ledger.history_tables set holds_publication = null where holds_publication is not null;
     perform ledger.reach('marts_written');
     -- last, because the views are locked from here to the end
-    perform ledger.show_mart(mart_name)
-    from (
-        select distinct changed.mart as mart_name from ledger.history_tables as changed
-        where number in (since_publication, until_publication)
-        order by 1
-    ) as shown;
+    perform ledger.show_marts(
+        array(
+            select distinct changed.mart from ledger.history_tables as changed
+            where number in (since_publication, until_publication)
+            order by 1
+        ),
+        coalesce(nullif(current_setting('warehouse.wait_for_readers', true), ''), '5 minutes')::interval
+    );
     perform ledger.reach('views_made');
     insert into ledger.current_publication (publication, latest_publication) values (number, number)
     on conflict (is_the_row) do update
