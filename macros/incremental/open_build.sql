@@ -34,7 +34,8 @@
         coalesce(max(event_id), 0),
         current_timestamp
     from {{ source('ledger', 'file_events') }};
-    {{ summarise_block_ranges(filtered) if filtered }}
+    {{ summarise_block_ranges(filtered) if filtered }};
+    {{ identify_rows() }}
 {%- endmacro %}
 
 {# A change of a file may change the rows of later files in feeds with the rule row:delivered_before. #}

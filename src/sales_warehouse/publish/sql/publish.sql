@@ -8,11 +8,14 @@ begin
     end if;
 end $$;
 
--- Wait until no other session publishes, rolls back or prunes. The lock ends with the transaction.
+-- Wait until no other session publishes, rolls back or prunes, and prepare the tables. The lock ends with the transaction.
 create or replace function ledger.lock_publications() returns void
 language sql
 as $$
-    select pg_advisory_xact_lock(0x5A1E0004)
+    select pg_advisory_xact_lock(0x5A1E0004);
+    select ledger.identify_rows(array(
+        select oid from pg_class where relnamespace in ('ledger'::regnamespace, 'published_history'::regnamespace)
+    ));
 $$;
 
 -- Publish the marts of a green build in one transaction; return the number of the publication. A build that was published
