@@ -38,6 +38,8 @@ def _create_publications(cursor: Cursor) -> None:
     cursor.execute(read_sql("publish/sql/may_replace_as_of.sql"))
     if cursor.fetchone() == (True,):
         _install(cursor, ("as_of",), "view published.as_of", "to_regclass('published.as_of')")
+        read = "published_as_of.read(anyelement, bigint)"
+        _install(cursor, ("read",), f"function {read}", f"to_regprocedure('{read}')")
 
 
 def _install(cursor: Cursor, scripts: tuple[str, ...], marked: str, its_oid: str) -> None:

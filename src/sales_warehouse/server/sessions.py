@@ -6,6 +6,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
+from sales_warehouse.pooler import OwnConnection, is_through_a_pooler
 from sales_warehouse.server.record import HOST, ServerRecord
 from sales_warehouse.settings import ExternalServer
 
@@ -124,7 +125,8 @@ def describe_refusal(error: psycopg2.Error, password: str) -> str:
 
 
 def _open(**parameters: Any) -> Connection:
-    connection: Connection = psycopg2.connect(
+    connection: OwnConnection = psycopg2.connect(
+        connection_factory=OwnConnection,
         connect_timeout=CONNECT_SECONDS,
         tcp_user_timeout=SILENT_SECONDS * 1000,
         client_encoding="UTF8",
@@ -132,11 +134,14 @@ def _open(**parameters: Any) -> Connection:
         **parameters,
     )
     try:
-        # not as start-up options, which a connection pooler may refuse; no role: callers that need one set it
-        keepalives = "".join(f"set tcp_{name} = {value}; " for name, value in _KEEPALIVES.items())
-        session = f"set role none; set time zone 'UTC'; {keepalives}set tcp_user_timeout = {SILENT_SECONDS * 1000}"
         with connection.cursor() as cursor:
-            cursor.execute(session)
+            if is_through_a_pooler(connection, cursor):
+                connection.begin_with = "set local role none; set local time zone 'UTC'"
+            else:
+                # not as start-up options, which a pooler may refuse; no role: callers that need one set it
+                keepalives = "".join(f"set tcp_{name} = {value}; " for name, value in _KEEPALIVES.items())
+                timeout = f"set tcp_user_timeout = {SILENT_SECONDS * 1000}"
+                cursor.execute(f"set role none; set time zone 'UTC'; {keepalives}{timeout}")
         connection.commit()
     except BaseException:
         connection.close()
