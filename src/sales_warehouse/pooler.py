@@ -1,4 +1,4 @@
-"""Connections through a pooler such as PgBouncer, whose client may get another session of the server in each transaction."""
+"""Connections through a pooler such as PgBouncer, which may give each transaction another session of the server."""
 
 from contextlib import closing
 from typing import Any

@@ -17,7 +17,7 @@ from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import own_the_ledger
 
 _UPGRADE_LOCK = 0x5A1E_0007
-_PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0  # with the readers of a raw table that gets another column
 # Queries that say whether a step of the upgrade is due, and the step, in their order.
 _UPGRADES = (("is_old", "upgrade"), ("is_without_items", "upgrade_items"), ("is_without_held", "upgrade_held"))
 
@@ -99,7 +99,7 @@ class TableInUse(WarehouseError):
 
 
 def _alter_raw_table(
-    cursor: Cursor, feed: Feed, clauses: Sequence[sql.Composable], patience_seconds: float = _PATIENCE_SECONDS
+    cursor: Cursor, feed: Feed, clauses: Sequence[sql.Composable], patience_seconds: float | None = None
 ) -> None:
     """Alter the raw table in short tries, so that its readers never queue for long behind a reader like pg_dump.
 
@@ -108,7 +108,7 @@ def _alter_raw_table(
     if not clauses:
         return
     statement = sql.SQL("alter table {} {}").format(raw_table(feed), sql.SQL(", ").join(clauses))
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + (PATIENCE_SECONDS if patience_seconds is None else patience_seconds)
     while True:
         cursor.execute("select clock_timestamp()")
         [(began_at,)] = cursor.fetchall()

@@ -57,7 +57,7 @@ def is_of_the_system(error: Exception) -> bool:
 
 
 def describe_wait(error: Exception) -> str | None:
-    """Return the message of a file that is left for the next load because of the state of a table; None if it is not."""
+    """Return the message of a file that the state of a table keeps waiting for the next load; None if it does not."""
     if not isinstance(error, psycopg2.Error) or error.pgcode != _STATE_OF_A_TABLE:
         return None
     return f"the server does not do it: {' '.join(str(error).split())} After that the next load tries it again."

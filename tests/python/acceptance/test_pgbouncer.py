@@ -22,8 +22,8 @@ from sales_warehouse.server.account import server_account
 from sales_warehouse.settings import Settings
 
 sys.path.append(str(Path(__file__).parents[1] / "integration"))
-from fake_dbt import at_work  # noqa: E402, of the other folder of tests
-from small_project import FAILURES, deliver, write_small_project  # noqa: E402
+from fake_dbt import at_work
+from small_project import FAILURES, deliver, write_small_project
 
 PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
 pytestmark = [
