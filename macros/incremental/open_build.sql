@@ -37,6 +37,7 @@
         current_timestamp
     from {{ source('ledger', 'file_events') }};
     {{ summarise_block_ranges(filtered) ~ ';' if filtered }}
+    {{ identify_rows() }};
     commit
 {%- endmacro %}
 

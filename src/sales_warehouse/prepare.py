@@ -14,7 +14,10 @@ from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import own_the_ledger
 
 _INSTALL_LOCK = 0x5A1E_0005
-_SCRIPTS = ("tables", "readers", "publish", "compare", "history", "views", "rollback", "prune", "hold", "lease")
+_SCRIPTS = (
+    "tables", "readers", "replica_identity", "publish", "compare", "history", "views", "rollback", "prune", "hold",
+    "lease",
+)  # fmt: skip
 
 
 def prepare_warehouse(connection: Connection, feeds: Iterable[Feed]) -> None:
@@ -36,6 +39,8 @@ def _create_publications(cursor: Cursor) -> None:
     cursor.execute(read_sql("publish/sql/may_replace_as_of.sql"))
     if cursor.fetchone() == (True,):
         _install(cursor, ("as_of",), "view published.as_of", "to_regclass('published.as_of')")
+        read = "published_as_of.read(anyelement, bigint)"
+        _install(cursor, ("read",), f"function {read}", f"to_regprocedure('{read}')")
 
 
 def _install(cursor: Cursor, scripts: tuple[str, ...], marked: str, its_oid: str) -> None:

@@ -28,9 +28,11 @@ def role_name(database: str, role: Role) -> str:
     return name
 
 
-def take_role(cursor: Cursor, role: Role) -> None:
-    """Work as this role from the commit on, if the database uses roles and the session's login may."""
+def take_role(cursor: Cursor, role: Role) -> str | None:
+    """Work as this role from the commit on, if the database uses roles and the session's login may; return its name."""
     cursor.execute(read_sql("grants/sql/take_role.sql"), (role,))
+    row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def own_the_ledger(cursor: Cursor) -> bool:

@@ -1,12 +1,15 @@
 """Create or upgrade the ledger and the raw tables of the declared feeds."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
+from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import ITEM_COLUMN, Feed
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, find_period
 from sales_warehouse.ledger.transaction import transaction
@@ -14,6 +17,7 @@ from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import own_the_ledger
 
 _UPGRADE_LOCK = 0x5A1E_0007
+PATIENCE_SECONDS = 10.0  # with the readers of a raw table that gets another column
 # Queries that say whether a step of the upgrade is due, and the step, in their order.
 _UPGRADES = (
     ("is_old", "upgrade"),
@@ -91,25 +95,73 @@ def add_columns(cursor: Cursor, feed: Feed, columns: Iterable[str], may_add: boo
     missing = [column for column in columns if column not in present]
     if missing and not may_add:
         raise ColumnsAreMissing(", ".join(missing))
-    if missing:
-        clauses = (sql.SQL("add column {} text").format(sql.Identifier(column)) for column in missing)
-        cursor.execute(sql.SQL("alter table {} {}").format(raw_table(feed), sql.SQL(", ").join(clauses)))
+    _alter_raw_table(cursor, feed, [sql.SQL("add column {} text").format(sql.Identifier(one)) for one in missing])
     return missing
+
+
+class TableInUse(WarehouseError):
+    """A session reads the raw table for long, so it cannot be altered now; the message names the session."""
+
+
+def _alter_raw_table(
+    cursor: Cursor, feed: Feed, clauses: Sequence[sql.Composable], patience_seconds: float | None = None
+) -> None:
+    """Alter the raw table in short tries, so that its readers never queue for long behind a reader like pg_dump.
+
+    Raises `TableInUse` when that does not succeed in time.
+    """
+    if not clauses:
+        return
+    statement = sql.SQL("alter table {} {}").format(raw_table(feed), sql.SQL(", ").join(clauses))
+    deadline = time.monotonic() + (PATIENCE_SECONDS if patience_seconds is None else patience_seconds)
+    while True:
+        cursor.execute("select clock_timestamp()")
+        [(began_at,)] = cursor.fetchall()
+        cursor.execute("savepoint before_lock; set local lock_timeout = '300ms'")
+        try:
+            cursor.execute(statement)
+        except errors.LockNotAvailable:
+            cursor.execute("rollback to savepoint before_lock")
+            if time.monotonic() > deadline:
+                name = raw_table(feed).as_string(cursor)
+                raise TableInUse(
+                    f"the table {name} cannot be altered, because it is being read. "
+                    f"{_describe_holders(cursor, name, began_at)}The next load tries again."
+                ) from None
+            time.sleep(0.7)
+        else:
+            cursor.execute("release savepoint before_lock; set local lock_timeout to default")
+            return
+
+
+def _describe_holders(cursor: Cursor, table: str, before: object) -> str:
+    """Name the sessions that have used a table since before an instant; ledgers of earlier versions cannot."""
+    cursor.execute("select to_regprocedure('ledger.describe_holders(regclass[], timestamptz)') is not null")
+    if cursor.fetchone() != (True,):
+        return ""
+    cursor.execute("select ledger.describe_holders(array[%s::regclass], %s)", (table, before))
+    [(holders,)] = cursor.fetchall()
+    return f"{holders} " if holders else ""
 
 
 def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
     cursor.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(feed.schema)))
-    cursor.execute("select to_regclass(%s)", (raw_table(feed).as_string(cursor),))
-    if cursor.fetchone() == (None,):
+    cursor.execute(read_sql("ledger/sql/find_raw_table.sql"), (raw_table(feed).as_string(cursor),))
+    found = cursor.fetchone()
+    if found is None:
         script = sql.SQL(read_sql("ledger/sql/create_raw_table.sql"))
         cursor.execute(script.format(table=raw_table(feed), index=sql.Identifier(_index_name(feed))))
-    if feed.nesting.items:  # each row so far is the only one of its record
-        item = sql.SQL("alter table {} add column if not exists {} integer not null default 1")
-        cursor.execute(item.format(raw_table(feed), sql.Identifier(ITEM_COLUMN)))
+    elif found == (True,):
+        with suppress(TableInUse):  # only files that remove rows need it
+            _alter_raw_table(cursor, feed, [sql.SQL("replica identity full")], patience_seconds=0)
+    present = set(read_raw_columns(cursor, feed))
+    if feed.nesting.items and ITEM_COLUMN not in present:  # each row so far is the only one of its record
+        item = sql.SQL("add column {} integer not null default 1").format(sql.Identifier(ITEM_COLUMN))
+        _alter_raw_table(cursor, feed, [item])
     add_columns(cursor, feed, feed.columns)
-    if feed.extra_column:
-        extra = sql.Identifier(feed.extra_column)
-        cursor.execute(sql.SQL("alter table {} add column if not exists {} jsonb").format(raw_table(feed), extra))
+    if feed.extra_column and feed.extra_column not in present:
+        extra = sql.SQL("add column {} jsonb").format(sql.Identifier(feed.extra_column))
+        _alter_raw_table(cursor, feed, [extra])
 
 
 def summarise_new_rows(cursor: Cursor, feed: Feed) -> None:

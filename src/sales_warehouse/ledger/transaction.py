@@ -7,6 +7,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from sales_warehouse.pooler import OwnConnection
+
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[Cursor]:
@@ -16,6 +18,8 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
     """
     try:
         with connection.cursor() as cursor:
+            if isinstance(connection, OwnConnection) and connection.begin_with:
+                cursor.execute(connection.begin_with)
             yield cursor
         connection.commit()
     except BaseException:

@@ -33,6 +33,9 @@ _STATES_OF_ALL = {
     "XX002",  # damaged index
 }
 
+# of a table, which a person changes: rows cannot be removed from it, for example, because changes of it are captured
+_STATE_OF_A_TABLE = "55000"
+
 _MAX_CHARACTERS = 4_000
 
 
@@ -41,7 +44,7 @@ def concerns_all_files(error: Exception) -> bool:
     if isinstance(error, psycopg2.Error):
         state = error.pgcode
         if state is not None:
-            return state[:2] in _CLASSES_OF_ALL or state in _STATES_OF_ALL
+            return state != _STATE_OF_A_TABLE and (state[:2] in _CLASSES_OF_ALL or state in _STATES_OF_ALL)
         # without a state it is an error of the client library: a lost connection is no fault of the file
         is_the_librarys = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
         return is_the_librarys or type(error) in (psycopg2.DatabaseError, psycopg2.Error)
@@ -51,6 +54,13 @@ def concerns_all_files(error: Exception) -> bool:
 def is_of_the_system(error: Exception) -> bool:
     """Say whether the system could not read a file; libraries raise `OSError` without a number for bad bytes."""
     return isinstance(error, OSError) and bool(error.errno)
+
+
+def describe_wait(error: Exception) -> str | None:
+    """Return the message of a file that the state of a table keeps waiting for the next load; None if it does not."""
+    if not isinstance(error, psycopg2.Error) or error.pgcode != _STATE_OF_A_TABLE:
+        return None
+    return f"the server does not do it: {' '.join(str(error).split())} After that the next load tries it again."
 
 
 def describe_unexpected(error: Exception, uri: str) -> str:

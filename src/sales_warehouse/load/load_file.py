@@ -14,7 +14,7 @@ from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
 from sales_warehouse.ledger.outcomes import Shape, Tally
-from sales_warehouse.ledger.prepare import ColumnsAreMissing
+from sales_warehouse.ledger.prepare import ColumnsAreMissing, TableInUse
 from sales_warehouse.ledger.record_files import (
     Delivery,
     record_duplicate,
@@ -27,7 +27,13 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.check_control import check_control
 from sales_warehouse.load.copy_records import FileLoad, WidthsInDoubt
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
-from sales_warehouse.load.guard import as_message, concerns_all_files, describe_unexpected, is_of_the_system
+from sales_warehouse.load.guard import (
+    as_message,
+    concerns_all_files,
+    describe_unexpected,
+    describe_wait,
+    is_of_the_system,
+)
 from sales_warehouse.load.inbox.find_rivals import refuse_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.loader_lock import Loader
@@ -86,7 +92,7 @@ def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hoo
         return _load_or_refuse(connection, task, progress, hooks)
     except FileChanged:
         return describe_growing(file)
-    except FileWaits as waits:
+    except (FileWaits, TableInUse) as waits:
         return _left_out(file, "waiting", waits.message)
     except OSError as error:
         return describe_unreadable(file, error)
@@ -97,13 +103,15 @@ def _load_or_refuse(connection: Connection, task: Task, progress: Progress, hook
     file = task.file
     try:
         return _load(connection, task, progress, hooks)
-    except (FileChanged, FileWaits, ColumnsAreMissing, JudgedLater):
+    except (FileChanged, FileWaits, TableInUse, ColumnsAreMissing, JudgedLater):
         raise
     except FileRefused as refused:  # before its content could be opened
         return _refuse(connection, task, hooks, as_message(refused.message))
     except Exception as error:
         if connection.closed or concerns_all_files(error) or is_of_the_system(error):
             raise
+        if (message := describe_wait(error)) is not None:
+            raise FileWaits(message) from None
         if not file.is_unchanged_on_disk():
             raise FileChanged(f"{file.uri} changed while it was read") from None
         if isinstance(error, OSError) and error.strerror:  # an archive does not give its content

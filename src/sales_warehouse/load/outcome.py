@@ -24,7 +24,7 @@ class JudgedLater(Exception):
 
 
 class FileWaits(WarehouseError):
-    """The control file of the file is missing; the next load looks again."""
+    """The file cannot be loaded before something outside of it changes; the next load looks again."""
 
 
 @dataclass(frozen=True)

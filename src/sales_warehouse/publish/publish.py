@@ -12,6 +12,7 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 
 _PUBLICATIONS_LOCK = 0x5A1E_0004
+_PUBLISH = "select ledger.publish(%s)"
 
 
 class NotPublished(WarehouseError):
@@ -21,8 +22,9 @@ class NotPublished(WarehouseError):
 def publish(connection: Connection, say: Callable[[str], None]) -> int:
     """Publish the marts of the last whole green build and return the number of the publication.
 
-    A build that is published already keeps its number. Waits for another session that publishes; `say` gets a message
-    then. Raises `NotPublished` when no build was whole and green, or when another build wrote its marts since.
+    A build that is published already keeps its number. Waits for another session that publishes, and for readers of a
+    mart whose columns changed; `say` gets a message then. Raises `NotPublished` when no build was whole and green, when
+    another build wrote its marts since, or when readers do not end.
     """
     with transaction(connection) as cursor:
         cursor.execute(read_sql("publish/sql/find_green_build.sql"))
@@ -34,8 +36,12 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
         say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
         return int(publication)
     try:
-        return _write_publication(connection, "select ledger.publish(%s)", build, say)
-    except (errors.RaiseException, errors.DependentObjectsStillExist) as error:
+        try:
+            return _write_publication(connection, _PUBLISH, build, say, patience="0")
+        except errors.LockNotAvailable as error:
+            say(f"{error.diag.message_primary} Trying again for some minutes.")
+            return _write_publication(connection, _PUBLISH, build, say)
+    except (errors.RaiseException, errors.DependentObjectsStillExist, errors.LockNotAvailable) as error:
         raise NotPublished(f"Nothing was published, readers see what they saw before. {_describe(error)}") from None
 
 
@@ -82,13 +88,20 @@ def find_publication(connection: Connection, invocation_id: str | None) -> int |
     return int(row[0]) if row else None
 
 
-def _write_publication(connection: Connection, call: str, value: object, say: Callable[[str], None]) -> int:
-    """Call a function that waits for another session that publishes; `say` gets a message then. Return the number."""
+def _write_publication(
+    connection: Connection, call: str, value: object, say: Callable[[str], None], patience: str | None = None
+) -> int:
+    """Call a function that waits for another session that publishes; `say` gets a message then. Return the number.
+
+    `patience` is how long it waits for readers, if not as long as the session says.
+    """
     with transaction(connection) as cursor:
         cursor.execute("select pg_try_advisory_xact_lock(%s)", (_PUBLICATIONS_LOCK,))
         if cursor.fetchone() != (True,):
             say("Another publication is being written. Waiting for it to end.")
     with transaction(connection) as cursor:
+        if patience is not None:
+            cursor.execute("select set_config('warehouse.wait_for_readers', %s, true)", (patience,))
         cursor.execute(call, (value,))
         [(number,)] = cursor.fetchall()
         return int(number)

@@ -4,8 +4,10 @@ import os
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import quote_ident
 
 from sales_warehouse.errors import ServerAway, ServerUnreachable
+from sales_warehouse.pooler import OwnConnection
 from sales_warehouse.roles import Role, take_role
 from sales_warehouse.server.bring_up import up
 from sales_warehouse.server.locate import belongs_to
@@ -31,7 +33,10 @@ def connect(
     if role is not None:
         try:
             with connection.cursor() as cursor:
-                take_role(cursor, role)
+                name = take_role(cursor, role)
+                if isinstance(connection, OwnConnection) and connection.begin_with and name:
+                    connection.begin_with += f"; set local role {quote_ident(name, cursor)}"
+                    connection.rollback()
             connection.commit()
         except BaseException:
             connection.close()

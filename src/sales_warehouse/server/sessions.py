@@ -6,6 +6,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable
+from sales_warehouse.pooler import OwnConnection, is_through_a_pooler
 from sales_warehouse.server.record import HOST, ServerRecord
 from sales_warehouse.settings import ExternalServer
 
@@ -126,7 +127,8 @@ def describe_refusal(error: psycopg2.Error, password: str) -> str:
 
 
 def _open(**parameters: Any) -> Connection:
-    connection: Connection = psycopg2.connect(
+    connection: OwnConnection = psycopg2.connect(
+        connection_factory=OwnConnection,
         connect_timeout=CONNECT_SECONDS,
         tcp_user_timeout=SILENT_SECONDS * 1000,
         client_encoding="UTF8",
@@ -134,17 +136,24 @@ def _open(**parameters: Any) -> Connection:
         **parameters,
     )
     try:
-        # not as start-up options, which a connection pooler may refuse; no role: callers that need one set it
-        keepalives = "".join(f"set tcp_{name} = {value}; " for name, value in _KEEPALIVES.items())
+        # a server, a database or a login may have other defaults, under which a command would fail or lose its lock
         limits = [*_LIMITS, *(["transaction_timeout"] if connection.server_version >= 170_000 else [])]
-        session = (
-            f"set role none; set time zone 'UTC'; {keepalives}set tcp_user_timeout = {SILENT_SECONDS * 1000}; "
-            # a server, a database or a login may have other defaults, under which a command would fail or lose its lock
-            "set default_transaction_isolation = 'read committed'; set default_transaction_read_only = off; "
-            + "; ".join(f"set {limit} = 0" for limit in limits)
-        )
+        unlimited = "; ".join(f"set {{}}{limit} = 0" for limit in limits)
         with connection.cursor() as cursor:
-            cursor.execute(session)
+            if is_through_a_pooler(connection, cursor):
+                connection.begin_with = (
+                    "set transaction isolation level read committed, read write; set local role none; "
+                    f"set local time zone 'UTC'; {unlimited.replace('{}', 'local ')}"
+                )
+            else:
+                # not as start-up options, which a pooler may refuse; no role: callers that need one set it
+                keepalives = "".join(f"set tcp_{name} = {value}; " for name, value in _KEEPALIVES.items())
+                cursor.execute(
+                    f"set role none; set time zone 'UTC'; {keepalives}"
+                    f"set tcp_user_timeout = {SILENT_SECONDS * 1000}; "
+                    "set default_transaction_isolation = 'read committed'; set default_transaction_read_only = off; "
+                    + unlimited.replace("{}", "")
+                )
         connection.commit()
     except BaseException:
         connection.close()

@@ -304,6 +304,8 @@ def test_views_and_rights_on_a_publication_survive_new_types(fake_dbt: FakeDbt) 
         assert fake_dbt.run("select * from upon_that") == [(Decimal("1.2345"),)]
         assert fake_dbt.run("select amount from upon") == [(Decimal("1.2345"),)]
         assert fake_dbt.read("fct", 1) == ["(1,1.25)"]
+        by_argument = "select amount from published_as_of.read(null::published_as_of.fct, {})"
+        assert [fake_dbt.run(by_argument.format(it)) for it in (1, 2)] == [[(Decimal("1.25"),)], [(Decimal("1.2345"),)]]
         assert fake_dbt.run("select * from published.as_of")[0][0] == 2
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             fake_dbt.run("select * from published_history.fct_2_open")

@@ -8,11 +8,14 @@ begin
     end if;
 end $$;
 
--- Wait until no other session publishes, rolls back or prunes. The lock ends with the transaction.
+-- Wait until no other session publishes, rolls back or prunes, and prepare the tables. The lock ends with the transaction.
 create or replace function ledger.lock_publications() returns void
 language sql
 as $$
-    select pg_advisory_xact_lock(0x5A1E0004)
+    select pg_advisory_xact_lock(0x5A1E0004);
+    select ledger.identify_rows(array(
+        select oid from pg_class where relnamespace in ('ledger'::regnamespace, 'published_history'::regnamespace)
+    ));
 $$;
 
 -- Publish the marts of a green build in one transaction; return the number of the publication. A build that was published
@@ -74,12 +77,14 @@ begin
     update ledger.history_tables set holds_publication = null where holds_publication is not null;
     perform ledger.reach('marts_written');
     -- last, because the views are locked from here to the end
-    perform ledger.show_mart(mart_name)
-    from (
-        select distinct changed.mart as mart_name from ledger.history_tables as changed
-        where number in (since_publication, until_publication)
-        order by 1
-    ) as shown;
+    perform ledger.show_marts(
+        array(
+            select distinct changed.mart from ledger.history_tables as changed
+            where number in (since_publication, until_publication)
+            order by 1
+        ),
+        coalesce(nullif(current_setting('warehouse.wait_for_readers', true), ''), '5 minutes')::interval
+    );
     perform ledger.reach('views_made');
     insert into ledger.current_publication (publication, latest_publication) values (number, number)
     on conflict (is_the_row) do update

@@ -91,3 +91,10 @@ create table if not exists ledger.publication_switches (
     switched_by text not null default session_user,
     publication bigint not null references ledger.publications
 );
+
+-- A view of readers and its query.
+do $$ begin
+    if to_regtype('ledger.mart_view') is null then
+        create type ledger.mart_view as (name text, body text);
+    end if;
+end $$;

@@ -1,7 +1,73 @@
--- Create or change the two views of a mart. The view in `published` reads the open table only, as long as the mart has one
--- generation. With more of them it reads the publication of the transaction's snapshot, because a transaction that began
--- before the new generation may already see the new view. A view never loses a column: a column that left the mart is NULL.
-create or replace function ledger.show_mart(mart_name text) returns void
+-- of the version before
+drop function if exists ledger.show_mart(text), ledger.replace_view(text, text);
+
+-- Create or change the views of several marts: all or none, in one short try, so that a query of one mart never waits for a
+-- long query of another. The locks of a try that fails are released. Tries for so long, then raises lock_not_available.
+create or replace function ledger.show_marts(mart_names text [], patience interval) returns void
+language plpgsql
+as $$
+declare
+    give_up_at constant timestamptz := clock_timestamp() + patience;
+    usual constant text := current_setting('lock_timeout');
+    -- written before the first lock is taken
+    views constant ledger.mart_view [] := array(
+        select row (made.*)::ledger.mart_view
+        from unnest(mart_names) as names (mart_name) cross join ledger.write_views(mart_name) as made
+        order by 1
+    );
+    in_the_way integer := 0;
+    began_at timestamptz;
+    holders text;
+begin
+    loop
+        began_at := clock_timestamp();
+        begin
+            perform set_config('warehouse.try_ends_at', (began_at + interval '300 ms')::text, true);
+            for step in 0..cardinality(views) - 1 loop
+                -- first the view that the last try waited for: then a try that fails again holds no other view
+                in_the_way := (in_the_way + sign(step)::integer) % cardinality(views);
+                perform ledger.replace_view(views[in_the_way + 1]);
+            end loop;
+            perform set_config('lock_timeout', usual, true);
+            return;
+        exception when lock_not_available then
+            -- also undoes the settings of the try
+            holders := coalesce(
+                ledger.describe_holders(array(select to_regclass(name) from unnest(views)), began_at), holders
+            );
+        end;
+        exit when clock_timestamp() > give_up_at;
+        perform pg_sleep(0.7);
+    end loop;
+    raise exception 'A view cannot take its new columns: it is being read. %', coalesce(holders, 'Many sessions follow one another.')
+    using errcode = 'lock_not_available', hint = 'Nothing was published. End that session, then: warehouse publish';
+end $$;
+
+-- Name the sessions that have locked these relations since before an instant, the oldest first; NULL for none.
+create or replace function ledger.describe_holders(relations regclass [], before timestamptz) returns text
+language sql
+as $$
+    select string_agg(
+        format(
+            'Server process %s of login %s, application %s, %s.', pid, coalesce(usename, '(unknown)'),
+            coalesce(nullif(application_name, ''), '(no name)'),
+            -- the server hides it from a login without pg_read_all_stats
+            coalesce('in a transaction for ' || date_trunc('second', clock_timestamp() - xact_start), 'for an unknown time')
+        ), ' ' order by xact_start, pid
+    )
+    from (
+        select distinct pid from pg_locks
+        where locktype = 'relation' and granted and pid <> pg_backend_pid() and relation = any(relations)
+        and database = (select oid from pg_database where datname = current_database())
+    ) as holding
+    left join pg_stat_activity using (pid)
+    where xact_start is null or xact_start < before
+$$;
+
+-- Return the two views of a mart. The view in `published` reads the open table only, as long as the mart has one generation.
+-- With more of them it reads the publication of the transaction's snapshot, because a transaction that began before the new
+-- generation may already see the new view. A view never loses a column: a column that left the mart is NULL.
+create or replace function ledger.write_views(mart_name text) returns setof ledger.mart_view
 language plpgsql
 as $$
 declare
@@ -10,10 +76,10 @@ declare
         where history_tables.mart = mart_name
     );
 begin
-    perform ledger.replace_view(format('published.%I', mart_name), ledger.write_view(
+    return next row (format('published.%I', mart_name), ledger.write_view(
         mart_name, 'ledger.shown_publication()', is_of_one_generation
     ));
-    perform ledger.replace_view(format('published_as_of.%I', mart_name), ledger.write_view(
+    return next row (format('published_as_of.%I', mart_name), ledger.write_view(
         mart_name, 'ledger.reading_publication()', false
     ));
 end $$;
@@ -132,31 +198,23 @@ begin
     return body;
 end $$;
 
--- Replace a view that is being read. Waits for its readers in short attempts, so that new readers do not queue behind the
--- lock for long.
-create or replace function ledger.replace_view(shown text, body text) returns void
+-- Wait for locks until the try ends, and no longer.
+create or replace function ledger.limit_lock_wait() returns void
+language sql
+as $$
+    select set_config('lock_timeout', greatest(1, ceil(1000 * extract(epoch from
+        nullif(current_setting('warehouse.try_ends_at', true), '')::timestamptz - clock_timestamp())))::integer || 'ms', true)
+$$;
+
+create or replace function ledger.replace_view(made ledger.mart_view) returns void
 language plpgsql
 as $$
-declare
-    usual constant text := current_setting('lock_timeout');
 begin
-    for attempt in 1..600 loop
-        begin
-            perform set_config('lock_timeout', '200ms', true);
-            begin
-                execute format('create or replace view %s as %s', shown, body);
-            exception when invalid_table_definition then
-                -- the type of a column changed
-                perform ledger.rebuild_view(shown, body);
-            end;
-            perform set_config('lock_timeout', usual, true);
-            return;
-        exception when lock_not_available then
-            perform pg_sleep(1);
-        end;
-    end loop;
-    raise exception 'The view % is being read without a break, so it cannot take the new columns.', shown
-    using hint = 'Nothing was published. End long transactions of readers, then: warehouse publish';
+    perform ledger.limit_lock_wait();
+    execute format('create or replace view %s as %s', made.name, made.body);
+exception when invalid_table_definition then
+    -- the type of a column changed
+    perform ledger.rebuild_view(made.name, made.body);
 end $$;
 
 -- Drop and create a view whose columns have other types, with all views that depend on it, their owners, rights and comments.
@@ -228,6 +286,7 @@ begin
             and pg_attribute.attnum = pg_description.objsubid
     ) as made;
     for one in select rebuilt_views.view_id::regclass as name from rebuilt_views order by depth desc, view_id loop
+        perform ledger.limit_lock_wait();
         -- fails for a dependent materialized view; then nothing is published
         execute format('drop view %s', one.name);
     end loop;
