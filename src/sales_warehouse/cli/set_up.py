@@ -41,9 +41,17 @@ def down() -> None:
 
 @command()
 def status(as_json: AsJson = False) -> None:
-    """Describe the server; exit code 3 when it does not run."""
-    state = server.status(get_settings())
-    emit(state, as_json, _print_server)
+    """Describe the server, and name relations that no model makes any more; exit code 3 when it does not run."""
+    from sales_warehouse.publish.leftovers import Leftovers, find_leftovers
+
+    state, leftovers = server.status(get_settings()), Leftovers()
+    if state.condition == "running":
+        with session("status") as it:
+            leftovers = find_leftovers(it.connection)
+    emit(state, as_json, _print_server, lambda state: asdict(state) | asdict(leftovers))
+    if not as_json:
+        for line in (*leftovers.orphans, *leftovers.retired):
+            out.print(line, soft_wrap=True)
     if state.condition != "running":
         raise typer.Exit(3)
 

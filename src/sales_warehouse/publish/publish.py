@@ -12,17 +12,25 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 
 _PUBLICATIONS_LOCK = 0x5A1E_0004
+_PUBLISH = "select ledger.publish(%s)"
+# Readers may lose columns by it; the setting ends with the transaction.
+_PUBLISH_ALL = _PUBLISH + " from set_config('warehouse.accept_breaking', 'on', true)"
 
 
 class NotPublished(WarehouseError):
     """Nothing may be published; readers see what they saw before."""
 
 
-def publish(connection: Connection, say: Callable[[str], None]) -> int:
+class StillInUse(WarehouseError):
+    """A view is being read, or others depend on it."""
+
+
+def publish(connection: Connection, say: Callable[[str], None], accept_breaking: bool = False) -> int:
     """Publish the marts of the last whole green build and return the number of the publication.
 
     A build that is published already keeps its number. Waits for another session that publishes; `say` gets a message
-    then. Raises `NotPublished` when no build was whole and green, or when another build wrote its marts since.
+    then. Raises `NotPublished` when no build was whole and green, when another build wrote its marts since, or when
+    readers would lose a mart, a column or its type, unless `accept_breaking`.
     """
     with transaction(connection) as cursor:
         cursor.execute(read_sql("publish/sql/find_green_build.sql"))
@@ -34,7 +42,7 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
         say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
         return int(publication)
     try:
-        return _write_publication(connection, "select ledger.publish(%s)", build, say)
+        return _write_publication(connection, _PUBLISH_ALL if accept_breaking else _PUBLISH, build, say)
     except (errors.RaiseException, errors.DependentObjectsStillExist) as error:
         raise NotPublished(f"Nothing was published, readers see what they saw before. {_describe(error)}") from None
 
@@ -52,6 +60,22 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
         return _write_publication(connection, "select ledger.switch_publication(%s)", wanted, say)
     except errors.InvalidParameterValue as error:
         raise ConfigurationError(_describe(error)) from None
+
+
+def drop_retired(connection: Connection, mart: str) -> None:
+    """Drop the view of a mart that left the project; publications before that still have it.
+
+    Raises `ConfigurationError` when there is no such mart, `StillInUse` when its view is in use.
+    """
+    try:
+        with transaction(connection) as cursor:
+            cursor.execute("select ledger.drop_retired_mart(%s)", (mart,))
+    except errors.InvalidParameterValue as error:
+        raise ConfigurationError(_describe(error)) from None
+    except errors.LockNotAvailable:
+        raise StillInUse(f"published.{mart} is being read. Nothing was dropped.") from None
+    except errors.DependentObjectsStillExist as error:
+        raise StillInUse(f"Nothing was dropped: {error.diag.message_detail}") from None
 
 
 def read_publications(connection: Connection, limit: int | None = None) -> Page:

@@ -49,5 +49,6 @@ begin
             execute format('delete from %s', tables.open_table);
         end if;
     end loop;
+    perform ledger.drop_forgotten_marts();
     return pruned;
 end $$;
