@@ -14,7 +14,7 @@
             'follows': ancestors(node).followed | map(attribute='relation_name') | list if follows else [],
             'deprecation_date': node.deprecation_date | string if node.deprecation_date else none,
             'renamed_from': node.config.meta.get('renamed_from'),
-            'columns': promises_of_columns(node),
+            'promises': promises_of_columns(node),
             'exposures': exposures_of(node),
         }) -%}
     {%- endfor -%}
@@ -49,10 +49,11 @@
 {% macro exposures_of(node) -%}
     {%- set found = [] -%}
     {%- for exposure in graph.exposures.values() if node.unique_id in exposure.depends_on.nodes -%}
+        {%- set columns = exposure.config.meta.get('columns') -%}
         {%- do found.append({
             'name': exposure.name,
             'owner': [exposure.owner.name, exposure.owner.email] | select | join(', '),
-            'columns': exposure.config.meta.get('columns', {}).get(node.name),
+            'columns': columns.get(node.name) if columns is mapping else none,
         }) -%}
     {%- endfor -%}
     {{ return(found) }}

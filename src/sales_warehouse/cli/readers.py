@@ -26,7 +26,7 @@ def publish(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Publish the marts of the last complete green build; exit code 1 when there is none, or readers would lose some."""
+    """Publish the marts of the last complete green build; exit code 1 when none may be published."""
     from sales_warehouse.publish.publish import drop_retired, find_publication, read_published_marts
     from sales_warehouse.publish.publish import publish as publish_marts
 

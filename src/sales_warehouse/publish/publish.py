@@ -120,4 +120,5 @@ def _write_publication(connection: Connection, call: str, value: object, say: Ca
 
 def _describe(error: psycopg2.Error) -> str:
     said = error.diag.message_primary or str(error).strip()
-    return f"{said} {error.diag.message_hint}" if error.diag.message_hint else said
+    gap = "\n" if "\n" in said else " "
+    return f"{said}{gap}{error.diag.message_hint}" if error.diag.message_hint else said

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 from sales_warehouse import server
@@ -142,8 +141,8 @@ def is_refused_publication(unique_id: str, message: str | None) -> bool:
 
 def describe_refusal(message: str) -> str:
     """Return the database's words in dbt's message about the hook that publishes, without its call stack."""
-    said = message.partition("Database Error\n")[2].partition("CONTEXT:")[0]
-    return dedent(said).replace("HINT:  ", "").strip()
+    said = message.partition("failed, error:\n")[2].partition("CONTEXT:")[0]
+    return said.replace("HINT:  ", "").strip()
 
 
 def find_held(settings: Settings, invocation_id: str) -> tuple[HeldFile, ...]:

@@ -56,7 +56,7 @@ as $$
         col_description(source, of_mart.attnum),
         'NULL since publication ' || ended.publication || ', which removed the column from the mart.' || coalesce(
             ' It is ' || (
-                select string_agg(key, ', ' order by key) from jsonb_each(mart -> 'columns')
+                select string_agg(key, ', ' order by key) from jsonb_each(mart -> 'promises')
                 where value -> 'renamed_from' ? of_view.attname
             ) || ' now.', ''
         )

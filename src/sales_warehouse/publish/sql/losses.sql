@@ -57,7 +57,7 @@ as $$
             when attname is not null
                 then format('%s becomes %s', one ->> 'type', format_type(atttypid, atttypmod))
             else coalesce('renamed to ' || (
-                select string_agg(name, ', ' order by name) from jsonb_each(shown.now -> 'columns') as columns (name, facts)
+                select string_agg(name, ', ' order by name) from jsonb_each(shown.now -> 'promises') as promises (name, facts)
                 where facts -> 'renamed_from' ? (one ->> 'name')
             ), 'no column any more')
         end
@@ -79,7 +79,7 @@ as $$
             or exposure -> 'columns' ? column_name
         ),
         coalesce(cast(was ->> 'deprecation_date' as timestamptz) <= current_timestamp, false)
-        or coalesce(cast(was #>> array['columns', column_name, 'deprecation_date'] as timestamptz) <= current_timestamp, false)
+        or coalesce(cast(was #>> array['promises', column_name, 'deprecation_date'] as timestamptz) <= current_timestamp, false)
     from losses
 $$;
 
