@@ -21,7 +21,8 @@ def find_leftovers(connection: Connection) -> Leftovers:
     with transaction(connection) as cursor:
         cursor.execute(read_sql("publish/sql/may_see_leftovers.sql"))
         [(has_orphans, has_retired)] = cursor.fetchall()
-        orphans = retired = ()
+        orphans: tuple[str, ...] = ()
+        retired: tuple[str, ...] = ()
         if has_orphans:
             cursor.execute(read_sql("publish/sql/list_orphans.sql"))
             orphans = tuple(
