@@ -172,6 +172,9 @@ def test_comments_rights_and_indexes_of_a_mart_follow_it(fake_dbt: FakeDbt) -> N
     [(_, _, note, rights)] = fake_dbt.run(facts, "published.fct")
     assert note == "NULL since publication 4, which removed the column from the mart. It is remark now."
     assert rights == " ".join((owner, public, other))
+    fake_dbt.make("fct", "id integer, note text, remark text")
+    fake_dbt.publish()
+    assert fake_dbt.run("select col_description('published.fct'::regclass, 2)") == [(None,)]
 
 
 @pytest.mark.parametrize("kind", ["view", "materialized view"])

@@ -29,7 +29,8 @@ begin
             from unnest(grantees) as wanted (reader) where reader not in (select reader from may_read)
             union all
             -- only a right that came from the mart goes with it
-            select format('revoke select on %s from %s', shown, case reader when 'public' then reader else quote_ident(reader) end)
+            select format('revoke select on %s from %s', shown,
+                case reader when 'public' then reader else quote_ident(reader) end)
             from unnest(grantees_before) as gone (reader)
             where reader <> all(grantees) and reader in (select reader from may_read)
             union all
@@ -70,5 +71,9 @@ as $$
         and exists (select from jsonb_array_elements(columns) as one where one ->> 'name' = of_view.attname)
     ) as ended on of_mart.attname is null
     where of_view.attrelid = shown and of_view.attnum > 0
-    and (of_mart.attname is null or col_description(source, of_mart.attnum) is not null)
+    and (
+        of_mart.attname is null or col_description(source, of_mart.attnum) is not null
+        -- the mart has the column again
+        or col_description(shown, of_view.attnum) like 'NULL since publication %'
+    )
 $$;
