@@ -15,9 +15,20 @@ from sales_warehouse.roles import own_the_ledger
 
 _INSTALL_LOCK = 0x5A1E_0005
 _SCRIPTS = (
-    "tables", "readers", "replica_identity", "publish", "compare", "history", "views", "rollback", "prune", "hold",
-    "lease",
-)  # fmt: skip
+    *(
+        "tables",
+        "readers",
+        "replica_identity",
+        "losses",
+        "publish",
+        "compare",
+        "history",
+        "views",
+        "follow",
+        "rollback",
+    ),
+    *("prune", "drop_retired", "hold", "lease"),
+)
 
 
 def prepare_warehouse(connection: Connection, feeds: Iterable[Feed]) -> None:

@@ -75,6 +75,7 @@ def build(
     ] = True,
 ) -> None:
     """Load the inbox, run `dbt build --target prod`, publish the marts when all is green, and print a summary."""
+    from sales_warehouse.publish.leftovers import find_leftovers
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = with_inbox(inbox)
@@ -96,15 +97,17 @@ def build(
         _print_problems(built)
     for file in built.held:
         out.print(f"[bold]held[/bold] {escape(show_line(f'{file.uri}: {file.message}'))}", soft_wrap=True)
-    if not quiet or not built.is_green:
+    if not quiet or built.refusal or not built.is_green:
         with session("build", inbox=inbox) as it:
-            if built.is_green:
+            if built.is_green and not quiet:
                 _print_summary(it.connection, built)
             _print_publication(it.connection, built)
+            for line in find_leftovers(it.connection).orphans:
+                note(line)
     if built.is_green and not quiet:
         out.print(f"Load {report.seconds:.1f} s, build {built.seconds:.1f} s.")
         _print_next_steps()
-    if report.needs_a_person or built.held or not built.is_green:
+    if report.needs_a_person or built.held or built.refusal or not built.is_green:
         raise typer.Exit(1)
 
 
@@ -242,7 +245,9 @@ def _print_publication(connection: Connection, build: "BuildReport") -> None:
         return
     current = find_publication(connection, None)
     note("Not published. " + (f"Readers see publication {current}." if current else "Readers see nothing yet."))
-    if build.is_green:
+    if build.refusal:
+        note(build.refusal)
+    elif build.is_green:
         out.print("To publish it: warehouse publish")
 
 

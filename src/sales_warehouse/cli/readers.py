@@ -16,14 +16,27 @@ command = partial(group.command, rich_help_panel="Readers")
 
 
 @command()
-def publish(quiet: Quiet = False) -> None:
-    """Publish the marts of the last complete green build; exit code 1 when there is none."""
-    from sales_warehouse.publish.publish import find_publication, read_published_marts
+def publish(
+    accept_breaking: Annotated[
+        bool, typer.Option("--accept-breaking", help="Publish although readers lose a mart, a column or its type.")
+    ] = False,
+    retired: Annotated[
+        str | None,
+        typer.Option("--drop-retired", metavar="MART", help="Publish nothing; drop the view of a removed mart."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Publish the marts of the last complete green build; exit code 1 when none may be published."""
+    from sales_warehouse.publish.publish import drop_retired, find_publication, read_published_marts
     from sales_warehouse.publish.publish import publish as publish_marts
 
     with session("publish") as it:
         it.prepare()
-        number = publish_marts(it.connection, say)
+        if retired is not None:
+            drop_retired(it.connection, retired)
+            out.print(f"Dropped published.{retired}. Earlier publications have it until they are pruned.")
+            return
+        number = publish_marts(it.connection, say, accept_breaking)
         marts = read_published_marts(it.connection, number)
         current = find_publication(it.connection, None)  # another one, after a rollback
     if not quiet:

@@ -46,15 +46,25 @@ def down() -> None:
 
 @command()
 def status(as_json: AsJson = False) -> None:
-    """Describe the server, and count the files that need a person; exit code 3 when it does not run."""
+    """Describe the server, count the files that need a person, and name relations that no model makes any more.
+
+    Exit code 3 when it does not run.
+    """
+    from sales_warehouse.publish.leftovers import Leftovers, find_leftovers
+
     settings = get_settings()
-    state = server.status(settings)
+    state, leftovers = server.status(settings), Leftovers()
     waiting = _count_waiting(settings) if state.version else {}
-    emit(state, as_json, _print_server, lambda state: asdict(state) | {"files": waiting})
+    if state.condition == "running":
+        with session("status") as it:
+            leftovers = find_leftovers(it.connection)
+    emit(state, as_json, _print_server, lambda state: asdict(state) | {"files": waiting} | asdict(leftovers))
     if not as_json:
         for kind, number in waiting.items():
             if number:
                 note(f"{count(number, 'file')} {kind}: `warehouse files --status {kind}`")
+        for line in (*leftovers.orphans, *leftovers.retired):
+            out.print(line, soft_wrap=True)
     if state.condition != "running":
         raise typer.Exit(3)
 

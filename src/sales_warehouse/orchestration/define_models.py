@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
-from sales_warehouse.transform.run_dbt import find_held
+from sales_warehouse.transform.run_dbt import describe_refusal, find_held, is_refused_publication
 from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 # Messages of libpq and PostgreSQL for a lost connection and for other transient errors.
@@ -133,10 +133,17 @@ def _retry_without_held(settings: Settings, invocation: DbtCliInvocation, contex
 
 
 def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
-    """Turn an unsuccessful dbt run into a failure, or into a retry when the connection was lost."""
+    """Turn an unsuccessful dbt run into a failure, or into a retry when the connection was lost.
+
+    A green build whose publication the database refused is a success of the models: the asset of the publication fails.
+    """
     if invocation.is_successful():
         return
     results = list(_results(invocation))
+    wrong = [result for _, result in results if result["status"] in ("error", "fail")]
+    if wrong and all(is_refused_publication(result["unique_id"], result.get("message")) for result in wrong):
+        dg.get_dagster_logger().warning(f"Not published. {describe_refusal(wrong[0]['message'])}")
+        return
     problems = [(name, result) for name, result in results if result["status"] in ("error", "fail")]
     messages = [(result.get("message") or "").strip() for _, result in problems]
     has_failed_test = any(result["status"] == "fail" for _, result in problems)

@@ -13,18 +13,25 @@ from sales_warehouse.read_sql import read_sql
 
 _PUBLICATIONS_LOCK = 0x5A1E_0004
 _PUBLISH = "select ledger.publish(%s)"
+# Readers may lose columns by it; the setting ends with the transaction.
+_PUBLISH_ALL = _PUBLISH + " from set_config('warehouse.accept_breaking', 'on', true)"
 
 
 class NotPublished(WarehouseError):
     """Nothing may be published; readers see what they saw before."""
 
 
-def publish(connection: Connection, say: Callable[[str], None]) -> int:
+class StillInUse(WarehouseError):
+    """A view is being read, or others depend on it."""
+
+
+def publish(connection: Connection, say: Callable[[str], None], accept_breaking: bool = False) -> int:
     """Publish the marts of the last whole green build and return the number of the publication.
 
     A build that is published already keeps its number. Waits for another session that publishes, and for readers of a
     mart whose columns changed; `say` gets a message then. Raises `NotPublished` when no build was whole and green, when
-    another build wrote its marts since, or when readers do not end.
+    another build wrote its marts since, when readers do not end, or when readers would lose a mart, a column or its
+    type, unless `accept_breaking`.
     """
     with transaction(connection) as cursor:
         cursor.execute(read_sql("publish/sql/find_green_build.sql"))
@@ -36,11 +43,12 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
         say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
         return int(publication)
     try:
+        call = _PUBLISH_ALL if accept_breaking else _PUBLISH
         try:
-            return _write_publication(connection, _PUBLISH, build, say, patience="0")
+            return _write_publication(connection, call, build, say, patience="0")
         except errors.LockNotAvailable as error:
             say(f"{error.diag.message_primary} Trying again for some minutes.")
-            return _write_publication(connection, _PUBLISH, build, say)
+            return _write_publication(connection, call, build, say)
     except (errors.RaiseException, errors.DependentObjectsStillExist, errors.LockNotAvailable) as error:
         raise NotPublished(f"Nothing was published, readers see what they saw before. {_describe(error)}") from None
 
@@ -58,6 +66,22 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
         return _write_publication(connection, "select ledger.switch_publication(%s)", wanted, say)
     except errors.InvalidParameterValue as error:
         raise ConfigurationError(_describe(error)) from None
+
+
+def drop_retired(connection: Connection, mart: str) -> None:
+    """Drop the view of a mart that left the project; publications before that still have it.
+
+    Raises `ConfigurationError` when there is no such mart, `StillInUse` when its view is in use.
+    """
+    try:
+        with transaction(connection) as cursor:
+            cursor.execute("select ledger.drop_retired_mart(%s)", (mart,))
+    except errors.InvalidParameterValue as error:
+        raise ConfigurationError(_describe(error)) from None
+    except errors.LockNotAvailable:
+        raise StillInUse(f"published.{mart} is being read. Nothing was dropped.") from None
+    except errors.DependentObjectsStillExist as error:
+        raise StillInUse(f"Nothing was dropped: {error.diag.message_detail}") from None
 
 
 def read_publications(connection: Connection, limit: int | None = None) -> Page:
@@ -109,4 +133,5 @@ def _write_publication(
 
 def _describe(error: psycopg2.Error) -> str:
     said = error.diag.message_primary or str(error).strip()
-    return f"{said} {error.diag.message_hint}" if error.diag.message_hint else said
+    gap = "\n" if "\n" in said else " "
+    return f"{said}{gap}{error.diag.message_hint}" if error.diag.message_hint else said

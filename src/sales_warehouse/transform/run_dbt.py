@@ -54,10 +54,11 @@ class BuildReport:
     seconds: float = 0.0
     invocation_id: str = ""  # of dbt, as in audit.builds
     held: tuple[HeldFile, ...] = ()  # files with too many quarantined rows
+    refusal: str = ""  # why a green build was not published: the database's message
 
     @property
     def is_green(self) -> bool:
-        """Say whether everything ended well; warnings do not count against it."""
+        """Say whether all was built and tested well; warnings do not count against it, nor a refused publication."""
         return all(problem.status == "warn" for problem in self.problems)
 
 
@@ -112,8 +113,13 @@ def run_dbt_build(
             break
     done: Counter[str] = Counter()
     problems = []
+    refusal = ""
     for one in getattr(result.result, "results", ()):
-        if one.status in ("success", "pass"):
+        if refusal and one.status == "skipped":  # dbt runs no hook after one that failed
+            continue
+        if is_refused_publication(one.node.unique_id, one.message):
+            refusal = describe_refusal(one.message)
+        elif one.status in ("success", "pass"):
             done[str(one.node.resource_type)] += 1
         elif one.status != "no-op":
             problems.append(
@@ -125,10 +131,21 @@ def run_dbt_build(
                     path=one.node.original_file_path,
                 )
             )
-    report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0], held)
+    report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0], held, refusal)
     if report.is_green:
         keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json")
     return report
+
+
+def is_refused_publication(unique_id: str, message: str | None) -> bool:
+    """Say whether this result of dbt is the hook that publishes, stopped by the database."""
+    return unique_id.startswith("operation.") and "function ledger.publish(" in (message or "")
+
+
+def describe_refusal(message: str) -> str:
+    """Return the database's words in dbt's message about the hook that publishes, without its call stack."""
+    said = message.partition("failed, error:\n")[2].partition("CONTEXT:")[0]
+    return said.replace("HINT:  ", "").strip()
 
 
 def find_held(settings: Settings, invocation_id: str) -> tuple[HeldFile, ...]:

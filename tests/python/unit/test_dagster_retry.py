@@ -2,16 +2,17 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import psycopg2
 import pytest
 from dagster import Failure, RetryRequested
+from dagster_dbt import DbtCliInvocation
 
 from sales_warehouse.errors import ConfigurationError, ServerAway, ServerUnreachable, WarehouseError
 from sales_warehouse.orchestration import define_models
-from sales_warehouse.orchestration.define_models import is_transient_message
+from sales_warehouse.orchestration.define_models import _end, is_transient_message
 from sales_warehouse.orchestration.fail_or_retry import EXIT_CODE, RETRIES, fail_or_retry
 from sales_warehouse.orchestration.serve import environment, write_instance
 from sales_warehouse.settings import Settings
@@ -89,3 +90,24 @@ def test_the_settings_of_dagster_are_written_once(tmp_path: Path) -> None:
     assert write_instance(settings) == folder
     assert path.read_text().endswith("# mine\n")
     assert environment(settings)["DAGSTER_HOME"] == str(folder)
+
+
+class _Build:
+    """Stands in for the invocation of dbt: ended with these results."""
+
+    def __init__(self, *results: tuple[str, str]) -> None:
+        self.results = [{"unique_id": name, "status": "error", "message": message} for name, message in results]
+
+    def is_successful(self) -> bool:
+        return False
+
+    def get_artifact(self, _: str) -> dict[str, object]:
+        return {"results": self.results}
+
+
+def test_a_refused_publication_is_left_to_its_own_asset() -> None:
+    refused = ("operation.shop.shop-on-run-end-4", "failed, error:\nlost\nCONTEXT: function ledger.publish(text)")
+    _end(cast(DbtCliInvocation, _Build(refused)), 0)
+    for others in ([("model.shop.fct", "wrong")], [refused, ("model.shop.fct", "wrong")]):
+        with pytest.raises(Failure):
+            _end(cast(DbtCliInvocation, _Build(*others)), 0)

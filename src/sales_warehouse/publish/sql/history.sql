@@ -45,7 +45,8 @@ begin
         select kept, kind
         from unnest(array[tables.open_table, tables.closed_table]) as history (kept)
         cross join lateral (
-            select substring(pg_get_indexdef(indexrelid) from ' USING .*$') as kind
+            -- rows that ended may be equal, so no index of them is unique
+            select replace(substring(pg_get_indexdef(indexrelid) from ' USING .*$'), ' NULLS NOT DISTINCT', '') as kind
             from pg_index where indrelid = source::regclass and indisvalid
             union
             -- finds rows that came or ended after an earlier publication

@@ -50,6 +50,7 @@ begin
     if cardinality(unused) > 0 then
         perform ledger.drop_generations(unused);
     end if;
+    perform ledger.drop_forgotten_marts();
     return pruned;
 end $$;
 

@@ -45,6 +45,16 @@ begin
     if jsonb_array_length(build.marts) = 0 then
         raise exception 'Build % has no mart to publish.', this_build;
     end if;
+    execute format(
+        'select string_agg(marts.value ->> ''name'', '', '' order by marts.value ->> ''name'') '
+        'from jsonb_array_elements($1) as marts (value) left join pg_class '
+        'on pg_class.oid = to_regclass(format(''%%I.%%I'', marts.value ->> ''schema'', marts.value ->> ''name'')) '
+        'where relkind is null or relkind not in (''r'', ''p'')'
+    ) into wrong using build.marts;
+    if wrong is not null then
+        raise exception 'Not a table, so it cannot be published: %.', wrong
+        using hint = 'Materialize it as a table, or keep it from readers by `meta: {public: false}`.';
+    end if;
     -- waits for a build that writes a mart; from here to the end no other build can write one
     for mart in select value from jsonb_array_elements(build.marts) order by value ->> 'name' loop
         execute format('lock table %I.%I in share mode', mart ->> 'schema', mart ->> 'name');
@@ -59,6 +69,7 @@ begin
         raise exception 'Built again since build % was green: %.', this_build, wrong
         using hint = 'That build was partial or red, or is under way. Build everything: dbt build --target prod';
     end if;
+    perform ledger.refuse_losses(build);
     select coalesce(max(publication), 0) + 1 into number from ledger.publications;
     select latest_publication into latest from ledger.current_publication;
     insert into ledger.publications (publication, published_at, published_by, upper_event_id, invocation_id, files)
@@ -70,7 +81,7 @@ begin
         perform ledger.publish_mart(number, latest, build, mart);
         perform ledger.reach('mart_written');
     end loop;
-    -- a mart that was removed from the project stays readable as of earlier publications; now it has no rows
+    -- a mart that was removed from the project stays readable as of earlier publications; its view raises now
     update ledger.history_tables as gone set until_publication = number
     where until_publication is null
     and not exists (select from jsonb_array_elements(build.marts) as one where one ->> 'name' = gone.mart);
@@ -81,10 +92,20 @@ begin
         array(
             select distinct changed.mart from ledger.history_tables as changed
             where number in (since_publication, until_publication)
+            -- the version before showed removed marts without rows
+            or (
+                pg_get_viewdef(to_regclass(format('published.%I', changed.mart))) not like '%publication_with%'
+                and changed.mart not in (
+                    select kept.mart from ledger.history_tables as kept where until_publication is null
+                )
+            )
             order by 1
         ),
         coalesce(nullif(current_setting('warehouse.wait_for_readers', true), ''), '5 minutes')::interval
     );
+    for mart in select value from jsonb_array_elements(build.marts) loop
+        perform ledger.follow_mart(number, mart);
+    end loop;
     perform ledger.reach('views_made');
     insert into ledger.current_publication (publication, latest_publication) values (number, number)
     on conflict (is_the_row) do update

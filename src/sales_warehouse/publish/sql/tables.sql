@@ -15,7 +15,7 @@ create table if not exists ledger.green_builds (
     -- names of the tables in which dbt keeps its build state
     watermarks text not null,
     touched_dates text not null,
-    -- one object per mart: name, schema, relation_name, strategy, date_column, period, follows
+    -- one object per mart, as macros/publish/public_marts.sql writes it
     marts jsonb not null
 );
 
@@ -56,6 +56,9 @@ create table if not exists ledger.published_marts (
     seconds numeric(18, 3) not null,
     primary key (publication, mart)
 );
+
+-- Roles that may read the mart: its views follow when one comes or goes.
+alter table ledger.published_marts add column if not exists readers text [] not null default '{}';
 
 -- The rows of a mart are in two tables: the open table has the rows that readers see, the closed table the rows that ended.
 -- So a query of a published view costs what it costs on the mart. When columns or types of the mart change, both tables get

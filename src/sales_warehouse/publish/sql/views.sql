@@ -67,6 +67,7 @@ $$;
 -- Return the two views of a mart. The view in `published` reads the open table only, as long as the mart has one generation.
 -- With more of them it reads the publication of the transaction's snapshot, because a transaction that began before the new
 -- generation may already see the new view. A view never loses a column: a column that left the mart is NULL.
+-- The views of a mart that left the project raise, and one that was dropped is not made again.
 create or replace function ledger.write_views(mart_name text) returns setof ledger.mart_view
 language plpgsql
 as $$
@@ -75,12 +76,19 @@ declare
         select count(*) = 1 and every(until_publication is null) from ledger.history_tables
         where history_tables.mart = mart_name
     );
+    is_removed constant boolean := not exists (
+        select from ledger.history_tables where history_tables.mart = mart_name and until_publication is null
+    );
+    check_of constant text := case when is_removed
+        then 'ledger.publication_with(' || quote_literal(mart_name) || ', ' else '(' end;
 begin
-    return next row (format('published.%I', mart_name), ledger.write_view(
-        mart_name, 'ledger.shown_publication()', is_of_one_generation
-    ));
+    if not is_removed or to_regclass(format('published.%I', mart_name)) is not null then
+        return next row (format('published.%I', mart_name), ledger.write_view(
+            mart_name, check_of || 'ledger.shown_publication())', is_of_one_generation
+        ));
+    end if;
     return next row (format('published_as_of.%I', mart_name), ledger.write_view(
-        mart_name, 'ledger.reading_publication()', false
+        mart_name, check_of || 'ledger.reading_publication())', false
     ));
 end $$;
 
