@@ -1,19 +1,22 @@
 """Commands that set a warehouse up: start and stop the server, write demonstration files, create roles."""
 
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import psycopg2
 import typer
 
 from sales_warehouse import server
 from sales_warehouse.cli.console import note, out
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson, session
-from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.settings import get_settings
+from sales_warehouse.errors import ConfigurationError, WarehouseError
+from sales_warehouse.settings import Settings, get_settings
 
 group = typer.Typer()
 command = partial(group.command, rich_help_panel="Set-up")
@@ -41,8 +44,11 @@ def down() -> None:
 
 @command()
 def status(as_json: AsJson = False) -> None:
-    """Describe the server; exit code 3 when it does not run."""
-    state = server.status(get_settings())
+    """Describe the server, and say whether builds hold after a rollback; exit code 3 when the server does not run."""
+    settings = get_settings()
+    state = server.status(settings)
+    if state.condition == "running":
+        state = replace(state, notes=(*state.notes, *_find_notes(settings)))
     emit(state, as_json, _print_server)
     if state.condition != "running":
         raise typer.Exit(3)
@@ -88,6 +94,18 @@ def grants(
         it.prepare()
         changed = apply_grants(it.connection)
     out.print(f"Roles and rights {'are in place' if changed else 'were in place already'}.")
+
+
+def _find_notes(settings: Settings) -> Iterator[str]:
+    """Yield what a person should know of the publications; nothing to a login that may not read the ledger."""
+    from sales_warehouse.publish.publish import find_hold
+
+    with (
+        suppress(psycopg2.errors.InsufficientPrivilege, WarehouseError),
+        closing(server.connect(settings, application_name="warehouse status", role="transformer")) as connection,
+    ):
+        if hold := find_hold(connection):
+            yield hold
 
 
 def _print_server(state: server.ServerState) -> None:

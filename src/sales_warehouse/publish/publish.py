@@ -22,19 +22,59 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
     """Publish the marts of the last whole green build and return the number of the publication.
 
     A build that is published already keeps its number. Waits for another session that publishes; `say` gets a message
-    then. Raises `NotPublished` when no build was whole and green, or when another build wrote its marts since.
+    then. Raises `NotPublished` when no build was whole and green, when another build wrote its marts since, or when its
+    publication was rolled back.
     """
+    build, publication = _find_green_build(connection)
+    if publication is not None:
+        current = find_publication(connection, None)
+        if current != publication:
+            raise NotPublished(
+                f"Publication {publication} is of the last build that was whole and green, and was rolled back. Readers "
+                f"see publication {current}. For a new one: warehouse build, then warehouse publish. To show "
+                f"{publication} again: warehouse rollback {publication}"
+            )
+        say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
+        return publication
+    number = _publish(connection, "select ledger.publish(%s)", build, say)
+    assert number is not None
+    return number
+
+
+def publish_unless_held(connection: Connection, say: Callable[[str], None]) -> int:
+    """Publish as a schedule does: as `publish`, but raise `NotPublished` also while a rollback holds."""
+    build, _ = _find_green_build(connection)
+    number = _publish(connection, "select ledger.publish_unless_held(%s)", build, say)
+    if number is None:
+        raise NotPublished(f"Nothing was published. {find_hold(connection, build)}")
+    return number
+
+
+def find_hold(connection: Connection, invocation_id: str | None = None) -> str | None:
+    """Return why a build may not publish after a rollback, or None when it may; by default as the ledger is now."""
+    with transaction(connection) as cursor:
+        cursor.execute("select to_regprocedure('ledger.find_hold(text)') is not null")
+        if cursor.fetchone() != (True,):
+            return None  # a database without publications
+        cursor.execute("select ledger.find_hold(%s)", (invocation_id,))
+        [(hold,)] = cursor.fetchall()
+    return None if hold is None else str(hold)
+
+
+def _find_green_build(connection: Connection) -> tuple[str, int | None]:
+    """Return the last whole green build, and its publication if it has one. Raises `NotPublished`."""
     with transaction(connection) as cursor:
         cursor.execute(read_sql("publish/sql/find_green_build.sql"))
         found = cursor.fetchone()
     if found is None:
         raise NotPublished("No build was whole and green so far, so nothing was published: warehouse build")
     build, publication = found
-    if publication is not None:
-        say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
-        return int(publication)
+    return str(build), None if publication is None else int(publication)
+
+
+def _publish(connection: Connection, call: str, build: str, say: Callable[[str], None]) -> int | None:
     try:
-        return _write_publication(connection, "select ledger.publish(%s)", build, say)
+        return _write_publication(connection, call, build, say)
     except (errors.RaiseException, errors.DependentObjectsStillExist) as error:
         raise NotPublished(f"Nothing was published, readers see what they saw before. {_describe(error)}") from None
 
@@ -49,9 +89,11 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
         cursor.execute(read_sql("publish/sql/find_earlier.sql"), (publication,))
         [(wanted,)] = cursor.fetchall()
     try:
-        return _write_publication(connection, "select ledger.switch_publication(%s)", wanted, say)
+        number = _write_publication(connection, "select ledger.switch_publication(%s)", wanted, say)
     except errors.InvalidParameterValue as error:
         raise ConfigurationError(_describe(error)) from None
+    assert number is not None
+    return number
 
 
 def read_publications(connection: Connection, limit: int | None = None) -> Page:
@@ -82,8 +124,8 @@ def find_publication(connection: Connection, invocation_id: str | None) -> int |
     return int(row[0]) if row else None
 
 
-def _write_publication(connection: Connection, call: str, value: object, say: Callable[[str], None]) -> int:
-    """Call a function that waits for another session that publishes; `say` gets a message then. Return the number."""
+def _write_publication(connection: Connection, call: str, value: object, say: Callable[[str], None]) -> int | None:
+    """Call a function that waits for another session that publishes; `say` gets a message then. Return its result."""
     with transaction(connection) as cursor:
         cursor.execute("select pg_try_advisory_xact_lock(%s)", (_PUBLICATIONS_LOCK,))
         if cursor.fetchone() != (True,):
@@ -91,7 +133,7 @@ def _write_publication(connection: Connection, call: str, value: object, say: Ca
     with transaction(connection) as cursor:
         cursor.execute(call, (value,))
         [(number,)] = cursor.fetchall()
-        return int(number)
+        return None if number is None else int(number)
 
 
 def _describe(error: psycopg2.Error) -> str:

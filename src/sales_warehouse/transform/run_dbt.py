@@ -15,21 +15,11 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
+from sales_warehouse.transform.problems import Problem
 from sales_warehouse.transform.targets import PROD, keep_manifest, on_prod
 
 # Beside the loader's; held as long as the connection lives, so a killed build leaves no lock behind.
 _BUILDER_LOCK = 0x5A1E_0011
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A model, seed or test that did not end well."""
-
-    name: str
-    kind: str  # model, seed, test, unit_test
-    status: str  # error, fail, skipped, warn
-    message: str
-    path: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +39,7 @@ class BuildReport:
     seconds: float = 0.0
     invocation_id: str = ""  # of dbt, as in audit.builds
     held: tuple[HeldFile, ...] = ()  # files with too many quarantined rows
+    warnings: tuple[str, ...] = ()  # of our macros
 
     @property
     def is_green(self) -> bool:
@@ -87,6 +78,7 @@ def run_dbt_build(
     os.environ.setdefault("DBT_LOG_PATH", str(settings.home / "dbt" / "logs"))
     kept_back = [] if publish else ["--vars", "{publish: never}"]
     invocation_ids = [""]
+    warnings: list[str] = []
 
     def follow(event: Any) -> None:
         invocation_ids[0] = event.info.invocation_id
@@ -94,6 +86,8 @@ def run_dbt_build(
             reporter.start(event.data.node_count)
         elif event.info.name == "LogStartLine":
             reporter.begin(event.data.description)
+        elif event.info.name == "JinjaLogWarning":
+            warnings.append(event.data.msg)
         elif event.info.name == "NodeFinished":
             reporter.finish(None)
 
@@ -122,7 +116,9 @@ def run_dbt_build(
                     path=one.node.original_file_path,
                 )
             )
-    report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0], held)
+    seconds = time.monotonic() - started
+    # a build that held files is followed by another one, which warns again
+    report = BuildReport(done, tuple(problems), seconds, invocation_ids[0], held, tuple(dict.fromkeys(warnings)))
     if report.is_green:
         keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json")
     return report
