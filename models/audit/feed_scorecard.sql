@@ -1,4 +1,4 @@
--- Grain: one row per active file.
+-- Grain: one row per active file of a declared feed.
 -- Shares must be neither summed nor averaged: divide the sums of the counts instead.
 {{ config(
     materialized='incremental_by_ledger',
@@ -24,7 +24,7 @@ files as (
         period_end_date,
         {{ local_date('started_at', "'UTC'") }} as delivered_date
     from {{ source('ledger', 'files') }}
-    where status = 'active' and {{ only_new_files('file_id') }}
+    where status = 'active' and feed in {{ declared_feeds() }} and {{ only_new_files('file_id') }}
 
 ),
 
