@@ -24,7 +24,7 @@ files as (
         period_end_date,
         {{ local_date('started_at', "'UTC'") }} as delivered_date
     from {{ source('ledger', 'files') }}
-    where status = 'active' and feed in {{ declared_feeds() }} and {{ only_new_files('file_id') }}
+    where status = 'active' and {{ only_new_files('file_id') }}
 
 ),
 
@@ -53,7 +53,7 @@ rows_by_status as (
 
 ),
 
--- Every active file has a row in row_outcomes, so the inner join loses none; some feeds have no period or no limit.
+-- Every active file of a declared feed has a row in row_outcomes, so the inner join loses none of them; some feeds have no period or no limit.
 placed as (
 
     select

@@ -14,7 +14,18 @@ from sales_warehouse.read_sql import read_sql
 from sales_warehouse.roles import own_the_ledger
 
 _INSTALL_LOCK = 0x5A1E_0005
-_SCRIPTS = ("tables", "readers", "publish", "compare", "history", "views", "rollback", "hold_publication", "prune", "hold")
+_SCRIPTS = (
+    "tables",
+    "readers",
+    "publish",
+    "compare",
+    "history",
+    "views",
+    "rollback",
+    "hold_publication",
+    "prune",
+    "hold",
+)
 
 
 def prepare_warehouse(connection: Connection, feeds: Iterable[Feed]) -> None:

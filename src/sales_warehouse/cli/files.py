@@ -93,7 +93,9 @@ def verify(
 
 @command()
 def unload(
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="Id of a file, or its path below the inbox.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Id of a file, or its path below the inbox.")
+    ] = None,
     feed: Annotated[
         str | None, typer.Option(help="All files of this feed, also when the project does not declare it any more.")
     ] = None,
@@ -214,8 +216,8 @@ def _print_unloaded(unloaded: "Unloaded") -> None:
 
 def _print_unloaded_feed(unloaded: "UnloadedFeed") -> None:
     note(
-        f"Unloaded {count(unloaded.files, 'file')} of {unloaded.feed}: {count(unloaded.rows, 'row')} left the raw table, "
-        "which stays. Their entries and rejects stay in the ledger."
+        f"Unloaded {count(unloaded.files, 'file')} of {unloaded.feed}: {count(unloaded.rows, 'row')} left the raw "
+        "table, which stays. Their entries and rejects stay in the ledger."
     )
     if unloaded.rows != unloaded.rows_in_ledger:
         note(f"The ledger says they had {unloaded.rows_in_ledger:,} rows: something else changed the raw table.")

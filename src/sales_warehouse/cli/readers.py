@@ -48,7 +48,7 @@ def rollback(
         typer.Argument(metavar="PUBLICATION", help="Number of a publication; default the one before the current."),
     ] = None,
 ) -> None:
-    """Show readers another publication, at once and complete; after an earlier one, builds do not publish by themselves."""
+    """Show readers an earlier publication, at once and complete; builds do not publish until its cause is gone."""
     from sales_warehouse.publish.publish import find_hold, switch
 
     with session("rollback") as it:

@@ -23,9 +23,11 @@ class Problem:
 
     @property
     def cause(self) -> str:
-        """The error itself: dbt's first line repeats the kind of the error and the name of the node."""
+        """The first line of the message; of an error the second one, as the first repeats its kind and the name."""
         first, *others = [line.strip() for line in self.message.splitlines() if line.strip()] or [""]
-        return " ".join([others[0], *(line for line in others[1:] if line.startswith(_SAID))]) if others else first
+        if self.status != "error" or not others:
+            return first
+        return " ".join([others[0], *(line for line in others[1:] if line.startswith(_SAID))])
 
     @property
     def command(self) -> str | None:

@@ -154,7 +154,7 @@ create trigger refuse before insert on ledger.publications for each row execute 
 def test_the_summary_of_a_build_shows_the_error_of_the_server_and_a_command_that_can_run(shop: Shop) -> None:
     with shop.failing("marts", "broken"):
         shop.run("insert into public.failures values ('warning', 'fail')")
-        built = shop.checkout.run("warehouse", "build", "--settle", "0", check=False)
+        built = shop.checkout.run("warehouse", "build", "--inbox", str(shop.inbox), "--settle", "0", check=False)
     assert built.returncode == 1
     [row] = [line for line in built.stdout.splitlines() if " model " in line]
     assert "fct_lines" in row and "division by zero" in row
@@ -166,7 +166,7 @@ def test_the_summary_of_a_build_shows_the_error_of_the_server_and_a_command_that
 def test_the_summary_of_a_build_shows_why_the_publication_was_refused(shop: Shop) -> None:
     shop.run(REFUSE)
     try:
-        built = shop.checkout.run("warehouse", "build", "--settle", "0", check=False)
+        built = shop.checkout.run("warehouse", "build", "--inbox", str(shop.inbox), "--settle", "0", check=False)
     finally:
         shop.run("drop function public.refuse() cascade")
     assert built.returncode == 1
@@ -178,7 +178,7 @@ def read_runbook(check: str) -> str:
     """Return the query of the runbook's entry."""
     page = (PROJECT / "docs" / "how-to" / "when-something-fails.md").read_text(encoding="utf-8")
     [entry] = [line for line in page.splitlines() if line.startswith(f"| {check}")]
-    return entry.partition('warehouse sql "')[2].partition('"')[0]
+    return entry.rpartition('warehouse sql "')[2].partition('"')[0]
 
 
 def test_a_build_that_does_not_end_waits_for_the_session_that_the_runbook_finds(shop: Shop) -> None:

@@ -19,7 +19,7 @@ class Warehouse(FakeDbt):
         """Build with this code of the mart and publish as a schedule does; return None while a rollback holds."""
         build = self.build()
         self.run(
-            "update ledger.green_builds set code = jsonb_build_object('\"w\".\"marts\".\"fct\"', %s::text) "
+            'update ledger.green_builds set code = jsonb_build_object(\'"w"."marts"."fct"\', %s::text) '
             "where invocation_id = %s",
             code,
             build,
@@ -58,7 +58,10 @@ def test_a_rollback_holds_until_the_files_that_came_are_gone(warehouse: Warehous
     warehouse.deliver(4, "activated")
     warehouse.deliver(3, "deactivated")
     assert warehouse.schedule() is None
-    assert "Publication 2 was rolled back to 1 on " in warehouse.hold() and "as it left them: file 2 (x)." in warehouse.hold()
+    assert (
+        "Publication 2 was rolled back to 1 on " in warehouse.hold()
+        and "as it left them: file 2 (x)." in warehouse.hold()
+    )
     warehouse.deliver(2, "deactivated")
     assert warehouse.hold() == ""
     assert warehouse.schedule() == 3
