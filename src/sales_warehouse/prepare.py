@@ -15,17 +15,8 @@ from sales_warehouse.roles import own_the_ledger
 
 _INSTALL_LOCK = 0x5A1E_0005
 _SCRIPTS = (
-    "tables",
-    "readers",
-    "publish",
-    "compare",
-    "history",
-    "views",
-    "rollback",
-    "hold_publication",
-    "prune",
-    "hold",
-)
+    "tables", "readers", "publish", "compare", "history", "views", "rollback", "hold_publication", "prune", "hold",
+)  # fmt: skip
 
 
 def prepare_warehouse(connection: Connection, feeds: Iterable[Feed]) -> None:

@@ -30,9 +30,9 @@ def publish(connection: Connection, say: Callable[[str], None]) -> int:
         current = find_publication(connection, None)
         if current != publication:
             raise NotPublished(
-                f"Publication {publication} is of the last build that was whole and green, and was rolled back. Readers "
-                f"see publication {current}. For a new one: warehouse build, then warehouse publish. To show "
-                f"{publication} again: warehouse rollback {publication}"
+                f"Publication {publication} is of the last build that was whole and green, and was rolled back. "
+                f"Readers see publication {current}. For a new one: warehouse build, then warehouse publish. "
+                f"To show {publication} again: warehouse rollback {publication}"
             )
         say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
         return publication
