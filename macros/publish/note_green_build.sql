@@ -13,10 +13,11 @@
         {{ return('') }}
     {%- endif -%}
     {{ begin_transaction() }}
-    insert into ledger.green_builds (invocation_id, upper_event_id, watermarks, touched_dates, marts)
+    insert into ledger.green_builds (invocation_id, upper_event_id, watermarks, touched_dates, marts, code)
     values (
         '{{ invocation_id }}', {{ upper_event() }}, '{{ build_state("model_watermarks") }}',
-        '{{ build_state("touched_dates") }}', '{{ tojson(public_marts()) | replace("'", "''") }}'
+        '{{ build_state("touched_dates") }}', '{{ tojson(public_marts()) | replace("'", "''") }}',
+        (select jsonb_object_agg(relation_name, code_hash) from {{ build_state("model_watermarks") }})
     );
     commit
 {%- endmacro %}
@@ -34,13 +35,14 @@
         {%- if result.status == 'skipped' -%}
             {%- do skipped.append(result.node.name) -%}
         {%- elif result.status not in ('success', 'pass', 'warn', 'no-op') -%}
-            {%- set rows = ', ' ~ result.failures ~ ' rows' if result.failures else '' -%}
-            {%- set is_test = result.node.resource_type == 'test' -%}
+            {%- set kind = result.node.resource_type -%}
+            {%- set rows = ', ' ~ result.failures ~ ' rows' if kind == 'test' and result.failures else '' -%}
+            {%- set command = 'dbt ' ~ ('test' if kind in ('test', 'unit_test') else 'build') ~ ' --target prod --select '
+                ~ result.node.name ~ (' --store-failures' if kind == 'test' else '') -%}
             {%- do obstacles.append(
-                result.status ~ rows ~ ': ' ~ result.node.resource_type ~ ' ' ~ result.node.name
-                ~ ' in ' ~ result.node.original_file_path ~ '. Look closer: dbt '
-                ~ ('test' if is_test else 'build') ~ ' --target prod --select ' ~ result.node.name
-                ~ (' --store-failures' if is_test else '')
+                result.status ~ rows ~ ': ' ~ kind ~ ' ' ~ result.node.name ~ ' in ' ~ result.node.original_file_path
+                ~ (': ' ~ cause_of(result) if result.status == 'error' else '.')
+                ~ (' Look closer: ' ~ command if kind != 'operation' else '')
             ) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -60,4 +62,14 @@
         ) -%}
     {%- endif -%}
     {{ return(obstacles) }}
+{%- endmacro %}
+
+{# The error itself: dbt's first line repeats the kind of the error and the name of the node. `Problem.cause` of the commands
+   is the same. #}
+{% macro cause_of(result) -%}
+    {%- set lines = [] -%}
+    {%- for line in (result.message or '').split('\n') if line | trim -%}
+        {%- do lines.append(line | trim) if loop.index <= 2 or line.strip().startswith(('DETAIL:', 'HINT:')) -%}
+    {%- endfor -%}
+    {{ return((lines[1:] or lines) | join(' ')) }}
 {%- endmacro %}

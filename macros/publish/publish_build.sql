@@ -1,9 +1,9 @@
-{# On-run-end, after note_green_build. `warehouse publish` calls the same function of the database. #}
+{# On-run-end, after note_green_build. While a rollback holds, nothing is published. #}
 {% macro publish_build() -%}
     {%- if not execute or not may_publish() or not is_green_build() -%}
         {{ return('') }}
     {%- endif -%}
-    {{ in_transaction_of_build("select ledger.publish('" ~ invocation_id ~ "')") }}
+    {{ in_transaction_of_build("select ledger.publish_unless_held('" ~ invocation_id ~ "')") }}
 {%- endmacro %}
 
 {# On-run-end, after publish_build: old publications go, and a person hears what became of the new one. #}
@@ -19,6 +19,10 @@
     ).rows -%}
         {%- do log('Publication ' ~ publication ~ ': ' ~ changed, info=true) -%}
     {%- endfor -%}
+    {%- set hold = run_query("select ledger.find_hold('" ~ invocation_id ~ "') as hold").rows[0].hold -%}
+    {%- if hold -%}
+        {%- do log('Not published: ' ~ hold, info=true) -%}
+    {%- endif -%}
     {%- set days = var('keep_publications_days') -%}
     {{ in_transaction_of_build(
         "select ledger.prune_publications(current_timestamp - interval '" ~ days | int ~ " days')"

@@ -1,4 +1,4 @@
--- Grain: one row per active file.
+-- Grain: one row per active file of a declared feed.
 -- Shares must be neither summed nor averaged: divide the sums of the counts instead.
 {{ config(
     materialized='incremental_by_ledger',
@@ -53,7 +53,7 @@ rows_by_status as (
 
 ),
 
--- Every active file has a row in row_outcomes, so the inner join loses none; some feeds have no period or no limit.
+-- Every active file of a declared feed has a row in row_outcomes, so the inner join loses none of them; some feeds have no period or no limit.
 placed as (
 
     select

@@ -19,7 +19,8 @@ active_files as (
         file_id,
         name as file_name
     from {{ source('ledger', 'files') }}
-    where status = 'active' and {{ only_new_files('file_id') }}
+    -- the project has no rules for the rows of a feed that left it
+    where status = 'active' and feed in {{ declared_feeds() }} and {{ only_new_files('file_id') }}
 
 ),
 

@@ -76,6 +76,7 @@ def build(
 ) -> None:
     """Load the inbox, run `dbt build --target prod`, publish the marts when all is green, and print a summary."""
     from sales_warehouse.publish.leftovers import find_leftovers
+    from sales_warehouse.publish.publish import find_hold
     from sales_warehouse.transform.run_dbt import run_dbt_build
 
     settings = with_inbox(inbox)
@@ -97,17 +98,18 @@ def build(
         _print_problems(built)
     for file in built.held:
         out.print(f"[bold]held[/bold] {escape(show_line(f'{file.uri}: {file.message}'))}", soft_wrap=True)
-    if not quiet or built.refusal or not built.is_green:
-        with session("build", inbox=inbox) as it:
-            if built.is_green and not quiet:
-                _print_summary(it.connection, built)
-            _print_publication(it.connection, built)
-            for line in find_leftovers(it.connection).orphans:
-                note(line)
+    with session("build", inbox=inbox) as it:
+        hold = find_hold(it.connection, built.invocation_id) if built.is_green and publish else None
+        if built.is_green and not quiet:
+            _print_summary(it.connection, built)
+        if not quiet or not built.is_green or built.refusal or hold:
+            for warning in (*built.warnings, *find_leftovers(it.connection).orphans):
+                note(f"Warning: {warning}")
+            _print_publication(it.connection, built, hold)
     if built.is_green and not quiet:
         out.print(f"Load {report.seconds:.1f} s, build {built.seconds:.1f} s.")
         _print_next_steps()
-    if report.needs_a_person or built.held or built.refusal or not built.is_green:
+    if report.needs_a_person or built.held or built.refusal or hold or not built.is_green:
         raise typer.Exit(1)
 
 
@@ -218,23 +220,26 @@ def _print_summary(connection: Connection, build: "BuildReport") -> None:
 
 
 def _print_problems(build: "BuildReport") -> None:
-    """Print the nodes that failed in a build, and the command that shows more."""
+    """Print the nodes that failed in a build, before its warnings, and the command that shows more."""
+    from sales_warehouse.transform.problems import find_command
+
     problems = [problem for problem in build.problems if problem.status != "skipped"]
+    problems.sort(key=lambda problem: not problem.is_failure)
     print_table(
         "dbt build is not green",
         ["status", "kind", "name", "message", "file"],
-        [(p.status, p.kind, p.name, p.message.partition("\n")[0], p.path) for p in problems],
+        [(p.status, p.kind, p.name, p.cause, p.path) for p in problems],
         least=["file", "kind"],
         show_all=_PIPED,
     )
     if skipped := len(build.problems) - len(problems):
         out.print(f"{skipped} more were skipped because of these.")
-    if problems:
-        note(f"Look closer with: dbt build --target prod --select {problems[0].name} --store-failures")
+    if command := find_command(problems):
+        note(f"Look closer with: {command}")
 
 
-def _print_publication(connection: Connection, build: "BuildReport") -> None:
-    """Print the publication of a build, or the current one when the build was not published."""
+def _print_publication(connection: Connection, build: "BuildReport", hold: str | None) -> None:
+    """Print the publication of a build, or the current one and why the build was not published."""
     from sales_warehouse.publish.publish import find_publication, read_published_marts
 
     made = find_publication(connection, build.invocation_id)
@@ -248,7 +253,7 @@ def _print_publication(connection: Connection, build: "BuildReport") -> None:
     if build.refusal:
         note(build.refusal)
     elif build.is_green:
-        out.print("To publish it: warehouse publish")
+        note(hold or "To publish it: warehouse publish")
 
 
 def _print_next_steps() -> None:

@@ -20,6 +20,7 @@ from sales_warehouse.read_sql import read_sql
 if TYPE_CHECKING:
     from sales_warehouse.corrections.decide_held import Decided
     from sales_warehouse.corrections.restore import Restored, Unloaded
+    from sales_warehouse.corrections.unload_feed import UnloadedFeed
     from sales_warehouse.verify.run_verify import Verdict, VerifyReport
 
 _SHOWN_MISSING = 20
@@ -91,13 +92,26 @@ def verify(
 
 
 @command()
-def unload(file: FileName, as_json: AsJson = False) -> None:
+def unload(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Id of a file, or its path below the inbox.")
+    ] = None,
+    feed: Annotated[
+        str | None, typer.Option(help="All files of this feed, also when the project does not declare it any more.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Delete the rows of an active file from its raw table; the ledger keeps it, `warehouse restore` reloads it."""
     from sales_warehouse.corrections.restore import unload as unload_file
+    from sales_warehouse.corrections.unload_feed import unload_feed
 
+    if (file is None) == (feed is None):
+        raise ConfigurationError("Give one of FILE and --feed.")
     with session("unload", "loader") as it, report_progress("unload", as_json) as reporter:
-        unloaded = unload_file(it.connection, it.feeds, file, reporter.say)
-    emit(unloaded, as_json, _print_unloaded)
+        if file is not None:
+            emit(unload_file(it.connection, it.feeds, file, reporter.say), as_json, _print_unloaded)
+        else:
+            emit(unload_feed(it.connection, it.feeds, str(feed), reporter.say), as_json, _print_unloaded_feed)
 
 
 @command()
@@ -198,6 +212,16 @@ def _print_unloaded(unloaded: "Unloaded") -> None:
     if unloaded.rows != file.rows_loaded:
         note(f"The ledger says it had {file.rows_loaded:,} rows: something else changed the raw table.")
     out.print(f"`warehouse build` brings the marts up to date; `warehouse restore {file.file_id}` brings it back.")
+
+
+def _print_unloaded_feed(unloaded: "UnloadedFeed") -> None:
+    note(
+        f"Unloaded {count(unloaded.files, 'file')} of {unloaded.feed}: {count(unloaded.rows, 'row')} left the raw "
+        "table, which stays. Their entries and rejects stay in the ledger."
+    )
+    if unloaded.rows != unloaded.rows_in_ledger:
+        note(f"The ledger says they had {unloaded.rows_in_ledger:,} rows: something else changed the raw table.")
+    out.print("`warehouse build` brings the marts up to date; `warehouse restore FILE` brings a file back.")
 
 
 def _print_restored(restored: "Restored") -> None:

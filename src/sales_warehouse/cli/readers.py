@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sales_warehouse import server
-from sales_warehouse.cli.console import out, say
+from sales_warehouse.cli.console import note, out, say
 from sales_warehouse.cli.output import emit_page, print_csv, print_page, print_table
 from sales_warehouse.cli.session import AsJson, Limit, Quiet, read_page, session
 from sales_warehouse.settings import get_settings
@@ -27,7 +27,7 @@ def publish(
     quiet: Quiet = False,
 ) -> None:
     """Publish the marts of the last complete green build; exit code 1 when none may be published."""
-    from sales_warehouse.publish.publish import drop_retired, find_publication, read_published_marts
+    from sales_warehouse.publish.publish import drop_retired, read_published_marts
     from sales_warehouse.publish.publish import publish as publish_marts
 
     with session("publish") as it:
@@ -38,9 +38,8 @@ def publish(
             return
         number = publish_marts(it.connection, say, accept_breaking)
         marts = read_published_marts(it.connection, number)
-        current = find_publication(it.connection, None)  # another one, after a rollback
     if not quiet:
-        out.print(f"Readers see publication {current}.")
+        out.print(f"Readers see publication {number}.")
         shown = ["mart", "row_count", "rows_added", "rows_closed", "compared", "seconds"]
         print_page(marts, shown, show_all="`warehouse publish | cat`")
 
@@ -62,13 +61,14 @@ def rollback(
         typer.Argument(metavar="PUBLICATION", help="Number of a publication; default the one before the current."),
     ] = None,
 ) -> None:
-    """Show readers an earlier publication, at once and complete; the next green build publishes again."""
-    from sales_warehouse.publish.publish import switch
+    """Show readers an earlier publication, at once and complete; builds do not publish until its cause is gone."""
+    from sales_warehouse.publish.publish import find_hold, switch
 
     with session("rollback") as it:
         it.prepare()
         number = switch(it.connection, publication, say)
-    out.print(f"Readers see publication {number}. The next whole green build publishes again.")
+        hold = find_hold(it.connection)
+    note(f"Readers see publication {number}. " + (hold or "The next whole green build publishes again."))
 
 
 @command()

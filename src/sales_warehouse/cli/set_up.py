@@ -1,8 +1,9 @@
 """Commands that set a warehouse up: start and stop the server, write demonstration files, create roles."""
 
 import sys
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from sales_warehouse import server
 from sales_warehouse.cli.console import count, note, out
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson, session
-from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.errors import ConfigurationError, ServerUnreachable, WarehouseError
 from sales_warehouse.ledger.file_index import CLOSED
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
@@ -46,16 +47,14 @@ def down() -> None:
 
 @command()
 def status(as_json: AsJson = False) -> None:
-    """Describe the server, count the files that need a person, and name relations that no model makes any more.
-
-    Exit code 3 when it does not run.
-    """
+    """Describe the server, and count or name what needs a person; exit code 3 when the server does not run."""
     from sales_warehouse.publish.leftovers import Leftovers, find_leftovers
 
     settings = get_settings()
     state, leftovers = server.status(settings), Leftovers()
     waiting = _count_waiting(settings) if state.version else {}
     if state.condition == "running":
+        state = replace(state, notes=(*state.notes, *_find_notes(settings)))
         with session("status") as it:
             leftovers = find_leftovers(it.connection)
     emit(state, as_json, _print_server, lambda state: asdict(state) | {"files": waiting} | asdict(leftovers))
@@ -121,6 +120,18 @@ def _count_waiting(settings: Settings) -> dict[str, int]:
             return dict(zip(("held", "refused"), cursor.fetchall()[0], strict=True))
     except (psycopg2.Error, ServerUnreachable):
         return {}
+
+
+def _find_notes(settings: Settings) -> Iterator[str]:
+    """Yield what a person should know of the publications; nothing to a login that may not read the ledger."""
+    from sales_warehouse.publish.publish import find_hold
+
+    with (
+        suppress(psycopg2.errors.InsufficientPrivilege, WarehouseError),
+        closing(server.connect(settings, application_name="warehouse status", role="transformer")) as connection,
+    ):
+        if hold := find_hold(connection):
+            yield hold
 
 
 def _print_server(state: server.ServerState) -> None:

@@ -106,7 +106,8 @@ def feed_of(entry: LedgerFile, feeds: Sequence[Feed]) -> Feed:
             return feed
     raise ConfigurationError(
         f"{entry} belongs to the feed {entry.feed}, which is not declared. "
-        f"Declared are: {', '.join(feed.full_name for feed in feeds)}. Bring the declaration back first."
+        f"Declared are: {', '.join(feed.full_name for feed in feeds)}. Bring the declaration back first"
+        + (f", or unload all its files: warehouse unload --feed {entry.feed}" if entry.status == "active" else ".")
     )
 
 

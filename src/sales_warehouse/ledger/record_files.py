@@ -209,6 +209,23 @@ def record_unloaded(cursor: Cursor, feed: Feed, file_id: int) -> int:
     return rows
 
 
+def record_feed_unloaded(cursor: Cursor, feed_name: str, file_ids: Sequence[int]) -> int:
+    """Delete the rows of these files of a feed and record that a person did so; return the number of rows.
+
+    The feed may have left the project, so its raw table is found by its rows.
+    """
+    cursor.execute(read_sql("ledger/sql/raw_tables_of_files.sql"))
+    rows = 0
+    for (table,) in cursor.fetchall():
+        cursor.execute(f"delete from {table} where _file_id = any(%s)", (file_ids,))
+        rows += cursor.rowcount
+    cursor.execute("update ledger.files set status = 'unloaded' where file_id = any(%s)", (file_ids,))
+    _lock_events(cursor)
+    events = [(file_id, feed_name, "deactivated") for file_id in file_ids]
+    execute_values(cursor, "insert into ledger.file_events (file_id, feed, kind) values %s", events)
+    return rows
+
+
 def record_let_in(cursor: Cursor, feed: Feed, file_id: int, replaced_file_id: int | None) -> None:
     """Record that a person accepted a file that a build held, whose rows are still there; remove the one it replaces.
 

@@ -11,6 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
+from sales_warehouse.transform.problems import Problem, find_command
 from sales_warehouse.transform.run_dbt import describe_refusal, find_held, is_refused_publication
 from sales_warehouse.transform.targets import keep_manifest, on_prod
 
@@ -155,11 +156,15 @@ def _end(invocation: DbtCliInvocation, retry_number: int) -> None:
         ask_for_retry(retry_number, Exception(messages[0]))
     if not problems:
         fail(f"dbt could not build: {messages[0] if messages else 'its log says why'}", exit_code=3 if is_lost else 1)
-    pairs = zip(problems, messages, strict=True)
-    lines = [f"{name}: {message.splitlines()[0] if message else ''}" for (name, _), message in pairs]
+    described = [
+        Problem(name, result["unique_id"].partition(".")[0], result["status"], message, "")
+        for (name, result), message in zip(problems, messages, strict=True)
+    ]
+    lines = [f"{problem.name}: {problem.cause}" for problem in described]
     if len(lines) > _NAMED:
         lines[_NAMED:] = [f"and {len(lines) - _NAMED} more"]
-    lines.append(f"See the failing rows with: dbt build --target prod --select {problems[0][0]} --store-failures")
+    if command := find_command(described):
+        lines.append(f"Look closer with: {command}")
     fail("dbt build is not green:\n" + "\n".join(lines), exit_code=3 if is_lost else 1)
 
 

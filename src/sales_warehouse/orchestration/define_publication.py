@@ -12,7 +12,7 @@ from sales_warehouse import server
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
-from sales_warehouse.publish.publish import publish
+from sales_warehouse.publish.publish import publish_unless_held
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.settings import Settings
 
@@ -24,7 +24,8 @@ _NAMES = ("publication", "upper_event", "files", "records", "records_rejected", 
 def define_publication(settings: Settings, marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
     """Return the asset of the current publication, downstream of its marts.
 
-    A whole green `dbt build` publishes already; the asset publishes if that is missing, and records the figures.
+    A whole green `dbt build` publishes already; the asset publishes if that is missing, and records the figures. It
+    fails while a rollback holds.
     """
 
     @dg.asset(
@@ -38,7 +39,7 @@ def define_publication(settings: Settings, marts: Iterable[dg.AssetKey]) -> dg.A
         try:
             connection = server.connect(settings, application_name="warehouse dagster", role="transformer")
             with closing(connection):
-                figures = read_figures(connection, publish(connection, context.log.info))
+                figures = read_figures(connection, publish_unless_held(connection, context.log.info))
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
         yield dg.MaterializeResult(metadata=figures)

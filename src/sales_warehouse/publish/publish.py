@@ -30,20 +30,58 @@ def publish(connection: Connection, say: Callable[[str], None], accept_breaking:
 
     A build that is published already keeps its number. Waits for another session that publishes, and for readers of a
     mart whose columns changed; `say` gets a message then. Raises `NotPublished` when no build was whole and green, when
-    another build wrote its marts since, when readers do not end, or when readers would lose a mart, a column or its
-    type, unless `accept_breaking`.
+    another build wrote its marts since, when its publication was rolled back, when readers do not end, or when readers
+    would lose a mart, a column or its type, unless `accept_breaking`.
     """
+    build, publication = _find_green_build(connection)
+    if publication is not None:
+        current = find_publication(connection, None)
+        if current != publication:
+            raise NotPublished(
+                f"Publication {publication} is of the last build that was whole and green, and was rolled back. "
+                f"Readers see publication {current}. For a new one: warehouse build, then warehouse publish. "
+                f"To show {publication} again: warehouse rollback {publication}"
+            )
+        say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
+        return publication
+    number = _publish(connection, _PUBLISH_ALL if accept_breaking else _PUBLISH, build, say)
+    assert number is not None
+    return number
+
+
+def publish_unless_held(connection: Connection, say: Callable[[str], None]) -> int:
+    """Publish as a schedule does: as `publish`, but raise `NotPublished` also while a rollback holds."""
+    build, _ = _find_green_build(connection)
+    number = _publish(connection, "select ledger.publish_unless_held(%s)", build, say)
+    if number is None:
+        raise NotPublished(f"Nothing was published. {find_hold(connection, build)}")
+    return number
+
+
+def find_hold(connection: Connection, invocation_id: str | None = None) -> str | None:
+    """Return why a build may not publish after a rollback, or None when it may; by default as the ledger is now."""
+    with transaction(connection) as cursor:
+        cursor.execute("select to_regprocedure('ledger.find_hold(text)') is not null")
+        if cursor.fetchone() != (True,):
+            return None  # a database without publications
+        cursor.execute("select ledger.find_hold(%s)", (invocation_id,))
+        [(hold,)] = cursor.fetchall()
+    return None if hold is None else str(hold)
+
+
+def _find_green_build(connection: Connection) -> tuple[str, int | None]:
+    """Return the last whole green build, and its publication if it has one. Raises `NotPublished`."""
     with transaction(connection) as cursor:
         cursor.execute(read_sql("publish/sql/find_green_build.sql"))
         found = cursor.fetchone()
     if found is None:
         raise NotPublished("No build was whole and green so far, so nothing was published: warehouse build")
     build, publication = found
-    if publication is not None:
-        say(f"Publication {publication} is of the last build that was whole and green. For a new one: warehouse build")
-        return int(publication)
+    return str(build), None if publication is None else int(publication)
+
+
+def _publish(connection: Connection, call: str, build: str, say: Callable[[str], None]) -> int | None:
     try:
-        call = _PUBLISH_ALL if accept_breaking else _PUBLISH
         try:
             return _write_publication(connection, call, build, say, patience="0")
         except errors.LockNotAvailable as error:
@@ -63,9 +101,11 @@ def switch(connection: Connection, publication: int | None, say: Callable[[str],
         cursor.execute(read_sql("publish/sql/find_earlier.sql"), (publication,))
         [(wanted,)] = cursor.fetchall()
     try:
-        return _write_publication(connection, "select ledger.switch_publication(%s)", wanted, say)
+        number = _write_publication(connection, "select ledger.switch_publication(%s)", wanted, say)
     except errors.InvalidParameterValue as error:
         raise ConfigurationError(_describe(error)) from None
+    assert number is not None
+    return number
 
 
 def drop_retired(connection: Connection, mart: str) -> None:
@@ -114,8 +154,8 @@ def find_publication(connection: Connection, invocation_id: str | None) -> int |
 
 def _write_publication(
     connection: Connection, call: str, value: object, say: Callable[[str], None], patience: str | None = None
-) -> int:
-    """Call a function that waits for another session that publishes; `say` gets a message then. Return the number.
+) -> int | None:
+    """Call a function that waits for another session that publishes; `say` gets a message then. Return its result.
 
     `patience` is how long it waits for readers, if not as long as the session says.
     """
@@ -128,7 +168,7 @@ def _write_publication(
             cursor.execute("select set_config('warehouse.wait_for_readers', %s, true)", (patience,))
         cursor.execute(call, (value,))
         [(number,)] = cursor.fetchall()
-        return int(number)
+        return None if number is None else int(number)
 
 
 def _describe(error: psycopg2.Error) -> str:

@@ -18,22 +18,12 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
+from sales_warehouse.transform.problems import Problem
 from sales_warehouse.transform.targets import PROD, keep_manifest, on_prod
 
 # what macros/replace/ logs for the person who waits
 _SAID = ("Waiting for a lock on ", "Dropped, as the columns of ")
 _GIVE_BACK = "set local lock_timeout = '5s'; select ledger.give_back_build_lease(%s)"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A model, seed or test that did not end well."""
-
-    name: str
-    kind: str  # model, seed, test, unit_test
-    status: str  # error, fail, skipped, warn
-    message: str
-    path: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +45,7 @@ class BuildReport:
     invocation_id: str = ""  # of dbt, as in audit.builds
     held: tuple[HeldFile, ...] = ()  # files with too many quarantined rows
     refusal: str = ""  # why a green build was not published: the database's message
+    warnings: tuple[str, ...] = ()  # of our macros
 
     @property
     def is_green(self) -> bool:
@@ -82,6 +73,7 @@ def run_dbt_build(
     told = json.dumps(variables or {})
     invocation_ids = [""]
     is_waiting = True  # for its lease: what its first hooks log is for the person
+    warnings: list[str] = []
 
     def follow(event: Any) -> None:
         nonlocal is_waiting
@@ -95,6 +87,8 @@ def run_dbt_build(
             reporter.begin(event.data.description)
         elif event.info.name == "JinjaLogInfo" and event.data.msg.startswith(_SAID):
             reporter.say(event.data.msg)
+        elif event.info.name == "JinjaLogWarning":
+            warnings.append(event.data.msg)
         elif event.info.name == "NodeFinished":
             reporter.finish(None)
 
@@ -131,7 +125,10 @@ def run_dbt_build(
                     path=one.node.original_file_path,
                 )
             )
-    report = BuildReport(done, tuple(problems), time.monotonic() - started, invocation_ids[0], held, refusal)
+    # a build that held files is followed by another one, which warns again
+    told_once = tuple(dict.fromkeys(warnings))
+    seconds = time.monotonic() - started
+    report = BuildReport(done, tuple(problems), seconds, invocation_ids[0], held, refusal, told_once)
     if report.is_green:
         keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json")
     return report

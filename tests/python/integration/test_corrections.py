@@ -11,6 +11,7 @@ from deliver import HEADER, Inbox, Listener, make_feed
 from sales_warehouse import server
 from sales_warehouse.corrections import restore as restore_module
 from sales_warehouse.corrections.restore import Restored, RestoreRefused, Unloaded, restore, unload
+from sales_warehouse.corrections.unload_feed import unload_feed
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
 from sales_warehouse.settings import Settings
@@ -80,6 +81,25 @@ def test_a_correction_after_an_unload_is_the_next_version(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", TWO)
     inbox.load()
     assert statuses(inbox) == [(1, 1, "unloaded"), (2, 2, "active")]
+
+
+def test_a_feed_that_left_the_project_is_unloaded_and_a_copy_of_its_table_stays(inbox: Inbox) -> None:
+    others = [make_feed(name="other", identifier="other")]
+    inbox.deliver("2024-01-01.csv", ONE)
+    inbox.deliver("2024-01-02.csv", TWO)
+    inbox.load()
+    with closing(inbox.connection.cursor()) as cursor:
+        cursor.execute("create table raw.copied as select * from raw.shop__lines")
+    inbox.connection.commit()
+    with pytest.raises(ConfigurationError, match=r"or unload all its files: warehouse unload --feed shop\.lines$"):
+        unload(inbox.connection, others, "1", Listener().say)
+    unloaded = unload_feed(inbox.connection, others, "shop.lines", Listener().say)
+    assert (unloaded.files, unloaded.rows, unloaded.rows_in_ledger) == (2, 5, 5)
+    assert inbox.rows() == [] and inbox.query("select count(*) from raw.copied") == [(5,)]
+    assert statuses(inbox) == [(1, 1, "unloaded"), (2, 1, "unloaded")]
+    assert events(inbox)[2:] == [(1, "deactivated"), (2, "deactivated")]
+    with pytest.raises(ConfigurationError, match="No feed has any"):
+        unload_feed(inbox.connection, others, "shop.lines", Listener().say)
 
 
 def test_a_refused_unload_lists_the_files_of_the_ledger(inbox: Inbox) -> None:

@@ -373,7 +373,7 @@ def test_a_failing_test_ends_the_run_once_and_is_notified(
     assert f"run failed {json.dumps(posted, ensure_ascii=False)}" in caplog.text
     assert posted["exit_code"] == 1
     assert "agg_sales_monthly__fails: Got 1 result, configured to fail if != 0" in posted["text"]
-    assert "dbt build --target prod --select agg_sales_monthly__fails --store-failures" in posted["text"]
+    assert "dbt test --target prod --select agg_sales_monthly__fails --store-failures" in posted["text"]
     assert f"1 file needs a person:\n{REFUSED}: " in posted["text"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 from small_project import FAILURES, deliver, write_small_project
 
-from checkout import Checkout, name_server
+from checkout import PROJECT, Checkout, name_server
 from databases import Databases
 
 FIGURES = "select (select sum(amount) from published.fct_lines), (select amount from published.agg_lines), publication"
@@ -136,3 +136,55 @@ def test_a_warning_is_published(shop: Shop) -> None:
     assert statuses["fct_lines__warned"] == "warn"
     assert "Publication 2: " in said
     assert shop.seen()[0][:3] == (3, 3, 2)
+
+
+REFUSE = """
+create function public.refuse() returns trigger language plpgsql as
+$$ begin raise exception 'The publication is refused.' using hint = 'Try again: warehouse publish'; end $$;
+create trigger refuse before insert on ledger.publications for each row execute function public.refuse();
+"""
+
+
+def test_the_summary_of_a_build_shows_the_error_of_the_server_and_a_command_that_can_run(shop: Shop) -> None:
+    with shop.failing("marts", "broken"):
+        shop.run("insert into public.failures values ('warning', 'fail')")
+        built = shop.checkout.run("warehouse", "build", "--inbox", str(shop.inbox), "--settle", "0", check=False)
+    assert built.returncode == 1
+    [row] = [line for line in built.stdout.splitlines() if " model " in line]
+    assert "fct_lines" in row and "division by zero" in row
+    command = built.stdout.partition("Look closer with: ")[2].splitlines()[0]
+    assert command == "dbt build --target prod --select fct_lines"
+    assert shop.checkout.run(*command.split()).returncode == 0
+
+
+def test_the_summary_of_a_build_shows_why_the_publication_was_refused(shop: Shop) -> None:
+    shop.run(REFUSE)
+    try:
+        built = shop.checkout.run("warehouse", "build", "--inbox", str(shop.inbox), "--settle", "0", check=False)
+    finally:
+        shop.run("drop function public.refuse() cascade")
+    assert built.returncode == 1
+    assert "The publication is refused. HINT:  Try again: warehouse publish" in built.stdout
+    assert "Look closer with" not in built.stdout
+
+
+def read_runbook(check: str) -> str:
+    """Return the query of the runbook's entry."""
+    page = (PROJECT / "docs" / "how-to" / "when-something-fails.md").read_text(encoding="utf-8")
+    [entry] = [line for line in page.splitlines() if line.startswith(f"| {check}")]
+    return entry.rpartition('warehouse sql "')[2].partition('"')[0]
+
+
+def test_a_build_that_does_not_end_waits_for_the_session_that_the_runbook_finds(shop: Shop) -> None:
+    query = read_runbook("the build does not end")
+    with closing(shop.checkout.connect()) as analyst, analyst.cursor() as cursor:
+        cursor.execute("select count(*) from marts.agg_lines")
+        build = shop.checkout.start("dbt", "build", "--target", "prod", "--quiet")
+        try:
+            while not (found := shop.run(query)):
+                assert build.poll() is None
+        finally:
+            analyst.rollback()
+            out, err = build.communicate()
+        assert found[0][0] == analyst.info.backend_pid
+    assert build.returncode == 0, out + err

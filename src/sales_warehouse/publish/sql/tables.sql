@@ -18,6 +18,8 @@ create table if not exists ledger.green_builds (
     -- one object per mart, as macros/publish/public_marts.sql writes it
     marts jsonb not null
 );
+-- the digest of the code of each model and seed; NULL for builds of earlier versions
+alter table ledger.green_builds add column if not exists code jsonb;
 
 create table if not exists ledger.publications (
     publication bigint primary key check (publication >= 1),
