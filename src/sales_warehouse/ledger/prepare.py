@@ -15,7 +15,12 @@ from sales_warehouse.roles import own_the_ledger
 
 _UPGRADE_LOCK = 0x5A1E_0007
 # Queries that say whether a step of the upgrade is due, and the step, in their order.
-_UPGRADES = (("is_old", "upgrade"), ("is_without_items", "upgrade_items"), ("is_without_held", "upgrade_held"))
+_UPGRADES = (
+    ("is_old", "upgrade"),
+    ("is_without_items", "upgrade_items"),
+    ("is_without_held", "upgrade_held"),
+    ("is_without_erasures", "upgrade_erasures"),
+)
 
 
 def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
