@@ -32,7 +32,7 @@ def erase(
     inbox: Inbox = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replace what is personal of one person by a token, in every table; exit code 1 if a text of the person is left."""
+    """Replace what is personal of one person by a token in every table; exit code 1 if a text of theirs is left."""
     from sales_warehouse.erase.erase import erase as erase_person
     from sales_warehouse.erase.steps import repeat_steps
     from sales_warehouse.transform.run_dbt import as_the_builder
@@ -88,9 +88,7 @@ def _print_erased(erased: "Erased") -> None:
     else:
         note(f"Erasure {erased.erasure_id}: the person is {erased.token} now, in {count(len(erased.files), 'file')}.")
     if erased.changed:
-        note(
-            f"The staging views judge rows of the person otherwise now, see the next build: {', '.join(erased.changed)}."
-        )
+        note(f"Figures may change with the next build, because the token changes {', '.join(erased.changed)}.")
     for table, column, rows in erased.left:
         note(
             f"A text of the person is still in {count(rows, 'row')} of {table}, column {column}. Declare the column as "

@@ -107,7 +107,7 @@ class _Erasure:
         changes = [self._mask_raw(found) for found in self._persons]
         for found, changed in zip(self._persons, changes, strict=True):
             own = self._masks_of_the_rows(found, changed)
-            self._counts += mask_derived(cursor, found, changed, tables, own, self._token)
+            self._counts += mask_derived(cursor, found, changed, tables, own)
         self._record_texts()
         for found in self._persons:
             # columns that are not declared, now that all texts of the person are known
@@ -174,12 +174,11 @@ class _Erasure:
         assert masks is not None
         self._count_raw(feed, mask_persons(cursor, masks, found.columns, sorted(found.values)))
         put_places(cursor, found.places)
-        changed = compare_staged(found.staged, read_staged(cursor, found), token)
+        changed = compare_staged(found, read_staged(cursor, found), token)
         if changed.files:
             record_masked(cursor, feed, sorted(changed.files))
             self._changed |= {f"{feed.full_name}: {column}" for column in changed.others}
-        for column, texts in changed.texts.items():
-            values |= {old: column in feed.personal for old, new in texts.items() if new == token}
+        values |= {text: text in changed.personal for text in changed.forms}
         values |= {value: True for row in found.values for value in row if value}
         for value, may_be_alone in values.items():
             self._texts[value] = self._texts.get(value, False) or may_be_alone
@@ -211,10 +210,9 @@ class _Erasure:
 
     def _masks_of_the_rows(self, found: Found, changed: Changed) -> Masks:
         """Return masks for texts of the person's own rows, where a short value counts too."""
-        texts = [value for row in found.values for value in row if value]
-        texts += [old for them in changed.texts.values() for old, new in them.items() if new == self._token]
-        spellings = [words for text in texts for words in spellings_of(text, least=1)]
-        hashes = {hash_words(self._key, words): (self._token, False) for words in spellings}
+        forms = {value: self._token for row in found.values for value in row if value} | changed.forms
+        spellings = {tuple(words): form for text, form in forms.items() for words in spellings_of(text, least=1)}
+        hashes = {hash_words(self._key, words): (form, False) for words, form in spellings.items()}
         return Masks(found.feed, self._key, (), {}, hashes, tuple(sorted(set(map(len, spellings)), reverse=True)))
 
     def _record_texts(self) -> None:

@@ -55,9 +55,10 @@ class Found:
 
 
 def parse_conditions(feeds: Sequence[Feed], conditions: Sequence[str]) -> list[Found]:
-    """Return what to look for in each feed. Raises `ConfigurationError` for what is not `<source>.<feed>.<column>=value`.
+    """Return what to look for in each feed; a condition is `<source>.<feed>.<column>=value`.
 
-    A column can only be used if it is declared as personal: a country or a day names many persons.
+    Raises `ConfigurationError` for another one, and for a column that is not declared as personal: a country or a day
+    names many persons.
     """
     wanted: dict[str, dict[str, str]] = {}
     declared = {feed.full_name: feed for feed in feeds}

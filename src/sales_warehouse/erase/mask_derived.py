@@ -3,47 +3,56 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
-from sales_warehouse.erase.find_person import Found, Staged, Table, put_places
+from sales_warehouse.erase.find_person import Found, Place, Staged, Table, put_places
 from sales_warehouse.ledger.masks import Masks
 from sales_warehouse.load.mask_rows import rewrite
 
 Counts = Counter[tuple[str, str]]  # masked rows by table and column
+Row = dict[str, Any]
+
+# A build decides about them again, with all that follows.
+_JUDGED = ("row_status", "row_issues")
 
 
 @dataclass
 class Changed:
-    """How the staging view shows the person's rows now: the new text for each old one, by column."""
+    """How the staging view shows the person's rows before and after they were masked."""
 
-    texts: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
-    columns: frozenset[str] = frozenset()  # all columns of the view
+    columns: frozenset[str] = frozenset()  # of the view
+    rows: dict[Place, list[tuple[Row, Row]]] = field(default_factory=lambda: defaultdict(list))
+    # what it shows in place of a text of the person: the token as the view writes it, for example in capitals
+    forms: dict[str, str] = field(default_factory=dict)
+    personal: set[str] = field(default_factory=set)  # texts in a column of the name of a personal one
     others: set[str] = field(default_factory=set)  # columns that changed otherwise than by the token
     files: set[int] = field(default_factory=set)  # whose rows did
 
 
-def compare_staged(before: Staged, after: Staged, token: str) -> Changed:
+def compare_staged(found: Found, after: Staged, token: str) -> Changed:
     """Compare the staging view's rows of a person before and after the raw rows were masked."""
-    changed = Changed(columns=frozenset().union(*before.values()))
-    for key, old in before.items():
+    changed = Changed(columns=frozenset().union(*found.staged.values()))
+    for key, old in found.staged.items():
         new = after.get(key, {})
+        changed.rows[key[:2]].append((old, new))
         for column, value in old.items():
+            shown = str(new.get(column))
             if new.get(column) == value:
                 continue
-            if isinstance(value, str) and token in str(new.get(column)):
-                changed.texts[column][value] = new[column]
-            else:
+            if not isinstance(value, str) or token not in shown.lower():
                 changed.others.add(column)
                 changed.files.add(key[0])
+            elif shown.lower() == token:
+                changed.forms[value] = shown
+                changed.personal |= {value} if column in found.feed.personal else set()
     return changed
 
 
-def mask_derived(
-    cursor: Cursor, found: Found, changed: Changed, tables: Sequence[Table], masks: Masks, token: str
-) -> Counts:
+def mask_derived(cursor: Cursor, found: Found, changed: Changed, tables: Sequence[Table], masks: Masks) -> Counts:
     """Mask the person's rows in these tables; return how many by table and column.
 
     Rows with lineage are found by file and row. What they had in a column, such as the key of a customer, is replaced
@@ -52,7 +61,6 @@ def mask_derived(
     counts: Counts = Counter()
     keys: dict[str, dict[str, str]] = defaultdict(dict)
     systems: set[str] = set()
-    staged = {key[:2] for key in found.staged}
     put_places(cursor, found.places)
     for table in tables:
         if not table.has_lineage or not table.types:
@@ -66,18 +74,17 @@ def mask_derived(
             ).format(shown, table.identifier)
         )
         rewritten: list[tuple[str | None, ...]] = []
-        for place, file_id, row_number, *values in cursor.fetchall():
+        for ctid, file_id, row_number, *values in cursor.fetchall():
             row = dict(zip(names, values, strict=True))
-            known = changed.columns if (file_id, row_number) in staged else frozenset()
-            new = {name: _mask(name, value, changed, known, masks, token) for name, value in row.items()}
+            new = {name: _mask(name, value, changed, (file_id, row_number), masks) for name, value in row.items()}
             if new == row:
                 continue
-            rewritten.append((place, *new.values()))
+            rewritten.append((ctid, *new.values()))
             for name in names:
                 if new[name] != row[name]:
                     counts[table.full_name, name] += 1
-                    if new[name] == token or name not in changed.columns:
-                        keys[name][row[name]] = new[name]
+                    if row[name] in changed.forms or name not in changed.columns:
+                        keys[name][str(row[name])] = str(new[name])
             systems |= {row["source_system"]} if row.get("source_system") else set()
         rewrite(cursor, table.identifier, dict(table.types), rewritten)
     for table in tables:
@@ -85,13 +92,14 @@ def mask_derived(
     return counts
 
 
-def _mask(
-    name: str, value: str | None, changed: Changed, known: frozenset[str], masks: Masks, token: str
-) -> str | None:
+def _mask(name: str, value: str | None, changed: Changed, place: Place, masks: Masks) -> str | None:
     """Return a value of a row of the person; what the staging view has is as it is there now."""
-    if value is None or name in known:
-        return value if value is None else changed.texts.get(name, {}).get(value, value)
-    return masks.mask_text(value, {token})
+    if value is None or name in _JUDGED:
+        return value
+    if name in changed.columns and place in changed.rows:
+        now: list[str | None] = [new.get(name) for old, new in changed.rows[place] if old[name] == value]
+        return now[0] if now else value
+    return masks.mask_text(value, masks.tokens)
 
 
 def _mask_keys(

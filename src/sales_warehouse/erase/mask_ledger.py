@@ -29,7 +29,8 @@ def mask_ledger(cursor: Cursor, feeds: Sequence[Feed], texts: Sequence[str]) -> 
     declared = {feed.full_name: feed for feed in feeds}
     for (name,) in cursor.fetchall() if words else []:
         # of a feed that is not declared any more no encoding is known
-        feed = declared.get(name) or Feed(*name.split(".", 1), "", "", "", ())
+        source, _, own_name = name.partition(".")
+        feed = declared.get(name) or Feed(source, own_name, "", "", "", ())
         masks = read_masks(cursor, feed)
         assert masks is not None  # the texts are in the ledger already
         for table, of_bytes, of_text in _TABLES:

@@ -1,5 +1,6 @@
 """What no transaction reaches: the steps that follow an erasure, each of which can be done again."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +19,18 @@ from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.printable import show_line
 from sales_warehouse.read_sql import read_sql
+from sales_warehouse.server.record import server_directory
 from sales_warehouse.settings import Settings
 
 # what a person does; the command does the other steps, or sees whether they are done
 _TOLD = {
+    "other_logs": "delete the logs of a database server of your own, of schedulers and of shells, which may quote rows",
     "exports": "delete what `warehouse export` wrote of these files, and every copy of marts outside of the warehouse",
     "backups": "delete the backups from before the erasure, or erase again whenever one of them was restored",
 }
 _STEPS = ("vacuum", "logs", "inbox", *_TOLD)
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SHOWN = 5  # files named in a message
-# what dbt and the loader write beside the database; caches of what was parsed are binary and have no rows
-_LOG_SUFFIXES = (".log", ".json", ".sql", ".txt", ".1", ".2", ".3", ".4", ".5")
 
 
 @dataclass(frozen=True)
@@ -119,21 +121,30 @@ def _vacuum(connection: Connection, tables: Sequence[str]) -> None:
 
 
 def _mask_logs(cursor: Cursor, feeds: Sequence[Feed], settings: Settings) -> int:
-    """Mask all erased persons in the logs of the loader and of dbt; return how many files were changed."""
+    """Mask all erased persons in the logs of loader, dbt and embedded server; return how many files were changed."""
     masks = read_masks(cursor, feeds[0])  # texts are the same in every feed
-    folders = (settings.home / "logs", settings.home / "dbt", settings.project / "logs", settings.project / "target")
+    assert masks is not None  # there is an erasure
     changed = 0
-    for path in (path for folder in folders for path in sorted(folder.rglob("*")) if masks is not None):
-        if path.is_symlink() or not path.is_file() or path.suffix not in _LOG_SUFFIXES:
-            continue
+    for path in _find_logs(settings):
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        masked = masks.mask_text(text) if masks else text
+        # in JSON only texts: a number may have the digits of a customer
+        is_json = path.suffix == ".json"
+        masked = _JSON_TEXT.sub(lambda it: masks.mask_text(it[0]), text) if is_json else masks.mask_text(text)
         if masked != text:
             with path.open("r+", encoding="utf-8", errors="surrogateescape") as log:  # keeps owner and mode
                 log.write(masked)
                 log.truncate()
             changed += 1
     return changed
+
+
+def _find_logs(settings: Settings) -> list[Path]:
+    """Return the files beside the database that may quote a row: logs, and the results of dbt's tests."""
+    dbt = settings.home / "dbt"
+    logs = (settings.home / "logs", dbt / "logs", settings.project / "logs", server_directory(settings.home))
+    found = [path for folder in logs for path in folder.glob("*.log*")]
+    found += [path for folder in (dbt, settings.project / "target") for path in folder.rglob("run_results.json")]
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
 
 def _find_in_inbox(cursor: Cursor, feeds: Sequence[Feed], inbox: Path, file_ids: Sequence[int]) -> list[str]:

@@ -39,10 +39,10 @@ def hash_words(key: bytes, words: Sequence[str]) -> bytes:
 
 
 def spellings_of(text: str, least: int = _MIN_CHARACTERS) -> list[list[str]]:
-    """Return the words of a text in each way that a file may write them; none of one with fewer than `least` letters."""
+    """Return the words of a text in each way that a file may write them; none of one that is shorter than `least`."""
     if len(text) < least:
         return []
-    forms = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD")), json.dumps(text)[1:-1]]
+    forms = [text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text), json.dumps(text)[1:-1]]
     return [words for form in dict.fromkeys(forms) if (words := _WORD.findall(form))]
 
 
@@ -56,6 +56,11 @@ class Masks:
     records: Mapping[bytes, str]  # token by hash
     texts: Mapping[bytes, tuple[str, bool]]  # token by hash, and whether the text is the person's alone
     lengths: tuple[int, ...]  # of these texts in words, the longest first
+
+    @property
+    def tokens(self) -> set[str]:
+        """The tokens of the persons whose texts these are."""
+        return {token for token, _ in self.texts.values()}
 
     def find_person(self, columns: Sequence[str], row: Row) -> str | None:
         """Return the token of the person whose record this is."""

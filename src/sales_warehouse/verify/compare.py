@@ -29,9 +29,9 @@ def find_differences(
 ) -> Iterator[Difference]:
     """Give the differences between a file and the warehouse, in the order of the file; none when they are equal.
 
-    `kept` are the file's rows of the raw table by row number and its skipped lines in the ledger by line number, `columns`
-    the raw table's without file id and row number. Erased persons are masked in the file first. A column that the file does not have must be NULL in all of
-    its rows. The figures in the ledger are compared last.
+    `kept` are the file's rows of the raw table by row number, and its skipped lines in the ledger by line number;
+    `columns` are the raw table's without file id and row number. Erased persons are masked in the file first. A column
+    that the file does not have must be NULL in all of its rows. The figures in the ledger are compared last.
     """
     for column in reading.columns:
         if column is not None and column not in columns:

@@ -10,4 +10,4 @@ select
     step, case when done_at is null then 'open' else 'done' end as status, done_at, done_by, detail
 from ledger.erasures inner join ledger.erasure_steps using (erasure_id)
 where %(erasure_id)s is null or erasure_id = %(erasure_id)s
-order by erasure_id, array_position(array['vacuum', 'logs', 'inbox', 'exports', 'backups'], step)
+order by erasure_id, array_position(array['vacuum', 'logs', 'inbox', 'other_logs', 'exports', 'backups'], step)

@@ -146,7 +146,7 @@ create table if not exists ledger.erased_columns (
 -- what no transaction reaches
 create table if not exists ledger.erasure_steps (
     erasure_id bigint not null references ledger.erasures,
-    step text not null check (step in ('vacuum', 'logs', 'inbox', 'exports', 'backups')),
+    step text not null check (step in ('vacuum', 'logs', 'inbox', 'other_logs', 'exports', 'backups')),
     done_at timestamptz,
     done_by text,
     detail text,
