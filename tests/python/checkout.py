@@ -54,16 +54,7 @@ class Checkout:
         profile = {"DBT_PROFILES_DIR": home} if home and "PGHOST" not in self.variables else {}
         return kept | quiet | profile | {"WAREHOUSE_PROJECT": str(self.project)} | self.variables
 
-    def run(self, *command: str, check: bool = True):
-        import time
-
-        t = time.monotonic()
-        try:
-            return self._run(*command, check=check)
-        finally:
-            print("TIME", command[:3], round(time.monotonic() - t, 2), os.getloadavg()[0])
-
-    def _run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one of the installed commands; with `check`, fail with its output if its exit code is not 0."""
         if is_warm(command, self.variables):
             done = run_warm(command, self.project, self.environment)

@@ -113,8 +113,8 @@ class _Erasure:
             # columns that are not declared, now that all texts of the person are known
             masks = read_masks(cursor, found.feed)
             assert masks is not None
-            own_rows = [(self._token,) * len(found.columns)]
-            self._count_raw(found.feed, mask_persons(cursor, masks, found.columns, own_rows))
+            found.values = {(self._token,) * len(found.columns)}
+            self._count_raw(found.feed, mask_persons(cursor, masks, found.condition))
         masked, files = mask_ledger(cursor, self._feeds, list(self._texts))
         self._counts += masked
         files |= {file_id for found in self._persons for file_id, _ in found.places}
@@ -172,7 +172,7 @@ class _Erasure:
         execute_values(cursor, "insert into ledger.erased_records values %s on conflict do nothing", rows)
         masks = read_masks(cursor, feed)
         assert masks is not None
-        self._count_raw(feed, mask_persons(cursor, masks, found.columns, sorted(found.values)))
+        self._count_raw(feed, mask_persons(cursor, masks, found.condition))
         put_places(cursor, found.places)
         changed = compare_staged(found, read_staged(cursor, found), token)
         if changed.files:

@@ -14,7 +14,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.masks import as_value
 from sales_warehouse.ledger.prepare import raw_table
-from sales_warehouse.load.mask_rows import trimmed
+from sales_warehouse.load.mask_rows import have_values, trimmed
 from sales_warehouse.read_sql import read_sql
 
 Place = tuple[int, int]  # file id and row number
@@ -52,6 +52,11 @@ class Found:
     values: set[tuple[str, ...]]  # of these columns, as delivered and as the staging view shows them
     places: set[Place] = field(default_factory=set)
     staged: Staged = field(default_factory=dict)  # before anything was masked; empty without a staging view
+
+    @property
+    def condition(self) -> sql.Composable:
+        """The condition that a row is the person's."""
+        return have_values([trimmed(column) for column in self.columns], sorted(self.values))
 
 
 def parse_conditions(feeds: Sequence[Feed], conditions: Sequence[str]) -> list[Found]:
@@ -146,8 +151,8 @@ def _find_places(cursor: Cursor, found: Found, tables: Sequence[Table]) -> None:
     sources = [table.identifier for table in tables if table.has_lineage and set(found.columns) <= set(table.types)]
     for table in (raw_table(found.feed), *sources):
         query = sql.SQL(
-            "select distinct _file_id, _row_number from {} where ({}) in %s "
-            "and _file_id in (select file_id from ledger.files where feed = %s)"
-        ).format(table, sql.SQL(", ").join(map(trimmed, found.columns)))
-        cursor.execute(query, (tuple(found.values), found.feed.full_name))
+            "select distinct _file_id, _row_number from {} where {} "
+            "and _file_id in (select file_id from ledger.files where feed = {})"
+        ).format(table, found.condition, sql.Literal(found.feed.full_name))
+        cursor.execute(query)
         found.places |= set(cursor.fetchall())

@@ -1,16 +1,16 @@
 """Mask erased persons in a raw table, in the transaction that copied or erases the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, LINEAGE_COLUMNS, Feed
-from sales_warehouse.ledger.masks import Masks, hash_record
+from sales_warehouse.ledger.masks import Masks
 from sales_warehouse.ledger.prepare import raw_table, read_raw_columns, summarise_new_rows
 
-Tuples = Sequence[Sequence[str]]
+Tuples = Iterable[Sequence[str | None]]
 
 _ROWS_AT_A_TIME = 1_000
 
@@ -20,37 +20,37 @@ def trimmed(column: str) -> sql.Composable:
     return sql.SQL("coalesce(btrim({}::text, E' \\t\\r\\n'), '')").format(sql.Identifier(column))
 
 
+def have_values(expressions: Sequence[sql.Composable], values: Tuples) -> sql.Composable:
+    """Return the condition that the expressions have one of these lists of values."""
+    rows = (sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, row))) for row in values)
+    return sql.SQL("({}) in ({})").format(sql.SQL(", ").join(expressions), sql.SQL(", ").join(rows))
+
+
 def mask_rows(cursor: Cursor, feed: Feed, file_id: int, masks: Masks) -> None:
     """Mask the rows of a file that was copied in this transaction."""
     present = read_raw_columns(cursor, feed)
+    of_file = sql.SQL("_file_id = {}").format(sql.Literal(file_id))
     for columns in masks.columns:
         if not all(column in present for column in columns):
             continue
         summarise_new_rows(cursor, feed)  # so that the rows of other files are not read
-        distinct = sql.SQL("select distinct {} from {} where _file_id = %s").format(_values(columns), raw_table(feed))
-        cursor.execute(distinct, (file_id,))
-        theirs = [
-            row
-            for row in cursor.fetchall()
-            if hash_record(masks.key, feed.full_name, columns, list(row)) in masks.records
-        ]
-        mask_persons(cursor, masks, columns, theirs, file_id)
+        # one column as it is, which is faster; of several one may be NULL
+        alone = len(columns) == 1
+        expressions = [sql.Identifier(column) if alone else trimmed(column) for column in columns]
+        distinct = sql.SQL("select distinct {} from {} where {}")
+        cursor.execute(distinct.format(sql.SQL(", ").join(expressions), raw_table(feed), of_file))
+        theirs = [row for row in cursor if masks.find_person(columns, row)]
+        if theirs:
+            mask_persons(cursor, masks, sql.SQL("{} and {}").format(of_file, have_values(expressions, theirs)))
 
 
-def mask_persons(
-    cursor: Cursor, masks: Masks, columns: Sequence[str], values: Tuples, file_id: int | None = None
-) -> dict[str, int]:
-    """Mask the rows of the raw table with these values; return how many were changed by column."""
-    if not values:
-        return {}
+def mask_persons(cursor: Cursor, masks: Masks, condition: sql.Composable) -> dict[str, int]:
+    """Mask the persons in the rows of the raw table that meet a condition; return how many were changed by column."""
     feed = masks.feed
     names = [name for name in read_raw_columns(cursor, feed) if name not in LINEAGE_COLUMNS]
-    condition = sql.SQL("({}) in %s").format(_values(columns))
-    if file_id is not None:
-        condition += sql.SQL(" and _file_id = {}").format(sql.Literal(file_id))
     shown = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in names)
     query = sql.SQL("select ctid::text, {} from {} where {}").format(shown, raw_table(feed), condition)
-    cursor.execute(query, (tuple(map(tuple, values)),))
+    cursor.execute(query)
     changed = [(place, row, masks.mask_row(names, row)) for place, *row in cursor.fetchall()]
     counts = {
         name: count
@@ -78,7 +78,3 @@ def rewrite(cursor: Cursor, table: sql.Composable, types: dict[str, str], rows: 
     )
     template = sql.SQL("(%s::tid, {})").format(sql.SQL(", ").join(sql.SQL(f"%s::{type_}") for type_ in types.values()))
     execute_values(cursor, statement, rows, template.as_string(cursor), _ROWS_AT_A_TIME)
-
-
-def _values(columns: Sequence[str]) -> sql.Composable:
-    return sql.SQL(", ").join(map(trimmed, columns))
