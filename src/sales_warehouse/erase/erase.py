@@ -135,7 +135,7 @@ class _Erasure:
         )
 
     def _lock_tables(self) -> list[Table]:
-        """Return the tables of models and publications; until the end nobody else writes into what is read here."""
+        """Return the tables of models and publications; until the end no other session writes into them."""
         tables = read_tables(self._cursor)
         names = [table.identifier for table in tables] + [raw_table(found.feed) for found in self._persons]
         lock = sql.SQL("lock table {} in share row exclusive mode").format(sql.SQL(", ").join(names))

@@ -147,7 +147,7 @@ class Masks:
 
 
 def read_masks(cursor: Cursor, feed: Feed) -> Masks | None:
-    """Return the masks of a feed; None when nobody was erased."""
+    """Return the masks of a feed; None when no person was erased."""
     cursor.execute("select key from ledger.erasure_key")
     found = cursor.fetchone()
     if found is None:

@@ -33,7 +33,7 @@ _SPOOL_BYTES = 8 * 1024 * 1024
 class _Spool:
     """Rows for a table of the ledger, all of one file; beyond a few MB they wait on disk, not in memory."""
 
-    masks: Masks | None = None  # of the feed, if anybody was erased
+    masks: Masks | None = None  # of the feed, if a person was erased
 
     def __init__(self, table: str, columns: str) -> None:
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
