@@ -1,15 +1,19 @@
 """Commands that erase a person, and list what is left to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sales_warehouse.cli.console import count, note, out, report_progress
 from sales_warehouse.cli.output import emit, emit_page, print_table
-from sales_warehouse.cli.session import AsJson, Inbox, session, with_groups
+from sales_warehouse.cli.session import AsJson, Inbox, Session, session, with_groups
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.ledger.transaction import transaction
 
 if TYPE_CHECKING:
     from sales_warehouse.erase.erase import Erased
@@ -37,8 +41,7 @@ def erase(
     from sales_warehouse.erase.steps import repeat_steps
     from sales_warehouse.transform.run_dbt import as_the_builder
 
-    # the login itself: no role may write into the tables of the loader and into those of dbt
-    with session("erase", None, inbox) as it, report_progress("erase", as_json) as reporter:
+    with _session("erase", inbox) as it, report_progress("erase", as_json) as reporter:
         with as_the_builder(it.settings, reporter.say):
             erased = erase_person(it.connection, it.feeds, where or (), text or (), reporter.say, only_try)
         if erased.erasure_id is not None:
@@ -69,7 +72,7 @@ def erasures(
 
     if erasure is None and (step.repeat or step.done is not None):
         raise ConfigurationError("Say of which erasure: warehouse erasures ID --repeat, or --done STEP.")
-    with session("erasures", None, step.inbox) as it, report_progress("erasures", as_json) as reporter:
+    with _session("erasures", step.inbox) as it, report_progress("erasures", as_json) as reporter:
         it.prepare()
         if erasure is not None and step.done is not None:
             mark_done(it.connection, erasure, step.done)
@@ -79,6 +82,15 @@ def erasures(
     emit_page(page, as_json, ["erasure_id", "token", "erased_at", "erased_by", "step", "status", "done_at", "detail"])
     if any(row[page.columns.index("status")] == "open" for row in page.rows):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _session(name: str, inbox: Path | None) -> Iterator[Session]:
+    """Connect as the login itself: no role may write into the tables of the loader and into those of dbt."""
+    with session(name, None, inbox) as it:
+        with transaction(it.connection) as cursor:
+            cursor.execute("set role none")  # the default of a login is to be transformer
+        yield it
 
 
 def _print_erased(erased: "Erased") -> None:

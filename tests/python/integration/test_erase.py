@@ -133,6 +133,7 @@ class Shop:
         })  # fmt: skip
         self.checkout.warehouse("up")
         self.connection = server.connect(settings, application_name="test")
+        self.checkout.warehouse("grants", "--apply")  # from here on the commands work in roles
         self.before: dict[str, Any] = {}
         self.erased: dict[str, Any] = {}
 
