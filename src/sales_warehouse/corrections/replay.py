@@ -16,6 +16,7 @@ from sales_warehouse.corrections.repaired_records import Problem, Repair, copy_r
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.find_entries import LedgerFile, feed_of, find_any_entry, find_entry
+from sales_warehouse.ledger.masks import read_masks
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import read_head, stream_rejects
 from sales_warehouse.ledger.record_files import record_replayed
@@ -165,6 +166,8 @@ def replay(
             if not rejects:
                 raise ConfigurationError(f"{entry} has no rejects. `warehouse rejects` shows which files have some.")
             text = choose_text(cursor, entry, feed)
+            if masks := read_masks(cursor, feed):
+                data = masks.mask_bytes(data)
             try:
                 repair = Repair(feed, text, rejects, data)
                 if repair.problems:

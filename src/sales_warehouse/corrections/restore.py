@@ -158,7 +158,7 @@ def copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Rep
             f"warehouse rejects {entry.file_id}"
         )
     if then.rejected:
-        record_head(cursor, entry.file_id, rejects.head)  # an earlier loader did not keep it
+        record_head(cursor, entry.file_id, rejects.masked_head)  # an earlier loader did not keep it
     return shape
 
 
@@ -190,7 +190,7 @@ class _RejectDigest(RejectSpool):
 
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:  # noqa: ARG002
         """Add rejects in the order of their records."""
-        for reject in rejects:
+        for reject in self.mask(rejects):
             self._sha256.update(b"%d %d %d %b" % (reject.row_number, reject.byte_offset, len(reject.raw), reject.raw))
 
     def digest(self) -> str:

@@ -24,6 +24,7 @@ from sales_warehouse.feeds.declare import (
 )
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_any_entry
+from sales_warehouse.ledger.masks import read_masks
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import decode_raw, fetch_page, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
@@ -284,7 +285,9 @@ class _Tracer:
     def _find_original(self, found: _Found, why_not: str | None) -> tuple[int | None, str | None, str, str | None]:
         """Return line number, text, source of the text, and a note about it."""
         if found.record is not None and found.reject is None:
-            return found.record.line_number, found.record.text, "file", None
+            masks = read_masks(self._cursor, self._feed)
+            text = masks.mask_text(found.record.text) if masks else found.record.text
+            return found.record.line_number, text, "file", None
         for kept, origin in ((found.reject, "rejects"), (found.skip, "skipped_lines")):
             if kept is not None:
                 text = decode_raw(bytes(kept["raw"]), self._feed.dialect.encoding)

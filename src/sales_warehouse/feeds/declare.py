@@ -241,6 +241,8 @@ class Feed:
     folder_columns: tuple[str, ...] = ()  # declared columns whose values are in the folders, such as day=2024-05-03
     nesting: Nesting = field(default_factory=Nesting)
     repeats: Repeats = field(default_factory=Repeats)
+    # columns with meta personal or person_key: what `warehouse erase` replaces in the rows of a person
+    personal: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -280,6 +282,7 @@ class Feed:
         told = asdict(self)
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
+        del told["personal"]  # of values, not of how a file is read
         usual = asdict(Feed("", "", "", "", "", ()))
         for part, names in _ADDED.items():
             told_part, usual_part = (told[part], usual[part]) if part else (told, usual)

@@ -341,9 +341,19 @@ class _External(StrictModel):
         return value or {}
 
 
+class _Meta(StrictModel, extra="ignore"):
+    personal: bool = field("true or false", False)
+    person_key: bool = field("true or false", False)
+
+
+class _Config(StrictModel, extra="ignore"):
+    meta: _Meta = field("a mapping", _Meta())
+
+
 class _Column(StrictModel, extra="ignore"):
     name: str = field("{name: …, data_type: text}", min_length=1)
     data_type: object = field("text", "text")
+    config: _Config = field("a mapping", _Config())
 
     @model_validator(mode="after")
     def _can_be_found(self) -> "_Column":
@@ -413,6 +423,7 @@ class _Table(StrictModel, extra="ignore"):
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
             nesting=options.nesting(),
             repeats=Repeats(**{name: getattr(options, name) for name in _REPEATS}),
+            personal=tuple(it.name for it in self.columns if it.config.meta.personal or it.config.meta.person_key),
         )
 
 

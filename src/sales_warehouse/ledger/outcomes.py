@@ -16,6 +16,12 @@ class Reject:
     detail: str
     raw: bytes  # as delivered, without the line end
     replayed_as: str | None = None  # repaired text that was loaded in its place
+    delivered_bytes: int | None = None  # where a person in `raw` was erased
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the length of the record in its file, without the line end."""
+        return len(self.raw) if self.delivered_bytes is None else self.delivered_bytes
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ _UPGRADES = (
     ("is_without_items", "upgrade_items"),
     ("is_without_held", "upgrade_held"),
     ("is_of_anagrams", "upgrade_anagrams"),
+    ("is_without_erasures", "upgrade_erasures"),
 )
 
 

@@ -98,8 +98,8 @@ def stream_rejects(cursor: Cursor, file_id: int) -> Generator[Reject, None, None
     with cursor.connection.cursor("rejects") as stream:
         stream.itersize = _ROWS_AT_A_TIME
         stream.execute(read_sql("ledger/sql/stream_rejects.sql"), (file_id,))
-        for row_number, line_number, byte_offset, reason, detail, raw, replayed_as in stream:
-            yield Reject(row_number, line_number, byte_offset, reason, detail, bytes(raw), replayed_as)
+        for row_number, line_number, byte_offset, reason, detail, raw, *others in stream:
+            yield Reject(row_number, line_number, byte_offset, reason, detail, bytes(raw), *others)
 
 
 def read_replayed(cursor: Cursor, file_id: int) -> list[tuple[int, str]]:

@@ -18,6 +18,7 @@ from sales_warehouse.feeds.names import find_period, name_of
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import CLOSED, Entry, FileIndex
 from sales_warehouse.ledger.find_entries import LedgerFile
+from sales_warehouse.ledger.masks import Masks, mask_message
 from sales_warehouse.ledger.outcomes import Fingerprint, Reject, Shape, SkippedLine, Tally
 from sales_warehouse.ledger.prepare import raw_table, summarise_new_rows
 from sales_warehouse.printable import show_text
@@ -31,6 +32,8 @@ _SPOOL_BYTES = 8 * 1024 * 1024
 
 class _Spool:
     """Rows for a table of the ledger, all of one file; beyond a few MB they wait on disk, not in memory."""
+
+    masks: Masks | None = None  # of the feed, if a person was erased
 
     def __init__(self, table: str, columns: str) -> None:
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
@@ -59,23 +62,34 @@ class RejectSpool(_Spool):
     """
 
     def __init__(self) -> None:
-        super().__init__("ledger.rejects", "file_id, row_number, line_number, byte_offset, reason, detail, raw")
+        columns = "file_id, row_number, line_number, byte_offset, reason, detail, raw, delivered_bytes"
+        super().__init__("ledger.rejects", columns)
         self.head = b""
         self._file_id: int | None = None  # None: no reject so far
 
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
         """Put rejects of the file into the spool."""
-        for it in rejects:
+        for it in self.mask(rejects):
             # a detail may quote a name of the file that the ledger cannot keep
             detail, raw = show_text(it.detail), _as_bytea(it.raw)
-            self._writer.writerow((file_id, it.row_number, it.line_number, it.byte_offset, it.reason, detail, raw))
+            place = file_id, it.row_number, it.line_number, it.byte_offset
+            self._writer.writerow((*place, it.reason, detail, raw, it.delivered_bytes))
             self._file_id = file_id
+
+    def mask(self, rejects: Iterable[Reject]) -> Iterable[Reject]:
+        """Return the rejects without erased persons."""
+        return rejects if self.masks is None else map(self.masks.mask_reject, rejects)
+
+    @property
+    def masked_head(self) -> bytes:
+        """The head without erased persons."""
+        return self.head if self.masks is None else self.masks.mask_bytes(self.head)
 
     def write(self, cursor: Cursor) -> None:
         """Copy the rejects into their table, and the head to the file's own row, which must be there."""
         super().write(cursor)
         if self._file_id is not None:
-            record_head(cursor, self._file_id, self.head)
+            record_head(cursor, self._file_id, self.masked_head)
 
 
 class SkippedSpool(_Spool):
@@ -86,7 +100,7 @@ class SkippedSpool(_Spool):
 
     def add(self, file_id: int, lines: Iterable[SkippedLine]) -> None:
         """Put lines of the file into the spool."""
-        for line in lines:
+        for line in lines if self.masks is None else map(self.masks.mask_skipped, lines):
             self._writer.writerow((file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw)))
 
 
@@ -265,6 +279,13 @@ def record_replayed(cursor: Cursor, feed: Feed, file_id: int, texts: Sequence[tu
     _insert_event(cursor, file_id, feed, "replayed", records)
 
 
+def record_masked(cursor: Cursor, feed: Feed, file_ids: Iterable[int]) -> None:
+    """Record that rows of active files must be read again, because a person in them was erased."""
+    _lock_events(cursor)
+    for file_id in file_ids:
+        _insert_event(cursor, file_id, feed, "replayed", "erased")
+
+
 def find_changes(cursor: Cursor, feed: Feed, shape: Shape) -> list[ShapeChange]:
     """Return the changes in the columns of a file; the caller holds the lock of the events.
 
@@ -341,7 +362,7 @@ def _insert(
         "rows_skipped": tally.skipped,
         "rows_refused": tally.loaded if is_left_out else 0,
         "started_at": delivery.started_at,
-        "message": message,
+        "message": mask_message(cursor, file.feed, message),
         "loader_version": __version__,
         "columns": list(delivery.shape.columns) if status == "active" else None,
         "sampled_records": list(delivery.records.sample) or None,

@@ -15,12 +15,14 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
+from sales_warehouse.ledger.masks import Masks, read_masks
 from sales_warehouse.ledger.outcomes import Fingerprint, Shape, Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.fingerprint import Sampler
 from sales_warehouse.load.inbox.recognise import refuse_nul, refuse_other_format, refuse_other_packing
+from sales_warehouse.load.mask_rows import mask_rows
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.match_folders import match_folders
 from sales_warehouse.load.outcome import FileRefused, Progress
@@ -53,9 +55,11 @@ class FileLoad:
     skipped: SkippedSpool = field(default_factory=SkippedSpool)
     trailers: TrailerLines = field(init=False)
     sampler: Sampler | None = field(init=False, default=None)  # once the columns are known
+    masks: Masks | None = field(init=False)
 
     def __post_init__(self) -> None:
         feed = self.file.feed
+        self.masks = self.rejects.masks = self.skipped.masks = read_masks(self.cursor, feed)
         self.trailers = TrailerLines(feed.contract.control, feed.dialect.encoding)
 
     @property
@@ -178,6 +182,8 @@ class FileLoad:
                 f"{self.file.uri}: {self.tally.rows} rows were sent and {arrived} rows arrived. "
                 "Nothing was loaded; this is a bug of the loader, please report it with the file."
             )
+        if self.masks is not None and arrived:
+            mask_rows(self.cursor, self.file.feed, self.file_id, self.masks)
 
 
 class _CopySource:

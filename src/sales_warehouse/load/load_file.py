@@ -13,6 +13,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
+from sales_warehouse.ledger.masks import mask_message
 from sales_warehouse.ledger.outcomes import Shape, Tally
 from sales_warehouse.ledger.prepare import ColumnsAreMissing, TableInUse
 from sales_warehouse.ledger.record_files import (
@@ -131,6 +132,7 @@ def _refuse(connection: Connection, task: Task, hooks: Hooks, message: str, fing
                 file, hooks.loader.next_file_id(cursor), sha256, key, started_at, fingerprint=fingerprint
             )
             entry = record_refused(cursor, delivery, message)
+            message = mask_message(cursor, file.feed, message) or ""
     except Exception as error:  # the ledger cannot keep it, so the report alone names it
         if connection.closed or concerns_all_files(error):
             raise
@@ -188,6 +190,7 @@ def _load(connection: Connection, task: Task, progress: Progress, hooks: Hooks) 
             new = _NewFile(cursor, replace(task, sha256=sha256), started_at, hooks)
             entry, tally, message = new.load(progress)
             status = entry.status
+        message = mask_message(cursor, file.feed, message)
         reach("before_commit")
         hooks.before_commit()
     reach("after_commit")

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sales_warehouse.ledger.find_entries import LedgerFile
+from sales_warehouse.ledger.masks import Masks
 from sales_warehouse.ledger.outcomes import SkippedLine, Tally
 from sales_warehouse.verify.records import KEPT_KINDS, CannotRead, Record, RejectPlace, SecondReading, Values
 
 Row = tuple[int, Sequence[str | None]]  # row number, values in the order of the raw table's columns
+Kept = tuple[Iterator[Row], Iterator[SkippedLine]]
 
 
 @dataclass(frozen=True)
@@ -23,18 +25,18 @@ class Difference:
 
 
 def find_differences(
-    reading: SecondReading, entry: LedgerFile, columns: Sequence[str], rows: Iterator[Row], skips: Iterator[SkippedLine]
+    reading: SecondReading, entry: LedgerFile, columns: Sequence[str], kept: Kept, masks: Masks | None = None
 ) -> Iterator[Difference]:
     """Give the differences between a file and the warehouse, in the order of the file; none when they are equal.
 
-    `rows` are the file's rows of the raw table by row number, `columns` the raw table's without file id and row number,
-    `skips` its skipped lines in the ledger by line number. A column that the file does not have must be NULL in all of
-    its rows. The figures in the ledger are compared last.
+    `kept` are the file's rows of the raw table by row number, and its skipped lines in the ledger by line number;
+    `columns` are the raw table's without file id and row number. Erased persons are masked in the file first. A column
+    that the file does not have must be NULL in all of its rows. The figures in the ledger are compared last.
     """
     for column in reading.columns:
         if column is not None and column not in columns:
             yield Difference("missing column: the raw table does not have it", column=column)
-    comparison = _Comparison(reading, columns, rows, skips)
+    comparison = _Comparison(reading, columns, kept, masks)
     try:
         for found in reading:
             yield from comparison.take(found)
@@ -59,16 +61,15 @@ def _compare(place: Record | RejectPlace, what: str, **pairs: tuple[object, obje
 class _Comparison:
     """How far the rows and the skipped lines of the warehouse are compared."""
 
-    def __init__(
-        self, reading: SecondReading, columns: Sequence[str], rows: Iterator[Row], skips: Iterator[SkippedLine]
-    ) -> None:
-        self._reading, self._columns, self._rows, self._skips = reading, columns, rows, skips
+    def __init__(self, reading: SecondReading, columns: Sequence[str], kept: Kept, masks: Masks | None) -> None:
+        self._reading, self._columns, self._masks = reading, columns, masks
+        self._rows, self._skips = kept
         names = list(reading.columns)
         self._width = len(names)
         self._places = [names.index(column) if column in names else None for column in columns]
         self._tally = Tally()
-        self._row = next(rows, None)
-        self._skip = next(skips, None)
+        self._row = next(self._rows, None)
+        self._skip = next(self._skips, None)
 
     def take(self, found: Record | RejectPlace) -> Iterator[Difference]:
         """Compare the next record or reject of the file."""
@@ -82,7 +83,7 @@ class _Comparison:
                 yield from self._compare_skip(found)
         elif found.problem is not None:
             what = f"a record that cannot be loaded ({found.problem}) is not among the rejects"
-            yield _differ(found, what, expected=found.text)
+            yield _differ(found, what, expected=self._mask(found.text))
         elif len(found.values) != self._width:
             what = "a record of the wrong width is not among the rejects"
             yield _differ(found, what, expected=f"{self._width} fields", found=f"{len(found.values)} fields")
@@ -125,18 +126,26 @@ class _Comparison:
 
     def _compare_row(self, place: Record | RejectPlace, text: str, values: Values) -> Iterator[Difference]:
         if self._row is None or self._row[0] != place.row_number:
-            yield _differ(place, "missing row", expected=text)
+            yield _differ(place, "missing row", expected=self._mask(text))
             return
         row, self._row = self._row, next(self._rows, None)
         expected = [
             self._reading.constants.get(column) if index is None else values[index]
             for column, index in zip(self._columns, self._places, strict=True)
         ]
+        if self._masks is not None:
+            expected = self._masks.mask_row(self._columns, expected)
         if expected == list(row[1]):
             return
         for column, should_be, is_ in zip(self._columns, expected, row[1], strict=True):
             if should_be != is_ and not self._mean_the_same(column, should_be, is_):
                 yield _differ(place, "another value", column=column, expected=should_be, found=is_)
+
+    def _mask(self, text: str) -> str:
+        return text if self._masks is None else self._masks.mask_text(text)
+
+    def _mask_bytes(self, raw: bytes) -> bytes:
+        return raw if self._masks is None else self._masks.mask_bytes(raw)
 
     def _mean_the_same(self, column: str, one: str | None, other: str | None) -> bool:
         form = self._reading.normal_forms.get(column)
@@ -146,7 +155,7 @@ class _Comparison:
         yield from self._take_extra_skips(line)
         if self._skip is None or self._skip.line_number != line.line_number:
             what = f"a {line.skipped_as} line is not among the skipped lines in the ledger"
-            yield _differ(line, what, expected=_show(line.raw))
+            yield _differ(line, what, expected=_show(self._mask_bytes(line.raw)))
             return
         booked, self._skip = self._skip, next(self._skips, None)
         yield from _compare(
@@ -154,7 +163,7 @@ class _Comparison:
             "another skipped line",
             row_number=(line.row_number, booked.row_number),
             kind=(line.skipped_as, booked.kind),
-            raw=(line.raw, booked.raw),
+            raw=(self._mask_bytes(line.raw), booked.raw),
         )
 
     def _compare_reject(self, place: RejectPlace) -> Iterator[Difference]:
@@ -168,7 +177,7 @@ class _Comparison:
             "another reject",
             row_number=(place.row_number, booked.row_number),
             line_number=(place.line_number, booked.line_number),
-            raw=(place.raw, booked.raw),
+            raw=(self._mask_bytes(place.raw), booked.raw),
         )
         if place.raw == booked.raw and not place.fits_reason:
             what, expected = "a reject whose reason does not fit its bytes", "another reason, or a row"

@@ -95,7 +95,7 @@ class DocumentReading(SecondReading):
         line_number = self._line_number
         if self.reject is not None and self.reject.byte_offset == self._offset:
             reject = self.take_reject()
-            raw = self._drop_bytes(len(reject.raw))
+            raw = self._drop_bytes(reject.size_bytes)
             fits = raw != reject.raw or self._rules.can_be(reject, self._encoding)
             yield RejectPlace(reject, self.row_number, line_number, raw, fits)
             return

@@ -141,7 +141,7 @@ class LineReading(SecondReading):
     def _read_reject(self, reject: Reject) -> RejectPlace:
         line_number = self.lines.number
         lines = self.lines.take()
-        while len(self.lines.strip_end(lines)) < len(reject.raw) and not self.lines.is_at_end:
+        while len(self.lines.strip_end(lines)) < reject.size_bytes and not self.lines.is_at_end:
             lines += self.lines.take()
         raw = self.lines.strip_end(lines)
         fits = raw != reject.raw or self.can_be(reject)

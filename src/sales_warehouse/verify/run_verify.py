@@ -13,6 +13,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, ITEM_COLUMN, JSON_FORMATS, LINEAGE_COLUMNS, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, find_entry, read_active
+from sales_warehouse.ledger.masks import read_masks
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
 from sales_warehouse.ledger.read_ledger import stream_rejects
@@ -112,6 +113,7 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
     """Compare one file; its hash is that of the bytes that were compared."""
     differences: list[Difference] = []
     records = 0
+    masks = read_masks(cursor, file.feed)
     try:
         with ContentReader(file.path, file.member, file.feed.unpacking) as content:
             try:
@@ -125,7 +127,7 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
                     has_items = bool(file.feed.nesting.items)
                     columns = [c for c in present if c not in LINEAGE_COLUMNS or (has_items and c == ITEM_COLUMN)]
                     with closing(_stream_rows(cursor, file.feed, columns, entry.file_id)) as rows:
-                        found = find_differences(reading, entry, columns, rows, skips)
+                        found = find_differences(reading, entry, columns, (rows, skips), masks)
                         differences = list(islice(found, MAX_DIFFERENCES))
                 records = reading.row_number
                 reporter.advance(0, records)

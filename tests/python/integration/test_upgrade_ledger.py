@@ -217,6 +217,23 @@ def test_fingerprints_of_whole_records_are_forgotten(connection: Connection) -> 
         assert query(connection, "select records_fingerprint, sampled_records from ledger.files") == [(None, None)]
 
 
+# a ledger in which no person can be erased
+WITHOUT_ERASURES = """
+drop table ledger.erasure_key, ledger.erased_columns, ledger.erasure_steps, ledger.erasures, ledger.erased_records,
+    ledger.erased_texts;
+alter table ledger.rejects drop column delivered_bytes;
+"""
+
+
+def test_upgrade_of_a_ledger_without_erasures_adds_them(connection: Connection) -> None:
+    prepare_ledger(connection, [])
+    wanted = describe(connection)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(WITHOUT_ERASURES)
+    prepare_ledger(connection, [])
+    assert describe(connection) == wanted
+
+
 def test_sessions_that_upgrade_at_once_do_it_once(old: Connection, database: Settings) -> None:
     errors = []
 

@@ -94,6 +94,8 @@ create table if not exists ledger.rejects (
     detail text not null,
     raw bytea not null,
     replayed_as text,
+    -- length of the record in its file, where a person in it was erased; NULL: that of `raw`
+    delivered_bytes bigint check (delivered_bytes >= 0),
     primary key (file_id, row_number)
 );
 
@@ -124,3 +126,51 @@ create table if not exists ledger.file_events (
 -- finds the last event of a column without reading the events of all files
 create index if not exists file_events_of_columns on ledger.file_events (feed, detail, event_id)
 where kind in ('column_added', 'column_left_out', 'column_missing');
+
+-- Erased persons, see ledger/masks.py. No table has a text that was erased: only hashes under a key.
+create table if not exists ledger.erasure_key (
+    is_the_row boolean primary key default true check (is_the_row),
+    key bytea not null check (length(key) = 32)
+);
+create table if not exists ledger.erasures (
+    erasure_id bigint generated always as identity primary key,
+    -- in place of the person's texts; two erasures of one person have the same
+    token text not null,
+    erased_at timestamptz not null default clock_timestamp(),
+    erased_by text not null default session_user,
+    -- that the person was found by: <source>.<feed>.<column>
+    found_by text[] not null,
+    -- of the person's rows, rejects and skipped lines
+    file_ids bigint[] not null
+);
+create table if not exists ledger.erased_columns (
+    erasure_id bigint not null references ledger.erasures,
+    table_name text not null,
+    column_name text not null,
+    rows_masked bigint not null check (rows_masked > 0),
+    primary key (erasure_id, table_name, column_name)
+);
+-- what no transaction reaches
+create table if not exists ledger.erasure_steps (
+    erasure_id bigint not null references ledger.erasures,
+    step text not null check (step in ('vacuum', 'logs', 'inbox', 'other_logs', 'exports', 'backups')),
+    done_at timestamptz,
+    done_by text,
+    detail text,
+    primary key (erasure_id, step)
+);
+-- records whose values in `columns` have this hash are the person's
+create table if not exists ledger.erased_records (
+    feed text not null,
+    columns text[] not null,
+    hash bytea not null,
+    token text not null,
+    primary key (feed, columns, hash)
+);
+-- words that are replaced wherever they follow one another in a text; unless `is_alone` only in a text of the person
+create table if not exists ledger.erased_texts (
+    hash bytea primary key,
+    word_count integer not null check (word_count >= 1),
+    token text not null,
+    is_alone boolean not null
+);

@@ -1,0 +1,95 @@
+"""Mask a person in what the ledger keeps of files: rejects, skipped lines, heads and messages."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from psycopg2 import Binary, sql
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.erase.mask_derived import Counts
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.masks import Masks, read_masks, spellings_of
+from sales_warehouse.load.mask_rows import rewrite
+
+# table, its columns of bytes, its columns of text
+_TABLES = (
+    ("rejects", ("raw",), ("detail", "replayed_as")),
+    ("skipped_lines", ("raw",), ()),
+    ("files", ("head",), ("message",)),
+    ("file_events", (), ("detail",)),
+)
+
+
+def mask_ledger(cursor: Cursor, feeds: Sequence[Feed], texts: Sequence[str]) -> tuple[Counts, set[int]]:
+    """Mask a person whose texts are these in the ledger; return how many rows by column, and the files they are of."""
+    counts: Counts = Counter()
+    files: set[int] = set()
+    words = {max(spelling, key=len) for text in texts for spelling in spellings_of(text)}
+    cursor.execute("select distinct feed from ledger.files")
+    declared = {feed.full_name: feed for feed in feeds}
+    for (name,) in cursor.fetchall() if words else []:
+        # of a feed that is not declared any more no encoding is known
+        source, _, own_name = name.partition(".")
+        feed = declared.get(name) or Feed(source, own_name, "", "", "", ())
+        masks = read_masks(cursor, feed)
+        assert masks is not None  # the texts are in the ledger already
+        for table, of_bytes, of_text in _TABLES:
+            found = _mask_table(cursor, masks, table, of_bytes, of_text, sorted(words))
+            for column, file_ids in found.items():
+                counts[f"ledger.{table}", column] += len(file_ids)
+                files |= set(file_ids)
+    return counts, files
+
+
+def _mask_table(
+    cursor: Cursor, masks: Masks, table: str, of_bytes: Sequence[str], of_text: Sequence[str], words: Sequence[str]
+) -> dict[str, list[int]]:
+    """Mask the rows of a feed in a table of the ledger; return the file of each changed row by column."""
+    columns = (*of_bytes, *of_text)
+    needles = [Binary(it) for it in sorted({needle for word in words for needle in _encode(word, masks.feed)})]
+    may_hold = [
+        sql.SQL("exists (select from unnest({}) as it (needle) where position(it.needle in {}) > 0)").format(
+            sql.SQL("%(needles)s::bytea[]" if column in of_bytes else "%(words)s"), sql.Identifier(column)
+        )
+        for column in columns
+    ]
+    length = sql.SQL("coalesce(delivered_bytes, length(raw))" if table == "rejects" else "null")
+    query = sql.SQL(
+        "select it.ctid::text, file_id, {}, {} from ledger.{} as it where file_id in "
+        "(select file_id from ledger.files where feed = %(feed)s) and ({})"
+    ).format(
+        length,
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.Identifier(table),
+        sql.SQL(" or ").join(may_hold),
+    )
+    cursor.execute(query, {"needles": needles, "words": words, "feed": masks.feed.full_name})
+    changed: dict[str, list[int]] = {}
+    rewritten = []
+    for place, file_id, size_bytes, *values in cursor.fetchall():
+        row = dict(zip(columns, values, strict=True))
+        raws = {column: bytes(row[column]) for column in of_bytes if row[column] is not None}
+        new = row | {column: masks.mask_bytes(raw) for column, raw in raws.items()}
+        new |= {column: masks.mask_text(row[column]) for column in of_text if row[column] is not None}
+        differing = [column for column in columns if new[column] != raws.get(column, row[column])]
+        if differing:
+            lengths = [size_bytes] if table == "rejects" else []
+            rewritten.append((place, *new.values(), *lengths))
+            for column in differing:
+                changed.setdefault(column, []).append(file_id)
+    types = {column: "bytea" if column in of_bytes else "text" for column in columns}
+    types |= {"delivered_bytes": "bigint"} if table == "rejects" else {}
+    rewrite(cursor, sql.Identifier("ledger", table), types, rewritten)
+    return changed
+
+
+def _encode(word: str, feed: Feed) -> set[bytes]:
+    """Return the bytes of a word as a file of the feed may have them."""
+    name = feed.dialect.encoding
+    found = set()
+    for encoding in (name, f"{name}-le", f"{name}-be", "utf-8"):
+        try:
+            found.add(word.encode(encoding)[len("".encode(encoding)) :])
+        except (LookupError, UnicodeError):
+            continue
+    return found

@@ -1,0 +1,172 @@
+"""Mask erased persons: in the rows, the texts and the bytes of a feed each is replaced by a token of its own.
+
+The ledger has no text of an erased person, only hashes of it under a key. So a delivery that brings the person again is
+masked as it was when the person was erased, and no table says who that was.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.feeds.declare import LINEAGE_COLUMNS, Feed
+from sales_warehouse.ledger.outcomes import Reject, SkippedLine
+
+Row = Sequence[str | None]
+
+_WORD = re.compile(r"\w+")
+_MIN_CHARACTERS = 3  # a shorter text is in too many others
+_BLANKS = " \t\r\n"  # around a value they do not count, here as in SQL
+
+
+def as_value(text: str | None) -> str:
+    """Return a value without the blanks around it; empty where there is none."""
+    return (text or "").strip(_BLANKS)
+
+
+def hash_record(key: bytes, feed: str, columns: Sequence[str], values: Sequence[str]) -> bytes:
+    """Return the keyed hash of the values that say whose a record is."""
+    return _hash(key, [feed, *columns, *(f"{len(value)}:{value}" for value in values)])
+
+
+def hash_words(key: bytes, words: Sequence[str]) -> bytes:
+    """Return the keyed hash of words that follow one another in a text."""
+    return _hash(key, words)
+
+
+def _hash(key: bytes, parts: Sequence[str]) -> bytes:
+    text = " ".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, key=key, digest_size=32).digest()
+
+
+def spellings_of(text: str, least: int = _MIN_CHARACTERS) -> list[list[str]]:
+    """Return the words of a text in each way that a file may write them; none of one that is shorter than `least`."""
+    if len(text) < least:
+        return []
+    forms = [text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text), json.dumps(text)[1:-1]]
+    return [words for form in dict.fromkeys(forms) if (words := _WORD.findall(form))]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The erased persons, as the records of one feed and any text may have them."""
+
+    feed: Feed
+    key: bytes
+    columns: tuple[tuple[str, ...], ...]  # that persons of the feed were found by
+    records: Mapping[bytes, str]  # token by hash
+    texts: Mapping[bytes, tuple[str, bool]]  # token by hash, and whether the text is the person's alone
+    lengths: tuple[int, ...]  # of these texts in words, the longest first
+
+    @property
+    def tokens(self) -> set[str]:
+        """The tokens of the persons whose texts these are."""
+        return {token for token, _ in self.texts.values()}
+
+    def find_person(self, columns: Sequence[str], row: Row) -> str | None:
+        """Return the token of the person whose record this is."""
+        for names in self.columns:
+            if all(name in columns for name in names):
+                values = [as_value(row[columns.index(name)]) for name in names]
+                if token := self.records.get(hash_record(self.key, self.feed.full_name, names, values)):
+                    return token
+        return None
+
+    def mask_row(self, columns: Sequence[str], row: Row) -> list[str | None]:
+        """Return the values of a record; a person's are masked, as are texts of columns that are not declared."""
+        token = self.find_person(columns, row)
+        if token is None:
+            return list(row)
+        return [self._mask_value(column, value, token) for column, value in zip(columns, row, strict=True)]
+
+    def _mask_value(self, column: str, value: str | None, token: str) -> str | None:
+        if not as_value(value) or value is None:
+            return value  # a missing value stays one
+        if column in self.feed.personal:
+            return token
+        is_declared = column in self.feed.columns or column in LINEAGE_COLUMNS
+        return value if is_declared else self.mask_text(value, {token})
+
+    def mask_text(self, text: str, near: Collection[str] = ()) -> str:
+        """Return a text without erased persons; `near` are the tokens of those whose text it is known to be."""
+        words = list(_WORD.finditer(text))
+        found: list[tuple[int, int, str, bool]] = []
+        place = 0
+        while place < len(words):
+            for length in self.lengths:
+                some = words[place : place + length]
+                hit = self.texts.get(hash_words(self.key, [word[0] for word in some])) if len(some) == length else None
+                if hit is not None:
+                    found.append((some[0].start(), some[-1].end(), *hit))
+                    place += length
+                    break
+            else:
+                place += 1
+        persons = {token for *_, token, is_alone in found if is_alone or token in text} | set(near)
+        for start, end, token, is_alone in reversed(found):
+            if is_alone or token in persons:
+                text = text[:start] + token + text[end:]
+        return text
+
+    def mask_bytes(self, raw: bytes) -> bytes:
+        """Return bytes as delivered without erased persons; all others are as they were."""
+        encoding = self.feed.dialect.encoding
+        for errors in ("surrogateescape", "backslashreplace"):
+            try:
+                text = raw.decode(encoding, errors)
+                masked = self.mask_text(text)
+                return raw if masked == text else masked.encode(encoding, errors)
+            except UnicodeError:  # a codec without this way around
+                continue
+        return raw
+
+    def mask_reject(self, reject: Reject) -> Reject:
+        """Return a reject without erased persons."""
+        raw, detail = self.mask_bytes(reject.raw), self.mask_text(reject.detail)
+        if (raw, detail) == (reject.raw, reject.detail):
+            return reject
+        repaired = None if reject.replayed_as is None else self.mask_text(reject.replayed_as)
+        return Reject(
+            reject.row_number,
+            reject.line_number,
+            reject.byte_offset,
+            reject.reason,
+            detail,
+            raw,
+            repaired,
+            reject.size_bytes if raw != reject.raw else reject.delivered_bytes,
+        )
+
+    def mask_skipped(self, line: SkippedLine) -> SkippedLine:
+        """Return a skipped line without erased persons."""
+        return SkippedLine(line.line_number, line.row_number, line.kind, self.mask_bytes(line.raw))
+
+
+def read_masks(cursor: Cursor, feed: Feed) -> Masks | None:
+    """Return the masks of a feed; None when no person was erased."""
+    cursor.execute("select key from ledger.erasure_key")
+    found = cursor.fetchone()
+    if found is None:
+        return None
+    cursor.execute("select columns, hash, token from ledger.erased_records where feed = %s", (feed.full_name,))
+    records = cursor.fetchall()
+    cursor.execute("select hash, word_count, token, is_alone from ledger.erased_texts")
+    texts = cursor.fetchall()
+    return Masks(
+        feed,
+        bytes(found[0]),
+        tuple(dict.fromkeys(tuple(columns) for columns, *_ in records)),
+        {bytes(digest): token for _, digest, token in records},
+        {bytes(digest): (token, is_alone) for digest, _, token, is_alone in texts},
+        tuple(sorted({count for _, count, *_ in texts}, reverse=True)),
+    )
+
+
+def mask_message(cursor: Cursor, feed: Feed, message: str | None) -> str | None:
+    """Return a message about a file, which may quote it, without erased persons."""
+    masks = read_masks(cursor, feed) if message else None
+    return masks.mask_text(message) if masks and message else message
