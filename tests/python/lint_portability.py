@@ -9,8 +9,8 @@ the conditions of issue_codes, are checked like the SQL around them. A line can 
 `-- portable: reason` or `{# portable: reason #}`; an exemption without effect is reported too.
 
 Not checked: macros/portable, which is where the engines may differ; macros/incremental and macros/publish, whose
-statements keep the ledger in transactions of this engine; macros/replace, which asks its catalog what depends on what; macros/project, which has no SQL; macros/tests, which
-holds tables of input texts, not SQL.
+statements keep the ledger in transactions of this engine; macros/replace, which asks its catalog what depends on
+what; macros/project, which has no SQL; macros/tests, which holds tables of input texts, not SQL.
 """
 
 import re
