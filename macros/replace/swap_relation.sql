@@ -62,8 +62,8 @@
     {%- if named -%}
         {%- set name = relations.target.include(database=false) | string | replace('"', '') -%}
         {{ exceptions.raise_compiler_error(
-            'The columns of ' ~ name ~ ' change, and this would drop:\n  ' ~ named | join('\n  ') ~ '\n' ~ name ~ ' is unchanged. '
-            ~ 'Have their owners change or drop them, or drop them now: warehouse build --drop-dependents '
+            'The columns of ' ~ name ~ ' change, and this would drop:\n  ' ~ named | join('\n  ') ~ '\n'
+            ~ name ~ ' is unchanged. Have their owners change or drop them, or drop them now: warehouse build --drop-dependents '
             ~ "(plain dbt: --vars '{drop_dependents: true}')"
         ) }}
     {%- endif -%}
@@ -104,7 +104,7 @@
         raise;
     when others then
         {% if not (is_built_by_this_run(view.relation_name) or var('drop_dependents')) -%}
-        raise exception 'The view {{ view.name | replace("'", "''") | replace("%", "%%") }} does not accept the new columns: %', sqlerrm
+        raise exception 'The view % does not accept the new columns: %', '{{ view.name | replace("'", "''") }}', sqlerrm
         using hint = 'Have its owner change or drop it, or drop it now: warehouse build --drop-dependents';
         {%- else -%}
         null;

@@ -15,7 +15,7 @@
             pg_class.oid, max(upon.depth) as depth, pg_class.relkind, pg_class.relowner, pg_class.relacl, pg_class.reloptions,
             format('%I.%I', nspname, relname) as name,
             format('"%s"."%s"."%s"', current_database(), nspname, relname) as relation_name,
-            pg_get_userbyid(relowner) as owner, pg_has_role(relowner, 'usage') as may_drop
+            pg_get_userbyid(relowner) as owner, pg_has_role(relowner, 'usage') and pg_has_role(relowner, 'set') as may_drop
         from upon
         inner join pg_class on upon.oid = pg_class.oid
         inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
@@ -27,11 +27,11 @@
         where attnum > 0 and not attisdropped and (depth > 0 or quote_ident(attname) = any({{ as_array(new_columns) }}))
     ),
     steps as (
-        select oid, 1 as step, format('create view %s%s as %s', name,
+        select oid, 1 as step, format('create %sview %s%s as %s', case relkind when 'm' then 'materialized ' end, name,
             ' with (' || array_to_string(reloptions, ', ') || ')', pg_get_viewdef(oid)) as statement
-        from relations where depth > 0 and relkind = 'v'
+        from relations where depth > 0
         union all
-        select oid, 2, format('alter view %s owner to %I;', name, owner) from relations where depth > 0
+        select oid, 2, format('alter table %s owner to %I;', name, owner) from relations where depth > 0
         union all
         select oid, 3, format('grant %s on %s to %s%s;', rights.privilege_type, name,
             case rights.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(rights.grantee)) end,

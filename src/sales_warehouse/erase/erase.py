@@ -82,14 +82,15 @@ def erase(
     with (
         as_the_loader(connection, say, partial(prepare_warehouse, connection, feeds)) as loader,
         as_the_builder(connection, "warehouse erase", say) as lease,
+        suppress(_OnlyTried),
+        transaction(connection) as cursor,
     ):
-        with suppress(_OnlyTried), transaction(connection) as cursor:
-            loader.confirm(cursor)
-            lease.hold(cursor)
-            cursor.execute("select pg_advisory_xact_lock(%s)", (_PUBLICATIONS_LOCK,))
-            erased = _Erasure(cursor, feeds, persons, [as_value(text) for text in texts]).run()
-            if only_try:
-                raise _OnlyTried
+        loader.confirm(cursor)
+        lease.hold(cursor)
+        cursor.execute("select pg_advisory_xact_lock(%s)", (_PUBLICATIONS_LOCK,))
+        erased = _Erasure(cursor, feeds, persons, [as_value(text) for text in texts]).run()
+        if only_try:
+            raise _OnlyTried
     assert erased is not None
     return replace(erased, erasure_id=None) if only_try else erased
 
