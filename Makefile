@@ -9,7 +9,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint types pytest soak accept suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
+.PHONY: help install run dev test lint types pytest soak chaos accept accept-all suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,13 @@ pytest: install
 soak: install ## random examples of the property tests, and random histories of deliveries (WAREHOUSES=20 of 24 each)
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/unit tests/python/integration/test_rebuild_equality.py
 
+chaos: install ## many hands at once for ten minutes: loaders, builders, an analyst, a dashboard, rollbacks (CHAOS_SEED=number)
+	CHAOS=600 $(BIN)/pytest tests/python/integration/test_chaos.py
+
 accept: install ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance
+
+accept-all: accept suites faults chaos soak ## the acceptance tests and all long runs: about an hour
 
 suites: install ## load public suites of difficult files and the field cases, and write docs/reference/suites.md
 	$(BIN)/python tests/python/acceptance/write_suites.py

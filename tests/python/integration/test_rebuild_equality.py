@@ -1,6 +1,5 @@
 """Incrementally built marts are equal to a rebuild, row by row, after any sequence of deliveries and corrections."""
 
-import json
 import os
 import re
 import tempfile
@@ -12,7 +11,7 @@ import pytest
 from histories import STEPS, Action, History, Operator, describe_history, histories
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
-from psycopg2.extensions import connection as Connection
+from rebuilds import compile_whole, find_differences
 
 from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
 from databases import Databases
@@ -63,44 +62,6 @@ def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]
                 # every step of the reconciliation balances, and no other test fails
                 if build.returncode:
                     pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
-
-
-def compile_whole(checkout: Checkout) -> dict[str, tuple[str, str]]:
-    """Return columns and SQL of every table that dbt builds, by relation, as of a build from the beginning."""
-    checkout.dbt("compile", "--quiet", "--full-refresh")
-    target = checkout.project / "target"
-    nodes = json.loads((target / "manifest.json").read_text())["nodes"]
-    return {
-        result["relation_name"]: (", ".join(nodes[result["unique_id"]]["columns"]), result["compiled_code"])
-        for result in json.loads((target / "run_results.json").read_text())["results"]
-        if nodes[result["unique_id"]]["resource_type"] == "model"
-        and nodes[result["unique_id"]]["config"]["materialized"]
-        in ("table_in_place", "table_when_new", "incremental_by_ledger")
-        # their SQL contains the upper event or the start of their build; the build itself tests the reconciliation
-        and nodes[result["unique_id"]]["name"] not in ("reconciliation", "feed_status")
-    }
-
-
-def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]) -> list[str]:
-    """Return the rows that are missing or too many compared with a rebuild, with relation and file name."""
-    found = []
-    with connection, connection.cursor() as cursor:
-        cursor.execute("select file_id, name from ledger.files")
-        names = dict(cursor.fetchall())
-        for relation, (columns, query) in rebuilt.items():
-            there, due = f"select {columns} from {relation}", f"select {columns} from ({query}) as due"
-            cursor.execute(
-                f"select 'too many', rows.* from ({there} except all {due}) as rows "
-                f"union all select 'missing', rows.* from ({due} except all {there}) as rows"
-            )
-            assert cursor.description is not None
-            file_id = (
-                [column.name for column in cursor.description].index("_file_id") if "_file_id" in columns else None
-            )
-            for row in cursor.fetchall():
-                of = names.get(row[file_id], "a file that is not in the ledger") if file_id is not None else ""
-                found.append(f"{relation}: {' | '.join(map(str, row))} {of}")
-    return found
 
 
 def explain(step: int, wrong: Sequence[str], drawn: Sequence[History]) -> str:
