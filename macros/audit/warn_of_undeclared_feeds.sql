@@ -5,7 +5,7 @@
     {%- endif -%}
     {%- for feed in run_query(
         'select feed, count(*) as file_count from ' ~ source('ledger', 'files') ~ ' where file_id in (' ~ active_files()
-        ~ ') and feed not in ' ~ declared_feeds() ~ ' group by feed order by feed'
+        ~ ') and feed not in ' ~ declared_feeds() ~ ' group by feed order by feed asc nulls last'
     ).rows -%}
         {%- do exceptions.warn(
             'The project does not declare the feed ' ~ feed.feed ~ ', and ' ~ feed.file_count

@@ -53,7 +53,8 @@ rows_by_status as (
 
 ),
 
--- Every active file of a declared feed has a row in row_outcomes, so the inner join loses none of them; some feeds have no period or no limit.
+-- Every active file of a declared feed has a row in row_outcomes, so the inner join loses none of them; some feeds
+-- have no period or no limit.
 placed as (
 
     select

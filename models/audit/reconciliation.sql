@@ -21,8 +21,8 @@
         'by': ['feed', '_file_id'],
         'compares': ['rows'],
         'nearer': {
-            'reads': source('ledger', 'files') ~ ' where file_id in (' ~ active_files() ~ ') and feed in '
-                ~ declared_feeds(),
+            'reads': source('ledger', 'files') ~ ' where feed in ' ~ declared_feeds()
+                ~ ' and file_id in (' ~ active_files() ~ ')',
             'columns': {'_file_id': 'file_id', 'rows': 'rows_loaded'},
         },
         'farther': {'reads': ref('raw_figures'), 'columns': {'rows': 'row_count'}},
