@@ -11,14 +11,17 @@ import pytest
 from small_project import write_small_project
 
 from checkout import Checkout
-from databases import Databases
+from databases import Databases, read_connection
 from sales_warehouse import server
+from sales_warehouse.cli.main import run
 from sales_warehouse.erase.erase import erase
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.load.workers import dispatch
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 
@@ -133,7 +136,6 @@ class Shop:
         })  # fmt: skip
         self.checkout.warehouse("up")
         self.connection = server.connect(settings, application_name="test")
-        self.checkout.warehouse("grants", "--apply")  # from here on the commands work in roles
         self.before: dict[str, Any] = {}
         self.erased: dict[str, Any] = {}
 
@@ -325,3 +327,32 @@ def test_steps_are_shown_done_or_open(shop: Shop) -> None:
 def test_conditions_that_name_nobody_are_refused(shop: Shop, conditions: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         erase(shop.connection, read_feeds(shop.project), conditions, [], print)
+
+
+def test_roles_keep_no_table_from_the_command(database: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables of the loader and of dbt have different owners, and the default role of the login is dbt's."""
+    settings = {"HOME": database.home, "INBOX": database.inbox, "PROJECT": database.project}
+    variables = read_connection(database) | {f"WAREHOUSE_{name}": str(path) for name, path in settings.items()}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    path = database.inbox / "online_retail" / "2024-01-02.csv"
+    path.parent.mkdir()
+    path.write_text("InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+                    "1,A,Tea,1,2024-01-02 10:00:00,2.50,17850.0,UK\n")  # fmt: skip
+
+    def warehouse(*arguments: str) -> object:
+        with pytest.raises(SystemExit) as ended:
+            run(list(arguments))
+        return ended.value.code
+
+    with closing(server.connect(database, application_name="test")) as connection:
+        prepare_warehouse(connection, read_feeds(database.project))
+        assert apply_grants(connection)
+        assert warehouse("load", "--settle", "0") == 0
+        assert warehouse("erase", "--where", "online_retail.invoice_lines.customer_id=17850.0") == 0
+        with transaction(connection) as cursor:
+            cursor.execute("select customer_id from raw.online_retail__invoice_lines")
+            [(customer,)] = cursor.fetchall()
+            assert customer.startswith("erased-")
+    assert warehouse("erasures", "1", "--repeat") == 1  # the inbox is open
+    assert warehouse("verify") == 0
