@@ -100,7 +100,7 @@ def build(
         out.print(f"[bold]held[/bold] {escape(show_line(f'{file.uri}: {file.message}'))}", soft_wrap=True)
     with session("build", inbox=inbox) as it:
         hold = find_hold(it.connection, built.invocation_id) if built.is_green and publish else None
-        if built.is_green and not quiet:
+        if built.is_green and not (quiet or built.refusal):
             _print_summary(it.connection, built)
         if not quiet or not built.is_green or built.refusal or hold:
             for warning in (*built.warnings, *find_leftovers(it.connection).orphans):

@@ -164,7 +164,7 @@ def test_the_summary_of_a_build_shows_why_the_publication_was_refused(shop: Shop
     finally:
         shop.run("drop function public.refuse() cascade")
     assert built.returncode == 1
-    assert "The publication is refused. HINT:  Try again: warehouse publish" in built.stdout
+    assert "The publication is refused.\nTry again: warehouse publish" in built.stdout
     assert "Look closer with" not in built.stdout
 
 
