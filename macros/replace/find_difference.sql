@@ -19,6 +19,8 @@
                 ) as constraints,
                 case when pg_class.relkind = 'v' then pg_get_viewdef(pg_class.oid) end as query
             from pg_class
+            {# no other: a view that another session drops meanwhile would be an error #}
+            where pg_class.oid in (to_regclass('{{ made }}'), to_regclass('{{ target }}'))
         ),
         made as (select * from shapes where oid = to_regclass('{{ made }}')),
         existing as (select * from shapes where oid = to_regclass('{{ target }}'))
