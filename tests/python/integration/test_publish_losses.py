@@ -76,7 +76,7 @@ def test_what_was_deprecated_in_an_earlier_publication_goes_at_its_date(fake_dbt
     del fake_dbt.marts["due"]
     assert _publish(fake_dbt) == 2
     del fake_dbt.marts["late"]
-    # a date that comes with the change itself warned nobody
+    # a date that comes with the change itself is no warning
     fake_dbt.make("fct", "id integer", deprecation_date=PAST)
     with pytest.raises(NotPublished, match=r"lose:\n  fct\.code: no column any more\n  late: no mart any more\nTo"):
         _publish(fake_dbt)

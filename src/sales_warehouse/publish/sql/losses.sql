@@ -83,7 +83,7 @@ as $$
     from losses
 $$;
 
--- Raise when readers would lose something by the publication of a build that nobody accepted.
+-- Raise when readers would lose something by the publication of a build that no person accepted.
 create or replace function ledger.refuse_losses(build ledger.green_builds) returns void
 language plpgsql
 as $$
