@@ -177,8 +177,9 @@ def read_runbook(check: str) -> str:
 
 def test_a_build_that_does_not_end_waits_for_the_session_that_the_runbook_finds(shop: Shop) -> None:
     query = read_runbook("the build does not end")
+    deliver(shop.checkout, shop.inbox, 3)
     with closing(shop.checkout.connect()) as analyst, analyst.cursor() as cursor:
-        cursor.execute("select count(*) from marts.agg_lines")
+        cursor.execute("lock table marts.agg_lines in share mode")
         build = shop.checkout.start("dbt", "build", "--target", "prod", "--quiet")
         try:
             while not (found := shop.run(query)):
