@@ -21,9 +21,9 @@
             ~ '. To drop it: drop ' ~ orphan.kind ~ ' ' ~ orphan.name, info=true
         ) -%}
     {%- endfor -%}
-    create table if not exists {{ build_state('orphans') }} (
-        name text primary key, kind text not null, last_built_at timestamp with time zone not null
-    );
-    delete from {{ build_state('orphans') }};
-    insert into {{ build_state('orphans') }} {{ orphans }}
+    {{ in_transaction_of_build(
+        'create table if not exists ' ~ build_state('orphans')
+        ~ ' (name text primary key, kind text not null, last_built_at timestamp with time zone not null);'
+        ~ ' delete from ' ~ build_state('orphans') ~ '; insert into ' ~ build_state('orphans') ~ ' ' ~ orphans
+    ) }}
 {%- endmacro %}

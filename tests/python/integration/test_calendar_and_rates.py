@@ -182,9 +182,7 @@ def test_an_unchanged_seed_is_not_reloaded_and_a_dropped_one_is_restored(shop: C
     assert shop.dbt("seed").stdout.count("UNCHANGED") == len(list((shop.project / "seeds/reference").glob("*.csv")))
     assert shop.sql(rows) == before
     shop.dbt("seed", "--quiet", "--full-refresh", "--select", "holidays")
-    after = shop.sql(rows)
-    assert after[0]["count"] == before[0]["count"]
-    assert after != before
+    assert shop.sql(rows) == before  # the same rows are not written again
 
 
 def test_a_renewed_rate_changes_the_figures(shop: Checkout, rates: Path) -> None:

@@ -111,7 +111,7 @@ def test_many_hands_at_once(checkout: Checkout, embedded: Settings) -> None:
         thread.join()
     one.close()
 
-    assert world.errors == []
+    assert not world.errors, "\n".join(world.errors)
     assert world.done.keys() == {thread.name for thread in threads}, world.done
     checkout.warehouse("load", "--inbox", str(inbox), "--settle", "0")
     checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)

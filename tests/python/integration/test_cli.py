@@ -189,6 +189,7 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
         "Daily": ("load", "build"),
         "Files": ("files", "verify", "unload", "restore", "feeds"),
         "Rejects": ("rejects", "export", "replay"),
+        "Persons": ("erase", "erasures"),
         "Lineage": ("explain", "changes", "diff"),
         "Readers": ("publish", "publications", "rollback", "sql", "mf"),
         "Set-up": ("up", "down", "status", "sample", "grants"),

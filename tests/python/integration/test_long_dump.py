@@ -20,7 +20,7 @@ def dump(fake_dbt: FakeDbt) -> Iterator[None]:
     """Run pg_dump for as long as the block; nobody reads what it writes, so it does not end."""
     fake_dbt.run("create table public.large as select repeat(md5(n::text), 100) from generate_series(1, 5000) as n (n)")
     dumping = subprocess.Popen(
-        [server.binary("pg_dump")], env=read_connection(fake_dbt.warehouse), stdout=subprocess.PIPE
+        [server.binary("pg_dump"), "--data-only"], env=read_connection(fake_dbt.warehouse), stdout=subprocess.PIPE
     )
     try:
         waits = "application_name = 'pg_dump' and wait_event = 'ClientWrite' and datname = current_database()"

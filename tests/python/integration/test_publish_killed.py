@@ -27,6 +27,7 @@ from sales_warehouse import server
 from sales_warehouse.errors import ServerUnreachable
 from sales_warehouse.settings import Settings
 
+PUBLISH = ("warehouse", "publish", "--accept-breaking")
 BOTH = """
 select (select sum(amount) from published.fct_lines), (select sum(amount) from published.agg_lines), publication
 from published.as_of
@@ -154,7 +155,7 @@ def test_publish_is_atomic_when_command_and_server_process_are_killed(shop: Chec
             fake_dbt.build()
             options = f"-c warehouse.fail_point={step}"
 
-            with at(command, "warehouse", "publish", options=f"{options} {NOTICE_CLIENT_LOSS}") as publisher:
+            with at(command, *PUBLISH, options=f"{options} {NOTICE_CLIENT_LOSS}") as publisher:
                 asleep = fake_dbt.wait_until_asleep()
                 publisher.kill()
                 for _ in range(3000):
@@ -163,14 +164,14 @@ def test_publish_is_atomic_when_command_and_server_process_are_killed(shop: Chec
                     time.sleep(0.01)
             assert _publication(fake_dbt) == number - 1, step
 
-            with at(command, "warehouse", "publish", options=options) as publisher:
+            with at(command, *PUBLISH, options=options) as publisher:
                 os.kill(fake_dbt.wait_until_asleep(), signal.SIGKILL)
                 said = publisher.communicate(timeout=60)[1]
             assert publisher.returncode == 3, said
             _wait_until_back(fake_dbt)
             assert _publication(fake_dbt) == number - 1, step
 
-            assert f"Readers see publication {number}." in command.warehouse("publish")
+            assert f"Readers see publication {number}." in command.run(*PUBLISH).stdout
             assert _publication(fake_dbt) == number, step
     # the last publication may be too late for the reader
     assert seen >= set(range(1, len(STEPS) + 1))

@@ -51,7 +51,7 @@ begin
             replace(substring(key from '[^.]+[.][^.]+$'), '"', ''), build.code ->> key is not distinct from then_code.value
         from jsonb_each_text(code_latest) as then_code
         full join jsonb_each_text(code_here) as here_code using (key)
-        where here_code.value is distinct from then_code.value
+        where here_code.value is distinct from then_code.value and code_here is not null and code_latest is not null
         union all
         -- a publication of an earlier version, whose code is not in the ledger
         select 'the code of the models', true where code_here is null or code_latest is null
