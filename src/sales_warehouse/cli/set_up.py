@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -10,16 +10,17 @@ from typing import Annotated
 
 import psycopg2
 import typer
+from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
 from sales_warehouse.cli.console import count, note, out
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson, session
-from sales_warehouse.errors import ConfigurationError, ServerUnreachable, WarehouseError
+from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.ledger.file_index import CLOSED
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
-from sales_warehouse.settings import Settings, get_settings
+from sales_warehouse.settings import get_settings
 
 group = typer.Typer()
 command = partial(group.command, rich_help_panel="Set-up")
@@ -50,12 +51,11 @@ def status(as_json: AsJson = False) -> None:
     """Describe the server, and count or name what needs a person; exit code 3 when the server does not run."""
     from sales_warehouse.publish.leftovers import Leftovers, find_leftovers
 
-    settings = get_settings()
-    state, leftovers = server.status(settings), Leftovers()
-    waiting = _count_waiting(settings) if state.version else {}
-    if state.condition == "running":
-        state = replace(state, notes=(*state.notes, *_find_notes(settings)))
+    state, leftovers, waiting = server.status(get_settings()), Leftovers(), dict[str, int]()
+    if state.version:  # it answers
         with session("status") as it:
+            waiting = _count_waiting(it.connection)
+            state = replace(state, notes=(*state.notes, *_find_notes(it.connection)))
             leftovers = find_leftovers(it.connection)
     emit(state, as_json, _print_server, lambda state: asdict(state) | {"files": waiting} | asdict(leftovers))
     if not as_json:
@@ -110,26 +110,22 @@ def grants(
     out.print(f"Roles and rights {'are in place' if changed else 'were in place already'}.")
 
 
-def _count_waiting(settings: Settings) -> dict[str, int]:
+def _count_waiting(connection: Connection) -> dict[str, int]:
     """Return how many files are held and refused; nothing where the ledger cannot be read, or is not there yet."""
     try:
-        connection = server.connect(settings, application_name="warehouse status", role="transformer")
-        with closing(connection), transaction(connection) as cursor:
+        with transaction(connection) as cursor:
             cursor.execute("set local lock_timeout = '2s'")  # the server is described also during an upgrade
             cursor.execute(read_sql("cli/sql/count_waiting.sql"), (CLOSED,))
             return dict(zip(("held", "refused"), cursor.fetchall()[0], strict=True))
-    except (psycopg2.Error, ServerUnreachable):
+    except psycopg2.Error:
         return {}
 
 
-def _find_notes(settings: Settings) -> Iterator[str]:
+def _find_notes(connection: Connection) -> Iterator[str]:
     """Yield what a person should know of the publications; nothing to a login that may not read the ledger."""
     from sales_warehouse.publish.publish import find_hold
 
-    with (
-        suppress(psycopg2.errors.InsufficientPrivilege, WarehouseError),
-        closing(server.connect(settings, application_name="warehouse status", role="transformer")) as connection,
-    ):
+    with suppress(psycopg2.errors.InsufficientPrivilege):
         if hold := find_hold(connection):
             yield hold
 

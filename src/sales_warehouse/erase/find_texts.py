@@ -1,4 +1,4 @@
-"""Search every table of the database for texts, whoever made it."""
+"""Search every table of the database for texts, also those that others made."""
 
 import re
 from collections.abc import Sequence

@@ -162,7 +162,7 @@ class Shop:
         return {name: self.query(query) for name, query in FIGURES.items()}
 
     def find(self, *texts: str) -> list[tuple[str, ...]]:
-        """Return each column of each table, whoever made it, that has one of these texts, in any form."""
+        """Return each column of each table, also of tables of others, that has one of these texts, in any form."""
         found = []
         for schema, table, column, type_ in self.query(COLUMNS_OF_ALL):
             name = f'"{column}"' if type_ == "bytea" else f"convert_to(\"{column}\"::text, 'UTF8')"
