@@ -60,8 +60,9 @@ as $$
         where locktype = 'relation' and granted and pid <> pg_backend_pid() and relation = any(relations)
         and database = (select oid from pg_database where datname = current_database())
     ) as holding
-    left join pg_stat_activity using (pid)
-    where xact_start is null or xact_start < before
+    inner join pg_stat_activity using (pid)
+    -- a session that has ended its transaction meanwhile has no start of one either
+    where xact_start < before or (xact_start is null and query = '<insufficient privilege>')
 $$;
 
 -- Return the two views of a mart. The view in `published` reads the open table only, as long as the mart has one generation.
