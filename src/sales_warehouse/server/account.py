@@ -1,5 +1,6 @@
 """The operating-system account of the embedded server, and programs that run as that account."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -68,7 +69,7 @@ def server_account() -> Account:
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), switch=False)
-    entry = _find_system_user() or _make_system_user()
+    entry = _find_system_user() or _make_one_system_user()
     return Account(entry.pw_uid, entry.pw_gid, switch=True)
 
 
@@ -87,6 +88,16 @@ def _find_system_user() -> pwd.struct_passwd | None:
         return None
 
 
+def _make_one_system_user() -> pwd.struct_passwd:
+    # two useradd at once both succeed, and the user number of the first is gone: the second replaces its line
+    directory = os.open("/etc", os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        return _find_system_user() or _make_system_user()
+    finally:
+        os.close(directory)
+
+
 def _make_system_user() -> pwd.struct_passwd:
     search = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     useradd = shutil.which("useradd", path=search)
@@ -96,7 +107,7 @@ def _make_system_user() -> pwd.struct_passwd:
         command = [useradd, "--system", "--user-group", "--no-create-home", "--shell", shell, SYSTEM_USER]
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         reason = f"useradd could not make a user for it: {made.stderr.strip()}"
-    # also after an error, because another `up` may have made the user first
+    # also after an error, because a person may have made the user first
     entry = _find_system_user()
     if entry is None:
         raise ConfigurationError(
