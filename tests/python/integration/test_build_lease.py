@@ -192,6 +192,18 @@ def test_two_builds_without_a_lease_do_not_double_rows(shop: Shop) -> None:
     shop.run("drop trigger waits on intermediate.int_sales__daily")
 
 
+def test_a_first_build_makes_its_schemas_though_the_database_is_read_only_by_default(
+    databases: Databases, tmp_path: Path
+) -> None:
+    shop = Shop(databases, tmp_path)
+    with closing(shop.connection):
+        [(database,)] = shop.run("select current_database()")
+        shop.run(f"alter database {database} set default_transaction_read_only = on")
+        for target in ("prod", "dev"):
+            code, said = end(shop.start("build", target=target))
+            assert code == 0, said
+
+
 def test_builds_set_what_a_database_may_have_set_otherwise(shop: Shop) -> None:
     [(database,)] = shop.run("select current_database()")
     for setting in (
