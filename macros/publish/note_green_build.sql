@@ -61,7 +61,22 @@
             ~ (', …' if left_out | length > 5 else '') ~ '. Build everything: dbt build --target prod'
         ) -%}
     {%- endif -%}
+    {%- set changed = changed_files() if obstacles else [] -%}
+    {%- if changed -%}
+        {%- do obstacles.append(
+            'Corrected, unloaded or repaired while this build ran: ' ~ changed[:5] | join(', ')
+            ~ (', …' if changed | length > 5 else '') ~ '. The reconciliation fails on such a file. Build again: dbt build --target prod'
+        ) -%}
+    {%- endif -%}
     {{ return(obstacles) }}
+{%- endmacro %}
+
+{# The files that this build sees and whose rows are others since its last event. #}
+{% macro changed_files() -%}
+    {%- set rows = run_query(
+        "select uri from ledger.changed_files('" ~ invocation_id ~ "', " ~ upper_event() ~ ") order by file_id"
+    ).rows -%}
+    {{ return(rows | map(attribute=0) | list) }}
 {%- endmacro %}
 
 {# The error itself: dbt's first line repeats the kind of the error and the name of the node. `Problem.cause` of the commands

@@ -3,7 +3,9 @@
     {%- if not execute or not may_publish() or not is_green_build() -%}
         {{ return('') }}
     {%- endif -%}
-    {{ in_transaction_of_build("select ledger.publish_unless_held('" ~ invocation_id ~ "')") }}
+    {#- a second statement, since an error in the transaction would undo that the lease was given back #}
+    {{ in_transaction_of_build("select ledger.try_to_publish('" ~ invocation_id ~ "')") }};
+    select ledger.raise_refusal()
 {%- endmacro %}
 
 {# On-run-end, after publish_build: old publications go, and a person hears what became of the new one. #}

@@ -1,8 +1,8 @@
 """The commands of every day: load the inbox, build and publish the marts."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,17 @@ from rich.markup import escape
 from sales_warehouse import server
 from sales_warehouse.cli.console import count, note, out, report_progress, write_json_lines
 from sales_warehouse.cli.output import emit, print_table
-from sales_warehouse.cli.session import AsJson, FeedName, Inbox, Quiet, Settle, Workers, session, with_inbox
+from sales_warehouse.cli.session import (
+    AsJson,
+    FeedName,
+    Inbox,
+    Quiet,
+    Settle,
+    Workers,
+    session,
+    with_groups,
+    with_inbox,
+)
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.transaction import transaction
@@ -52,27 +62,50 @@ def load(
         raise typer.Exit(1)
 
 
-@command()
-def build(
-    inbox: Inbox = None,
-    settle: Settle = SETTLE_SECONDS,
-    workers: Workers = DEFAULT_WORKERS,
-    quiet: Quiet = False,
-    unit_tests: Annotated[bool, typer.Option(help="Run the unit tests of the models too.")] = False,
+@dataclass(frozen=True)
+class _Dbt:
+    """The options that decide what `dbt build` does."""
+
+    unit_tests: Annotated[bool, typer.Option(help="Run the unit tests of the models too.")] = False
     publish: Annotated[
         bool,
         typer.Option("--publish/--no-publish", help="Publish a green build, or leave that to `warehouse publish`."),
-    ] = True,
+    ] = True
     drop_dependents: Annotated[
         bool,
         typer.Option(
             "--drop-dependents", help="Drop views of others that cannot be made again upon a mart's new columns."
         ),
-    ] = False,
+    ] = False
     wait: Annotated[
         bool,
         typer.Option("--wait/--no-wait", help="Wait while another build is at work, or fail at once."),
-    ] = True,
+    ] = True
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of dbt."""
+        # unit tests judge the models, not the data: `make test` and a plain `dbt build` run them
+        return [] if self.unit_tests else ["--exclude-resource-type", "unit_test"]
+
+    @property
+    def variables(self) -> Mapping[str, object]:
+        """What differs from the project: dbt parses everything again when its variables change."""
+        return (
+            ({} if self.publish else {"publish": "never"})
+            | ({} if self.wait else {"wait_for_build": False})
+            | ({"drop_dependents": True} if self.drop_dependents else {})
+        )
+
+
+@command()
+@with_groups
+def build(
+    inbox: Inbox = None,
+    settle: Settle = SETTLE_SECONDS,
+    workers: Workers = DEFAULT_WORKERS,
+    quiet: Quiet = False,
+    options: _Dbt = _Dbt(),
 ) -> None:
     """Load the inbox, run `dbt build --target prod`, publish the marts when all is green, and print a summary."""
     from sales_warehouse.publish.leftovers import find_leftovers
@@ -83,23 +116,15 @@ def build(
     report = _load(settings, None, settle, workers, quiet)
     if not quiet or report.needs_a_person:
         print_load_report(report, _PIPED)
-    # Unit tests judge the models, not the data: `make test` and a plain `dbt build` run them.
-    left_out = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
-    # only what differs from the project: dbt parses everything again when its variables change
-    variables = (
-        ({} if publish else {"publish": "never"})
-        | ({} if wait else {"wait_for_build": False})
-        | ({"drop_dependents": True} if drop_dependents else {})
-    )
     with report_progress("dbt build", quiet) as reporter:
         reporter.begin("reading the project")
-        built = run_dbt_build(settings, reporter, left_out, variables)
+        built = run_dbt_build(settings, reporter, options.arguments, options.variables)
     if not built.is_green:
         _print_problems(built)
     for file in built.held:
         out.print(f"[bold]held[/bold] {escape(show_line(f'{file.uri}: {file.message}'))}", soft_wrap=True)
     with session("build", inbox=inbox) as it:
-        hold = find_hold(it.connection, built.invocation_id) if built.is_green and publish else None
+        hold = find_hold(it.connection, built.invocation_id) if built.is_green and options.publish else None
         if built.is_green and not (quiet or built.refusal):
             _print_summary(it.connection, built)
         if not quiet or not built.is_green or built.refusal or hold:
@@ -234,6 +259,8 @@ def _print_problems(build: "BuildReport") -> None:
     )
     if skipped := len(build.problems) - len(problems):
         out.print(f"{skipped} more were skipped because of these.")
+    if build.changed:
+        note("Files changed while each of the builds ran. Build again when they rest: warehouse build")
     if command := find_command(problems):
         note(f"Look closer with: {command}")
 

@@ -12,7 +12,12 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.orchestration.fail_or_retry import RETRIES, ask_for_retry, fail, fail_or_retry
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.problems import Problem, find_command
-from sales_warehouse.transform.run_dbt import describe_refusal, find_held, is_refused_publication
+from sales_warehouse.transform.run_dbt import (
+    describe_changed,
+    describe_refusal,
+    find_later_changes,
+    is_refused_publication,
+)
 from sales_warehouse.transform.targets import keep_manifest, on_prod
 
 # Messages of libpq and PostgreSQL for a lost connection and for other transient errors.
@@ -63,7 +68,7 @@ def define_models(
             yield from invocation.stream()
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
-        _retry_without_held(settings, invocation, context)
+        _retry_for_changes(settings, invocation, context)
         _end(invocation, context.retry_number)
         keep_manifest(settings, target_path(settings, "build") / "manifest.json")
 
@@ -115,21 +120,21 @@ def target_path(settings: Settings, name: str) -> Path:
     return path
 
 
-def _retry_without_held(settings: Settings, invocation: DbtCliInvocation, context: dg.AssetExecutionContext) -> None:
-    """Request a retry of the step when the build held files: the next build leaves them out."""
-    if invocation.is_successful() or context.retry_number >= RETRIES:
+def _retry_for_changes(settings: Settings, invocation: DbtCliInvocation, context: dg.AssetExecutionContext) -> None:
+    """Request a retry of the step when tests failed for files that the build held, or that others changed meanwhile."""
+    has_failed_test = any(result["status"] == "fail" for _, result in _results(invocation))
+    if not has_failed_test or context.retry_number >= RETRIES:
         return
-    try:
-        invocation_id = invocation.get_artifact("run_results.json")["metadata"]["invocation_id"]
-    except FileNotFoundError:
-        return
-    held = find_held(settings, invocation_id)
+    invocation_id = invocation.get_artifact("run_results.json")["metadata"]["invocation_id"]
+    held, changed = find_later_changes(settings, invocation_id)
     for file in held:
         context.log.warning(f"Held: {file.uri}: {file.message}")
         # on the page of the raw table, whose check names the file only after its next load
         key = dg.AssetKey(file.feed.split("."))
         context.log_event(dg.AssetObservation(key, description=f"Held: {file.message}", metadata={"file": file.uri}))
-    if held:
+    if changed:
+        context.log.warning(describe_changed(changed))
+    if held or changed:
         ask_for_retry(context.retry_number)
 
 

@@ -15,6 +15,7 @@ import psycopg2
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.printable import show_line
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
@@ -23,6 +24,7 @@ from sales_warehouse.transform.targets import PROD, keep_manifest, on_prod
 
 # what macros/replace/ logs for the person who waits
 _SAID = ("Waiting for a lock on ", "Dropped, as the columns of ")
+_TRIES = 3  # of a build during which files change
 _GIVE_BACK = "set local lock_timeout = '5s'; select ledger.give_back_build_lease(%s)"
 
 
@@ -44,6 +46,7 @@ class BuildReport:
     seconds: float = 0.0
     invocation_id: str = ""  # of dbt, as in audit.builds
     held: tuple[HeldFile, ...] = ()  # files with too many quarantined rows
+    changed: tuple[str, ...] = ()  # files whose rows were changed while a red build ran
     refusal: str = ""  # why a green build was not published: the database's message
     warnings: tuple[str, ...] = ()  # of our macros
 
@@ -62,7 +65,8 @@ def run_dbt_build(
     """Run `dbt build` of the target prod with these further arguments and variables; return what came of it.
 
     A whole green build is published, unless the variable `publish` is never. A build that holds files is followed by
-    one without them, whose result is returned. Waits while another build is at work, unless `wait_for_build` is False.
+    one without them, a build whose tests failed while files were corrected, unloaded or repaired by up to two more. The
+    result of the last is returned. Waits while another build is at work, unless `wait_for_build` is False.
     Raises `WarehouseError` when dbt could not start: a model that cannot be read, a wrong selection, another build at
     work.
     """
@@ -93,6 +97,8 @@ def run_dbt_build(
             reporter.finish(None)
 
     held: tuple[HeldFile, ...] = ()
+    changed: tuple[str, ...] = ()
+    tries = 0
     while True:
         is_waiting = True
         try:
@@ -101,9 +107,13 @@ def run_dbt_build(
             _give_back_lease(settings, invocation_ids[0])
         if result.exception is not None:
             raise WarehouseError(f"dbt could not build: {result.exception}")
-        found = () if result.success else find_held(settings, invocation_ids[0])
+        has_failed_test = any(one.status == "fail" for one in getattr(result.result, "results", ()))
+        found, changed = find_later_changes(settings, invocation_ids[0]) if has_failed_test else ((), ())
         held += found
-        if not found:
+        tries += bool(changed)
+        if changed and tries < _TRIES:
+            reporter.say(describe_changed(changed))
+        elif not found:
             break
     done: Counter[str] = Counter()
     problems = []
@@ -128,7 +138,7 @@ def run_dbt_build(
     # a build that held files is followed by another one, which warns again
     told_once = tuple(dict.fromkeys(warnings))
     seconds = time.monotonic() - started
-    report = BuildReport(done, tuple(problems), seconds, invocation_ids[0], held, refusal, told_once)
+    report = BuildReport(done, tuple(problems), seconds, invocation_ids[0], held, changed, refusal, told_once)
     if report.is_green:
         keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json")
     return report
@@ -136,7 +146,7 @@ def run_dbt_build(
 
 def is_refused_publication(unique_id: str, message: str | None) -> bool:
     """Say whether this result of dbt is the hook that publishes, stopped by the database."""
-    return unique_id.startswith("operation.") and "function ledger.publish(" in (message or "")
+    return unique_id.startswith("operation.") and "function ledger.raise_refusal(" in (message or "")
 
 
 def describe_refusal(message: str) -> str:
@@ -145,14 +155,28 @@ def describe_refusal(message: str) -> str:
     return said.replace("HINT:  ", "").strip()
 
 
-def find_held(settings: Settings, invocation_id: str) -> tuple[HeldFile, ...]:
-    """Return the files that a build held. Errors as of `server.connect`, and `psycopg2.Error`."""
+def describe_changed(uris: Sequence[str]) -> str:
+    """Return why a build is red that these files changed, and what helps."""
+    named = ", ".join(map(show_line, uris[:5])) + (", …" if len(uris) > 5 else "")
+    return f"Corrected, unloaded or repaired while the build ran: {named}. It is built again."
+
+
+def find_later_changes(settings: Settings, invocation_id: str) -> tuple[tuple[HeldFile, ...], tuple[str, ...]]:
+    """Return the files that a build held, and the paths of those that others changed after its last event.
+
+    Of use when a test failed: both fail tests. Errors as of `server.connect`, and `psycopg2.Error`.
+    """
     with (
         closing(server.connect(settings, application_name="warehouse build", role="transformer")) as connection,
         transaction(connection) as cursor,
     ):
         cursor.execute(read_sql("transform/sql/find_held.sql"), (f"held by build {invocation_id}",))
-        return tuple(HeldFile(*row) for row in cursor)
+        held = tuple(HeldFile(*row) for row in cursor)
+        cursor.execute("select to_regclass('audit.builds') is not null")
+        if cursor.fetchone() != (True,):  # the first build failed before it made the table
+            return held, ()
+        cursor.execute(read_sql("transform/sql/find_changed.sql"), (invocation_id,))
+        return held, tuple(uri for [uri] in cursor)
 
 
 def _give_back_lease(settings: Settings, invocation_id: str) -> None:

@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from checkout import PROJECT, Checkout
+from checkout import PROJECT, Checkout, name_server
+from databases import Databases
 
 # A row of this table makes the test or the model of a layer fail, without a change to a file of the project.
 FAILURES = "create table if not exists public.failures (layer text, kind text)"
@@ -92,6 +93,14 @@ def write_small_project(folder: Path) -> None:
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
+
+
+def make_small_shop(databases: Databases, folder: Path) -> tuple[Checkout, Path]:
+    """Write the project with a database of its own; return it, not prepared yet, and its inbox."""
+    settings = databases.make(folder)
+    write_small_project(folder / "project")
+    variables = name_server(settings) | {"WAREHOUSE_INBOX": str(settings.inbox)}
+    return Checkout(folder / "project", variables), settings.inbox
 
 
 def deliver(checkout: Checkout, inbox: Path, number: int) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_project import FAILURES, deliver, write_small_project
+from small_project import FAILURES, deliver, make_small_shop
 
-from checkout import Checkout
 from databases import Databases
 from warm_commands import put_programs
 
@@ -42,23 +41,11 @@ class Shop:
     """The small project, and a session of the test in its database."""
 
     def __init__(self, databases: Databases, folder: Path) -> None:
-        settings = databases.make(folder)
-        external = settings.external
-        assert external is not None
-        write_small_project(folder / "project")
+        self.checkout, self.inbox = make_small_shop(databases, folder)
         for path, text in _MODELS.items():
             (folder / "project" / path).write_text(text + "\n")
         model = folder / "project" / "models" / "marts" / "core" / "fct_lines.sql"
         model.write_text(model.read_text().rstrip() + " where public.wait_here() = 1\n")
-        self.inbox = settings.inbox
-        self.checkout = Checkout(
-            folder / "project",
-            {
-                "WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_INBOX": str(settings.inbox),
-                "PGHOST": external.host, "PGPORT": str(external.port), "PGUSER": external.user,
-                "PGPASSWORD": external.password, "PGDATABASE": external.database,
-            },
-        )  # fmt: skip
         self.checkout.warehouse("up")
         self.connection = self.checkout.connect()
         self.connection.autocommit = True
@@ -190,6 +177,18 @@ def test_two_builds_without_a_lease_do_not_double_rows(shop: Shop) -> None:
     lease.write_text(kept)
     assert shop.run("select day::text, amount from intermediate.int_sales__daily") == [("2024-01-01", 3)]
     shop.run("drop trigger waits on intermediate.int_sales__daily")
+
+
+def test_a_first_build_makes_its_schemas_though_the_database_is_read_only_by_default(
+    databases: Databases, tmp_path: Path
+) -> None:
+    shop = Shop(databases, tmp_path)
+    with closing(shop.connection):
+        [(database,)] = shop.run("select current_database()")
+        shop.run(f"alter database {database} set default_transaction_read_only = on")
+        for target in ("prod", "dev"):
+            code, said = end(shop.start("build", target=target))
+            assert code == 0, said
 
 
 def test_builds_set_what_a_database_may_have_set_otherwise(shop: Shop) -> None:

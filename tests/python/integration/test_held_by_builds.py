@@ -1,5 +1,9 @@
-"""A file of which too many rows are quarantined: a build holds it, and publishes the others."""
+"""Files that make the tests of a build fail, and the build after it right: held ones, and those changed meanwhile."""
 
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -105,3 +109,55 @@ def test_a_feed_may_fail_the_build_or_accept_the_file(shop: Checkout, reaction: 
     assert built.returncode == code
     assert shop.value("select status from ledger.files order by file_id desc limit 1") == "active"
     assert ("Over the limit: online_retail/2024-01-07.csv" in built.stdout) == (reaction == "fail")
+
+
+@contextmanager
+def changed_while(shop: Checkout, *command: str, change: Callable[[], None]) -> Iterator["subprocess.Popen[str]"]:
+    """Start a build, change files when it has fixed its last event and waits for `audit.raw_figures`, let it go on."""
+    with closing(shop.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("lock table audit.raw_figures in share row exclusive mode")
+        process = shop.start(*command)
+        for _ in range(2400):
+            cursor.execute(
+                "select from pg_locks where relation = 'audit.raw_figures'::regclass and mode = 'RowExclusiveLock'"
+            )
+            if cursor.rowcount:
+                break
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        else:
+            raise AssertionError("the build did not wait")
+        change()
+        connection.rollback()
+    yield process
+
+
+def test_a_file_corrected_during_a_build_makes_the_command_build_again(shop: Checkout) -> None:
+    deliver(shop, 8)
+    command = ("warehouse", "build", "--settle", "0")
+    with changed_while(shop, *command, change=lambda: deliver(shop, 8, wrong=1)) as process:
+        said, notes = process.communicate(timeout=300)
+    assert process.returncode == 0, said + notes
+    text = " ".join((said + notes).split())
+    assert "while the build ran: online_retail/2024-01-08.csv. It is built again." in text
+    assert "Readers see publication " in text
+    corrected = "(select max(file_id) from ledger.files where uri = 'online_retail/2024-01-08.csv')"
+    assert shop.value(f"{QUARANTINED} where _file_id = {corrected}") == "1"
+
+
+def test_a_plain_dbt_build_says_that_a_file_was_unloaded_during_it(shop: Checkout) -> None:
+    deliver(shop, 9)
+    before = shop.value(NET)
+
+    def unload() -> None:
+        shop.warehouse("unload", "online_retail/2024-01-09.csv")
+
+    command = ("dbt", "build", "--target", "prod", *WITHOUT_UNIT_TESTS)
+    with changed_while(shop, *command, change=unload) as process:
+        said, notes = process.communicate(timeout=300)
+    assert process.returncode == 1, said + notes
+    assert "Corrected, unloaded or repaired while this build ran: online_retail/2024-01-09.csv. " in said
+    assert "Publication " not in said
+    said = shop.dbt("build", *WITHOUT_UNIT_TESTS).stdout
+    assert "Publication " in said and "while this build ran" not in said
+    assert shop.value(NET) == before

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from psycopg2.extensions import connection as Connection
-from small_project import FAILURES, deliver, write_small_project
+from small_project import FAILURES, deliver, make_small_shop
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
-from databases import Databases, read_connection
+from checkout import WITHOUT_UNIT_TESTS
+from databases import Databases
 
 # from the nearest to the farthest; the schema of the last but one is that of a dev build upon parents of prod
 VIEWS = {
@@ -35,13 +35,7 @@ class Shop:
     """The small project in a database of its own, with views of an analyst on every layer."""
 
     def __init__(self, databases: Databases, folder: Path) -> None:
-        settings = databases.make(folder)
-        write_small_project(folder / "project")
-        self.inbox = settings.inbox
-        self.checkout = Checkout(
-            folder / "project",
-            {"WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_INBOX": str(self.inbox), **read_connection(settings)},
-        )
+        self.checkout, self.inbox = make_small_shop(databases, folder)
         self.checkout.warehouse("up")
         self.execute(FAILURES)
         deliver(self.checkout, self.inbox, 1)

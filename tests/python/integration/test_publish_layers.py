@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from dbt.cli.main import dbtRunner
-from small_project import FAILURES, deliver, write_small_project
+from small_project import FAILURES, deliver, make_small_shop
 
-from checkout import PROJECT, Checkout, name_server
+from checkout import PROJECT
 from databases import Databases
 
 FIGURES = "select (select sum(amount) from published.fct_lines), (select amount from published.agg_lines), publication"
@@ -20,10 +20,7 @@ class Shop:
     """The small project in a database of its own, built in this process."""
 
     def __init__(self, databases: Databases, folder: Path) -> None:
-        settings = databases.make(folder)
-        write_small_project(folder / "project")
-        self.inbox = settings.inbox
-        self.checkout = Checkout(folder / "project", name_server(settings))
+        self.checkout, self.inbox = make_small_shop(databases, folder)
         self.checkout.warehouse("up")
         self.connection = self.checkout.connect()
         self.connection.autocommit = True

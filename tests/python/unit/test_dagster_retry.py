@@ -50,18 +50,31 @@ def test_a_permanent_error_is_not_retried(error: psycopg2.Error | WarehouseError
 
 def test_a_file_that_a_build_held_is_an_observation_of_its_raw_table(monkeypatch: pytest.MonkeyPatch) -> None:
     held = HeldFile("shop.lines", "shop/a.csv", "30 of 31 rows are quarantined")
-    monkeypatch.setattr(define_models, "find_held", lambda *_: (held,))
+    monkeypatch.setattr(define_models, "find_later_changes", lambda *_: ((held,), ()))
     seen: list[dg.AssetObservation] = []
     context: Any = SimpleNamespace(retry_number=0, log=SimpleNamespace(warning=str), log_event=seen.append)
-    invocation: Any = SimpleNamespace(
-        is_successful=lambda: False, get_artifact=lambda _: {"metadata": {"invocation_id": "one"}}
-    )
     settings: Any = None
     with pytest.raises(RetryRequested):
-        define_models._retry_without_held(settings, invocation, context)
+        define_models._retry_for_changes(settings, _failed_test(), context)
     assert [(it.asset_key.path, it.description, it.metadata["file"].value) for it in seen] == [
         (["shop", "lines"], "Held: 30 of 31 rows are quarantined", "shop/a.csv")
     ]
+
+
+@pytest.mark.parametrize(("changed", "status"), [(("shop/a.csv",), "fail"), ((), "fail"), (("shop/a.csv",), "error")])
+def test_a_build_whose_tests_failed_while_files_changed_is_retried(
+    monkeypatch: pytest.MonkeyPatch, changed: tuple[str, ...], status: str
+) -> None:
+    monkeypatch.setattr(define_models, "find_later_changes", lambda *_: ((), changed))
+    said: list[str] = []
+    context: Any = SimpleNamespace(retry_number=0, log=SimpleNamespace(warning=said.append))
+    settings: Any = None
+    if changed and status == "fail":
+        with pytest.raises(RetryRequested):
+            define_models._retry_for_changes(settings, _failed_test(), context)
+        assert said == ["Corrected, unloaded or repaired while the build ran: shop/a.csv. It is built again."]
+    else:
+        define_models._retry_for_changes(settings, _failed_test(status), context)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +105,11 @@ def test_the_settings_of_dagster_are_written_once(tmp_path: Path) -> None:
     assert environment(settings)["DAGSTER_HOME"] == str(folder)
 
 
+def _failed_test(status: str = "fail") -> Any:
+    results = {"metadata": {"invocation_id": "one"}, "results": [{"unique_id": "test.shop.sums.1", "status": status}]}
+    return SimpleNamespace(get_artifact=lambda _: results)
+
+
 class _Build:
     """Stands in for the invocation of dbt: ended with these results."""
 
@@ -106,7 +124,7 @@ class _Build:
 
 
 def test_a_refused_publication_is_left_to_its_own_asset() -> None:
-    refused = ("operation.shop.shop-on-run-end-4", "failed, error:\nlost\nCONTEXT: function ledger.publish(text)")
+    refused = ("operation.shop.shop-on-run-end-4", "failed, error:\nlost\nCONTEXT: function ledger.raise_refusal()")
     _end(cast(DbtCliInvocation, _Build(refused)), 0)
     for others in ([("model.shop.fct", "wrong")], [refused, ("model.shop.fct", "wrong")]):
         with pytest.raises(Failure):

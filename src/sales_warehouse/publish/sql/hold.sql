@@ -1,4 +1,4 @@
--- What a build writes in the ledger about files. Both functions run with the rights of the ledger's owner.
+-- What a build writes in the ledger about files, with the rights of the ledger's owner, and asks about them.
 
 -- Hold a file: its rows stay in the raw table, but no build sees them until a person accepts it. Its rows leave the marts as
 -- those of an unloaded file do, by an event. Return false when the file is not active any more.
@@ -53,3 +53,18 @@ begin
     get diagnostics touched = row_count;
     return touched;
 end $$;
+
+-- Return the files that a build sees and whose rows others changed after its last event: corrected, unloaded or repaired.
+create or replace function ledger.changed_files(this_build text, its_upper_event bigint) returns table (file_id bigint, uri text)
+language sql stable
+as $$
+    select files.file_id, files.uri
+    from ledger.active_files(its_upper_event) as active (file_id)
+    inner join ledger.files using (file_id)
+    where exists (
+        select from ledger.file_events
+        where file_events.file_id = files.file_id and event_id > its_upper_event and kind in ('deactivated', 'replayed')
+        and detail is distinct from 'held by build ' || this_build
+    )
+    order by files.file_id
+$$;

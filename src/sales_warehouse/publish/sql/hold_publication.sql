@@ -94,3 +94,30 @@ begin
     perform ledger.lock_publications();
     return case when ledger.find_hold(this_build) is null then ledger.publish(this_build) end;
 end $$;
+
+-- Publish a build as `ledger.publish_unless_held` does. A refusal gives the lease of the build back, because dbt skips the hooks
+-- behind one that fails; then `ledger.raise_refusal` raises it.
+create or replace function ledger.try_to_publish(this_build text) returns void
+language plpgsql
+as $$
+declare
+    refusal text;
+    advice text;
+begin
+    perform ledger.publish_unless_held(this_build);
+    perform set_config('warehouse.refusal', '', false);
+exception when others then
+    get stacked diagnostics refusal = message_text, advice = pg_exception_hint;
+    perform set_config('warehouse.refusal', refusal, false), set_config('warehouse.advice', advice, false);
+    perform ledger.give_back_build_lease(this_build);
+end $$;
+
+-- Raise the refusal of the publication that this session tried last, if it was refused.
+create or replace function ledger.raise_refusal() returns void
+language plpgsql
+as $$
+begin
+    if current_setting('warehouse.refusal', true) <> '' then
+        raise exception '%', current_setting('warehouse.refusal') using hint = current_setting('warehouse.advice');
+    end if;
+end $$;
