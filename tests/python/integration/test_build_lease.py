@@ -1,18 +1,12 @@
 """Two builds of prod at once, however they were started: one waits, is refused, or takes an abandoned lease over."""
 
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
-from small_project import FAILURES, deliver, write_small_project
+from small_project import StoppableShop, deliver, end, until
 
-from checkout import Checkout
 from databases import Databases
-from warm_commands import put_programs
 
 # Two relations that follow the ledger.
 _MODELS = {
@@ -23,14 +17,6 @@ _MODELS = {
     "incremental_strategy='by_touched_date', meta={'date_column': 'day'}) }} select day, sum(amount) as amount "
     "from {{ ref('int_sales__dated') }} where {{ only_touched_dates('day') }} group by day",
 }
-_WAIT = """
-create function public.wait_here() returns int language plpgsql as $$ begin
-    perform pg_advisory_lock_shared(42), pg_advisory_unlock_shared(42); return 1;
-end $$;
-create function public.wait_before() returns trigger language plpgsql as $$ begin
-    perform public.wait_here(); return null;
-end $$
-"""
 # the statement that deletes the old rows has taken its snapshot when it waits
 _WAIT_BEFORE_DELETE = """
 create trigger waits before delete on intermediate.int_sales__daily
@@ -38,92 +24,14 @@ for each statement execute function public.wait_before()
 """
 
 
-class Shop:
-    """The small project, and a session of the test in its database."""
-
-    def __init__(self, databases: Databases, folder: Path) -> None:
-        settings = databases.make(folder)
-        external = settings.external
-        assert external is not None
-        write_small_project(folder / "project")
-        for path, text in _MODELS.items():
-            (folder / "project" / path).write_text(text + "\n")
-        model = folder / "project" / "models" / "marts" / "core" / "fct_lines.sql"
-        model.write_text(model.read_text().rstrip() + " where public.wait_here() = 1\n")
-        self.inbox = settings.inbox
-        self.checkout = Checkout(
-            folder / "project",
-            {
-                "WAREHOUSE_HOME": str(settings.home), "WAREHOUSE_INBOX": str(settings.inbox),
-                "PGHOST": external.host, "PGPORT": str(external.port), "PGUSER": external.user,
-                "PGPASSWORD": external.password, "PGDATABASE": external.database,
-            },
-        )  # fmt: skip
-        self.checkout.warehouse("up")
-        self.connection = self.checkout.connect()
-        self.connection.autocommit = True
-        self.run(FAILURES)
-        self.run(_WAIT)
-        deliver(self.checkout, self.inbox, 1)
-
-    def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
-
-    def start(self, *arguments: str, target: str = "prod") -> "subprocess.Popen[str]":
-        """Start a plain `dbt` with a target folder of its own."""
-        return subprocess.Popen(
-            [put_programs() / "dbt", *arguments, "--target", target],
-            cwd=self.checkout.project,
-            env=self.checkout.environment | {"DBT_TARGET_PATH": f"target/{time.monotonic_ns()}"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Let every build stop where it calls `wait_here` during the block."""
-        self.run("select pg_advisory_lock(42)")
-        try:
-            yield
-        finally:
-            self.run("select pg_advisory_unlock(42)")
-
-    def waiting(self) -> list[tuple[int, float]]:
-        """Return process id and seconds of the statements that wait for an advisory lock."""
-        return self.run(
-            "select pid, extract(epoch from clock_timestamp() - query_start)::float from pg_stat_activity "
-            "where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'advisory'"
-        )
-
-    @property
-    def owner(self) -> str | None:
-        [(owner,)] = self.run("select invocation_id from ledger.build_lease")
-        return str(owner) if owner else None
-
-
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(2400):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("the condition was never true")
-
-
-def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    said, _ = process.communicate(timeout=120)
-    return process.returncode, said
-
-
 @pytest.fixture(scope="module")
-def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    shop = Shop(databases, tmp_path_factory.mktemp("shop"))
+def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoppableShop]:
+    shop = StoppableShop(databases, tmp_path_factory.mktemp("shop"), _MODELS)
     with closing(shop.connection):
         yield shop
 
 
-def test_a_second_first_build_waits_and_says_for_whom(shop: Shop) -> None:
+def test_a_second_first_build_waits_and_says_for_whom(shop: StoppableShop) -> None:
     with shop.stopped():
         first = shop.start("build")
         until(shop.waiting)
@@ -149,7 +57,7 @@ def test_a_second_first_build_waits_and_says_for_whom(shop: Shop) -> None:
     assert shop.owner is None
 
 
-def test_the_lease_of_a_killed_build_is_taken_over(shop: Shop) -> None:
+def test_the_lease_of_a_killed_build_is_taken_over(shop: StoppableShop) -> None:
     shop.run("update ledger.build_lease set invocation_id = 'killed', command = 'dbt run', taken_at = now()")
     variables = "{build_lease_seconds: 1, wait_for_build: false}"  # no transaction of it holds the lease
     said = shop.checkout.dbt("run", "--select", "agg_lines", "--vars", variables).stdout
@@ -158,7 +66,7 @@ def test_the_lease_of_a_killed_build_is_taken_over(shop: Shop) -> None:
     assert shop.owner is None
 
 
-def test_a_build_that_lost_its_lease_writes_nothing_more(shop: Shop) -> None:
+def test_a_build_that_lost_its_lease_writes_nothing_more(shop: StoppableShop) -> None:
     with shop.stopped():
         build = shop.start("build", "--full-refresh")
         until(shop.waiting)
@@ -173,7 +81,7 @@ def test_a_build_that_lost_its_lease_writes_nothing_more(shop: Shop) -> None:
     shop.run("update ledger.build_lease set invocation_id = null")
 
 
-def test_two_builds_without_a_lease_do_not_double_rows(shop: Shop) -> None:
+def test_two_builds_without_a_lease_do_not_double_rows(shop: StoppableShop) -> None:
     lease = shop.checkout.project / "macros" / "incremental" / "build_lease.sql"
     kept = lease.read_text()
     lease.write_text(kept.replace("execute and target.name == 'prod'", "false"))
@@ -192,7 +100,7 @@ def test_two_builds_without_a_lease_do_not_double_rows(shop: Shop) -> None:
     shop.run("drop trigger waits on intermediate.int_sales__daily")
 
 
-def test_builds_set_what_a_database_may_have_set_otherwise(shop: Shop) -> None:
+def test_builds_set_what_a_database_may_have_set_otherwise(shop: StoppableShop) -> None:
     [(database,)] = shop.run("select current_database()")
     for setting in (
         "default_transaction_isolation = serializable", "default_transaction_read_only = on",
