@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from small_project import StoppableShop, deliver, end, until
@@ -24,14 +25,21 @@ for each statement execute function public.wait_before()
 """
 
 
+class Shop(StoppableShop):
+    """A shop with two relations that follow the ledger."""
+
+    def __init__(self, databases: Databases, folder: Path) -> None:
+        super().__init__(databases, folder, _MODELS)
+
+
 @pytest.fixture(scope="module")
-def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoppableShop]:
-    shop = StoppableShop(databases, tmp_path_factory.mktemp("shop"), _MODELS)
+def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    shop = Shop(databases, tmp_path_factory.mktemp("shop"))
     with closing(shop.connection):
         yield shop
 
 
-def test_a_second_first_build_waits_and_says_for_whom(shop: StoppableShop) -> None:
+def test_a_second_first_build_waits_and_says_for_whom(shop: Shop) -> None:
     with shop.stopped():
         first = shop.start("build")
         until(shop.waiting)
@@ -57,7 +65,7 @@ def test_a_second_first_build_waits_and_says_for_whom(shop: StoppableShop) -> No
     assert shop.owner is None
 
 
-def test_the_lease_of_a_killed_build_is_taken_over(shop: StoppableShop) -> None:
+def test_the_lease_of_a_killed_build_is_taken_over(shop: Shop) -> None:
     shop.run("update ledger.build_lease set invocation_id = 'killed', command = 'dbt run', taken_at = now()")
     variables = "{build_lease_seconds: 1, wait_for_build: false}"  # no transaction of it holds the lease
     said = shop.checkout.dbt("run", "--select", "agg_lines", "--vars", variables).stdout
@@ -66,7 +74,7 @@ def test_the_lease_of_a_killed_build_is_taken_over(shop: StoppableShop) -> None:
     assert shop.owner is None
 
 
-def test_a_build_that_lost_its_lease_writes_nothing_more(shop: StoppableShop) -> None:
+def test_a_build_that_lost_its_lease_writes_nothing_more(shop: Shop) -> None:
     with shop.stopped():
         build = shop.start("build", "--full-refresh")
         until(shop.waiting)
@@ -81,7 +89,7 @@ def test_a_build_that_lost_its_lease_writes_nothing_more(shop: StoppableShop) ->
     shop.run("update ledger.build_lease set invocation_id = null")
 
 
-def test_two_builds_without_a_lease_do_not_double_rows(shop: StoppableShop) -> None:
+def test_two_builds_without_a_lease_do_not_double_rows(shop: Shop) -> None:
     lease = shop.checkout.project / "macros" / "incremental" / "build_lease.sql"
     kept = lease.read_text()
     lease.write_text(kept.replace("execute and target.name == 'prod'", "false"))
@@ -100,7 +108,7 @@ def test_two_builds_without_a_lease_do_not_double_rows(shop: StoppableShop) -> N
     shop.run("drop trigger waits on intermediate.int_sales__daily")
 
 
-def test_builds_set_what_a_database_may_have_set_otherwise(shop: StoppableShop) -> None:
+def test_builds_set_what_a_database_may_have_set_otherwise(shop: Shop) -> None:
     [(database,)] = shop.run("select current_database()")
     for setting in (
         "default_transaction_isolation = serializable", "default_transaction_read_only = on",

@@ -373,6 +373,9 @@ def test_an_erasure_waits_for_loads_builds_publications_and_writers(shop: Shop) 
         until("A build is at work")
         cursor.execute("select ledger.give_back_build_lease('another')")
         until("advisory")
+        for lease in ("loader_lease", "build_lease"):  # no other one can take it over
+            cursor.execute(f"select 1 from ledger.{lease} for update skip locked")
+            assert cursor.fetchall() == [], lease
         cursor.execute("select pg_advisory_unlock(0x5A1E0004)")
         until("relation")
         writer.rollback()
