@@ -11,8 +11,10 @@ from sales_warehouse.corrections.mark_rejects import MarkedText, RejectText, fee
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile
+from sales_warehouse.ledger.masks import read_masks
 from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.ledger.read_ledger import decode_raw
+from sales_warehouse.ledger.record_files import RejectSpool
 from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader
@@ -182,7 +184,8 @@ def copy_repaired(cursor: Cursor, entry: LedgerFile, feed: Feed, head: str, reco
     """
     repaired = RecordReader(feed, head, entry.file_id)
     file = InboxFile(repaired.feed, Path(entry.uri), entry.uri, size_bytes=0, mtime_ns=0)
-    with FileLoad(cursor, file, entry.file_id, repaired.reader, lambda *_: None) as load:
+    rejects = RejectSpool(read_masks(cursor, repaired.feed))
+    with FileLoad(cursor, file, entry.file_id, repaired.reader, lambda *_: None, rejects) as load:
         columns = load.match(repaired.header)
         kept = [column for column in columns if column is not None]
         load.add_columns(kept)

@@ -15,6 +15,7 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, active_version, active_with_content, feed_of, find_entry
+from sales_warehouse.ledger.masks import Masks, read_masks
 from sales_warehouse.ledger.outcomes import Reject, Shape, Tally
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import read_replayed, stream_rejects
@@ -120,7 +121,7 @@ def _assert_content_is_not_active(cursor: Cursor, entry: LedgerFile, replaced: L
 def copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Reporter) -> Shape:
     """Copy the rows of the file, replayed ones too; raise `RestoreRefused` unless all is as it was in the ledger."""
     replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
-    rejects = _RejectDigest()
+    rejects = _RejectDigest(read_masks(cursor, file.feed))
     replayed_rows = 0
     reader = choose_reader(file.feed, entry.file_id)
     try:
@@ -150,7 +151,7 @@ def copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Rep
     more_rows = entry.rows_loaded - replayed_rows - loaded if entry.status != "held" else reader.tally.more_rows
     then = Tally(loaded, entry.rows_rejected + len(replayed), entry.rows_skipped, more_rows)
     _assert_as_before(entry, shape, reader.tally, then)
-    with _RejectDigest() as in_ledger:
+    with _RejectDigest(None) as in_ledger:
         in_ledger.add(entry.file_id, stream_rejects(cursor, entry.file_id))
     if rejects.digest() != in_ledger.digest():
         raise RestoreRefused(
@@ -184,8 +185,8 @@ def _name(columns: Iterable[str | None]) -> str:
 class _RejectDigest(RejectSpool):
     """Keeps only a digest of the rejects of a file, because they are in the ledger already."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, masks: Masks | None) -> None:
+        super().__init__(masks)
         self._sha256 = hashlib.sha256()
 
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:  # noqa: ARG002

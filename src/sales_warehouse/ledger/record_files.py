@@ -31,11 +31,13 @@ _SPOOL_BYTES = 8 * 1024 * 1024
 
 
 class _Spool:
-    """Rows for a table of the ledger, all of one file; beyond a few MB they wait on disk, not in memory."""
+    """Rows for a table of the ledger, all of one file; beyond a few MB they wait on disk, not in memory.
 
-    masks: Masks | None = None  # of the feed, if a person was erased
+    `masks` are those of the feed, if a person was erased.
+    """
 
-    def __init__(self, table: str, columns: str) -> None:
+    def __init__(self, table: str, columns: str, masks: Masks | None) -> None:
+        self.masks = masks
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
         # closed by __exit__
         self._spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8", newline="")  # noqa: SIM115
@@ -61,9 +63,9 @@ class RejectSpool(_Spool):
     can be read by itself when the file is gone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, masks: Masks | None) -> None:
         columns = "file_id, row_number, line_number, byte_offset, reason, detail, raw, delivered_bytes"
-        super().__init__("ledger.rejects", columns)
+        super().__init__("ledger.rejects", columns, masks)
         self.head = b""
         self._file_id: int | None = None  # None: no reject so far
 
@@ -95,8 +97,8 @@ class RejectSpool(_Spool):
 class SkippedSpool(_Spool):
     """Lines of one file that are no records by the declaration."""
 
-    def __init__(self) -> None:
-        super().__init__("ledger.skipped_lines", "file_id, line_number, row_number, kind, raw")
+    def __init__(self, masks: Masks | None) -> None:
+        super().__init__("ledger.skipped_lines", "file_id, line_number, row_number, kind, raw", masks)
 
     def add(self, file_id: int, lines: Iterable[SkippedLine]) -> None:
         """Put lines of the file into the spool."""

@@ -15,7 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.masks import Masks, read_masks
+from sales_warehouse.ledger.masks import Masks
 from sales_warehouse.ledger.outcomes import Fingerprint, Shape, Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
@@ -51,16 +51,20 @@ class FileLoad:
     file_id: int
     reader: Reader
     progress: Progress
-    rejects: RejectSpool = field(default_factory=RejectSpool)
-    skipped: SkippedSpool = field(default_factory=SkippedSpool)
+    rejects: RejectSpool
+    skipped: SkippedSpool = field(init=False)
     trailers: TrailerLines = field(init=False)
     sampler: Sampler | None = field(init=False, default=None)  # once the columns are known
-    masks: Masks | None = field(init=False)
 
     def __post_init__(self) -> None:
         feed = self.file.feed
-        self.masks = self.rejects.masks = self.skipped.masks = read_masks(self.cursor, feed)
+        self.skipped = SkippedSpool(self.masks)
         self.trailers = TrailerLines(feed.contract.control, feed.dialect.encoding)
+
+    @property
+    def masks(self) -> Masks | None:
+        """The masks of the feed, if a person was erased."""
+        return self.rejects.masks
 
     @property
     def tally(self) -> Tally:

@@ -18,6 +18,7 @@ from sales_warehouse.ledger.outcomes import Shape, Tally
 from sales_warehouse.ledger.prepare import ColumnsAreMissing, TableInUse
 from sales_warehouse.ledger.record_files import (
     Delivery,
+    RejectSpool,
     record_duplicate,
     record_held,
     record_loaded,
@@ -250,7 +251,8 @@ class _NewFile:
     def _read(self, file_id: int, progress: Progress, counts_by_block: bool) -> tuple[Entry, Tally, str | None]:
         file, cursor = self.task.file, self.cursor
         reader = choose_reader(file.feed, file_id, counts_by_block)
-        with open_content(file) as content, FileLoad(cursor, file, file_id, reader, progress) as load:
+        rejects = RejectSpool(self.hooks.loader.masks(cursor, file.feed))
+        with open_content(file) as content, FileLoad(cursor, file, file_id, reader, progress, rejects) as load:
             shape: Shape | str  # or why the file is refused
             try:
                 shape = self._copy(load, content)

@@ -8,7 +8,7 @@ another loader has taken over, and the next loader waits for it.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import psycopg2
@@ -16,6 +16,8 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError, ServerAway
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.masks import Masks, read_masks
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.pooler import shares_its_session
 from sales_warehouse.read_sql import read_sql
@@ -35,6 +37,7 @@ class Loader:
     """The one loader, until another one takes over."""
 
     token: str
+    _masks: dict[str, Masks | None] = field(default_factory=dict, repr=False, compare=False)  # by feed
 
     def confirm(self, cursor: Cursor) -> None:
         """Stay the one loader until the transaction ends; raise `LoaderGone` when another one took over."""
@@ -43,6 +46,15 @@ class Loader:
     def next_file_id(self, cursor: Cursor) -> int:
         """Return the id of the next file; else as `confirm`, in the same query, because small files are many."""
         return self._hold(cursor, "nextval(pg_get_serial_sequence('ledger.files', 'file_id'))")
+
+    def masks(self, cursor: Cursor, feed: Feed) -> Masks | None:
+        """Return the masks of a feed, which are read once: whoever erases a person takes over first.
+
+        For transactions that hold the token.
+        """
+        if feed.full_name not in self._masks:
+            self._masks[feed.full_name] = read_masks(cursor, feed)
+        return self._masks[feed.full_name]
 
     def _hold(self, cursor: Cursor, value: str) -> int:
         cursor.execute(f"select {value} from ledger.loader_lease where token = %s for key share", (self.token,))

@@ -1,13 +1,28 @@
 """The smallest dbt project with a relation in every layer. It uses our macros and hooks; a build takes two seconds."""
 
 import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from checkout import PROJECT, Checkout, name_server
 from databases import Databases
+from warm_commands import put_programs
 
 # A row of this table makes the test or the model of a layer fail, without a change to a file of the project.
 FAILURES = "create table if not exists public.failures (layer text, kind text)"
+
+_WAIT = """
+create function public.wait_here() returns int language plpgsql as $$ begin
+    perform pg_advisory_lock_shared(42), pg_advisory_unlock_shared(42); return 1;
+end $$;
+create function public.wait_before() returns trigger language plpgsql as $$ begin
+    perform public.wait_here(); return null;
+end $$
+"""
 
 _SOURCES = """\
 sources:
@@ -109,3 +124,70 @@ def deliver(checkout: Checkout, inbox: Path, number: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"amount\n{number}\n")
     checkout.load(inbox)
+
+
+class StoppableShop:
+    """The small project with more models, a session of the test in its database, and builds that can be stopped."""
+
+    def __init__(self, databases: Databases, folder: Path, models: Mapping[str, str]) -> None:
+        self.checkout, self.inbox = make_small_shop(databases, folder)
+        for path, text in models.items():
+            (folder / "project" / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "project" / path).write_text(text + "\n")
+        model = folder / "project" / "models" / "marts" / "core" / "fct_lines.sql"
+        model.write_text(model.read_text().rstrip() + " where public.wait_here() = 1\n")
+        self.checkout.warehouse("up")
+        self.connection = self.checkout.connect()
+        self.connection.autocommit = True
+        self.run(FAILURES)
+        self.run(_WAIT)
+        deliver(self.checkout, self.inbox, 1)
+
+    def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def start(self, *arguments: str, target: str = "prod") -> "subprocess.Popen[str]":
+        """Start a plain `dbt` with a target folder of its own."""
+        return subprocess.Popen(
+            [put_programs() / "dbt", *arguments, "--target", target],
+            cwd=self.checkout.project,
+            env=self.checkout.environment | {"DBT_TARGET_PATH": f"target/{time.monotonic_ns()}"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let every build stop where it calls `wait_here` during the block."""
+        self.run("select pg_advisory_lock(42)")
+        try:
+            yield
+        finally:
+            self.run("select pg_advisory_unlock(42)")
+
+    def waiting(self) -> list[tuple[int, float]]:
+        """Return process id and seconds of the statements that wait for an advisory lock."""
+        return self.run(
+            "select pid, extract(epoch from clock_timestamp() - query_start)::float from pg_stat_activity "
+            "where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'advisory'"
+        )
+
+    @property
+    def owner(self) -> str | None:
+        [(owner,)] = self.run("select invocation_id from ledger.build_lease")
+        return str(owner) if owner else None
+
+
+def until(condition: Callable[[], object]) -> None:
+    for _ in range(2400):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("the condition was never true")
+
+
+def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    said, _ = process.communicate(timeout=120)
+    return process.returncode, said

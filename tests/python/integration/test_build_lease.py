@@ -1,17 +1,13 @@
 """Two builds of prod at once, however they were started: one waits, is refused, or takes an abandoned lease over."""
 
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from small_project import FAILURES, deliver, make_small_shop
+from small_project import StoppableShop, deliver, end, until
 
 from databases import Databases
-from warm_commands import put_programs
 
 # Two relations that follow the ledger.
 _MODELS = {
@@ -22,14 +18,6 @@ _MODELS = {
     "incremental_strategy='by_touched_date', meta={'date_column': 'day'}) }} select day, sum(amount) as amount "
     "from {{ ref('int_sales__dated') }} where {{ only_touched_dates('day') }} group by day",
 }
-_WAIT = """
-create function public.wait_here() returns int language plpgsql as $$ begin
-    perform pg_advisory_lock_shared(42), pg_advisory_unlock_shared(42); return 1;
-end $$;
-create function public.wait_before() returns trigger language plpgsql as $$ begin
-    perform public.wait_here(); return null;
-end $$
-"""
 # the statement that deletes the old rows has taken its snapshot when it waits
 _WAIT_BEFORE_DELETE = """
 create trigger waits before delete on intermediate.int_sales__daily
@@ -37,70 +25,11 @@ for each statement execute function public.wait_before()
 """
 
 
-class Shop:
-    """The small project, and a session of the test in its database."""
+class Shop(StoppableShop):
+    """A shop with two relations that follow the ledger."""
 
     def __init__(self, databases: Databases, folder: Path) -> None:
-        self.checkout, self.inbox = make_small_shop(databases, folder)
-        for path, text in _MODELS.items():
-            (folder / "project" / path).write_text(text + "\n")
-        model = folder / "project" / "models" / "marts" / "core" / "fct_lines.sql"
-        model.write_text(model.read_text().rstrip() + " where public.wait_here() = 1\n")
-        self.checkout.warehouse("up")
-        self.connection = self.checkout.connect()
-        self.connection.autocommit = True
-        self.run(FAILURES)
-        self.run(_WAIT)
-        deliver(self.checkout, self.inbox, 1)
-
-    def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
-
-    def start(self, *arguments: str, target: str = "prod") -> "subprocess.Popen[str]":
-        """Start a plain `dbt` with a target folder of its own."""
-        return subprocess.Popen(
-            [put_programs() / "dbt", *arguments, "--target", target],
-            cwd=self.checkout.project,
-            env=self.checkout.environment | {"DBT_TARGET_PATH": f"target/{time.monotonic_ns()}"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Let every build stop where it calls `wait_here` during the block."""
-        self.run("select pg_advisory_lock(42)")
-        try:
-            yield
-        finally:
-            self.run("select pg_advisory_unlock(42)")
-
-    def waiting(self) -> list[tuple[int, float]]:
-        """Return process id and seconds of the statements that wait for an advisory lock."""
-        return self.run(
-            "select pid, extract(epoch from clock_timestamp() - query_start)::float from pg_stat_activity "
-            "where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'advisory'"
-        )
-
-    @property
-    def owner(self) -> str | None:
-        [(owner,)] = self.run("select invocation_id from ledger.build_lease")
-        return str(owner) if owner else None
-
-
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(2400):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("the condition was never true")
-
-
-def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    said, _ = process.communicate(timeout=120)
-    return process.returncode, said
+        super().__init__(databases, folder, _MODELS)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_dbt import at_work
 from small_project import write_small_project
 
 from checkout import Checkout
@@ -327,6 +330,55 @@ def test_steps_are_shown_done_or_open(shop: Shop) -> None:
 def test_conditions_that_name_nobody_are_refused(shop: Shop, conditions: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         erase(shop.connection, read_feeds(shop.project), conditions, [], print)
+
+
+def test_an_erasure_waits_for_loads_builds_publications_and_writers(shop: Shop) -> None:
+    """One of these beside it could write a text again that it read before."""
+    said: list[str] = []
+    may_begin = threading.Event()
+
+    def erase_nobody() -> None:
+        may_begin.wait()
+        with (
+            closing(server.connect(shop.settings, application_name="erasure")) as connection,
+            pytest.raises(ConfigurationError, match="Nothing of this person"),
+        ):
+            erase(connection, read_feeds(shop.project), ["shop.lines.customer_id=NOBODY"], [], said.append)
+
+    with (
+        at_work(erase_nobody),
+        closing(shop.checkout.connect()) as writer,
+        closing(shop.checkout.connect()) as other,
+        writer.cursor() as writing,
+        other.cursor() as cursor,
+    ):
+        other.autocommit = True
+
+        def until(condition: str) -> None:
+            for _ in range(1200):
+                if condition in (said[-1] if said else ""):
+                    return
+                cursor.execute("select wait_event from pg_stat_activity where application_name = 'erasure'")
+                if (condition,) in cursor.fetchall():
+                    return
+                time.sleep(0.05)
+            raise AssertionError(f"it never came to: {condition}")
+
+        writing.execute("lock table marts.dim_customer in row exclusive mode")
+        cursor.execute("select pg_advisory_lock(0x5A1E0001), pg_advisory_lock(0x5A1E0004)")
+        cursor.execute("select ledger.try_build_lease('another', 'dbt build', '')")
+        may_begin.set()
+        until("Another loader is at work")
+        cursor.execute("select pg_advisory_unlock(0x5A1E0001)")
+        until("A build is at work")
+        cursor.execute("select ledger.give_back_build_lease('another')")
+        until("advisory")
+        for lease in ("loader_lease", "build_lease"):  # no other one can take it over
+            cursor.execute(f"select 1 from ledger.{lease} for update skip locked")
+            assert cursor.fetchall() == [], lease
+        cursor.execute("select pg_advisory_unlock(0x5A1E0004)")
+        until("relation")
+        writer.rollback()
 
 
 def test_roles_keep_no_table_from_the_command(database: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,15 +109,19 @@ def test_one_staging_model_alone_changes_no_other_relation(shop: Shop) -> None:
     shop.checkout.dbt("run", "--quiet", "--select", "stg_shop__lines")
     assert shop.objects() == before
     # a column in front: the views upon it are made again, with rights and comments
-    shop.execute("grant select (amount) on alice.on_staging to public; comment on view alice.on_staging is 'mine'")
+    shop.execute(
+        "grant select (amount) on alice.on_staging to public; comment on view alice.on_staging is 'mine'",
+        "grant select on alice.on_intermediate to public",
+    )
     shop.edit(staging, "select cast", "select _row_number as line_number, cast")
     shop.edit(staging, ", _file_id, _row_number from", ", _file_id from")
     shop.checkout.dbt("run", "--quiet", "--select", "stg_shop__lines")
     assert shop.objects().keys() == before.keys()
     assert shop.execute(
         "select obj_description('alice.on_staging'::regclass), "
-        "has_any_column_privilege('public', 'alice.on_staging', 'select')"
-    ) == [("mine", True)]
+        "has_any_column_privilege('public', 'alice.on_staging', 'select'), "
+        "has_table_privilege('public', 'alice.on_intermediate', 'select')"
+    ) == [("mine", True, True)]
 
 
 def test_a_removed_column_names_the_views_that_read_it_and_drops_them_only_when_told(shop: Shop) -> None:
@@ -172,6 +176,10 @@ def test_a_reader_idle_in_transaction_is_named_and_stops_no_other_reader(shop: S
         assert build.poll() is None
     said, _ = build.communicate()
     assert build.returncode == 0 and "Waiting for a lock on reference.codes" in said
+    # a build that only writes rows waits for no reader, but for a session that keeps writers out
+    with shop.idle_in_transaction("lock table marts.fct_lines in share mode"):
+        said = shop.build("--vars", "{wait_for_locks_seconds: 0, publish: never}", "--select", "fct_lines", check=False)
+        assert "marts.fct_lines was locked for 0 s by process " in said
     assert shop.execute("select * from alice.on_reference") == [("A",)]
     [after] = shop.execute("select 'audit.line_counts'::regclass::oid")
     assert after != before and shop.execute(

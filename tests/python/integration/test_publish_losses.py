@@ -35,7 +35,8 @@ def _publish(fake_dbt: FakeDbt) -> int:
 def test_lost_marts_columns_and_types_are_listed_with_their_exposures(fake_dbt: FakeDbt) -> None:
     fake_dbt.make(
         "fct",
-        "id integer, amount numeric(18, 4), note text, day date, code varchar(9), rate numeric, kept integer",
+        "id integer, amount numeric(18, 4), note text, day date, code varchar(9), rate numeric, "
+        "cost numeric(18, 4), kept integer",
         exposures=[
             {"name": "dashboard", "owner": "Ann", "columns": ["amount", "note"]},
             {"name": "report", "owner": "Bob", "columns": None},
@@ -45,7 +46,8 @@ def test_lost_marts_columns_and_types_are_listed_with_their_exposures(fake_dbt: 
     assert _publish(fake_dbt) == 1
     fake_dbt.make(
         "fct",
-        "id bigint, net_amount numeric(18, 4), note integer, day timestamp, code varchar(8), rate float, kept integer",
+        "id bigint, net_amount numeric(18, 4), note integer, day timestamp, code varchar(8), rate float, "
+        "cost numeric(18, 2), kept integer",
         promises={"net_amount": {"renamed_from": "amount"}},
     )
     del fake_dbt.marts["old"]
@@ -56,6 +58,7 @@ def test_lost_marts_columns_and_types_are_listed_with_their_exposures(fake_dbt: 
     assert said.splitlines()[1:] == [
         "  fct.amount: renamed to net_amount; read by dashboard (Ann), report (Bob)",
         "  fct.code: character varying(9) becomes character varying(8); read by report (Bob)",
+        "  fct.cost: numeric(18,4) becomes numeric(18,2); read by report (Bob)",
         "  fct.note: text becomes integer; read by dashboard (Ann), report (Bob)",
         "  fct.rate: numeric becomes double precision; read by report (Bob)",
         "  old: renamed to new; read by close (Cay)",
