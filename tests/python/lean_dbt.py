@@ -9,6 +9,7 @@ import select
 import sys
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,8 @@ import psycopg2
 from dbt import compilation
 from dbt.adapters.postgres import connections
 from dbt.artifacts.schemas import base
-from dbt.context.macros import MacroNamespace
+from dbt.clients.jinja import MacroGenerator
+from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
 from dbt.context.manifest import ManifestContext
 from dbt.tracking import track_behavior_change_warn
 from dbt_common import behavior_flags
@@ -47,6 +49,7 @@ def make_lean() -> None:
     _inject_ctes_without_parsing()
     _find_caller_without_its_source()
     _flatten_macros_by_layer()
+    _bind_macros_without_calls()
     _keep_sessions()
 
 
@@ -108,9 +111,8 @@ def _make_events_when_read() -> None:
 def _write_artifacts_at_once() -> None:
     # json.dump encodes in Python, json.dumps in C
     def write_json(path: str, data: Any) -> bool:
-        text = json.dumps(data, cls=JSONEncoder)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps(data, cls=JSONEncoder), encoding="utf-8")
         return True
 
     base.write_json = write_json
@@ -153,6 +155,32 @@ def _flatten_macros_by_layer() -> None:
         return flat
 
     ManifestContext.to_dict = to_dict
+
+
+def _bind_macros_without_calls() -> None:
+    # each node has a context of its own, with seven hundred macros
+    def bind(self: Any, macros_by_package: dict[str, dict[str, Any]], ctx: dict[str, Any]) -> MacroNamespace:
+        def bind_macro(macro: Any) -> MacroGenerator:
+            bound = MacroGenerator.__new__(MacroGenerator)
+            bound.__dict__ = {"context": ctx, "macro": macro, "node": self.node, "stack": self.thread_ctx}
+            return bound
+
+        layers = {
+            package: {name: bind_macro(macro) for name, macro in macros.items()}
+            for package, macros in macros_by_package.items()
+        }
+        internal: dict[str, MacroGenerator] = {}
+        for package in reversed(self.internal_package_names_order):
+            internal |= layers.pop(package, {})
+        is_own = self.root_package == self.search_package
+        return MacroNamespace(
+            global_namespace={} if is_own else layers.get(self.root_package, {}),
+            local_namespace=layers.get(self.search_package, {}),
+            global_project_namespace=internal,
+            packages=layers,
+        )
+
+    MacroNamespaceBuilder.build_namespace = bind
 
 
 def _keep_sessions() -> None:
