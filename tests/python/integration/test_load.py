@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import os
 import threading
+import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
@@ -389,19 +391,20 @@ def test_hostile_names_and_values_are_text_and_nothing_else(inbox: Inbox) -> Non
 # --- files that change during a load, several loaders ------------------------------------------------------------
 
 
-def test_a_file_that_grows_while_it_settles_is_left_for_the_next_load(inbox: Inbox) -> None:
+def test_a_file_that_grows_while_it_settles_is_left_for_the_next_load(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inbox.deliver("2024-01-02.csv", TWO)
     path = inbox.deliver("2024-01-01.csv", ONE)
     path.touch()  # written just now
 
-    def append() -> None:
+    def append(seconds: float) -> None:
+        assert seconds == 60
         with path.open("a") as file:
             file.write("3,pot,9\n")
 
-    writer = threading.Timer(0.3, append)
-    writer.start()
-    report = inbox.load(settle_seconds=1)
-    writer.join()
+    monkeypatch.setattr("sales_warehouse.load.run_load.time", SimpleNamespace(**vars(time) | {"sleep": append}))
+    report = inbox.load(settle_seconds=60)
     assert report.statuses == {"growing": 1, "active": 1}
     assert inbox.query("select name from ledger.files") == [("2024-01-02.csv",)]
     inbox.load()
