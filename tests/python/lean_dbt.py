@@ -30,9 +30,9 @@ from dbt_common.utils.encoding import JSONEncoder
 
 # the beginning of a query with CTEs, up to the name of the first one
 _WITH = re.compile(r"(?:\s|--[^\n]*\n)*with\s+(?!recursive\b)(?=\w)", re.IGNORECASE)
-# what DISCARD ALL does, but for the role, which a login may have by default
+# what DISCARD ALL does, but for the role, which a login may have by default, and what psycopg2 sets when it connects
 _RESET = """
-    close all; unlisten *; reset all; select pg_advisory_unlock_all(); discard plans; discard sequences; discard temp
+    close all; unlisten *; reset all; set datestyle to 'ISO'; select pg_advisory_unlock_all(); discard plans; discard sequences; discard temp
 """
 
 
