@@ -103,12 +103,15 @@ bench-peers: install .venv-peers/installed ## compare the loader with DuckDB, AD
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-lock: ## renew requirements.lock (needs uv)
+lock: ## renew the locks of the Python packages (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
 	uv pip compile pyproject.toml --group build --python-platform linux --python-version 3.11 --generate-hashes \
 		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file requirements-runtime.lock
+	uv pip compile --group broker --universal --python-version 3.11 --generate-hashes \
+		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
+		--output-file requirements-broker.lock
 	uv pip compile benchmarks/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file benchmarks/peers/requirements.txt
 
