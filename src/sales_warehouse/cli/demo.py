@@ -31,14 +31,22 @@ def stream(
     ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Messages a second; 0 as many as possible.")] = 20,
     topic: Annotated[str, typer.Option(help="Topic; it is created when it is missing.")] = "web_shop.order_events",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers; another seed sends other events.")] = 20240101,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the random numbers; another seed sends other events.")
+    ] = 20240101,
     start: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", show_default="now", help="ISO timestamp with offset: when the first order is placed."),
+        typer.Option(
+            metavar="WHEN",
+            show_default="now, if there are exchange rates",
+            help="When the first order is placed: ISO timestamp with offset.",
+        ),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", show_default=f"{TRUTH_FILE} in WAREHOUSE_HOME", help="Write the exact figures there."),
+        typer.Option(
+            metavar="FILE", show_default=f"{TRUTH_FILE} in WAREHOUSE_HOME", help="Write the exact figures there."
+        ),
     ] = None,
 ) -> None:
     """Send orders of a web shop as events: placed, corrected, cancelled, repeated, late and malformed ones.
@@ -47,10 +55,11 @@ def stream(
     describes events and figures.
     """
     from sales_warehouse.broker import client_settings
-    from sales_warehouse.demo.send_events import Plan, describe_truth, send_events
+    from sales_warehouse.demo.send_events import Plan, choose_start, describe_truth, send_events
 
     settings = get_settings()
-    plan = Plan(topic, orders, rate, seed, _parse_start(start))
+    begin = choose_start(settings.project, datetime.now(UTC)) if start is None else _parse_start(start)
+    plan = Plan(topic, orders, rate, seed, begin)
     config = client_settings(settings)
     file = truth or settings.home / TRUTH_FILE
     stopped = Event()
@@ -62,10 +71,10 @@ def stream(
     note(f"Sent {count(figures.messages['sent'], 'message')}; their figures are in {file}")
 
 
-def _parse_start(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
+def _parse_start(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"--start must be an ISO timestamp such as 2024-01-01T00:00:00+00:00, not {text}.") from None
+        raise ConfigurationError(
+            f"--start must be an ISO timestamp such as 2024-01-01T00:00:00+00:00, not {text}."
+        ) from None

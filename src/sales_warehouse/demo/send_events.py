@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
+from sales_warehouse.broker import Config
 from sales_warehouse.demo.draft_order_events import EventBook, OrderEvent
 from sales_warehouse.demo.roll_dice import Dice
 from sales_warehouse.demo.sum_event_truth import EventTruth
@@ -26,6 +30,8 @@ _SHORTEST_TICK_MS = Decimal(1)
 _REPORT_SECONDS = 5
 _ANSWER_SECONDS = 30
 _PAUSE_SECONDS = 0.1
+_ERRORS = "3"  # of librdkafka's log; it warns of what passes, such as a broker that has just started
+_RATES = "seeds/reference/exchange_rates.csv"
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,17 @@ class Plan:
         return EventBook(Dice(self.seed), self.start, tick_ms)
 
 
-def send_events(
-    config: dict[str, str], plan: Plan, is_stopped: Callable[[], bool], say: Callable[[str], None]
-) -> EventTruth:
+def choose_start(project: Path, now: datetime) -> datetime:
+    """Return when orders can be placed by default: now, or at this time of the last day with exchange rates.
+
+    Without a rate the facts of an order have no amount in euros, and the build is red.
+    """
+    with (project / _RATES).open(encoding="utf-8", newline="") as file:
+        last = max(date.fromisoformat(row["rate_date"]) for row in csv.DictReader(file))
+    return min(now, datetime.combine(last, now.timetz()))
+
+
+def send_events(config: Config, plan: Plan, is_stopped: Callable[[], bool], say: Callable[[str], None]) -> EventTruth:
     """Send the events of the plan, and return the truth about those that the broker acknowledged.
 
     `config` are librdkafka's settings. The topic is created when it is missing. `is_stopped` is asked before each
@@ -68,19 +82,22 @@ def describe_truth(plan: Plan, truth: EventTruth) -> str:
     return json.dumps({"options": asdict(plan)} | truth.describe(), indent=1, default=datetime.isoformat) + "\n"
 
 
-def _create_topic(config: dict[str, str], topic: str) -> None:
-    admin = AdminClient(dict(config))  # a name, because the answer does not come when it is gone
+def _create_topic(config: Config, topic: str) -> None:
+    # the orders may be older than what a broker keeps by default
+    new = NewTopic(topic, PARTITIONS, config={"retention.ms": "-1"})
+    admin = AdminClient(config | {"log_level": _ERRORS})  # a name, because the answer does not come when it is gone
     try:
-        admin.create_topics([NewTopic(topic, PARTITIONS)], request_timeout=_ANSWER_SECONDS)[topic].result()
+        admin.create_topics([new], request_timeout=_ANSWER_SECONDS)[topic].result()
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise ServerUnreachable(f"The topic {topic} cannot be created: {error.args[0].str()}.") from None
 
 
 class _Sender:
-    def __init__(self, config: dict[str, str], plan: Plan, say: Callable[[str], None]) -> None:
+    def __init__(self, config: Config, plan: Plan, say: Callable[[str], None]) -> None:
         # idempotent: what librdkafka sends again is in the topic once, so every repeat there is one of the plan
-        self._producer = Producer(config | {"enable.idempotence": "true", "compression.type": "zstd", "linger.ms": "5"})
+        safe: Config = {"enable.idempotence": "true", "compression.type": "zstd", "linger.ms": "5"}
+        self._producer = Producer(config | safe | {"log_level": _ERRORS})
         self._plan = plan
         self._say = say
         self._truth = EventTruth()
