@@ -48,7 +48,9 @@ class Broker:
 
     def read(self, topic: str) -> list[Message]:
         """Return all messages of a topic, those of a partition in their order."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": "test", "enable.partition.eof": True})
+        consumer = Consumer(
+            {"bootstrap.servers": self.bootstrap_servers, "group.id": "test", "enable.partition.eof": True}
+        )
         partitions = consumer.list_topics(topic, SECONDS).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
         found, ended = [], 0
