@@ -1,5 +1,6 @@
-"""Images and compose file, tested without an engine: interpreted as compose does, and linted."""
+"""Images, compose file and unit of systemd, tested without an engine: interpreted as compose does, and linted."""
 
+import configparser
 import json
 import re
 import shlex
@@ -13,6 +14,8 @@ import yaml
 
 from checkout import PROJECT
 from sales_warehouse.broker.fetch_jars import kafka_version
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.account import SYSTEM_USER
 from sales_warehouse.server.locate import MAJOR_VERSION
 
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
@@ -213,3 +216,15 @@ def test_every_program_of_a_container_exists() -> None:
             programs.append(command[0])
     assert programs == ["warehouse", "dagster-webserver", "dagster-daemon", "dbt", "dbt", "warehouse"]
     assert all((BIN / program).is_file() for program in programs)
+
+
+def test_the_unit_of_systemd_starts_the_consumer_again() -> None:
+    text = (PROJECT / "deploy" / "warehouse-stream.service").read_text(encoding="utf-8")
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[method-assign, assignment]
+    unit.read_string(text)
+    service = unit["Service"]
+    assert service["ExecStart"] == f"{service['WorkingDirectory']}/.venv/bin/warehouse stream"
+    assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", str(ConfigurationError.exit_code))
+    assert service["User"] == SYSTEM_USER
+    assert not re.search(r"^Environment=", text, re.MULTILINE)  # anyone can read a unit
