@@ -5,9 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from psycopg2.extensions import connection as Connection
 
-from sales_warehouse import server
 from sales_warehouse.cli.console import count, note, say, write_json_lines
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson, FeedName, Quiet, session, with_groups
@@ -63,12 +61,8 @@ def stream(
     settings = get_settings()
     if settings.log_as_json:
         write_json_lines()
-
-    def connect() -> Connection:
-        return server.connect(settings, application_name="warehouse stream", role="loader")
-
     options = StreamOptions(parse_start(start), ending.until_idle, ending.once, window)
-    report = run_stream(connect, read_feeds(settings.project), feed, skip or [], options, say)
+    report = run_stream(settings, read_feeds(settings.project), feed, skip or [], options, say)
     if not quiet or report.needs_a_person:
         _print_report(report)
     if options.ends and report.needs_a_person:
@@ -82,7 +76,7 @@ def status(as_json: AsJson = False) -> None:
 
     with session("stream status") as it:
         it.prepare()
-        found = read_status(it.connection, it.feeds)
+        found = read_status(it.connection, it.settings, it.feeds)
     emit(found, as_json, print_stream_status, lambda status: asdict(status))
     if found.needs_a_person:
         raise typer.Exit(1)

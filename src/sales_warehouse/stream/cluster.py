@@ -1,11 +1,9 @@
-"""A Kafka cluster: its settings from the environment, and what it says of its topics."""
+"""A Kafka cluster, and what it says of its topics."""
 
 import logging
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -14,7 +12,6 @@ from confluent_kafka.admin import AdminClient
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
 
-SERVERS, PROPERTIES = "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_PROPERTIES"
 ANSWER_SECONDS = 10.0
 
 log = logging.getLogger("sales_warehouse.kafka")
@@ -23,46 +20,6 @@ log.setLevel(logging.CRITICAL)  # librdkafka's own lines: what a person needs to
 
 class KafkaAway(ServerAway):
     """The cluster does not answer now."""
-
-
-def read_settings(cluster: str) -> dict[str, str]:
-    """Return librdkafka's settings for a cluster, from the environment.
-
-    Variables that end with the cluster's name, such as KAFKA_PROPERTIES_SHOP, come before those that do not. Raises
-    `ConfigurationError` when no variable says where the cluster is, or its file cannot be read.
-    """
-    suffix = "_" + cluster.upper().replace("-", "_")
-    settings: dict[str, str] = {}
-    for name in (PROPERTIES, PROPERTIES + suffix):
-        if path := os.environ.get(name):
-            settings |= _read_properties(name, Path(path))
-    for name in (SERVERS, SERVERS + suffix):
-        if servers := os.environ.get(name):
-            settings["bootstrap.servers"] = servers
-    if not settings.get("bootstrap.servers"):
-        raise ConfigurationError(
-            f"Where the Kafka cluster {cluster} is, is not known. Set {SERVERS} (host:port, …), or {PROPERTIES} to a "
-            "file of librdkafka's settings with bootstrap.servers. A cluster of your own to try: warehouse broker up"
-        )
-    return settings
-
-
-def _read_properties(variable: str, path: Path) -> dict[str, str]:
-    """Return the settings of a file of lines `name=value`. No message shows a value: it may be a password."""
-    try:
-        lines = path.expanduser().read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError(f"{variable} names {path}, which cannot be read: {why}.") from None
-    settings = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith(("#", "!")):
-            continue
-        name, equals, value = line.partition("=")
-        if not equals or not name.strip():
-            raise ConfigurationError(f"{path}:{number} is no setting: allowed are lines such as security.protocol=ssl")
-        settings[name.strip()] = value.strip()
-    return settings
 
 
 @dataclass(frozen=True)
@@ -147,9 +104,11 @@ def explain(error: KafkaException) -> KafkaAway | ConfigurationError:
     )
     if cause.code() in refused:
         return ConfigurationError(
-            f"The Kafka cluster refuses this account: {cause.str()}. Check the settings of {PROPERTIES} and its rights."
+            f"The Kafka cluster refuses this account: {cause.str()}. Check the settings of KAFKA_PROPERTIES and its rights."
         )
-    return KafkaAway(f"The Kafka cluster does not answer: {cause.str()}. Check {SERVERS}, and that the cluster runs.")
+    return KafkaAway(
+        f"The Kafka cluster does not answer: {cause.str()}. Check KAFKA_BOOTSTRAP_SERVERS, and that the cluster runs."
+    )
 
 
 def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:

@@ -8,19 +8,22 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse import server
+from sales_warehouse.broker import client_settings
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.read_ledger import parse_instant
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
-from sales_warehouse.stream.cluster import Cluster, read_settings
+from sales_warehouse.settings import Settings
+from sales_warehouse.stream.cluster import Cluster
 from sales_warehouse.stream.consume import StreamOptions, StreamProcess, StreamReport
 from sales_warehouse.stream.database import Database
 from sales_warehouse.stream.positions import skip
 
 
 def run_stream(
-    connect: Callable[[], Connection],
+    settings: Settings,
     feeds: Sequence[Feed],
     only: str | None,
     skips: Sequence[str],
@@ -32,6 +35,10 @@ def run_stream(
     `only` is the full name of one feed, `skips` are the messages that stopped partitions go on behind. Raises
     `ConfigurationError` for wrong names and settings, `ServerUnreachable` without database or cluster at the start.
     """
+
+    def connect() -> Connection:
+        return server.connect(settings, application_name="warehouse stream", role="loader")
+
     mine = choose_feeds(feeds, only)
     topic = mine[0].topic
     assert topic is not None
@@ -40,7 +47,7 @@ def run_stream(
         with transaction(connection) as cursor:
             for name in skips:
                 skip(cursor, name)
-    cluster = Cluster(topic.cluster, read_settings(topic.cluster))
+    cluster = Cluster(topic.cluster, client_settings(settings))
     process = StreamProcess(cluster, Database(connect, say), mine, options, say)
 
     def stop(*_: Any) -> None:

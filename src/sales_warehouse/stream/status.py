@@ -7,11 +7,13 @@ from datetime import datetime
 from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.broker import client_settings
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
-from sales_warehouse.stream.cluster import Cluster, KafkaAway, read_settings, watermarks
+from sales_warehouse.settings import Settings
+from sales_warehouse.stream.cluster import Cluster, KafkaAway, watermarks
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class StreamStatus:
         return any(it.stopped_offset is not None for it in self.partitions)
 
 
-def read_status(connection: Connection, feeds: Sequence[Feed] = ()) -> StreamStatus:
-    """Return the partitions in the ledger, with their lag when `feeds` are given, whose clusters are asked."""
+def read_status(connection: Connection, settings: Settings, feeds: Sequence[Feed]) -> StreamStatus:
+    """Return the partitions in the ledger; the lag of those of these feeds is asked of their cluster."""
     try:
         with transaction(connection) as cursor:
             cursor.execute(read_sql("stream/sql/list_partitions.sql"))
@@ -53,7 +55,7 @@ def read_status(connection: Connection, feeds: Sequence[Feed] = ()) -> StreamSta
     except errors.UndefinedTable:  # a ledger that was not prepared since topics can be feeds
         return StreamStatus()
     clusters = {feed.topic.cluster for feed in feeds if feed.topic}
-    ends, problem = _find_ends({(row[0], row[1], row[2], row[4]) for row in rows if row[0] in clusters})
+    ends, problem = _find_ends(settings, {(row[0], row[1], row[2], row[4]) for row in rows if row[0] in clusters})
     found = []
     for cluster, _, topic, feed, partition, next_offset, *rest in rows:
         end = ends.get((cluster, topic, partition))
@@ -62,12 +64,14 @@ def read_status(connection: Connection, feeds: Sequence[Feed] = ()) -> StreamSta
     return StreamStatus(tuple(found), problem)
 
 
-def _find_ends(wanted: set[tuple[str, str, str, int]]) -> tuple[dict[tuple[str, str, int], int], str | None]:
+def _find_ends(
+    settings: Settings, wanted: set[tuple[str, str, str, int]]
+) -> tuple[dict[tuple[str, str, int], int], str | None]:
     """Return the end of each partition, by cluster, topic and number, and what went wrong."""
     ends: dict[tuple[str, str, int], int] = {}
     try:
         for name in sorted({cluster for cluster, *_ in wanted}):
-            consumer = Cluster(name, read_settings(name)).make_consumer({"group.id": "warehouse-status"})
+            consumer = Cluster(name, client_settings(settings)).make_consumer({"group.id": "warehouse-status"})
             try:
                 for _, _, topic, partition in sorted(it for it in wanted if it[0] == name):
                     try:
