@@ -4,13 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
 from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.pick_rows import Row
 from sales_warehouse.stream.decode import choose_decoder, choose_picker
-from sales_warehouse.stream.messages import Message
+from sales_warehouse.stream.messages import Headers, Message
 
 # A share of rejects counts of at least so many messages: otherwise the only message of a quiet moment would be 100 %.
 LEAST_MESSAGES = 1_000
@@ -91,7 +92,7 @@ class MessageReader:
 def write_envelope(message: Message) -> str:
     """Return key, headers and time of a message as COPY takes them."""
     key = "" if message.key is None else _quote(as_text(message.key))
-    headers = _quote(json.dumps(_merge(message), ensure_ascii=False)) if message.headers else ""
+    headers = _write_headers(message.headers) if message.headers else ""
     return f"{key},{headers},{as_instant(message.timestamp_ms) or ''}"
 
 
@@ -108,18 +109,27 @@ def as_instant(timestamp_ms: int | None) -> str | None:
     """Return the time of a message as SQL takes it; None where it is missing or not in the years 1 to 9999."""
     if timestamp_ms is None:
         return None
+    seconds, rest_ms = divmod(timestamp_ms, 1000)
+    second = _as_second(seconds)
+    return None if second is None else f"{second}.{rest_ms:03}+00:00"
+
+
+@lru_cache(maxsize=1024)
+def _as_second(seconds: int) -> str | None:
     try:
-        return (_EPOCH + timedelta(milliseconds=timestamp_ms)).isoformat()
+        return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
     except OverflowError:
         return None
 
 
-def _merge(message: Message) -> dict[str, object]:
-    """Return the headers by their names; a name that is there several times has a list of its values."""
+@lru_cache(maxsize=1024)  # most messages have the same few headers
+def _write_headers(headers: Headers) -> str:
+    """Return the headers by their names as JSON; a name that is there several times has a list of its values."""
     found: dict[str, list[str | None]] = {}
-    for name, value in message.headers:
+    for name, value in headers:
         found.setdefault(as_text(name.encode()), []).append(None if value is None else as_text(value))
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    merged = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    return _quote(json.dumps(merged, ensure_ascii=False))
 
 
 def _write_values(values: Row) -> str:
