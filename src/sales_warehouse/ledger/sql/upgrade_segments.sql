@@ -6,7 +6,7 @@ check (status in ('open', 'active', 'superseded', 'unloaded', 'duplicate', 'held
 drop constraint taken_in_means_versioned,
 add constraint taken_in_means_versioned
 check (status = 'held' or (status in ('open', 'active', 'superseded', 'unloaded')) = (version is not null));
-alter table ledger.skipped_lines
+alter table if exists ledger.skipped_lines
 drop constraint skipped_lines_kind_check,
 add constraint skipped_lines_kind_check
 check (kind in ('preamble', 'comment', 'trailer', 'no_items', 'tombstone'));
