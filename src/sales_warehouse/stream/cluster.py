@@ -104,7 +104,8 @@ def explain(error: KafkaException) -> KafkaAway | ConfigurationError:
     )
     if cause.code() in refused:
         return ConfigurationError(
-            f"The Kafka cluster refuses this account: {cause.str()}. Check the settings of KAFKA_PROPERTIES and its rights."
+            f"The Kafka cluster refuses this account: {cause.str()}. Check its rights, and the settings of "
+            "KAFKA_PROPERTIES."
         )
     return KafkaAway(
         f"The Kafka cluster does not answer: {cause.str()}. Check KAFKA_BOOTSTRAP_SERVERS, and that the cluster runs."

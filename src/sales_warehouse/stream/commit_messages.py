@@ -130,13 +130,13 @@ def write_others(cursor: Cursor, file_id: int, records_before: int, batch: Batch
     """Write the rejects and the skipped messages of a batch into the ledger."""
     with RejectSpool() as rejects, SkippedSpool() as skipped:
         rejects.masks = skipped.masks = masks
-        rejects.add(file_id, [_renumber(it, records_before) for it in batch.rejects])
-        skipped.add(file_id, [_renumber(it, records_before) for it in batch.skipped])
+        rejects.add(file_id, [renumber(it, records_before) for it in batch.rejects])
+        skipped.add(file_id, [renumber(it, records_before) for it in batch.skipped])
         rejects.write(cursor)
         skipped.write(cursor)
 
 
-def _renumber(it: Placed, records_before: int) -> Placed:
+def renumber(it: Placed, records_before: int) -> Placed:
     """Return a record with its number in the segment instead of in the batch."""
     number = it.line_number + records_before
     return replace(it, row_number=number, line_number=number)

@@ -1,14 +1,41 @@
 """Read the messages that the ledger keeps of a segment, and forget those that need not be kept any longer."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.find_entries import LedgerFile
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.stream.messages import Message, unpack
+
+
+@dataclass(frozen=True)
+class SegmentPlace:
+    """The partition of a segment."""
+
+    label: str  # the topic in the raw table
+    partition: int
+
+
+def find_place(cursor: Cursor, entry: LedgerFile) -> SegmentPlace:
+    """Return the partition of a segment."""
+    cursor.execute(
+        "select label, partition from ledger.stream_positions "
+        "where cluster_id = split_part(%(key)s, '/', 3) and topic_id = split_part(%(key)s, '/', 4) "
+        "and partition = split_part(%(key)s, '/', 5)::integer",
+        {"key": entry.delivery_key},
+    )
+    [(label, partition)] = cursor.fetchall()
+    return SegmentPlace(label, partition)
+
+
+def keeps_all(cursor: Cursor, entry: LedgerFile) -> bool:
+    """Say whether the ledger keeps every message of a segment."""
+    return sum(map(len, read_kept(cursor, entry.file_id))) == entry.records_read
 
 
 def read_kept(cursor: Cursor, file_id: int) -> Iterator[Sequence[Message]]:

@@ -91,9 +91,14 @@ class MessageReader:
 
 def write_envelope(message: Message) -> str:
     """Return key, headers and time of a message as COPY takes them."""
-    key = "" if message.key is None else _quote(as_text(message.key))
-    headers = _write_headers(message.headers) if message.headers else ""
-    return f"{key},{headers},{as_instant(message.timestamp_ms) or ''}"
+    key, headers, sent_at = read_envelope(message)
+    return f"{'' if key is None else _quote(key)},{'' if headers is None else _quote(headers)},{sent_at or ''}"
+
+
+def read_envelope(message: Message) -> tuple[str | None, str | None, str | None]:
+    """Return key, headers as JSON, and time of a message, as SQL takes them."""
+    key = None if message.key is None else as_text(message.key)
+    return key, write_headers(message.headers) if message.headers else None, as_instant(message.timestamp_ms)
 
 
 def as_text(value: bytes) -> str:
@@ -122,14 +127,14 @@ def _as_second(seconds: int) -> str | None:
         return None
 
 
-@lru_cache(maxsize=1024)  # most messages have the same few headers
-def _write_headers(headers: Headers) -> str:
+@lru_cache(maxsize=256)  # most messages have the same few headers
+def write_headers(headers: Headers) -> str:
     """Return the headers by their names as JSON; a name that is there several times has a list of its values."""
     found: dict[str, list[str | None]] = {}
     for name, value in headers:
         found.setdefault(as_text(name.encode()), []).append(None if value is None else as_text(value))
     merged = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
-    return _quote(json.dumps(merged, ensure_ascii=False))
+    return json.dumps(merged, ensure_ascii=False)
 
 
 def _write_values(values: Row) -> str:

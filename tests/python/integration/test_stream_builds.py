@@ -25,9 +25,9 @@ STAGING = (
 # a session can wait here between the look at the ledger and the rows
 FACT = """\
 {{ config(materialized='incremental_by_ledger', incremental_strategy='by_file',
-    pre_hook="select pg_advisory_xact_lock_shared(%d)") }}
+    pre_hook="select pg_advisory_xact_lock_shared(GATE)") }}
 select amount, sales_line_id, _file_id from {{ ref('int_sales__lines') }} where {{ only_new_files() }}
-""" % GATE
+""".replace("GATE", str(GATE))
 COLUMNS = (
     "models: [{name: fct_lines, columns: [{name: amount, data_type: 'numeric(18, 4)'}, "
     "{name: sales_line_id, data_type: text}, {name: _file_id, data_type: bigint}]}]\n"
@@ -44,7 +44,11 @@ def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Chec
     project, settings = folder / "project", databases.make(folder)
     write_small_project(project)
     sources = project / "models/staging/shop/_shop__sources.yml"
-    text = sources.read_text().replace('"shop/*.csv"', '"kafka://main/orders"').replace("file_format: csv", "file_format: json")
+    text = (
+        sources.read_text()
+        .replace('"shop/*.csv"', '"kafka://main/orders"')
+        .replace("file_format: csv", "file_format: json")
+    )
     sources.write_text(text)
     (project / "models/staging/shop/stg_shop__lines.sql").write_text(STAGING)
     (project / "models/marts/core/fct_lines.sql").write_text(FACT)
@@ -87,7 +91,8 @@ def build_while(shop: Checkout, connection: Connection, meanwhile: Callable[[], 
             while time.monotonic() < deadline:
                 with transaction(connection) as other:
                     other.execute(
-                        "select count(*) from pg_locks where locktype = 'advisory' and objid = %s and not granted", (GATE,)
+                        "select count(*) from pg_locks where locktype = 'advisory' and objid = %s and not granted",
+                        (GATE,),
                     )
                     if other.fetchone() != (0,):
                         break

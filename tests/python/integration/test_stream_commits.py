@@ -54,7 +54,9 @@ def test_a_commit_writes_rows_rejects_figures_and_the_position(partition: Partit
         (6, "orders", 0, 15, 1, "3", "pot", "0.5", "k15", '{"h": "1"}', "2023-11-14 22:13:20.015+00"),
     ]
     assert partition.query("select _extra::text from raw.shop__lines where _row_number = 6") == [('{"colour": "red"}',)]
-    assert partition.query("select row_number, line_number, byte_offset, reason, encode(raw, 'hex') from ledger.rejects") == [
+    assert partition.query(
+        "select row_number, line_number, byte_offset, reason, encode(raw, 'hex') from ledger.rejects"
+    ) == [
         (2, 2, 11, "bad_json", "5b5d"),
         (4, 4, 13, "encoding", "ff"),
         (5, 5, 14, "tombstone", ""),
@@ -126,12 +128,12 @@ def test_the_session_of_a_stalled_process_is_ended(
     partition: Partition, database: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sales_warehouse.stream.positions.STALLED_SECONDS", 0.5)
-    with closing(server.connect(database, application_name="warehouse stream")) as stalled:
-        with stalled.cursor() as cursor:
-            lock_position(cursor, place_of(), 0)  # and its process does not go on
-            partition.commit([send(0, order(1, "tea"))])
-            with pytest.raises(psycopg2.OperationalError):
-                cursor.execute("select 1")
+    connect = server.connect(database, application_name="warehouse stream")
+    with closing(connect) as stalled, stalled.cursor() as cursor:
+        lock_position(cursor, place_of(), 0)  # and its process does not go on
+        partition.commit([send(0, order(1, "tea"))])
+        with pytest.raises(psycopg2.OperationalError):
+            cursor.execute("select 1")
     assert partition.query("select next_offset from ledger.stream_positions") == [(1,)]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -82,4 +83,4 @@ class Partition:
 def cut(messages: Sequence[Message], places: Iterable[int]) -> list[Sequence[Message]]:
     """Return the messages cut at these places."""
     ends = sorted({place % (len(messages) + 1) for place in places} | {0, len(messages)})
-    return [messages[first:last] for first, last in zip(ends, ends[1:], strict=False)]
+    return [messages[first:last] for first, last in pairwise(ends)]
