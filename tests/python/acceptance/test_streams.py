@@ -15,7 +15,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 from psycopg2.extensions import connection as Connection
 
-from brokers import Broker, share_broker
+from brokers import Broker
 from checkout import BIN, name_server
 from databases import Databases
 from sales_warehouse import server
@@ -40,13 +40,6 @@ sources:
         columns: [{{name: order_no}}, {{name: product}}]
 """
 SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[Broker]:
-    """A broker that all tests of a run share."""
-    with share_broker() as broker:
-        yield broker
 
 
 class Stream:
