@@ -21,7 +21,7 @@ _WHOLE = "value"  # the field of the record around each schema
 _KEPT = ("type", "name", "namespace", "aliases", "size", "symbols", "scale")
 
 
-def _as_logical_reader(write: Write) -> Callable[[Any, Mapping[str, Any], Any], Any]:
+def _as_logical_reader(write: Write) -> Callable[[Any, Any, Any], Any]:
     return lambda value, schema, _: write(value, schema)
 
 
