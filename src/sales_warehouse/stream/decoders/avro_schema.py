@@ -17,7 +17,8 @@ Schema = Any  # of Avro, as JSON has it
 
 _PRIMITIVES = frozenset(("null", "boolean", "int", "long", "float", "double", "bytes", "string"))
 _OWN = "sales-warehouse-"  # in front of our logical types, so that those of other users of fastavro stay as they are
-_WHOLE = "value"  # the field of the record around each schema
+# The record around each schema, and its field; without a namespace, which names inside would be looked for in.
+_AROUND, _WHOLE = "SalesWarehouseMessage", "value"
 _KEPT = ("type", "name", "namespace", "aliases", "size", "symbols", "scale")
 
 
@@ -46,7 +47,7 @@ def prepare(schema: Schema, references: Iterable[Schema] = (), is_reader: bool =
         for reference in references:
             fastavro.parse_schema(_rewrite(reference, is_reader), named)
         field = {"name": _WHOLE, "type": _rewrite(schema, is_reader)}
-        parsed = fastavro.parse_schema({"type": "record", "name": "sales_warehouse.Message", "fields": [field]}, named)
+        parsed = fastavro.parse_schema({"type": "record", "name": _AROUND, "fields": [field]}, named)
     except RecursionError:
         raise Unfit("bad_schema", "the types of the schema are nested too deep") from None
     except Exception as error:  # fastavro raises what Python raises where a schema is no schema
