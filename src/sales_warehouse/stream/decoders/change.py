@@ -1,6 +1,6 @@
 """Open the envelope of Debezium: a change becomes the row as it is behind it, or as it was before a deletion."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sales_warehouse.feeds.messages import CHANGE_KEYS, OP_KEY
@@ -14,10 +14,11 @@ _ROW_KEYS = {"c": "after", "r": "after", "u": "after", "d": "before"}
 def make_opener(paths: Collection[str]) -> Callable[[Any], dict[str, Any]]:
     """Return a function that makes the row of a change, with its kind as `_op`.
 
-    `paths` are the declared paths: other keys of the change are added only where one of them begins with the key. The
+    `paths` are the declared paths. Of what the change has beside the row, only values that they lead to are added. The
     function raises `Unfit` for a value that is no change of a row.
     """
-    wanted = [key for key in CHANGE_KEYS if key == OP_KEY or any(path.split(".")[0] == key for path in paths)]
+    steps = sorted((path.split(".") for path in {OP_KEY, *paths}), key=len)
+    wanted = [path for path in steps if path[0] in CHANGE_KEYS]
 
     def open_change(value: Any) -> dict[str, Any]:
         change = _as_dict(value, "the value")
@@ -33,14 +34,31 @@ def make_opener(paths: Collection[str]) -> Callable[[Any], dict[str, Any]]:
             advice = ": the table's replica identity does not keep deleted rows" if op == "d" else ""
             raise Unfit("bad_envelope", f"the change {op!r} has no {row_key}{advice}")
         row = _as_dict(change[row_key], row_key)
-        for key in wanted:
-            if key[1:] in change:
-                if key in row:
-                    raise Unfit("bad_envelope", f"the row has a key {key}, which a path of the declaration leads to")
-                row[key] = change[key[1:]]
-        return row
+        for first, *_ in wanted:
+            if first in row:
+                raise Unfit("bad_envelope", f"the row has a key {first}, which a path of the declaration leads to")
+        beside: dict[str, Any] = {}
+        for path in wanted:
+            _copy(change, path, beside)
+        return row | beside
 
     return open_change
+
+
+def _copy(change: Mapping[str, Any], path: Sequence[str], beside: dict[str, Any]) -> None:
+    """Copy the value at the end of a path, if it is there; the first key of the path has a `_` in front."""
+    value: Any = change
+    for step in (path[0][1:], *path[1:]):
+        value = dict(value) if isinstance(value, Mapping | Pairs) else {}
+        if step not in value:
+            return
+        value = value[step]
+    *way, last = path
+    for step in way:
+        beside = beside.setdefault(step, {})
+        if not isinstance(beside, dict):  # the whole of it is there, by a shorter path
+            return
+    beside[last] = value
 
 
 def _as_dict(value: Any, what: str) -> dict[str, Any]:
