@@ -54,11 +54,12 @@ def _copy(change: Mapping[str, Any], path: Sequence[str], beside: dict[str, Any]
             return
         value = value[step]
     *way, last = path
+    parent: Any = beside
     for step in way:
-        beside = beside.setdefault(step, {})
-        if not isinstance(beside, dict):  # the whole of it is there, by a shorter path
+        parent = parent.setdefault(step, {})
+        if not isinstance(parent, dict):  # the whole of it is there, by a shorter path
             return
-    beside[last] = value
+    parent[last] = value
 
 
 def _as_dict(value: Any, what: str) -> dict[str, Any]:
