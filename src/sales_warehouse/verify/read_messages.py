@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
+from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.stream.decode import choose_decoder
 from sales_warehouse.stream.messages import NO_DIGEST, Message, add_digests, digest_of
 from sales_warehouse.verify.read_objects import ObjectRules, make_record, write_as_jsonb
@@ -43,8 +44,8 @@ class MessageReading(SecondReading):
             return RejectPlace(reject, number, number, value if is_here else None, fits)
         try:
             text = self._decode(message.value)
-        except Exception as error:
-            raise CannotRead(number, f"cannot be decoded: {error}") from None
+        except Unfit as unfit:  # a registry that does not answer is no fault of the message
+            raise CannotRead(number, f"cannot be decoded: {unfit.detail}") from None
         if text is None:
             return Record(number, number, "", None, "tombstone", value)
         return make_record(number, number, text, value, self.parse_rows(text))

@@ -13,7 +13,7 @@ from sales_warehouse.feeds.declare import Feed, Nesting
 from sales_warehouse.feeds.messages import Messages
 from sales_warehouse.load.readers.parse_object import Unfit, parse_object
 from sales_warehouse.load.readers.pick_rows import RowPicker
-from sales_warehouse.stream.decoders.choose import Decode, choose_decoder
+from sales_warehouse.stream.decoders.choose import Decode, choose_value_decoder
 from sales_warehouse.stream.decoders.registry import Patience
 from schema_registry import start_registry
 
@@ -22,7 +22,7 @@ DEBEZIUM = Messages(envelope="debezium", tombstones="skip")
 
 
 def decoder(messages: Messages = DEBEZIUM, paths: tuple[str, ...] = ("_op",), file_format: str = "json") -> Decode:
-    return choose_decoder(messages, file_format, paths, AT_ONCE)
+    return choose_value_decoder(messages, file_format, paths, AT_ONCE)
 
 
 def decode(change: object, *paths: str) -> Any:

@@ -20,7 +20,7 @@ TOMBSTONE_OP = "tombstone"  # what the row of a tombstone has as its kind of cha
 _TOMBSTONE_ROW = write_json({OP_KEY: TOMBSTONE_OP})
 
 
-def choose_decoder(messages: Messages, file_format: str, paths: Collection[str], patience: Patience) -> Decode:
+def choose_value_decoder(messages: Messages, file_format: str, paths: Collection[str], patience: Patience) -> Decode:
     """Return the function that decodes the values of a feed.
 
     `paths` are the declared paths, joined by dots. `patience` says how a schema registry is waited for: the function

@@ -27,7 +27,7 @@ _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 10.0
 _JITTER = 0.2  # so that processes that lost the same registry do not all come back at one instant
-_ANSWER_SECONDS = 10.0
+_ANSWER_SECONDS = 5.0
 _UNKNOWN_SECONDS = 10.0  # an id that was unknown is asked for again: a topic of such messages must not flood a registry
 _MAX_BYTES = 16 * 1024**2
 
