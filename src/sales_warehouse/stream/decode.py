@@ -10,8 +10,10 @@ from sales_warehouse.load.readers.grammar import Parsed, Unclosed, Unsound
 from sales_warehouse.load.readers.parse_object import Unfit, parse_object
 from sales_warehouse.load.readers.parse_record import RecordGrammar
 from sales_warehouse.load.readers.pick_rows import Row, RowPicker
+from sales_warehouse.stream.decoders.change import make_opener
 from sales_warehouse.stream.decoders.choose import Decode, choose_value_decoder
 from sales_warehouse.stream.decoders.registry import Patience
+from sales_warehouse.stream.decoders.write_json import write_json
 
 # Returns the rows of a decoded message, none where it has no items; raises `Unfit` for a reject. A row begins with its
 # item number where the feed has items.
@@ -34,8 +36,19 @@ def choose_decoder(feed: Feed, patience: Patience = _PATIENT) -> Decode:
     `patience` says how a schema registry is waited for. Raises `ConfigurationError` where its address is missing.
     """
     assert feed.topic is not None
-    paths = [".".join(path) for _, path in feed.nesting.paths]
-    return choose_value_decoder(feed.topic.messages, feed.file_format, paths, patience)
+    return choose_value_decoder(feed.topic.messages, feed.file_format, _paths_of(feed), patience)
+
+
+def make_unwrapper(feed: Feed) -> Callable[[str], str]:
+    """Return the function that makes the object of the JSON of a repaired message; it raises `Unfit`."""
+    if feed.topic is None or not feed.topic.messages.envelope:
+        return str
+    open_change = make_opener(_paths_of(feed))
+    return lambda text: write_json(open_change(parse_object(text, "message")))
+
+
+def _paths_of(feed: Feed) -> list[str]:
+    return [".".join(path) for _, path in feed.nesting.paths]
 
 
 def choose_picker(feed: Feed) -> Picker:
