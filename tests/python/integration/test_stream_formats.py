@@ -35,7 +35,10 @@ OLD = {
     "fields": [{"name": "order_no", "type": "long"}, {"name": "lines", "type": {"type": "array", "items": LINE}}],
 }  # fmt: skip
 NEW = {**OLD, "fields": [*OLD["fields"], {"name": "channel", "type": ["null", "string"]}]}
-ROWS = "select _row_number, _item_number, order_no, product, amount, _extra::text, _offset from raw.shop__lines order by 1, 2"
+ROWS = (
+    "select _row_number, _item_number, order_no, product, amount, _extra::text, _offset from raw.shop__lines "
+    "order by 1, 2"
+)
 
 
 def encode(schema_id: int, schema: Any, value: Any) -> bytes:
