@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import fastavro
 import pytest
 from deliver import Listener
 from psycopg2.extensions import connection as Connection
 from topics import Partition, make_topic_feed, send
 
+from avro_messages import encode
 from sales_warehouse.corrections.replay import export_rejects, replay
 from sales_warehouse.corrections.restore import restore, unload
 from sales_warehouse.explain.explain import explain_record
@@ -39,12 +38,6 @@ ROWS = (
     "select _row_number, _item_number, order_no, product, amount, _extra::text, _offset from raw.shop__lines "
     "order by 1, 2"
 )
-
-
-def encode(schema_id: int, schema: Any, value: Any) -> bytes:
-    content = BytesIO()
-    fastavro.schemaless_writer(content, schema, value)
-    return b"\0" + schema_id.to_bytes(4, "big") + content.getvalue()
 
 
 def lines(*prices: str) -> list[dict[str, Any]]:
@@ -79,10 +72,10 @@ def inbox(tmp_path: Path) -> Path:
 @pytest.fixture
 def it(connection: Connection, registry: StandIn) -> Partition:
     values = [
-        encode(1, OLD, {"order_no": 1, "lines": lines("1.10", "0.05")}),
-        encode(2, NEW, {"order_no": 2, "lines": lines("3.00"), "channel": "web"}),
+        encode(OLD, {"order_no": 1, "lines": lines("1.10", "0.05")}, 1),
+        encode(NEW, {"order_no": 2, "lines": lines("3.00"), "channel": "web"}, 2),
         b"\0\0\0\0\1\2",
-        encode(3, OLD, {"order_no": 4, "lines": []}),
+        encode(OLD, {"order_no": 4, "lines": []}, 3),
         None,
     ]
     return take_in(connection, values, Messages(registry="main", tombstones="skip"), file_format="avro")
@@ -175,4 +168,4 @@ def test_an_absent_registry_rejects_nothing(registry: StandIn) -> None:
     feed = make_topic_feed(file_format="avro", topic=Topic("main", "orders", messages=Messages(registry="main")))
     reader = MessageReader(feed, choose_decoder(feed, Patience(lambda _: None, lambda _: False, 0)))
     with pytest.raises(RegistryAway):
-        reader.read("orders", 0, [send(0, encode(1, OLD, {"order_no": 1, "lines": []}))])
+        reader.read("orders", 0, [send(0, encode(OLD, {"order_no": 1, "lines": []}, 1))])

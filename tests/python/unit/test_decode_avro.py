@@ -18,13 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avro_messages import ID, encode, logical, record
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.load.readers.parse_object import Number, Pairs, Unfit, parse_object
 from sales_warehouse.stream.decoders.avro import AvroReader
 from sales_warehouse.stream.decoders.registry import Found, Registry
 from sales_warehouse.stream.decoders.write_json import write_json
-
-ID = 7
 
 
 class Schemas(Registry):
@@ -47,17 +46,6 @@ class Schemas(Registry):
         return Found(self.versions[subject, version])
 
 
-def record(*fields: tuple[str, Any], name: str = "Order") -> dict[str, Any]:
-    return {"type": "record", "name": name, "fields": [{"name": key, "type": kind} for key, kind in fields]}
-
-
-def encode(schema: Any, value: Any, schema_id: int = ID, id_bytes: int = 4) -> bytes:
-    """What a serializer sends."""
-    content = BytesIO()
-    fastavro.schemaless_writer(content, fastavro.parse_schema(schema), value)
-    return b"\0" + schema_id.to_bytes(id_bytes, "big") + content.getvalue()
-
-
 def decode(schema: Any, value: bytes, *references: Any) -> str:
     return write_json(AvroReader(Schemas(schema, *references)).read(value))
 
@@ -72,10 +60,6 @@ def reject(reader: Any, value: bytes) -> Unfit:
     with pytest.raises(Unfit) as caught:
         reader.read(value)
     return caught.value
-
-
-def logical(kind: str, logical_type: str, /, **more: Any) -> dict[str, Any]:
-    return {"type": kind, "logicalType": logical_type, **more}
 
 
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from test_decode_avro import encode, record
 
+from avro_messages import encode, record
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed, Nesting
 from sales_warehouse.feeds.messages import Messages
