@@ -22,7 +22,7 @@ from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.stream.decoders.choose import choose_value_decoder
 from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.broker
 
 VERSION = "3.3.3"
 SHA256 = "8bc6751c76d963734224b01d5e7f84ccb3cb61c87d3bd77c36c35f10a5cbed63"
