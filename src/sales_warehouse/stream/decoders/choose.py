@@ -38,10 +38,7 @@ def choose_value_decoder(messages: Messages, file_format: str, paths: Collection
         if read is None and open_change is None:
             return _decode_text(value)
         content = parse_object(_decode_text(value), "message") if read is None else read(value)
-        try:
-            return write_json(content if open_change is None else open_change(content))
-        except RecursionError:
-            raise Unfit("bad_json", "lists and objects are nested too deep") from None
+        return write_json(content if open_change is None else open_change(content))
 
     return decode
 
