@@ -37,11 +37,12 @@ run: install ## start the server, load the inbox (demonstration files if it is e
 broker: .venv/broker ## install Apache Kafka and start it on this machine; `warehouse broker down` stops it
 	@$(BIN)/warehouse broker up
 
-# the producer ignores Ctrl-C, as everything that a shell starts with &, so it is ended by the trap
+# whichever way the consumer ends, producer and broker end too; a broker of your own does not
 stream: .venv/broker ## start server and broker, send events of invented orders (RATE a second), and load them until Ctrl-C
 	@$(BIN)/warehouse up > /dev/null
 	@$(BIN)/warehouse broker up > /dev/null
-	@trap 'kill $$producer 2> /dev/null; wait $$producer; $(BIN)/warehouse broker down' EXIT; trap 'exit 0' INT TERM; \
+	@trap 'kill $$producer 2> /dev/null; wait $$producer; \
+			test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/warehouse broker down' EXIT; trap 'exit 0' INT TERM; \
 		$(BIN)/warehouse demo stream --rate $(or $(RATE),20) & producer=$$!; \
 		$(BIN)/warehouse stream --feed web_shop.order_events
 

@@ -93,10 +93,10 @@ def embedded() -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
-    """A running broker, shared by all workers; each test makes topics of its own. Without its packages the test fails."""
-    with share_broker() as broker:
-        yield broker
+def kafka() -> Iterator[Broker]:
+    """A running broker for topics of the test's own, shared by all workers; without its packages the test fails."""
+    with share_broker() as shared:
+        yield shared
 
 
 @pytest.fixture(scope="session")

@@ -181,6 +181,7 @@ class EventBook:
     def send(self, orders: int | None) -> Iterator[OrderEvent]:
         """Yield the events of so many orders in the order in which they are sent; None: without end."""
         numbers = iter(range(1, orders + 1)) if orders is not None else count(1)
+        latest_ms = 0
         for place in count():
             if not self._waiting or self._waiting[0][0] > place:
                 number = next(numbers, None)
@@ -191,11 +192,12 @@ class EventBook:
             # at the end of the orders, what still waits follows without a pause
             _, _, event = heapq.heappop(self._waiting)
             self._open[event.order_id] -= 1
-            if self._open[event.order_id]:
-                yield event
-            else:
+            is_last = not self._open[event.order_id]
+            if is_last:
                 del self._open[event.order_id]
-                yield replace(event, is_last=True)
+            is_late = event.time_ms < latest_ms and not event.is_repeat
+            latest_ms = max(latest_ms, event.time_ms)
+            yield replace(event, is_late=is_late, is_last=is_last) if is_late or is_last else event
 
     def _time_ms(self, place: int) -> int:
         return self._start_ms + int(place * self._tick_ms)
@@ -224,9 +226,8 @@ class EventBook:
                 lines = self._change(lines) if state is State.CORRECTED else lines
             time_ms = max(self._time_ms(place), time_ms + 1)  # later than the state before, however short a tick is
             event = self._draft_event(order, state, time_ms, lines)
-            is_late = dice.chance(LATE)
-            sent = place + dice.between(*LATE_BY) if is_late else place
-            self._enter(sent, replace(event, is_late=is_late))
+            sent = place + dice.between(*LATE_BY) if dice.chance(LATE) else place
+            self._enter(sent, event)
             if dice.chance(REPEATED):
                 again = sent + dice.between(*REPEATED_WITHIN)
                 # a producer sends a message again with the time that it had, or reads its outbox a second time

@@ -23,6 +23,7 @@ from sales_warehouse.stream.keep_messages import forget_published
 from sales_warehouse.stream.messages import Headers, Message, Place
 from sales_warehouse.stream.positions import (
     PositionMoved,
+    Stop,
     begin_position,
     knows_topic,
     lock_position,
@@ -42,6 +43,7 @@ _MAX_BATCH_MESSAGES = 50_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024  # of all partitions
 _AT_A_TIME = 5_000
 _LOOK_SECONDS = 1.0  # between looks at what others decided, such as a partition that may go on
+_SEAL_SECONDS = 30.0  # between looks for segments that are old, and for messages that need not be kept
 _PATIENCE_SECONDS = 60.0  # without an answer of the cluster or a registry, where the process is to end by itself
 _REGISTRY_WAIT_SECONDS = 5.0
 
@@ -157,7 +159,7 @@ class StreamProcess:
         self._to_place: list[tuple[str, int]] = []
         self._was_assigned = False
         self._said: set[str] = set()
-        self._looked_at = 0.0
+        self._looked_at = self._sealed_at = 0.0
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
         self._is_paused = False
         self._error: Exception | None = None
@@ -304,6 +306,7 @@ class StreamProcess:
             return
         topics = self._cluster.describe({topic for topic, _ in self._to_place})
         feeds = self._cluster.find_topics(self._feeds)
+        is_changed = False
         for key in list(self._to_place):
             topic, partition = key
             if topic in topics and topic in feeds:
@@ -311,8 +314,10 @@ class StreamProcess:
                 if part := self._partitions.get(key):
                     self._commit([part])
                 self._partitions[key] = self._begin(place, feeds[topic], topics[topic].partitions)
-        self._to_place = []
-        self._fetch()
+                self._to_place.remove(key)
+                is_changed = True
+        if is_changed:
+            self._fetch()
 
     def _begin(self, place: Place, feed: Feed, partitions: Sequence[int]) -> _Partition:
         low, high = watermarks(self._consumer, place.topic, place.partition)
@@ -330,14 +335,17 @@ class StreamProcess:
                         record_event(cursor, place, "made_again", (None, None), "another topic had this name before")
                         self._say(f"The topic {place.topic} was deleted and made again: it is read from its beginning.")
                 position = begin_position(cursor, place, feed.full_name, 0)
-                start, is_stopped = position.next_offset, False
-                if start < low:
+                start = position.next_offset
+                is_stopped = position.stopped_offset is not None and position.stopped_limit == str(feed.max_rejects)
+                if is_stopped:
+                    self._note_stop(place, position.stopped_offset or 0, position.stopped_reason or "")
+                elif start < low:
                     record_lost(cursor, place, start, low)
                     self._note_lost(place, start, low)
                     start = low
                 elif start > high:
                     reason = f"the cluster has only messages before {high:,}, and those before {start:,} were read"
-                    record_stop(cursor, place, start, start, reason)
+                    record_stop(cursor, place, start, Stop(start, reason))
                     self._note_stop(place, start, reason)
                     is_stopped = True
             part = _Partition(place, reader, start, position.label, position.skip_up_to)
@@ -472,6 +480,9 @@ class StreamProcess:
                 self._look_at_wait(part)
             elif part.is_at_end and not part.messages and part.fetch_offset > part.next_offset:
                 self._advance(part)
+        if now - self._sealed_at < _SEAL_SECONDS:
+            return
+        self._sealed_at = now
         self._seal(SEGMENT_SECONDS)
         if any(feed.topic and feed.topic.keep_messages == "until_published" for feed in self._feeds):
             self._database.run(lambda connection: forget_published(connection, self._feeds))

@@ -12,6 +12,8 @@ import pytest
 
 from brokers import Broker
 from checkout import BIN, PROJECT
+from sales_warehouse import broker
+from sales_warehouse.settings import Settings
 
 pytestmark = pytest.mark.broker
 
@@ -23,6 +25,10 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(project=PROJECT, home=self.folder, inbox=self.folder / "inbox")
 
     def run(self, *arguments: str, exit_code: int = 0, **variables: str) -> str:
         kept = {
@@ -76,17 +82,21 @@ def test_messages_are_there_after_a_restart(home: Home) -> None:
 
 
 def test_messages_are_there_after_a_crash(home: Home) -> None:
-    client = Broker(home.status()["bootstrap_servers"])
+    started = broker.status(home.settings)
+    assert started.bootstrap_servers and started.pid
+    client = Broker(started.bootstrap_servers)
     topic = client.make_topic(partitions=2)
     client.send(topic, VALUES, partition=1)
-    os.kill(home.status()["pid"], signal.SIGKILL)
-    home.run("broker", "up")
-    assert [message.value() for message in Broker(home.status()["bootstrap_servers"]).read(topic)] == VALUES
+    os.kill(started.pid, signal.SIGKILL)
+    broker.up(home.settings)
+    assert broker.status(home.settings).pid != started.pid
+    assert [message.value() for message in client.read(topic)] == VALUES
 
 
 def test_only_this_machine_reaches_it(home: Home) -> None:
-    pid = home.status()["pid"]
-    inodes = {os.readlink(path)[8:-1] for path in Path(f"/proc/{pid}/fd").iterdir() if "socket:" in os.readlink(path)}
+    pid = broker.status(home.settings).pid
+    opened = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    inodes = {name[len("socket:[") : -1] for name in opened if name.startswith("socket:")}
     found = []
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -99,23 +109,23 @@ def test_only_this_machine_reaches_it(home: Home) -> None:
 
 
 def test_a_named_broker_is_described_and_nothing_is_started(home: Home, tmp_path: Path) -> None:
-    other, servers = Home(tmp_path), home.status()["bootstrap_servers"]
-    for verb in ("up", "status"):
-        said = other.run("broker", verb, KAFKA_BOOTSTRAP_SERVERS=servers)
-        assert "external" in said
-        assert home.status()["cluster_id"] in said
+    other, own = Home(tmp_path), broker.status(home.settings)
+    servers = str(own.bootstrap_servers)
+    said = other.run("broker", "up", KAFKA_BOOTSTRAP_SERVERS=servers)
+    assert "external" in said
+    assert str(own.cluster_id) in said
     assert "was not started by `warehouse`" in other.run("broker", "down", exit_code=2, KAFKA_BOOTSTRAP_SERVERS=servers)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_demonstration_sends_what_its_truth_says(broker: Broker, tmp_path: Path) -> None:
+def test_the_demonstration_sends_what_its_truth_says(kafka: Broker, tmp_path: Path) -> None:
     truths = []
     for name in ("one", "two"):
-        topic, truth = broker.make_topic(partitions=2), tmp_path / name
+        topic, truth = kafka.make_topic(partitions=2), tmp_path / name
         options = ("--orders", "700", "--rate", "0", "--start", "2024-03-01T00:00:00+00:00", "--truth", str(truth))
-        said = Home(tmp_path).run("demo", "stream", "--topic", topic, *options, **broker.variables)
+        said = Home(tmp_path).run("demo", "stream", "--topic", topic, *options, **kafka.variables)
         truths.append(json.loads(truth.read_text()))
-        messages = broker.read(topic)
+        messages = kafka.read(topic)
         assert len(messages) == truths[-1]["messages"]["sent"] > 700
         assert f"Sent {len(messages):,} messages" in said
         assert {message.partition() for message in messages} == {0, 1}
@@ -125,11 +135,11 @@ def test_the_demonstration_sends_what_its_truth_says(broker: Broker, tmp_path: P
     assert truths[0] == truths[1]
 
 
-def test_the_demonstration_ends_when_it_is_stopped(broker: Broker, tmp_path: Path) -> None:
-    topic, truth = f"{broker.make_topic()}.new", tmp_path / "truth"
+def test_the_demonstration_ends_when_it_is_stopped(kafka: Broker, tmp_path: Path) -> None:
+    topic, truth = f"{kafka.make_topic()}.new", tmp_path / "truth"
     sender = subprocess.Popen(
         [BIN / "warehouse", "demo", "stream", "--topic", topic, "--rate", "200", "--truth", truth],
-        env=os.environ | {"WAREHOUSE_HOME": str(tmp_path), "WAREHOUSE_PROJECT": str(PROJECT)} | broker.variables,
+        env=os.environ | {"WAREHOUSE_HOME": str(tmp_path), "WAREHOUSE_PROJECT": str(PROJECT)} | kafka.variables,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -138,4 +148,4 @@ def test_the_demonstration_ends_when_it_is_stopped(broker: Broker, tmp_path: Pat
     sender.send_signal(signal.SIGINT)
     assert sender.wait(30) == 0
     figures = json.loads(truth.read_text())
-    assert len(broker.read(topic)) == figures["messages"]["sent"] > 0
+    assert len(kafka.read(topic)) == figures["messages"]["sent"] > 0

@@ -171,7 +171,7 @@ def test_a_damaged_record_is_named(settings: Settings) -> None:
 
 
 def test_clients_need_a_broker(settings: Settings) -> None:
-    with pytest.raises(ConfigurationError, match="`warehouse broker up` starts one.*KAFKA_BOOTSTRAP_SERVERS"):
+    with pytest.raises(ConfigurationError, match=r"`warehouse broker up` starts one.*KAFKA_BOOTSTRAP_SERVERS"):
         client_settings(settings)
     write_record(settings.home, BrokerRecord(29_001, 29_002, "c"))
     with pytest.raises(ConfigurationError, match="There is no Kafka broker"):
