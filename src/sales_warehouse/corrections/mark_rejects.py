@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sales_warehouse.feeds.declare import JSON_FORMATS, TEXT_FORMATS, Dialect, Feed
+from sales_warehouse.feeds.declare import OBJECT_FORMATS, TEXT_FORMATS, Dialect, Feed
 from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.ledger.read_ledger import decode_raw
 from sales_warehouse.load.readers.decode_lines import LineDecoder
@@ -33,7 +33,7 @@ class MarkedText:
 
 def dialect_of_rejects(feed: Feed) -> Dialect:
     """Return the dialect of the feed's rejects in the ledger."""
-    return feed.dialect if feed.file_format in (*TEXT_FORMATS, *JSON_FORMATS) else RAW_DIALECT
+    return feed.dialect if feed.file_format in (*TEXT_FORMATS, *OBJECT_FORMATS) else RAW_DIALECT
 
 
 def feed_of_texts(feed: Feed) -> Feed:
@@ -41,8 +41,9 @@ def feed_of_texts(feed: Feed) -> Feed:
     dialect = replace(dialect_of_rejects(feed), encoding="utf-8")
     if feed.topic:  # a message alone, without the columns of its place, which are added later
         feed, dialect = replace(feed, topic=None), replace(dialect, header_lines=0)
-    if feed.file_format in JSON_FORMATS:  # a reject is the object alone, not the list around it
-        return replace(feed, dialect=dialect, nesting=replace(feed.nesting, records=()))
+    if feed.file_format in OBJECT_FORMATS:  # a reject is the object alone, not the list around it
+        file_format = "json" if feed.file_format == "avro" else feed.file_format
+        return replace(feed, dialect=dialect, file_format=file_format, nesting=replace(feed.nesting, records=()))
     return replace(feed, dialect=dialect, file_format=feed.file_format if feed.file_format in TEXT_FORMATS else "csv")
 
 

@@ -18,7 +18,9 @@ from sales_warehouse.ledger.record_files import RejectSpool
 from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader
+from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.reader import Block
+from sales_warehouse.stream.decode import make_unwrapper
 from sales_warehouse.stream.restore_segment import place_repaired
 
 
@@ -44,6 +46,7 @@ class RecordReader:
     def __init__(self, feed: Feed, head: str, file_id: int = 0) -> None:
         """`head` is the text in front of the first record; raises `FileRefused` when it cannot be read as declared."""
         self.feed = feed_of_texts(feed)
+        self._unwrap = make_unwrapper(feed)
         self.reader = choose_reader(self.feed, file_id)
         self.reader.required = ()  # whether the file has all columns was checked when it was loaded
         # a byte order mark in front, because the first character of the head is not one
@@ -59,7 +62,11 @@ class RecordReader:
         tally, row_number = self.reader.tally, record.row_number
         self.reader.continue_at(row_number)
         loaded, before = tally.loaded, tally.read
-        text = (record.text + self.feed.dialect.line_end_text).encode()
+        try:
+            unwrapped = self._unwrap(record.text)
+        except Unfit as unfit:
+            raise NotSound(row_number, unfit.reason, unfit.detail) from None
+        text = (unwrapped + self.feed.dialect.line_end_text).encode()
         found = None
         try:
             for block in self.reader.read(iter([text]), is_kept):

@@ -17,8 +17,8 @@ from sales_warehouse.explain.find_rows import FACT, Place, find_rows
 from sales_warehouse.feeds.declare import (
     EXTRA_COLUMN,
     ITEM_COLUMN,
-    JSON_FORMATS,
     LINEAGE_COLUMNS,
+    OBJECT_FORMATS,
     TEXT_FORMATS,
     Feed,
 )
@@ -337,7 +337,7 @@ class _Tracer:
         declared = self._feed.columns
         columns = [*self._feed.file_columns, *(c for c in row if c not in declared and c not in LINEAGE_COLUMNS)]
         values = [row.get(column) for column in columns]
-        if self._feed.file_format in JSON_FORMATS:
+        if self._feed.file_format in OBJECT_FORMATS:
             held = {column: value for column, value in zip(columns, values, strict=True) if value is not None}
             return json.dumps(held | held.pop(EXTRA_COLUMN, {}), ensure_ascii=False)
         if self._feed.file_format == "fixed":

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
+from sales_warehouse.feeds.messages import Messages
 from sales_warehouse.feeds.names import (
     as_nfc,
     as_written,
@@ -28,6 +29,7 @@ JSON_FORMATS = ("jsonl", "json")  # an object a line, or documents with lists of
 # three frames a level: at this depth both are far from Python's limit of 1,000 frames, so they agree on every record.
 MAX_JSON_DEPTH = 200
 FILE_FORMATS = (*TEXT_FORMATS, *JSON_FORMATS, "parquet", "xlsx", "xls")
+OBJECT_FORMATS = (*JSON_FORMATS, "avro")  # records are objects; avro is a format of messages alone
 ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
 # further columns of the raw table of a topic: where its message was, and what came with its value
 MESSAGE_COLUMNS = {
@@ -219,6 +221,7 @@ class Topic:
     cluster: str  # a name for the cluster; the environment says where it is
     name: str  # of one topic, or of several with * for any part of it
     keep_messages: str = "yes"  # or "until_published" or "no": how long the ledger keeps messages as they were sent
+    messages: Messages = field(default_factory=Messages)  # how they are decoded
 
     @property
     def is_pattern(self) -> bool:
@@ -280,7 +283,7 @@ class Feed:
     @property
     def extra_column(self) -> str | None:
         """The column of the raw table that keeps what a JSON object holds beside the declared columns."""
-        return EXTRA_COLUMN if self.file_format in JSON_FORMATS and self.contract.on_new_column == "add" else None
+        return EXTRA_COLUMN if self.file_format in OBJECT_FORMATS and self.contract.on_new_column == "add" else None
 
     @property
     def lineage_columns(self) -> tuple[str, ...]:

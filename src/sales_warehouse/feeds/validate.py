@@ -33,6 +33,7 @@ from sales_warehouse.feeds.declare import (
     Workbook,
 )
 from sales_warehouse.feeds.expect import EVERY, Expected, check_expected
+from sales_warehouse.feeds.messages import MESSAGE_OPTIONS, MessageOptions, check_messages
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, as_written, has_signs, normalise_header
 from sales_warehouse.feeds.strict_model import (
     Invalid,
@@ -79,8 +80,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 # of the messages of a topic, each of which is one record
 _MESSAGES = ("aliases", "on_new_column", "max_rejects", "max_quarantined", "on_quarantined", "keep_messages")
 _TOPIC_OPTIONS: dict[str, tuple[str, ...]] = {
-    "json": ("items", "paths", *_MESSAGES),
-    "csv": (*_MARKED, "short_records", "null_text", *_MESSAGES[2:]),
+    "json": ("items", "paths", *_MESSAGES, *MESSAGE_OPTIONS["json"]),
+    "avro": ("items", "paths", *_MESSAGES, *MESSAGE_OPTIONS["avro"]),
+    "csv": (*_MARKED, "short_records", "null_text", *_MESSAGES[2:], *MESSAGE_OPTIONS["csv"]),
 }
 _TOPIC = re.compile(r"kafka://(?P<cluster>[a-z0-9][a-z0-9_-]*)/(?P<name>[A-Za-z0-9._*-]+)")
 _SCHEME = "kafka://"
@@ -222,7 +224,7 @@ def _split_path(path: str | None) -> tuple[str, ...]:
     return tuple(path.split(".")) if path else ()
 
 
-class Options(StrictModel):
+class Options(MessageOptions):
     """`external.options`, of all formats."""
 
     delimiter: str = field(
@@ -344,8 +346,8 @@ class _External(StrictModel):
         "a relative path with * for any part of a name and ** for any folders, such as shop/*.csv, or "
         "kafka://<cluster>/<topic>, with * for any part of the topic's name"
     )
-    file_format: Literal["csv", "aligned", "fixed", "jsonl", "json", "parquet", "xlsx", "xls"] = field(
-        ", ".join(FILE_FORMATS), "csv"
+    file_format: Literal["csv", "aligned", "fixed", "jsonl", "json", "parquet", "xlsx", "xls", "avro"] = field(
+        f"{', '.join(FILE_FORMATS)}; of a topic {', '.join(_TOPIC_OPTIONS)}", "csv"
     )
     options: Options = field("a mapping", {}, validate_default=True)
 
@@ -414,6 +416,13 @@ class _Table(StrictModel, extra="ignore"):
         require(not twice, f"{', '.join(twice)} is declared twice", "each column once", ("columns",))
         if self.external.location.startswith(_SCHEME):
             _check_topic(self.external)
+            is_personal = any(it.config.meta.personal or it.config.meta.person_key for it in self.columns)
+            is_hidden = self.external.file_format == "avro" and self.external.options.keep_messages != "no"
+            problem = "in bytes of Avro no person is found who is to be erased, and columns are personal"
+            require(not (is_personal and is_hidden), problem, "'no'", _at("keep_messages"))
+        else:
+            is_of_files = self.external.file_format in FILE_FORMATS
+            require(is_of_files, "is a format of messages", ", ".join(FILE_FORMATS), ("external", "file_format"))
         _check_format(self.external)
         _check_columns(self.external.options, columns)
         return self
@@ -451,7 +460,7 @@ class _Table(StrictModel, extra="ignore"):
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
             nesting=options.nesting(),
             repeats=Repeats(**{name: getattr(options, name) for name in _REPEATS}),
-            topic=Topic(**topic.groupdict(), keep_messages=options.keep_messages) if topic else None,
+            topic=Topic(topic["cluster"], topic["name"], options.keep_messages, options.messages()) if topic else None,
             personal=tuple(it.name for it in self.columns if it.config.meta.personal or it.config.meta.person_key),
         )
 
@@ -466,6 +475,8 @@ def _check_topic(external: _External) -> None:
     is_given = "file_format" in external.model_fields_set and external.file_format in _TOPIC_OPTIONS
     allowed = f"{', '.join(_TOPIC_OPTIONS)}, as the messages of a topic are"
     require(is_given, problem, allowed, ("external", "file_format"))
+    options = external.options
+    check_messages(options, external.file_format, tuple(options.paths.values()), options.items)
 
 
 def _check_format(external: _External) -> None:

@@ -11,12 +11,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.errors import ServerAway
+from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.cluster import Cluster, KafkaAway, explain, find_start, watermarks
 from sales_warehouse.stream.commit_messages import commit_batch
 from sales_warehouse.stream.database import Database, DatabaseAway
+from sales_warehouse.stream.decode import choose_decoder
+from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
 from sales_warehouse.stream.keep_messages import forget_published
 from sales_warehouse.stream.messages import Headers, Message, Place
 from sales_warehouse.stream.positions import (
@@ -42,7 +44,8 @@ _MAX_WAITING_BYTES = 32 * 1024 * 1024  # of all partitions
 _AT_A_TIME = 5_000
 _LOOK_SECONDS = 1.0  # between looks at what others decided, such as a partition that may go on
 _SEAL_SECONDS = 30.0  # between looks for segments that are old, and for messages that need not be kept
-_PATIENCE_SECONDS = 60.0  # without an answer of the cluster, where the process is to end by itself
+_PATIENCE_SECONDS = 60.0  # without an answer of the cluster or a registry, where the process is to end by itself
+_REGISTRY_WAIT_SECONDS = 5.0
 
 # What exactly-once and the take-over of a dead process's partitions rest on; nothing in the environment changes it.
 _OWN = {
@@ -112,6 +115,7 @@ class _Partition:
     is_at_end: bool = False
     was_at_end: bool = False
     is_stopped: bool = False
+    waits_until: float | None = None  # by the monotonic clock: the registry of its schemas does not answer
 
     def add(self, message: Message) -> None:
         if not self.messages:
@@ -120,6 +124,11 @@ class _Partition:
         self.size_bytes += message.size_bytes + len(message.key or b"") + 100
         self.fetch_offset = message.offset + 1
         self.is_at_end = False
+
+    @property
+    def is_read(self) -> bool:
+        """Say whether its messages are fetched now."""
+        return not self.is_stopped and self.waits_until is None
 
     def clear(self) -> None:
         """Drop the messages that wait."""
@@ -154,6 +163,10 @@ class StreamProcess:
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
         self._is_paused = False
         self._error: Exception | None = None
+        # at once, so that a registry without an address is a mistake before anything is read; and once for a feed, so
+        # that its partitions share what the registry answered
+        patience = Patience(self._say_once, self._pause, _PATIENCE_SECONDS if options.ends else 0)
+        self._decoders = {feed.full_name: choose_decoder(feed, patience) for feed in feeds}
         own = {**_OWN, "group.id": self._find_group(), "error_cb": self._note}
         self._consumer: Consumer = cluster.make_consumer(own)
 
@@ -244,7 +257,7 @@ class StreamProcess:
 
     def _revoked(self, consumer: Consumer, _: Sequence[TopicPartition]) -> None:
         """Commit and seal what this process has, so that the next one goes on without reading it again."""
-        with suppress(DatabaseAway, KafkaAway):
+        with suppress(DatabaseAway, KafkaAway, RegistryAway, ConfigurationError):
             self._commit(list(self._partitions.values()))
             self._seal(0)
         self._lost(consumer, [])
@@ -268,13 +281,13 @@ class StreamProcess:
         part = self._partitions.get(key)
         if error := message.error():
             self._take_error(error, key, part, message.offset())
-        elif part is not None and not part.is_stopped and (message.offset() or 0) >= part.fetch_offset:
+        elif part is not None and part.is_read and (message.offset() or 0) >= part.fetch_offset:
             part.add(as_message(message))
 
     def _take_error(self, error: KafkaError, key: tuple[str, int], part: _Partition | None, offset: int | None) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
-            if part is not None:
+            if part is not None and part.is_read:
                 part.is_at_end = part.was_at_end = True
                 part.fetch_offset = max(part.fetch_offset, offset or 0)
         elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
@@ -308,6 +321,7 @@ class StreamProcess:
 
     def _begin(self, place: Place, feed: Feed, partitions: Sequence[int]) -> _Partition:
         low, high = watermarks(self._consumer, place.topic, place.partition)
+        reader = MessageReader(feed, self._decoders[feed.full_name])
 
         def begin(connection: Connection) -> _Partition:
             with transaction(connection) as cursor:
@@ -334,7 +348,7 @@ class StreamProcess:
                     record_stop(cursor, place, start, Stop(start, reason))
                     self._note_stop(place, start, reason)
                     is_stopped = True
-            part = _Partition(place, MessageReader(feed), start, position.label, position.skip_up_to)
+            part = _Partition(place, reader, start, position.label, position.skip_up_to)
             part.fetch_offset, part.is_stopped = start, is_stopped
             return part
 
@@ -342,7 +356,7 @@ class StreamProcess:
 
     def _fetch(self) -> None:
         """Fetch all partitions from behind their last message here; not those that are stopped."""
-        fetched = [it for it in self._partitions.values() if not it.is_stopped]
+        fetched = [it for it in self._partitions.values() if it.is_read]
         self._consumer.assign([TopicPartition(it.place.topic, it.place.partition, it.fetch_offset) for it in fetched])
         for it in fetched:
             it.is_at_end = False
@@ -397,7 +411,13 @@ class StreamProcess:
                 self._commit_one(part)
 
     def _commit_one(self, part: _Partition) -> None:
-        batch = part.reader.read(part.label, part.place.partition, part.messages, part.skip_up_to)
+        try:
+            batch = part.reader.read(part.label, part.place.partition, part.messages, part.skip_up_to)
+        except RegistryAway as away:
+            if self._options.ends:
+                raise
+            self._wait_for_registry(part, away)
+            return
         feed, place, from_offset = part.reader.feed, part.place, part.next_offset
         try:
             next_offset = self._database.run(
@@ -422,6 +442,21 @@ class StreamProcess:
             reached = TopicPartition(place.topic, place.partition, next_offset)
             self._consumer.commit(offsets=[reached], asynchronous=True)
 
+    def _wait_for_registry(self, part: _Partition, away: RegistryAway) -> None:
+        """Read this partition again from its position a little later; the others go on."""
+        self._say_once(f"{away.message} Messages of {part.reader.feed.full_name} wait for it.")
+        part.clear()
+        part.fetch_offset = part.next_offset
+        part.waits_until = time.monotonic() + _REGISTRY_WAIT_SECONDS
+        self._fetch()
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait, and say whether the process is to stop; a signal does not end a sleep."""
+        until = time.monotonic() + seconds
+        while not self.is_stopping and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.2))
+        return self.is_stopping
+
     def _follow(self, part: _Partition, next_offset: int) -> None:
         """Go on where another process left the partition, or where a commit of this one got whose answer was lost."""
         is_behind = next_offset > part.fetch_offset or next_offset < part.next_offset
@@ -441,6 +476,8 @@ class StreamProcess:
         for part in self._partitions.values():
             if part.is_stopped:
                 self._look_at_stop(part)
+            elif part.waits_until is not None:
+                self._look_at_wait(part)
             elif part.is_at_end and not part.messages and part.fetch_offset > part.next_offset:
                 self._advance(part)
         if now - self._sealed_at < _SEAL_SECONDS:
@@ -464,6 +501,12 @@ class StreamProcess:
         self._database.run(read)
         if not part.is_stopped:
             self._say(f"{part.place} goes on.")
+            self._fetch()
+
+    def _look_at_wait(self, part: _Partition) -> None:
+        """Go on with a partition that waited for a registry; its next commit asks the registry again."""
+        if time.monotonic() >= (part.waits_until or 0):
+            part.waits_until = None
             self._fetch()
 
     def _advance(self, part: _Partition) -> None:
@@ -511,7 +554,7 @@ class StreamProcess:
         try:
             self._commit(list(self._partitions.values()))
             self._seal(0)
-        except (DatabaseAway, KafkaAway):
+        except (DatabaseAway, KafkaAway, RegistryAway):
             self._say("What was not committed is read again by the next process.")
 
     def _say_once(self, message: str) -> None:

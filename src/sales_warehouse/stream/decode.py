@@ -1,37 +1,54 @@
 """Choose how the value of a message becomes rows: JSON of an object, or one record of delimited text."""
 
+import logging
+import time
 from collections.abc import Callable
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.load.outcome import FileRefused
-from sales_warehouse.load.readers.decode_lines import describe_undecodable
 from sales_warehouse.load.readers.grammar import Parsed, Unclosed, Unsound
 from sales_warehouse.load.readers.parse_object import Unfit, parse_object
-from sales_warehouse.load.readers.parse_record import MAX_RECORD_BYTES, RecordGrammar, describe_too_long
+from sales_warehouse.load.readers.parse_record import RecordGrammar
 from sales_warehouse.load.readers.pick_rows import Row, RowPicker
+from sales_warehouse.stream.decoders.change import make_opener
+from sales_warehouse.stream.decoders.choose import Decode, choose_value_decoder
+from sales_warehouse.stream.decoders.registry import Patience
+from sales_warehouse.stream.decoders.write_json import write_json
 
 # Returns the rows of a decoded message, none where it has no items; raises `Unfit` for a reject. A row begins with its
 # item number where the feed has items.
 Picker = Callable[[str], list[Row]]
-# Returns the JSON text of an object for the value of a message, or None for a message that is skipped.
-Decoder = Callable[[bytes | None], str | None]
+
+log = logging.getLogger("sales_warehouse.stream")
 
 
-def choose_decoder(feed: Feed) -> Decoder:  # noqa: ARG001, other formats look at it
-    """Return the function that makes the JSON of an object of a value; it raises `Unfit` for a reject."""
-    return decode_text
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
 
 
-def decode_text(value: bytes | None) -> str:
-    """Return a value as text; raise `Unfit` for one that cannot be kept as such."""
-    if value is None:
-        raise Unfit("tombstone", "the message has a key and no value")
-    if len(value) > MAX_RECORD_BYTES:
-        raise Unfit("too_long", describe_too_long(value))
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise Unfit("encoding", f"not utf-8: {describe_undecodable(error)}") from None
+_PATIENT = Patience(say=log.warning, pause=_sleep)
+
+
+def choose_decoder(feed: Feed, patience: Patience = _PATIENT) -> Decode:
+    """Return the function that makes the JSON of an object of a value; it raises `Unfit` for a reject.
+
+    `patience` says how a schema registry is waited for. Raises `ConfigurationError` where its address is missing.
+    """
+    assert feed.topic is not None
+    return choose_value_decoder(feed.topic.messages, feed.file_format, _paths_of(feed), patience)
+
+
+def make_unwrapper(feed: Feed) -> Callable[[str], str]:
+    """Return the function that makes the object of the JSON of a repaired message; it raises `Unfit`."""
+    if feed.topic is None or not feed.topic.messages.envelope:
+        return str
+    open_change = make_opener(_paths_of(feed))
+    return lambda text: write_json(open_change(parse_object(text, "message")))
+
+
+def _paths_of(feed: Feed) -> list[str]:
+    return [".".join(path) for _, path in feed.nesting.paths]
 
 
 def choose_picker(feed: Feed) -> Picker:

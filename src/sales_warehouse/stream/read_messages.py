@@ -11,6 +11,7 @@ from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
 from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.pick_rows import Row
 from sales_warehouse.stream.decode import choose_decoder, choose_picker
+from sales_warehouse.stream.decoders.choose import Decode
 from sales_warehouse.stream.messages import Headers, Message
 from sales_warehouse.stream.positions import Stop
 
@@ -35,9 +36,9 @@ class Batch:
 class MessageReader:
     """Reads messages of a feed."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, decode: Decode | None = None) -> None:
         self.feed = feed
-        self._decode = choose_decoder(feed)
+        self._decode = decode or choose_decoder(feed)
         self._pick = choose_picker(feed)
         self._has_items = bool(feed.nesting.items)
 

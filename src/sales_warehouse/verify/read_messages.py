@@ -2,9 +2,11 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
+from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.stream.decode import choose_decoder
 from sales_warehouse.stream.messages import NO_DIGEST, Message, add_digests, digest_of
 from sales_warehouse.verify.read_objects import ObjectRules, make_record, write_as_jsonb
@@ -20,6 +22,7 @@ class MessageReading(SecondReading):
         self.digest = NO_DIGEST
         self._decode = choose_decoder(feed)
         self._rules = ObjectRules(feed)
+        self._is_plain = feed.file_format == "json" and not (feed.topic and feed.topic.messages.envelope)
         self._is_text = feed.file_format == "csv"
         if self._is_text and (feed.dialect.escape or feed.dialect.stray_quotes != "reject" or feed.dialect.null_text):
             raise NotComparable("no other library reads delimited text of this dialect")
@@ -39,15 +42,27 @@ class MessageReading(SecondReading):
         if self.reject is not None and self.reject.row_number == number:
             reject = self.take_reject()
             is_here = reject.byte_offset == message.offset
-            fits = self._is_text or message.value is None or self._rules.can_be(reject, "utf-8")
+            fits = self._is_text or message.value is None or self._can_be(reject, value)
             return RejectPlace(reject, number, number, value if is_here else None, fits)
         try:
             text = self._decode(message.value)
-        except Exception as error:
-            raise CannotRead(number, f"cannot be decoded: {error}") from None
+        except Unfit as unfit:  # a registry that does not answer is no fault of the message
+            raise CannotRead(number, f"cannot be decoded: {unfit.detail}") from None
         if text is None:
             return Record(number, number, "", None, "tombstone", value)
         return make_record(number, number, text, value, self.parse_rows(text))
+
+    def _can_be(self, reject: Reject, value: bytes) -> bool:
+        """Say whether a message can have been rejected for its reason; a schema may have been registered later."""
+        if self._is_plain:
+            return self._rules.can_be(reject, "utf-8")
+        if reject.reason == "unknown_schema":
+            return True
+        try:
+            text = self._decode(value)
+        except Unfit as unfit:
+            return unfit.reason == reject.reason
+        return self._rules.can_be(replace(reject, raw=(text or "").encode()), "utf-8")
 
     def parse(self, text: str) -> Values:
         """Return the values of the first row of one message by itself. Raises `CannotRead`."""

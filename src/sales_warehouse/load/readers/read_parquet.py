@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from functools import lru_cache, partial
+from datetime import UTC, timedelta, timezone, tzinfo
+from functools import partial
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
@@ -11,17 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sales_warehouse.load.readers.table_records import BadRow, Row, TableUnreadable, write_raw
-from sales_warehouse.load.readers.write_value import write_date, write_float, write_narrow_float
+from sales_warehouse.load.readers.write_instant import (
+    UNITS,
+    write_day,
+    write_seconds,
+    write_time_of_day,
+    write_timestamp,
+)
+from sales_warehouse.load.readers.write_value import write_float, write_narrow_float
 
 _ROWS_AT_ONCE = 2000
 _BUFFER_BYTES = 1024**2
-_DAY_SECONDS = 24 * 3600
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Rules of time zones repeat with the calendar, every 400 years; Python knows them from the year 1 to 9999.
-_CYCLE_SECONDS = 146_097 * _DAY_SECONDS
-_FIRST_SECOND = -62_104_060_800  # 0002-01-01
-_LAST_SECOND = 253_370_764_800  # 9999-01-01
-_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _NS_OF_MS = 10**6
 
 Write = Callable[[Any], str]
@@ -247,7 +247,7 @@ def _choose_writer(kind: Any, name: str) -> Write:
         (types.is_float64, write_float),
         (types.is_float32, partial(write_narrow_float, bits=32)),
         (types.is_float16, partial(write_narrow_float, bits=16)),
-        (types.is_date32, _write_day),
+        (types.is_date32, write_day),
         *((fits, bytes.hex) for fits in (types.is_binary, types.is_large_binary, types.is_binary_view)),
         (types.is_fixed_size_binary, bytes.hex),
     ]
@@ -255,11 +255,11 @@ def _choose_writer(kind: Any, name: str) -> Write:
         if fits(kind):
             return write
     if types.is_timestamp(kind):
-        return partial(_write_timestamp, per_second=_UNITS[kind.unit], zone=_find_zone(kind.tz, name))
+        return partial(write_timestamp, per_second=UNITS[kind.unit], zone=_find_zone(kind.tz, name))
     if types.is_time(kind):
-        return partial(_write_time, per_second=_UNITS[kind.unit])
+        return partial(write_time_of_day, per_second=UNITS[kind.unit])
     if types.is_duration(kind):
-        return partial(_write_seconds, per_second=_UNITS[kind.unit])
+        return partial(write_seconds, per_second=UNITS[kind.unit])
     raise TableUnreadable(f"has a column {name} of type {kind}, which cannot be written as text. Ask for it without.")
 
 
@@ -277,61 +277,3 @@ def _find_zone(name: str | None, column: str) -> tzinfo | None:
         raise TableUnreadable(
             f"has a column {column} in the time zone {name!r}, which is not known here. Ask for it in UTC."
         ) from None
-
-
-@lru_cache(maxsize=4096)
-def _date_of(day: int) -> tuple[str, str]:
-    return write_date(day + date(1970, 1, 1).toordinal())
-
-
-def _write_day(day: int) -> str:
-    return "".join(_date_of(day))
-
-
-def _write_timestamp(value: int, per_second: int, zone: tzinfo | None) -> str:
-    seconds, rest = divmod(value, per_second)
-    offset = ""
-    if zone is not None:
-        shift = _offset_seconds(seconds, zone)
-        seconds += shift
-        offset = _write_offset(shift)
-    day, second = divmod(seconds, _DAY_SECONDS)
-    text, era = _date_of(day)
-    return f"{text} {_write_clock(second)}{_write_fraction(rest, per_second)}{offset}{era}"
-
-
-def _offset_seconds(seconds: int, zone: tzinfo) -> int:
-    """Return how far local time is ahead of UTC at an instant."""
-    known = max(seconds, _FIRST_SECOND)
-    if known > _LAST_SECOND:
-        known = _LAST_SECOND - _CYCLE_SECONDS + (known - _LAST_SECOND) % _CYCLE_SECONDS
-    offset = (_EPOCH + timedelta(seconds=known)).astimezone(zone).utcoffset()
-    assert offset is not None
-    return round(offset.total_seconds())
-
-
-@lru_cache(maxsize=64)
-def _write_offset(seconds: int) -> str:
-    hours, rest = divmod(abs(seconds), 3600)
-    text = f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60:02}"
-    return text + f":{rest % 60:02}" if rest % 60 else text
-
-
-def _write_clock(second: int) -> str:
-    return f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-
-
-def _write_time(value: int, per_second: int) -> str:
-    seconds, rest = divmod(value, per_second)
-    if not 0 <= value <= _DAY_SECONDS * per_second:
-        raise OverflowError(f"{value} is outside of a day")
-    return _write_clock(seconds) + _write_fraction(rest, per_second)
-
-
-def _write_seconds(value: int, per_second: int) -> str:
-    sign, value = ("-", -value) if value < 0 else ("", value)
-    return f"{sign}{value // per_second}{_write_fraction(value % per_second, per_second)}"
-
-
-def _write_fraction(rest: int, per_second: int) -> str:
-    return f".{rest:0{len(str(per_second)) - 1}}".rstrip("0") if rest else ""

@@ -1,0 +1,1 @@
+"""From the value of a message to the JSON object that becomes rows. Nothing here knows the consumer or the ledger."""

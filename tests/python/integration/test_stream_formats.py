@@ -1,0 +1,171 @@
+"""Messages in Avro and changes of Debezium in the raw table, and under the commands that correct and check them."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deliver import Listener
+from psycopg2.extensions import connection as Connection
+from topics import Partition, make_topic_feed, send
+
+from avro_messages import encode
+from sales_warehouse.corrections.replay import export_rejects, replay
+from sales_warehouse.corrections.restore import restore, unload
+from sales_warehouse.explain.explain import explain_record
+from sales_warehouse.feeds.declare import Nesting, Topic
+from sales_warehouse.feeds.messages import Messages
+from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.stream.decode import choose_decoder
+from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
+from sales_warehouse.stream.read_messages import MessageReader
+from sales_warehouse.verify.run_verify import run_verify
+from schema_registry import StandIn, start_registry
+
+PRICE = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
+LINE = {
+    "type": "record",
+    "name": "Line",
+    "fields": [{"name": "product", "type": "string"}, {"name": "amount", "type": PRICE}],
+}
+OLD = {
+    "type": "record", "name": "Order",
+    "fields": [{"name": "order_no", "type": "long"}, {"name": "lines", "type": {"type": "array", "items": LINE}}],
+}  # fmt: skip
+NEW = {**OLD, "fields": [*OLD["fields"], {"name": "channel", "type": ["null", "string"]}]}
+ROWS = (
+    "select _row_number, _item_number, order_no, product, amount, _extra::text, _offset from raw.shop__lines "
+    "order by 1, 2"
+)
+
+
+def lines(*prices: str) -> list[dict[str, Any]]:
+    return [{"product": f"p{number}", "amount": Decimal(price)} for number, price in enumerate(prices)]
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    with start_registry() as registry:
+        registry.add(1, OLD)
+        registry.add(2, NEW)
+        monkeypatch.setenv("SCHEMA_REGISTRY_URL", registry.url)
+        yield registry
+
+
+def take_in(connection: Connection, values: list[bytes | None], messages: Messages, **changes: Any) -> Partition:
+    feed = make_topic_feed(topic=Topic("main", "orders", messages=messages), **changes)
+    prepare_warehouse(connection, [feed])
+    it = Partition(connection, feed)
+    it.commit([send(number, value) for number, value in enumerate(values)])
+    it.seal()
+    return it
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "deliveries"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def it(connection: Connection, registry: StandIn) -> Partition:
+    values = [
+        encode(OLD, {"order_no": 1, "lines": lines("1.10", "0.05")}, 1),
+        encode(NEW, {"order_no": 2, "lines": lines("3.00"), "channel": "web"}, 2),
+        b"\0\0\0\0\1\2",
+        encode(OLD, {"order_no": 4, "lines": []}, 3),
+        None,
+    ]
+    return take_in(connection, values, Messages(registry="main", tombstones="skip"), file_format="avro")
+
+
+def test_messages_in_avro_become_rows_with_all_digits(it: Partition) -> None:
+    assert it.query(ROWS) == [
+        (1, 1, "1", "p0", "1.10", None, 0), (1, 2, "1", "p1", "0.05", None, 0),
+        (2, 1, "2", "p0", "3.00", '{"channel": "web"}', 1),
+    ]  # fmt: skip
+    assert it.query("select row_number, reason from ledger.rejects order by 1") == [
+        (3, "bad_avro"),
+        (4, "unknown_schema"),
+    ]
+    assert it.query("select kind from ledger.skipped_lines") == [("tombstone",)]
+
+
+def test_a_segment_in_avro_is_verified_restored_and_explained(it: Partition, inbox: Path, registry: StandIn) -> None:
+    rows = it.query(ROWS)
+    [verdict] = run_verify(it.connection, [it.feed], inbox, [], Listener()).verdicts
+    assert (verdict.status, verdict.differences) == ("equal", ())
+    unload(it.connection, [it.feed], "1", print)
+    restore(it.connection, [it.feed], inbox, "1", Listener())
+    assert it.query(ROWS) == rows
+    [found] = explain_record(it.connection, [it.feed], inbox, "kafka://main/orders/0/0", 2).rows
+    assert (found.offset, found.original_from) == (1, "messages")
+    registry.add(3, OLD)  # what was unknown is known now: the reject stays one until it is repaired
+    [verdict] = run_verify(it.connection, [it.feed], inbox, [], Listener()).verdicts
+    assert verdict.status == "equal"
+    it.query("update raw.shop__lines set amount = '1.1' where _item_number = 1 returning 1")
+    [verdict] = run_verify(it.connection, [it.feed], inbox, [], Listener()).verdicts
+    assert verdict.status == "different"
+
+
+def test_a_message_in_avro_is_repaired_as_json(it: Partition, inbox: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rejects.json"
+    export_rejects(it.connection, [it.feed], inbox, "1", path)
+    repaired = [line for line in path.read_text().splitlines() if line.startswith("#@")]
+    text = '{"order_no": 3, "lines": [{"product": "lid", "amount": 7.00}]}'
+    path.write_text(f"{repaired[0]}\n{text}\n")
+    assert replay(it.connection, [it.feed], "1", path, print).rows == (3,)
+    assert it.query(ROWS)[3] == (3, 1, "3", "lid", "7.00", None, 2)
+
+
+def test_a_verification_waits_for_its_registry(
+    it: Partition, inbox: Path, monkeypatch: pytest.MonkeyPatch, registry: StandIn
+) -> None:
+    registry.statuses = [503, 503]
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    [verdict] = run_verify(it.connection, [it.feed], inbox, [], Listener()).verdicts
+    assert verdict.status == "equal" and len(waits) == 2
+
+
+CHANGES = Messages(envelope="debezium", tombstones="skip")
+BY_PATH = Nesting(paths=(("change", ("_op",)),))
+
+
+def test_a_deletion_is_a_row_and_a_repaired_change_is_opened(
+    connection: Connection, inbox: Path, tmp_path: Path
+) -> None:
+    values = [
+        b'{"op": "c", "after": {"order_no": 1, "amount": 1.50}}',
+        b'{"op": "d", "before": {"order_no": 1, "amount": 1.50}, "after": null}',
+        None,
+        b'{"op": "u", "before": null, "after": null}',
+    ]
+    it = take_in(connection, values, CHANGES, columns=("order_no", "amount", "change"), nesting=BY_PATH)
+    rows = "select order_no, amount, change, _offset from raw.shop__lines order by 4"
+    assert it.query(rows) == [("1", "1.50", "c", 0), ("1", "1.50", "d", 1)]
+    assert it.query("select reason from ledger.rejects") == [("bad_envelope",)]
+    [verdict] = run_verify(connection, [it.feed], inbox, [], Listener()).verdicts
+    assert (verdict.status, verdict.differences) == ("equal", ())
+    path = tmp_path / "rejects.json"
+    export_rejects(connection, [it.feed], inbox, "1", path)
+    path.write_text(path.read_text().replace('"after": null', '"after": {"order_no": 9}'))
+    assert replay(connection, [it.feed], "1", path, print).rows == (4,)
+    assert it.query(rows)[2] == ("9", None, "u", 3)
+
+
+def test_a_tombstone_can_be_a_state(connection: Connection) -> None:
+    messages = Messages(tombstones="state")
+    it = take_in(connection, [b'{"order_no": 1}', None], messages, columns=("order_no", "change"), nesting=BY_PATH)
+    rows = it.query("select order_no, change, _key from raw.shop__lines order by _offset")
+    assert rows == [("1", None, "k0"), (None, "tombstone", "k1")]
+
+
+def test_an_absent_registry_rejects_nothing(registry: StandIn) -> None:
+    registry.statuses = [503] * 99
+    feed = make_topic_feed(file_format="avro", topic=Topic("main", "orders", messages=Messages(registry="main")))
+    reader = MessageReader(feed, choose_decoder(feed, Patience(lambda _: None, lambda _: False, 0)))
+    with pytest.raises(RegistryAway):
+        reader.read("orders", 0, [send(0, encode(OLD, {"order_no": 1, "lines": []}, 1))])
