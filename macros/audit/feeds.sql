@@ -11,6 +11,7 @@
             'raw_relation': source.relation_name,
             'staging_model': model.unique_id if model else none,
             'staging_relation': (model.defer_relation if is_deferred(model) else model).relation_name if model else none,
+            'events': events_of(model_name) if model else none,
         }) -%}
     {%- endfor -%}
     {{ return(found) }}

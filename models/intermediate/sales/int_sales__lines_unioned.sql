@@ -92,6 +92,35 @@ superstore as (
 
 ),
 
+web_shop as (
+
+    select
+        sales_line_id,
+        cast('web_shop' as {{ text_type() }}) as source_system,
+        order_id,
+        case when quantity < 0 then 'return' else 'sale' end as line_type,
+        ordered_at,
+        order_date,
+        customer_id,
+        product_id,
+        product_name,
+        channel,
+        country,
+        cast(quantity as numeric(18, 4)) as quantity,
+        unit_price,
+        gross_amount,
+        discount_amount,
+        net_amount,
+        cast(null as numeric(18, 4)) as cost_amount,
+        currency,
+        true as is_merchandise,
+        _file_id,
+        _row_number
+    from {{ ref('stg_web_shop__order_events') }} as lines
+    where row_status = 'accepted' and {{ event_decision('lines') }} = 'counted'
+
+),
+
 final as (
 
     select * from online_retail
@@ -99,6 +128,8 @@ final as (
     select * from store_orders
     union all
     select * from superstore
+    union all
+    select * from web_shop
 
 )
 

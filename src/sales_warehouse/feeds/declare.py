@@ -29,13 +29,22 @@ JSON_FORMATS = ("jsonl", "json")  # an object a line, or documents with lists of
 MAX_JSON_DEPTH = 200
 FILE_FORMATS = (*TEXT_FORMATS, *JSON_FORMATS, "parquet", "xlsx", "xls")
 ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
-LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer"}
+# further columns of the raw table of a topic: where its message was, and what came with its value
+MESSAGE_COLUMNS = {
+    "_topic": "text",
+    "_partition": "integer",
+    "_offset": "bigint",
+    "_key": "text",
+    "_headers": "jsonb",
+    "_sent_at": "timestamptz",
+}
+LINEAGE_COLUMNS = {"_file_id": "bigint", "_row_number": "bigint", ITEM_COLUMN: "integer", **MESSAGE_COLUMNS}
 EXTRA_COLUMN = "_extra"
 RECORDS = "records"  # the group of a control pattern that is no column: the number of records
 # Options that came later, by the part of a feed they are in. Their usual values leave the fingerprint as it was:
 # refused files are not read again after an upgrade.
 _ADDED: dict[str, tuple[str, ...]] = {
-    "": ("delivery_key_from", "delivery_key_case", "folder_columns", "nesting"),
+    "": ("delivery_key_from", "delivery_key_case", "folder_columns", "nesting", "topic"),
     "dialect": (
         *("short_records", "null_text", "blanks", "trailing_delimiter", "on_encoding_drift"),
         *("bytes_of", "record_types"),
@@ -203,6 +212,24 @@ class MaxRejects:
         return str(self.count)
 
 
+@dataclass(frozen=True)
+class Topic:
+    """The topics of a Kafka cluster whose messages are the records of a feed."""
+
+    cluster: str  # a name for the cluster; the environment says where it is
+    name: str  # of one topic, or of several with * for any part of it
+    keep_messages: str = "yes"  # or "until_published" or "no": how long the ledger keeps messages as they were sent
+
+    @property
+    def is_pattern(self) -> bool:
+        """Say whether several topics may have this name."""
+        return "*" in self.name
+
+    def matches(self, topic: str) -> bool:
+        """Say whether the messages of a topic are records of the feed."""
+        return re.fullmatch(re.escape(self.name).replace(r"\*", ".*"), topic) is not None
+
+
 def part_key(key: str, number: int) -> str:
     """Return the delivery key of the `number`-th of the unrelated files that have this key."""
     return key if number == 1 else f"part={number} {key}"
@@ -241,6 +268,7 @@ class Feed:
     folder_columns: tuple[str, ...] = ()  # declared columns whose values are in the folders, such as day=2024-05-03
     nesting: Nesting = field(default_factory=Nesting)
     repeats: Repeats = field(default_factory=Repeats)
+    topic: Topic | None = None  # where the records are messages of a topic and not files below the inbox
     # columns with meta personal or person_key: what `warehouse erase` replaces in the rows of a person
     personal: tuple[str, ...] = ()
 
@@ -257,7 +285,9 @@ class Feed:
     @property
     def lineage_columns(self) -> tuple[str, ...]:
         """The columns of the raw table that say from which record a row comes, and from which item of it."""
-        return tuple(column for column in LINEAGE_COLUMNS if self.nesting.items or column != ITEM_COLUMN)
+        left_out = [] if self.topic else list(MESSAGE_COLUMNS)
+        left_out += [] if self.nesting.items else [ITEM_COLUMN]
+        return tuple(column for column in LINEAGE_COLUMNS if column not in left_out)
 
     @cached_property
     def file_columns(self) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from sales_warehouse.feeds.declare import (
     Nesting,
     RecordTypes,
     Repeats,
+    Topic,
     Unpacking,
     Workbook,
 )
@@ -74,6 +75,15 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "xlsx": _WORKBOOK,
     "xls": ("encoding", *_WORKBOOK),
 }
+
+# of the messages of a topic, each of which is one record
+_MESSAGES = ("aliases", "on_new_column", "max_rejects", "max_quarantined", "on_quarantined", "keep_messages")
+_TOPIC_OPTIONS: dict[str, tuple[str, ...]] = {
+    "json": ("items", "paths", *_MESSAGES),
+    "csv": (*_MARKED, "short_records", "null_text", *_MESSAGES[2:]),
+}
+_TOPIC = re.compile(r"kafka://(?P<cluster>[a-z0-9][a-z0-9_-]*)/(?P<name>[A-Za-z0-9._*-]+)")
+_SCHEME = "kafka://"
 
 _FIGURES = r"a regular expression with named groups, such as ^T;(?P<records>\d+);(?P<amount>[-0-9.]+)$"
 _MARK = "one character that is no letter, digit, blank, line end or NUL"
@@ -140,6 +150,8 @@ def _read_share(value: object) -> Decimal:
 
 
 def _is_below_inbox(location: str) -> bool:
+    if location.startswith(_SCHEME):
+        return _TOPIC.fullmatch(location) is not None
     return bool(location) and not location.startswith("/") and ".." not in location.split("/")
 
 
@@ -272,6 +284,7 @@ class Options(StrictModel):
     control: _Control | None = field("{trailer: …}, or {file: …, pattern: …}", None)
     max_unpacked_bytes: int | None = field("a whole number of bytes: 21474836480 for 20 GiB", None, ge=1)
     max_unpacked_ratio: int | None = field("a whole number of times: 1000", None, ge=1)
+    keep_messages: Literal["yes", "until_published", "no"] = field("'yes', until_published or 'no'", "yes")
     expected: Expected | None = field(f"{{every: …}}: {EVERY}", None)
     optional: list[str] = field("a list of declared columns: [discount]", [])
     aliases: dict[str, list[str]] = field("a list of header texts: ['Order No', 'Bestell-Nr']", {})
@@ -282,6 +295,12 @@ class Options(StrictModel):
     def _is_given(cls, value: object, info: ValidationInfo) -> object:
         # `short_records: null` without quotes is None in YAML
         return "null" if value is None and info.field_name == "short_records" else _check_given(value)
+
+    @field_validator("keep_messages", mode="before")
+    @classmethod
+    def _is_no_truth(cls, value: object) -> object:
+        # without quotes YAML reads yes and no as True and False
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
     @field_validator("quote", "escape")
     @classmethod
@@ -321,8 +340,9 @@ class Options(StrictModel):
 
 
 class _External(StrictModel):
-    location: Annotated[str, check(_is_below_inbox, "is not below the inbox")] = field(
-        "a relative path with * for any part of a name and ** for any folders, such as shop/*.csv"
+    location: Annotated[str, check(_is_below_inbox, "is neither below the inbox nor a topic")] = field(
+        "a relative path with * for any part of a name and ** for any folders, such as shop/*.csv, or "
+        "kafka://<cluster>/<topic>, with * for any part of the topic's name"
     )
     file_format: Literal["csv", "aligned", "fixed", "jsonl", "json", "parquet", "xlsx", "xls"] = field(
         ", ".join(FILE_FORMATS), "csv"
@@ -333,10 +353,15 @@ class _External(StrictModel):
     @classmethod
     def _knows_options(cls, value: object, info: ValidationInfo) -> object:
         file_format = info.data.get("file_format", "")
-        allowed = _OPTIONS.get(file_format, ())
+        is_topic = str(info.data.get("location")).startswith(_SCHEME)
+        known = _TOPIC_OPTIONS if is_topic else _OPTIONS
+        allowed = known.get(file_format, ())
+        what = f"{file_format} of a topic" if is_topic else file_format
         for name in value if allowed and isinstance(value, dict) else ():
-            others = [other for other, names in _OPTIONS.items() if name in names]
-            problem = f"is an option of file_format {' and '.join(others)}, not of {file_format}"
+            others = [other for other, names in known.items() if name in names]
+            problem = f"is an option of file_format {' and '.join(others)}, not of {what}"
+            if not others and any(name in names for names in (*_OPTIONS.values(), *_TOPIC_OPTIONS.values())):
+                others, problem = [""], f"is an option of {'files' if is_topic else 'topics'}"
             require(name in allowed, problem if others else _unknown(name, allowed), ", ".join(allowed), (str(name),))
         return value or {}
 
@@ -387,6 +412,8 @@ class _Table(StrictModel, extra="ignore"):
         require(columns, "none is declared", key=("columns",))
         twice = sorted({column for column in columns if columns.count(column) > 1})
         require(not twice, f"{', '.join(twice)} is declared twice", "each column once", ("columns",))
+        if self.external.location.startswith(_SCHEME):
+            _check_topic(self.external)
         _check_format(self.external)
         _check_columns(self.external.options, columns)
         return self
@@ -398,6 +425,7 @@ class _Table(StrictModel, extra="ignore"):
 
     def feed(self) -> Feed:
         columns, options = self.file_columns, self.external.options
+        topic = _TOPIC.fullmatch(self.external.location)
         return Feed(
             source=self.source,
             name=self.name,
@@ -423,12 +451,21 @@ class _Table(StrictModel, extra="ignore"):
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
             nesting=options.nesting(),
             repeats=Repeats(**{name: getattr(options, name) for name in _REPEATS}),
+            topic=Topic(**topic.groupdict(), keep_messages=options.keep_messages) if topic else None,
             personal=tuple(it.name for it in self.columns if it.config.meta.personal or it.config.meta.person_key),
         )
 
 
 def _at(*names: str) -> tuple[str, ...]:
     return ("external", "options", *names)
+
+
+def _check_topic(external: _External) -> None:
+    """Raise `Invalid` where a topic has a format that only files have."""
+    problem = "is not the format of a message" if "file_format" in external.model_fields_set else "is missing"
+    is_given = "file_format" in external.model_fields_set and external.file_format in _TOPIC_OPTIONS
+    allowed = f"{', '.join(_TOPIC_OPTIONS)}, as the messages of a topic are"
+    require(is_given, problem, allowed, ("external", "file_format"))
 
 
 def _check_format(external: _External) -> None:

@@ -10,7 +10,7 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.feeds.declare import ITEM_COLUMN, Feed
+from sales_warehouse.feeds.declare import ITEM_COLUMN, MESSAGE_COLUMNS, Feed
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, find_period
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
@@ -159,6 +159,10 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
     if feed.nesting.items and ITEM_COLUMN not in present:  # each row so far is the only one of its record
         item = sql.SQL("add column {} integer not null default 1").format(sql.Identifier(ITEM_COLUMN))
         _alter_raw_table(cursor, feed, [item])
+    if feed.topic:
+        missing = [(name, kind) for name, kind in MESSAGE_COLUMNS.items() if name not in present]
+        clauses = [sql.SQL("add column {} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in missing]
+        _alter_raw_table(cursor, feed, clauses)
     add_columns(cursor, feed, feed.columns)
     if feed.extra_column and feed.extra_column not in present:
         extra = sql.SQL("add column {} jsonb").format(sql.Identifier(feed.extra_column))

@@ -59,7 +59,7 @@ class _Search:
     """One search through the inbox."""
 
     def __init__(self, feeds: Sequence[Feed], only: Feed | None) -> None:
-        self._patterns = [(feed, compile_location(feed.location)) for feed in feeds]
+        self._patterns = [(feed, compile_location(feed.location)) for feed in feeds if feed.topic is None]
         self._only = only
         self._matched: set[str] = set()
         self._deliveries: dict[str, str] = {}  # the delivery of each control file there could be
