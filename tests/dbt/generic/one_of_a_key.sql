@@ -9,7 +9,7 @@ select
 from {{ relation }}
 where
     {{ condition }}
-    and ({{ key | join(', ') }}) in (select {{ key | join(', ') }} from {{ model }} as changed)
+    and ({{ key | join(', ') }}) in (select {{ key | join(', ') }} from {{ model }})
 group by {{ key | join(', ') }}
 having count(*) > 1
 
