@@ -2,7 +2,8 @@
    `model.build_window`: dbt makes the dictionary `model` anew for each model, so nothing outlives the materialization.
    `is_whole`: the relation is built from nothing, as it is new, was asked to, or its SQL, its contract or what it reads
    was changed. Otherwise `files` are those whose rows changed since the watermark, and `dates` the dates these touched.
-   `late_files` became active after `event_id`, the last event that this build sees: the loader may run meanwhile.
+   `event_id` is the last event that this build sees: loader and streams may run meanwhile. `late_files` became active
+   later; of a relation that is built from nothing, `unseen` says which files are not active at that event.
    A relation never gets ahead of the relations it reads. #}
 {% macro look_up_window() -%}
     {%- do begin_replacing() -%}
@@ -34,7 +35,8 @@
     {%- endfor -%}
     {%- set own = state.get(model.relation_name) -%}
     {%- set window = {
-        'event_id': reached | min, 'inputs_hash': local_md5(inputs | join('\n')), 'files': [], 'dates': [], 'late_files': []
+        'event_id': reached | min, 'inputs_hash': local_md5(inputs | join('\n')), 'files': [], 'dates': [], 'late_files': [],
+        'unseen': none
     } -%}
     {%- do window.update({
         'is_whole': should_full_refresh() or is_empty_run() or not existing or not existing.is_table or not own
@@ -95,6 +97,33 @@
         ~ " then event_id end), 0) order by file_id"
     ).rows -%}
     {{ return(rows | map(attribute=0) | map('int') | list) }}
+{%- endmacro %}
+
+{# The files that are not active at an event, for relations that are built from nothing: `last` is the last active one, and
+   `ids` and `ranges` are those before it. Rows of any other file may come between this statement and the one that reads
+   the raw table: of files that are loaded, accepted or restored meanwhile, and of segments of topics, which have rows
+   before they have an event. So files are not left out because of what the ledger says of them now. #}
+{% macro unseen_files(event_id) -%}
+    {%- set rows = run_query(
+        "with active as (select file_id from " ~ source('ledger', 'file_events')
+        ~ " where kind in ('activated', 'deactivated') and event_id <= " ~ event_id
+        ~ " group by file_id having max(case when kind = 'activated' then event_id else 0 end)"
+        ~ " > max(case when kind = 'deactivated' then event_id else 0 end)),"
+        ~ " steps as (select file_id, lag(file_id, 1, cast(0 as bigint)) over (order by file_id) as file_id_before from active)"
+        ~ " select file_id_before + 1 as first_id, file_id - 1 as last_id from steps where file_id > file_id_before + 1"
+        ~ " union all select null, max(file_id) from active order by first_id"
+    ).rows -%}
+    {%- set unseen = {'last': 0, 'ids': [], 'ranges': []} -%}
+    {%- for row in rows -%}
+        {%- if row.first_id is none -%}
+            {%- do unseen.update({'last': (row.last_id or 0) | int}) -%}
+        {%- elif row.last_id - row.first_id >= 32 -%}
+            {%- do unseen.ranges.append((row.first_id | int, row.last_id | int)) -%}
+        {%- else -%}
+            {%- do unseen.ids.extend(range(row.first_id | int, row.last_id | int + 1)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(unseen) }}
 {%- endmacro %}
 
 {# Dates on which a line came or went in one of the relations, after one event and up to another. #}

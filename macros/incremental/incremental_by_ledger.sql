@@ -9,8 +9,12 @@
     {%- if not (window.is_whole or (window.files if by_file else window.dates)) -%}
         {{ return(leave_alone()) }}
     {%- endif -%}
-    {%- do window.update({'late_files': late_files(window.event_id)}) if by_file -%}
-    {%- if not window.is_whole or window.late_files -%}
+    {%- if by_file and window.is_whole -%}
+        {%- do window.update({'unseen': unseen_files(window.event_id)}) -%}
+    {%- elif by_file -%}
+        {%- do window.update({'late_files': late_files(window.event_id)}) -%}
+    {%- endif -%}
+    {%- if not window.is_whole or window.unseen -%}
         {%- do context.update({'sql': render(model.raw_code)}) -%}
     {%- endif -%}
     {%- if window.is_whole -%}

@@ -35,6 +35,7 @@
         file_id bigint not null,
         primary key (event_id, file_id, relation_name)
     );
+    {{ seal_segments() }}
     {{ touch_later_files() }}
     insert into {{ build_state('builds') }} (invocation_id, upper_event_id, started_at)
     select
@@ -45,6 +46,11 @@
     {{ summarise_block_ranges(filtered) ~ ';' if filtered }}
     {{ identify_rows() }};
     commit
+{%- endmacro %}
+
+{# The open segments of topics get their events now, so that this build sees them; from then on they never change. #}
+{% macro seal_segments() -%}
+    {{ return('select ledger.seal_segments();' if feeds() | selectattr('is_topic') | list else '') }}
 {%- endmacro %}
 
 {# A change of a file may change the rows of later files in feeds with the rule row:delivered_before. #}

@@ -36,8 +36,10 @@ class Environment(BaseSettings):
         default=None, repr=False, pattern=r"^https?://[!-~]+$", validation_alias="WAREHOUSE_WEBHOOK"
     )
     log: Literal["text", "json"] = Field(default="text", validation_alias="WAREHOUSE_LOG")
+    kafka_servers: str | None = Field(default=None, pattern=r"^[!-~]+$", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    kafka_properties: str | None = Field(default=None, validation_alias="KAFKA_PROPERTIES")
 
-    @field_validator("home", "project", "inbox")
+    @field_validator("home", "project", "inbox", "kafka_properties")
     @classmethod
     def _is_one_line(cls, value: str | None) -> str | None:
         # such a name would be unreadable in profiles.yml and in messages
@@ -70,6 +72,8 @@ class Settings:
     external: ExternalServer | None = None
     log_as_json: bool = False
     webhook: str | None = field(default=None, repr=False)  # for failed runs and refused files; may hold a key
+    kafka_servers: str | None = None  # None: the warehouse's own broker
+    kafka_properties: Path | None = None  # settings of librdkafka; may hold passwords
 
 
 def get_settings() -> Settings:
@@ -103,6 +107,10 @@ def get_settings() -> Settings:
         external=external,
         log_as_json=environment.log == "json",
         webhook=environment.webhook,
+        kafka_servers=environment.kafka_servers,
+        kafka_properties=_absolute("KAFKA_PROPERTIES", environment.kafka_properties)
+        if environment.kafka_properties
+        else None,
     )
 
 
@@ -110,7 +118,7 @@ def _absolute(variable: str, value: str) -> Path:
     try:
         return Path(value).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigurationError(f"{variable} must name a folder: {error}.") from None
+        raise ConfigurationError(f"{variable} must be a path: {error}.") from None
 
 
 def _find_project() -> Path:
@@ -125,8 +133,9 @@ def _find_project() -> Path:
 def _explain(error: ValidationError) -> list[str]:
     allowed = {
         "PGPORT": "a whole number from 1 to 65535",
-        **dict.fromkeys(("WAREHOUSE_HOME", "WAREHOUSE_PROJECT", "WAREHOUSE_INBOX"), PRINTABLE_PATH),
+        **dict.fromkeys(("WAREHOUSE_HOME", "WAREHOUSE_PROJECT", "WAREHOUSE_INBOX", "KAFKA_PROPERTIES"), PRINTABLE_PATH),
         "WAREHOUSE_LOG": "text or json",
+        "KAFKA_BOOTSTRAP_SERVERS": "host:port, several of them with commas between",
         "WAREHOUSE_WEBHOOK": "an address that begins with http:// or https://",
     }
     names = [str(detail["loc"][0]) for detail in error.errors()]

@@ -44,9 +44,7 @@ texts as (
 typed as (
 
     select
-        -- not of the segment: the id is the same wherever segments are cut
-        'shop/' || _topic || '/' || cast(_partition as {{ text_type() }}) || '/' || cast(_offset as {{ text_type() }})
-        || ':' || cast(_item_number as {{ text_type() }}) as sales_line_id,
+        {{ sales_line_id(item_number='_item_number') }} as sales_line_id,
         {{ trimmed('event_id') }} as event_id,
         {{ trimmed('event_type') }} as event_type,
         {{ trimmed('order_id') }} as order_id,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _ORIGINS = {
     "file": "from the file, whose SHA-256 is still the one in the ledger",
+    "messages": "the message kept in the ledger",
     "rejects": "the bytes kept with the reject",
     "skipped_lines": "the bytes kept of the skipped line",
 }
@@ -104,6 +105,8 @@ def _print_explanations(explanations: "Explanations") -> None:
 
 def _print_one(it: "Explanation") -> None:
     line = "line unknown" if it.line_number is None else f"line {it.line_number}"
+    if it.partition is not None:
+        line = f"{it.partition}, " + ("offset unknown" if it.offset is None else f"offset {it.offset}")
     version = "" if it.version is None else f"version {it.version}, "
     origin = it.note if it.original_from in ("raw", "nowhere") else _ORIGINS[it.original_from]
     repair = [("rejected first", it.rejected_for or ""), ("replayed as", _show_blank(it.replayed_as or ""))]

@@ -12,7 +12,7 @@ from psycopg2 import errors
 from rich.markup import escape
 
 from sales_warehouse import __version__
-from sales_warehouse.cli import daily, erasures, files, lineage, readers, rejects, set_up
+from sales_warehouse.cli import broker, daily, erasures, files, lineage, readers, rejects, set_up, stream
 from sales_warehouse.cli.console import err, log_error, out
 from sales_warehouse.error_log import log_instead_of_print, log_unexpected
 from sales_warehouse.errors import ConfigurationError, WarehouseError
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (daily, files, rejects, erasures, lineage, readers, set_up):  # the order of the help
+for module in (daily, stream, files, rejects, erasures, lineage, readers, set_up, broker):  # the order of the help
     app.add_typer(module.group)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, in Typer as in shells
@@ -59,9 +59,9 @@ def main(
 def run(arguments: list[str] | None = None) -> None:
     """Run the command and end the process: 0 done, 1 needs a person, 2 wrong usage, 3 server not reachable."""
     log_instead_of_print()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name of a file may not fit the terminal's encoding
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")  # a name of a file may not fit the terminal's encoding
     try:
         _refuse_old_spelling(sys.argv[1:] if arguments is None else arguments)
         app(arguments, prog_name="warehouse")

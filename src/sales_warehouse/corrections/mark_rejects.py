@@ -39,6 +39,8 @@ def dialect_of_rejects(feed: Feed) -> Dialect:
 def feed_of_texts(feed: Feed) -> Feed:
     """Return the feed of its repaired records: text in UTF-8."""
     dialect = replace(dialect_of_rejects(feed), encoding="utf-8")
+    if feed.topic:  # a message alone, without the columns of its place, which are added later
+        feed, dialect = replace(feed, topic=None), replace(dialect, header_lines=0)
     if feed.file_format in JSON_FORMATS:  # a reject is the object alone, not the list around it
         return replace(feed, dialect=dialect, nesting=replace(feed.nesting, records=()))
     return replace(feed, dialect=dialect, file_format=feed.file_format if feed.file_format in TEXT_FORMATS else "csv")

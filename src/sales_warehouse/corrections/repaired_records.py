@@ -17,6 +17,7 @@ from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader
 from sales_warehouse.load.readers.reader import Block
+from sales_warehouse.stream.restore_segment import place_repaired
 
 
 class NotSound(Exception):
@@ -188,4 +189,6 @@ def copy_repaired(cursor: Cursor, entry: LedgerFile, feed: Feed, head: str, reco
         load.add_columns(kept)
         blocks = [repaired.read(record, [column is not None for column in columns]) for record in records]
         load.copy_rows(iter(blocks), kept)
+        if feed.topic:
+            place_repaired(cursor, feed, entry, [record.row_number for record in records])
         return load.tally.rows

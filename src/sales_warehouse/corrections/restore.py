@@ -15,10 +15,17 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.find_entries import LedgerFile, active_version, active_with_content, feed_of, find_entry
+from sales_warehouse.ledger.masks import read_masks
 from sales_warehouse.ledger.outcomes import Reject, Shape, Tally
 from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import read_replayed, stream_rejects
-from sales_warehouse.ledger.record_files import RejectSpool, record_head, record_restored, record_unloaded
+from sales_warehouse.ledger.record_files import (
+    RejectSpool,
+    record_head,
+    record_restored,
+    record_segment,
+    record_unloaded,
+)
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.copy_records import FileLoad
 from sales_warehouse.load.inbox.find_files import find_files
@@ -27,6 +34,8 @@ from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader, open_content
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stream.keep_messages import keeps_all
+from sales_warehouse.stream.restore_segment import copy_kept
 
 _SHOWN_DIGITS = 12  # of a SHA-256, enough to compare two contents by eye
 
@@ -65,6 +74,11 @@ def unload(connection: Connection, feeds: Sequence[Feed], name: str, say: Callab
         loader.confirm(cursor)
         entry = find_entry(cursor, name, ("active",), "unloaded")
         feed = feed_of(entry, feeds)
+        if feed.topic and not keeps_all(cursor, entry):
+            raise RestoreRefused(
+                f"{entry}: the ledger does not keep its messages (keep_messages: {feed.topic.keep_messages}), so it "
+                "could not be restored. Nothing was changed."
+            )
         rows = record_unloaded(cursor, feed, entry.file_id)
     return Unloaded(entry, f"{feed.schema}.{feed.identifier}", rows)
 
@@ -83,6 +97,9 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
         loader.confirm(cursor)
         entry = find_entry(cursor, name, ("unloaded", "superseded"), "restored")
         feed = feed_of(entry, feeds)
+        if feed.topic:
+            record_segment_restored(cursor, feed, entry)
+            return Restored(entry, None)
         file = find_delivery(inbox, feeds, feed, entry)
         replaced = active_version(cursor, entry)
         if feed.delivery_key is None:
@@ -91,6 +108,29 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
         shape = copy_again(cursor, file, entry, reporter)
         record_restored(cursor, file, entry.file_id, replaced.file_id if replaced else None, shape)
     return Restored(entry, replaced)
+
+
+def record_segment_restored(cursor: Cursor, feed: Feed, entry: LedgerFile) -> None:
+    """Copy the rows of a segment from its kept messages, replayed ones too, and record that it is active again.
+
+    Raises `RestoreRefused` unless all is as it was in the ledger.
+    """
+    replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
+    rejects = _RejectDigest()
+    rejects.masks = read_masks(cursor, feed)
+    now, digest = copy_kept(cursor, feed, entry, rejects)
+    if now.read != entry.records_read or (digest != entry.sha256 and rejects.masks is None):
+        raise RestoreRefused(
+            f"{entry}: the ledger keeps {now.read:,} of its {entry.records_read:,} messages, or others than were taken "
+            "in. Nothing was changed."
+        )
+    replayed_rows = copy_repaired(cursor, entry, feed, "", replayed) if replayed else 0
+    loaded = entry.records_loaded - len(replayed)
+    more_rows = entry.rows_loaded - replayed_rows - loaded
+    then = Tally(loaded, entry.rows_rejected + len(replayed), entry.rows_skipped, more_rows)
+    _assert_as_before(entry, Shape(tuple(entry.columns or ())), now, then)
+    _assert_same_rejects(cursor, entry, rejects)
+    record_segment(cursor, feed, entry.file_id)
 
 
 def find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: LedgerFile) -> InboxFile:
@@ -150,6 +190,13 @@ def copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Rep
     more_rows = entry.rows_loaded - replayed_rows - loaded if entry.status != "held" else reader.tally.more_rows
     then = Tally(loaded, entry.rows_rejected + len(replayed), entry.rows_skipped, more_rows)
     _assert_as_before(entry, shape, reader.tally, then)
+    _assert_same_rejects(cursor, entry, rejects)
+    if then.rejected:
+        record_head(cursor, entry.file_id, rejects.masked_head)  # an earlier loader did not keep it
+    return shape
+
+
+def _assert_same_rejects(cursor: Cursor, entry: LedgerFile, rejects: "_RejectDigest") -> None:
     with _RejectDigest() as in_ledger:
         in_ledger.add(entry.file_id, stream_rejects(cursor, entry.file_id))
     if rejects.digest() != in_ledger.digest():
@@ -157,9 +204,6 @@ def copy_again(cursor: Cursor, file: InboxFile, entry: LedgerFile, reporter: Rep
             f"{entry} gives other rejects than those in the ledger. Nothing was changed. Compare them with: "
             f"warehouse rejects {entry.file_id}"
         )
-    if then.rejected:
-        record_head(cursor, entry.file_id, rejects.masked_head)  # an earlier loader did not keep it
-    return shape
 
 
 def _assert_as_before(entry: LedgerFile, shape: Shape, now: Tally, then: Tally) -> None:

@@ -9,10 +9,10 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.record_files import record_feed_unloaded
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.loader_lock import as_the_loader
+from sales_warehouse.prepare import prepare_warehouse
 
 _WITH_ROWS = "(status = 'active' or (status = 'held' and version is not null))"
 
@@ -34,10 +34,11 @@ def unload_feed(connection: Connection, feeds: Sequence[Feed], name: str, say: C
     `ConfigurationError` when the ledger has no such file.
     """
     with (
-        as_the_loader(connection, say, partial(prepare_ledger, connection, feeds)) as loader,
+        as_the_loader(connection, say, partial(prepare_warehouse, connection, feeds)) as loader,
         transaction(connection) as cursor,
     ):
         loader.confirm(cursor)
+        cursor.execute("select ledger.seal_segments()")  # an open segment has rows too
         cursor.execute(f"select file_id, rows_loaded from ledger.files where feed = %s and {_WITH_ROWS}", (name,))
         rows_of_files = dict(cursor.fetchall())
         if not rows_of_files:

@@ -10,6 +10,8 @@ from sales_warehouse.erase.mask_derived import Counts
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.masks import Masks, read_masks, spellings_of
 from sales_warehouse.load.mask_rows import rewrite
+from sales_warehouse.stream.commit_messages import mask_message
+from sales_warehouse.stream.messages import pack, unpack
 
 # table, its columns of bytes, its columns of text
 _TABLES = (
@@ -38,6 +40,9 @@ def mask_ledger(cursor: Cursor, feeds: Sequence[Feed], texts: Sequence[str]) -> 
             for column, file_ids in found.items():
                 counts[f"ledger.{table}", column] += len(file_ids)
                 files |= set(file_ids)
+        if file_ids := _mask_messages(cursor, masks):
+            counts["ledger.messages", "body"] += len(file_ids)
+            files |= set(file_ids)
     return counts, files
 
 
@@ -80,6 +85,27 @@ def _mask_table(
     types = {column: "bytea" if column in of_bytes else "text" for column in columns}
     types |= {"delivered_bytes": "bigint"} if table == "rejects" else {}
     rewrite(cursor, sql.Identifier("ledger", table), types, rewritten)
+    return changed
+
+
+def _mask_messages(cursor: Cursor, masks: Masks) -> list[int]:
+    """Mask the kept messages of a feed; return the file of each changed row. They are compressed, so all are read."""
+    cursor.execute(
+        "select file_id, first_offset from ledger.messages inner join ledger.files using (file_id) where feed = %s",
+        (masks.feed.full_name,),
+    )
+    changed = []
+    for file_id, first_offset in cursor.fetchall():
+        place = (file_id, first_offset)
+        cursor.execute("select body from ledger.messages where file_id = %s and first_offset = %s", place)
+        [(body,)] = cursor.fetchall()
+        messages = list(unpack(bytes(body)))
+        masked = [mask_message(message, masks) for message in messages]
+        if masked != messages:
+            cursor.execute(
+                "update ledger.messages set body = %s where file_id = %s and first_offset = %s", (pack(masked), *place)
+            )
+            changed.append(file_id)
     return changed
 
 

@@ -31,6 +31,7 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
 from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.stream.keep_messages import read_kept
 from sales_warehouse.verify.records import CannotRead, NotComparable, Record
 from sales_warehouse.verify.run_verify import reread
 
@@ -51,9 +52,9 @@ class MartRow:
 class Explanation:
     """One record with its file, its original text, its outcome and its mart rows.
 
-    `original_from` is the source of the original text: `file`, `rejects` or `skipped_lines` (the ledger's bytes),
-    `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, rejected, refused,
-    held, taken out or unknown.
+    `original_from` is the source of the original text: `file`, `rejects`, `skipped_lines` or `messages` (the ledger's
+    bytes), `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, rejected,
+    refused, held, taken out or unknown.
     """
 
     file_id: int
@@ -72,6 +73,8 @@ class Explanation:
     replayed_as: str | None = None  # the repaired text of a rejected record
     rejected_for: str | None = None  # the reason and detail of the rejection
     item_number: int | None = None  # of the row in its record; only of feeds with items
+    partition: str | None = None  # <topic>/<partition>; only of topics, as is the offset
+    offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,14 @@ class _Tracer:
 
     def __init__(self, cursor: Cursor, entry: LedgerFile, feed: Feed, file: InboxFile | None, prefix: str) -> None:
         self._cursor, self._entry, self._feed, self._file, self._prefix = cursor, entry, feed, file, prefix
+        self._offsets: dict[int, int] = {}  # of messages, by their row numbers
 
     @property
     def _line(self) -> str:
         """The word for a record of this file: line, record or row."""
         word = "line" if self._feed.file_format in (*TEXT_FORMATS, "jsonl") else "row"
+        if self._feed.topic:
+            return "message"
         return "record" if self._feed.file_format == "json" else word
 
     def explain(self, rows: Sequence[_Row]) -> list[Explanation]:
@@ -210,12 +216,16 @@ class _Tracer:
                     replayed_as=reject["replayed_as"] if reject else None,
                     rejected_for=f"{reject['reason']}: {reject['detail']}" if reject else None,
                     item_number=place[1],
+                    partition=self._partition,
+                    offset=self._find_offset(found),
                 )
             )
         return explanations
 
     def _read_records(self, wanted: set[int]) -> tuple[dict[int, Record], str | None]:
         """Return the wanted records that are no rejects, as the file has them, or why the file cannot be used."""
+        if self._feed.topic:
+            return self._read_messages(wanted)
         if self._file is None:
             return {}, "the file is not in the inbox any more"
         found: dict[int, Record] = {}
@@ -237,6 +247,31 @@ class _Tracer:
         except (OSError, FileRefused, CannotRead) as error:
             return found, f"the file cannot be read: {error}"
         return found, None
+
+    def _read_messages(self, wanted: set[int]) -> tuple[dict[int, Record], str | None]:
+        """Return the wanted messages, as the ledger keeps them, or why it does not."""
+        found: dict[int, Record] = {}
+        for messages in read_kept(self._cursor, self._entry.file_id):
+            for message in messages:
+                number = len(self._offsets) + 1
+                self._offsets[number] = message.offset
+                if number in wanted:
+                    text = decode_raw(message.value or b"", "utf-8")
+                    found[number] = Record(number, number, text, None)
+        return found, None if self._offsets else "the ledger does not keep the messages of this segment"
+
+    @property
+    def _partition(self) -> str | None:
+        return "/".join(self._entry.uri.split("/")[3:5]) if self._feed.topic else None
+
+    def _find_offset(self, found: _Found) -> int | None:
+        if not self._feed.topic:
+            return None
+        if found.reject is not None:
+            return int(found.reject["byte_offset"])
+        if found.row is not None:
+            return int(found.row["_offset"])
+        return self._offsets.get(found.record.row_number or 0) if found.record is not None else None
 
     def _list_items(self, rows: Sequence[_Row], raw: Mapping[_Row, object]) -> list[_Row]:
         """Return the rows with their item numbers; a record without items in the raw table is one row."""
@@ -287,7 +322,7 @@ class _Tracer:
         if found.record is not None and found.reject is None:
             masks = read_masks(self._cursor, self._feed)
             text = masks.mask_text(found.record.text) if masks else found.record.text
-            return found.record.line_number, text, "file", None
+            return found.record.line_number, text, "messages" if self._feed.topic else "file", None
         for kept, origin in ((found.reject, "rejects"), (found.skip, "skipped_lines")):
             if kept is not None:
                 text = decode_raw(bytes(kept["raw"]), self._feed.dialect.encoding)

@@ -88,7 +88,7 @@ class Masks:
             return value  # a missing value stays one
         if column in self.feed.personal:
             return token
-        is_declared = column in self.feed.columns or column in LINEAGE_COLUMNS
+        is_declared = column in self.feed.columns or column in LINEAGE_COLUMNS.keys() - {"_key", "_headers"}
         return value if is_declared else self.mask_text(value, {token})
 
     def mask_text(self, text: str, near: Collection[str] = ()) -> str:

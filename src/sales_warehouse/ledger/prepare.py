@@ -25,6 +25,7 @@ _UPGRADES = (
     ("is_without_held", "upgrade_held"),
     ("is_of_anagrams", "upgrade_anagrams"),
     ("is_without_erasures", "upgrade_erasures"),
+    ("is_without_segments", "upgrade_segments"),
 )
 
 

@@ -264,6 +264,12 @@ def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file
     _activate(cursor, file.feed, file_id, replaced_file_id, shape)
 
 
+def record_segment(cursor: Cursor, feed: Feed, file_id: int) -> None:
+    """Record that a segment whose rows were copied again is active."""
+    cursor.execute("update ledger.files set status = 'active' where file_id = %s", (file_id,))
+    _activate(cursor, feed, file_id, None, Shape())
+
+
 def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:
     """Record the bytes in front of the first record of a file that has rejects."""
     cursor.execute("update ledger.files set head = %s where file_id = %s", (head, file_id))

@@ -47,7 +47,9 @@ def mask_rows(cursor: Cursor, feed: Feed, file_id: int, masks: Masks) -> None:
 def mask_persons(cursor: Cursor, masks: Masks, condition: sql.Composable) -> dict[str, int]:
     """Mask the persons in the rows of the raw table that meet a condition; return how many were changed by column."""
     feed = masks.feed
-    names = [name for name in read_raw_columns(cursor, feed) if name not in LINEAGE_COLUMNS]
+    # a key or a header of a message may name a person too
+    own = LINEAGE_COLUMNS.keys() - {"_key", "_headers"}
+    names = [name for name in read_raw_columns(cursor, feed) if name not in own]
     shown = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in names)
     query = sql.SQL("select ctid::text, {} from {} where {}").format(shown, raw_table(feed), condition)
     cursor.execute(query)
@@ -57,7 +59,7 @@ def mask_persons(cursor: Cursor, masks: Masks, condition: sql.Composable) -> dic
         for number, name in enumerate(names)
         if (count := sum(before[number] != after[number] for _, before, after in changed))
     }
-    types = {EXTRA_COLUMN: "jsonb"}
+    types = {EXTRA_COLUMN: "jsonb", "_headers": "jsonb"}
     rewrite(cursor, raw_table(feed), {name: types.get(name, "text") for name in counts}, [
         (place, *(after[names.index(name)] for name in counts)) for place, before, after in changed if before != after
     ])  # fmt: skip

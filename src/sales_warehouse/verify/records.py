@@ -11,7 +11,7 @@ from sales_warehouse.ledger.outcomes import Reject
 Values = list[str | None]
 
 # Kinds of skipped lines whose bytes are kept in `ledger.skipped_lines`; blank lines and total rows are only counted.
-KEPT_KINDS = ("preamble", "comment", "trailer", "no_items")
+KEPT_KINDS = ("preamble", "comment", "trailer", "no_items", "tombstone")
 
 
 class CannotRead(Exception):

@@ -23,9 +23,11 @@ from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stream.keep_messages import keeps_all, read_kept
 from sales_warehouse.verify.compare import Difference, Row, find_differences
 from sales_warehouse.verify.read_documents import DocumentReading
 from sales_warehouse.verify.read_folders import read_folders
+from sales_warehouse.verify.read_messages import MessageReading
 from sales_warehouse.verify.read_objects import ObjectReading
 from sales_warehouse.verify.read_tables import TableReading
 from sales_warehouse.verify.read_text import TextReading
@@ -86,6 +88,7 @@ def run_verify(
     prepare_ledger(connection, feeds)
     deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
     declared = {feed.full_name for feed in feeds}
+    topics = {feed.full_name: feed for feed in feeds if feed.topic}
     report = VerifyReport()
     with transaction(connection) as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
@@ -96,8 +99,11 @@ def run_verify(
         reporter.start(len(entries), sum(entry.size_bytes for entry in entries))
         for entry in entries:
             file = deliveries.get((entry.feed, entry.uri))
+            topic = topics.get(entry.feed)
             if entry.feed not in declared:
                 verdict = _verdict(entry, "unreadable", f"the feed {entry.feed} is not declared any more")
+            elif topic is not None:
+                verdict = _verify_segment(cursor, entry, topic)
             elif file is None:
                 verdict = _verdict(entry, "gone", f"is not below {inbox} any more, so it cannot be compared")
             else:
@@ -123,9 +129,7 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
                     reread(content, file.feed, rejects, _read_and_report(content, reporter)) as reading,
                 ):
                     reading.constants = read_folders(file)
-                    present = read_raw_columns(cursor, file.feed)
-                    has_items = bool(file.feed.nesting.items)
-                    columns = [c for c in present if c not in LINEAGE_COLUMNS or (has_items and c == ITEM_COLUMN)]
+                    columns = _compared_columns(cursor, file.feed)
                     with closing(_stream_rows(cursor, file.feed, columns, entry.file_id)) as rows:
                         found = find_differences(reading, entry, columns, (rows, skips), masks)
                         differences = list(islice(found, MAX_DIFFERENCES))
@@ -148,6 +152,36 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
         )
         return _verdict(entry, "changed", message)
     return _verdict(entry, "different" if differences else "equal", None, records, tuple(differences))
+
+
+def _verify_segment(cursor: Cursor, entry: LedgerFile, feed: Feed) -> Verdict:
+    """Compare a segment with the messages that the ledger keeps of it."""
+    if not keeps_all(cursor, entry):
+        return _verdict(entry, "not_compared", "the ledger does not keep the messages of this segment")
+    masks = read_masks(cursor, feed)
+    try:
+        with (
+            closing(stream_rejects(cursor, entry.file_id)) as rejects,
+            closing(_stream_skips(cursor, entry.file_id)) as skips,
+            closing(_stream_rows(cursor, feed, _compared_columns(cursor, feed), entry.file_id)) as rows,
+        ):
+            reading = MessageReading(read_kept(cursor, entry.file_id), feed, rejects)
+            found = find_differences(reading, entry, _compared_columns(cursor, feed), (rows, skips), masks)
+            differences = list(islice(found, MAX_DIFFERENCES))
+    except NotComparable as error:
+        return _verdict(entry, "not_compared", str(error))
+    # kept messages are without erased persons
+    if masks is None and not differences and reading.digest != entry.sha256:
+        return _verdict(
+            entry, "changed", "the ledger keeps other messages than were taken in: the digest is another one"
+        )
+    return _verdict(entry, "different" if differences else "equal", None, reading.row_number, tuple(differences))
+
+
+def _compared_columns(cursor: Cursor, feed: Feed) -> list[str]:
+    has_items = bool(feed.nesting.items)
+    present = read_raw_columns(cursor, feed)
+    return [column for column in present if column not in LINEAGE_COLUMNS or (has_items and column == ITEM_COLUMN)]
 
 
 def _find_advice(cursor: Cursor, entry: LedgerFile, sha256: str) -> tuple[str | None, str]:

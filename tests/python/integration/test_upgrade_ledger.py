@@ -234,6 +234,36 @@ def test_upgrade_of_a_ledger_without_erasures_adds_them(connection: Connection) 
     assert describe(connection) == wanted
 
 
+# a ledger in which no file is a segment of a topic
+WITHOUT_SEGMENTS = """
+drop table ledger.stream_positions, ledger.stream_events, ledger.messages;
+drop function if exists ledger.seal_segments(interval), ledger.seal(bigint []);
+comment on function ledger.publish(text) is 'digest of the scripts of that version';
+alter table ledger.files drop constraint files_status_check, drop constraint taken_in_means_versioned,
+add constraint files_status_check
+check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'held', 'refused')),
+add constraint taken_in_means_versioned
+check (status = 'held' or (status in ('active', 'superseded', 'unloaded')) = (version is not null));
+alter table ledger.skipped_lines drop constraint skipped_lines_kind_check, add constraint skipped_lines_kind_check
+check (kind in ('preamble', 'comment', 'trailer', 'no_items'));
+insert into ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read,
+    records_loaded, rows_loaded, started_at, finished_at, loader_version, declaration_sha256)
+values ('shop.lines', 'a', 'a', repeat('0', 64), 1, 1, 'a', 1, 'active', 3, 3, 3, now(), now(), '1', '1');
+"""
+
+
+def test_upgrade_of_a_ledger_without_segments_keeps_its_files(connection: Connection) -> None:
+    prepare_warehouse(connection, [])
+    wanted = describe(connection)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(WITHOUT_SEGMENTS)
+    for _ in range(2):
+        prepare_warehouse(connection, [])
+        assert describe(connection) == wanted
+        assert query(connection, "select status, rows_loaded from ledger.files") == [("active", 3)]
+        assert query(connection, "select ledger.seal_segments()") == [(0,)]
+
+
 def test_sessions_that_upgrade_at_once_do_it_once(old: Connection, database: Settings) -> None:
     errors = []
 

@@ -15,8 +15,13 @@ ledger.publication_switches
 to {transformer};
 
 -- what a build writes about files
-revoke all on function ledger.hold_file(bigint, text, text), ledger.touch_later_files(text []) from public;
+revoke all on function
+ledger.hold_file(bigint, text, text), ledger.touch_later_files(text []), ledger.seal_segments(interval),
+ledger.seal(bigint [])
+from public;
 grant execute on function ledger.hold_file(bigint, text, text), ledger.touch_later_files(text []) to {transformer};
+-- any build sees what came until it began
+grant execute on function ledger.seal_segments(interval) to {transformer}, {analyst};
 
 -- one build at a time
 revoke all on function

@@ -26,7 +26,9 @@ create table if not exists ledger.files (
     period_start_date date,
     period_end_date date,
     version integer check (version >= 1),
-    status text not null check (status in ('active', 'superseded', 'unloaded', 'duplicate', 'held', 'refused')),
+    -- open: a segment of a topic that later commits make longer; it has no event yet, so no build sees it
+    status text not null
+    check (status in ('open', 'active', 'superseded', 'unloaded', 'duplicate', 'held', 'refused')),
     supersedes_file_id bigint references ledger.files,
     records_read bigint not null default 0 check (records_read >= 0),
     records_loaded bigint not null default 0 check (records_loaded >= 0),
@@ -66,7 +68,7 @@ create table if not exists ledger.files (
     check (status <> 'duplicate' or records_read = 0),
     constraint taken_in_means_versioned
     -- a file that the loader holds has no rows, one that a build holds has a version and rows in the raw table
-    check (status = 'held' or (status in ('active', 'superseded', 'unloaded')) = (version is not null)),
+    check (status = 'held' or (status in ('open', 'active', 'superseded', 'unloaded')) = (version is not null)),
     constraint taken_in_means_keyed
     check (version is null or delivery_key is not null),
     constraint period_is_whole_and_in_order
@@ -104,7 +106,7 @@ create table if not exists ledger.skipped_lines (
     line_number bigint not null check (line_number >= 1),
     -- position among all records of the file; NULL for lines in front of the header
     row_number bigint check (row_number >= 1),
-    kind text not null check (kind in ('preamble', 'comment', 'trailer', 'no_items')),
+    kind text not null check (kind in ('preamble', 'comment', 'trailer', 'no_items', 'tombstone')),
     raw bytea not null
 );
 -- a line of a JSON document may have several records
@@ -126,6 +128,57 @@ create table if not exists ledger.file_events (
 -- finds the last event of a column without reading the events of all files
 create index if not exists file_events_of_columns on ledger.file_events (feed, detail, event_id)
 where kind in ('column_added', 'column_left_out', 'column_missing');
+
+-- How far each partition of a topic was taken in. Exactly once rests on this row: `next_offset` moves in the transaction
+-- that takes the messages in, and only from the offset that they begin with.
+create table if not exists ledger.stream_positions (
+    position_id bigint generated always as identity,
+    cluster text not null,
+    -- both as Kafka calls them: a topic that was deleted and made again is another topic
+    cluster_id text not null,
+    topic_id text not null,
+    topic text not null,
+    -- the topic in its raw table; with its id where an earlier topic had the same name
+    label text not null,
+    partition integer not null check (partition >= 0),
+    feed text not null,
+    next_offset bigint not null check (next_offset >= 0),
+    -- the open segment
+    segment_file_id bigint references ledger.files,
+    last_sent_at timestamptz,
+    committed_at timestamptz,
+    -- where the partition stopped because of too many rejects, and why; it goes on from next_offset
+    stopped_offset bigint,
+    stopped_reason text,
+    -- messages up to here are taken in although they are rejects too many
+    skip_up_to bigint not null default -1,
+    primary key (cluster_id, topic_id, partition)
+);
+create unique index if not exists stream_positions_by_segment on ledger.stream_positions (segment_file_id)
+where segment_file_id is not null;
+-- What happened to a partition apart from commits. lost: messages were gone before they were read. skipped: a person let a
+-- partition go on behind a reject. made_again: the topic was deleted and made again under its name.
+create table if not exists ledger.stream_events (
+    stream_event_id bigint generated always as identity primary key,
+    cluster_id text not null,
+    topic_id text not null,
+    partition integer not null,
+    kind text not null check (kind in ('lost', 'stopped', 'skipped', 'made_again')),
+    first_offset bigint,
+    last_offset bigint,
+    detail text,
+    at timestamptz not null default clock_timestamp(),
+    by text not null default session_user
+);
+-- The messages of one commit as they were sent, packed and compressed: see stream/keep_messages.py.
+create table if not exists ledger.messages (
+    file_id bigint not null references ledger.files,
+    first_offset bigint not null,
+    last_offset bigint not null,
+    body bytea not null,
+    primary key (file_id, first_offset)
+);
+alter table ledger.messages alter column body set storage external;
 
 -- Erased persons, see ledger/masks.py. No table has a text that was erased: only hashes under a key.
 create table if not exists ledger.erasure_key (

@@ -10,4 +10,4 @@ check (rows_loaded >= records_loaded and (records_loaded > 0 or rows_loaded = 0)
 alter table if exists ledger.skipped_lines
 drop constraint skipped_lines_pkey,
 drop constraint skipped_lines_kind_check,
-add constraint skipped_lines_kind_check check (kind in ('preamble', 'comment', 'trailer', 'no_items'));
+add constraint skipped_lines_kind_check check (kind in ('preamble', 'comment', 'trailer', 'no_items', 'tombstone'));

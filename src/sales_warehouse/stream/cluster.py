@@ -1,0 +1,136 @@
+"""A Kafka cluster, and what it says of its topics."""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from sales_warehouse.errors import ConfigurationError, ServerAway
+from sales_warehouse.feeds.declare import Feed
+
+ANSWER_SECONDS = 10.0
+
+log = logging.getLogger("sales_warehouse.kafka")
+log.setLevel(logging.CRITICAL)  # librdkafka's own lines: what a person needs to know comes as an error, too
+
+
+class KafkaAway(ServerAway):
+    """The cluster does not answer now."""
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """A topic as the cluster has it now."""
+
+    name: str
+    topic_id: str
+    partitions: tuple[int, ...]
+
+
+class Cluster:
+    """A connection to a cluster."""
+
+    def __init__(self, name: str, settings: Mapping[str, str]) -> None:
+        """Raises `ConfigurationError` for settings that librdkafka does not take, and `KafkaAway` without an answer."""
+        self.name, self.settings = name, dict(settings)
+        self._admin = _make(AdminClient, self.settings)
+        self.cluster_id = str(self._ask(self._admin.describe_cluster(request_timeout=ANSWER_SECONDS)).cluster_id)
+
+    def make_consumer(self, settings: Mapping[str, Any]) -> Consumer:
+        """Return a consumer with more settings, which come before those of the environment."""
+        consumer: Consumer = _make(Consumer, self.settings | dict(settings))
+        return consumer
+
+    def describe(self, topics: Collection[str]) -> dict[str, TopicState]:
+        """Return the topics of these names that there are. Raises `KafkaAway`."""
+        found = {}
+        asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ANSWER_SECONDS)
+        for name, future in asked.items():
+            try:
+                told = future.result()
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise explain(error) from None
+            found[name] = TopicState(name, str(told.topic_id), tuple(sorted(it.id for it in told.partitions)))
+        return found
+
+    def find_topics(self, feeds: Sequence[Feed]) -> dict[str, Feed]:
+        """Return the topics that there are of these feeds.
+
+        Raises `KafkaAway`, and `ConfigurationError` for a topic of two feeds.
+        """
+        try:
+            names = self._admin.list_topics(timeout=ANSWER_SECONDS).topics
+        except KafkaException as error:
+            raise explain(error) from None
+        found: dict[str, Feed] = {}
+        for name in sorted(names):
+            mine = [feed for feed in feeds if feed.topic and feed.topic.matches(name)]
+            if len(mine) > 1:
+                both = " and ".join(feed.full_name for feed in mine[:2])
+                raise ConfigurationError(f"The topic {name} fits the location of {both}. Narrow one of them.")
+            if mine and not name.startswith("__"):
+                found[name] = mine[0]
+        return found
+
+    @staticmethod
+    def _ask(future: Any) -> Any:
+        try:
+            return future.result()
+        except KafkaException as error:
+            raise explain(error) from None
+
+
+def _make(kind: Any, settings: Mapping[str, Any]) -> Any:
+    try:
+        return kind(dict(settings), logger=log)
+    except (KafkaException, ValueError, TypeError) as error:
+        # librdkafka names the setting, and a value only of one that is no password
+        raise ConfigurationError(f"Kafka's settings are wrong: {error}") from None
+
+
+def explain(error: KafkaException) -> KafkaAway | ConfigurationError:
+    """Return the error of this program for one of the cluster's."""
+    cause = error.args[0]
+    refused = (
+        *(KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL),
+        *(KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED),
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    )
+    if cause.code() in refused:
+        return ConfigurationError(
+            f"The Kafka cluster refuses this account: {cause.str()}. Check its rights, and the settings of "
+            "KAFKA_PROPERTIES."
+        )
+    return KafkaAway(
+        f"The Kafka cluster does not answer: {cause.str()}. Check KAFKA_BOOTSTRAP_SERVERS, and that the cluster runs."
+    )
+
+
+def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """Return the offset of the first message that is still there, and the one behind the last. Raises `KafkaAway`."""
+    try:
+        found = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_SECONDS)
+    except KafkaException as error:
+        raise explain(error) from None
+    if found is None:
+        raise KafkaAway(f"The Kafka cluster does not say which messages {topic}/{partition} has.")
+    return int(found[0]), int(found[1])
+
+
+def find_start(consumer: Consumer, topic: str, partition: int, start: str | datetime) -> int:
+    """Return the offset that a partition begins at that was never read. Raises `KafkaAway`."""
+    low, high = watermarks(consumer, topic, partition)
+    if isinstance(start, str):
+        return high if start == "latest" else low
+    asked = TopicPartition(topic, partition, int(start.timestamp() * 1000))
+    try:
+        [found] = consumer.offsets_for_times([asked], timeout=ANSWER_SECONDS)
+    except KafkaException as error:
+        raise explain(error) from None
+    return int(found.offset) if found.offset >= 0 else high

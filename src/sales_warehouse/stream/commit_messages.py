@@ -1,0 +1,179 @@
+"""Take messages of one partition in, in one transaction: rows, rejects, kept messages, figures and the position."""
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse import __version__
+from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.fail_point import reach
+from sales_warehouse.ledger.masks import Masks, read_masks
+from sales_warehouse.ledger.outcomes import Reject, SkippedLine
+from sales_warehouse.ledger.prepare import raw_table
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.mask_rows import mask_rows
+from sales_warehouse.read_sql import read_sql
+from sales_warehouse.stream.messages import NO_DIGEST, Message, Place, add_digests, digest_of, pack
+from sales_warehouse.stream.positions import Position, lock_position, move_position, record_stop, seal
+from sales_warehouse.stream.read_messages import Batch, as_instant
+
+Placed = TypeVar("Placed", Reject, SkippedLine)
+
+SEGMENT_RECORDS = 100_000  # a segment with so many records is sealed
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The open segment of a partition, locked; its figures before the commit."""
+
+    file_id: int
+    records_read: int
+    size_bytes: int
+    sha256: str
+
+
+def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: int, batch: Batch) -> int:
+    """Take the messages in that a batch has; return the next offset of the partition.
+
+    A partition that stops behind them is recorded as stopped. Raises `PositionMoved` when the partition is not at
+    `from_offset`; then nothing is written.
+    """
+    next_offset = from_offset
+    if batch.messages:
+        next_offset = batch.messages[-1].offset + 1
+        digest = digest_of(batch.messages)
+        reach("stream_before")
+        with transaction(connection) as cursor:
+            position = lock_position(cursor, place, from_offset)
+            reach("stream_locked")
+            masks = read_masks(cursor, feed)
+            segment = _find_segment(cursor, feed, place, position, batch.messages[0].offset)
+            copy_rows(cursor, feed, segment.file_id, segment.records_read, batch)
+            if masks is not None and batch.rows:
+                mask_rows(cursor, feed, segment.file_id, masks)
+            reach("stream_copied")
+            write_others(cursor, segment.file_id, segment.records_read, batch, masks)
+            if feed.topic and feed.topic.keep_messages != "no":
+                keep(cursor, segment.file_id, batch.messages, masks)
+            reach("stream_kept")
+            _count(cursor, segment, batch, digest)
+            move_position(cursor, place, from_offset, next_offset)
+            if segment.records_read + batch.tally.read >= SEGMENT_RECORDS:
+                seal(cursor, [segment.file_id])
+            reach("stream_before_commit")
+        reach("stream_committed")
+    if batch.stop is not None:
+        with transaction(connection) as cursor:
+            record_stop(cursor, place, next_offset, batch.stop.offset, batch.stop.reason)
+    return next_offset
+
+
+def _find_segment(cursor: Cursor, feed: Feed, place: Place, position: Position, first_offset: int) -> Segment:
+    """Return the open segment of a partition, or begin one where there is none that this declaration can go on with."""
+    if position.segment_file_id is not None:
+        cursor.execute(
+            "select file_id, records_read, size_bytes, sha256, declaration_sha256 from ledger.files where file_id = %s",
+            (position.segment_file_id,),
+        )
+        [(*figures, declaration)] = cursor.fetchall()
+        if declaration == feed.fingerprint:
+            return Segment(*figures)
+        seal(cursor, [position.segment_file_id])
+    columns = [*feed.columns, *([feed.extra_column] if feed.extra_column else [])]
+    uri = place.uri(first_offset)
+    cursor.execute(
+        read_sql("stream/sql/begin_segment.sql"),
+        {
+            "feed": feed.full_name,
+            "uri": uri,
+            "name": "/".join(uri.rsplit("/", 3)[1:]),
+            "delivery_key": place.delivery_key(first_offset),
+            "sha256": NO_DIGEST,
+            "loader_version": __version__,
+            "declaration_sha256": feed.fingerprint,
+            "columns": columns,
+            "cluster_id": place.cluster_id,
+            "topic_id": place.topic_id,
+            "partition": place.partition,
+        },
+    )
+    [(file_id,)] = cursor.fetchall()
+    return Segment(file_id, 0, 0, NO_DIGEST)
+
+
+def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, batch: Batch) -> None:
+    """Copy the rows of a batch into the raw table; records before it in the segment count too."""
+    if not batch.rows:
+        return
+    names = [*feed.lineage_columns, *feed.columns, *([feed.extra_column] if feed.extra_column else [])]
+    statement = sql.SQL("copy {} ({}) from stdin with (format csv)").format(
+        raw_table(feed), sql.SQL(", ").join(map(sql.Identifier, names))
+    )
+    text = "".join([f"{file_id},{records_before + number},{rest}\n" for number, rest in batch.rows])
+    cursor.copy_expert(statement, io.BytesIO(text.encode()), 1 << 20)
+    if cursor.rowcount != batch.tally.rows:
+        raise WarehouseError(
+            f"{feed.full_name}: {batch.tally.rows} rows were sent and {cursor.rowcount} rows arrived. Nothing was "
+            "taken in; this is a bug of the stream, please report it with the messages."
+        )
+
+
+def write_others(cursor: Cursor, file_id: int, records_before: int, batch: Batch, masks: Masks | None) -> None:
+    """Write the rejects and the skipped messages of a batch into the ledger."""
+    with RejectSpool() as rejects, SkippedSpool() as skipped:
+        rejects.masks = skipped.masks = masks
+        rejects.add(file_id, [renumber(it, records_before) for it in batch.rejects])
+        skipped.add(file_id, [renumber(it, records_before) for it in batch.skipped])
+        rejects.write(cursor)
+        skipped.write(cursor)
+
+
+def renumber(it: Placed, records_before: int) -> Placed:
+    """Return a record with its number in the segment instead of in the batch."""
+    number = it.line_number + records_before
+    return replace(it, row_number=number, line_number=number)
+
+
+def keep(cursor: Cursor, file_id: int, messages: Sequence[Message], masks: Masks | None) -> None:
+    """Keep messages as they were sent, without erased persons."""
+    kept = messages if masks is None else [mask_message(message, masks) for message in messages]
+    cursor.execute(
+        "insert into ledger.messages (file_id, first_offset, last_offset, body) values (%s, %s, %s, %s)",
+        (file_id, messages[0].offset, messages[-1].offset, pack(kept)),
+    )
+
+
+def mask_message(message: Message, masks: Masks) -> Message:
+    """Return a message without erased persons."""
+    key, value = (None if part is None else masks.mask_bytes(part) for part in (message.key, message.value))
+    headers = tuple((name, None if part is None else masks.mask_bytes(part)) for name, part in message.headers)
+    return message._replace(key=key, value=value, headers=headers)
+
+
+def _count(cursor: Cursor, segment: Segment, batch: Batch, digest: str) -> None:
+    tally, last = batch.tally, batch.messages[-1]
+    sent_at = as_instant(last.timestamp_ms)
+    mtime_ns = time.time_ns() if sent_at is None else (last.timestamp_ms or 0) * 1_000_000
+    cursor.execute(
+        read_sql("stream/sql/count_records.sql"),
+        {
+            "file_id": segment.file_id,
+            "read": tally.read,
+            "loaded": tally.loaded,
+            "rows": tally.rows,
+            "rejected": tally.rejected,
+            "skipped": tally.skipped,
+            "bytes": sum(message.size_bytes for message in batch.messages),
+            "mtime_ns": mtime_ns,
+            "sha256": add_digests(segment.sha256, digest),
+            "last_sent_at": sent_at,
+        },
+    )

@@ -1,0 +1,524 @@
+"""One process of a stream: it shares the partitions of a consumer group and commits each in windows."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.errors import ServerAway
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.stream.cluster import Cluster, KafkaAway, explain, find_start, watermarks
+from sales_warehouse.stream.commit_messages import commit_batch
+from sales_warehouse.stream.database import Database, DatabaseAway
+from sales_warehouse.stream.keep_messages import forget_published
+from sales_warehouse.stream.messages import Headers, Message, Place
+from sales_warehouse.stream.positions import (
+    PositionMoved,
+    begin_position,
+    knows_topic,
+    lock_position,
+    move_position,
+    read_position,
+    record_event,
+    record_lost,
+    record_stop,
+    seal_due,
+)
+from sales_warehouse.stream.read_messages import MessageReader
+
+WINDOW_SECONDS = 5.0
+SEGMENT_SECONDS = 3600.0  # an open segment that began so long ago is sealed, also without a build
+_MAX_BATCH_BYTES = 8 * 1024 * 1024  # of a partition in memory; more is committed before its window ends
+_MAX_BATCH_MESSAGES = 50_000
+_MAX_WAITING_BYTES = 32 * 1024 * 1024  # of all partitions
+_AT_A_TIME = 5_000
+_LOOK_SECONDS = 1.0  # between looks at what others decided, such as a partition that may go on
+_PATIENCE_SECONDS = 60.0  # without an answer of the cluster, where the process is to end by itself
+
+# What exactly-once and the take-over of a dead process's partitions rest on; nothing in the environment changes it.
+_OWN = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",  # a message that is gone is a loss, which is recorded
+    "isolation.level": "read_committed",
+    "partition.assignment.strategy": "range,roundrobin",
+    "session.timeout.ms": 6_000,
+    "heartbeat.interval.ms": 1_000,
+    "topic.metadata.refresh.interval.ms": 10_000,
+    "queued.max.messages.kbytes": 16_384,
+    "queued.min.messages": 20_000,
+    "fetch.message.max.bytes": 2 * 1024 * 1024,
+    "allow.auto.create.topics": False,
+}
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How long a stream runs, and where a topic begins that was never read."""
+
+    start: str | datetime = "earliest"  # or latest, or a time
+    until_idle: bool = False  # end when no message is left
+    once: bool = False  # end when each partition was read up to its end once
+    window_seconds: float = WINDOW_SECONDS
+
+    @property
+    def ends(self) -> bool:
+        """Say whether the process ends by itself."""
+        return self.until_idle or self.once
+
+
+@dataclass
+class StreamReport:
+    """What a process did, and what needs a person."""
+
+    messages: int = 0
+    rows: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    commits: int = 0
+    lost: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Say whether messages were lost, or a partition does not go on."""
+        return bool(self.lost or self.stopped or self.problems)
+
+
+@dataclass
+class _Partition:
+    """A partition that this process reads, and its messages that are not committed yet."""
+
+    place: Place
+    reader: MessageReader
+    next_offset: int  # in the database
+    label: str
+    skip_up_to: int
+    messages: list[Message] = field(default_factory=list)
+    size_bytes: int = 0
+    began_at: float = 0.0  # by the monotonic clock, of the first message that waits
+    fetch_offset: int = 0  # behind the last message that was fetched
+    is_at_end: bool = False
+    was_at_end: bool = False
+    is_stopped: bool = False
+
+    def add(self, message: Message) -> None:
+        if not self.messages:
+            self.began_at = time.monotonic()
+        self.messages.append(message)
+        self.size_bytes += message.size_bytes + len(message.key or b"") + 100
+        self.fetch_offset = message.offset + 1
+        self.is_at_end = False
+
+    def clear(self) -> None:
+        """Drop the messages that wait."""
+        self.messages, self.size_bytes = [], 0
+
+    def forget_before(self, offset: int) -> None:
+        """Drop the messages that are committed, or that another process took in."""
+        self.messages = [message for message in self.messages if message.offset >= offset]
+        self.size_bytes = sum(message.size_bytes + len(message.key or b"") + 100 for message in self.messages)
+        self.next_offset = offset
+
+
+class StreamProcess:
+    """Reads the topics of feeds of one cluster until it is told to stop, or as the options say."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        database: Database,
+        feeds: Sequence[Feed],
+        options: StreamOptions,
+        say: Callable[[str], None],
+    ) -> None:
+        self._cluster, self._database, self._feeds, self._options, self._say = cluster, database, feeds, options, say
+        self.report = StreamReport()
+        self.is_stopping = False
+        self._partitions: dict[tuple[str, int], _Partition] = {}
+        self._to_place: list[tuple[str, int]] = []
+        self._was_assigned = False
+        self._said: set[str] = set()
+        self._looked_at = 0.0
+        self._heard_at = time.monotonic()  # from the cluster, or that the database was there
+        self._is_paused = False
+        self._error: Exception | None = None
+        own = {**_OWN, "group.id": self._find_group(), "error_cb": self._note}
+        self._consumer: Consumer = cluster.make_consumer(own)
+
+    def _find_group(self) -> str:
+        """Return the consumer group: processes of one database share the partitions."""
+
+        def find(connection: Connection) -> str:
+            with transaction(connection) as cursor:
+                cursor.execute("select datname, oid from pg_database where datname = current_database()")
+                [(name, oid)] = cursor.fetchall()
+                return f"warehouse-{name}-{oid}"
+
+        return self._database.run(find)
+
+    def run(self) -> StreamReport:
+        """Read until the end. Raises `KafkaAway` where the process is to end by itself and the cluster is away."""
+        topics = self._subscribe()
+        try:
+            while not self.is_stopping and not self._is_done(topics):
+                self._step()
+            self._finish()
+        finally:
+            with suppress(KafkaException, RuntimeError):
+                self._consumer.close()
+            self._database.close()
+        return self.report
+
+    def _subscribe(self) -> bool:
+        """Subscribe to the topics; return whether there is one now."""
+        there = self._cluster.find_topics(self._feeds)
+        for feed in self._feeds:
+            if feed not in there.values():
+                problem = f"{feed.full_name}: the cluster has no topic {feed.topic.name if feed.topic else ''}"
+                self.report.problems += [problem] if self._options.ends else []
+                self._say(f"{problem}. {'' if self._options.ends else 'Waiting for it.'}".rstrip())
+        names = [feed.topic.name for feed in self._feeds if feed.topic]
+        # a pattern may fit a topic that comes later, and so does a name
+        patterns = ["^" + name.replace(".", r"\.").replace("*", ".*") + "$" for name in names]
+        self._consumer.subscribe(patterns, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        return bool(there)
+
+    def _step(self) -> None:
+        is_patient = not self._options.ends or time.monotonic() - self._heard_at < _PATIENCE_SECONDS
+        if self._database.is_away:
+            self._wait_in_group()
+        else:
+            wait = min(0.2, self._options.window_seconds / 4)
+            for message in self._consumer.consume(_AT_A_TIME, wait):
+                self._take(message)
+                self._heard_at = time.monotonic()
+        if self._error is not None:
+            raise self._error
+        try:
+            self._place()
+            self._commit_due()
+            self._look_around()
+        except DatabaseAway as away:
+            if not is_patient:
+                raise ServerAway(f"The database is away: {away.__cause__ or 'it does not answer'}") from None
+        except KafkaAway as away:
+            self._say_once(away.message)
+            if not is_patient:
+                raise
+        else:
+            self._resume()
+            if not is_patient:
+                raise KafkaAway("The Kafka cluster gave no message and no end of a partition for a minute.")
+
+    def _is_done(self, has_topics: bool) -> bool:
+        """Say whether all is read and committed that the options ask for."""
+        if not self._options.ends:
+            return False
+        if not has_topics:
+            return True
+        if not self._was_assigned or self._to_place:
+            return False
+        parts = [it for it in self._partitions.values() if not it.is_stopped]
+        is_read = all(it.was_at_end if self._options.once else it.is_at_end for it in parts)
+        return is_read and not any(it.messages for it in parts)
+
+    # what the group decides
+
+    def _assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        consumer.assign([])  # nothing is fetched before the positions are known
+        self._to_place = [(it.topic, it.partition) for it in partitions]
+        self._partitions.clear()
+        self._was_assigned = True
+
+    def _revoked(self, consumer: Consumer, _: Sequence[TopicPartition]) -> None:
+        """Commit and seal what this process has, so that the next one goes on without reading it again."""
+        with suppress(DatabaseAway, KafkaAway):
+            self._commit(list(self._partitions.values()))
+            self._seal(0)
+        self._lost(consumer, [])
+
+    def _lost(self, consumer: Consumer, _: Sequence[TopicPartition]) -> None:
+        consumer.unassign()
+        self._partitions.clear()
+        self._to_place = []
+
+    def _note(self, error: KafkaError) -> None:
+        """Note an error of the connection to the cluster; librdkafka tries again by itself."""
+        if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL) or error.fatal():
+            self._error = explain(KafkaException(error))
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._say_once("The Kafka cluster is away. Waiting for it; no message is lost.")
+
+    # messages
+
+    def _take(self, message: KafkaMessage) -> None:
+        key = (message.topic() or "", message.partition() or 0)
+        part = self._partitions.get(key)
+        if error := message.error():
+            self._take_error(error, key, part, message.offset())
+        elif part is not None and not part.is_stopped and (message.offset() or 0) >= part.fetch_offset:
+            part.add(as_message(message))
+
+    def _take_error(self, error: KafkaError, key: tuple[str, int], part: _Partition | None, offset: int | None) -> None:
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            if part is not None:
+                part.is_at_end = part.was_at_end = True
+                part.fetch_offset = max(part.fetch_offset, offset or 0)
+        elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            if part is not None and key not in self._to_place:
+                self._to_place.append(key)
+        elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            self._error = explain(KafkaException(error))
+        else:
+            self._say_once(f"Kafka: {error.str()}")
+
+    # positions
+
+    def _place(self) -> None:
+        """Find where the partitions go on that are new here, or whose next message is gone."""
+        if not self._to_place:
+            return
+        topics = self._cluster.describe({topic for topic, _ in self._to_place})
+        feeds = self._cluster.find_topics(self._feeds)
+        for key in list(self._to_place):
+            topic, partition = key
+            if topic in topics and topic in feeds:
+                place = Place(self._cluster.name, self._cluster.cluster_id, topic, topics[topic].topic_id, partition)
+                if part := self._partitions.get(key):
+                    self._commit([part])
+                self._partitions[key] = self._begin(place, feeds[topic], topics[topic].partitions)
+        self._to_place = []
+        self._fetch()
+
+    def _begin(self, place: Place, feed: Feed, partitions: Sequence[int]) -> _Partition:
+        low, high = watermarks(self._consumer, place.topic, place.partition)
+
+        def begin(connection: Connection) -> _Partition:
+            with transaction(connection) as cursor:
+                itself, earlier = knows_topic(cursor, place)
+                if not itself:
+                    # all at once: a partition that comes later is read from its first message, whatever the option says
+                    for number in partitions:
+                        start = 0 if earlier else find_start(self._consumer, place.topic, number, self._options.start)
+                        begin_position(cursor, _partition_of(place, number), feed.full_name, start)
+                    if earlier:
+                        record_event(cursor, place, "made_again", (None, None), "another topic had this name before")
+                        self._say(f"The topic {place.topic} was deleted and made again: it is read from its beginning.")
+                position = begin_position(cursor, place, feed.full_name, 0)
+                start, is_stopped = position.next_offset, False
+                if start < low:
+                    record_lost(cursor, place, start, low)
+                    self._note_lost(place, start, low)
+                    start = low
+                elif start > high:
+                    reason = f"the cluster has only messages before {high:,}, and those before {start:,} were read"
+                    record_stop(cursor, place, start, start, reason)
+                    self._note_stop(place, start, reason)
+                    is_stopped = True
+            part = _Partition(place, MessageReader(feed), start, position.label, position.skip_up_to)
+            part.fetch_offset, part.is_stopped = start, is_stopped
+            return part
+
+        return self._database.run(begin)
+
+    def _fetch(self) -> None:
+        """Fetch all partitions from behind their last message here; not those that are stopped."""
+        fetched = [it for it in self._partitions.values() if not it.is_stopped]
+        self._consumer.assign([TopicPartition(it.place.topic, it.place.partition, it.fetch_offset) for it in fetched])
+        for it in fetched:
+            it.is_at_end = False
+
+    def _note_lost(self, place: Place, first: int, low: int) -> None:
+        self.report.lost.append(f"{place}: offsets {first:,} to {low - 1:,}")
+        self._say(
+            f"Lost: {place}, offsets {first:,} to {low - 1:,} were gone from the cluster before they were read. This "
+            "is recorded in ledger.stream_events; the stream goes on behind them."
+        )
+
+    def _note_stop(self, place: Place, offset: int, reason: str) -> None:
+        self.report.stopped.append(f"{place}/{offset}")
+        self._say(
+            f"Stopped: {place} at offset {offset:,}: {reason}. The other partitions go on. Let it go on with "
+            f"`warehouse stream --skip {place}/{offset}`, which keeps the message as a reject, or with a higher "
+            "max_rejects."
+        )
+
+    # commits
+
+    def _commit_due(self) -> None:
+        now, parts = time.monotonic(), list(self._partitions.values())
+        is_much = sum(it.size_bytes for it in parts) > _MAX_WAITING_BYTES
+        due = [
+            it
+            for it in parts
+            if it.messages
+            and (
+                is_much
+                or it.size_bytes > _MAX_BATCH_BYTES
+                or len(it.messages) >= _MAX_BATCH_MESSAGES
+                or now - it.began_at >= self._options.window_seconds
+                or (self._options.ends and it.is_at_end)
+            )
+        ]
+        self._commit(due)
+
+    def _commit(self, parts: Iterable[_Partition]) -> None:
+        parts = [it for it in parts if it.messages and not it.is_stopped]
+        if not parts:
+            return
+        # What was fetched before this answer is of the topic of this id. A topic that was made again goes on at the
+        # same offsets for the consumer, so its messages would pass for those of the earlier one.
+        topics = self._cluster.describe({it.place.topic for it in parts})
+        for part in parts:
+            now = topics.get(part.place.topic)
+            if now is not None and now.topic_id != part.place.topic_id:
+                part.clear()
+                self._to_place.append((part.place.topic, part.place.partition))
+            else:
+                self._commit_one(part)
+
+    def _commit_one(self, part: _Partition) -> None:
+        batch = part.reader.read(part.label, part.place.partition, part.messages, part.skip_up_to)
+        feed, place, from_offset = part.reader.feed, part.place, part.next_offset
+        try:
+            next_offset = self._database.run(
+                lambda connection: commit_batch(connection, feed, place, from_offset, batch)
+            )
+        except PositionMoved as moved:
+            self._follow(part, moved.next_offset)
+            return
+        report, tally = self.report, batch.tally
+        report.commits += bool(batch.messages)
+        report.messages += tally.read
+        report.rows += tally.rows
+        report.rejected += tally.rejected
+        report.skipped += tally.skipped
+        part.forget_before(next_offset)
+        if batch.stop is not None:
+            part.clear()
+            part.is_stopped = True
+            self._note_stop(place, batch.stop.offset, batch.stop.reason)
+            self._fetch()
+        with suppress(KafkaException):  # for displays of the lag alone
+            reached = TopicPartition(place.topic, place.partition, next_offset)
+            self._consumer.commit(offsets=[reached], asynchronous=True)
+
+    def _follow(self, part: _Partition, next_offset: int) -> None:
+        """Go on where another process left the partition, or where a commit of this one got whose answer was lost."""
+        is_behind = next_offset > part.fetch_offset or next_offset < part.next_offset
+        part.forget_before(next_offset)
+        if is_behind:
+            part.clear()
+            part.fetch_offset = next_offset
+            self._fetch()
+
+    # now and then
+
+    def _look_around(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        for part in self._partitions.values():
+            if part.is_stopped:
+                self._look_at_stop(part)
+            elif part.is_at_end and not part.messages and part.fetch_offset > part.next_offset:
+                self._advance(part)
+        self._seal(SEGMENT_SECONDS)
+        if any(feed.topic and feed.topic.keep_messages == "until_published" for feed in self._feeds):
+            self._database.run(lambda connection: forget_published(connection, self._feeds))
+
+    def _look_at_stop(self, part: _Partition) -> None:
+        """Go on with a partition that a person let go on."""
+
+        def read(connection: Connection) -> None:
+            with transaction(connection) as cursor:
+                position = read_position(cursor, part.place)
+            if position is not None and position.stopped_offset is None:
+                part.is_stopped, part.skip_up_to = False, position.skip_up_to
+                part.forget_before(position.next_offset)
+                part.fetch_offset = position.next_offset
+
+        self._database.run(read)
+        if not part.is_stopped:
+            self._say(f"{part.place} goes on.")
+            self._fetch()
+
+    def _advance(self, part: _Partition) -> None:
+        """Move a position over offsets at the end that are no messages, such as those of transactions."""
+
+        def move(connection: Connection) -> None:
+            with transaction(connection) as cursor:
+                lock_position(cursor, part.place, part.next_offset)
+                move_position(cursor, part.place, part.next_offset, part.fetch_offset)
+
+        try:
+            self._database.run(move)
+        except PositionMoved as moved:
+            self._follow(part, moved.next_offset)
+        else:
+            part.forget_before(part.fetch_offset)
+
+    def _seal(self, older_than_seconds: float) -> None:
+        places = [part.place for part in self._partitions.values()]
+
+        def run(connection: Connection) -> None:
+            with transaction(connection) as cursor:
+                seal_due(cursor, places, older_than_seconds)
+
+        if places:
+            self._database.run(run)
+
+    def _wait_in_group(self) -> None:
+        """Stay in the group while the database is away, with the messages in memory, and fetch no more."""
+        if not self._is_paused:
+            with suppress(KafkaException):
+                self._consumer.pause(self._consumer.assignment())
+            self._is_paused = True
+        for message in self._consumer.consume(1, 0.5):
+            self._take(message)
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            with suppress(KafkaException):
+                self._consumer.resume(self._consumer.assignment())
+
+    def _finish(self) -> None:
+        """Commit what is open and seal the segments of this process."""
+        try:
+            self._commit(list(self._partitions.values()))
+            self._seal(0)
+        except (DatabaseAway, KafkaAway):
+            self._say("What was not committed is read again by the next process.")
+
+    def _say_once(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            self._say(message)
+
+
+def _partition_of(place: Place, number: int) -> Place:
+    return Place(place.cluster, place.cluster_id, place.topic, place.topic_id, number)
+
+
+def as_message(message: KafkaMessage) -> Message:
+    """Return a message of the client library as the rest of the program sees it."""
+    kind, timestamp_ms = message.timestamp()
+    try:
+        headers = tuple(cast(Headers, message.headers() or ()))
+    except UnicodeDecodeError:  # a name in other bytes than UTF-8, which the library does not give
+        headers = (("(a name that is not UTF-8)", None),)
+    sent_ms = timestamp_ms if kind else None
+    return Message(message.offset() or 0, message.value(), message.key(), headers, sent_ms)

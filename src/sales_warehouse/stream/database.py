@@ -1,0 +1,74 @@
+"""The database of a stream: what cannot be done while it is away is tried again later."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import psycopg2
+from psycopg2 import errors
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse.errors import ServerUnreachable
+from sales_warehouse.load.retry import is_transient
+
+Result = TypeVar("Result")
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 5.0
+# the server ended the session of a process that did not go on for a while
+_ENDED = ("25P03", "25P04", "57P05")
+
+
+class DatabaseAway(Exception):
+    """The database is away now, or its disk is full; the same work may succeed later."""
+
+
+class Database:
+    """A connection that comes back."""
+
+    def __init__(self, connect: Callable[[], Connection], say: Callable[[str], None]) -> None:
+        self._connect, self._say = connect, say
+        self._connection: Connection | None = None
+        self._wait = _FIRST_WAIT_SECONDS
+        self._next_try = 0.0
+        self.is_away = False
+
+    def run(self, work: Callable[[Connection], Result]) -> Result:
+        """Return what the work returns. Raises `DatabaseAway`, at once while the next try is not due."""
+        if time.monotonic() < self._next_try:
+            raise DatabaseAway
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = self._connect()
+            result = work(self._connection)
+        except (psycopg2.Error, ServerUnreachable) as error:
+            if not _may_pass(error):
+                raise
+            self._note_away(error)
+            raise DatabaseAway from error
+        if self.is_away:
+            self._say("The database is back.")
+        self.is_away, self._wait, self._next_try = False, _FIRST_WAIT_SECONDS, 0.0
+        return result
+
+    def _note_away(self, error: Exception) -> None:
+        self.close()
+        if not self.is_away:
+            first = (str(error).strip().splitlines() or [""])[0]
+            self._say(f"The database is away ({first}). Waiting for it; no message is lost.")
+        self.is_away = True
+        self._next_try = time.monotonic() + self._wait
+        self._wait = min(self._wait * 2, _LONGEST_WAIT_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            with suppress(psycopg2.Error):
+                self._connection.close()
+        self._connection = None
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, psycopg2.Error) and (isinstance(error, errors.DiskFull) or error.pgcode in _ENDED):
+        return True
+    return isinstance(error, ServerUnreachable) or is_transient(error)

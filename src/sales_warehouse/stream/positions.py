@@ -1,0 +1,232 @@
+"""The position of each partition: how far its messages were taken in, and where it stopped.
+
+Exactly once rests on the row of a partition in `ledger.stream_positions`: its offset moves in the transaction that
+takes messages in, and only from the offset that they begin with. A process that was stalled, or that shares a partition
+with another one by mistake, finds another offset there and writes nothing.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg2 import errors
+from psycopg2.extensions import cursor as Cursor
+
+from sales_warehouse.errors import ConfigurationError, ServerAway
+from sales_warehouse.read_sql import read_sql
+from sales_warehouse.stream.messages import Place
+
+STALLED_SECONDS = 8.0  # a transaction that waits so long for its process is ended by the process that waits for it
+_PATIENCE_SECONDS = 60.0
+# The server ends the transaction of a process that does not go on. This covers no COPY: see sql/find_stalled.sql.
+_LIMITS = "set local idle_in_transaction_session_timeout = '10s'; savepoint before_lock; set local lock_timeout = '1s'"
+_KEY = "cluster_id = %s and topic_id = %s and partition = %s"
+
+
+@dataclass(frozen=True)
+class Position:
+    """The row of a partition."""
+
+    label: str  # the topic in the raw table
+    next_offset: int
+    segment_file_id: int | None
+    stopped_offset: int | None
+    skip_up_to: int
+
+
+_COLUMNS = ", ".join(Position.__dataclass_fields__)
+
+
+class PositionMoved(Exception):
+    """The partition is at another offset than the messages begin with: another process took messages in."""
+
+    def __init__(self, next_offset: int) -> None:
+        super().__init__(f"the position is {next_offset}")
+        self.next_offset = next_offset
+
+
+def key_of(place: Place) -> tuple[str, str, int]:
+    """Return the key of a partition's row."""
+    return place.cluster_id, place.topic_id, place.partition
+
+
+def read_position(cursor: Cursor, place: Place) -> Position | None:
+    """Return the position of a partition; None when it was never read."""
+    cursor.execute(f"select {_COLUMNS} from ledger.stream_positions where {_KEY}", key_of(place))
+    row = cursor.fetchone()
+    return Position(*row) if row else None
+
+
+def lock_position(cursor: Cursor, place: Place, next_offset: int) -> Position:
+    """Lock the row of a partition until the transaction ends.
+
+    A transaction of a stalled process that has the lock is ended. Raises `PositionMoved` unless the partition is at
+    `next_offset`, and `ServerAway` when another session has the lock for a minute.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        cursor.execute(_LIMITS)
+        try:
+            cursor.execute(f"select {_COLUMNS} from ledger.stream_positions where {_KEY} for update", key_of(place))
+            break
+        except errors.LockNotAvailable:
+            cursor.execute("rollback to savepoint before_lock")
+            end_stalled(cursor)
+            if time.monotonic() > deadline:
+                raise ServerAway(f"another session has the position of {place} locked for a minute") from None
+    row = cursor.fetchone()
+    cursor.execute("release savepoint before_lock; set local lock_timeout to default")
+    position = Position(*row) if row else None
+    if position is None or position.next_offset != next_offset:
+        raise PositionMoved(position.next_offset if position else 0)
+    return position
+
+
+def end_stalled(cursor: Cursor) -> None:
+    """End the sessions of processes that do not go on with their transaction."""
+    cursor.execute(read_sql("stream/sql/find_stalled.sql"), (STALLED_SECONDS, STALLED_SECONDS))
+    for (pid,) in cursor.fetchall():
+        with _may_be_refused(cursor):
+            cursor.execute("select pg_terminate_backend(%s)", (pid,))
+
+
+@contextmanager
+def _may_be_refused(cursor: Cursor) -> Iterator[None]:
+    cursor.execute("savepoint before_end")
+    try:
+        yield
+    except errors.InsufficientPrivilege:  # of another login; the server ends it after its own time limits
+        cursor.execute("rollback to savepoint before_end")
+
+
+def begin_position(cursor: Cursor, place: Place, feed: str, next_offset: int) -> Position:
+    """Return the position of a partition; one that was never read begins at `next_offset`."""
+    cursor.execute(
+        "insert into ledger.stream_positions "
+        "(cluster, cluster_id, topic_id, topic, label, partition, feed, next_offset) "
+        "select %s, %s, %s, %s, case when exists (select from ledger.stream_positions where label = %s "
+        "and topic_id <> %s and cluster_id = %s) then %s else %s end, %s, %s, %s "
+        "on conflict do nothing",
+        (
+            *(place.cluster, place.cluster_id, place.topic_id, place.topic),
+            *(place.topic, place.topic_id, place.cluster_id, f"{place.topic}~{place.topic_id}", place.topic),
+            *(place.partition, feed, next_offset),
+        ),
+    )
+    position = read_position(cursor, place)
+    assert position is not None
+    return position
+
+
+def knows_topic(cursor: Cursor, place: Place) -> tuple[bool, bool]:
+    """Say whether a partition of the topic was read before, and whether an earlier topic of its name was."""
+    cursor.execute(
+        "select coalesce(bool_or(topic_id = %s), false), coalesce(bool_or(topic_id <> %s), false) "
+        "from ledger.stream_positions where cluster_id = %s and topic = %s",
+        (place.topic_id, place.topic_id, place.cluster_id, place.topic),
+    )
+    [(itself, earlier)] = cursor.fetchall()
+    return itself, earlier
+
+
+def move_position(cursor: Cursor, place: Place, from_offset: int, to_offset: int) -> None:
+    """Move a position whose row is locked; it is not stopped any more. Raises `PositionMoved`."""
+    cursor.execute(
+        "update ledger.stream_positions set next_offset = %s, committed_at = clock_timestamp(), stopped_offset = null, "
+        f"stopped_reason = null where {_KEY} and next_offset = %s",
+        (to_offset, *key_of(place), from_offset),
+    )
+    if cursor.rowcount != 1:
+        raise PositionMoved(to_offset)
+
+
+def record_event(
+    cursor: Cursor, place: Place, kind: str, offsets: tuple[int | None, int | None], detail: str | None = None
+) -> None:
+    """Record what happened to a partition; `offsets` are the first and the last one it is about."""
+    cursor.execute(
+        "insert into ledger.stream_events (cluster_id, topic_id, partition, kind, first_offset, last_offset, detail) "
+        "values (%s, %s, %s, %s, %s, %s, %s)",
+        (*key_of(place), kind, *offsets, detail),
+    )
+
+
+def record_lost(cursor: Cursor, place: Place, from_offset: int, low: int) -> None:
+    """Record that the messages from an offset up to `low` were gone before they were read; go on at `low`.
+
+    The open segment is sealed, since a segment is a range without gaps of this kind.
+    """
+    position = lock_position(cursor, place, from_offset)
+    if position.segment_file_id is not None:
+        seal(cursor, [position.segment_file_id])
+    move_position(cursor, place, from_offset, low)
+    record_event(cursor, place, "lost", (from_offset, low - 1), "gone from the broker before they were read")
+
+
+def record_stop(cursor: Cursor, place: Place, from_offset: int, offset: int, reason: str) -> None:
+    """Record that a partition stopped before the message at an offset."""
+    if lock_position(cursor, place, from_offset).stopped_offset == offset:
+        return
+    cursor.execute(
+        f"update ledger.stream_positions set stopped_offset = %s, stopped_reason = %s where {_KEY}",
+        (offset, reason, *key_of(place)),
+    )
+    record_event(cursor, place, "stopped", (offset, offset), reason)
+
+
+def skip(cursor: Cursor, name: str) -> None:
+    """Let the partition go on that stopped at a message called TOPIC/PARTITION/OFFSET; the message becomes a reject.
+
+    Raises `ConfigurationError` when no partition stopped there; it names those that stopped.
+    """
+    topic, _, place = name.partition("/") if name.count("/") == 2 else ("", "", "")
+    partition, _, offset = place.partition("/")
+    found = None
+    if partition.isdecimal() and offset.isdecimal():
+        cursor.execute(
+            "update ledger.stream_positions set skip_up_to = stopped_offset, stopped_offset = null, "
+            "stopped_reason = null where topic = %s and partition = %s and stopped_offset = %s "
+            "returning cluster, cluster_id, topic, topic_id, partition",
+            (topic, int(partition), int(offset)),
+        )
+        found = cursor.fetchone()
+    if found is None:
+        raise ConfigurationError(f"No partition stopped at {name}. {_describe_stopped(cursor)}")
+    record_event(cursor, Place(*found), "skipped", (int(offset), int(offset)), "let go on by a person")
+
+
+def _describe_stopped(cursor: Cursor) -> str:
+    cursor.execute(
+        "select topic || '/' || partition || '/' || stopped_offset from ledger.stream_positions "
+        "where stopped_offset is not null order by topic, partition limit 8"
+    )
+    stopped = [name for (name,) in cursor]
+    return f"Stopped are: {', '.join(stopped)}." if stopped else "None is stopped."
+
+
+def seal(cursor: Cursor, file_ids: Sequence[int]) -> None:
+    """Seal segments whose positions are locked: from now on builds see them, and they never change."""
+    cursor.execute("select ledger.seal(%s)", (list(file_ids),))
+
+
+def seal_due(cursor: Cursor, places: Sequence[Place], older_than_seconds: float) -> int:
+    """Seal the open segments of partitions that began so long ago; return how many.
+
+    A segment of which another transaction holds the position is left to it.
+    """
+    if not places:
+        return 0
+    cursor.execute(
+        read_sql("stream/sql/find_due.sql"),
+        {
+            "cluster_ids": [place.cluster_id for place in places],
+            "topic_ids": [place.topic_id for place in places],
+            "partitions": [place.partition for place in places],
+            "seconds": older_than_seconds,
+        },
+    )
+    due = [file_id for (file_id,) in cursor]
+    if due:
+        seal(cursor, due)
+    return len(due)

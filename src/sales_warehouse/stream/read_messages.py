@@ -1,0 +1,145 @@
+"""Read the messages of one commit: their rows as COPY takes them, their rejects and their figures."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
+from sales_warehouse.load.readers.parse_object import Unfit
+from sales_warehouse.load.readers.pick_rows import Row
+from sales_warehouse.stream.decode import choose_decoder, choose_picker
+from sales_warehouse.stream.messages import Headers, Message
+
+# A share of rejects counts of at least so many messages: otherwise the only message of a quiet moment would be 100 %.
+LEAST_MESSAGES = 1_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The message at which a partition stops, and why."""
+
+    offset: int
+    reason: str
+
+
+@dataclass
+class Batch:
+    """Messages of one partition that one transaction takes in; numbers of records count from 1 in the batch."""
+
+    messages: Sequence[Message]
+    rows: list[tuple[int, str]] = field(default_factory=list)  # number of the record, fields behind it
+    rejects: list[Reject] = field(default_factory=list)
+    skipped: list[SkippedLine] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    stop: Stop | None = None  # the message behind the last one
+
+
+class MessageReader:
+    """Reads messages of a feed."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self._decode = choose_decoder(feed)
+        self._pick = choose_picker(feed)
+        self._has_items = bool(feed.nesting.items)
+
+    def read(self, topic: str, partition: int, messages: Sequence[Message], skip_up_to: int | None = None) -> Batch:
+        """Return what the messages give. It ends before a message that is a reject too many, by `max_rejects`.
+
+        Rejects up to the offset `skip_up_to` do not count there; None: no reject is too many.
+        """
+        batch = Batch(messages)
+        front = f"{_quote(topic)},{partition}"
+        tally, counted, read = batch.tally, 0, max(len(messages), LEAST_MESSAGES)
+        for number, message in enumerate(messages, 1):
+            value = message.value
+            try:
+                text = self._decode(value)
+                rows = None if text is None else self._pick(text)
+            except Unfit as unfit:
+                counted += skip_up_to is not None and message.offset > skip_up_to
+                if skip_up_to is not None and not self.feed.max_rejects.allows(counted, read):
+                    batch.messages = messages[: number - 1]
+                    batch.stop = Stop(message.offset, f"{unfit.reason}: {unfit.detail}")
+                    return batch
+                tally.rejected += 1
+                raw = value or b""
+                batch.rejects.append(Reject(number, number, message.offset, unfit.reason, unfit.detail, raw))
+                continue
+            if not rows:
+                tally.skipped += 1
+                kind = "tombstone" if rows is None else "no_items"
+                batch.skipped.append(SkippedLine(number, number, kind, value or b""))
+                continue
+            tally.loaded += 1
+            tally.more_rows += len(rows) - 1
+            self._write(batch, number, f"{front},{message.offset},{write_envelope(message)}", rows)
+        return batch
+
+    def _write(self, batch: Batch, number: int, place: str, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if self._has_items:
+                batch.rows.append((number, f"{row[0]},{place},{_write_values(row[1:])}"))
+            else:
+                batch.rows.append((number, f"{place},{_write_values(row)}"))
+
+
+def write_envelope(message: Message) -> str:
+    """Return key, headers and time of a message as COPY takes them."""
+    key, headers, sent_at = read_envelope(message)
+    return f"{'' if key is None else _quote(key)},{'' if headers is None else _quote(headers)},{sent_at or ''}"
+
+
+def read_envelope(message: Message) -> tuple[str | None, str | None, str | None]:
+    """Return key, headers as JSON, and time of a message, as SQL takes them."""
+    key = None if message.key is None else as_text(message.key)
+    return key, write_headers(message.headers) if message.headers else None, as_instant(message.timestamp_ms)
+
+
+def as_text(value: bytes) -> str:
+    r"""Return bytes as text; what is no text that PostgreSQL can keep as ``\x`` and hexadecimal digits."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return "\\x" + value.hex()
+    return "\\x" + value.hex() if "\0" in text else text
+
+
+def as_instant(timestamp_ms: int | None) -> str | None:
+    """Return the time of a message as SQL takes it; None where it is missing or not in the years 1 to 9999."""
+    if timestamp_ms is None:
+        return None
+    seconds, rest_ms = divmod(timestamp_ms, 1000)
+    second = _as_second(seconds)
+    return None if second is None else f"{second}.{rest_ms:03}+00:00"
+
+
+@lru_cache(maxsize=1024)
+def _as_second(seconds: int) -> str | None:
+    try:
+        return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    except OverflowError:
+        return None
+
+
+@lru_cache(maxsize=256)  # most messages have the same few headers
+def write_headers(headers: Headers) -> str:
+    """Return the headers by their names as JSON; a name that is there several times has a list of its values."""
+    found: dict[str, list[str | None]] = {}
+    for name, value in headers:
+        found.setdefault(as_text(name.encode()), []).append(None if value is None else as_text(value))
+    merged = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    return json.dumps(merged, ensure_ascii=False)
+
+
+def _write_values(values: Row) -> str:
+    return ",".join(["" if value is None else '"' + value.replace('"', '""') + '"' for value in values])
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
