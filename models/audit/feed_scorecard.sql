@@ -83,6 +83,7 @@ final as (
         delivery_key,
         version,
         records_read,
+        outcome_count,
         rows_loaded as loaded_count,
         rows_rejected as rejected_count,
         rows_skipped as skipped_by_loader_count,
