@@ -30,18 +30,20 @@
             from (
                 select
                     *,
-                    row_number() over ({{ sendings() }}) as sending_number,
-                    lag(repeats_until_at) over ({{ sendings() }}) as repeats_until_before_at
+                    row_number() over (
+                        partition by feed, event_key
+                        order by
+                            event_at asc nulls first, event_place asc nulls first, event_partition asc nulls first,
+                            event_offset asc nulls first
+                    ) as sending_number,
+                    lag(repeats_until_at) over (
+                        partition by feed, event_key
+                        order by
+                            event_at asc nulls first, event_place asc nulls first, event_partition asc nulls first,
+                            event_offset asc nulls first
+                    ) as repeats_until_before_at
                 from {{ relation }}
             ) as numbered
         ) as compared
     ) as placed
-{%- endmacro %}
-
-{# The sendings of one event in their order. #}
-{% macro sendings() -%}
-    partition by feed, event_key
-    order by
-        event_at asc nulls first, event_place asc nulls first, event_partition asc nulls first,
-        event_offset asc nulls first
 {%- endmacro %}

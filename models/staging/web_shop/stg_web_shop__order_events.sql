@@ -1,5 +1,5 @@
 -- Grain: one row per line of an event of web_shop.order_events; none is left out.
--- Each event contains the whole order: only int_events__records_decided says which lines are sales. Do not sum over all rows.
+-- Each event contains the whole order, and int_events__records_decided says which count: do not sum over all rows.
 {% set delivered_columns = [
     'event_id', 'event_type', 'order_id', 'ordered_at', 'store', 'channel', 'customer_id', 'country', 'currency',
     'product_id', 'product_name', 'quantity', 'unit_price', 'discount_amount',

@@ -1,4 +1,4 @@
-"""Events of the demonstration feed `web_shop.order_events`, taken in as `warehouse stream` does, cut into any segments."""
+"""Events of the feed `web_shop.order_events`, taken in as `warehouse stream` does, cut into any segments."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class Event:
             "ordered_at": "2024-03-01T09:00:00.000+01:00", "store": "web-de", "channel": "online",
             "customer": {"id": f"K-{self.order_id}"}, "country": "Germany", "currency": "EUR",
             "lines": [
-                {"product_id": f"P{number}", "product_name": "Mug", "quantity": 1, "unit_price": price, "discount_amount": 0}
+                {"product_id": f"P{number}", "product_name": "Mug", "quantity": 1, "unit_price": price}
                 for number, price in enumerate(self.prices, 1)
             ],
         }  # fmt: skip
