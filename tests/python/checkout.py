@@ -57,7 +57,11 @@ class Checkout:
     @property
     def environment(self) -> dict[str, str]:
         """Return the environment of the commands: this process's, without the user's settings of these tools."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "WAREHOUSE_", "DBT_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PG", "WAREHOUSE_", "DBT_", "KAFKA_"))
+        }
         # the debug log costs dbt a twentieth of its time, and only one test reads it
         quiet = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_LOG_LEVEL_FILE": "none"}
         home = self.variables.get("WAREHOUSE_HOME")

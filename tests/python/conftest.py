@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from psycopg2.extensions import connection as Connection
 
+from brokers import Broker, share_broker
 from checkout import Checkout, name_server
 from databases import Databases
 from sales_warehouse import server
@@ -62,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the settings of the user's shell from the environment."""
     for name in tuple(os.environ):
-        if name.startswith(("PG", "WAREHOUSE_", "DBT_")) and name != "WAREHOUSE_TEST_DATA":
+        if name.startswith(("PG", "WAREHOUSE_", "DBT_", "KAFKA_")) and name != "WAREHOUSE_TEST_DATA":
             monkeypatch.delenv(name)
     monkeypatch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
@@ -89,6 +90,13 @@ def embedded() -> Iterator[Settings]:
     yield settings
     server.down(settings)
     shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    """A running broker for topics of the test's own, shared by all workers; without its packages the test fails."""
+    with share_broker() as shared:
+        yield shared
 
 
 @pytest.fixture(scope="session")

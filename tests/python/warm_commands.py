@@ -24,10 +24,11 @@ READ_LATE = {
     "WAREHOUSE_HOME", "WAREHOUSE_INBOX", "WAREHOUSE_PROJECT", "WAREHOUSE_LOG", "WAREHOUSE_WEBHOOK",
     "DBT_LOG_LEVEL_FILE", "DBT_LOG_FORMAT", "DBT_LOG_PATH", "DBT_TARGET_PATH", "DBT_PROJECT_DIR",
     "DBT_PROFILES_DIR", "DBT_DEFER", "DBT_FAVOR_STATE", "DBT_STATE", "DBT_TARGET", "DBT_SEND_ANONYMOUS_USAGE_STATS",
+    "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_PROPERTIES",
     "WAREHOUSE_TEST_DATA", "TMPDIR",
 }  # fmt: skip
 NAMES = {"dbt", "warehouse"}
-_OURS = ("PG", "WAREHOUSE_", "DBT_")
+_OURS = ("PG", "WAREHOUSE_", "DBT_", "KAFKA_")
 # Replaces a command for a shell or Dagster: sends its arguments to the fork server and waits for the exit code.
 _PROGRAM = """\
 #!{python} -IS

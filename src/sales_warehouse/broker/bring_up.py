@@ -99,7 +99,7 @@ def status(settings: Settings) -> BrokerState:
     """
     if is_external(settings):
         config = client_settings(settings)
-        return BrokerState("external", "running", config["bootstrap.servers"], ask_cluster(config))
+        return BrokerState("external", "running", str(config["bootstrap.servers"]), ask_cluster(config))
     home = settings.home
     record = read_record(home)
     if record is None:

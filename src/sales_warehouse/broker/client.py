@@ -4,10 +4,12 @@ from sales_warehouse.broker.process import find_process, read_record
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.settings import Settings
 
+Config = dict[str, str | int | float | bool]  # as confluent_kafka takes it
+
 _ANSWER_SECONDS = 10
 
 
-def client_settings(settings: Settings) -> dict[str, str]:
+def client_settings(settings: Settings) -> Config:
     """Return librdkafka's settings for any client of the broker; they may hold a password.
 
     They come from the file KAFKA_PROPERTIES and from KAFKA_BOOTSTRAP_SERVERS, else from the warehouse's own broker.
@@ -32,7 +34,7 @@ def is_external(settings: Settings) -> bool:
     return bool(settings.kafka_servers) or "bootstrap.servers" in _read_properties(settings)
 
 
-def ask_cluster(config: dict[str, str], seconds: float = _ANSWER_SECONDS) -> str:
+def ask_cluster(config: Config, seconds: float = _ANSWER_SECONDS) -> str:
     """Return the id of the cluster. Raises ServerUnreachable when it does not answer, ConfigurationError for a setting.
 
     `config` are settings as of `client_settings`.
@@ -59,7 +61,7 @@ def ask_cluster(config: dict[str, str], seconds: float = _ANSWER_SECONDS) -> str
     return str(cluster.cluster_id)
 
 
-def _read_properties(settings: Settings) -> dict[str, str]:
+def _read_properties(settings: Settings) -> Config:
     path = settings.kafka_properties
     if path is None:
         return {}
@@ -67,7 +69,7 @@ def _read_properties(settings: Settings) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"KAFKA_PROPERTIES names {path}, which cannot be read: {error}.") from None
-    found = {}
+    found: Config = {}
     for number, line in enumerate(lines, 1):
         name, is_set, value = line.strip().partition("=")
         if name.startswith("#") or not name:

@@ -83,7 +83,8 @@ def _parse_lock(text: str) -> Iterator[Jar]:
     for line in text.splitlines():
         if line and not line.startswith("#"):
             coordinates, sha256 = line.split()
-            yield Jar(*coordinates.split(":"), sha256)
+            group, artifact, version = coordinates.split(":")
+            yield Jar(group, artifact, version, sha256)
 
 
 def _fetch(repository: Path, make_context: Any, jar: Jar) -> Path:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import psycopg2
 import typer
@@ -21,6 +21,10 @@ from sales_warehouse.ledger.file_index import CLOSED
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.settings import get_settings
+
+if TYPE_CHECKING:
+    from sales_warehouse.publish.leftovers import Leftovers
+    from sales_warehouse.stream.status import StreamStatus
 
 group = typer.Typer()
 command = partial(group.command, rich_help_panel="Set-up")
@@ -50,18 +54,23 @@ def down() -> None:
 def status(as_json: AsJson = False) -> None:
     """Describe the server, and count or name what needs a person; exit code 3 when the server does not run."""
     from sales_warehouse.publish.leftovers import Leftovers, find_leftovers
+    from sales_warehouse.stream.status import StreamStatus, read_positions
 
     state, leftovers, waiting = server.status(get_settings()), Leftovers(), dict[str, int]()
+    streams = StreamStatus()
     if state.version:  # it answers
         with session("status") as it:
             waiting = _count_waiting(it.connection)
             state = replace(state, notes=(*state.notes, *_find_notes(it.connection)))
             leftovers = find_leftovers(it.connection)
-    emit(state, as_json, _print_server, lambda state: asdict(state) | {"files": waiting} | asdict(leftovers))
+            streams = read_positions(it.connection)
+    emit(state, as_json, _print_server, lambda state: _as_json(state, waiting, leftovers, streams))
     if not as_json:
         for kind, number in waiting.items():
             if number:
                 note(f"{count(number, 'file')} {kind}: `warehouse files --status {kind}`")
+        for one in streams.stopped:
+            note(f"Stopped: {one.topic}/{one.partition} at offset {one.stopped_offset}: `warehouse stream status`")
         for line in (*leftovers.orphans, *leftovers.retired):
             out.print(line, soft_wrap=True)
     if state.condition != "running":
@@ -119,6 +128,12 @@ def _count_waiting(connection: Connection) -> dict[str, int]:
             return dict(zip(("held", "refused"), cursor.fetchall()[0], strict=True))
     except psycopg2.Error:
         return {}
+
+
+def _as_json(
+    state: server.ServerState, waiting: dict[str, int], leftovers: "Leftovers", streams: "StreamStatus"
+) -> dict[str, Any]:
+    return asdict(state) | {"files": waiting, "streams": asdict(streams)["partitions"]} | asdict(leftovers)
 
 
 def _find_notes(connection: Connection) -> Iterator[str]:

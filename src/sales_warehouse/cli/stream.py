@@ -78,7 +78,7 @@ def status(as_json: AsJson = False) -> None:
         it.prepare()
         found = read_status(it.connection, it.settings, it.feeds)
     emit(found, as_json, print_stream_status, lambda status: asdict(status))
-    if found.needs_a_person:
+    if found.stopped:
         raise typer.Exit(1)
 
 
@@ -93,10 +93,9 @@ def print_stream_status(status: "StreamStatus") -> None:
         for it in status.partitions
     ]
     print_table("Topics", [*columns, "lost"], rows, least=["committed at", "open records", "feed"])
-    for it in status.partitions:
-        if it.stopped_offset is not None:
-            place = f"{it.topic}/{it.partition}/{it.stopped_offset}"
-            note(f"Stopped at {place}: {it.stopped_reason}. `warehouse stream --skip {place}`")
+    for it in status.stopped:
+        place = f"{it.topic}/{it.partition}/{it.stopped_offset}"
+        note(f"Stopped at {place}: {it.stopped_reason}. `warehouse stream --skip {place}`")
     if status.problem:
         note(f"The lag is not known: {status.problem}")
 

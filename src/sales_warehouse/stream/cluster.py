@@ -34,7 +34,7 @@ class TopicState:
 class Cluster:
     """A connection to a cluster."""
 
-    def __init__(self, name: str, settings: Mapping[str, str]) -> None:
+    def __init__(self, name: str, settings: Mapping[str, str | int | float | bool]) -> None:
         """Raises `ConfigurationError` for settings that librdkafka does not take, and `KafkaAway` without an answer."""
         self.name, self.settings = name, dict(settings)
         self._admin = _make(AdminClient, self.settings)

@@ -72,7 +72,7 @@ def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: 
         reach("stream_committed")
     if batch.stop is not None:
         with transaction(connection) as cursor:
-            record_stop(cursor, place, next_offset, batch.stop.offset, batch.stop.reason)
+            record_stop(cursor, place, next_offset, batch.stop)
     return next_offset
 
 

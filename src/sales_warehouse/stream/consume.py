@@ -21,6 +21,7 @@ from sales_warehouse.stream.keep_messages import forget_published
 from sales_warehouse.stream.messages import Headers, Message, Place
 from sales_warehouse.stream.positions import (
     PositionMoved,
+    Stop,
     begin_position,
     knows_topic,
     lock_position,
@@ -316,14 +317,17 @@ class StreamProcess:
                         record_event(cursor, place, "made_again", (None, None), "another topic had this name before")
                         self._say(f"The topic {place.topic} was deleted and made again: it is read from its beginning.")
                 position = begin_position(cursor, place, feed.full_name, 0)
-                start, is_stopped = position.next_offset, False
-                if start < low:
+                start = position.next_offset
+                is_stopped = position.stopped_offset is not None and position.stopped_limit == str(feed.max_rejects)
+                if is_stopped:
+                    self._note_stop(place, position.stopped_offset or 0, position.stopped_reason or "")
+                elif start < low:
                     record_lost(cursor, place, start, low)
                     self._note_lost(place, start, low)
                     start = low
                 elif start > high:
                     reason = f"the cluster has only messages before {high:,}, and those before {start:,} were read"
-                    record_stop(cursor, place, start, start, reason)
+                    record_stop(cursor, place, start, Stop(start, reason))
                     self._note_stop(place, start, reason)
                     is_stopped = True
             part = _Partition(place, MessageReader(feed), start, position.label, position.skip_up_to)

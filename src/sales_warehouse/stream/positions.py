@@ -32,10 +32,21 @@ class Position:
     next_offset: int
     segment_file_id: int | None
     stopped_offset: int | None
+    stopped_reason: str | None
+    stopped_limit: str | None
     skip_up_to: int
 
 
 _COLUMNS = ", ".join(Position.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The message at which a partition stops, and why; `limit` is the limit that it is beyond, if it is one."""
+
+    offset: int
+    reason: str
+    limit: str | None = None
 
 
 class PositionMoved(Exception):
@@ -134,7 +145,7 @@ def move_position(cursor: Cursor, place: Place, from_offset: int, to_offset: int
     """Move a position whose row is locked; it is not stopped any more. Raises `PositionMoved`."""
     cursor.execute(
         "update ledger.stream_positions set next_offset = %s, committed_at = clock_timestamp(), stopped_offset = null, "
-        f"stopped_reason = null where {_KEY} and next_offset = %s",
+        f"stopped_reason = null, stopped_limit = null where {_KEY} and next_offset = %s",
         (to_offset, *key_of(place), from_offset),
     )
     if cursor.rowcount != 1:
@@ -164,15 +175,15 @@ def record_lost(cursor: Cursor, place: Place, from_offset: int, low: int) -> Non
     record_event(cursor, place, "lost", (from_offset, low - 1), "gone from the broker before they were read")
 
 
-def record_stop(cursor: Cursor, place: Place, from_offset: int, offset: int, reason: str) -> None:
-    """Record that a partition stopped before the message at an offset."""
-    if lock_position(cursor, place, from_offset).stopped_offset == offset:
-        return
+def record_stop(cursor: Cursor, place: Place, from_offset: int, stop: Stop) -> None:
+    """Record that a partition stopped before a message. With another limit than that of the stop it is tried again."""
+    before = lock_position(cursor, place, from_offset).stopped_offset
     cursor.execute(
-        f"update ledger.stream_positions set stopped_offset = %s, stopped_reason = %s where {_KEY}",
-        (offset, reason, *key_of(place)),
+        f"update ledger.stream_positions set stopped_offset = %s, stopped_reason = %s, stopped_limit = %s where {_KEY}",
+        (stop.offset, stop.reason, stop.limit, *key_of(place)),
     )
-    record_event(cursor, place, "stopped", (offset, offset), reason)
+    if before != stop.offset:
+        record_event(cursor, place, "stopped", (stop.offset, stop.offset), stop.reason)
 
 
 def skip(cursor: Cursor, name: str) -> None:
@@ -186,7 +197,7 @@ def skip(cursor: Cursor, name: str) -> None:
     if partition.isdecimal() and offset.isdecimal():
         cursor.execute(
             "update ledger.stream_positions set skip_up_to = stopped_offset, stopped_offset = null, "
-            "stopped_reason = null where topic = %s and partition = %s and stopped_offset = %s "
+            "stopped_reason = null, stopped_limit = null where topic = %s and partition = %s and stopped_offset = %s "
             "returning cluster, cluster_id, topic, topic_id, partition",
             (topic, int(partition), int(offset)),
         )

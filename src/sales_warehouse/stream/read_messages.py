@@ -12,19 +12,12 @@ from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.pick_rows import Row
 from sales_warehouse.stream.decode import choose_decoder, choose_picker
 from sales_warehouse.stream.messages import Headers, Message
+from sales_warehouse.stream.positions import Stop
 
 # A share of rejects counts of at least so many messages: otherwise the only message of a quiet moment would be 100 %.
 LEAST_MESSAGES = 1_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Stop:
-    """The message at which a partition stops, and why."""
-
-    offset: int
-    reason: str
 
 
 @dataclass
@@ -65,7 +58,7 @@ class MessageReader:
                 counted += skip_up_to is not None and message.offset > skip_up_to
                 if skip_up_to is not None and not self.feed.max_rejects.allows(counted, read):
                     batch.messages = messages[: number - 1]
-                    batch.stop = Stop(message.offset, f"{unfit.reason}: {unfit.detail}")
+                    batch.stop = Stop(message.offset, f"{unfit.reason}: {unfit.detail}", str(self.feed.max_rejects))
                     return batch
                 tally.rejected += 1
                 raw = value or b""

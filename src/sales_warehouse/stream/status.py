@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from psycopg2 import errors
+import psycopg2
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.broker import client_settings
 from sales_warehouse.errors import WarehouseError
@@ -41,26 +43,43 @@ class StreamStatus:
     problem: str | None = None
 
     @property
-    def needs_a_person(self) -> bool:
-        """Say whether a partition is stopped."""
-        return any(it.stopped_offset is not None for it in self.partitions)
+    def stopped(self) -> list[PartitionStatus]:
+        """The partitions that wait for a person."""
+        return [it for it in self.partitions if it.stopped_offset is not None]
+
+
+def read_positions(connection: Connection) -> StreamStatus:
+    """Return the partitions in the ledger, without asking a cluster; none where the ledger cannot be read."""
+    try:
+        with transaction(connection) as cursor:
+            cursor.execute("set local lock_timeout = '2s'")  # the server is described also during an upgrade
+            rows = _list_partitions(cursor)
+    except psycopg2.Error:
+        return StreamStatus()
+    return StreamStatus(tuple(_as_status(row, None) for row in rows))
+
+
+def _list_partitions(cursor: Cursor) -> list[tuple[Any, ...]]:
+    cursor.execute(read_sql("stream/sql/list_partitions.sql"))
+    return cursor.fetchall()
+
+
+def _as_status(row: Sequence[Any], lag: int | None) -> PartitionStatus:
+    _, _, topic, feed, partition, next_offset, *rest = row
+    return PartitionStatus(feed, topic, partition, next_offset, lag, *rest)
 
 
 def read_status(connection: Connection, settings: Settings, feeds: Sequence[Feed]) -> StreamStatus:
-    """Return the partitions in the ledger; the lag of those of these feeds is asked of their cluster."""
-    try:
-        with transaction(connection) as cursor:
-            cursor.execute(read_sql("stream/sql/list_partitions.sql"))
-            rows = cursor.fetchall()
-    except errors.UndefinedTable:  # a ledger that was not prepared since topics can be feeds
-        return StreamStatus()
+    """Return the partitions in the ledger, with the lag of those of these feeds, of which their cluster is asked."""
+    with transaction(connection) as cursor:
+        rows = _list_partitions(cursor)
     clusters = {feed.topic.cluster for feed in feeds if feed.topic}
     ends, problem = _find_ends(settings, {(row[0], row[1], row[2], row[4]) for row in rows if row[0] in clusters})
     found = []
-    for cluster, _, topic, feed, partition, next_offset, *rest in rows:
+    for row in rows:
+        cluster, _, topic, _, partition, next_offset, *_ = row
         end = ends.get((cluster, topic, partition))
-        lag = None if end is None else max(end - next_offset, 0)
-        found.append(PartitionStatus(feed, topic, partition, next_offset, lag, *rest))
+        found.append(_as_status(row, None if end is None else max(end - next_offset, 0)))
     return StreamStatus(tuple(found), problem)
 
 

@@ -170,15 +170,15 @@ def test_a_partition_stops_at_a_reject_too_many_and_goes_on_behind_it(connection
     messages = [send(0, order(1, "tea")), send(1, b"1"), send(2, b"2"), send(3, order(4, "cup")), send(4, b"4")]
     it.commit(messages)
     assert it.next_offset == 2
-    stopped = "select next_offset, stopped_offset, stopped_reason from ledger.stream_positions"
+    stopped = "select next_offset, stopped_offset, stopped_reason, stopped_limit from ledger.stream_positions"
     reason = "bad_json: a number instead of an object"
-    assert it.query(stopped) == [(2, 2, reason)]
+    assert it.query(stopped) == [(2, 2, reason, "1")]
     with transaction(connection) as cursor, pytest.raises(ConfigurationError, match=r"Stopped are: orders/0/2\."):
         skip(cursor, "orders/0/3")
     with transaction(connection) as cursor:
         skip(cursor, "orders/0/2")
     it.commit(messages[2:])
-    assert (it.next_offset, it.query(stopped)) == (5, [(5, None, None)])
+    assert (it.next_offset, it.query(stopped)) == (5, [(5, None, None, None)])
     assert it.query("select row_number, byte_offset from ledger.rejects") == [(2, 1), (3, 2), (5, 4)]
     assert it.query("select kind, first_offset, by = session_user from ledger.stream_events order by 1") == [
         ("skipped", 2, True),

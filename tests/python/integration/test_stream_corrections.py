@@ -151,7 +151,8 @@ def test_messages_are_forgotten_once_readers_see_their_rows(connection: Connecti
     assert forget_published(connection, [it.feed]) == 0
     it.query(
         "insert into ledger.publications "
-        "(publication, published_at, published_by, upper_event_id, invocation_id, files) values (1, now(), 'me', 1, 'b', 1) returning 1"
+        "(publication, published_at, published_by, upper_event_id, invocation_id, files) "
+        "values (1, now(), 'me', 1, 'b', 1) returning 1"
     )
     it.query("insert into ledger.current_publication (publication, latest_publication) values (1, 1) returning 1")
     assert forget_published(connection, [it.feed]) == 2

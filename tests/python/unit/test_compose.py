@@ -1,5 +1,6 @@
-"""Images and compose file, tested without an engine: interpreted as compose does, and linted."""
+"""Images, compose file and unit of systemd, tested without an engine: interpreted as compose does, and linted."""
 
+import configparser
 import json
 import re
 import shlex
@@ -12,10 +13,14 @@ import pytest
 import yaml
 
 from checkout import PROJECT
+from sales_warehouse.broker.fetch_jars import kafka_version
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.server.account import SYSTEM_USER
 from sales_warehouse.server.locate import MAJOR_VERSION
 
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
 CONFIGURATION = PROJECT / "src" / "sales_warehouse" / "server" / "warehouse.conf"
+KAFKA_CONFIGURATION = PROJECT / "src" / "sales_warehouse" / "broker" / "kafka.properties"
 
 
 class MissingVariable(Exception):
@@ -56,7 +61,7 @@ def service(name: str = "postgres", **variables: str) -> dict[str, Any]:
     return found
 
 
-OURS = ["build", "dagster-webserver", "dagster-daemon", "docs"]
+OURS = ["build", "dagster-webserver", "dagster-daemon", "docs", "stream"]
 
 
 def test_the_password_is_required_and_written_nowhere() -> None:
@@ -75,7 +80,7 @@ def test_compose_services_listen_on_loopback_only() -> None:
     assert service(PGPASSWORD="p")["ports"] == ["127.0.0.1:5432:5432"]
     assert service(PGPASSWORD="p", PGPORT="5555")["ports"] == ["127.0.0.1:5555:5432"]
     ports = [port for one in read(PGPASSWORD="p")["services"].values() for port in one.get("ports", [])]
-    assert ports == ["127.0.0.1:5432:5432", "127.0.0.1:3000:3000", "127.0.0.1:8080:8080"]
+    assert ports == ["127.0.0.1:5432:5432", "127.0.0.1:3000:3000", "127.0.0.1:8080:8080", "127.0.0.1:9092:9092"]
 
 
 def test_the_data_is_in_a_named_volume_where_version_18_keeps_it() -> None:
@@ -116,6 +121,27 @@ def test_the_database_has_the_initdb_options_of_the_embedded_server() -> None:
     assert {"--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"} <= set(options)
 
 
+def test_kafka_is_the_broker_of_this_machine_and_only_on_demand() -> None:
+    found = service("kafka", PGPASSWORD="p", WAREHOUSE_KAFKA_PORT="5555")
+    assert found["image"] == f"apache/kafka:{kafka_version()}"
+    assert found["ports"] == ["127.0.0.1:5555:9092"]
+    # Kafka tells its clients this address
+    assert "OUTSIDE://127.0.0.1:5555" in found["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    inside = service("stream", PGPASSWORD="p")["environment"]["KAFKA_BOOTSTRAP_SERVERS"]
+    assert f"INSIDE://{inside}" in found["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert service("stream", PGPASSWORD="p")["depends_on"]["kafka"] == {"condition": "service_healthy"}
+    assert found["profiles"] == service("stream", PGPASSWORD="p")["profiles"] == ["stream"]
+    text = KAFKA_CONFIGURATION.read_text(encoding="utf-8")
+    ours = dict(re.findall(r"^([a-z.]+)=(.*)$", text, re.MULTILINE))
+    of_the_place = {name for name in ours if "listener" in name or name in ("controller.quorum.voters", "log.dirs")}
+    expected = {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in ours.items()}
+    named = {name.upper().replace(".", "_") for name in of_the_place} | {"HEAP_OPTS"}
+    assert expected.keys() | {"KAFKA_HEAP_OPTS"} == found["environment"].keys()
+    assert len(expected) - len(of_the_place) >= 12
+    for name in expected.keys() - {f"KAFKA_{one}" for one in named}:
+        assert found["environment"][name] == expected[name]
+
+
 BIN = Path(sys.executable).parent
 DOCKERFILE = PROJECT / "Dockerfile"
 
@@ -138,19 +164,19 @@ def test_dockerfile_and_compose_file_pass_their_linters(tmp_path: Path) -> None:
 
 
 def test_our_services_reach_the_server_without_other_privileges() -> None:
-    assert list(read(PGPASSWORD="p")["services"]) == ["postgres", *OURS]
+    assert list(read(PGPASSWORD="p")["services"]) == ["postgres", *OURS[:-1], "kafka", OURS[-1]]
     for name in OURS:
         found = service(name, PGPASSWORD="p", PGPORT="5555", PGUSER="u")
         # inside the network the server uses its own port, whatever port the host publishes
         assert (found["environment"]["PGHOST"], found["environment"]["PGPORT"]) == ("postgres", "5432")
         assert (found["environment"]["PGUSER"], found["environment"]["PGPASSWORD"]) == ("u", "p")
-        assert found["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+        assert found["depends_on"]["postgres"] == {"condition": "service_healthy"}
         assert found["cap_drop"] == ["ALL"]
         assert "./inbox:/inbox:ro" in found["volumes"]
 
 
 def test_compose_services_have_health_checks() -> None:
-    for name in ("postgres", *OURS[1:]):
+    for name in ("postgres", "kafka", *OURS[1:]):
         assert service(name, PGPASSWORD="p")["healthcheck"]["test"]
         assert service(name, PGPASSWORD="p")["restart"] == "unless-stopped"
     assert (service("build", PGPASSWORD="p")["profiles"], service("build", PGPASSWORD="p")["restart"]) == (
@@ -188,5 +214,17 @@ def test_every_program_of_a_container_exists() -> None:
             ]
         else:
             programs.append(command[0])
-    assert programs == ["warehouse", "dagster-webserver", "dagster-daemon", "dbt", "dbt"]
+    assert programs == ["warehouse", "dagster-webserver", "dagster-daemon", "dbt", "dbt", "warehouse"]
     assert all((BIN / program).is_file() for program in programs)
+
+
+def test_the_unit_of_systemd_starts_the_consumer_again() -> None:
+    text = (PROJECT / "deploy" / "warehouse-stream.service").read_text(encoding="utf-8")
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[method-assign, assignment]
+    unit.read_string(text)
+    service = unit["Service"]
+    assert service["ExecStart"] == f"{service['WorkingDirectory']}/.venv/bin/warehouse stream"
+    assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", str(ConfigurationError.exit_code))
+    assert service["User"] == SYSTEM_USER
+    assert not re.search(r"^Environment=", text, re.MULTILINE)  # anyone can read a unit

@@ -120,7 +120,7 @@ def test_a_path_with_a_line_break_is_refused(project: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("variable", ["WAREHOUSE_HOME", "WAREHOUSE_INBOX"])
 def test_a_file_instead_of_a_folder_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, str(project / "dbt_project.yml"))
-    with pytest.raises(ConfigurationError, match=f"{variable} must be a path"):
+    with pytest.raises(ConfigurationError, match=f"{variable} must name a folder"):
         get_settings()
 
 

@@ -147,9 +147,10 @@ create table if not exists ledger.stream_positions (
     segment_file_id bigint references ledger.files,
     last_sent_at timestamptz,
     committed_at timestamptz,
-    -- where the partition stopped because of too many rejects, and why; it goes on from next_offset
+    -- where the partition stopped because of too many rejects, why, and the limit; it goes on from next_offset
     stopped_offset bigint,
     stopped_reason text,
+    stopped_limit text,
     -- messages up to here are taken in although they are rejects too many
     skip_up_to bigint not null default -1,
     primary key (cluster_id, topic_id, partition)

@@ -1,0 +1,375 @@
+"""`warehouse stream` against a real cluster: each message once, whatever ends, stalls or comes back."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
+from psycopg2.extensions import connection as Connection
+
+from brokers import Broker
+from checkout import BIN, name_server
+from databases import Databases
+from sales_warehouse import server
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.settings import Settings
+
+pytestmark = pytest.mark.broker
+
+DECLARATION = """\
+sources:
+  - name: shop
+    schema: raw
+    tables:
+      - name: lines
+        identifier: shop__lines
+        external:
+          location: "kafka://main/{topic}"
+          file_format: json
+          options: {{items: lines, max_rejects: {max_rejects}}}
+        columns: [{{name: order_no}}, {{name: product}}]
+"""
+SECONDS = 60
+
+
+class Stream:
+    """A topic, a warehouse with a feed of it, and the processes that read it."""
+
+    def __init__(
+        self, kafka: Broker, settings: Settings, folder: Path, partitions: int, max_rejects: str = "0"
+    ) -> None:
+        self.kafka, self._settings, self.partitions = kafka, settings, partitions
+        self.topic = kafka.make_topic(partitions)
+        self.project = folder / "project"
+        self.sent: dict[tuple[int, int], bytes] = {}  # value by partition and offset, of what readers may see
+        self.number = 0
+        declaration = self.project / "models" / "_shop__sources.yml"
+        declaration.parent.mkdir(parents=True)
+        (self.project / "dbt_project.yml").touch()
+        declaration.write_text(DECLARATION.format(topic=self.topic, max_rejects=max_rejects))
+        self.processes: list[subprocess.Popen[str]] = []
+        with closing(server.connect(settings, application_name="test")) as connection:
+            prepare_warehouse(connection, read_feeds(self.project))
+
+    def producer(self, **settings: Any) -> Producer:
+        return Producer({"bootstrap.servers": self.kafka.bootstrap_servers, "enable.idempotence": True} | settings)
+
+    def send(self, count: int, partition: int | None = None, values: Sequence[bytes] = ()) -> None:
+        """Send orders, or these values, to a partition or to all in turn; note their offsets."""
+        producer = self.producer()
+
+        def note(error: Any, message: Any) -> None:
+            assert error is None
+            self.sent[message.partition(), message.offset()] = message.value()
+
+        for number, value in enumerate(values or [self.next_order() for _ in range(count)]):
+            to = number % self.partitions if partition is None else partition
+            producer.produce(self.topic, value, key=b"k", partition=to, on_delivery=note)
+        assert producer.flush(SECONDS) == 0
+
+    def next_order(self) -> bytes:
+        self.number += 1
+        return json.dumps({"order_no": self.number, "lines": [{"product": "tea"}, {"product": "cup"}]}).encode()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "WAREHOUSE_", "KAFKA"))}
+        return kept | name_server(self._settings) | self.kafka.variables | {"WAREHOUSE_PROJECT": str(self.project)}
+
+    def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [BIN / "warehouse", "stream", *arguments],
+            env=self.environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, *arguments: str, exit_code: int | None = 0, **variables: str) -> str:
+        """Read until no message is left; return what the command says."""
+        process = self.start("--until-idle", *arguments, **variables)
+        said, _ = process.communicate(timeout=SECONDS)
+        assert exit_code is None or process.returncode == exit_code, said
+        return said
+
+    def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        connect = server.connect(self._settings, application_name="test")
+        with closing(connect) as connection, transaction(connection) as cursor:
+            cursor.execute(query, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def rows(self) -> dict[tuple[int, int], list[tuple[str, str]]]:
+        """Return the rows by partition and offset."""
+        found: dict[tuple[int, int], list[tuple[str, str]]] = {}
+        query = "select _partition, _offset, order_no, product from raw.shop__lines order by 1, 2, _item_number"
+        for partition, offset, *row in self.query(query):
+            found.setdefault((partition, offset), []).append(tuple(row))
+        return found
+
+    def count(self) -> int:
+        return len(self.rows())
+
+    def assert_exact(self, rejected: int = 0) -> None:
+        """Compare rows, figures and positions with what was sent."""
+        expected = {}
+        for place, value in self.sent.items():
+            try:
+                number = str(json.loads(value)["order_no"])
+            except (ValueError, TypeError, KeyError):
+                continue
+            expected[place] = [(number, "tea"), (number, "cup")]
+        assert self.rows() == expected
+        figures = "select sum(records_read), sum(rows_loaded), sum(rows_rejected) from ledger.files"
+        assert self.query(figures) == [(len(self.sent), 2 * len(expected), rejected)]
+        assert self.query("select count(*) from ledger.rejects") == [(rejected,)]
+        assert self.query(
+            "select count(*) from ledger.files where rows_loaded <> "
+            "(select count(*) from raw.shop__lines where _file_id = file_id)"
+        ) == [(0,)]
+        for partition in {partition for partition, _ in self.sent}:
+            last = max(offset for number, offset in self.sent if number == partition)
+            [(position,)] = self.query(
+                "select next_offset from ledger.stream_positions where partition = %s", partition
+            )
+            assert position > last
+
+    def wait(self, condition: Callable[[], bool], seconds: float = SECONDS) -> float:
+        """Wait for a condition; return how many seconds it took."""
+        began = time.monotonic()
+        while not condition():
+            assert time.monotonic() - began < seconds, "it did not come to this"
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def make(kafka: Broker, databases: Databases, tmp_path: Path) -> Iterator[Callable[..., Stream]]:
+    """Return a function that makes a stream; its processes are ended."""
+    made: list[Stream] = []
+
+    def make(partitions: int = 2, max_rejects: str = "0") -> Stream:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Stream(kafka, databases.make(folder), folder, partitions, max_rejects))
+        return made[-1]
+
+    yield make
+    for stream in made:
+        for process in stream.processes:
+            if process.poll() is None:
+                process.kill()
+                print(process.communicate()[0])  # pytest shows it with a failure
+
+
+def test_each_message_is_taken_in_once(make: Callable[..., Stream]) -> None:
+    it = make()
+    it.send(500)
+    assert "Took in 500 messages, 1,000 rows in 2 commits." in it.run()
+    it.assert_exact()
+    assert "Took in 0 messages" in it.run()
+    it.send(3)
+    it.run()
+    it.assert_exact()
+    statuses = it.query("select distinct status from ledger.files")
+    assert statuses == [("active",)]
+    status = json.loads(
+        subprocess.run(
+            [BIN / "warehouse", "stream", "status", "--json"], env=it.environment, capture_output=True, check=True
+        ).stdout
+    )
+    assert [(part["lag"], part["stopped_offset"]) for part in status["partitions"]] == [(0, None), (0, None)]
+
+
+POINTS = ("before", "locked", "copied", "kept", "before_commit", "committed")
+
+
+def test_a_process_that_is_killed_anywhere_loses_and_doubles_nothing(make: Callable[..., Stream]) -> None:
+    it = make()
+    for point in POINTS:
+        it.send(40)
+        said = it.run(exit_code=-signal.SIGKILL, WAREHOUSE_FAIL_POINT=f"stream_{point}@2:kill")
+        assert "Took in" not in said
+    it.run()
+    it.assert_exact()
+
+
+def test_another_process_takes_the_partitions_of_a_dead_one_over(make: Callable[..., Stream]) -> None:
+    it = make(partitions=4)
+    first, second = (it.start("--window", "0.3") for _ in range(2))
+    it.send(100)
+    it.wait(lambda: it.count() == 100)
+    first.kill()
+    it.send(100)
+    assert it.wait(lambda: it.count() == 200) < 15
+    second.terminate()
+    assert second.wait(SECONDS) == 0
+    it.assert_exact()
+    assert it.query("select count(*) from ledger.files where status = 'open'") == [(0,)]
+
+
+@pytest.mark.parametrize("point", ["stream_before", "stream_copied", "stream_before_commit"])
+def test_a_process_that_wakes_up_after_a_take_over_writes_nothing_twice(
+    make: Callable[..., Stream], point: str
+) -> None:
+    it = make(partitions=1)
+    stalled = it.start("--window", "0.3", WAREHOUSE_FAIL_POINT=f"{point}@2:stop")
+    it.send(5)
+    it.wait(lambda: it.count() == 5)
+    it.send(5)
+    it.wait(lambda: Path(f"/proc/{stalled.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    other = it.start("--window", "0.3")
+    it.wait(lambda: it.count() == 10)
+    it.send(5)
+    it.wait(lambda: it.count() == 15)
+    stalled.send_signal(signal.SIGCONT)
+    it.send(5)
+    it.wait(lambda: it.count() == 20)
+    for process in (stalled, other):
+        process.terminate()
+        assert process.wait(SECONDS) == 0, process.communicate()
+    it.assert_exact()
+
+
+def test_a_database_that_is_away_is_waited_for(make: Callable[..., Stream], connection: Connection) -> None:
+    it = make()
+    process = it.start("--window", "0.3")
+    it.send(10)
+    it.wait(lambda: it.count() == 10)
+    connection.rollback()
+    connection.autocommit = True
+    [(name,)] = it.query("select current_database()")
+    with connection.cursor() as cursor:
+        cursor.execute(f"alter database {name} with allow_connections false")
+        cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        it.send(2000)
+        time.sleep(3)
+        assert process.poll() is None
+        cursor.execute(f"alter database {name} with allow_connections true")
+    it.wait(lambda: it.count() == 2010)
+    process.terminate()
+    said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert "The database is away" in said and "The database is back." in said
+    it.assert_exact()
+
+
+def test_messages_that_are_gone_are_a_loss_and_those_of_transactions_are_none(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1)
+    it.send(3)
+    producer = it.producer(**{"transactional.id": it.topic})
+    producer.init_transactions()
+    for ends in (producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        producer.produce(it.topic, it.next_order(), partition=0)
+        producer.flush()
+        ends()
+    it.send(2)
+    it.run()
+    assert it.query("select count(*) from ledger.stream_events") == [(0,)]
+    # three orders, an aborted one and its marker, a committed one and its marker, two orders
+    assert sorted(offset for _, offset in it.rows()) == [0, 1, 2, 5, 7, 8]
+    it.send(4)
+    admin = AdminClient({"bootstrap.servers": it.kafka.bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(it.topic, 0, 12)]).values():
+        future.result()
+    said = it.run(exit_code=1)
+    assert f"Lost: {it.topic}/0: offsets 9 to 11" in said
+    assert it.query("select kind, first_offset, last_offset from ledger.stream_events") == [("lost", 9, 11)]
+    assert max(offset for _, offset in it.rows()) == 12
+    it.run()
+
+
+def test_a_topic_that_is_made_again_is_read_from_its_beginning(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1)
+    process = it.start("--window", "0.3")
+    it.send(5)
+    it.wait(lambda: it.count() == 5)
+    admin = AdminClient({"bootstrap.servers": it.kafka.bootstrap_servers})
+    for future in admin.delete_topics([it.topic]).values():
+        future.result()
+    it.wait(lambda: it.topic not in admin.list_topics().topics)
+    from confluent_kafka.admin import NewTopic
+
+    def is_made() -> bool:
+        for future in admin.create_topics([NewTopic(it.topic, 1)]).values():
+            try:
+                future.result()
+            except Exception:
+                return False
+        return True
+
+    it.wait(is_made)
+    it.send(8)
+    it.wait(lambda: it.query("select count(distinct (_topic, _offset)) from raw.shop__lines") == [(13,)])
+    process.terminate()
+    said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert "was deleted and made again" in said
+    assert it.query("select kind from ledger.stream_events") == [("made_again",)]
+    assert it.query("select count(distinct _topic), count(*) from raw.shop__lines") == [(2, 26)]
+
+
+def test_a_stopped_partition_goes_on_when_a_person_says_so(make: Callable[..., Stream]) -> None:
+    it = make(partitions=2, max_rejects="1")
+    it.send(0, 0, [it.next_order(), b"{", b"[", it.next_order(), b"]"])
+    it.send(5, 1)
+    said = it.run(exit_code=1)
+    assert f"Stopped: {it.topic}/0/2" in said
+    assert it.count() == 6
+    process = it.start("--window", "0.3")
+    it.send(5, 1)
+    it.wait(lambda: it.count() == 11)
+    assert it.query("select stopped_offset from ledger.stream_positions where partition = 0") == [(2,)]
+    it.run("--skip", f"{it.topic}/0/2", exit_code=None)
+    it.wait(lambda: it.count() == 12)
+    process.terminate()
+    assert process.wait(SECONDS) == 0
+    it.assert_exact(rejected=3)
+    kinds = it.query("select kind from ledger.stream_events order by stream_event_id")
+    assert kinds == [("stopped",), ("skipped",)]
+
+
+def test_a_new_topic_begins_where_the_option_says_and_new_partitions_at_their_start(
+    make: Callable[..., Stream],
+) -> None:
+    it = make(partitions=1)
+    it.send(5)
+    it.sent.clear()
+    it.run("--from", "latest")
+    assert it.count() == 0
+    admin = AdminClient({"bootstrap.servers": it.kafka.bootstrap_servers})
+    for future in admin.create_partitions([NewPartitions(it.topic, 3)]).values():
+        future.result()
+    it.partitions = 3
+    it.send(9)
+    it.run("--from", "latest")
+    it.assert_exact()
+
+
+def test_settings_and_names_that_are_wrong_are_named(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1)
+    assert "There is no topic shop.x among the feeds. Declared are: shop.lines." in it.run(
+        "--feed", "shop.x", exit_code=2
+    )
+    assert "No partition stopped at orders/0/1." in it.run("--skip", "orders/0/1", exit_code=2)
+    away = it.run(exit_code=3, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert "The Kafka cluster does not answer" in away
+
+
+def test_a_topic_that_is_not_there_is_named(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1)
+    path = it.project / "models" / "_shop__sources.yml"
+    path.write_text(path.read_text().replace(it.topic, "nowhere"))
+    assert "the cluster has no topic nowhere" in it.run(exit_code=1)
