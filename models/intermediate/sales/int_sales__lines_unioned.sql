@@ -95,29 +95,30 @@ superstore as (
 web_shop as (
 
     select
-        sales_line_id,
+        lines.sales_line_id,
         cast('web_shop' as {{ text_type() }}) as source_system,
-        order_id,
-        case when quantity < 0 then 'return' else 'sale' end as line_type,
-        ordered_at,
-        order_date,
-        customer_id,
-        product_id,
-        product_name,
-        channel,
-        country,
-        cast(quantity as numeric(18, 4)) as quantity,
-        unit_price,
-        gross_amount,
-        discount_amount,
-        net_amount,
+        lines.order_id,
+        case when lines.quantity < 0 then 'return' else 'sale' end as line_type,
+        lines.ordered_at,
+        lines.order_date,
+        lines.customer_id,
+        lines.product_id,
+        lines.product_name,
+        lines.channel,
+        lines.country,
+        cast(lines.quantity as numeric(18, 4)) as quantity,
+        lines.unit_price,
+        lines.gross_amount,
+        lines.discount_amount,
+        lines.net_amount,
         cast(null as numeric(18, 4)) as cost_amount,
-        currency,
+        lines.currency,
         true as is_merchandise,
-        _file_id,
-        _row_number
+        lines._file_id,
+        lines._row_number
     from {{ ref('stg_web_shop__order_events') }} as lines
-    where row_status = 'accepted' and {{ event_decision('lines') }} = 'counted'
+    -- each event has the whole order
+    where lines.row_status = 'accepted' and {{ event_decision('lines') }} = 'counted'
 
 ),
 
