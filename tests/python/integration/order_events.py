@@ -61,14 +61,15 @@ class OrderTopic:
         for event in events:
             by_partition.setdefault(event.partition, []).append(event)
         for number, sent in by_partition.items():
-            partition = self._find_partition(number)
-            first = partition.next_offset
-            partition.commit(
-                [
-                    Message(first + place, event.value(), event.order_id.encode(), (), START_MS + event.minute * 60_000)
-                    for place, event in enumerate(sent)
-                ]
+            self.commit_messages(
+                number, [(it.order_id.encode(), it.value(), START_MS + it.minute * 60_000) for it in sent]
             )
+
+    def commit_messages(self, number: int, messages: Sequence[tuple[bytes | None, bytes | None, int]]) -> None:
+        """Take messages of a partition in, each a key, a value and a time in ms since 1970."""
+        partition = self._find_partition(number)
+        first = partition.next_offset
+        partition.commit([Message(first + n, value, key, (), at) for n, (key, value, at) in enumerate(messages)])
 
     def seal(self) -> None:
         """End the open segments, so that each partition begins another one."""

@@ -1,8 +1,12 @@
 """Events of a topic: sent twice they count once, later states supersede, and nothing depends on arrival or segments."""
 
 import random
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from order_events import Event, OrderTopic
@@ -10,6 +14,9 @@ from rebuilds import compile_whole, find_differences
 
 from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout, name_server
 from databases import Databases
+from sales_warehouse.demo.draft_order_events import FAULTS, EventBook
+from sales_warehouse.demo.roll_dice import Dice
+from sales_warehouse.demo.sum_event_truth import EventTruth
 from sales_warehouse.feeds.read_feeds import read_feeds
 
 OUTCOMES = (
@@ -260,3 +267,43 @@ def test_a_producer_whose_clock_is_ahead_supersedes_nothing(shop: Shop) -> None:
     assert [line for line in shop.facts() if line.startswith("H ")] == ["H 5.00"]
     issues = "select row_issues from audit.quarantined_rows where delivered_values like '%\"h2\"%'"
     assert shop.checkout.value(issues) == "sent_at:after_delivery"
+
+
+@pytest.mark.timeout(600)
+def test_the_demonstration_has_the_outcomes_that_it_meant(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Faults, repeats, late events, zones and currencies, in two builds, so that the second one corrects."""
+    events = list(EventBook(Dice(7), datetime(2024, 3, 1, 23, 59, tzinfo=UTC), Decimal(50)).send(700))
+    truth = EventTruth()
+    for event in events:
+        truth.add(event)
+    expected = truth.describe()
+    assert {event.fault for event in events if event.fault} == set(FAULTS)
+    for shop in open_shop(databases, tmp_path_factory, "demonstration"):
+        half = len(events) // 2
+        for part in (events[:half], events[half:]):
+            for number in range(4):
+                sent = [event for event in part if zlib.crc32(event.key) % 4 == number]
+                shop.topic.commit_messages(number, [(event.key, event.value, event.time_ms) for event in sent])
+            shop.build(*WITHOUT_TESTS if part is events[:half] else WITHOUT_UNIT_TESTS)
+        found: Counter[str] = Counter()
+        for row in shop.checkout.sql("select row_status, row_issues, row_count from audit.row_outcomes"):
+            is_plain = row["row_status"] in ("accepted", "repeated", "superseded")
+            found[row["row_status"] if is_plain else row["row_issues"]] += int(row["row_count"])
+        meant = {name: expected[name] for name in ("accepted", "repeated", "superseded")}
+        assert found == Counter(meant | expected["skipped"] | expected["quarantined"])
+        amounts = shop.checkout.sql(
+            "select currency, sum(quantity)::int as quantity, sum(net_amount) as net_amount, count(*) as rows "
+            "from marts.fct_sales_lines group by currency order by currency"
+        )
+        assert [
+            {
+                "currency": row["currency"],
+                "rows": int(row["rows"]),
+                "quantity": int(row["quantity"]),
+                "net_amount": row["net_amount"],
+            }
+            for row in amounts
+        ] == [{"currency": currency} | sums["accepted"] for currency, sums in sorted(expected["by_currency"].items())]
+        assert shop.checkout.value("select count(*) from marts.fct_orders") == str(expected["orders"])
