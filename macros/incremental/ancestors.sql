@@ -12,6 +12,7 @@
     ]) | list -%}
         {%- for feed in feeds() if feed.staging_model -%}
             {%- do waiting.append([feed.staging_model, false]) -%}
+            {%- do waiting.append([event_decisions().unique_id, false]) if feed.events -%}
         {%- endfor -%}
     {%- endif -%}
     {%- set seen = [] -%}

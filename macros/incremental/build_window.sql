@@ -70,14 +70,16 @@
     {{ return(rows[0][0] | int if rows else 0) }}
 {%- endmacro %}
 
-{# Files whose rows changed after one event and up to another. #}
+{# Files whose rows changed, or got another outcome by an event in another file, after one event and up to another. #}
 {% macro touched_files(after_event, up_to_event) -%}
     {%- if after_event == up_to_event -%}
         {{ return([]) }}
     {%- endif -%}
     {%- set rows = run_query(
-        "select distinct file_id from " ~ source('ledger', 'file_events')
+        "select file_id from " ~ source('ledger', 'file_events')
         ~ " where kind in ('activated', 'deactivated', 'replayed') and event_id > " ~ after_event
+        ~ " and event_id <= " ~ up_to_event ~ " union select file_id from "
+        ~ readable_build_state('touched_files', ['event_id', 'file_id']) ~ " where event_id > " ~ after_event
         ~ " and event_id <= " ~ up_to_event ~ " order by file_id"
     ).rows -%}
     {{ return(rows | map(attribute=0) | map('int') | list) }}

@@ -7,6 +7,12 @@
     {{ return('(select * from ' ~ relation ~ ' where ' ~ conditions ~ ') dbt_subquery' if conditions else relation) }}
 {%- endmacro %}
 
+{# The whole relation that the compiled test is about; none while dbt parses. #}
+{% macro tested_relation() -%}
+    {%- set node = graph.nodes.get(model.attached_node) if execute and model.attached_node else none -%}
+    {{ return((node.defer_relation if is_deferred(node) else node).relation_name if node else none) }}
+{%- endmacro %}
+
 {# `true`, for all rows, when the relation was built from nothing or when no build wrote it. #}
 {% macro untested_rows() -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and is_build() and model.attached_node else none -%}
@@ -24,7 +30,7 @@
     {%- set up_to_event, after_event = rows[0] -%}
     {%- if node.config.materialized == 'table_when_new' -%}
         {{ return('false' if after_event == up_to_event else 'true') }}
-    {%- elif node.config.incremental_strategy == 'by_file' -%}
+    {%- elif is_by_file(node) -%}
         {{ return(in_list('_file_id', touched_files(after_event, up_to_event))) }}
     {%- endif -%}
     {%- set followed_names = ancestors(node).followed | map(attribute='relation_name') | list -%}

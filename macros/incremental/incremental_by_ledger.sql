@@ -1,17 +1,17 @@
 {# A table of which a build deletes and inserts the rows that changed according to the ledger. The macro of its
-   `incremental_strategy` does it: by_file, by_touched_date or by_touched_key. The SQL that dbt compiled is that of a
+   `incremental_strategy` does it: by_file, by_event_key, by_touched_date or by_touched_key. The SQL that dbt compiled is that of a
    build from nothing; its digest shows whether the code was changed. The SQL of the rows that are due is rendered here,
    because only_new_files, only_touched_dates and only_touched_keys need the window. #}
 {% materialization incremental_by_ledger, default %}
     {%- set window = look_up_window() -%}
     {%- do model.update({'build_window': window}) -%}
-    {%- set is_by_file = model.config.incremental_strategy == 'by_file' -%}
-    {%- if not (window.is_whole or (window.files if is_by_file else window.dates)) -%}
+    {%- set by_file = is_by_file(model) -%}
+    {%- if not (window.is_whole or (window.files if by_file else window.dates)) -%}
         {{ return(leave_alone()) }}
     {%- endif -%}
-    {%- if is_by_file and window.is_whole -%}
+    {%- if by_file and window.is_whole -%}
         {%- do window.update({'unseen': unseen_files(window.event_id)}) -%}
-    {%- elif is_by_file -%}
+    {%- elif by_file -%}
         {%- do window.update({'late_files': late_files(window.event_id)}) -%}
     {%- endif -%}
     {%- if not window.is_whole or window.unseen -%}

@@ -29,6 +29,12 @@
         touched_date date not null,
         primary key (relation_name, event_id, touched_date)
     );
+    create table if not exists {{ build_state('touched_files') }} (
+        relation_name {{ text_type() }} not null,
+        event_id bigint not null,
+        file_id bigint not null,
+        primary key (event_id, file_id, relation_name)
+    );
     {{ seal_segments() }}
     {{ touch_later_files() }}
     insert into {{ build_state('builds') }} (invocation_id, upper_event_id, started_at)

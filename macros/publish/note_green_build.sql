@@ -13,10 +13,11 @@
         {{ return('') }}
     {%- endif -%}
     {{ begin_transaction() }}
-    insert into ledger.green_builds (invocation_id, upper_event_id, watermarks, touched_dates, marts, code)
+    insert into ledger.green_builds (invocation_id, upper_event_id, watermarks, touched_dates, touched_files, marts, code)
     values (
         '{{ invocation_id }}', {{ upper_event() }}, '{{ build_state("model_watermarks") }}',
-        '{{ build_state("touched_dates") }}', '{{ tojson(public_marts()) | replace("'", "''") }}',
+        '{{ build_state("touched_dates") }}', '{{ build_state("touched_files") }}',
+        '{{ tojson(public_marts()) | replace("'", "''") }}',
         (select jsonb_object_agg(relation_name, code_hash) from {{ build_state("model_watermarks") }})
     );
     commit

@@ -10,6 +10,7 @@
     {%- set rule = {'code': code, 'limit': none, 'is_fixed': false, 'is_offered': false, 'feeds': {}} -%}
     {%- do rule.update(found[0]) -%}
     {%- set usual_outcome = rule.outcome -%}
+    {%- set known_outcomes = ['quarantined', 'flagged', 'skipped', 'repeated', 'superseded'] -%}
     {%- set exception = rule.feeds.get(feed, {}) -%}
     {%- set known_keys = ['code', 'outcome', 'is_fixed', 'limit', 'feeds', 'is_offered', 'description'] -%}
     {%- for key in rule | reject('in', known_keys) | list + exception | reject('in', ['outcome', 'limit', 'because']) | list -%}
@@ -19,9 +20,9 @@
     {%- if 'because' in exception -%}
         {%- do rule.update({'description': rule.description ~ ' For this feed: ' ~ exception.because ~ '.'}) -%}
     {%- endif -%}
-    {%- for outcome in [usual_outcome, rule.outcome] if outcome not in ['quarantined', 'flagged', 'skipped'] -%}
+    {%- for outcome in [usual_outcome, rule.outcome] if outcome not in known_outcomes -%}
         {{ exceptions.raise_compiler_error(
-            'Quality rule ' ~ code ~ ': the outcome is quarantined, flagged or skipped, not ' ~ outcome ~ '.'
+            'Quality rule ' ~ code ~ ': the outcome is ' ~ known_outcomes | join(', ') ~ ', not ' ~ outcome ~ '.'
         ) }}
     {%- endfor -%}
     {%- if rule.is_fixed and (rule.outcome == 'flagged' or rule.outcome != usual_outcome) -%}

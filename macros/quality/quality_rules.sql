@@ -3,6 +3,7 @@
    code         column:issue, as in row_issues
    outcome      quarantined: the row is not in the facts; flagged: it counts, and row_issues has the code;
                 skipped: it is not a sale
+                repeated, superseded: decided by macros/events/decide_events.sql, for feeds of events
    is_fixed     the facts need the value, or the model decides: the outcome cannot be another one
    limit        value of {limit} in the check: a number, or a list of texts
    feeds        values that differ for one feed, with the reason
@@ -21,6 +22,20 @@
             'description': 'An earlier row of the file has the same values. Two equal sales are possible.'},
         {'code': 'row:delivered_before', 'outcome': 'flagged', 'is_offered': true,
             'description': 'An active file that was loaded earlier has the same record: exports that overlap?'},
+
+        {'code': 'event:repeated', 'outcome': 'repeated', 'is_fixed': true, 'is_offered': true,
+            'description': 'The same event was sent before; the first sending counts.'},
+        {'code': 'event:superseded', 'outcome': 'superseded', 'is_fixed': true, 'is_offered': true,
+            'description': 'A later state of the same key counts instead, such as a correction or a cancellation.'},
+        {'code': 'event_id:missing', 'outcome': 'quarantined', 'is_fixed': true, 'is_offered': true,
+            'description': 'No key of the event, so nobody can know whether it was sent before.'},
+        {'code': 'event_type:unknown', 'outcome': 'quarantined', 'is_fixed': true, 'is_offered': true,
+            'description': 'The kind of the event is none of those that the model knows.'},
+        {'code': 'sent_at:after_delivery', 'outcome': 'quarantined', 'limit': 1, 'is_offered': true,
+            'description': 'The time of the event is more days later than its arrival, in UTC, than the limit: a wrong clock? It '
+                ~ 'would supersede what happens later.'},
+        {'code': 'order:cancelled', 'outcome': 'skipped', 'is_fixed': true, 'is_offered': true,
+            'description': 'The order was cancelled, so its lines are no sale.'},
 
         {'code': 'text:control_character', 'outcome': 'flagged',
             'description': 'A text has a control character, such as U+0080 to U+009F: cp1252 that was read as latin-1?'},
@@ -79,6 +94,8 @@
             'description': 'The discount is no share of the amount.'},
         {'code': 'profit:not_a_decimal', 'outcome': 'quarantined',
             'description': 'The profit is no decimal number that fits numeric(18, 4) exactly.'},
+        {'code': 'discount_amount:not_a_decimal', 'outcome': 'quarantined', 'is_fixed': true, 'is_offered': true,
+            'description': 'The discount is no decimal number that fits numeric(18, 4) exactly.'},
         {'code': 'currency:missing', 'outcome': 'quarantined', 'is_fixed': true, 'is_offered': true,
             'description': 'No currency.'},
         {'code': 'currency:unknown', 'outcome': 'quarantined', 'is_offered': true,

@@ -1,5 +1,5 @@
 {# The rules in use: feed, and the result of quality_rule. The codes are found in the text of the staging models;
-   file:late is used by every feed for which it has a limit. Empty while dbt parses. #}
+   a feed of events uses the two of decide_events; file:late is used by every feed for which it has a limit. Empty while dbt parses. #}
 {% macro used_rules() -%}
     {%- set used = [] -%}
     {%- if not execute -%}
@@ -13,6 +13,9 @@
         {%- set own_codes = modules.re.findall("'([a-z0-9_]+:[a-z0-9_]+)'", raw_code) | unique | list -%}
         {%- for code in own_codes -%}
             {%- do codes.append(code) -%}
+            {%- do used.append({'feed': feed.name, 'rule': quality_rule(code, feed.name)}) -%}
+        {%- endfor -%}
+        {%- for code in ['event:repeated', 'event:superseded'] if feed.events -%}
             {%- do used.append({'feed': feed.name, 'rule': quality_rule(code, feed.name)}) -%}
         {%- endfor -%}
         {%- set late = quality_rule('file:late', feed.name) -%}

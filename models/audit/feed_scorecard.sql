@@ -46,7 +46,8 @@ rows_by_status as (
         sum(case when row_status = 'accepted' then row_count else 0 end) as accepted_count,
         sum(case when row_status = 'accepted' and row_issues <> '' then row_count else 0 end) as flagged_count,
         sum(case when row_status = 'skipped' then row_count else 0 end) as skipped_count,
-        sum(case when row_status = 'quarantined' then row_count else 0 end) as quarantined_count
+        sum(case when row_status = 'quarantined' then row_count else 0 end) as quarantined_count,
+        sum(case when row_status in ('repeated', 'superseded') then row_count else 0 end) as counted_elsewhere_count
     from {{ ref('row_outcomes') }}
     where {{ only_new_files() }}
     group by feed, _file_id
@@ -63,6 +64,7 @@ placed as (
         rows_by_status.flagged_count,
         rows_by_status.skipped_count,
         rows_by_status.quarantined_count,
+        rows_by_status.counted_elsewhere_count,
         {{ days_between('files.period_end_date', 'files.delivered_date') }} as days_after_period,
         latest_days.days_allowed
     from files
@@ -81,11 +83,13 @@ final as (
         delivery_key,
         version,
         records_read,
+        outcome_count,
         rows_loaded as loaded_count,
         rows_rejected as rejected_count,
         rows_skipped as skipped_by_loader_count,
         cast(skipped_count as bigint) as skipped_by_models_count,
         cast(quarantined_count as bigint) as quarantined_count,
+        cast(counted_elsewhere_count as bigint) as counted_elsewhere_count,
         cast(accepted_count as bigint) as accepted_count,
         cast(flagged_count as bigint) as flagged_count,
         {{ div('rows_rejected', 'records_read', 9, 4) }} as rejected_share,

@@ -35,6 +35,16 @@
         'farther': {'reads': ref('row_outcomes'), 'columns': {'rows': 'row_count'}},
     },
     {
+        'step': 'events_to_outcomes',
+        'by': ['feed', '_file_id', 'decision'],
+        'compares': ['rows', 'quantity', 'net_amount'],
+        'nearer': {'reads': ref('event_figures'), 'columns': {'rows': 'row_count'}},
+        'farther': {
+            'reads': ref('row_outcomes') ~ ' where ' ~ of_event_feeds(),
+            'columns': {'rows': 'row_count', 'decision': decision_of_outcome()},
+        },
+    },
+    {
         'step': 'staging_to_fact',
         'by': ['_file_id'],
         'label': 'feed',

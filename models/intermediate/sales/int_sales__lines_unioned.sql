@@ -92,6 +92,36 @@ superstore as (
 
 ),
 
+web_shop as (
+
+    select
+        lines.sales_line_id,
+        cast('web_shop' as {{ text_type() }}) as source_system,
+        lines.order_id,
+        case when lines.quantity < 0 then 'return' else 'sale' end as line_type,
+        lines.ordered_at,
+        lines.order_date,
+        lines.customer_id,
+        lines.product_id,
+        lines.product_name,
+        lines.channel,
+        lines.country,
+        cast(lines.quantity as numeric(18, 4)) as quantity,
+        lines.unit_price,
+        lines.gross_amount,
+        lines.discount_amount,
+        lines.net_amount,
+        cast(null as numeric(18, 4)) as cost_amount,
+        lines.currency,
+        true as is_merchandise,
+        lines._file_id,
+        lines._row_number
+    from {{ ref('stg_web_shop__order_events') }} as lines
+    -- each event has the whole order
+    where lines.row_status = 'accepted' and {{ event_decision('lines') }} = 'counted'
+
+),
+
 final as (
 
     select * from online_retail
@@ -99,6 +129,8 @@ final as (
     select * from store_orders
     union all
     select * from superstore
+    union all
+    select * from web_shop
 
 )
 

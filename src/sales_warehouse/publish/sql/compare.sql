@@ -61,7 +61,7 @@ begin
             then 'true'
         when before.event_id = has_event_id then 'false'
         when mart ->> 'strategy' = 'by_file'
-            then ledger.scope_of_files(before.event_id, has_event_id)
+            then ledger.scope_of_files(build.touched_files, before.event_id, has_event_id)
         when mart ->> 'strategy' = 'by_touched_date'
             then ledger.scope_of_dates(build.touched_dates, mart, before.event_id, has_event_id)
         else 'true'
@@ -146,16 +146,25 @@ begin
     drop table publish_changes;
 end $$;
 
--- Return the condition that selects the rows of a by_file mart whose files have an event in between; 'false' for none.
-create or replace function ledger.scope_of_files(after_event bigint, up_to_event bigint) returns text
-language sql stable
+-- Return the condition that selects the rows of a by_file mart whose files have an event in between, or whose rows got another
+-- outcome by one; 'false' for none.
+drop function if exists ledger.scope_of_files(bigint, bigint);
+create or replace function ledger.scope_of_files(touched_files text, after_event bigint, up_to_event bigint) returns text
+language plpgsql stable
 as $$
-    select coalesce('_file_id in (' || string_agg(file_id::text, ', ') || ')', 'false')
-    from (
-        select distinct file_id from ledger.file_events
-        where kind in ('activated', 'deactivated', 'replayed') and event_id > after_event and event_id <= up_to_event
-    ) as touched
-$$;
+declare
+    found text;
+begin
+    execute
+        'select coalesce(''_file_id in ('' || string_agg(file_id::text, '', '') || '')'', ''false'') from ('
+        'select file_id from ledger.file_events '
+        'where kind in (''activated'', ''deactivated'', ''replayed'') and event_id > $1 and event_id <= $2'
+        || coalesce(
+            ' union select file_id from ' || touched_files || ' where event_id > $1 and event_id <= $2', ''
+        ) || ') as touched'
+    into found using after_event, up_to_event;
+    return found;
+end $$;
 
 -- Return the condition that selects the days or months of a by_touched_date mart touched in between; 'false' for none.
 create or replace function ledger.scope_of_dates(

@@ -20,6 +20,8 @@ create table if not exists ledger.green_builds (
 );
 -- the digest of the code of each model and seed; NULL for builds of earlier versions
 alter table ledger.green_builds add column if not exists code jsonb;
+-- a table of the build state as those above; NULL for builds of earlier versions
+alter table ledger.green_builds add column if not exists touched_files text;
 
 create table if not exists ledger.publications (
     publication bigint primary key check (publication >= 1),

@@ -1,0 +1,22 @@
+{# Whether the event of a staged row counts: counted, repeated or superseded; NULL for a row of no event. A subquery and not a
+   join: an index finds each record, while PostgreSQL moves no list of files through a join to the table of all records. #}
+{% macro event_decision(staged, decisions=none) -%}
+    (
+        select max(decisions.decision)
+        from {{ decisions or ref('int_events__records_decided') }} as decisions
+        where decisions._file_id = {{ staged }}._file_id and decisions._row_number = {{ staged }}._row_number
+    )
+{%- endmacro %}
+
+{# The relation of the decisions for macros that find feeds by name. #}
+{% macro event_decisions() -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == 'int_events__records_decided' -%}
+        {{ return({
+            'unique_id': node.unique_id,
+            'relation_name': (node.defer_relation if is_deferred(node) else node).relation_name,
+        }) }}
+    {%- endfor -%}
+    {{ exceptions.raise_compiler_error(
+        'A staging model declares meta.events, but the project has no model int_events__records_decided.'
+    ) }}
+{%- endmacro %}

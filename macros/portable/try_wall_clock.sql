@@ -1,0 +1,15 @@
+{% macro try_wall_clock(expression) -%}
+    {{ return(adapter.dispatch('try_wall_clock', 'sales_warehouse')(operand(expression))) }}
+{%- endmacro %}
+
+{# The pattern refuses 24:00:00 and 23:59:60, which the engine would move to the next day or minute. #}
+{% macro default__try_wall_clock(expression) -%}
+    {%- set local_text = "replace(substring(" ~ expression ~ " from '^[^Z+]*[0-9]T[^Z+-]*'), 'T', ' ')" -%}
+    case
+        when
+            {{ expression }}
+            ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$'
+            and pg_input_is_valid({{ local_text }}, 'timestamp')
+            then cast({{ local_text }} as {{ wall_clock_type() }})
+    end
+{%- endmacro %}

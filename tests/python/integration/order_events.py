@@ -1,0 +1,114 @@
+"""Events of the feed `web_shop.order_events`, taken in as `warehouse stream` does, cut into any segments."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+from topics import Partition
+
+from sales_warehouse.corrections.restore import unload
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.stream.messages import Message, Place
+
+START_MS = 1_709_280_000_000  # 2024-03-01 08:00 UTC
+FEED = "web_shop.order_events"
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of an order with its lines, each a price, and the minute at which its producer sent it."""
+
+    event_id: str
+    order_id: str
+    minute: int
+    kind: str = "placed"  # corrected, cancelled
+    prices: tuple[object, ...] = (10,)
+    partition: int = 0
+    other: dict[str, Any] = field(default_factory=dict)  # fields that have another value than usual
+
+    def again(self, minutes: int, partition: int | None = None) -> "Event":
+        """Return the same event, sent so many minutes later."""
+        place = self.partition if partition is None else partition
+        return replace(self, minute=self.minute + minutes, partition=place)
+
+    def value(self) -> bytes:
+        """Return the value of the message."""
+        usual = {
+            "event_id": self.event_id, "event_type": f"order_{self.kind}", "order_id": self.order_id,
+            "ordered_at": "2024-03-01T09:00:00.000+01:00", "store": "web-de", "channel": "online",
+            "customer": {"id": f"K-{self.order_id}"}, "country": "Germany", "currency": "EUR",
+            "lines": [
+                {"product_id": f"P{number}", "product_name": "Mug", "quantity": 1, "unit_price": price}
+                for number, price in enumerate(self.prices, 1)
+            ],
+        }  # fmt: skip
+        return json.dumps(usual | self.other).encode()
+
+
+class OrderTopic:
+    """The topic and its partitions in one warehouse."""
+
+    def __init__(self, connection: Connection, feeds: Sequence[Feed]) -> None:
+        self.connection, self._feeds = connection, feeds
+        self._feed = next(feed for feed in feeds if feed.full_name == FEED)
+        self._partitions: dict[int, Partition] = {}
+
+    def commit(self, events: Iterable[Event]) -> None:
+        """Take events in, one commit for each partition; segments stay open."""
+        by_partition: dict[int, list[Event]] = {}
+        for event in events:
+            by_partition.setdefault(event.partition, []).append(event)
+        for number, sent in by_partition.items():
+            self.commit_messages(
+                number, [(it.order_id.encode(), it.value(), START_MS + it.minute * 60_000) for it in sent]
+            )
+
+    def commit_messages(self, number: int, messages: Sequence[tuple[bytes | None, bytes | None, int]]) -> None:
+        """Take messages of a partition in, each a key, a value and a time in ms since 1970."""
+        partition = self._find_partition(number)
+        first = partition.next_offset
+        partition.commit([Message(first + n, value, key, (), at) for n, (key, value, at) in enumerate(messages)])
+
+    def seal(self) -> None:
+        """End the open segments, so that each partition begins another one."""
+        for partition in self._partitions.values():
+            partition.seal()
+
+    def deliver(self, *events: Event) -> None:
+        """Take events in as segments of their own."""
+        self.commit(events)
+        self.seal()
+
+    def list_segments(self, status: str = "active") -> list[int]:
+        """Return the file ids of the segments with a status."""
+        query = "select file_id from ledger.files where feed = %s and status = %s order by file_id"
+        return [file_id for (file_id,) in self._find_partition(0).query(query, FEED, status)]
+
+    def unload(self, file_id: int) -> None:
+        """Unload a segment as `warehouse unload` does, and remember its rows."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute("create table if not exists public.kept_rows (like raw.web_shop__order_events)")
+            cursor.execute(
+                "insert into public.kept_rows select * from raw.web_shop__order_events where _file_id = %s", (file_id,)
+            )
+        unload(self.connection, self._feeds, str(file_id), str)
+
+    def restore(self, file_id: int) -> None:
+        """Bring the rows of an unloaded segment back, with its event."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(
+                "with gone as (delete from public.kept_rows where _file_id = %s returning *) "
+                "insert into raw.web_shop__order_events select * from gone", (file_id,)
+            )  # fmt: skip
+            cursor.execute("update ledger.files set status = 'active' where file_id = %s", (file_id,))
+            cursor.execute(
+                "insert into ledger.file_events (file_id, feed, kind) values (%s, %s, 'activated')", (file_id, FEED)
+            )
+
+    def _find_partition(self, number: int) -> Partition:
+        if number not in self._partitions:
+            place = Place("shop", "c1", "web_shop.order_events", "t1", number)
+            self._partitions[number] = Partition(self.connection, self._feed, place)
+        return self._partitions[number]

@@ -1,0 +1,309 @@
+"""Events of a topic: sent twice they count once, later states supersede, and nothing depends on arrival or segments."""
+
+import random
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from order_events import Event, OrderTopic
+from rebuilds import compile_whole, find_differences
+
+from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout, name_server
+from databases import Databases
+from sales_warehouse.demo.draft_order_events import FAULTS, EventBook
+from sales_warehouse.demo.roll_dice import Dice
+from sales_warehouse.demo.sum_event_truth import EventTruth
+from sales_warehouse.feeds.read_feeds import read_feeds
+
+OUTCOMES = (
+    "select row_status, row_issues, sum(row_count) as rows, sum(net_amount) as amount from audit.row_outcomes "
+    "where row_count > 0 group by 1, 2 order by 1, 2"
+)
+FACTS = "select order_id || ' ' || net_amount::numeric(18, 2) from marts.fct_sales_lines order by order_id, net_amount"
+KINDS = ("placed", "corrected", "cancelled")
+# what a line is, wherever its message was cut into a segment
+COMPARED = {
+    "marts.fct_sales_lines": "sales_line_id, order_id, ordered_at, product_id, customer_key, net_amount",
+    "marts.fct_orders": "order_key, customer_key, line_count, net_amount, order_date",
+    "marts.agg_sales_daily": "order_date, country, currency, line_count, net_amount, net_amount_reporting",
+    "intermediate.int_events__records_decided": "event_key, event_at, event_partition, event_offset, decision",
+    "audit.quarantined_rows": "sales_line_id, row_issues, delivered_values",
+}
+
+
+class Shop:
+    """A warehouse with the topic, and the builds of it."""
+
+    def __init__(self, checkout: Checkout, topic: OrderTopic) -> None:
+        self.checkout, self.topic = checkout, topic
+
+    def build(self, *arguments: str) -> None:
+        self.checkout.dbt("build", "--quiet", *(arguments or WITHOUT_UNIT_TESTS))
+
+    def facts(self) -> list[str]:
+        return [str(value) for row in self.checkout.sql(FACTS) for value in row.values()]
+
+    def outcomes(self) -> dict[str, tuple[int, str]]:
+        """Return the rows and the net amount by outcome and reason."""
+        return {
+            " ".join(filter(None, (row["row_status"], row["row_issues"]))): (int(row["rows"]), row["amount"])
+            for row in self.checkout.sql(OUTCOMES)
+        }
+
+
+def open_shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp(name)
+    settings = databases.make(folder)
+    checkout = Checkout.copy_to(folder / "project", WAREHOUSE_INBOX=str(settings.inbox), **name_server(settings))
+    checkout.warehouse("up")
+    with closing(checkout.connect()) as connection:
+        yield Shop(checkout, OrderTopic(connection, read_feeds(checkout.project)))
+
+
+@pytest.fixture(scope="module")
+def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    yield from open_shop(databases, tmp_path_factory, "events")
+
+
+def test_an_event_counts_once_and_a_later_state_supersedes(shop: Shop) -> None:
+    placed = Event("a1", "A", 0, prices=(10, 5))
+    shop.topic.deliver(placed, Event("b1", "B", 1), Event("c1", "C", 2))
+    shop.build()
+    assert shop.facts() == ["A 5.00", "A 10.00", "B 10.00", "C 10.00"]
+    # rows of the first segment get another outcome by the second one, which says nothing of B
+    shop.topic.deliver(Event("a2", "A", 10, "corrected", (12,)), placed.again(30), Event("c2", "C", 11, "cancelled"))
+    shop.build()
+    assert shop.facts() == ["A 12.00", "B 10.00"]
+    assert shop.outcomes() == {
+        "accepted": (2, "22.0000"),
+        "repeated event:repeated": (2, "15.0000"),
+        "skipped order:cancelled": (1, "10.0000"),
+        "superseded event:superseded": (3, "25.0000"),
+    }
+    assert shop.checkout.value(
+        "select count(*) from audit.reconciliation where step = 'events_to_outcomes' and left_rows > 0 and is_balanced"
+    ) == "4"  # fmt: skip
+
+
+def test_a_build_looks_only_at_files_whose_outcomes_changed(shop: Shop) -> None:
+    shop.topic.deliver(Event("d1", "D", 20))
+    shop.build(*WITHOUT_TESTS)
+    touched = shop.checkout.value("select count(*) from audit.touched_files")
+    # an event that was sent before changes nothing of the file that has its first sending
+    shop.topic.deliver(Event("d1", "D", 20).again(1), Event("e1", "E", 21))
+    shop.build(*WITHOUT_TESTS)
+    assert shop.checkout.value("select count(*) from audit.touched_files") == touched
+    shop.topic.deliver(Event("d2", "D", 25, "corrected", (7,)))
+    shop.build(*WITHOUT_TESTS)
+    assert int(shop.checkout.value("select count(*) from audit.touched_files")) == int(touched) + 1
+    assert "D 7.00" in shop.facts()
+
+
+def test_the_second_sending_counts_when_the_first_is_unloaded(shop: Shop) -> None:
+    shop.topic.deliver(Event("f1", "F", 40, prices=(3,)))
+    first = shop.topic.list_segments()[-1]
+    shop.topic.deliver(Event("f1", "F", 40, prices=(3,)).again(5), Event("f2", "F", 50, "corrected", (4,)))
+    second = shop.topic.list_segments()[-1]
+    shop.build(*WITHOUT_TESTS)
+    assert "F 4.00" in shop.facts()
+    shop.topic.unload(second)
+    shop.build(*WITHOUT_TESTS)
+    assert "F 3.00" in shop.facts()
+    shop.topic.restore(second)
+    shop.topic.unload(first)
+    shop.build()
+    assert "F 4.00" in shop.facts()
+    decisions = (
+        "select event_key, decision from intermediate.int_events__records_decided where state_key = 'F' order by 1"
+    )
+    assert [tuple(row.values()) for row in shop.checkout.sql(decisions)] == [("f1", "superseded"), ("f2", "counted")]
+    shop.topic.restore(first)
+
+
+def test_readers_of_published_see_no_superseded_line(shop: Shop) -> None:
+    """A publication compares files by file: those whose rows have another outcome must be among them."""
+    columns = "sales_line_id, net_amount"
+    published = f"select count(*) from published.fct_sales_lines full join marts.fct_sales_lines using ({columns})"
+    shop.topic.deliver(Event("g1", "G", 60, prices=(3,)))
+    shop.build("--exclude-resource-type", "unit_test")
+    if shop.checkout.value("select count(*) from published.fct_sales_lines") == "0":
+        pytest.fail("nothing was published")
+    shop.topic.deliver(Event("g2", "G", 61, "cancelled", (3,)))
+    shop.build()
+    assert not [line for line in shop.facts() if line.startswith("G")]
+    lines = shop.checkout.value("select count(*) from marts.fct_sales_lines")
+    assert shop.checkout.value("select count(*) from published.fct_sales_lines") == lines
+    assert shop.checkout.value(published) == lines
+
+
+def draw_events(seed: int, orders: int) -> list[Event]:
+    """Draw the events of some orders in an order of arrival: late, sent again, at the same time, with bad lines."""
+    dice = random.Random(seed)
+    sent: list[tuple[float, Event]] = []
+    for number in range(orders):
+        order, minute, partition = f"R{seed}-{number:03d}", dice.randrange(600), dice.randrange(3)
+        for state in range(dice.choice([1, 1, 2, 3])):
+            kind = KINDS[min(state, 1) if dice.random() < 0.7 else dice.randrange(3)]
+            prices = tuple(dice.choice([1, 2.5, "abc"] + [7] * 9) for _ in range(dice.randrange(1, 4)))
+            # two events of one key and another order happen when a producer counts wrongly
+            key = f"e{seed}-{number}-{state}" if dice.random() < 0.95 else f"e{seed}-{dice.randrange(orders)}-0"
+            event = Event(key, order, minute, kind, prices, partition)
+            minute += dice.choice([0, 1, 90])
+            sent.append((dice.random() * 5, event))
+            for _ in range(dice.choice([0, 0, 0, 1, 2])):
+                sent.append((dice.random() * 5, event.again(dice.choice([0, 0, 1, 60]), dice.randrange(3))))
+    return [event for _, event in sorted(sent, key=lambda one: one[0])]
+
+
+def decide(shop: Shop) -> dict[tuple[int, int], str]:
+    """Decide about the messages in the raw table by the rules, in Python; by partition and offset."""
+    records = shop.checkout.sql(
+        "select event_id, order_id, event_type, _sent_at at time zone 'UTC' as at, _partition, _offset from "
+        "raw.web_shop__order_events where _file_id in (select file_id from ledger.files where status = 'active') "
+        "group by 1, 2, 3, 4, 5, 6 having event_type = 'order_cancelled' or bool_or(unit_price <> 'abc')"
+    )
+    placed = [(row["at"], int(row["_partition"]), int(row["_offset"]), row) for row in records]
+    found: dict[tuple[int, int], str] = {}
+    seen: set[str] = set()
+    last: dict[str, tuple[int, int]] = {}
+    firsts = []
+    for at, partition, offset, row in sorted(placed, key=lambda one: one[:3]):
+        if row["event_id"] in seen:
+            found[partition, offset] = "repeated"
+        else:
+            seen.add(row["event_id"])
+            firsts.append(
+                (KINDS.index(row["event_type"].removeprefix("order_")), at, partition, offset, row["order_id"])
+            )
+    for _, _, partition, offset, order in sorted(firsts):
+        if order in last:
+            found[last[order]] = "superseded"
+        last[order] = partition, offset
+        found[partition, offset] = "counted"
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_built_step_by_step_it_equals_a_rebuild_and_the_rules(shop: Shop) -> None:
+    """Random histories: messages in any order, segments unloaded and restored, also with a file beside them."""
+    seed = 20260101
+    dice = random.Random(seed)
+    waiting = draw_events(seed, 60)
+    rebuilt = compile_whole(shop.checkout)
+    store = shop.checkout.project.parent / "inbox" / "store_orders"
+    store.mkdir()
+    for step in range(6):
+        count = len(waiting) // (6 - step)
+        for event in waiting[:count]:
+            shop.topic.commit([event])
+            if dice.random() < 0.1:
+                shop.topic.seal()
+        del waiting[:count]
+        shop.topic.seal()
+        for _ in range(dice.choice([0, 1, 2])):
+            shop.topic.unload(dice.choice(shop.topic.list_segments()))
+        if dice.random() < 0.5 and (unloaded := shop.topic.list_segments("unloaded")):
+            shop.topic.restore(dice.choice(unloaded))
+        (store / f"Sales_May_20{step + 10}.csv").write_text(
+            "Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address\n"
+            f'1{step},Cable,2,11.95,05/01/{step + 10} 08:46,"917 1st St, Dallas, TX 75001"\n'
+        )
+        shop.checkout.load(store.parent)
+        # every second build tests the rows of both
+        shop.build(*(WITHOUT_UNIT_TESTS if step % 2 else WITHOUT_TESTS))
+        assert find_differences(shop.topic.connection, rebuilt) == []
+        decided = shop.checkout.sql(
+            "select event_partition, event_offset, decision from intermediate.int_events__records_decided"
+        )
+        assert {(int(r["event_partition"]), int(r["event_offset"])): r["decision"] for r in decided} == decide(shop)
+    assert {row["decision"] for row in decided} == {"counted", "repeated", "superseded"}
+    assert int(shop.checkout.value("select count(*) from marts.fct_sales_lines where source_system = 'web_shop'")) > 30
+
+
+@pytest.mark.timeout(600)
+def test_where_segments_are_cut_makes_no_difference(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    found = []
+    for seed in (1, 2):
+        events = draw_events(7, 40)
+        for shop in open_shop(databases, tmp_path_factory, f"cut{seed}"):
+            dice = random.Random(seed)
+            # the messages of a partition keep their order, those of different partitions arrive as they like
+            queues = [[event for event in events if event.partition == number] for number in range(3)]
+            while any(queues):
+                queue = dice.choice([queue for queue in queues if queue])
+                count = dice.randrange(1, 6)
+                shop.topic.commit(queue[:count])
+                del queue[:count]
+                if dice.random() < 0.3:
+                    shop.topic.seal()
+                if seed == 2 and dice.random() < 0.05:
+                    shop.build(*WITHOUT_TESTS)
+            shop.build(*WITHOUT_TESTS)
+            with shop.topic.connection, shop.topic.connection.cursor() as cursor:
+                rows = {}
+                for table, columns in COMPARED.items():
+                    cursor.execute(f"select {columns} from {table}")
+                    rows[table] = sorted(map(str, cursor.fetchall()))
+                cursor.execute("select count(*) from ledger.files")
+                [(segments,)] = cursor.fetchall()
+            found.append((rows, segments))
+    (one, segments), (other, other_segments) = found
+    assert segments != other_segments
+    assert all(one.values())
+    assert one == other
+
+
+def test_a_producer_whose_clock_is_ahead_supersedes_nothing(shop: Shop) -> None:
+    ahead = 10 * 365 * 24 * 60
+    shop.topic.deliver(Event("h1", "H", 0, prices=(3,)), Event("h2", "H", ahead, "corrected", (4,)))
+    shop.topic.deliver(Event("h3", "H", 90, "corrected", (5,)), Event("h4", "H", 60, "corrected", (6,)))
+    shop.build(*WITHOUT_TESTS)
+    assert [line for line in shop.facts() if line.startswith("H ")] == ["H 5.00"]
+    issues = "select row_issues from audit.quarantined_rows where delivered_values like '%\"h2\"%'"
+    assert shop.checkout.value(issues) == "sent_at:after_delivery"
+
+
+@pytest.mark.timeout(600)
+def test_the_demonstration_has_the_outcomes_that_it_meant(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Faults, repeats, late events, zones and currencies, in two builds, so that the second one corrects."""
+    events = list(EventBook(Dice(7), datetime(2024, 3, 1, 23, 59, tzinfo=UTC), Decimal(50)).send(700))
+    truth = EventTruth()
+    for event in events:
+        truth.add(event)
+    expected = truth.describe()
+    assert {event.fault for event in events if event.fault} == set(FAULTS)
+    for shop in open_shop(databases, tmp_path_factory, "demonstration"):
+        half = len(events) // 2
+        for part in (events[:half], events[half:]):
+            for number in range(4):
+                sent = [event for event in part if zlib.crc32(event.key) % 4 == number]
+                shop.topic.commit_messages(number, [(event.key, event.value, event.time_ms) for event in sent])
+            shop.build(*WITHOUT_TESTS if part is events[:half] else WITHOUT_UNIT_TESTS)
+        found: Counter[str] = Counter()
+        for row in shop.checkout.sql("select row_status, row_issues, row_count from audit.row_outcomes"):
+            is_plain = row["row_status"] in ("accepted", "repeated", "superseded")
+            found[row["row_status"] if is_plain else row["row_issues"]] += int(row["row_count"])
+        meant = {name: expected[name] for name in ("accepted", "repeated", "superseded")}
+        assert found == Counter(meant | expected["skipped"] | expected["quarantined"])
+        amounts = shop.checkout.sql(
+            "select currency, sum(quantity)::int as quantity, sum(net_amount) as net_amount, count(*) as rows "
+            "from marts.fct_sales_lines group by currency order by currency"
+        )
+        assert [
+            {
+                "currency": row["currency"],
+                "rows": int(row["rows"]),
+                "quantity": int(row["quantity"]),
+                "net_amount": row["net_amount"],
+            }
+            for row in amounts
+        ] == [{"currency": currency} | sums["accepted"] for currency, sums in sorted(expected["by_currency"].items())]
+        assert shop.checkout.value("select count(*) from marts.fct_orders") == str(expected["orders"])
