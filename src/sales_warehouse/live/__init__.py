@@ -1,0 +1,1 @@
+"""What came since the latest publication, for the schema `live`."""
