@@ -1,8 +1,10 @@
 """Bring the schema `live` up to date: call live.fill(), which the models of `live` make (macros/live/make_fill.sql)."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg2
 from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
@@ -52,6 +54,7 @@ def _fill_once(connection: Connection) -> Filled | None:
             [(as_of, lines_came)] = cursor.fetchall()
         connection.commit()
     except BaseException:
-        connection.rollback()
+        with suppress(psycopg2.Error):
+            connection.rollback()
         raise
     return None if as_of is None else Filled(as_of, lines_came)

@@ -1,20 +1,14 @@
 -- of the version before
 drop function if exists ledger.show_mart(text), ledger.replace_view(text, text);
 
--- Create or change the views of several marts: all or none, in one short try, so that a query of one mart never waits for a
+-- Create or change views: all or none, in one short try, so that a query of one mart never waits for a
 -- long query of another. The locks of a try that fails are released. Tries for so long, then raises lock_not_available.
-create or replace function ledger.show_marts(mart_names text [], patience interval) returns void
+create or replace function ledger.show_views(views ledger.mart_view [], patience interval) returns void
 language plpgsql
 as $$
 declare
     give_up_at constant timestamptz := clock_timestamp() + patience;
     usual constant text := current_setting('lock_timeout');
-    -- written before the first lock is taken
-    views constant ledger.mart_view [] := array(
-        select row (made.*)::ledger.mart_view
-        from unnest(mart_names) as names (mart_name) cross join ledger.write_views(mart_name) as made
-        order by 1
-    );
     in_the_way integer := 0;
     began_at timestamptz;
     holders text;
@@ -109,7 +103,7 @@ declare
     is_published constant boolean := exists (
         select from ledger.history_tables where history_tables.mart = mart_name and until_publication is null
     );
-    body text := ledger.write_view(mart_name, 'ledger.latest_publication()', false);
+    body text;
 begin
     if not exists (
         select from pg_attribute as wanted
@@ -125,9 +119,10 @@ begin
             format('cast(null as %s) as %I', format_type(atttypid, atttypmod), attname), ', ' order by attnum
         ) || ' where false' into body
         from pg_attribute where attrelid = mart and attnum > 0 and not attisdropped;
-        perform ledger.replace_view(row (shown, body)::ledger.mart_view);
+        perform ledger.show_views(array[row (shown, body)::ledger.mart_view], interval '5 minutes');
         return;
     end if;
+    body := ledger.write_view(mart_name, 'ledger.latest_publication()', false);
     execute format('create temporary view latest_of_mart as %s', body);
     select 'select ' || string_agg(
         case
@@ -147,7 +142,7 @@ begin
         select * from pg_attribute where attrelid = 'pg_temp.latest_of_mart'::regclass and attnum > 0
     ) as there on wanted.attname = there.attname;
     drop view pg_temp.latest_of_mart;
-    perform ledger.replace_view(row (shown, body)::ledger.mart_view);
+    perform ledger.show_views(array[row (shown, body)::ledger.mart_view], interval '5 minutes');
 end $$;
 
 -- Return the query of a view: the open rows, or the rows of the publication that the expression `asked_for` returns. The
@@ -361,3 +356,15 @@ begin
         execute statement;
     end loop;
 end $$;
+
+-- Create or change the views of several marts: see show_views.
+create or replace function ledger.show_marts(mart_names text [], patience interval) returns void
+language sql
+as $$
+    -- written before the first lock is taken
+    select ledger.show_views(array(
+        select row (made.*)::ledger.mart_view
+        from unnest(mart_names) as names (mart_name) cross join ledger.write_views(mart_name) as made
+        order by 1
+    ), patience)
+$$;
