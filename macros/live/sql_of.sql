@@ -16,7 +16,12 @@
         {%- endif -%}
         {%- set code.text = code.text | replace(read, relation) -%}
     {%- endfor -%}
-    {{ return(render(code.text)) }}
+    {#- the whole of it, not what is due in this build -#}
+    {%- set window = model.build_window -%}
+    {%- do model.update({'build_window': none}) -%}
+    {%- set sql = render(code.text) -%}
+    {%- do model.update({'build_window': window}) -%}
+    {{ return(sql) }}
 {%- endmacro %}
 
 {# The columns of a model as its contract lists them. #}
