@@ -1,12 +1,13 @@
-"""The schema `live` has the rows of a whole build at each fill, and no line twice or missing whatever happens between."""
+"""`live` has the rows of a whole build at each fill, and no line twice or missing whatever happens in between."""
 
 import json
 import os
 import random
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ select source_system, coalesce(country, 'unknown') as country, currency, count(*
     as customer_count, sum(net_amount) as net_amount
 from ({lines}) as lines where order_date = current_date group by 1, 2, 3
 """
+# another column for the fact and for its sums by day: the file, the text behind it, and the text
+EDITS = (
+    ("core/fct_sales_lines.sql", "        lines._file_id,\n", "        lines.channel || '!' as loud_channel,\n"),
+    ("core/fct_sales_lines.yml", "      - name: _file_id\n",
+     "      - name: loud_channel\n        data_type: text\n        description: The channel, loud.\n"),
+    ("reporting/agg_sales_daily.sql", "        count(*) as line_count,\n",
+     "        sum(quantity) + count(*) as more_count,\n"),
+    ("reporting/agg_sales_daily.yml", "      - name: line_count\n",
+     "      - name: more_count\n        data_type: numeric\n        description: A new sum.\n"),
+)  # fmt: skip
 
 Rows = dict[str, Counter[tuple[Any, ...]]]  # by view
 
@@ -82,7 +93,7 @@ class Live:
 
     def fill(self) -> None:
         """Fill, and remember what a whole build would have at the last event."""
-        before = datetime.now(timezone.utc)
+        before = datetime.now(UTC)
         filled = fill(self.connection)
         assert isinstance(filled, Filled)
         assert filled.as_of >= before
@@ -139,7 +150,7 @@ def live(checkout: Checkout) -> Iterator[Live]:
     checkout.warehouse("up")
     today = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail" / "1999-01-01.csv"
     today.parent.mkdir()
-    today.write_text(ONLINE + f"1,A,Tea,1,{datetime.now(timezone.utc).date()} 00:00:00,2.50,7,UK\n")
+    today.write_text(ONLINE + f"1,A,Tea,1,{datetime.now(UTC).date()} 00:00:00,2.50,7,UK\n")
     checkout.load(today.parents[1])
     checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     with closing(checkout.connect()) as connection:
@@ -165,7 +176,7 @@ def test_live_equals_a_whole_build_in_any_history(live: Live) -> None:
             verb = dice.choice(["deliver", "deliver", "copy", "unload", "restore", "replay"])
             acts = [(dice.randrange(HISTORIES), Action(verb, dice.randrange(3), dice.randrange(4))) for _ in range(2)]
             if dice.random() < 0.3:
-                day = datetime.now(timezone.utc).date()
+                day = datetime.now(UTC).date()
                 customers = [f"{n},A,Tea,1,{day} 00:00:00,2.50,{n % 3},UK" for n in range(dice.randrange(1, 9))]
                 today.write_text(ONLINE + "\n".join(customers) + "\n")
             operator.do(acts)
@@ -201,3 +212,159 @@ def test_live_equals_a_whole_build_in_any_history(live: Live) -> None:
     live.fill()
     live.check("the end")
     assert all(live.seen[what] for what in ("deliver", "unload", "restore", "lines", "left", "computed", "unaudited"))
+
+
+def test_open_segments_are_filled_row_by_row_and_count_once_when_sealed(live: Live) -> None:
+    segment = _open_segment(live, "open-1")
+    live.fill()
+    _append(live, segment, 1, 3)
+    live.fill()
+    assert _count(live) == 3
+    _append(live, segment, 4, 2)
+    filled = fill(live.connection)
+    # the rows of before are not read again
+    assert filled is not None and filled.lines_came == 2
+    live.remember()
+    live.check("open")
+    numbers = live.query(
+        "select _fill_number, count(*) from live.lines where starts_with(order_id, 'K') group by 1 order by 1"
+    )
+    assert [count for _, count in numbers] == [3, 2]
+    _append(live, segment, 6, 1)
+    _seal(live, segment)
+    live.check("sealed, not filled")
+    filled = fill(live.connection)
+    assert filled is not None and filled.lines_came == 1
+    live.remember()
+    live.check("sealed, filled")
+    second = _open_segment(live, "open-2")
+    _append(live, second, 1, 2)
+    live.fill()
+    assert _count(live) == 8
+    _seal(live, second)
+    build = live.build()
+    live.query("select ledger.publish(%s)", build)
+    # the segment was open at the last fill, and is in the publication
+    assert _count(live) == 8
+    live.check("published, not filled")
+    live.fill()
+    live.check("published, filled")
+    live.query("update ledger.files set status = 'unloaded' where file_id = %s", segment)
+    live.query("delete from raw.online_retail__invoice_lines where _file_id = %s", segment)
+    live.query(
+        "insert into ledger.file_events (file_id, feed, kind) select file_id, feed, 'deactivated' from ledger.files "
+        "where file_id = %s", segment
+    )  # fmt: skip
+    live.check("unloaded, not filled")
+    live.fill()
+    live.check("unloaded, filled")
+    assert _count(live) == 2
+
+
+def test_two_fills_at_once_give_one(live: Live) -> None:
+    with closing(live.checkout.connect()) as other, closing(live.checkout.connect()) as late:
+        with other.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+            cursor.execute("select as_of from live.fill()")
+            assert fill(live.connection) is None
+        # its snapshot is older than the fill that is committed now
+        with late.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+            cursor.execute("select 1")
+            other.commit()
+            with pytest.raises(psycopg2.errors.SerializationFailure):
+                cursor.execute("select as_of from live.fill()")
+    live.fill()
+    live.check("filled")
+
+
+def test_a_fill_that_sees_several_states_is_refused(live: Live) -> None:
+    with pytest.raises(psycopg2.errors.InvalidTransactionState, match="must see one state"):
+        live.query("select as_of from live.fill()")
+    live.connection.rollback()
+
+
+def test_a_change_of_the_models_starts_live_from_the_publication(live: Live) -> None:
+    segment = _open_segment(live, "open-3")
+    _append(live, segment, 1, 2)
+    live.fill()
+    assert _count(live) == 4
+    for name, before, added in EDITS:
+        path = live.checkout.project / "models" / "marts" / name
+        text = path.read_text()
+        assert text.count(before) == 1, name
+        path.write_text(text.replace(before, added + before))
+    build = live.build()
+    # what the old code filled is gone; a publication is not needed to read the views
+    assert _count(live) == 2
+    assert live.value("select count(*) from live.order_lines where loud_channel is not null") == 0
+    live.query("select ledger.publish(%s)", build)
+    live.compile()
+    live.expected.clear()
+    live.fill()
+    live.check("filled by the new code")
+    assert _count(live) == 4
+    assert live.value("select count(*) from live.order_lines where loud_channel is null") == 0
+
+
+def test_readers_and_the_loader_have_the_rights_they_need(live: Live) -> None:
+    # as `warehouse grants --apply` sets them
+    live.checkout.warehouse("grants", "--apply")
+    database = live.connection.info.dbname
+    live.query(f'set role "{database}_reader"; select count(*) from live.sales_today, live.agg_sales_daily')
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        live.query(f'set role "{database}_reader"; select live.fill()')
+    live.connection.rollback()
+
+
+def test_the_command_fills_once_or_for_ever(live: Live) -> None:
+    segment = _open_segment(live, "open-4")
+    _append(live, segment, 1, 2)
+    out = json.loads(live.checkout.warehouse("live", "--json"))
+    assert set(out) == {"as_of", "lines_came"} and out["lines_came"] == 2
+    assert "No line came; `live` has everything of before 2" in live.checkout.warehouse("live")
+    with live.checkout.start("warehouse", "live", "--every", "0.1") as process:
+        _append(live, segment, 3, 3)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("3 sales lines came; `live` has everything of before 2")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def _count(live: Live) -> int:
+    return int(live.value("select count(*) from live.order_lines where starts_with(order_id, 'K')"))
+
+
+def _open_segment(live: Live, key: str) -> int:
+    """Begin a segment as the stream does: a file without an event."""
+    live.query(
+        "alter table ledger.files drop constraint if exists files_status_check, "
+        "drop constraint if exists taken_in_means_versioned"
+    )
+    [(file_id,)] = live.query(
+        "insert into ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, "
+        "started_at, finished_at, loader_version, declaration_sha256) "
+        "values ('online_retail.invoice_lines', %s, %s, repeat('a', 64), 1, 1, %s, 1, 'open', now(), now(), '1', 'x') "
+        "returning file_id", key, key, key
+    )  # fmt: skip
+    return int(file_id)
+
+
+def _append(live: Live, segment: int, first: int, count: int) -> None:
+    """Add rows to an open segment, in one transaction with its counts."""
+    live.query(
+        "with added as (insert into raw.online_retail__invoice_lines (_file_id, _row_number, invoice_no, stock_code, "
+        "description, quantity, invoice_date, unit_price, customer_id, country) "
+        "select %s, number, 'K' || %s || number, 'A', 'Tea', '1', current_date || ' 00:00:00', '2.5', "
+        "number %% 2, 'UK' from generate_series(%s, %s) as numbers (number)) "
+        "update ledger.files set records_read = %s, records_loaded = %s, rows_loaded = %s where file_id = %s",
+        segment, segment, first, first + count - 1, *[first + count - 1] * 3, segment,
+    )  # fmt: skip
+
+
+def _seal(live: Live, segment: int) -> None:
+    live.query("update ledger.files set status = 'active' where file_id = %s", segment)
+    live.query(
+        "insert into ledger.file_events (file_id, feed, kind) select file_id, feed, 'activated' from ledger.files "
+        "where file_id = %s", segment
+    )  # fmt: skip
