@@ -130,7 +130,7 @@ class Live:
         [(audited, unaudited)] = self.query(
             "select count(*) filter (where is_audited), count(*) filter (where not is_audited) from live.order_lines"
         )
-        if filled is None or published >= filled:
+        if filled is None or published > filled:
             assert unaudited == 0 or not is_latest
         assert is_latest or audited == 0
         self.seen["unaudited"] += unaudited
