@@ -15,8 +15,8 @@ from sales_warehouse.cli.console import err
 from sales_warehouse.cli.output import print_table
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.live.fill import fill
 from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.publish.fill_live import fill
 from sales_warehouse.settings import Settings
 
 _FILE_ROWS = 100_000  # as many as a segment has

@@ -7,9 +7,15 @@
 {% set columns = columns_of('agg_sales_daily') | join(', ') %}
 {% set days_columns = 'days.' ~ columns_of('agg_sales_daily') | join(', days.') %}
 {% set is_there = is_filled() ~ ' and exists (select 1 from live.days where order_date = current_date)' %}
-{% set uncounted = '(select * from live.order_lines where not (' ~ is_there ~ ') and order_date = current_date) as order_lines' %}
+{% set uncounted = '(select * from live.order_lines where not (' ~ is_there ~ ') and order_date = current_date) as lines' %}
 
 with
+
+touched_days as (
+
+    {{ touched_days() }}
+
+),
 
 days as (
 
@@ -32,8 +38,7 @@ customers as (
 select
     {{ columns }},
     customer_count,
-    {{ is_latest_shown() }}
-    and not (select is_touched from live.days where order_date = current_date) as is_audited,
+    {{ is_latest_shown() }} and current_date not in (select touched_days.order_date from touched_days) as is_audited,
     {{ live_as_of() }} as as_of
 from {{ ref('live_daily') }}
 where {{ is_there }} and order_date = current_date
@@ -43,8 +48,7 @@ union all
 select
     {{ days_columns }},
     customers.customer_count,
-    {{ is_latest_shown() }} and current_date not in (select order_date from ({{ touched_days() }}) as touched_days)
-    as is_audited,
+    {{ is_latest_shown() }} and current_date not in (select touched_days.order_date from touched_days) as is_audited,
     {{ live_as_of() }} as as_of
 from days
 inner join customers

@@ -12,7 +12,7 @@ from psycopg2 import errors
 from rich.markup import escape
 
 from sales_warehouse import __version__
-from sales_warehouse.cli import daily, erasures, files, lineage, readers, rejects, set_up
+from sales_warehouse.cli import daily, erasures, files, lineage, live, readers, rejects, set_up
 from sales_warehouse.cli.console import err, log_error, out
 from sales_warehouse.error_log import log_instead_of_print, log_unexpected
 from sales_warehouse.errors import ConfigurationError, WarehouseError
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (daily, files, rejects, erasures, lineage, readers, set_up):  # the order of the help
+for module in (daily, files, rejects, erasures, lineage, readers, live, set_up):  # the order of the help
     app.add_typer(module.group)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, in Typer as in shells

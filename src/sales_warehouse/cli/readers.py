@@ -1,17 +1,14 @@
-"""Commands for readers: publish marts, show and roll back publications, fill `live`, query them."""
+"""Commands for readers: publish marts, show and roll back publications, query them."""
 
-import json
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
 import typer
 
 from sales_warehouse import server
-from sales_warehouse.cli.console import count, note, out, say
+from sales_warehouse.cli.console import note, out, say
 from sales_warehouse.cli.output import emit_page, print_csv, print_page, print_table
 from sales_warehouse.cli.session import AsJson, Limit, Quiet, read_page, session
-from sales_warehouse.errors import WarehouseError
 from sales_warehouse.settings import get_settings
 
 group = typer.Typer()
@@ -72,42 +69,6 @@ def rollback(
         number = switch(it.connection, publication, say)
         hold = find_hold(it.connection)
     note(f"Readers see publication {number}. " + (hold or "The next whole green build publishes again."))
-
-
-@command()
-def live(
-    every: Annotated[
-        float | None,
-        typer.Option(min=0.1, metavar="SECONDS", help="Fill every so many seconds, until a signal ends the command."),
-    ] = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show in the schema `live` what was loaded or corrected since the last publication; exit code 0 after a signal."""
-    from sales_warehouse.live.fill import Filled, fill
-    from sales_warehouse.live.follow import follow
-
-    def report(filled: Filled) -> None:
-        if as_json:
-            print(json.dumps(asdict(filled), default=str), flush=True)
-        elif not quiet:
-            lines = count(filled.lines_came, "sales line") if filled.lines_came else "No line"
-            out.print(f"{lines} came; `live` has everything of before {filled.as_of:%Y-%m-%d %H:%M:%S %Z}.")
-
-    if every is not None:
-        settings = get_settings()
-        with session("live") as it:
-            it.prepare()
-        follow(
-            partial(server.connect, settings, application_name="warehouse live", role="transformer"), every, report, say
-        )
-        return
-    with session("live") as it:
-        it.prepare()
-        filled = fill(it.connection)
-    if filled is None:
-        raise WarehouseError("Another session is filling `live` now. Nothing was done; it is up to date soon.")
-    report(filled)
 
 
 @command()

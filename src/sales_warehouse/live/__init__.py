@@ -1,1 +1,0 @@
-"""What came since the latest publication, for the schema `live`."""
