@@ -14,6 +14,7 @@
 {% macro start_live_again() -%}
     {%- if execute and model.build_window and model.build_window.is_whole -%}
         update live.state set publication = null;
-        delete from live.files
+        delete from live.files;
+        select ledger.identify_rows(array[to_regclass('{{ this }}')])
     {%- endif -%}
 {%- endmacro %}

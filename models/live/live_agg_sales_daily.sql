@@ -28,8 +28,8 @@ select
     {{ columns }},
     {{ is_latest_shown() }} as is_audited,
     {{ live_as_of() }} as as_of
-from {{ latest('agg_sales_daily') }} as published
-where published.order_date not in (select touched_days.order_date from touched_days)
+from {{ latest('agg_sales_daily') }}
+where order_date not in (select touched_days.order_date from touched_days)
 
 union all
 
@@ -37,8 +37,8 @@ select
     {{ columns }},
     false as is_audited,
     {{ live_as_of() }} as as_of
-from {{ ref('live_daily') }} as filled
-where {{ is_filled() }} and filled.order_date in (select touched_days.order_date from touched_days)
+from {{ ref('live_daily') }}
+where {{ is_filled() }} and order_date in (select touched_days.order_date from touched_days)
 
 union all
 

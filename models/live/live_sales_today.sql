@@ -5,9 +5,9 @@
 -- depends_on: {{ ref('live_order_lines') }}
 {{ config(alias='sales_today') }}
 {% set columns = columns_of('agg_sales_daily') | join(', ') %}
-{% set days_columns = 'days.' ~ columns_of('agg_sales_daily') | join(', days.') %}
+{% set of_days = 'days.' ~ columns_of('agg_sales_daily') | join(', days.') %}
 {% set is_there = is_filled() ~ ' and exists (select 1 from live.days where order_date = current_date)' %}
-{% set uncounted = '(select * from live.order_lines where not (' ~ is_there ~ ') and order_date = current_date) as lines' %}
+{% set lines = '(select * from live.order_lines where not (' ~ is_there ~ ') and order_date = current_date) as lines' %}
 
 with
 
@@ -19,7 +19,7 @@ touched_days as (
 
 days as (
 
-    {{ sql_of('agg_sales_daily', {'fct_sales_lines': uncounted}) }}
+    {{ sql_of('agg_sales_daily', {'fct_sales_lines': lines}) }}
 
 ),
 
@@ -30,7 +30,7 @@ customers as (
         coalesce(country, 'unknown') as country,
         currency,
         count(distinct case when customer_id is not null then customer_key end) as customer_count
-    from {{ uncounted }}
+    from {{ lines }}
     group by source_system, coalesce(country, 'unknown'), currency
 
 )
@@ -46,7 +46,7 @@ where {{ is_there }} and order_date = current_date
 union all
 
 select
-    {{ days_columns }},
+    {{ of_days }},
     customers.customer_count,
     {{ is_latest_shown() }} and current_date not in (select touched_days.order_date from touched_days) as is_audited,
     {{ live_as_of() }} as as_of
