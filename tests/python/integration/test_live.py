@@ -311,16 +311,6 @@ def test_a_change_of_the_models_starts_live_from_the_publication(live: Live) -> 
     assert live.value("select count(*) from live.order_lines where loud_channel is null") == 0
 
 
-def test_readers_and_the_loader_have_the_rights_they_need(live: Live) -> None:
-    # as `warehouse grants --apply` sets them
-    live.checkout.warehouse("grants", "--apply")
-    database = live.connection.info.dbname
-    live.query(f'set role "{database}_reader"; select count(*) from live.sales_today, live.agg_sales_daily')
-    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        live.query(f'set role "{database}_reader"; select live.fill()')
-    live.connection.rollback()
-
-
 def test_the_command_fills_once_or_for_ever(live: Live) -> None:
     segment = _open_segment(live, "open-5")
     _append(live, segment, 1, 2)
@@ -333,6 +323,22 @@ def test_the_command_fills_once_or_for_ever(live: Live) -> None:
         assert process.stdout.readline().startswith("3 sales lines came; `live` has everything of before 2")
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_readers_read_live_and_the_loader_fills_it(live: Live) -> None:
+    live.checkout.warehouse("grants", "--apply")
+    database = live.connection.info.dbname
+    as_reader = f'set local role "{database}_reader"; '
+    assert live.query(as_reader + "select count(*) from live.sales_today, live.agg_sales_daily, live.order_lines")
+    in_one_snapshot = "set transaction isolation level repeatable read; "
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        live.query(in_one_snapshot + as_reader + "select as_of from live.fill()")
+    # a build after that lets the loader fill
+    live.checkout.dbt("run", "--quiet", "--select", "live_daily")
+    [(as_of,)] = live.query(in_one_snapshot + f'set local role "{database}_loader"; select as_of from live.fill()')
+    assert as_of is not None
+    live.remember()
+    live.check("filled by the loader")
 
 
 def _count(live: Live) -> int:
