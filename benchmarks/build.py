@@ -23,6 +23,7 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.server.profiles import PROFILES_FILE, render
 from sales_warehouse.settings import Settings
 
 _DAY_ROWS = 30_000
@@ -110,11 +111,14 @@ class Dbt:
 
     def __init__(self, settings: Settings, target: Path) -> None:
         self._settings, self.target = settings, target
+        # the profile of the embedded server names its database, whatever PGDATABASE says
+        (target / PROFILES_FILE).write_text(render(None), encoding="utf-8")
         self._environment = server.environment(settings) | {
             "PGDATABASE": BENCH_DATABASE,
             "DBT_TARGET_PATH": str(target),
             "DBT_LOG_PATH": str(target),
             "DBT_TARGET": "prod",
+            "DBT_PROFILES_DIR": str(target),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 

@@ -28,13 +28,13 @@ _MAX_QUERY_MS = 500
 _ADD_FILE = """
 with file as (
     insert into ledger.files (
-        file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read, records_loaded,
-        rows_loaded, started_at, finished_at, loader_version, declaration_sha256
+        file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read,
+        records_loaded, rows_loaded, started_at, finished_at, loader_version, declaration_sha256
     )
     overriding system value
     values (
-        %(number)s + 1000, 'online_retail.invoice_lines', %(name)s, %(name)s, encode(sha256(%(name)s::bytea), 'hex'), 1, 1, %(name)s, 1,
-        'active', %(rows)s, %(rows)s, %(rows)s, now(), now(), 'bench', 'bench'
+        %(number)s + 1000, 'online_retail.invoice_lines', %(name)s, %(name)s, encode(sha256(%(name)s::bytea), 'hex'),
+        1, 1, %(name)s, 1, 'active', %(rows)s, %(rows)s, %(rows)s, now(), now(), 'bench', 'bench'
     )
     returning file_id
 ),

@@ -34,7 +34,9 @@ def fill(connection: Connection) -> Filled | None:
             # another fill, or a build that empties the tables, was committed after the snapshot of this one
             if attempt == _ATTEMPTS:
                 raise
-        except (errors.UndefinedFunction, errors.InvalidSchemaName):
+        except (errors.UndefinedFunction, errors.InvalidSchemaName) as error:
+            if error.diag.context:  # raised inside of the function
+                raise
             raise ConfigurationError(
                 "There is no live.fill() in this database: no build of prod made the schema live yet. "
                 "Run `warehouse build` first."
