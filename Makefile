@@ -9,7 +9,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream dev test lint types pytest soak chaos accept accept-stream accept-all suites dagster docs site lineage faults bench bench-build bench-publish bench-trees bench-peers lock clean
+.PHONY: help install run broker stream dev test lint types pytest soak chaos accept accept-stream accept-all suites dagster docs site lineage faults bench bench-build bench-publish bench-live bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ lint: install
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
 	$(BIN)/python tests/python/lint_portability.py
 	@mkdir -p target/lint && cp profiles.yml.example target/lint/profiles.yml
-	PGHOST=none.invalid $(BIN)/dbt --quiet parse --profiles-dir target/lint --target-path target/lint
+	PGHOST=none.invalid $(BIN)/dbt --quiet parse --target prod --profiles-dir target/lint --target-path target/lint
 	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
 
 types: install
@@ -111,6 +111,9 @@ bench-build: install ## compare dbt build with psql, and a day on 10 million row
 
 bench-publish: install ## measure publications: the switch, the next one, going back, and queries compared with the mart
 	$(BIN)/python -m benchmarks publish
+
+bench-live: install ## measure `live` with 3 million lines since the publication: fills, and each view
+	$(BIN)/python -m benchmarks live
 
 bench-trees: install ## compare the CPU seconds of load, build and publish with another checkout: OTHER=path
 	$(BIN)/python -m benchmarks trees $(OTHER)

@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: `python -m benchmarks load|build|publish|trees`, from the project's folder."""
+"""The command line of the benchmarks: `python -m benchmarks load|build|…`, from the project's folder."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 
 from benchmarks import PROJECT
 from benchmarks.build import bench_build, print_build_bench
+from benchmarks.live import bench_live, print_live_bench
 from benchmarks.load import bench_load, print_bench, write_bench
 from benchmarks.publish import bench_publish, print_publish_bench
 from benchmarks.trees import compare_trees, print_trees
@@ -67,6 +68,20 @@ def build(
         print_json(result.as_dict())
     else:
         print_build_bench(result)
+
+
+@app.command()
+def live(
+    rows: Annotated[int, typer.Option(min=100_000, help="Rows since the publication.")] = 3_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each case.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the schema `live`: the first fill, further fills, and its views."""
+    result = bench_live(get_settings(), rows, rounds)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_live_bench(result)
 
 
 @app.command()

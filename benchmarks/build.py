@@ -23,6 +23,7 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.server.profiles import PROFILES_FILE, render
 from sales_warehouse.settings import Settings
 
 _DAY_ROWS = 30_000
@@ -89,12 +90,12 @@ def bench_build(settings: Settings, rows: int, rounds: int) -> BuildBench:
     files = rows // _DAY_ROWS
     tenth = max(files // 10, 1)
     with TemporaryDirectory() as folder, scratch_database(settings) as connection:
-        dbt = _Dbt(settings, Path(folder))
+        dbt = Dbt(settings, Path(folder))
         prepare_warehouse(connection, read_feeds(settings.project))
-        _add_days(connection, 1, tenth)
+        add_days(connection, 1, tenth)
         dbt.build()
         day_on_tenth, whole_day_on_tenth, last = _time_days(connection, dbt, tenth, rounds)
-        _add_days(connection, last + 1, files)
+        add_days(connection, last + 1, files)
         full_dbt = dbt.build("--full-refresh", *_MODELS_ALONE)
         full_psql = _time_psql(settings, dbt)
         dbt.build()
@@ -105,16 +106,19 @@ def bench_build(settings: Settings, rows: int, rounds: int) -> BuildBench:
     )
 
 
-class _Dbt:
+class Dbt:
     """Runs dbt against the scratch database."""
 
     def __init__(self, settings: Settings, target: Path) -> None:
         self._settings, self.target = settings, target
+        # the profile of the embedded server names its database, whatever PGDATABASE says
+        (target / PROFILES_FILE).write_text(render(None), encoding="utf-8")
         self._environment = server.environment(settings) | {
             "PGDATABASE": BENCH_DATABASE,
             "DBT_TARGET_PATH": str(target),
             "DBT_LOG_PATH": str(target),
             "DBT_TARGET": "prod",
+            "DBT_PROFILES_DIR": str(target),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 
@@ -135,14 +139,15 @@ class _Dbt:
         return time.monotonic() - started
 
 
-def _add_days(connection: Connection, first: int, last: int) -> None:
+def add_days(connection: Connection, first: int, last: int) -> None:
+    """Add a file of each of these days to the ledger and the raw table."""
     with err.status(f"[bold]writing {(last - first + 1) * _DAY_ROWS:,} rows"), transaction(connection) as cursor:
         cursor.execute(_ADD_FILES, {"first": first, "last": last, "rows": _DAY_ROWS})
         cursor.execute("select brin_summarize_new_values('raw.online_retail__invoice_lines__file_id')")
 
 
 def _time_days(
-    connection: Connection, dbt: _Dbt, last: int, rounds: int
+    connection: Connection, dbt: Dbt, last: int, rounds: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], int]:
     """Add a day and build fact and daily aggregate, add another and build all, each round; return the last day."""
     # in a real warehouse the older rows are analysed already
@@ -150,16 +155,16 @@ def _time_days(
         cursor.execute("analyze")
     part, whole = [], []
     for _ in range(rounds):
-        _add_days(connection, last + 1, last + 1)
+        add_days(connection, last + 1, last + 1)
         part.append(dbt.build(*_MODELS_ALONE))
         dbt.build()
-        _add_days(connection, last + 2, last + 2)
+        add_days(connection, last + 2, last + 2)
         whole.append(dbt.build())
         last += 2
     return tuple(part), tuple(whole), last
 
 
-def _time_psql(settings: Settings, dbt: _Dbt) -> float:
+def _time_psql(settings: Settings, dbt: Dbt) -> float:
     """Run the statements of the last dbt build, into tables of another schema."""
     nodes = json.loads((dbt.target / "manifest.json").read_text(encoding="utf-8"))["nodes"].values()
     statements = ["create schema peer;"]

@@ -32,7 +32,8 @@ from dbt_common.utils.encoding import JSONEncoder
 _WITH = re.compile(r"(?:\s|--[^\n]*\n)*with\s+(?!recursive\b)(?=\w)", re.IGNORECASE)
 # what DISCARD ALL does, but for the role, which a login may have by default, and what psycopg2 sets when it connects
 _RESET = """
-    close all; unlisten *; reset all; set datestyle to 'ISO'; select pg_advisory_unlock_all(); discard plans; discard sequences; discard temp
+    close all; unlisten *; reset all; set datestyle to 'ISO';
+    select pg_advisory_unlock_all(); discard plans; discard sequences; discard temp
 """
 
 

@@ -26,6 +26,7 @@ OWNERS: dict[str, Role] = {
     "published": "transformer",
     "published_as_of": "transformer",
     "published_history": "transformer",
+    "live": "transformer",
 }
 READERS: dict[str, tuple[Role, ...]] = {
     "raw": ("transformer",),
@@ -36,6 +37,7 @@ READERS: dict[str, tuple[Role, ...]] = {
     "reference": ("analyst",),
     "published": ("analyst", "reader"),
     "published_as_of": ("analyst", "reader"),
+    "live": ("analyst", "reader"),
 }
 # Relations with personal data. Their models declare `meta.personal` and revoke the right again whenever they create
 # the relation (macros/publish/close_personal.sql).

@@ -128,8 +128,7 @@ def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, bat
 
 def write_others(cursor: Cursor, file_id: int, records_before: int, batch: Batch, masks: Masks | None) -> None:
     """Write the rejects and the skipped messages of a batch into the ledger."""
-    with RejectSpool() as rejects, SkippedSpool() as skipped:
-        rejects.masks = skipped.masks = masks
+    with RejectSpool(masks) as rejects, SkippedSpool(masks) as skipped:
         rejects.add(file_id, [renumber(it, records_before) for it in batch.rejects])
         skipped.add(file_id, [renumber(it, records_before) for it in batch.skipped])
         rejects.write(cursor)

@@ -29,6 +29,7 @@ MATRIX = {
     "published": ("", "sic", "s", "s"),
     "published_as_of": ("", "sic", "s", "s"),
     "published_history": ("", "sic", "", ""),
+    "live": ("", "sic", "s", "s"),
 }
 STATEMENTS = {
     "s": "select * from {}.probe",

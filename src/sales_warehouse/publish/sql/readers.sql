@@ -8,6 +8,13 @@ as $$
     select coalesce((select publication from ledger.current_publication), 0)
 $$;
 
+-- Return the publication that a rollback leaves, or the current one; 0 before the first one. The schema `live` adds to it.
+create or replace function ledger.latest_publication() returns bigint
+language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce((select latest_publication from ledger.current_publication), 0)
+$$;
+
 -- Return the publication that this session reads in `published_as_of`: the value of warehouse.publication if it is set, or
 -- the current publication.
 create or replace function ledger.reading_publication() returns bigint

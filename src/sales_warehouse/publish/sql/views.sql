@@ -1,20 +1,14 @@
 -- of the version before
 drop function if exists ledger.show_mart(text), ledger.replace_view(text, text);
 
--- Create or change the views of several marts: all or none, in one short try, so that a query of one mart never waits for a
+-- Create or change views: all or none, in one short try, so that a query of one mart never waits for a
 -- long query of another. The locks of a try that fails are released. Tries for so long, then raises lock_not_available.
-create or replace function ledger.show_marts(mart_names text [], patience interval) returns void
+create or replace function ledger.show_views(views ledger.mart_view [], patience interval) returns void
 language plpgsql
 as $$
 declare
     give_up_at constant timestamptz := clock_timestamp() + patience;
     usual constant text := current_setting('lock_timeout');
-    -- written before the first lock is taken
-    views constant ledger.mart_view [] := array(
-        select row (made.*)::ledger.mart_view
-        from unnest(mart_names) as names (mart_name) cross join ledger.write_views(mart_name) as made
-        order by 1
-    );
     in_the_way integer := 0;
     began_at timestamptz;
     holders text;
@@ -65,10 +59,11 @@ as $$
     where xact_start < before or (xact_start is null and query = '<insufficient privilege>')
 $$;
 
--- Return the two views of a mart. The view in `published` reads the open table only, as long as the mart has one generation.
+-- Return the views of a mart. The view in `published` reads the open table only, as long as the mart has one generation.
 -- With more of them it reads the publication of the transaction's snapshot, because a transaction that began before the new
 -- generation may already see the new view. A view never loses a column: a column that left the mart is NULL.
 -- The views of a mart that left the project raise, and one that was dropped is not made again.
+-- Marts that the schema `live` adds to have a third view: see show_latest.
 create or replace function ledger.write_views(mart_name text) returns setof ledger.mart_view
 language plpgsql
 as $$
@@ -91,6 +86,63 @@ begin
     return next row (format('published_as_of.%I', mart_name), ledger.write_view(
         mart_name, check_of || 'ledger.reading_publication())', false
     ));
+    if to_regclass(format('live.%I', 'latest_' || mart_name)) is not null then
+        return next row (format('live.%I', 'latest_' || mart_name), ledger.write_view(
+            mart_name, check_of || 'ledger.latest_publication())', false
+        ));
+    end if;
+end $$;
+
+-- Make the view in `live` of the rows that a mart has in the latest publication, none before the first one. The mart may have
+-- columns that the publication does not have yet: they are NULL, and the next publication replaces the view.
+create or replace function ledger.show_latest(mart_name text, mart regclass) returns void
+language plpgsql
+as $$
+declare
+    shown constant text := format('live.%I', 'latest_' || mart_name);
+    is_published constant boolean := exists (
+        select from ledger.history_tables where history_tables.mart = mart_name and until_publication is null
+    );
+    body text;
+begin
+    if not exists (
+        select from pg_attribute as wanted
+        left join pg_attribute as there
+            on there.attrelid = to_regclass(shown) and there.attname = wanted.attname
+        where wanted.attrelid = mart and wanted.attnum > 0 and not wanted.attisdropped
+        and wanted.atttypid is distinct from there.atttypid
+    ) then
+        return;
+    end if;
+    if not is_published then
+        select 'select ' || string_agg(
+            format('cast(null as %s) as %I', format_type(atttypid, atttypmod), attname), ', ' order by attnum
+        ) || ' where false' into body
+        from pg_attribute where attrelid = mart and attnum > 0 and not attisdropped;
+        perform ledger.show_views(array[row (shown, body)::ledger.mart_view], interval '5 minutes');
+        return;
+    end if;
+    body := ledger.write_view(mart_name, 'ledger.latest_publication()', false);
+    execute format('create temporary view latest_of_mart as %s', body);
+    select 'select ' || string_agg(
+        case
+            when there.attname is null then format('cast(null as %s)', format_type(wanted.atttypid, wanted.atttypmod))
+            when wanted.atttypid is null or wanted.atttypid = there.atttypid then format('%I', there.attname)
+            else format(
+                'case when pg_input_is_valid(cast(%1$I as text), %2$L) then cast(cast(%1$I as text) as %2$s) end',
+                there.attname, format_type(wanted.atttypid, wanted.atttypmod)
+            )
+        end || format(' as %I', coalesce(there.attname, wanted.attname)), ', '
+        order by there.attnum asc nulls last, wanted.attnum
+    ) || format(' from (%s) as published', body) into body
+    from (
+        select * from pg_attribute where attrelid = mart and attnum > 0 and not attisdropped
+    ) as wanted
+    full join (
+        select * from pg_attribute where attrelid = 'pg_temp.latest_of_mart'::regclass and attnum > 0
+    ) as there on wanted.attname = there.attname;
+    drop view pg_temp.latest_of_mart;
+    perform ledger.show_views(array[row (shown, body)::ledger.mart_view], interval '5 minutes');
 end $$;
 
 -- Return the query of a view: the open rows, or the rows of the publication that the expression `asked_for` returns. The
@@ -304,3 +356,15 @@ begin
         execute statement;
     end loop;
 end $$;
+
+-- Create or change the views of several marts: see show_views.
+create or replace function ledger.show_marts(mart_names text [], patience interval) returns void
+language sql
+as $$
+    -- written before the first lock is taken
+    select ledger.show_views(array(
+        select row (made.*)::ledger.mart_view
+        from unnest(mart_names) as names (mart_name) cross join ledger.write_views(mart_name) as made
+        order by 1
+    ), patience)
+$$;

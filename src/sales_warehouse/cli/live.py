@@ -1,0 +1,83 @@
+"""The command that brings the schema `live` up to date."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated
+
+import psycopg2
+import typer
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse import server
+from sales_warehouse.cli.console import count, out, say
+from sales_warehouse.cli.session import AsJson, Quiet, session
+from sales_warehouse.errors import ServerAway, WarehouseError
+from sales_warehouse.load.retry import is_transient
+from sales_warehouse.publish.fill_live import Filled, fill
+
+group = typer.Typer()
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 10.0  # while the server is away
+
+
+@group.command(rich_help_panel="Readers")
+def live(
+    every: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="Fill every so many seconds, until a signal ends the command."),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show in the schema `live` what was loaded or corrected since the last publication."""
+    report = partial(_report, quiet=quiet, as_json=as_json)
+    with session("live") as it:
+        it.prepare()
+        filled = fill(it.connection) if every is None else None
+    if every is not None:
+        connect = partial(server.connect, it.settings, application_name="warehouse live", role="transformer")
+        _fill_every(every, connect, report)
+    elif filled is None:
+        raise WarehouseError("Another session is filling `live` now. Nothing was done; it will be up to date soon.")
+    else:
+        report(filled)
+
+
+def _report(filled: Filled, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(filled), default=str), flush=True)
+    elif not quiet:
+        lines = count(filled.lines_came, "sales line") if filled.lines_came else "No line"
+        out.print(f"{lines} came; `live` has everything of before {filled.as_of:%Y-%m-%d %H:%M:%S %Z}.")
+
+
+def _fill_every(seconds: float, connect: Callable[[], Connection], report: Callable[[Filled], None]) -> None:
+    """Fill until SIGTERM or SIGINT, and report fills in which lines came; a fill at work ends first.
+
+    While the server is away, it is tried again; one message says so.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    away_seconds = 0.0
+    while not stop.is_set():
+        try:
+            with closing(connect()) as connection:
+                while not stop.is_set():
+                    filled = fill(connection)
+                    away_seconds = 0.0
+                    if filled is not None and filled.lines_came:
+                        report(filled)
+                    stop.wait(seconds)
+        except (psycopg2.Error, ServerAway) as error:
+            if not is_transient(error):
+                raise
+            if not away_seconds:
+                say(f"{str(error).strip()} Trying again until the server is back.")
+            away_seconds = min(away_seconds * 2 or _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
+            stop.wait(away_seconds)

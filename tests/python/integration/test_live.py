@@ -1,0 +1,380 @@
+"""`live` has the rows of a whole build at each fill, and no line twice or missing whatever happens in between."""
+
+import json
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from histories import ONLINE, Action, Operator
+from psycopg2.extensions import connection as Connection
+from rebuilds import compile_whole
+
+from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.publish.fill_live import Filled, fill
+
+HISTORIES = 6
+FACT, DAILY = '"marts"."fct_sales_lines"', '"marts"."agg_sales_daily"'
+TODAY = """
+select source_system, coalesce(country, 'unknown') as country, currency, count(*) as line_count,
+    count(distinct order_id) as order_count, count(distinct customer_key) filter (where customer_id is not null)
+    as customer_count, sum(net_amount) as net_amount
+from ({lines}) as lines where order_date = current_date group by 1, 2, 3
+"""
+# another column for the fact and for its sums by day: the file, the text behind it, and the text
+EDITS = (
+    ("core/fct_sales_lines.sql", "        lines._file_id,\n", "        lines.channel || '!' as loud_channel,\n"),
+    ("core/fct_sales_lines.yml", "      - name: _file_id\n",
+     "      - name: loud_channel\n        data_type: text\n        description: The channel, loud.\n"),
+    ("reporting/agg_sales_daily.sql", "        count(*) as line_count,\n",
+     "        sum(quantity) + count(*) as more_count,\n"),
+    ("reporting/agg_sales_daily.yml", "      - name: line_count\n",
+     "      - name: more_count\n        data_type: numeric\n        description: A new sum.\n"),
+)  # fmt: skip
+
+Rows = dict[str, Counter[tuple[Any, ...]]]  # by view
+
+
+class Live:
+    """The views of `live`, and what a whole build would have at each event of the ledger."""
+
+    def __init__(self, checkout: Checkout, connection: Connection) -> None:
+        self.checkout, self.connection = checkout, connection
+        self.expected: dict[int, Rows] = {}
+        self.seen: Counter[str] = Counter()
+        self.compile()
+
+    def compile(self) -> None:
+        """Compile the marts as a build from nothing has them; again after a change of their models."""
+        database = self.connection.info.dbname
+        whole = compile_whole(self.checkout)
+        self.columns, lines = whole[f'"{database}".{FACT}']
+        self.daily_columns, daily = whole[f'"{database}".{DAILY}']
+        self.lines = f"select {self.columns} from ({lines}) as lines"
+        self.daily = daily.replace(f'"{database}".{FACT}', f"({self.lines}) as fact")
+
+    def query(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a statement and commit."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, query: str) -> Any:
+        """Return the one value of a query."""
+        [(value,)] = self.query(query)
+        return value
+
+    def rebuild(self) -> Rows:
+        """Return what a whole build would have now."""
+        return {
+            "order_lines": Counter(self.query(self.lines)),
+            "agg_sales_daily": Counter(self.query(f"select {self.daily_columns} from ({self.daily}) as daily")),
+            "sales_today": Counter(self.query(TODAY.format(lines=self.lines))),
+        }
+
+    def read(self) -> Rows:
+        """Return what readers of `live` see."""
+        return {
+            "order_lines": Counter(self.query(f"select {self.columns} from live.order_lines")),
+            "agg_sales_daily": Counter(self.query(f"select {self.daily_columns} from live.agg_sales_daily")),
+            "sales_today": Counter(self.query(
+                "select source_system, country, currency, line_count, order_count, customer_count, net_amount "
+                "from live.sales_today"
+            )),
+        }  # fmt: skip
+
+    def fill(self) -> None:
+        """Fill, and remember what a whole build would have at the last event."""
+        before = datetime.now(UTC)
+        filled = fill(self.connection)
+        assert isinstance(filled, Filled)
+        assert filled.as_of >= before
+        self.seen["lines"] += filled.lines_came
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep what a whole build has at the last event of the ledger."""
+        self.expected[self.value("select max(event_id) from ledger.file_events")] = self.rebuild()
+
+    def build(self) -> str:
+        """Build without tests, and let the build count as green; return its invocation."""
+        self.remember()
+        self.checkout.dbt("build", "--quiet", *WITHOUT_TESTS)
+        return self.value(
+            "insert into ledger.green_builds (invocation_id, upper_event_id, watermarks, touched_dates, marts) "
+            "select builds.invocation_id, builds.upper_event_id, watermarks, touched_dates, marts "
+            "from audit.builds, ledger.green_builds order by builds.started_at desc, ended_at desc limit 1 "
+            "returning invocation_id"
+        )  # type: ignore[no-any-return]
+
+    def check(self, what: str) -> None:
+        """Compare with a whole build at the last event that the last fill or the latest publication saw."""
+        [(filled, published, is_latest)] = self.query(
+            "select case when state.publication is not null then event_id end, upper_event_id, "
+            "current_publication.publication = latest_publication from live.state, ledger.current_publication "
+            "inner join ledger.publications on publications.publication = latest_publication"
+        )
+        event = max(filled or 0, published)
+        got = self.read()
+        for view, rows in self.expected[event].items():
+            assert got[view] == rows, f"{what}: live.{view} at event {event}, seen so far: {self.seen}"
+        assert got["order_lines"]
+        [(audited, unaudited)] = self.query(
+            "select count(*) filter (where is_audited), count(*) filter (where not is_audited) from live.order_lines"
+        )
+        if filled is None or published > filled:
+            assert unaudited == 0 or not is_latest
+        assert is_latest or audited == 0
+        self.seen["unaudited"] += unaudited
+        self.seen["computed"] += self.value("select publication <> ledger.latest_publication() from live.state") or 0
+        self.seen["left"] += self.value(
+            "select count(*) from ledger.publications, live.files inner join published.fct_sales_lines as lines "
+            "on lines._file_id = file_id where publication = ledger.latest_publication() and event_id > upper_event_id"
+        )
+
+
+@pytest.fixture(scope="module")
+def live(checkout: Checkout) -> Iterator[Live]:
+    """A warehouse with one publication."""
+    settings = checkout.project / "dbt_project.yml"
+    # there are no rates of today
+    settings.write_text(settings.read_text().replace("reporting_currency: EUR", "reporting_currency: GBP"))
+    checkout.warehouse("up")
+    today = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail" / "1999-01-01.csv"
+    today.parent.mkdir()
+    today.write_text(ONLINE + f"1,A,Tea,1,{datetime.now(UTC).date()} 00:00:00,2.50,7,UK\n")
+    checkout.load(today.parents[1])
+    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    with closing(checkout.connect()) as connection:
+        yield Live(checkout, connection)
+
+
+def test_live_equals_what_is_published_before_the_first_fill(live: Live) -> None:
+    live.remember()
+    live.check("not filled")
+    assert live.seen["unaudited"] == 0
+    [(is_audited, customers)] = live.query("select is_audited, customer_count from live.sales_today")
+    assert (is_audited, customers) == (True, 1)
+
+
+def test_live_equals_a_whole_build_in_any_history(live: Live) -> None:
+    dice = random.Random(os.environ.get("SOAK_SEED", "live"))
+    inbox = Path(live.checkout.variables["WAREHOUSE_INBOX"])
+    operator = Operator(live.connection, read_feeds(live.checkout.project), inbox)
+    today = inbox / "online_retail" / "1999-01-02.csv"
+
+    def act(times: int) -> None:
+        for _ in range(times):
+            verb = dice.choice(["deliver", "deliver", "copy", "unload", "restore", "replay"])
+            acts = [(dice.randrange(HISTORIES), Action(verb, dice.randrange(3), dice.randrange(4))) for _ in range(2)]
+            if dice.random() < 0.3:
+                day = datetime.now(UTC).date()
+                customers = [f"{n},A,Tea,1,{day} 00:00:00,2.50,{n % 3},UK" for n in range(dice.randrange(1, 9))]
+                today.write_text(ONLINE + "\n".join(customers) + "\n")
+            operator.do(acts)
+            live.seen[verb] += 1
+            live.check(f"{acts}, not filled")
+            if dice.random() < 0.5:
+                live.fill()
+                live.check(f"{acts}, filled")
+
+    def publish(build: str) -> None:
+        live.query("select ledger.publish(%s)", build)
+        live.check("published, not filled")
+        if dice.random() < 0.5:
+            live.fill()
+            live.check("published, filled")
+
+    act(8)
+    publish(live.build())
+    act(6)
+    build = live.build()
+    act(6)
+    live.fill()
+    live.query("select ledger.publish(%s)", build)  # the fill is newer
+    live.check("an earlier build published, not filled")
+    act(4)
+    live.query("select ledger.switch_publication(1)")
+    live.check("rolled back, not filled")
+    act(6)
+    live.fill()
+    live.check("rolled back, filled")
+    publish(live.build())
+    act(3)
+    live.fill()
+    live.check("the end")
+    assert all(live.seen[what] for what in ("deliver", "unload", "restore", "lines", "left", "computed", "unaudited"))
+
+
+def test_open_segments_are_filled_row_by_row_and_count_once_when_sealed(live: Live) -> None:
+    segment = _open_segment(live, "open-1")
+    live.fill()
+    _append(live, segment, 1, 3)
+    live.fill()
+    assert _count(live) == 3
+    _append(live, segment, 4, 2)
+    filled = fill(live.connection)
+    # the rows of before are not read again
+    assert filled is not None and filled.lines_came == 2
+    live.remember()
+    live.check("open")
+    numbers = live.query(
+        "select _fill_number, count(*) from live.lines where starts_with(order_id, 'K') group by 1 order by 1"
+    )
+    assert [count for _, count in numbers] == [3, 2]
+    _append(live, segment, 6, 1)
+    _seal(live, segment)
+    live.check("sealed, not filled")
+    filled = fill(live.connection)
+    assert filled is not None and filled.lines_came == 1
+    live.remember()
+    live.check("sealed, filled")
+    second = _open_segment(live, "open-2")
+    _append(live, second, 1, 2)
+    live.fill()
+    assert _count(live) == 8
+    _seal(live, second)
+    build = live.build()
+    live.query("select ledger.publish(%s)", build)
+    # the segment was open at the last fill, and is in the publication
+    assert _count(live) == 8
+    live.check("published, not filled")
+    live.fill()
+    live.check("published, filled")
+    live.query("update ledger.files set status = 'unloaded' where file_id = %s", segment)
+    live.query("delete from raw.online_retail__invoice_lines where _file_id = %s", segment)
+    live.query(
+        "insert into ledger.file_events (file_id, feed, kind) select file_id, feed, 'deactivated' from ledger.files "
+        "where file_id = %s", segment
+    )  # fmt: skip
+    live.check("unloaded, not filled")
+    live.fill()
+    live.check("unloaded, filled")
+    assert _count(live) == 2
+
+
+def test_two_fills_at_once_give_one(live: Live) -> None:
+    with closing(live.checkout.connect()) as other, closing(live.checkout.connect()) as late:
+        with other.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+            cursor.execute("select as_of from live.fill()")
+            assert fill(live.connection) is None
+        # its snapshot is older than the fill that is committed now
+        with late.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+            cursor.execute("select 1")
+            other.commit()
+            with pytest.raises(psycopg2.errors.SerializationFailure):
+                cursor.execute("select as_of from live.fill()")
+    live.fill()
+    live.check("filled")
+
+
+def test_a_fill_that_sees_several_states_is_refused(live: Live) -> None:
+    with pytest.raises(psycopg2.errors.InvalidTransactionState, match="must see one state"):
+        live.query("select as_of from live.fill()")
+    live.connection.rollback()
+
+
+def test_a_change_of_the_models_starts_live_from_the_publication(live: Live) -> None:
+    segment = _open_segment(live, "open-3")
+    _append(live, segment, 1, 2)
+    _seal(live, segment)
+    live.fill()
+    assert _count(live) == 4
+    for name, before, added in EDITS:
+        path = live.checkout.project / "models" / "marts" / name
+        text = path.read_text()
+        assert text.count(before) == 1, name
+        path.write_text(text.replace(before, added + before))
+    build = live.build()
+    # what the old code filled is gone, and the views have the columns before a publication has them
+    assert _count(live) == 8 == live.value("select count(*) from published.fct_sales_lines where order_id like 'K%%'")
+    assert live.value("select count(*) from live.order_lines where loud_channel is not null") == 0
+    live.query("select ledger.publish(%s)", build)
+    live.compile()
+    live.remember()
+    live.check("published, not filled")
+    segment = _open_segment(live, "open-4")
+    _append(live, segment, 1, 2)
+    live.fill()
+    live.check("filled by the new code")
+    assert _count(live) == 6
+    assert live.value("select count(*) from live.order_lines where loud_channel is null") == 0
+
+
+def test_the_command_fills_once_or_for_ever(live: Live) -> None:
+    segment = _open_segment(live, "open-5")
+    _append(live, segment, 1, 2)
+    out = json.loads(live.checkout.warehouse("live", "--json"))
+    assert set(out) == {"as_of", "lines_came"} and out["lines_came"] == 2
+    assert "No line came; `live` has everything of before 2" in live.checkout.warehouse("live")
+    with live.checkout.start("warehouse", "live", "--every", "0.1") as process:
+        _append(live, segment, 3, 3)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("3 sales lines came; `live` has everything of before 2")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_readers_read_live_and_the_loader_fills_it(live: Live) -> None:
+    live.checkout.warehouse("grants", "--apply")
+    database = live.connection.info.dbname
+    as_reader = f'set local role "{database}_reader"; '
+    assert live.query(as_reader + "select count(*) from live.sales_today, live.agg_sales_daily, live.order_lines")
+    in_one_snapshot = "set transaction isolation level repeatable read; "
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        live.query(in_one_snapshot + as_reader + "select as_of from live.fill()")
+    # a build after that lets the loader fill
+    live.checkout.dbt("run", "--quiet", "--select", "live_daily")
+    [(as_of,)] = live.query(in_one_snapshot + f'set local role "{database}_loader"; select as_of from live.fill()')
+    assert as_of is not None
+    live.remember()
+    live.check("filled by the loader")
+
+
+def _count(live: Live) -> int:
+    return int(live.value("select count(*) from live.order_lines where starts_with(order_id, 'K')"))
+
+
+def _open_segment(live: Live, key: str) -> int:
+    """Begin a segment as the stream does: a file without an event."""
+    live.query(
+        "alter table ledger.files drop constraint if exists files_status_check, "
+        "drop constraint if exists taken_in_means_versioned"
+    )
+    [(file_id,)] = live.query(
+        "insert into ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, "
+        "started_at, finished_at, loader_version, declaration_sha256) "
+        "values ('online_retail.invoice_lines', %s, %s, repeat('a', 64), 1, 1, %s, 1, 'open', now(), now(), '1', 'x') "
+        "returning file_id", key, key, key
+    )  # fmt: skip
+    return int(file_id)
+
+
+def _append(live: Live, segment: int, first: int, count: int) -> None:
+    """Add rows to an open segment, in one transaction with its counts."""
+    live.query(
+        "with added as (insert into raw.online_retail__invoice_lines (_file_id, _row_number, invoice_no, stock_code, "
+        "description, quantity, invoice_date, unit_price, customer_id, country) "
+        "select %s, number, 'K' || %s || number, 'A', 'Tea', '1', current_date || ' 00:00:00', '2.5', "
+        "number %% 2, 'UK' from generate_series(%s, %s) as numbers (number)) "
+        "update ledger.files set records_read = %s, records_loaded = %s, rows_loaded = %s where file_id = %s",
+        segment, segment, first, first + count - 1, *[first + count - 1] * 3, segment,
+    )  # fmt: skip
+
+
+def _seal(live: Live, segment: int) -> None:
+    live.query("update ledger.files set status = 'active' where file_id = %s", segment)
+    live.query(
+        "insert into ledger.file_events (file_id, feed, kind) select file_id, feed, 'activated' from ledger.files "
+        "where file_id = %s", segment
+    )  # fmt: skip
