@@ -193,6 +193,7 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
         "Lineage": ("explain", "changes", "diff"),
         "Readers": ("publish", "publications", "rollback", "sql", "mf"),
         "Set-up": ("up", "down", "status", "sample", "grants"),
+        "Streams": ("broker", "demo"),
     }
     titles = re.findall(r"─ ([A-Z][a-z-]+) ─", printed)
     assert titles == ["Options", *panels]
