@@ -167,9 +167,10 @@ def test_every_fault_is_sent_and_rejects_are_rare(events: list[OrderEvent]) -> N
     assert Fault.NO_OFFSET.reason == Fault.BAD_TIME.reason == "ordered_at:not_a_timestamp"
 
 
-def test_states_of_an_order_rise_in_time(events: list[OrderEvent]) -> None:
+@pytest.mark.parametrize("tick_ms", ["50", "0.01"])
+def test_states_of_an_order_rise_in_time(tick_ms: str) -> None:
     states = defaultdict(list)
-    for event in events:
+    for event in draft(tick_ms=tick_ms):
         if not event.is_repeat and event.fault is None:
             states[event.order_id].append((event.time_ms, TYPES.index(event.state)))
     histories = [sorted(of_order) for of_order in states.values()]
