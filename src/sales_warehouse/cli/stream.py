@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 group = typer.Typer()
 streams = typer.Typer(help="Load messages of topics as they come.", invoke_without_command=True)
-group.add_typer(streams, name="stream", rich_help_panel="Daily")
+group.add_typer(streams, name="stream", rich_help_panel="Streams")
 command = partial(streams.command)
 
 
