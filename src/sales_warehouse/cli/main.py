@@ -26,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # in the order of the help
-for module in (daily, stream, files, rejects, erasures, lineage, readers, live, set_up, broker, demo):
+for module in (daily, stream, broker, demo, files, rejects, erasures, lineage, readers, live, set_up):
     app.add_typer(module.group)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, in Typer as in shells

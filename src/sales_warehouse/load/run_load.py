@@ -85,21 +85,22 @@ def run_load(
         reach("after_prepare")
 
     with as_the_loader(connection, reporter.say, prepare) as loader:
-        found = find_files(inbox, feeds, only_feed)
+        of_files = [feed for feed in feeds if feed.topic is None]  # a topic may have very many segments
+        found = find_files(inbox, of_files, only_feed)
         report = LoadReport(unmatched=found.unmatched, passed_over=found.passed_over, outcomes=found.unreadable)
-        indexes = {feed.full_name: read_index(connection, feed.full_name) for feed in feeds}
+        indexes = {feed.full_name: read_index(connection, feed.full_name) for feed in of_files}
         candidates = _leave_out_unchanged(mark_rivals(found.files, indexes), indexes, report)
         candidates = _leave_out_growing(candidates, options.settle_seconds, report, reporter)
         reach("after_find")
         reporter.start(len(candidates), sum(file.size_bytes for file in candidates))
-        related = {feed.full_name: find_related(feed, feeds, indexes) for feed in feeds}
+        related = {feed.full_name: find_related(feed, of_files, indexes) for feed in of_files}
         if options.workers > 1 and is_work_for_several(candidates):
             outcomes = dispatch(connection, loader, candidates, related, options.workers, reporter)
         else:
             outcomes = _load_one_by_one(connection, loader, candidates, related, reporter)
         report.unchanged += sum(outcome.status == "unchanged" for outcome in outcomes)
         report.outcomes += [outcome for outcome in outcomes if outcome.status != "unchanged"]
-        report.overlaps = find_overlaps(connection, feeds, outcomes)
+        report.overlaps = find_overlaps(connection, of_files, outcomes)
     report.seconds = time.monotonic() - started
     return report
 
@@ -124,7 +125,7 @@ def _load_one_by_one(
 def _find_feed(feeds: Sequence[Feed], name: str) -> Feed:
     for feed in feeds:
         if name == feed.full_name and feed.topic is not None:
-            raise ConfigurationError(f"{name} is a topic and has no files. Take its messages in: warehouse stream")
+            raise ConfigurationError(f"{name} is a topic and has no files. Load its messages: warehouse stream")
         if name == feed.full_name:
             return feed
     raise ConfigurationError(f"There is no feed {name}. Declared are: {', '.join(feed.full_name for feed in feeds)}.")

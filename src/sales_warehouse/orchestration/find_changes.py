@@ -72,6 +72,8 @@ def find_changes(
         if _has_table(cursor, "audit.builds"):
             cursor.execute("select coalesce(max(upper_event_id), 0) from audit.builds")
             (built_event,) = cursor.fetchone() or (0,)
+    # a topic has no files; its segments are events
+    feeds = [feed for feed in feeds if feed.topic is None]
     books = {feed.full_name: read_index(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
     found = mark_rivals(find_files(inbox, feeds).files, books)
     files, seen = _find_new_files(found, books, before.seen, settle_seconds)

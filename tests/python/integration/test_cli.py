@@ -187,6 +187,7 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
     printed = checkout.warehouse("--help")
     panels = {
         "Daily": ("load", "build"),
+        "Streams": ("stream", "broker", "demo"),
         "Files": ("files", "verify", "unload", "restore", "feeds"),
         "Rejects": ("rejects", "export", "replay"),
         "Persons": ("erase", "erasures"),
