@@ -85,9 +85,9 @@ class Shop:
 
 
 @pytest.fixture
-def shop(broker: Broker, database: Settings, tmp_path: Path) -> Iterator[Shop]:
+def shop(kafka: Broker, database: Settings, tmp_path: Path) -> Iterator[Shop]:
     with start_registry() as registry:
-        yield Shop(broker, database, registry, tmp_path)
+        yield Shop(kafka, database, registry, tmp_path)
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
