@@ -136,7 +136,7 @@ class _Partition:
         self.messages, self.size_bytes = [], 0
 
     def forget_before(self, offset: int) -> None:
-        """Drop the messages that are committed, or that another process took in."""
+        """Drop the messages that are committed, or that another process loaded."""
         self.messages = [message for message in self.messages if message.offset >= offset]
         self.size_bytes = sum(message.size_bytes + len(message.key or b"") + 100 for message in self.messages)
         self.next_offset = offset
@@ -464,10 +464,12 @@ class StreamProcess:
 
     def _follow(self, part: _Partition, next_offset: int) -> None:
         """Go on where another process left the partition, or where a commit of this one got whose answer was lost."""
-        is_behind = next_offset > part.fetch_offset or next_offset < part.next_offset
-        part.forget_before(next_offset)
-        if is_behind:
+        if next_offset < part.next_offset:  # the database was restored from a backup
             part.clear()
+            self._to_place.append((part.place.topic, part.place.partition))
+            return
+        part.forget_before(next_offset)
+        if next_offset > part.fetch_offset:
             part.fetch_offset = next_offset
             self._fetch()
 
