@@ -35,6 +35,7 @@ class Environment(BaseSettings):
     webhook: str | None = Field(
         default=None, repr=False, pattern=r"^https?://[!-~]+$", validation_alias="WAREHOUSE_WEBHOOK"
     )
+    metrics_port: int | None = Field(default=None, ge=1, le=65535, validation_alias="WAREHOUSE_METRICS_PORT")
     log: Literal["text", "json"] = Field(default="text", validation_alias="WAREHOUSE_LOG")
     kafka_servers: str | None = Field(default=None, pattern=r"^[!-~]+$", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     kafka_properties: str | None = Field(default=None, validation_alias="KAFKA_PROPERTIES")
@@ -72,6 +73,7 @@ class Settings:
     external: ExternalServer | None = None
     log_as_json: bool = False
     webhook: str | None = field(default=None, repr=False)  # for failed runs and refused files; may hold a key
+    metrics_port: int | None = None  # of 127.0.0.1, where a stream shows its figures
     kafka_servers: str | None = None  # None: the warehouse's own broker
     kafka_properties: Path | None = None  # settings of librdkafka; may hold passwords
 
@@ -107,6 +109,7 @@ def get_settings() -> Settings:
         external=external,
         log_as_json=environment.log == "json",
         webhook=environment.webhook,
+        metrics_port=environment.metrics_port,
         kafka_servers=environment.kafka_servers,
         kafka_properties=_absolute("KAFKA_PROPERTIES", environment.kafka_properties)
         if environment.kafka_properties
@@ -132,7 +135,7 @@ def _find_project() -> Path:
 
 def _explain(error: ValidationError) -> list[str]:
     allowed = {
-        "PGPORT": "a whole number from 1 to 65535",
+        **dict.fromkeys(("PGPORT", "WAREHOUSE_METRICS_PORT"), "a whole number from 1 to 65535"),
         **dict.fromkeys(("WAREHOUSE_HOME", "WAREHOUSE_PROJECT", "WAREHOUSE_INBOX", "KAFKA_PROPERTIES"), PRINTABLE_PATH),
         "WAREHOUSE_LOG": "text or json",
         "KAFKA_BOOTSTRAP_SERVERS": "host:port, several of them with commas between",

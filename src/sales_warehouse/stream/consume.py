@@ -21,6 +21,7 @@ from sales_warehouse.stream.decode import choose_decoder
 from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
 from sales_warehouse.stream.keep_messages import forget_published
 from sales_warehouse.stream.messages import Headers, Message, Place
+from sales_warehouse.stream.metrics import Figures, Metrics, PartitionFigures
 from sales_warehouse.stream.positions import (
     PositionMoved,
     Stop,
@@ -154,12 +155,14 @@ class StreamProcess:
     ) -> None:
         self._cluster, self._database, self._feeds, self._options, self._say = cluster, database, feeds, options, say
         self.report = StreamReport()
+        self.metrics = Metrics()
         self.is_stopping = False
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._to_place: list[tuple[str, int]] = []
         self._was_assigned = False
         self._said: set[str] = set()
-        self._looked_at = self._sealed_at = 0.0
+        self._looked_at = self._sealed_at = self._told_at = 0.0
+        self._committed_at: float | None = None
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
         self._is_paused = False
         self._error: Exception | None = None
@@ -209,6 +212,7 @@ class StreamProcess:
         return bool(there)
 
     def _step(self) -> None:
+        self._tell()
         is_patient = not self._options.ends or time.monotonic() - self._heard_at < _PATIENCE_SECONDS
         if self._database.is_away:
             self._wait_in_group()
@@ -428,6 +432,7 @@ class StreamProcess:
             return
         report, tally = self.report, batch.tally
         report.commits += bool(batch.messages)
+        self._committed_at = time.monotonic()
         report.messages += tally.read
         report.rows += tally.rows
         report.rejected += tally.rejected
@@ -558,6 +563,37 @@ class StreamProcess:
             self._seal(0)
         except (DatabaseAway, KafkaAway, RegistryAway):
             self._say("What was not committed is read again by the next process.")
+
+    def _tell(self) -> None:
+        """Tell the figures that others look at, once a second."""
+        if time.monotonic() - self._told_at < _LOOK_SECONDS:
+            return
+        self._told_at = time.monotonic()
+        parts = list(self._partitions.values())
+        waits = any(it.waits_until is not None for it in parts)
+        problem = "the database is away" if self._database.is_away else "a schema registry is away" if waits else None
+        report = self.report
+        self.metrics.tell(
+            Figures(
+                messages=report.messages,
+                rows=report.rows,
+                rejected=report.rejected,
+                skipped=report.skipped,
+                commits=report.commits,
+                lost_ranges=len(report.lost),
+                committed_at=self._committed_at,
+                problem=problem,
+                partitions=[self._describe(it) for it in parts],
+            )
+        )
+
+    def _describe(self, part: _Partition) -> PartitionFigures:
+        place, lag = part.place, None
+        with suppress(KafkaException):  # what the client knows already: nothing is asked
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), cached=True)
+            lag = max(high - part.next_offset, 0) if high >= 0 else None
+        feed = part.reader.feed.full_name
+        return PartitionFigures(feed, place.topic, place.partition, part.next_offset, lag, part.is_stopped)
 
     def _say_once(self, message: str) -> None:
         if message not in self._said:

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from sales_warehouse.settings import Settings
 from sales_warehouse.stream.cluster import Cluster
 from sales_warehouse.stream.consume import StreamOptions, StreamProcess, StreamReport
 from sales_warehouse.stream.database import Database
+from sales_warehouse.stream.metrics import serve_metrics
 from sales_warehouse.stream.positions import skip
 
 
@@ -49,13 +50,15 @@ def run_stream(
                 skip(cursor, name)
     cluster = Cluster(topic.cluster, client_settings(settings))
     process = StreamProcess(cluster, Database(connect, say), mine, options, say)
+    port = settings.metrics_port
 
     def stop(*_: Any) -> None:
         process.is_stopping = True
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        report = process.run()
+        with nullcontext() if port is None else serve_metrics(process.metrics, port):
+            report = process.run()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,8 +1,10 @@
 """`warehouse stream` with a schema registry that does not answer: its messages wait, and the other topics go on."""
 
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -83,9 +85,9 @@ class Shop:
 
 
 @pytest.fixture
-def shop(broker: Broker, database: Settings, tmp_path: Path) -> Iterator[Shop]:
+def shop(kafka: Broker, database: Settings, tmp_path: Path) -> Iterator[Shop]:
     with start_registry() as registry:
-        yield Shop(broker, database, registry, tmp_path)
+        yield Shop(kafka, database, registry, tmp_path)
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
@@ -99,16 +101,31 @@ def test_messages_wait_for_their_registry_and_other_topics_go_on(shop: Shop) -> 
     shop.registry.statuses = [503] * 10_000
     shop.send_orders(1, 2, 3)
     shop.send_clicks(1)
-    process = shop.start()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = shop.start(WAREHOUSE_METRICS_PORT=str(port))
+
+    def ask(page: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", page)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
     try:
         wait_for(lambda: shop.ids("shop__clicks") == [1] and len(shop.registry.asked) > 0)
         shop.send_clicks(2)
         shop.send_orders(4)
         wait_for(lambda: shop.ids("shop__clicks") == [1, 2] and len(shop.registry.asked) > 1)
         assert shop.ids("shop__orders") == []
+        wait_for(lambda: ask("/healthz") == (503, "a schema registry is away\n"))
+        lag = f'warehouse_stream_lag_messages{{feed="shop.orders",topic="{shop.avro}",partition="0"}} '
+        wait_for(lambda: f"{lag}4\n" in ask("/metrics")[1])
+        assert "warehouse_stream_rows_total 2\n" in ask("/metrics")[1]
         shop.registry.add(7, SCHEMA)
         shop.registry.statuses.clear()
         wait_for(lambda: len(shop.ids("shop__orders")) == 4)
+        wait_for(lambda: ask("/healthz")[0] == 200 and f"{lag}0\n" in ask("/metrics")[1])
     finally:
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=SECONDS)
