@@ -8,7 +8,7 @@
         {%- do found.append({
             'source': source,
             'name': source.source_name ~ '.' ~ source.name,
-            'is_topic': source.external.location.startswith('kafka:'),
+            'is_topic': source.external.location[:6] == 'kafka:',
             'raw_relation': source.relation_name,
             'staging_model': model.unique_id if model else none,
             'staging_relation': (model.defer_relation if is_deferred(model) else model).relation_name if model else none,

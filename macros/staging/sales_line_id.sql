@@ -3,7 +3,7 @@
 {% macro sales_line_id(file_id='_file_id', row_number='_row_number', item_number=none) -%}
     {%- set topics = feeds() | selectattr('is_topic') | selectattr('name', 'equalto', staged_feed()) | list if execute and graph.sources else [] -%}
     {%- if topics -%}
-    '{{ topics[0].source.external.location.split('/')[2] }}/' || _topic || '/' || cast(_partition as {{ text_type() }})
+    '{{ topics[0].source.external.location[8:].split('/')[0] }}/' || _topic || '/' || cast(_partition as {{ text_type() }})
     || ':' || cast(_offset as {{ text_type() }})
     {%- else -%}
     cast({{ file_id }} as {{ text_type() }}) || ':' || cast({{ row_number }} as {{ text_type() }})

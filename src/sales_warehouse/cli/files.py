@@ -50,7 +50,7 @@ def files(
     feed: FeedName = None,
     only: Annotated[
         str | None,
-        typer.Option("--status", help="Only active, superseded, unloaded, duplicate, held or refused files."),
+        typer.Option("--status", help="Only open, active, superseded, unloaded, duplicate, held or refused files."),
     ] = None,
     since: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""Commands for topics: take their messages in, and describe the streams."""
+"""Commands for topics: load their messages, and describe the streams."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sales_warehouse.stream.status import StreamStatus
 
 group = typer.Typer()
-streams = typer.Typer(help="Take in messages of topics as they come.", invoke_without_command=True)
+streams = typer.Typer(help="Load messages of topics as they come.", invoke_without_command=True)
 group.add_typer(streams, name="stream", rich_help_panel="Daily")
 command = partial(streams.command)
 
@@ -50,7 +50,7 @@ def stream(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Take in the messages of topics until SIGTERM or Ctrl-C; several processes share the partitions."""
+    """Load the messages of topics until SIGTERM or Ctrl-C; several processes share the partitions."""
     if context.invoked_subcommand is not None:
         return
     from sales_warehouse.stream.consume import StreamOptions
@@ -104,7 +104,7 @@ def _print_report(report: "StreamReport") -> None:
     parts = [count(report.messages, "message"), count(report.rows, "row")]
     parts += [f"{report.rejected:,} rejected"] if report.rejected else []
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []
-    note(f"Took in {', '.join(parts)} in {count(report.commits, 'commit')}.")
+    note(f"Loaded {', '.join(parts)} in {count(report.commits, 'commit')}.")
     for word, places in (("No topic", report.problems), ("Lost", report.lost), ("Stopped", report.stopped)):
         for place in places:
             note(f"{word}: {place}")

@@ -121,8 +121,8 @@ def record_segment_restored(cursor: Cursor, feed: Feed, entry: LedgerFile) -> No
     now, digest = copy_kept(cursor, feed, entry, rejects)
     if now.read != entry.records_read or (digest != entry.sha256 and rejects.masks is None):
         raise RestoreRefused(
-            f"{entry}: the ledger keeps {now.read:,} of its {entry.records_read:,} messages, or others than were taken "
-            "in. Nothing was changed."
+            f"{entry}: the ledger keeps {now.read:,} of its {entry.records_read:,} messages, or others than were "
+            "loaded. Nothing was changed."
         )
     replayed_rows = copy_repaired(cursor, entry, feed, "", replayed) if replayed else 0
     loaded = entry.records_loaded - len(replayed)

@@ -124,7 +124,7 @@ def _load_one_by_one(
 def _find_feed(feeds: Sequence[Feed], name: str) -> Feed:
     for feed in feeds:
         if name == feed.full_name and feed.topic is not None:
-            raise ConfigurationError(f"{name} is a topic and has no files. Take its messages in: warehouse stream")
+            raise ConfigurationError(f"{name} is a topic and has no files. Load its messages: warehouse stream")
         if name == feed.full_name:
             return feed
     raise ConfigurationError(f"There is no feed {name}. Declared are: {', '.join(feed.full_name for feed in feeds)}.")

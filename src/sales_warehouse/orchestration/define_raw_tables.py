@@ -21,6 +21,7 @@ from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
+from sales_warehouse.stream.status import read_positions
 
 CHECK = "no_file_needs_a_person"
 NAMED = 20  # files in a message; `warehouse files` shows all
@@ -55,14 +56,18 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
     )
     def raw_table(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         try:
-            report = load_with_retries(
-                lambda: server.connect(settings, application_name="warehouse dagster", role="loader"),
-                feeds,
-                settings.inbox,
-                _Log(context),
-                LoadOptions(feed.full_name, workers=DEFAULT_WORKERS),
-            )
+            report = LoadReport()
+            if feed.topic is None:
+                report = load_with_retries(
+                    lambda: server.connect(settings, application_name="warehouse dagster", role="loader"),
+                    feeds,
+                    settings.inbox,
+                    _Log(context),
+                    LoadOptions(feed.full_name, workers=DEFAULT_WORKERS),
+                )
             with closing(server.connect(settings, application_name="warehouse dagster", role="loader")) as connection:
+                if feed.topic is not None:  # `warehouse stream` fills the table
+                    report.outcomes = _find_stopped(connection, feed)
                 figures = _read_figures(connection, feed)
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
@@ -72,6 +77,15 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
         yield dg.MaterializeResult(metadata={**figures, **counts}, check_results=[_check(report, before)])
 
     return raw_table
+
+
+def _find_stopped(connection: Connection, feed: Feed) -> list[Outcome]:
+    """Return the partitions of a topic that stopped, as files that wait."""
+    return [
+        Outcome(f"{it.topic}/{it.partition}/{it.stopped_offset}", it.feed, "waiting", 0, message=it.stopped_reason)
+        for it in read_positions(connection).stopped
+        if it.feed == feed.full_name
+    ]
 
 
 def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:

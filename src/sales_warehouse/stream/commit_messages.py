@@ -1,4 +1,4 @@
-"""Take messages of one partition in, in one transaction: rows, rejects, kept messages, figures and the position."""
+"""Load messages of one partition in one transaction: rows, rejects, kept messages, figures and the position."""
 
 import io
 import time
@@ -41,7 +41,7 @@ class Segment:
 
 
 def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: int, batch: Batch) -> int:
-    """Take the messages in that a batch has; return the next offset of the partition.
+    """Load the messages of one commit; return the next offset of the partition.
 
     A partition that stops behind them is recorded as stopped. Raises `PositionMoved` when the partition is not at
     `from_offset`; then nothing is written.
@@ -110,7 +110,7 @@ def _find_segment(cursor: Cursor, feed: Feed, place: Place, position: Position, 
 
 
 def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, batch: Batch) -> None:
-    """Copy the rows of a batch into the raw table; records before it in the segment count too."""
+    """Copy the rows of one commit into the raw table; records before them in the segment count too."""
     if not batch.rows:
         return
     names = [*feed.lineage_columns, *feed.columns, *([feed.extra_column] if feed.extra_column else [])]
@@ -122,12 +122,12 @@ def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, bat
     if cursor.rowcount != batch.tally.rows:
         raise WarehouseError(
             f"{feed.full_name}: {batch.tally.rows} rows were sent and {cursor.rowcount} rows arrived. Nothing was "
-            "taken in; this is a bug of the stream, please report it with the messages."
+            "loaded; this is a bug of the stream, please report it with the messages."
         )
 
 
 def write_others(cursor: Cursor, file_id: int, records_before: int, batch: Batch, masks: Masks | None) -> None:
-    """Write the rejects and the skipped messages of a batch into the ledger."""
+    """Write the rejects and the skipped messages of one commit into the ledger."""
     with RejectSpool() as rejects, SkippedSpool() as skipped:
         rejects.masks = skipped.masks = masks
         rejects.add(file_id, [renumber(it, records_before) for it in batch.rejects])
@@ -137,7 +137,7 @@ def write_others(cursor: Cursor, file_id: int, records_before: int, batch: Batch
 
 
 def renumber(it: Placed, records_before: int) -> Placed:
-    """Return a record with its number in the segment instead of in the batch."""
+    """Return a record with its number in the segment instead of in its commit."""
     number = it.line_number + records_before
     return replace(it, row_number=number, line_number=number)
 

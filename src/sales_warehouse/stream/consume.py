@@ -41,6 +41,7 @@ _MAX_BATCH_MESSAGES = 50_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024  # of all partitions
 _AT_A_TIME = 5_000
 _LOOK_SECONDS = 1.0  # between looks at what others decided, such as a partition that may go on
+_SEAL_SECONDS = 30.0  # between looks for segments that are old, and for messages that need not be kept
 _PATIENCE_SECONDS = 60.0  # without an answer of the cluster, where the process is to end by itself
 
 # What exactly-once and the take-over of a dead process's partitions rest on; nothing in the environment changes it.
@@ -125,7 +126,7 @@ class _Partition:
         self.messages, self.size_bytes = [], 0
 
     def forget_before(self, offset: int) -> None:
-        """Drop the messages that are committed, or that another process took in."""
+        """Drop the messages that are committed, or that another process loaded."""
         self.messages = [message for message in self.messages if message.offset >= offset]
         self.size_bytes = sum(message.size_bytes + len(message.key or b"") + 100 for message in self.messages)
         self.next_offset = offset
@@ -149,7 +150,7 @@ class StreamProcess:
         self._to_place: list[tuple[str, int]] = []
         self._was_assigned = False
         self._said: set[str] = set()
-        self._looked_at = 0.0
+        self._looked_at = self._sealed_at = 0.0
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
         self._is_paused = False
         self._error: Exception | None = None
@@ -292,6 +293,7 @@ class StreamProcess:
             return
         topics = self._cluster.describe({topic for topic, _ in self._to_place})
         feeds = self._cluster.find_topics(self._feeds)
+        is_changed = False
         for key in list(self._to_place):
             topic, partition = key
             if topic in topics and topic in feeds:
@@ -299,8 +301,10 @@ class StreamProcess:
                 if part := self._partitions.get(key):
                     self._commit([part])
                 self._partitions[key] = self._begin(place, feeds[topic], topics[topic].partitions)
-        self._to_place = []
-        self._fetch()
+                self._to_place.remove(key)
+                is_changed = True
+        if is_changed:
+            self._fetch()
 
     def _begin(self, place: Place, feed: Feed, partitions: Sequence[int]) -> _Partition:
         low, high = watermarks(self._consumer, place.topic, place.partition)
@@ -420,10 +424,12 @@ class StreamProcess:
 
     def _follow(self, part: _Partition, next_offset: int) -> None:
         """Go on where another process left the partition, or where a commit of this one got whose answer was lost."""
-        is_behind = next_offset > part.fetch_offset or next_offset < part.next_offset
-        part.forget_before(next_offset)
-        if is_behind:
+        if next_offset < part.next_offset:  # the database was restored from a backup
             part.clear()
+            self._to_place.append((part.place.topic, part.place.partition))
+            return
+        part.forget_before(next_offset)
+        if next_offset > part.fetch_offset:
             part.fetch_offset = next_offset
             self._fetch()
 
@@ -439,6 +445,9 @@ class StreamProcess:
                 self._look_at_stop(part)
             elif part.is_at_end and not part.messages and part.fetch_offset > part.next_offset:
                 self._advance(part)
+        if now - self._sealed_at < _SEAL_SECONDS:
+            return
+        self._sealed_at = now
         self._seal(SEGMENT_SECONDS)
         if any(feed.topic and feed.topic.keep_messages == "until_published" for feed in self._feeds):
             self._database.run(lambda connection: forget_published(connection, self._feeds))

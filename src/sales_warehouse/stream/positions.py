@@ -1,7 +1,7 @@
-"""The position of each partition: how far its messages were taken in, and where it stopped.
+"""The position of each partition: how far its messages were loaded, and where it stopped.
 
 Exactly once rests on the row of a partition in `ledger.stream_positions`: its offset moves in the transaction that
-takes messages in, and only from the offset that they begin with. A process that was stalled, or that shares a partition
+loads messages, and only from the offset that they begin with. A process that was stalled, or that shares a partition
 with another one by mistake, finds another offset there and writes nothing.
 """
 
@@ -50,7 +50,7 @@ class Stop:
 
 
 class PositionMoved(Exception):
-    """The partition is at another offset than the messages begin with: another process took messages in."""
+    """The partition is at another offset than the messages begin with: another process loaded messages."""
 
     def __init__(self, next_offset: int) -> None:
         super().__init__(f"the position is {next_offset}")

@@ -22,7 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class Batch:
-    """Messages of one partition that one transaction takes in; numbers of records count from 1 in the batch."""
+    """Messages of one partition that one transaction loads; numbers of records count from 1 among them."""
 
     messages: Sequence[Message]
     rows: list[tuple[int, str]] = field(default_factory=list)  # number of the record, fields behind it

@@ -30,7 +30,7 @@ def run_stream(
     options: StreamOptions,
     say: Callable[[str], None],
 ) -> StreamReport:
-    """Take messages in until the options say so, or SIGTERM or SIGINT arrives; return what was done.
+    """Load messages until the options say so, or SIGTERM or SIGINT arrives; return what was done.
 
     `only` is the full name of one feed, `skips` are the messages that stopped partitions go on behind. Raises
     `ConfigurationError` for wrong names and settings, `ServerUnreachable` without database or cluster at the start.

@@ -1,4 +1,4 @@
-"""Describe the streams: how far each partition was taken in, what waits, and what stopped or was lost."""
+"""Describe the streams: how far each partition was loaded, what waits, and what stopped or was lost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

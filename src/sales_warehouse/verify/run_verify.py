@@ -172,9 +172,7 @@ def _verify_segment(cursor: Cursor, entry: LedgerFile, feed: Feed) -> Verdict:
         return _verdict(entry, "not_compared", str(error))
     # kept messages are without erased persons
     if masks is None and not differences and reading.digest != entry.sha256:
-        return _verdict(
-            entry, "changed", "the ledger keeps other messages than were taken in: the digest is another one"
-        )
+        return _verdict(entry, "changed", "the ledger keeps other messages than were loaded: the digest is another one")
     return _verdict(entry, "different" if differences else "equal", None, reading.row_number, tuple(differences))
 
 

@@ -176,9 +176,9 @@ def make(kafka: Broker, databases: Databases, tmp_path: Path) -> Iterator[Callab
 def test_each_message_is_taken_in_once(make: Callable[..., Stream]) -> None:
     it = make()
     it.send(500)
-    assert "Took in 500 messages, 1,000 rows in 2 commits." in it.run()
+    assert "Loaded 500 messages, 1,000 rows in 2 commits." in it.run()
     it.assert_exact()
-    assert "Took in 0 messages" in it.run()
+    assert "Loaded 0 messages" in it.run()
     it.send(3)
     it.run()
     it.assert_exact()
@@ -200,7 +200,7 @@ def test_a_process_that_is_killed_anywhere_loses_and_doubles_nothing(make: Calla
     for point in POINTS:
         it.send(40)
         said = it.run(exit_code=-signal.SIGKILL, WAREHOUSE_FAIL_POINT=f"stream_{point}@2:kill")
-        assert "Took in" not in said
+        assert "Loaded" not in said
     it.run()
     it.assert_exact()
 

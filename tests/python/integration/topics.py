@@ -51,7 +51,7 @@ def send(offset: int, value: bytes | None, **changes: Any) -> Message:
 
 
 class Partition:
-    """A partition whose messages are taken in as a process does, commit by commit."""
+    """A partition whose messages are loaded as a process does, commit by commit."""
 
     def __init__(self, connection: Connection, feed: Feed, place: Place | None = None) -> None:
         self.connection, self.feed, self.place = connection, feed, place or place_of()
@@ -61,7 +61,7 @@ class Partition:
         self.next_offset = self.position.next_offset
 
     def commit(self, messages: Sequence[Message]) -> None:
-        """Take messages in with one commit."""
+        """Load messages with one commit."""
         with transaction(self.connection) as cursor:
             position = read_position(cursor, self.place)
         assert position is not None

@@ -129,8 +129,8 @@ create table if not exists ledger.file_events (
 create index if not exists file_events_of_columns on ledger.file_events (feed, detail, event_id)
 where kind in ('column_added', 'column_left_out', 'column_missing');
 
--- How far each partition of a topic was taken in. Exactly once rests on this row: `next_offset` moves in the transaction
--- that takes the messages in, and only from the offset that they begin with.
+-- How far each partition of a topic was loaded. Exactly once rests on this row: `next_offset` moves in the transaction
+-- that loads the messages, and only from the offset that they begin with.
 create table if not exists ledger.stream_positions (
     position_id bigint generated always as identity,
     cluster text not null,
@@ -151,7 +151,7 @@ create table if not exists ledger.stream_positions (
     stopped_offset bigint,
     stopped_reason text,
     stopped_limit text,
-    -- messages up to here are taken in although they are rejects too many
+    -- messages up to here are loaded although they are rejects too many
     skip_up_to bigint not null default -1,
     primary key (cluster_id, topic_id, partition)
 );
