@@ -22,7 +22,7 @@
     {%- endif -%}
     {%- for outcome in [usual_outcome, rule.outcome] if outcome not in known_outcomes -%}
         {{ exceptions.raise_compiler_error(
-            'Quality rule ' ~ code ~ ': the outcome is ' ~ known_outcomes | join(', ') ~ ', not ' ~ outcome ~ '.'
+            'Quality rule ' ~ code ~ ': the outcome is quarantined, flagged or skipped, not ' ~ outcome ~ '.'
         ) }}
     {%- endfor -%}
     {%- if rule.is_fixed and (rule.outcome == 'flagged' or rule.outcome != usual_outcome) -%}

@@ -28,7 +28,7 @@
         {'code': 'event:superseded', 'outcome': 'superseded', 'is_fixed': true, 'is_offered': true,
             'description': 'A later state of the same key counts instead, such as a correction or a cancellation.'},
         {'code': 'event_id:missing', 'outcome': 'quarantined', 'is_fixed': true, 'is_offered': true,
-            'description': 'No key of the event, so nobody can know whether it was sent before.'},
+            'description': 'No key of the event, so it is unknown whether it was sent before.'},
         {'code': 'event_type:unknown', 'outcome': 'quarantined', 'is_fixed': true, 'is_offered': true,
             'description': 'The kind of the event is none of those that the model knows.'},
         {'code': 'sent_at:after_delivery', 'outcome': 'quarantined', 'limit': 1, 'is_offered': true,

@@ -124,6 +124,15 @@ def test_the_second_sending_counts_when_the_first_is_unloaded(shop: Shop) -> Non
     shop.topic.restore(first)
 
 
+def test_an_event_stays_repeated_though_its_first_sending_is_of_another_order(shop: Shop) -> None:
+    """A build about order Q reads the second sending of k1 alone, not the first one, which is of order P."""
+    shop.topic.deliver(Event("k1", "P", 0), Event("k1", "Q", 5))
+    shop.build(*WITHOUT_TESTS)
+    shop.topic.deliver(Event("q1", "Q", 3, prices=(8,)))
+    shop.build(*WITHOUT_TESTS)
+    assert [line for line in shop.facts() if line[0] in "PQ"] == ["P 10.00", "Q 8.00"]
+
+
 def test_readers_of_published_see_no_superseded_line(shop: Shop) -> None:
     """A publication compares files by file: those whose rows have another outcome must be among them."""
     columns = "sales_line_id, net_amount"
