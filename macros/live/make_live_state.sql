@@ -25,14 +25,14 @@
         order_date date primary key,
         is_touched boolean not null
     );
-    -- orders and customers of these days, from the publication and from live.lines
+    -- orders and customers of these days, from the publication and from live.lines; the keys begin with what differs most
     create table if not exists live.orders (
         order_date date,
         source_system text,
         country text,
         currency text,
         order_id text,
-        primary key (order_date, source_system, country, currency, order_id)
+        primary key (order_id, order_date, source_system, country, currency)
     );
     create table if not exists live.customers (
         order_date date,
@@ -40,6 +40,6 @@
         country text,
         currency text,
         customer_key text,
-        primary key (order_date, source_system, country, currency, customer_key)
+        primary key (customer_key, order_date, source_system, country, currency)
     )
 {%- endmacro %}
