@@ -192,9 +192,8 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
         "Rejects": ("rejects", "export", "replay"),
         "Persons": ("erase", "erasures"),
         "Lineage": ("explain", "changes", "diff"),
-        "Readers": ("publish", "publications", "rollback", "sql", "mf"),
+        "Readers": ("publish", "publications", "rollback", "sql", "mf", "live"),
         "Set-up": ("up", "down", "status", "sample", "grants"),
-        "Streams": ("broker", "demo"),
     }
     titles = re.findall(r"─ ([A-Z][a-z-]+) ─", printed)
     assert titles == ["Options", *panels]
