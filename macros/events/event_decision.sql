@@ -3,7 +3,8 @@
 {% macro event_decision(staged, decisions=none) -%}
     (
         select max(decisions.decision)
-        from {{ decisions or ref('int_events__records_decided') }} as decisions
+        {#- dbt gives a relation a name of its own with --empty #}
+        from (select * from {{ decisions or ref('int_events__records_decided') }}) as decisions
         where decisions._file_id = {{ staged }}._file_id and decisions._row_number = {{ staged }}._row_number
     )
 {%- endmacro %}

@@ -92,6 +92,12 @@ superstore as (
 
 ),
 
+web_shop_staged as (
+
+    select * from {{ ref('stg_web_shop__order_events') }}
+
+),
+
 web_shop as (
 
     select
@@ -116,7 +122,7 @@ web_shop as (
         true as is_merchandise,
         lines._file_id,
         lines._row_number
-    from {{ ref('stg_web_shop__order_events') }} as lines
+    from web_shop_staged as lines
     -- each event has the whole order
     where lines.row_status = 'accepted' and {{ event_decision('lines') }} = 'counted'
 
