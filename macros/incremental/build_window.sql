@@ -30,7 +30,9 @@
     {%- set followed_names = [] -%}
     {%- for parent in parents.followed | sort(attribute='unique_id') if parent.relation_name in state -%}
         {%- do inputs.append(parent.unique_id ~ '=' ~ (state[parent.relation_name].rebuilt_by or '')) -%}
-        {%- do reached.append((state[parent.relation_name].event_id or 0) | int) -%}
+        {%- do reached.append(
+            event_reached(parent.unique_id, (state[parent.relation_name].event_id or 0) | int, reached[0])
+        ) -%}
         {%- do followed_names.append(parent.relation_name) -%}
     {%- endfor -%}
     {%- set own = state.get(model.relation_name) -%}
@@ -49,6 +51,20 @@
         {%- endif -%}
     {%- endif -%}
     {{ return(window) }}
+{%- endmacro %}
+
+{# How far a relation that is read has come. A table of events whose feeds have had no event since has come as far as the
+   build: the fact can be built without it. #}
+{% macro event_reached(unique_id, event_id, upper_event_id) -%}
+    {%- if event_id >= upper_event_id or graph.nodes[unique_id].config.incremental_strategy != 'by_event_key' -%}
+        {{ return(event_id) }}
+    {%- endif -%}
+    {%- set names = feeds() | selectattr('events') | map(attribute='name') | join("', '") -%}
+    {%- set rows = run_query(
+        "select 1 as found from " ~ source('ledger', 'file_events') ~ " where feed in ('" ~ names ~ "') and event_id > "
+        ~ event_id ~ " and event_id <= " ~ upper_event_id ~ " limit 1"
+    ).rows -%}
+    {{ return(event_id if rows else upper_event_id) }}
 {%- endmacro %}
 
 {# Other commands fix no upper event and may run before the ledger exists: they see the SQL of a full build. #}

@@ -34,6 +34,8 @@ SUPER = "stg_superstore__order_lines"
 TYPED = "int_sales__online_retail_lines_typed"
 UNION = "int_sales__lines_unioned"
 CATEGORIES = "int_products__categories_observed"
+EVENTS = "stg_web_shop__order_events"
+DECIDED = "int_events__records_decided"
 
 PERIOD = "on priced._file_id = arrivals.file_id"
 PRODUCT = "{{ fit_decimal('cast(quantity as numeric(18, 4)) * unit_price', 18, 4) }}"
@@ -100,6 +102,13 @@ MUTATIONS = (
              .replace("        net_amount,", "        -net_amount as net_amount,"), STAGING_TO_FACT),
     Mutation(CATEGORIES, "double rows", LAST, f"{LAST} union all {LAST}",
              "unique_combination_int_products__categories_observed__file_id__product_key__order_date"),
+    # the topic has no messages here: unit tests have some
+    Mutation(EVENTS, "read another clock", "{{ utc_clock('_sent_at') }} as sent_at", "ordered_at as sent_at",
+             "web_shop_orders_belong_to_the_day_of_their_store"),
+    Mutation(DECIDED, "count all", "        decision,\n", "        'counted' as decision,\n",
+             "events_are_decided_by_time_and_place_not_by_arrival"),
+    Mutation("event_figures", "add a row", LAST, f"{LAST} union all select 'f', 'counted', 1, 1, 0, 0, 0",
+             "reconciliation__events_to_outcomes_balances"),
     # facts
     Mutation("fct_sales_lines", "drop a row", LAST, f"{LAST} where _row_number <> 1", STAGING_TO_FACT),
     Mutation("fct_sales_lines", "double a join", RATE_OF_DAY,
