@@ -96,7 +96,7 @@ def watermark(checkout: Checkout, relation: str) -> tuple[str, str]:
     """Return the last event that a dev relation contains, and the build that created it."""
     [row] = checkout.sql(
         "select event_id, rebuilt_by from dev_alice_b_audit.model_watermarks "
-        f"where relation_name like '%\"{relation}\"'"
+        f"where relation_name like '%\"{relation}\"' and relation_name not like '%\"live\".%'"
     )
     return row["event_id"], row["rebuilt_by"]
 

@@ -33,7 +33,8 @@ def deliver(checkout: Checkout, day: int, records: str) -> None:
 
 def rebuilt_by(checkout: Checkout, model: str) -> str:
     """Return the build that created the relation."""
-    return checkout.value(f"select rebuilt_by from audit.model_watermarks where relation_name like '%\"{model}\"'")
+    mine = f"relation_name like '%\"{model}\"' and relation_name not like '%\"live\".%'"
+    return checkout.value(f"select rebuilt_by from audit.model_watermarks where {mine}")
 
 
 def edit(checkout: Checkout, path: str, old: str, new: str) -> None:
