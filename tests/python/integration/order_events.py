@@ -93,7 +93,7 @@ class OrderTopic:
             cursor.execute(
                 "insert into public.kept_rows select * from raw.web_shop__order_events where _file_id = %s", (file_id,)
             )
-        unload(self.connection, self._feeds, str(file_id), str)
+        unload(self.connection, self._feeds, str(file_id), print)
 
     def restore(self, file_id: int) -> None:
         """Bring the rows of an unloaded segment back, with its event."""
