@@ -14,33 +14,33 @@
 
 {# These expressions are evaluated once for a query. #}
 {% macro latest_publication() -%}
-    coalesce((select latest_publication from ledger.current_publication), 0)
+    coalesce((select shown.latest_publication from ledger.current_publication as shown), 0)
 {%- endmacro %}
 
 {% macro latest_event() -%}
     coalesce((
-        select upper_event_id
-        from ledger.publications
-        where publication = (select latest_publication from ledger.current_publication)
+        select latest.upper_event_id
+        from ledger.publications as latest
+        where latest.publication = (select shown.latest_publication from ledger.current_publication as shown)
     ), 0)
 {%- endmacro %}
 
 {# While readers see an earlier publication, no row of the latest one is audited. #}
 {% macro is_latest_shown() -%}
-    coalesce((select publication = latest_publication from ledger.current_publication), false)
+    coalesce((select shown.publication = shown.latest_publication from ledger.current_publication as shown), false)
 {%- endmacro %}
 
 {# Whether live.daily adds to the latest publication. From a publication to the next fill the views compute its rows. #}
 {% macro is_filled() -%}
-    coalesce((select publication = {{ latest_publication() }} from live.state), false)
+    coalesce((select state.publication = {{ latest_publication() }} from live.state), false)
 {%- endmacro %}
 
 {# The begin of the last fill; of a publication that is newer, the time of its last event. #}
 {% macro live_as_of() -%}
     (
         select case
-            when publication is not null and event_id >= {{ latest_event() }} then filled_at
-            else (select at from ledger.file_events where event_id = {{ latest_event() }})
+            when state.publication is not null and state.event_id >= {{ latest_event() }} then state.filled_at
+            else (select newest.at from ledger.file_events as newest where newest.event_id = {{ latest_event() }})
         end
         from live.state
     )
@@ -48,7 +48,7 @@
 
 {# Files whose published lines do not count any more, or not as they were published. #}
 {% macro files_that_left() -%}
-    select file_id from live.files where event_id > {{ latest_event() }}
+    select gone.file_id from live.files as gone where gone.event_id > {{ latest_event() }}
 {%- endmacro %}
 
 {# Files whose lines in live.lines count. A segment that was open at the last fill may be in the publication since. #}
@@ -64,7 +64,7 @@
                 from ledger.file_events as sealed
                 where
                     sealed.file_id = came.file_id
-                    and sealed.event_id > (select event_id from live.state)
+                    and sealed.event_id > (select state.event_id from live.state)
                     and sealed.event_id <= {{ latest_event() }}
             )
         end
@@ -72,13 +72,13 @@
 
 {# Days whose figures are not those of the latest publication. #}
 {% macro touched_days() -%}
-    select order_date from live.days where is_touched and {{ is_filled() }}
+    select days.order_date from live.days where days.is_touched and {{ is_filled() }}
     union all
-    select order_date
+    select lines.order_date
     from live.lines
-    where not {{ is_filled() }} and _file_id in ({{ files_that_came() }})
+    where not {{ is_filled() }} and lines._file_id in ({{ files_that_came() }})
     union all
-    select order_date
-    from {{ latest('fct_sales_lines') }}
-    where not {{ is_filled() }} and _file_id = any(array({{ files_that_left() }}))
+    select published.order_date
+    from {{ latest('fct_sales_lines') }} as published
+    where not {{ is_filled() }} and published._file_id = any(array({{ files_that_left() }}))
 {%- endmacro %}

@@ -6,8 +6,8 @@
 {{ config(alias='sales_today') }}
 {% set columns = columns_of('agg_sales_daily') | join(', ') %}
 {% set of_days = 'days.' ~ columns_of('agg_sales_daily') | join(', days.') %}
-{% set is_there = is_filled() ~ ' and exists (select 1 from live.days where order_date = current_date)' %}
-{% set lines = '(select * from live.order_lines where not (' ~ is_there ~ ') and order_date = current_date) as lines' %}
+{% set is_there = is_filled() ~ ' and exists (select 1 from live.days where days.order_date = current_date)' %}
+{% set lines = '(select * from live.order_lines where order_date = current_date and not (' ~ is_there ~ ')) as lines' %}
 
 with
 
