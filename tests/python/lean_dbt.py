@@ -1,6 +1,7 @@
 """What a dbt command computes again, or computes although nothing reads it.
 
-Each function replaces a function of dbt by one with the same result. The builds of the tests take half the time.
+Each function replaces a function of dbt by one with the same result. The builds of the tests take two fifths less CPU
+time.
 """
 
 import json
