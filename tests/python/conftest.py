@@ -63,7 +63,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the settings of the user's shell from the environment."""
     for name in tuple(os.environ):
-        if name.startswith(("PG", "WAREHOUSE_", "DBT_", "KAFKA_", "SCHEMA_REGISTRY_")) and name != "WAREHOUSE_TEST_DATA":
+        if (
+            name.startswith(("PG", "WAREHOUSE_", "DBT_", "KAFKA_", "SCHEMA_REGISTRY_"))
+            and name != "WAREHOUSE_TEST_DATA"
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
