@@ -357,7 +357,7 @@ class _Loader:
 def _start_afresh(connection: Connection, feed: Feed) -> None:
     with transaction(connection) as cursor:
         cursor.execute(
-            sql.SQL("truncate {}, {}, ledger.files, ledger.rejects, ledger.skipped_lines, ledger.file_events").format(
+            sql.SQL("truncate {}, {}, ledger.files, ledger.rejects, ledger.skipped_lines, ledger.file_events cascade").format(
                 raw_table(feed), sql.Identifier(_PEER)
             )
         )

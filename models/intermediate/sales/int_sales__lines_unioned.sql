@@ -62,36 +62,6 @@ store_orders as (
 
 ),
 
-superstore as (
-
-    select
-        sales_line_id,
-        cast('superstore' as {{ text_type() }}) as source_system,
-        order_id,
-        case when quantity < 0 then 'return' else 'sale' end as line_type,
-        -- the source delivers only the day
-        cast(null as {{ wall_clock_type() }}) as ordered_at,
-        order_date,
-        customer_id,
-        product_id,
-        product_name,
-        cast('unknown' as {{ text_type() }}) as channel,
-        country,
-        cast(quantity as numeric(18, 4)) as quantity,
-        unit_price,
-        gross_amount,
-        discount_amount,
-        net_amount,
-        cost_amount,
-        currency,
-        true as is_merchandise,
-        _file_id,
-        _row_number
-    from {{ ref('stg_superstore__order_lines') }}
-    where row_status = 'accepted'
-
-),
-
 web_shop_staged as (
 
     select * from {{ ref('stg_web_shop__order_events') }}
@@ -128,15 +98,45 @@ web_shop as (
 
 ),
 
+superstore as (
+
+    select
+        sales_line_id,
+        cast('superstore' as {{ text_type() }}) as source_system,
+        order_id,
+        case when quantity < 0 then 'return' else 'sale' end as line_type,
+        -- the source delivers only the day
+        cast(null as {{ wall_clock_type() }}) as ordered_at,
+        order_date,
+        customer_id,
+        product_id,
+        product_name,
+        cast('unknown' as {{ text_type() }}) as channel,
+        country,
+        cast(quantity as numeric(18, 4)) as quantity,
+        unit_price,
+        gross_amount,
+        discount_amount,
+        net_amount,
+        cost_amount,
+        currency,
+        true as is_merchandise,
+        _file_id,
+        _row_number
+    from {{ ref('stg_superstore__order_lines') }}
+    where row_status = 'accepted'
+
+),
+
 final as (
 
     select * from online_retail
     union all
     select * from store_orders
     union all
-    select * from superstore
-    union all
     select * from web_shop
+    union all
+    select * from superstore
 
 )
 

@@ -347,10 +347,6 @@ def _count(live: Live) -> int:
 
 def _open_segment(live: Live, key: str) -> int:
     """Begin a segment as the stream does: a file without an event."""
-    live.query(
-        "alter table ledger.files drop constraint if exists files_status_check, "
-        "drop constraint if exists taken_in_means_versioned"
-    )
     [(file_id,)] = live.query(
         "insert into ledger.files (feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, "
         "started_at, finished_at, loader_version, declaration_sha256) "

@@ -124,8 +124,8 @@ def test_the_runbook_has_every_exit_code_status_verdict_and_check() -> None:
     )
     assert documented and set(re.findall(r"\b\d\b", documented[1])) == codes - {"130"}
     assert codes <= set(re.findall(r"\b\d+\b", first_cells("Exit codes of `warehouse`")))
-    statuses = literals("ledger/sql/schema.sql", r"status text not null check \(status in \((.*?)\)\)")
-    assert len(statuses) == 6
+    statuses = literals("ledger/sql/schema.sql", r"status text not null\s+check \(\s*status in \((.*?)\)\s*\)")
+    assert len(statuses) == 7
     statuses |= {"waiting", "unreadable", "growing"}
     assert statuses <= set(re.findall(r"`(\w+)`", first_cells("Files")))
     verdicts = set(re.findall(r"`(\w+)`", Verdict.__doc__ or ""))

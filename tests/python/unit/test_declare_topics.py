@@ -61,7 +61,7 @@ def test_other_locations_are_refused(location: str) -> None:
 @pytest.mark.parametrize(
     ("options", "external", "expected"),
     [
-        ({}, {"file_format": "parquet"}, "external.file_format: is not the format of a message; allowed: json, csv"),
+        ({}, {"file_format": "parquet"}, "external.file_format: is not the format of a message; allowed: json, avro, csv"),
         ({"encoding": "cp1252"}, {}, "external.options.encoding: is an option of files; allowed: items, paths"),
         ({"records": "data"}, {}, "external.options.records: is an option of files"),
         ({"delimiter": ";"}, {}, "is an option of file_format csv, not of json of a topic"),
@@ -75,7 +75,7 @@ def test_options_that_no_message_has_are_refused(options: Any, external: Any, ex
 
 def test_the_format_of_a_topic_is_declared() -> None:
     table = {"name": "orders", "columns": [{"name": "a"}], "external": {"location": SHOP}}
-    with pytest.raises(InvalidFeed, match="file_format: is missing; allowed: json, csv"):
+    with pytest.raises(InvalidFeed, match="file_format: is missing; allowed: json, avro, csv"):
         validate_feed({"name": "shop", "schema": "raw"}, table)
 
 
