@@ -357,9 +357,9 @@ class _Loader:
 def _start_afresh(connection: Connection, feed: Feed) -> None:
     with transaction(connection) as cursor:
         cursor.execute(
-            sql.SQL("truncate {}, {}, ledger.files, ledger.rejects, ledger.skipped_lines, ledger.file_events cascade").format(
-                raw_table(feed), sql.Identifier(_PEER)
-            )
+            sql.SQL(
+                "truncate {}, {}, ledger.files, ledger.rejects, ledger.skipped_lines, ledger.file_events cascade"
+            ).format(raw_table(feed), sql.Identifier(_PEER))
         )
     # the server and the disk write the data of the last load before the next one starts
     connection.autocommit = True

@@ -61,7 +61,11 @@ def test_other_locations_are_refused(location: str) -> None:
 @pytest.mark.parametrize(
     ("options", "external", "expected"),
     [
-        ({}, {"file_format": "parquet"}, "external.file_format: is not the format of a message; allowed: json, avro, csv"),
+        (
+            {},
+            {"file_format": "parquet"},
+            "external.file_format: is not the format of a message; allowed: json, avro, csv",
+        ),
         ({"encoding": "cp1252"}, {}, "external.options.encoding: is an option of files; allowed: items, paths"),
         ({"records": "data"}, {}, "external.options.records: is an option of files"),
         ({"delimiter": ";"}, {}, "is an option of file_format csv, not of json of a topic"),
