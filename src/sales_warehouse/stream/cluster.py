@@ -56,7 +56,9 @@ class Cluster:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
                 raise explain(error) from None
-            found[name] = TopicState(name, str(told.topic_id), tuple(sorted(it.id for it in told.partitions)))
+            # librdkafka writes "+" and "/", which would cut a delivery key apart; Kafka itself writes "-" and "_"
+            topic_id = str(told.topic_id).replace("+", "-").replace("/", "_")
+            found[name] = TopicState(name, topic_id, tuple(sorted(it.id for it in told.partitions)))
         return found
 
     def find_topics(self, feeds: Sequence[Feed]) -> dict[str, Feed]:
