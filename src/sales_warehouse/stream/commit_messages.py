@@ -28,6 +28,7 @@ from sales_warehouse.stream.read_messages import Batch, as_instant
 Placed = TypeVar("Placed", Reject, SkippedLine)
 
 SEGMENT_RECORDS = 100_000  # a segment with so many records is sealed
+_MAX_BIGINT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ def _count(cursor: Cursor, segment: Segment, batch: Batch, digest: str) -> None:
     tally, last = batch.tally, batch.messages[-1]
     sent_at = as_instant(last.timestamp_ms)
     mtime_ns = time.time_ns() if sent_at is None else (last.timestamp_ms or 0) * 1_000_000
+    mtime_ns = max(min(mtime_ns, _MAX_BIGINT), -_MAX_BIGINT)  # nanoseconds reach from 1677 to 2262
     cursor.execute(
         read_sql("stream/sql/count_records.sql"),
         {
