@@ -612,5 +612,5 @@ def as_message(message: KafkaMessage) -> Message:
         headers = tuple(cast(Headers, message.headers() or ()))
     except UnicodeDecodeError:  # a name in other bytes than UTF-8, which the library does not give
         headers = (("(a name that is not UTF-8)", None),)
-    sent_ms = timestamp_ms if kind else None
+    sent_ms = timestamp_ms if kind and timestamp_ms >= 0 else None  # -1: the producer gave none
     return Message(message.offset() or 0, message.value(), message.key(), headers, sent_ms)
