@@ -135,4 +135,6 @@ def find_start(consumer: Consumer, topic: str, partition: int, start: str | date
         [found] = consumer.offsets_for_times([asked], timeout=ANSWER_SECONDS)
     except KafkaException as error:
         raise explain(error) from None
+    if found.error is not None:  # of this partition alone
+        raise explain(KafkaException(found.error))
     return int(found.offset) if found.offset >= 0 else high
