@@ -317,7 +317,10 @@ class StreamProcess:
                 place = Place(self._cluster.name, self._cluster.cluster_id, topic, topics[topic].topic_id, partition)
                 if part := self._partitions.get(key):
                     self._commit([part])
-                self._partitions[key] = self._begin(place, feeds[topic], topics[topic].partitions)
+                try:
+                    self._partitions[key] = self._begin(place, feeds[topic], topics[topic].partitions)
+                except PositionMoved:  # by the process that had the partition, just now: look again
+                    continue
                 self._to_place.remove(key)
                 is_changed = True
         if is_changed:
