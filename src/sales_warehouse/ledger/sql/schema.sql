@@ -176,10 +176,10 @@ create table if not exists ledger.messages (
     file_id bigint not null references ledger.files,
     first_offset bigint not null,
     last_offset bigint not null,
-    body bytea not null,
+    -- compressed already; altered afterwards, each command would wait for readers of the table, such as pg_dump
+    body bytea storage external not null,
     primary key (file_id, first_offset)
 );
-alter table ledger.messages alter column body set storage external;
 
 -- Erased persons, see ledger/masks.py. No table has a text that was erased: only hashes under a key.
 create table if not exists ledger.erasure_key (
