@@ -144,10 +144,10 @@ class _Erasure:
     def _lock_tables(self) -> list[Table]:
         """Return the tables of models and publications; until the end no other session writes into them.
 
-        Nor does a stream: a commit reads the masks first, so one that waited for a raw table would not know this person.
+        Nor does a stream: a commit reads the masks first; one that waited for a raw table would not know this person.
         """
         self._cursor.execute("lock table ledger.stream_positions in exclusive mode")
-        self._cursor.execute("select ledger.seal_segments()")  # the event of a masked file would show an open one to builds
+        self._cursor.execute("select ledger.seal_segments()")  # by the event of a masked file a build would see an open one
         tables = read_tables(self._cursor)
         names = [table.identifier for table in tables] + [raw_table(found.feed) for found in self._persons]
         lock = sql.SQL("lock table {} in share row exclusive mode").format(sql.SQL(", ").join(names))
