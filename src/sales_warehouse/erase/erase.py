@@ -147,7 +147,7 @@ class _Erasure:
         Nor does a stream: a commit reads the masks first; one that waited for a raw table would not know this person.
         """
         self._cursor.execute("lock table ledger.stream_positions in exclusive mode")
-        self._cursor.execute("select ledger.seal_segments()")  # by the event of a masked file a build would see an open one
+        self._cursor.execute("select ledger.seal_segments()")  # builds would see an open one by its event
         tables = read_tables(self._cursor)
         names = [table.identifier for table in tables] + [raw_table(found.feed) for found in self._persons]
         lock = sql.SQL("lock table {} in share row exclusive mode").format(sql.SQL(", ").join(names))
