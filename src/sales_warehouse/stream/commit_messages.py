@@ -54,7 +54,7 @@ def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: 
         reach("stream_before")
         with transaction(connection) as cursor:
             position = lock_position(cursor, place, from_offset)
-            # Now, not after COPY: who prepares the ledger locks the files first and then the raw table, to add a column.
+            # before COPY: who prepares the ledger locks the files, and then the raw table to add a column
             cursor.execute("lock table ledger.files in row exclusive mode")
             reach("stream_locked")
             masks = read_masks(cursor, feed)
