@@ -28,6 +28,7 @@ from sales_warehouse.stream.read_messages import Batch, as_instant
 Placed = TypeVar("Placed", Reject, SkippedLine)
 
 SEGMENT_RECORDS = 100_000  # a segment with so many records is sealed
+SEGMENT_SECONDS = 3600.0  # an open segment that began so long ago is sealed, also without a build
 _MAX_BIGINT = 2**63 - 1
 
 
@@ -80,14 +81,16 @@ def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: 
 
 
 def _find_segment(cursor: Cursor, feed: Feed, place: Place, position: Position, first_offset: int) -> Segment:
-    """Return the open segment of a partition, or begin one where there is none that this declaration can go on with."""
+    """Return the open segment of a partition, or begin one where there is none that can go on."""
     if position.segment_file_id is not None:
         cursor.execute(
-            "select file_id, records_read, size_bytes, sha256, declaration_sha256 from ledger.files where file_id = %s",
-            (position.segment_file_id,),
+            "select file_id, records_read, size_bytes, sha256, declaration_sha256, "
+            "started_at <= clock_timestamp() - make_interval(secs => %s) from ledger.files where file_id = %s",
+            (SEGMENT_SECONDS, position.segment_file_id),
         )
-        [(*figures, declaration)] = cursor.fetchall()
-        if declaration == feed.fingerprint:
+        [(*figures, declaration, is_old)] = cursor.fetchall()
+        # the begin of a segment counts as the arrival of its messages: that of a process that died days ago is sealed
+        if declaration == feed.fingerprint and not is_old:
             return Segment(*figures)
         seal(cursor, [position.segment_file_id])
     columns = [*feed.columns, *([feed.extra_column] if feed.extra_column else [])]
