@@ -127,7 +127,8 @@ def record_segment_restored(cursor: Cursor, feed: Feed, entry: LedgerFile) -> No
     loaded = entry.records_loaded - len(replayed)
     more_rows = entry.rows_loaded - replayed_rows - loaded
     then = Tally(loaded, entry.rows_rejected + len(replayed), entry.rows_skipped, more_rows)
-    _assert_as_before(entry, Shape(tuple(entry.columns or ())), now, then)
+    columns = (*feed.columns, *((feed.extra_column,) if feed.extra_column else ()))
+    _assert_as_before(entry, Shape(columns), now, then)
     _assert_same_rejects(cursor, entry, rejects)
     record_segment(cursor, feed, entry.file_id)
 

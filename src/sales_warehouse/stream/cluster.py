@@ -56,7 +56,9 @@ class Cluster:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
                 raise explain(error) from None
-            found[name] = TopicState(name, str(told.topic_id), tuple(sorted(it.id for it in told.partitions)))
+            # librdkafka writes "+" and "/", which would cut a delivery key apart; Kafka itself writes "-" and "_"
+            topic_id = str(told.topic_id).replace("+", "-").replace("/", "_")
+            found[name] = TopicState(name, topic_id, tuple(sorted(it.id for it in told.partitions)))
         return found
 
     def find_topics(self, feeds: Sequence[Feed]) -> dict[str, Feed]:
@@ -133,4 +135,6 @@ def find_start(consumer: Consumer, topic: str, partition: int, start: str | date
         [found] = consumer.offsets_for_times([asked], timeout=ANSWER_SECONDS)
     except KafkaException as error:
         raise explain(error) from None
+    if found.error is not None:  # of this partition alone
+        raise explain(KafkaException(found.error))
     return int(found.offset) if found.offset >= 0 else high

@@ -28,6 +28,8 @@ from sales_warehouse.stream.read_messages import Batch, as_instant
 Placed = TypeVar("Placed", Reject, SkippedLine)
 
 SEGMENT_RECORDS = 100_000  # a segment with so many records is sealed
+SEGMENT_SECONDS = 3600.0  # an open segment that began so long ago is sealed, also without a build
+_MAX_BIGINT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: 
         reach("stream_before")
         with transaction(connection) as cursor:
             position = lock_position(cursor, place, from_offset)
+            # before COPY: who prepares the ledger locks the files, and then the raw table to add a column
+            cursor.execute("lock table ledger.files in row exclusive mode")
             reach("stream_locked")
             masks = read_masks(cursor, feed)
             segment = _find_segment(cursor, feed, place, position, batch.messages[0].offset)
@@ -77,14 +81,16 @@ def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: 
 
 
 def _find_segment(cursor: Cursor, feed: Feed, place: Place, position: Position, first_offset: int) -> Segment:
-    """Return the open segment of a partition, or begin one where there is none that this declaration can go on with."""
+    """Return the open segment of a partition, or begin one where there is none that can go on."""
     if position.segment_file_id is not None:
         cursor.execute(
-            "select file_id, records_read, size_bytes, sha256, declaration_sha256 from ledger.files where file_id = %s",
-            (position.segment_file_id,),
+            "select file_id, records_read, size_bytes, sha256, declaration_sha256, "
+            "started_at <= clock_timestamp() - make_interval(secs => %s) from ledger.files where file_id = %s",
+            (SEGMENT_SECONDS, position.segment_file_id),
         )
-        [(*figures, declaration)] = cursor.fetchall()
-        if declaration == feed.fingerprint:
+        [(*figures, declaration, is_old)] = cursor.fetchall()
+        # the begin of a segment counts as the arrival of its messages: that of a process that died days ago is sealed
+        if declaration == feed.fingerprint and not is_old:
             return Segment(*figures)
         seal(cursor, [position.segment_file_id])
     columns = [*feed.columns, *([feed.extra_column] if feed.extra_column else [])]
@@ -161,6 +167,7 @@ def _count(cursor: Cursor, segment: Segment, batch: Batch, digest: str) -> None:
     tally, last = batch.tally, batch.messages[-1]
     sent_at = as_instant(last.timestamp_ms)
     mtime_ns = time.time_ns() if sent_at is None else (last.timestamp_ms or 0) * 1_000_000
+    mtime_ns = max(min(mtime_ns, _MAX_BIGINT), -_MAX_BIGINT)  # nanoseconds reach from 1677 to 2262
     cursor.execute(
         read_sql("stream/sql/count_records.sql"),
         {

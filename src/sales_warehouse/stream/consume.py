@@ -15,7 +15,7 @@ from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.cluster import Cluster, KafkaAway, explain, find_start, watermarks
-from sales_warehouse.stream.commit_messages import commit_batch
+from sales_warehouse.stream.commit_messages import SEGMENT_SECONDS, commit_batch
 from sales_warehouse.stream.database import Database, DatabaseAway
 from sales_warehouse.stream.decode import choose_decoder
 from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
@@ -38,7 +38,6 @@ from sales_warehouse.stream.positions import (
 from sales_warehouse.stream.read_messages import MessageReader
 
 WINDOW_SECONDS = 5.0
-SEGMENT_SECONDS = 3600.0  # an open segment that began so long ago is sealed, also without a build
 _MAX_BATCH_BYTES = 8 * 1024 * 1024  # of a partition in memory; more is committed before its window ends
 _MAX_BATCH_MESSAGES = 50_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024  # of all partitions
@@ -317,7 +316,10 @@ class StreamProcess:
                 place = Place(self._cluster.name, self._cluster.cluster_id, topic, topics[topic].topic_id, partition)
                 if part := self._partitions.get(key):
                     self._commit([part])
-                self._partitions[key] = self._begin(place, feeds[topic], topics[topic].partitions)
+                try:
+                    self._partitions[key] = self._begin(place, feeds[topic], topics[topic].partitions)
+                except PositionMoved:  # by the process that had the partition, just now: look again
+                    continue
                 self._to_place.remove(key)
                 is_changed = True
         if is_changed:
@@ -612,5 +614,5 @@ def as_message(message: KafkaMessage) -> Message:
         headers = tuple(cast(Headers, message.headers() or ()))
     except UnicodeDecodeError:  # a name in other bytes than UTF-8, which the library does not give
         headers = (("(a name that is not UTF-8)", None),)
-    sent_ms = timestamp_ms if kind else None
+    sent_ms = timestamp_ms if kind and timestamp_ms >= 0 else None  # -1: the producer gave none
     return Message(message.offset() or 0, message.value(), message.key(), headers, sent_ms)

@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ServerUnreachable
 from sales_warehouse.load.retry import is_transient
+from sales_warehouse.stream.cluster import KafkaAway
 
 Result = TypeVar("Result")
 
@@ -41,6 +42,8 @@ class Database:
             if self._connection is None or self._connection.closed:
                 self._connection = self._connect()
             result = work(self._connection)
+        except KafkaAway:  # the work asks the cluster too, and the database is there
+            raise
         except (psycopg2.Error, ServerUnreachable) as error:
             if not _may_pass(error):
                 raise

@@ -117,11 +117,11 @@ def begin_position(cursor: Cursor, place: Place, feed: str, next_offset: int) ->
         "insert into ledger.stream_positions "
         "(cluster, cluster_id, topic_id, topic, label, partition, feed, next_offset) "
         "select %s, %s, %s, %s, case when exists (select from ledger.stream_positions where label = %s "
-        "and topic_id <> %s and cluster_id = %s) then %s else %s end, %s, %s, %s "
+        "and topic_id <> %s and feed = %s) then %s else %s end, %s, %s, %s "
         "on conflict do nothing",
         (
             *(place.cluster, place.cluster_id, place.topic_id, place.topic),
-            *(place.topic, place.topic_id, place.cluster_id, f"{place.topic}~{place.topic_id}", place.topic),
+            *(place.topic, place.topic_id, feed, f"{place.topic}~{place.topic_id}", place.topic),
             *(place.partition, feed, next_offset),
         ),
     )

@@ -18,9 +18,8 @@ import zstandard
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from workbook import make_xls, make_xlsx
-
 from sales_warehouse.load.inbox.pass_over import find_leftover
+from workbook import make_xls, make_xlsx
 
 DECLARATIONS = """\
 sources:

@@ -176,6 +176,7 @@ create table if not exists ledger.messages (
     file_id bigint not null references ledger.files,
     first_offset bigint not null,
     last_offset bigint not null,
+    -- compressed already; altered afterwards, each command would wait for readers of the table, such as pg_dump
     body bytea storage external not null,
     primary key (file_id, first_offset)
 );

@@ -16,11 +16,18 @@ Write = Callable[[Any, Mapping[str, Any]], Any]  # takes the value and its schem
 
 _DURATION = struct.Struct("<III")
 _MS = 1000
+_MAX_SCALE = 10_000  # a variable decimal has its scale in the message: a few bytes could ask for any memory
 
 
 def write_decimal(unscaled: bytes, scale: int) -> Number:
-    """Return a decimal of the bytes of its unscaled value, with as many digits behind the point as its scale."""
-    value = int.from_bytes(unscaled, "big", signed=True)
+    """Return a decimal of the bytes of its unscaled value, with as many digits behind the point as its scale.
+
+    A negative scale stands for zeros in front of the point. Raises `ValueError` for a scale that is no amount's.
+    """
+    if abs(scale) > _MAX_SCALE:
+        raise ValueError(f"a decimal with the scale {scale:,}")
+    value = int.from_bytes(unscaled, "big", signed=True) * 10 ** max(-scale, 0)
+    scale = max(scale, 0)
     digits = str(abs(value)).rjust(scale + 1, "0")
     point = len(digits) - scale
     sign = "-" if value < 0 else ""

@@ -10,7 +10,7 @@ with segment as (
     from clock_timestamp() as clock (now)
     returning file_id
 )
-update ledger.stream_positions set segment_file_id = segment.file_id
+update ledger.stream_positions set segment_file_id = segment.file_id, feed = %(feed)s
 from segment
 where cluster_id = %(cluster_id)s and topic_id = %(topic_id)s and partition = %(partition)s
 returning segment_file_id
