@@ -64,9 +64,10 @@ def up(settings: Settings) -> BrokerState:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with exclusive(directory / "lock", wait_seconds=_LOCK_SECONDS):
-            if find_process(home) is None:
+            is_new = find_process(home) is None
+            if is_new:
                 _start(home)
-            _wait_until_it_answers(settings)
+            _wait_until_it_answers(settings, is_new)
             return status(settings)
     except OSError as error:
         raise ConfigurationError(
@@ -160,10 +161,14 @@ def _format(directory: Path, command: list[str]) -> None:
         raise ConfigurationError(f"Kafka cannot make its data in {directory / _DATA}: {said}")
 
 
-def _wait_until_it_answers(settings: Settings) -> None:
+def _wait_until_it_answers(settings: Settings, is_new: bool) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not _answers(settings):
         if find_process(settings.home) is None:
+            if not is_new:  # a killed one takes a moment to end
+                _start(settings.home)
+                is_new = True
+                continue
             raise ServerUnreachable(f"The broker ended: {_read_complaint(settings.home)}")
         if time.monotonic() > deadline:
             raise ServerUnreachable(
