@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -102,6 +103,34 @@ def test_a_segment_ends_with_so_many_records_or_after_so_long(
         assert seal_due(cursor, [place_of()], 60) == 0
         assert seal_due(cursor, [place_of(1)], 0) == 0
         assert seal_due(cursor, [place_of()], 0) == 1
+
+
+def test_a_commit_does_not_go_on_with_an_old_segment(partition: Partition) -> None:
+    """One whose process died days ago: its begin would count as the arrival of today's messages."""
+    partition.commit([send(0, order(1, "tea"))])
+    with transaction(partition.connection) as cursor:
+        cursor.execute("update ledger.files set started_at = started_at - interval '59 minutes'")
+    partition.commit([send(1, order(2, "tea"))])
+    with transaction(partition.connection) as cursor:
+        cursor.execute("update ledger.files set started_at = started_at - interval '2 minutes'")
+    partition.commit([send(2, order(3, "tea"))])
+    assert partition.query("select status, records_read from ledger.files order by file_id") == [
+        ("active", 2),
+        ("open", 1),
+    ]
+
+
+def test_a_time_that_the_ledger_cannot_write_in_nanoseconds_ends_no_process(partition: Partition) -> None:
+    partition.commit([send(0, order(1, "tea"), timestamp_ms=253_402_300_799_000)])
+    assert partition.query("select extract(year from _sent_at at time zone 'UTC')::int from raw.shop__lines") == [
+        (9999,)
+    ]
+    assert partition.query("select mtime_ns from ledger.files") == [(2**63 - 1,)]
+
+
+def test_the_same_topic_of_a_cluster_that_was_set_up_anew_has_another_label(partition: Partition) -> None:
+    anew = replace(place_of(), cluster_id="c2", topic_id="t9")
+    assert Partition(partition.connection, partition.feed, anew).position.label == "orders~t9"
 
 
 def test_another_declaration_begins_another_segment(partition: Partition) -> None:

@@ -22,6 +22,7 @@ from avro_messages import ID, encode, logical, record
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.load.readers.parse_object import Number, Pairs, Unfit, parse_object
 from sales_warehouse.stream.decoders.avro import AvroReader
+from sales_warehouse.stream.decoders.logical_types import write_decimal
 from sales_warehouse.stream.decoders.registry import Found, Registry
 from sales_warehouse.stream.decoders.write_json import write_json
 
@@ -472,3 +473,18 @@ def test_damaged_bytes_are_a_value_or_a_reject(data: st.DataObject) -> None:
     sent = sent[: data.draw(st.integers(5, len(sent)))]
     with suppress(Unfit):
         parse_object(decode(schema, bytes(sent)), "message")
+
+
+@pytest.mark.parametrize(
+    ("unscaled", "scale", "text"),
+    [(b"\x0c", -2, "1200"), (b"\xf4", -1, "-120"), (b"\x0c", 0, "12"), (b"\x0c", 3, "0.012"), (b"", 2, "0.00")],
+)
+def test_the_scale_of_a_decimal_may_be_of_any_sign(unscaled: bytes, scale: int, text: str) -> None:
+    assert write_decimal(unscaled, scale) == text
+    assert Decimal(text) == Decimal(int.from_bytes(unscaled, "big", signed=True)).scaleb(-scale)
+
+
+@pytest.mark.parametrize("scale", [10_001, -10_001, 2**31 - 1])
+def test_a_scale_that_asks_for_any_memory_is_none(scale: int) -> None:
+    with pytest.raises(ValueError, match="a decimal with the scale"):
+        write_decimal(b"\x0c", scale)
