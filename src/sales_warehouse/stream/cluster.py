@@ -13,6 +13,7 @@ from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
 
 ANSWER_SECONDS = 10.0
+_NO_ID = "A" * 22  # zeros, in base64
 
 log = logging.getLogger("sales_warehouse.kafka")
 log.setLevel(logging.CRITICAL)  # librdkafka's own lines: what a person needs to know comes as an error, too
@@ -46,7 +47,10 @@ class Cluster:
         return consumer
 
     def describe(self, topics: Collection[str]) -> dict[str, TopicState]:
-        """Return the topics of these names that there are. Raises `KafkaAway`."""
+        """Return the topics of these names that there are.
+
+        Raises `KafkaAway`, and `ConfigurationError` for a cluster without ids of topics.
+        """
         found = {}
         asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=ANSWER_SECONDS)
         for name, future in asked.items():
@@ -58,6 +62,11 @@ class Cluster:
                 raise explain(error) from None
             # librdkafka writes "+" and "/", which would cut a delivery key apart; Kafka itself writes "-" and "_"
             topic_id = str(told.topic_id).replace("+", "-").replace("/", "_")
+            if topic_id == _NO_ID:
+                raise ConfigurationError(
+                    f"The Kafka cluster gives the topic {name} no id, so a topic that is made again could not be told "
+                    "from the one before. Nothing was loaded. Kafka 2.8 and newer give ids."
+                )
             found[name] = TopicState(name, topic_id, tuple(sorted(it.id for it in told.partitions)))
         return found
 

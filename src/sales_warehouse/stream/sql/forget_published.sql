@@ -4,7 +4,9 @@ where file_id in (
     select file_id from ledger.files
     inner join ledger.file_events using (file_id)
     where files.feed = any(%s) and files.status = 'active' and kind = 'activated'
-    and event_id <= (
+    group by file_id
+    -- the last one: a segment that was restored is not published again yet
+    having max(event_id) <= (
         select max(upper_event_id) from ledger.publications
         inner join ledger.current_publication using (publication)
     )
