@@ -104,9 +104,16 @@ def start_process(home: Path, command: Sequence[str]) -> None:
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
                 start_new_session=True,
                 pass_fds=(descriptor,),
+                preexec_fn=_heed_signals,
             )
     finally:
         os.close(descriptor)
+
+
+def _heed_signals() -> None:
+    # a shell starts background jobs with signals ignored, and Java would go on ignoring them
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)
 
 
 def stop_process(home: Path) -> bool:

@@ -119,7 +119,9 @@ def test_missing_packages_are_named_with_their_command(monkeypatch: pytest.Monke
 def test_a_process_outlives_its_starter_and_is_stopped(settings: Settings) -> None:
     home = settings.home
     assert find_process(home) is None
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as in a background job of a shell
     start_process(home, ["sleep", "600"])
+    signal.signal(signal.SIGTERM, before)
     pid = find_process(home)
     assert pid is not None
     assert os.getsid(pid) == pid
