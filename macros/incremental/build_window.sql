@@ -2,8 +2,8 @@
    `model.build_window`: dbt makes the dictionary `model` anew for each model, so nothing outlives the materialization.
    `is_whole`: the relation is built from nothing, as it is new, was asked to, or its SQL, its contract or what it reads
    was changed. Otherwise `files` are those whose rows changed since the watermark, and `dates` the dates these touched.
-   `event_id` is the last event that this build sees: loader and streams may run meanwhile. `late_files` became active
-   later; of a relation that is built from nothing, `unseen` says which files are not active at that event.
+   `event_id` is the last event that this build sees: loader and streams may run meanwhile. `inactive_files` are those of
+   `files` that are not active at it; of a relation that is built from nothing, `unseen` says which are not.
    A relation never gets ahead of the relations it reads. #}
 {% macro look_up_window() -%}
     {%- do begin_replacing() -%}
@@ -37,7 +37,7 @@
     {%- endfor -%}
     {%- set own = state.get(model.relation_name) -%}
     {%- set window = {
-        'event_id': reached | min, 'inputs_hash': local_md5(inputs | join('\n')), 'files': [], 'dates': [], 'late_files': [],
+        'event_id': reached | min, 'inputs_hash': local_md5(inputs | join('\n')), 'files': [], 'dates': [], 'inactive_files': [],
         'unseen': none
     } -%}
     {%- do window.update({
@@ -101,18 +101,19 @@
     {{ return(rows | map(attribute=0) | map('int') | list) }}
 {%- endmacro %}
 
-{# Files whose rows are in raw tables now and that are not active after the event: they came later, or are held. #}
-{% macro late_files(event_id) -%}
+{# Those of the files that are not active at an event: their rows went, or are held. By the events up to that one alone: a file
+   that is restored meanwhile has rows again at any moment. #}
+{% macro inactive_files(files, event_id) -%}
+    {%- if not files -%}
+        {{ return([]) }}
+    {%- endif -%}
     {%- set rows = run_query(
         "select file_id from " ~ source('ledger', 'file_events')
-        ~ " where kind in ('activated', 'deactivated') and file_id in (select file_id from "
-        ~ source('ledger', 'file_events') ~ " where kind = 'activated' and event_id > " ~ event_id
-        ~ " union all select file_id from " ~ source('ledger', 'file_events') ~ " where detail like 'held by build %')"
-        ~ " group by file_id having coalesce(max(case when kind = 'activated' and event_id <= " ~ event_id
-        ~ " then event_id end), 0) <= coalesce(max(case when kind = 'deactivated' and event_id <= " ~ event_id
-        ~ " then event_id end), 0) order by file_id"
+        ~ " where kind in ('activated', 'deactivated') and event_id <= " ~ event_id ~ " and " ~ in_list('file_id', files)
+        ~ " group by file_id having max(case when kind = 'activated' then event_id else 0 end)"
+        ~ " > max(case when kind = 'deactivated' then event_id else 0 end)"
     ).rows -%}
-    {{ return(rows | map(attribute=0) | map('int') | list) }}
+    {{ return(files | reject('in', rows | map(attribute=0) | map('int') | list) | list) }}
 {%- endmacro %}
 
 {# The files that are not active at an event, for relations that are built from nothing: `last` is the last active one, and

@@ -12,7 +12,7 @@
     {%- if by_file and window.is_whole -%}
         {%- do window.update({'unseen': unseen_files(window.event_id)}) -%}
     {%- elif by_file -%}
-        {%- do window.update({'late_files': late_files(window.event_id)}) -%}
+        {%- do window.update({'inactive_files': inactive_files(window.files, window.event_id)}) -%}
     {%- endif -%}
     {%- if not window.is_whole or window.unseen -%}
         {%- do context.update({'sql': render(model.raw_code)}) -%}

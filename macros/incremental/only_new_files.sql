@@ -3,7 +3,7 @@
 {% macro only_new_files(column='_file_id') -%}
     {%- set window = model.build_window -%}
     {%- if window and not window.is_whole -%}
-        {{ return(in_list(column, window.files | reject('in', window.late_files) | list)) }}
+        {{ return(in_list(column, window.files | reject('in', window.inactive_files) | list)) }}
     {%- elif not window or not window.unseen -%}
         {{ return('true') }}
     {%- endif -%}

@@ -142,11 +142,12 @@ def test_an_open_segment_is_no_part_of_a_rebuild_that_could_not_seal_it(
     assert shop.value(FACTS) == "1 2 4 8 16"
 
 
-def test_a_file_that_is_unloaded_and_restored_meanwhile_is_not_seen_twice(
-    shop: Checkout, connection: Connection, partitions: list[Partition]
+@pytest.mark.parametrize("arguments", [("--full-refresh",), ()], ids=["from nothing", "incremental"])
+def test_a_file_that_is_restored_meanwhile_is_of_the_next_build(
+    shop: Checkout, connection: Connection, partitions: list[Partition], arguments: tuple[str, ...]
 ) -> None:
     shop.warehouse("unload", "1")
-    build_while(shop, connection, lambda: print(shop.warehouse("restore", "1")), "--full-refresh")
+    build_while(shop, connection, lambda: print(shop.warehouse("restore", "1")), *arguments)
     assert shop.value(FACTS) == "2 4 8 16"
     shop.dbt("build")
     assert shop.value(FACTS) == "1 2 4 8 16"
