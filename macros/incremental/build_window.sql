@@ -107,12 +107,7 @@
     {%- if not files -%}
         {{ return([]) }}
     {%- endif -%}
-    {%- set rows = run_query(
-        "select file_id from " ~ source('ledger', 'file_events')
-        ~ " where kind in ('activated', 'deactivated') and event_id <= " ~ event_id ~ " and " ~ in_list('file_id', files)
-        ~ " group by file_id having max(case when kind = 'activated' then event_id else 0 end)"
-        ~ " > max(case when kind = 'deactivated' then event_id else 0 end)"
-    ).rows -%}
+    {%- set rows = run_query(active_files(event_id, files)).rows -%}
     {{ return(files | reject('in', rows | map(attribute=0) | map('int') | list) | list) }}
 {%- endmacro %}
 
@@ -122,10 +117,7 @@
    before they have an event. So files are not left out because of what the ledger says of them now. #}
 {% macro unseen_files(event_id) -%}
     {%- set rows = run_query(
-        "with active as (select file_id from " ~ source('ledger', 'file_events')
-        ~ " where kind in ('activated', 'deactivated') and event_id <= " ~ event_id
-        ~ " group by file_id having max(case when kind = 'activated' then event_id else 0 end)"
-        ~ " > max(case when kind = 'deactivated' then event_id else 0 end)),"
+        "with active as (" ~ active_files(event_id) ~ "),"
         ~ " steps as (select file_id, lag(file_id, 1, cast(0 as bigint)) over (order by file_id) as file_id_before from active)"
         ~ " select file_id_before + 1 as first_id, file_id - 1 as last_id from steps where file_id > file_id_before + 1"
         ~ " union all select null, max(file_id) from active order by first_id"
