@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
-from sales_warehouse.server.record import HOST, write_private
+from sales_warehouse.server.record import HOST, read_private, write_private
 
 STOP_SECONDS = 60
 _PAUSE_SECONDS = 0.1
@@ -52,13 +52,8 @@ def read_record(home: Path) -> BrokerRecord | None:
     """Return the record of a home, None when no broker was made there. Raises ConfigurationError when it is damaged."""
     path = record_file(home)
     try:
-        return BrokerRecord(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except PermissionError:
-        raise ConfigurationError(
-            f"{path} belongs to another user. Run the command as that user, or set WAREHOUSE_HOME to a folder of yours."
-        ) from None
+        text = read_private(path)
+        return None if text is None else BrokerRecord(**json.loads(text))
     except (ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{path} is damaged ({error}). Stop the broker if it runs and delete {path.parent}: its topics are lost."
@@ -73,7 +68,7 @@ def write_record(home: Path, record: BrokerRecord) -> None:
 def find_process(home: Path) -> int | None:
     """Return the process of the broker, None when it does not run.
 
-    The process holds a lock on the file with its number, so a file that a crash left names nobody by mistake.
+    The process holds a lock on the file with its number, so a file that a crash left names no other process.
     """
     try:
         descriptor = os.open(_process_file(home), os.O_RDONLY)

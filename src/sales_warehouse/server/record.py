@@ -58,14 +58,11 @@ def read_record(home: Path) -> ServerRecord | None:
     """
     path = record_file(home)
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text = read_private(path)
+        if text is None:
+            return None
+        content: dict[str, Any] = json.loads(text)
         return ServerRecord(**{**content, "data_directory": Path(content["data_directory"])})
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except PermissionError:
-        raise ConfigurationError(
-            f"{path} belongs to another user. Run the command as that user, or set WAREHOUSE_HOME to a folder of yours."
-        ) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         # no detail of a JSON error: it could quote the password
         reason = str(error) if type(error) is ValueError else type(error).__name__
@@ -79,6 +76,21 @@ def write_record(home: Path, record: ServerRecord) -> None:
     """Replace the record in one step; only its owner can read it."""
     content = {**asdict(record), "data_directory": str(record.data_directory)}
     write_private(record_file(home), json.dumps(content, indent=2) + "\n")
+
+
+def read_private(path: Path) -> str | None:
+    """Return the text of a file that only its owner can read; None when it is not there.
+
+    Raises ConfigurationError when it belongs to another user, UnicodeDecodeError when it is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        raise ConfigurationError(
+            f"{path} belongs to another user. Run the command as that user, or set WAREHOUSE_HOME to a folder of yours."
+        ) from None
 
 
 def write_private(path: Path, content: str, account: Account | None = None) -> None:
