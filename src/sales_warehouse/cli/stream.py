@@ -1,7 +1,6 @@
 """Commands for topics: load their messages, and describe the streams."""
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 group = typer.Typer()
 streams = typer.Typer(help="Load messages of topics as they come.", invoke_without_command=True)
 group.add_typer(streams, name="stream", rich_help_panel="Streams")
-command = partial(streams.command)
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def stream(
         raise typer.Exit(1)
 
 
-@command()
+@streams.command()
 def status(as_json: AsJson = False) -> None:
     """Describe each partition: offset, lag, open segment, losses; exit code 1 when one is stopped."""
     from sales_warehouse.stream.status import read_status

@@ -121,7 +121,7 @@ class _Partition:
         if not self.messages:
             self.began_at = time.monotonic()
         self.messages.append(message)
-        self.size_bytes += message.size_bytes + len(message.key or b"") + 100
+        self.size_bytes += _memory_of(message)
         self.fetch_offset = message.offset + 1
         self.is_at_end = False
 
@@ -137,12 +137,12 @@ class _Partition:
     def forget_before(self, offset: int) -> None:
         """Drop the messages that are committed, or that another process loaded."""
         self.messages = [message for message in self.messages if message.offset >= offset]
-        self.size_bytes = sum(message.size_bytes + len(message.key or b"") + 100 for message in self.messages)
+        self.size_bytes = sum(map(_memory_of, self.messages))
         self.next_offset = offset
 
 
 class StreamProcess:
-    """Reads the topics of feeds of one cluster until it is told to stop, or as the options say."""
+    """Reads the topics of feeds of one cluster until it is to stop, or as the options say."""
 
     def __init__(
         self,
@@ -601,6 +601,10 @@ class StreamProcess:
         if message not in self._said:
             self._said.add(message)
             self._say(message)
+
+
+def _memory_of(message: Message) -> int:
+    return message.size_bytes + len(message.key or b"") + 100
 
 
 def _partition_of(place: Place, number: int) -> Place:

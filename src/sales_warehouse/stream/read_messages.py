@@ -10,6 +10,7 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
 from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.pick_rows import Row
+from sales_warehouse.load.readers.reader import write_copy_values
 from sales_warehouse.stream.decode import choose_decoder, choose_picker
 from sales_warehouse.stream.decoders.choose import Decode
 from sales_warehouse.stream.messages import Headers, Message
@@ -48,7 +49,7 @@ class MessageReader:
         Rejects up to the offset `skip_up_to` do not count there; None: no reject is too many.
         """
         batch = Batch(messages)
-        front = f"{_quote(topic)},{partition}"
+        front = f"{write_copy_values([topic])},{partition}"
         tally, counted, read = batch.tally, 0, max(len(messages), LEAST_MESSAGES)
         for number, message in enumerate(messages, 1):
             value = message.value
@@ -78,15 +79,15 @@ class MessageReader:
     def _write(self, batch: Batch, number: int, place: str, rows: Sequence[Row]) -> None:
         for row in rows:
             if self._has_items:
-                batch.rows.append((number, f"{row[0]},{place},{_write_values(row[1:])}"))
+                batch.rows.append((number, f"{row[0]},{place},{write_copy_values(row[1:])}"))
             else:
-                batch.rows.append((number, f"{place},{_write_values(row)}"))
+                batch.rows.append((number, f"{place},{write_copy_values(row)}"))
 
 
 def write_envelope(message: Message) -> str:
     """Return key, headers and time of a message as COPY takes them."""
-    key, headers, sent_at = read_envelope(message)
-    return f"{'' if key is None else _quote(key)},{'' if headers is None else _quote(headers)},{sent_at or ''}"
+    *texts, sent_at = read_envelope(message)
+    return f"{write_copy_values(texts)},{sent_at or ''}"
 
 
 def read_envelope(message: Message) -> tuple[str | None, str | None, str | None]:
@@ -129,11 +130,3 @@ def write_headers(headers: Headers) -> str:
         found.setdefault(as_text(name.encode()), []).append(None if value is None else as_text(value))
     merged = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
     return json.dumps(merged, ensure_ascii=False)
-
-
-def _write_values(values: Row) -> str:
-    return ",".join(["" if value is None else '"' + value.replace('"', '""') + '"' for value in values])
-
-
-def _quote(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'

@@ -8,7 +8,6 @@ from psycopg2.extras import execute_values
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.find_entries import LedgerFile
-from sales_warehouse.ledger.masks import read_masks
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.prepare import raw_table
 from sales_warehouse.ledger.record_files import RejectSpool
@@ -22,7 +21,7 @@ from sales_warehouse.stream.read_messages import MessageReader, read_envelope
 def copy_kept(cursor: Cursor, feed: Feed, entry: LedgerFile, rejects: RejectSpool) -> tuple[Tally, str]:
     """Copy the rows of the kept messages of a segment; return its figures and the digest of the messages.
 
-    Rejects are only added to the spool, because they are in the ledger.
+    Rejects are only added to the spool, because they are in the ledger. Its masks are those of the rows too.
     """
     place, reader = find_place(cursor, entry), MessageReader(feed)
     tally, digest = Tally(), NO_DIGEST
@@ -38,8 +37,8 @@ def copy_kept(cursor: Cursor, feed: Feed, entry: LedgerFile, rejects: RejectSpoo
             tally.skipped + one.skipped,
             tally.more_rows + one.more_rows,
         )
-    if masks := read_masks(cursor, feed):
-        mask_rows(cursor, feed, entry.file_id, masks)
+    if rejects.masks is not None:
+        mask_rows(cursor, feed, entry.file_id, rejects.masks)
     return tally, digest
 
 

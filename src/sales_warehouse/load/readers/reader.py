@@ -150,5 +150,9 @@ class Reader(ABC):
 
 def write_copy_line(front: str, row_number: int, values: Sequence[str | None]) -> str:
     """Return the line behind the fields in `front`: every text in quotes, NULL as an empty field."""
-    written = ["" if value is None else '"' + value.replace('"', '""') + '"' for value in values]
-    return f"{front},{row_number},{','.join(written)}\n"
+    return f"{front},{row_number},{write_copy_values(values)}\n"
+
+
+def write_copy_values(values: Sequence[str | None]) -> str:
+    """Return the fields of values: every text in quotes, NULL as an empty field."""
+    return ",".join(["" if value is None else '"' + value.replace('"', '""') + '"' for value in values])
