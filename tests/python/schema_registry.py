@@ -29,7 +29,7 @@ class StandIn:
         self.schemas[schema_id] = {"schema": json.dumps(schema), **more}
 
     def registry(self, **patience: Any) -> Registry:
-        """A client that gives up at once unless it is told otherwise."""
+        """A client that gives up at once by default."""
         patience = {"say": lambda _: None, "pause": lambda _: False, "seconds": 0} | patience
         return Registry(Address(self.url), Patience(**patience))
 

@@ -48,7 +48,7 @@ class Loader:
         return self._hold(cursor, "nextval(pg_get_serial_sequence('ledger.files', 'file_id'))")
 
     def masks(self, cursor: Cursor, feed: Feed) -> Masks | None:
-        """Return the masks of a feed, which are read once: whoever erases a person takes over first.
+        """Return the masks of a feed, which are read once: an erasure takes over first.
 
         For transactions that hold the token.
         """

@@ -1,6 +1,6 @@
 -- Seal open segments: give each its event, so that builds see it and it never changes again. A segment whose commit is
 -- writing stays open when it still does after the patience; the next build sees it. Return the number of sealed ones.
--- Run by whoever builds, with the rights of the ledger's owner.
+-- Builds of any login call it; it runs with the rights of the ledger's owner.
 create or replace function ledger.seal_segments(patience interval default '3 s') returns bigint
 language plpgsql security definer set search_path = pg_catalog
 as $$
