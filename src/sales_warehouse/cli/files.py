@@ -225,8 +225,8 @@ def print_verify_report(report: "VerifyReport") -> None:
         note(f"equal: {count(len(equal), 'file')}, {count(sum(verdict.records for verdict in equal), 'record')}")
     if report.with_cluster or report.with_ledger:
         note(
-            f"Segments were compared with the messages that the cluster has ({report.with_cluster:,}) or that the ledger "
-            f"keeps ({report.with_ledger:,})."
+            f"Segments compared with the messages of the cluster: {report.with_cluster:,}; with kept messages: "
+            f"{report.with_ledger:,}."
         )
     if report.cluster_problem:
         note(f"The cluster was not asked: {show_line(report.cluster_problem)}")

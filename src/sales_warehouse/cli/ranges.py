@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sales_warehouse.corrections.ranges import Corrected, TopicRange
     from sales_warehouse.stream.message_store import Log
 
+_SHOWN = 8  # ids named in a message
+
 FileOrRange = Annotated[
     str, typer.Argument(metavar="FILE", help="Id of a file, its path below the inbox, or a range of a topic.")
 ]
@@ -62,11 +64,13 @@ def open_log(settings: Settings, feeds: Sequence[Feed]) -> Iterator["Log | None"
 def print_corrected(verb: str, corrected: "Corrected") -> None:
     """Print the segments of a range that were corrected."""
     files = corrected.files
-    shown = ", ".join(str(file.file_id) for file in files[:8]) + (f" and {len(files) - 8:,} more" if files[8:] else "")
-    split = f"; {count(corrected.split, 'segment')} split for it" if corrected.split else ""
+    more = f" and {len(files) - _SHOWN:,} more" if files[_SHOWN:] else ""
+    ids = ", ".join(str(file.file_id) for file in files[:_SHOWN]) + more
     rejected = sum(file.rows_rejected for file in files)
     note(
         f"{verb} {count(corrected.records, 'message')} of {show_line(corrected.range)}: "
-        f"{count(corrected.rows, 'row')}, {rejected:,} rejected, in {count(len(files), 'segment')} (file {shown}){split}."
+        f"{count(corrected.rows, 'row')}, {rejected:,} rejected, in {count(len(files), 'segment')} (file {ids})."
     )
+    if corrected.split:
+        note(f"Split {count(corrected.split, 'segment')} at the ends of the range.")
     out.print("`warehouse build` brings the marts up to date.")

@@ -279,9 +279,9 @@ def record_segment(cursor: Cursor, feed: Feed, file_id: int) -> None:
 
 
 def record_split(cursor: Cursor, feed: Feed, file_id: int, part_ids: Sequence[int]) -> None:
-    """Record that a segment whose rows moved to its parts, which are active, is superseded by them."""
+    """Record that a superseded segment was split into parts, which are active and have its rows."""
     note = f"split into files {', '.join(map(str, part_ids))}"
-    cursor.execute("update ledger.files set status = 'superseded', message = %s where file_id = %s", (note, file_id))
+    cursor.execute("update ledger.files set message = %s where file_id = %s", (note, file_id))
     _lock_events(cursor)
     _insert_event(cursor, file_id, feed, "deactivated")
     for part_id in part_ids:

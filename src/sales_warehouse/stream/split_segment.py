@@ -55,6 +55,8 @@ def split_segment(
     if len(parts) == 1:
         return {parts[0].first.offset: entry.file_id}
     place, made = find_place(cursor, entry), {}
+    # first, because one segment is active under a delivery key
+    cursor.execute("update ledger.files set status = 'superseded' where file_id = %s", (entry.file_id,))
     summarise_new_rows(cursor, feed)  # so that the rows are found without reading what was loaded since
     for part in parts:
         made[part.first.offset] = derive_segment(cursor, entry, place, _describe(entry, part))
