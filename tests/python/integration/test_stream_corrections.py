@@ -92,7 +92,12 @@ def test_an_open_segment_is_not_unloaded_and_all_of_a_feed_are(it: Partition) ->
     assert it.query("select status from ledger.files") == [("unloaded",), ("unloaded",)]
 
 
-def test_a_repaired_message_becomes_rows_with_its_place(it: Partition, inbox: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_of_before", [False, True])
+def test_a_repaired_message_becomes_rows_with_its_place(
+    it: Partition, inbox: Path, tmp_path: Path, is_of_before: bool
+) -> None:
+    if is_of_before:  # then a reject had no key, headers and time
+        it.query("update ledger.rejects set key = null, headers = null, sent_at = null returning 1")
     path = tmp_path / "rejects.json"
     export_rejects(it.connection, [it.feed], inbox, "1", path)
     path.write_text(path.read_text().replace("[7]", '[{"product": "lid", "amount": 7}]'))
