@@ -48,7 +48,8 @@
         {%- set commands = commands ~ ' Accept it: warehouse files --accept ' ~ file.file_id
             ~ '. Refuse it: warehouse files --refuse ' ~ file.file_id ~ '.' -%}
     {%- endif -%}
-    {%- if file.supersedes_file_id -%}
+    {#- a segment that was split or reloaded is not restored: its messages are those of other segments -#}
+    {%- if file.supersedes_file_id and not file.uri.startswith('kafka:') -%}
         {%- set commands = commands ~ ' It replaced file ' ~ file.supersedes_file_id
             ~ ', whose rows are gone: warehouse restore ' ~ file.supersedes_file_id ~ ' loads them again.' -%}
     {%- endif -%}

@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from sales_warehouse.cli.console import count, note, out, report_progress
 from sales_warehouse.cli.output import emit, emit_page, print_table
-from sales_warehouse.cli.session import AsJson, FeedName, FileName, Inbox, Limit, Quiet, read_page, session, with_groups
+from sales_warehouse.cli.ranges import NO_TIMES, FileOrRange, Times, find_range, open_log, print_corrected
+from sales_warehouse.cli.session import AsJson, FeedName, Inbox, Limit, Quiet, read_page, session, with_groups
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.ledger.read_ledger import parse_instant, read_files
 from sales_warehouse.ledger.transaction import transaction
@@ -84,45 +85,95 @@ def verify(
     """Re-read files with other code and compare them with raw tables and rejects; exit code 1 if not equal."""
     from sales_warehouse.verify.run_verify import run_verify
 
-    with session("verify", inbox=inbox) as it, report_progress("verify", as_json) as reporter:
-        report = run_verify(it.connection, it.feeds, it.settings.inbox, file or [], reporter)
+    with (
+        session("verify", inbox=inbox) as it,
+        report_progress("verify", as_json) as reporter,
+        open_log(it.settings, it.feeds) as log,
+    ):
+        report = run_verify(it.connection, it.feeds, it.settings.inbox, file or [], reporter, log)
     emit(report, as_json, print_verify_report)
     if not report.is_equal:
         raise typer.Exit(1)
 
 
 @command()
+@with_groups
 def unload(
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="Id of a file, or its path below the inbox.")
+        str | None, typer.Argument(metavar="FILE", help="Id of a file, its path, or a range of a topic.")
     ] = None,
     feed: Annotated[
         str | None, typer.Option(help="All files of this feed, also when the project does not declare it any more.")
     ] = None,
+    times: Times = NO_TIMES,
     as_json: AsJson = False,
 ) -> None:
     """Delete the rows of an active file from its raw table; the ledger keeps it, `warehouse restore` reloads it."""
+    from sales_warehouse.corrections.ranges import Ranges
     from sales_warehouse.corrections.restore import unload as unload_file
     from sales_warehouse.corrections.unload_feed import unload_feed
 
     if (file is None) == (feed is None):
         raise ConfigurationError("Give one of FILE and --feed.")
-    with session("unload", "loader") as it, report_progress("unload", as_json) as reporter:
-        if file is not None:
-            emit(unload_file(it.connection, it.feeds, file, reporter.say), as_json, _print_unloaded)
+    wanted = find_range(file or "", times)
+    with (
+        session("unload", "loader") as it,
+        report_progress("unload", as_json) as reporter,
+        open_log(it.settings, it.feeds) as log,
+    ):
+        if wanted is not None:
+            done = Ranges(it.connection, it.feeds, log, reporter).unload(wanted)
+            emit(done, as_json, partial(print_corrected, "Unloaded"))
+        elif file is not None:
+            emit(unload_file(it.connection, it.feeds, file, reporter.say, log), as_json, _print_unloaded)
         else:
             emit(unload_feed(it.connection, it.feeds, str(feed), reporter.say), as_json, _print_unloaded_feed)
 
 
 @command()
-def restore(file: FileName, inbox: Inbox = None, quiet: Quiet = False, as_json: AsJson = False) -> None:
+@with_groups
+def restore(
+    file: FileOrRange,
+    times: Times = NO_TIMES,
+    inbox: Inbox = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
     """Load an unloaded or superseded file again, under its own id and version, if its bytes are the same."""
+    from sales_warehouse.corrections.ranges import Ranges
     from sales_warehouse.corrections.restore import restore as restore_file
 
-    with session("restore", "loader", inbox) as it, report_progress("restore", quiet or as_json) as reporter:
-        restored = restore_file(it.connection, it.feeds, it.settings.inbox, file, reporter)
+    wanted = find_range(file, times)
+    with (
+        session("restore", "loader", inbox) as it,
+        report_progress("restore", quiet or as_json) as reporter,
+        open_log(it.settings, it.feeds) as log,
+    ):
+        if wanted is not None:
+            done = Ranges(it.connection, it.feeds, log, reporter).restore(wanted)
+            if as_json or not quiet:
+                emit(done, as_json, partial(print_corrected, "Restored"))
+            return
+        restored = restore_file(it.connection, it.feeds, it.settings.inbox, file, reporter, log)
     if as_json or not quiet:
         emit(restored, as_json, _print_restored)
+
+
+@command()
+@with_groups
+def reload(file: FileOrRange, times: Times = NO_TIMES, as_json: AsJson = False) -> None:
+    """Read messages of a topic again as their feed is declared now, from the cluster, else from the ledger."""
+    from sales_warehouse.corrections.ranges import Ranges
+
+    wanted = find_range(file, times)
+    with (
+        session("reload", "loader") as it,
+        report_progress("reload", as_json) as reporter,
+        open_log(it.settings, it.feeds) as log,
+    ):
+        ranges = Ranges(it.connection, it.feeds, log, reporter)
+        done = ranges.reload(wanted) if wanted else ranges.reload_file(file)
+    emit(done, as_json, partial(print_corrected, "Reloaded"))
 
 
 @command()
@@ -172,6 +223,13 @@ def print_verify_report(report: "VerifyReport") -> None:
         note(f"equal: {show_line(equal[0].uri)}, {count(equal[0].records, 'record')}")
     elif equal or not report.verdicts:
         note(f"equal: {count(len(equal), 'file')}, {count(sum(verdict.records for verdict in equal), 'record')}")
+    if report.with_cluster or report.with_ledger:
+        note(
+            f"Segments compared with the messages of the cluster: {report.with_cluster:,}; with kept messages: "
+            f"{report.with_ledger:,}."
+        )
+    if report.cluster_problem:
+        note(f"The cluster was not asked: {show_line(report.cluster_problem)}")
 
 
 def _print_verdict(verdict: "Verdict") -> None:

@@ -34,8 +34,9 @@ from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader, open_content
 from sales_warehouse.reporter import Reporter
-from sales_warehouse.stream.keep_messages import keeps_all
-from sales_warehouse.stream.restore_segment import copy_kept
+from sales_warehouse.stream.message_store import Kind, Log, MessagesGone, MessageStore, Source
+from sales_warehouse.stream.restore_segment import copy_messages
+from sales_warehouse.stream.segments import list_parts
 
 _SHOWN_DIGITS = 12  # of a SHA-256, enough to compare two contents by eye
 
@@ -61,11 +62,14 @@ class Unloaded:
     rows: int
 
 
-def unload(connection: Connection, feeds: Sequence[Feed], name: str, say: Callable[[str], None]) -> Unloaded:
+def unload(
+    connection: Connection, feeds: Sequence[Feed], name: str, say: Callable[[str], None], log: Log | None = None
+) -> Unloaded:
     """Unload the active file called `name`, an id or a path below the inbox, in one transaction.
 
     Its rejects and its entry stay, so a later load finds the file unchanged. An earlier version does not become active.
-    Waits while a loader is at work. Raises `ConfigurationError` when there is no such active file of a declared feed.
+    Of a segment the ledger, or the cluster `log`, must have all messages. Waits while a loader is at work. Raises
+    `ConfigurationError` when there is no such active file of a declared feed, and `RestoreRefused`.
     """
     with (
         as_the_loader(connection, say, partial(prepare_ledger, connection, feeds)) as loader,
@@ -74,31 +78,50 @@ def unload(connection: Connection, feeds: Sequence[Feed], name: str, say: Callab
         loader.confirm(cursor)
         entry = find_entry(cursor, name, ("active",), "unloaded")
         feed = feed_of(entry, feeds)
-        if feed.topic and not keeps_all(cursor, entry):
-            raise RestoreRefused(
-                f"{entry}: the ledger does not keep its messages (keep_messages: {feed.topic.keep_messages}), so it "
-                "could not be restored. Nothing was changed."
-            )
+        if feed.topic:
+            find_source(cursor, feed, entry, MessageStore(cursor, log))
         rows = record_unloaded(cursor, feed, entry.file_id)
     return Unloaded(entry, f"{feed.schema}.{feed.identifier}", rows)
 
 
-def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, reporter: Reporter) -> Restored:
+def find_source(cursor: Cursor, feed: Feed, entry: LedgerFile, store: MessageStore, first: Kind = "ledger") -> Source:
+    """Return where the messages of a segment can be read again; raise `RestoreRefused` when nothing has all of them."""
+    try:
+        return store.find(entry, read_masks(cursor, feed) is not None, first)
+    except MessagesGone as gone:
+        raise RestoreRefused(
+            f"{entry}: its messages cannot be read again: {gone}. Nothing was changed. "
+            "Where the cluster still has them, start it or name it in KAFKA_BOOTSTRAP_SERVERS, and try again."
+        ) from None
+
+
+def restore(
+    connection: Connection,
+    feeds: Sequence[Feed],
+    inbox: Path,
+    name: str,
+    reporter: Reporter,
+    log: Log | None = None,
+) -> Restored:
     """Restore the unloaded or superseded file called `name`, an id or a path below the inbox.
 
     It is read again from its path and gets back its file id and version; an active version of the same delivery key is
-    superseded. Waits while a loader is at work. Raises `ConfigurationError` for a wrong name, and `RestoreRefused` when
-    the delivery is gone, has other bytes than before, or gives other records or rejects.
+    superseded. A segment is read from the messages that the ledger keeps, else from the cluster `log`. Waits while a
+    loader is at work. Raises `ConfigurationError` for a wrong name, and `RestoreRefused` when the delivery is gone, has
+    other bytes than before, or gives other records or rejects.
     """
     with (
         as_the_loader(connection, reporter.say, partial(prepare_ledger, connection, feeds)) as loader,
         transaction(connection) as cursor,
     ):
         loader.confirm(cursor)
-        entry = find_entry(cursor, name, ("unloaded", "superseded"), "restored")
+        # the segments that took the place of one may have its path
+        statuses = ("unloaded",) if name.startswith("kafka://") else ("unloaded", "superseded")
+        entry = find_entry(cursor, name, statuses, "restored")
         feed = feed_of(entry, feeds)
         if feed.topic:
-            record_segment_restored(cursor, feed, entry)
+            _assert_is_not_replaced(cursor, entry)
+            restore_segment(cursor, feed, entry, MessageStore(cursor, log))
             return Restored(entry, None)
         file = find_delivery(inbox, feeds, feed, entry)
         replaced = active_version(cursor, entry)
@@ -110,14 +133,24 @@ def restore(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: st
     return Restored(entry, replaced)
 
 
-def record_segment_restored(cursor: Cursor, feed: Feed, entry: LedgerFile) -> None:
-    """Copy the rows of a segment from its kept messages, replayed ones too, and record that it is active again.
+def _assert_is_not_replaced(cursor: Cursor, entry: LedgerFile) -> None:
+    if entry.status == "superseded":
+        parts = ", ".join(map(str, list_parts(cursor, entry.file_id)))
+        raise RestoreRefused(
+            f"{entry}: its messages are those of files {parts} now. Nothing was changed. Restore these, or read their "
+            "messages again as the feed is declared now: warehouse reload FILE"
+        )
+
+
+def restore_segment(cursor: Cursor, feed: Feed, entry: LedgerFile, store: MessageStore) -> None:
+    """Copy the rows of a segment from its messages, replayed ones too, and record that it is active again.
 
     Raises `RestoreRefused` unless all is as it was in the ledger.
     """
+    source = find_source(cursor, feed, entry, store)
     replayed = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id)]
     rejects = _RejectDigest(read_masks(cursor, feed))
-    now, digest = copy_kept(cursor, feed, entry, rejects)
+    now, digest = copy_messages(cursor, feed, entry, source.read(), rejects)
     if now.read != entry.records_read or (digest != entry.sha256 and rejects.masks is None):
         raise RestoreRefused(
             f"{entry}: the ledger keeps {now.read:,} of its {entry.records_read:,} messages, or others than were "

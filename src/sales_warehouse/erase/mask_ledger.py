@@ -15,7 +15,7 @@ from sales_warehouse.stream.messages import pack, unpack
 
 # table, its columns of bytes, its columns of text
 _TABLES = (
-    ("rejects", ("raw",), ("detail", "replayed_as")),
+    ("rejects", ("raw",), ("detail", "replayed_as", "key", "headers")),
     ("skipped_lines", ("raw",), ()),
     ("files", ("head",), ("message",)),
     ("file_events", (), ("detail",)),

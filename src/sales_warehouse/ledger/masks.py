@@ -9,7 +9,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -126,20 +127,14 @@ class Masks:
 
     def mask_reject(self, reject: Reject) -> Reject:
         """Return a reject without erased persons."""
-        raw, detail = self.mask_bytes(reject.raw), self.mask_text(reject.detail)
-        if (raw, detail) == (reject.raw, reject.detail):
-            return reject
-        repaired = None if reject.replayed_as is None else self.mask_text(reject.replayed_as)
-        return Reject(
-            reject.row_number,
-            reject.line_number,
-            reject.byte_offset,
-            reject.reason,
-            detail,
-            raw,
-            repaired,
-            reject.size_bytes if raw != reject.raw else reject.delivered_bytes,
-        )
+        raw = self.mask_bytes(reject.raw)
+        texts: dict[str, Any] = {
+            name: self.mask_text(text)
+            for name in ("detail", "replayed_as", "key", "headers")
+            if (text := getattr(reject, name)) is not None
+        }
+        size_bytes = reject.size_bytes if raw != reject.raw else reject.delivered_bytes
+        return replace(reject, raw=raw, delivered_bytes=size_bytes, **texts)
 
     def mask_skipped(self, line: SkippedLine) -> SkippedLine:
         """Return a skipped line without erased persons."""

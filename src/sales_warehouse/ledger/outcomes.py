@@ -17,6 +17,10 @@ class Reject:
     raw: bytes  # as delivered, without the line end
     replayed_as: str | None = None  # repaired text that was loaded in its place
     delivered_bytes: int | None = None  # where a person in `raw` was erased
+    # of a message, as its rows would have them
+    key: str | None = None
+    headers: str | None = None  # JSON
+    sent_at: str | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -26,6 +26,7 @@ _UPGRADES = (
     ("is_of_anagrams", "upgrade_anagrams"),
     ("is_without_erasures", "upgrade_erasures"),
     ("is_without_segments", "upgrade_segments"),
+    ("is_without_envelopes", "upgrade_envelopes"),
 )
 
 

@@ -1,6 +1,5 @@
 """Record the outcome of a file in the ledger, in the transaction of the caller."""
 
-import csv
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -41,7 +40,11 @@ class _Spool:
         self._target = f"copy {table} ({columns}) from stdin with (format csv)"
         # closed by __exit__
         self._spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8", newline="")  # noqa: SIM115
-        self._writer = csv.writer(self._spool)
+
+    def put(self, *values: object) -> None:
+        """Put a row into the spool, as COPY takes it: an empty text is no NULL."""
+        texts = ("" if it is None else '"' + str(it).replace('"', '""') + '"' for it in values)
+        self._spool.write(",".join(texts) + "\n")
 
     def write(self, cursor: Cursor) -> None:
         """Copy the rows into their table; the file's own row must be there."""
@@ -64,7 +67,9 @@ class RejectSpool(_Spool):
     """
 
     def __init__(self, masks: Masks | None) -> None:
-        columns = "file_id, row_number, line_number, byte_offset, reason, detail, raw, delivered_bytes"
+        columns = (
+            "file_id, row_number, line_number, byte_offset, reason, detail, raw, delivered_bytes, key, headers, sent_at"
+        )
         super().__init__("ledger.rejects", columns, masks)
         self.head = b""
         self._file_id: int | None = None  # None: no reject so far
@@ -75,7 +80,8 @@ class RejectSpool(_Spool):
             # a detail may quote a name of the file that the ledger cannot keep
             detail, raw = show_text(it.detail), _as_bytea(it.raw)
             place = file_id, it.row_number, it.line_number, it.byte_offset
-            self._writer.writerow((*place, it.reason, detail, raw, it.delivered_bytes))
+            sent = it.key, it.headers, it.sent_at
+            self.put(*place, it.reason, detail, raw, it.delivered_bytes, *sent)
             self._file_id = file_id
 
     def mask(self, rejects: Iterable[Reject]) -> Iterable[Reject]:
@@ -103,7 +109,7 @@ class SkippedSpool(_Spool):
     def add(self, file_id: int, lines: Iterable[SkippedLine]) -> None:
         """Put lines of the file into the spool."""
         for line in lines if self.masks is None else map(self.masks.mask_skipped, lines):
-            self._writer.writerow((file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw)))
+            self.put(file_id, line.line_number, line.row_number, line.kind, _as_bytea(line.raw))
 
 
 def _as_bytea(raw: bytes) -> str:
@@ -270,6 +276,26 @@ def record_segment(cursor: Cursor, feed: Feed, file_id: int) -> None:
     """Record that a segment whose rows were copied again is active."""
     cursor.execute("update ledger.files set status = 'active' where file_id = %s", (file_id,))
     _activate(cursor, feed, file_id, None, Shape())
+
+
+def record_split(cursor: Cursor, feed: Feed, file_id: int, part_ids: Sequence[int]) -> None:
+    """Record that a superseded segment was split into parts, which are active and have its rows."""
+    note = f"split into files {', '.join(map(str, part_ids))}"
+    cursor.execute("update ledger.files set message = %s where file_id = %s", (note, file_id))
+    _lock_events(cursor)
+    _insert_event(cursor, file_id, feed, "deactivated")
+    for part_id in part_ids:
+        _insert_event(cursor, part_id, feed, "activated")
+
+
+def record_superseded(cursor: Cursor, feed: Feed, file_id: int) -> None:
+    """Delete the rows of a segment that is active or unloaded, before another entry takes its place."""
+    cursor.execute("select status from ledger.files where file_id = %s", (file_id,))
+    was_active = cursor.fetchone() == ("active",)
+    _deactivate(cursor, feed, file_id, "superseded")
+    if was_active:
+        _lock_events(cursor)
+        _insert_event(cursor, file_id, feed, "deactivated")
 
 
 def record_head(cursor: Cursor, file_id: int, head: bytes) -> None:

@@ -4,13 +4,15 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.stream.messages import Headers, Message
 
 ANSWER_SECONDS = 10.0
 _NO_ID = "A" * 22  # zeros, in base64
@@ -147,3 +149,14 @@ def find_start(consumer: Consumer, topic: str, partition: int, start: str | date
     if found.error is not None:  # of this partition alone
         raise explain(KafkaException(found.error))
     return int(found.offset) if found.offset >= 0 else high
+
+
+def as_message(message: KafkaMessage) -> Message:
+    """Return a message of the client library as the rest of the program sees it."""
+    kind, timestamp_ms = message.timestamp()
+    try:
+        headers = tuple(cast(Headers, message.headers() or ()))
+    except UnicodeDecodeError:  # a name in other bytes than UTF-8, which the library does not give
+        headers = (("(a name that is not UTF-8)", None),)
+    sent_ms = timestamp_ms if kind and timestamp_ms >= 0 else None  # -1: the producer gave none
+    return Message(message.offset() or 0, message.value(), message.key(), headers, sent_ms)

@@ -165,9 +165,6 @@ def mask_message(message: Message, masks: Masks) -> Message:
 
 def _count(cursor: Cursor, segment: Segment, batch: Batch, digest: str) -> None:
     tally, last = batch.tally, batch.messages[-1]
-    sent_at = as_instant(last.timestamp_ms)
-    mtime_ns = time.time_ns() if sent_at is None else (last.timestamp_ms or 0) * 1_000_000
-    mtime_ns = max(min(mtime_ns, _MAX_BIGINT), -_MAX_BIGINT)  # nanoseconds reach from 1677 to 2262
     cursor.execute(
         read_sql("stream/sql/count_records.sql"),
         {
@@ -178,8 +175,15 @@ def _count(cursor: Cursor, segment: Segment, batch: Batch, digest: str) -> None:
             "rejected": tally.rejected,
             "skipped": tally.skipped,
             "bytes": sum(message.size_bytes for message in batch.messages),
-            "mtime_ns": mtime_ns,
+            "mtime_ns": mtime_of(last),
             "sha256": add_digests(segment.sha256, digest),
-            "last_sent_at": sent_at,
+            "last_sent_at": as_instant(last.timestamp_ms),
         },
     )
+
+
+def mtime_of(message: Message) -> int:
+    """Return the time of a message in nanoseconds since 1970; the present one where it has none."""
+    sent_at = as_instant(message.timestamp_ms)
+    mtime_ns = time.time_ns() if sent_at is None else (message.timestamp_ms or 0) * 1_000_000
+    return max(min(mtime_ns, _MAX_BIGINT), -_MAX_BIGINT)  # nanoseconds reach from 1677 to 2262

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -14,13 +13,13 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.stream.cluster import Cluster, KafkaAway, explain, find_start, watermarks
+from sales_warehouse.stream.cluster import Cluster, KafkaAway, as_message, explain, find_start, watermarks
 from sales_warehouse.stream.commit_messages import SEGMENT_SECONDS, commit_batch
 from sales_warehouse.stream.database import Database, DatabaseAway
 from sales_warehouse.stream.decode import choose_decoder
 from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
 from sales_warehouse.stream.keep_messages import forget_published
-from sales_warehouse.stream.messages import Headers, Message, Place
+from sales_warehouse.stream.messages import Message, Place
 from sales_warehouse.stream.metrics import Figures, Metrics, PartitionFigures
 from sales_warehouse.stream.positions import (
     PositionMoved,
@@ -609,14 +608,3 @@ def _memory_of(message: Message) -> int:
 
 def _partition_of(place: Place, number: int) -> Place:
     return Place(place.cluster, place.cluster_id, place.topic, place.topic_id, number)
-
-
-def as_message(message: KafkaMessage) -> Message:
-    """Return a message of the client library as the rest of the program sees it."""
-    kind, timestamp_ms = message.timestamp()
-    try:
-        headers = tuple(cast(Headers, message.headers() or ()))
-    except UnicodeDecodeError:  # a name in other bytes than UTF-8, which the library does not give
-        headers = (("(a name that is not UTF-8)", None),)
-    sent_ms = timestamp_ms if kind and timestamp_ms >= 0 else None  # -1: the producer gave none
-    return Message(message.offset() or 0, message.value(), message.key(), headers, sent_ms)

@@ -1,41 +1,14 @@
 """Read the messages that the ledger keeps of a segment, and forget those that need not be kept any longer."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.ledger.find_entries import LedgerFile
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.stream.messages import Message, unpack
-
-
-@dataclass(frozen=True)
-class SegmentPlace:
-    """The partition of a segment."""
-
-    label: str  # the topic in the raw table
-    partition: int
-
-
-def find_place(cursor: Cursor, entry: LedgerFile) -> SegmentPlace:
-    """Return the partition of a segment."""
-    cursor.execute(
-        "select label, partition from ledger.stream_positions "
-        "where cluster_id = split_part(%(key)s, '/', 3) and topic_id = split_part(%(key)s, '/', 4) "
-        "and partition = split_part(%(key)s, '/', 5)::integer",
-        {"key": entry.delivery_key},
-    )
-    [(label, partition)] = cursor.fetchall()
-    return SegmentPlace(label, partition)
-
-
-def keeps_all(cursor: Cursor, entry: LedgerFile) -> bool:
-    """Say whether the ledger keeps every message of a segment."""
-    return sum(map(len, read_kept(cursor, entry.file_id))) == entry.records_read
 
 
 def read_kept(cursor: Cursor, file_id: int) -> Iterator[Sequence[Message]]:
@@ -55,3 +28,14 @@ def forget_published(connection: Connection, feeds: Sequence[Feed]) -> int:
     with transaction(connection) as cursor:
         cursor.execute(read_sql("stream/sql/forget_published.sql"), (names,))
         return cursor.rowcount
+
+
+def move_kept(cursor: Cursor, from_file_id: int, to_file_id: int) -> None:
+    """Give the kept messages of a segment to the one that takes its place."""
+    cursor.execute("update ledger.messages set file_id = %s where file_id = %s", (to_file_id, from_file_id))
+
+
+def keeps_any(cursor: Cursor, file_id: int) -> bool:
+    """Say whether the ledger keeps messages of a segment."""
+    cursor.execute("select exists (select from ledger.messages where file_id = %s)", (file_id,))
+    return cursor.fetchone() == (True,)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -63,8 +63,9 @@ class MessageReader:
                     batch.stop = Stop(message.offset, f"{unfit.reason}: {unfit.detail}", str(self.feed.max_rejects))
                     return batch
                 tally.rejected += 1
-                raw = value or b""
-                batch.rejects.append(Reject(number, number, message.offset, unfit.reason, unfit.detail, raw))
+                it = Reject(number, number, message.offset, unfit.reason, unfit.detail, value or b"")
+                key, headers, sent_at = read_envelope(message)
+                batch.rejects.append(replace(it, key=key, headers=headers, sent_at=sent_at))
                 continue
             if not rows:
                 tally.skipped += 1

@@ -1,4 +1,4 @@
-"""Copy the rows of a segment again from the messages that the ledger keeps, and place repaired records in it."""
+"""Copy the rows of a segment again from its messages, and place repaired records in it."""
 
 from collections.abc import Collection
 
@@ -10,25 +10,36 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.find_entries import LedgerFile
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.prepare import raw_table
-from sales_warehouse.ledger.record_files import RejectSpool
+from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.load.mask_rows import mask_rows
 from sales_warehouse.stream.commit_messages import copy_rows, renumber
-from sales_warehouse.stream.keep_messages import find_place, read_kept
+from sales_warehouse.stream.keep_messages import read_kept
+from sales_warehouse.stream.message_store import Batches
 from sales_warehouse.stream.messages import NO_DIGEST, add_digests, digest_of
 from sales_warehouse.stream.read_messages import MessageReader, read_envelope
+from sales_warehouse.stream.segments import find_place
 
 
-def copy_kept(cursor: Cursor, feed: Feed, entry: LedgerFile, rejects: RejectSpool) -> tuple[Tally, str]:
-    """Copy the rows of the kept messages of a segment; return its figures and the digest of the messages.
+def copy_messages(
+    cursor: Cursor,
+    feed: Feed,
+    entry: LedgerFile,
+    batches: Batches,
+    rejects: RejectSpool,
+    skipped: SkippedSpool | None = None,
+) -> tuple[Tally, str]:
+    """Copy the rows of the messages of a segment; return its figures and the digest of the messages.
 
-    Rejects are only added to the spool, because they are in the ledger. Its masks are those of the rows too.
+    Rejects and skipped messages are only added to the spools. The masks of the rejects are those of the rows too.
     """
     place, reader = find_place(cursor, entry), MessageReader(feed)
     tally, digest = Tally(), NO_DIGEST
-    for messages in read_kept(cursor, entry.file_id):
-        batch = reader.read(place.label, place.partition, messages)
+    for messages in batches:
+        batch = reader.read(place.label, place.place.partition, messages)
         copy_rows(cursor, feed, entry.file_id, tally.read, batch)
         rejects.add(entry.file_id, [renumber(it, tally.read) for it in batch.rejects])
+        if skipped is not None:
+            skipped.add(entry.file_id, [renumber(it, tally.read) for it in batch.skipped])
         digest = add_digests(digest, digest_of(messages))
         one = batch.tally
         tally = Tally(
@@ -44,21 +55,31 @@ def copy_kept(cursor: Cursor, feed: Feed, entry: LedgerFile, rejects: RejectSpoo
 
 def place_repaired(cursor: Cursor, feed: Feed, entry: LedgerFile, row_numbers: Collection[int]) -> None:
     """Give the rows of repaired records of a segment the place, the key, the headers and the time of their messages."""
-    place, wanted = find_place(cursor, entry), set(row_numbers)
-    number, rows = 0, []
-    for messages in read_kept(cursor, entry.file_id):
-        rows += [(n, *read_envelope(it)) for n, it in enumerate(messages, number + 1) if n in wanted]
-        number += len(messages)
+    place = find_place(cursor, entry)
     cursor.execute(
         sql.SQL(
-            "update {} as raw set _topic = %s, _partition = %s, _offset = byte_offset from ledger.rejects "
+            "update {} as raw set _topic = %s, _partition = %s, _offset = byte_offset, _key = key, "
+            "_headers = headers::jsonb, _sent_at = sent_at from ledger.rejects "
             "where raw._file_id = %s and raw._row_number = any(%s) and file_id = _file_id and row_number = _row_number"
         ).format(raw_table(feed)),
-        (place.label, place.partition, entry.file_id, sorted(wanted)),
+        (place.label, place.place.partition, entry.file_id, sorted(row_numbers)),
     )
-    statement = sql.SQL(
-        "update {} as raw set _key = new.key, _headers = new.headers::jsonb, _sent_at = new.sent_at::timestamptz "
-        "from (values %s) as new (row_number, key, headers, sent_at) where _file_id = {} and _row_number = row_number"
-    ).format(raw_table(feed), sql.Literal(entry.file_id))
-    if rows:
-        execute_values(cursor, statement, rows)
+    _place_by_messages(cursor, feed, entry, row_numbers)
+
+
+def _place_by_messages(cursor: Cursor, feed: Feed, entry: LedgerFile, row_numbers: Collection[int]) -> None:
+    """Do so for rejects of an earlier version, which have no key, headers and time: kept messages have them."""
+    cursor.execute(
+        "select byte_offset, row_number from ledger.rejects "
+        "where file_id = %s and row_number = any(%s) and sent_at is null",
+        (entry.file_id, sorted(row_numbers)),
+    )
+    if wanted := dict(cursor.fetchall()):
+        kept = [it for messages in read_kept(cursor, entry.file_id) for it in messages if it.offset in wanted]
+        statement = sql.SQL(
+            "update {} as raw set _key = new.key, _headers = new.headers::jsonb, _sent_at = new.sent_at::timestamptz "
+            "from (values %s) as new (row_number, key, headers, sent_at) "
+            "where _file_id = {} and _row_number = row_number"
+        ).format(raw_table(feed), sql.Literal(entry.file_id))
+        if kept:
+            execute_values(cursor, statement, [(wanted[it.offset], *read_envelope(it)) for it in kept])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
-from sales_warehouse.stream.keep_messages import keeps_all, read_kept
+from sales_warehouse.stream.message_store import Kind, Log, MessagesGone, MessageStore
 from sales_warehouse.verify.compare import Difference, Row, find_differences
 from sales_warehouse.verify.read_documents import DocumentReading
 from sales_warehouse.verify.read_folders import read_folders
@@ -50,6 +50,7 @@ class Verdict:
     records: int = 0
     message: str | None = None
     differences: tuple[Difference, ...] = ()
+    compared_with: Kind | None = None  # of a segment: whose messages
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ class VerifyReport:
 
     verdicts: list[Verdict] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
+    with_cluster: int = 0  # segments that were compared with the messages that the cluster has
+    with_ledger: int = 0  # and with those that the ledger keeps
+    not_compared: int = 0  # files and segments that nothing could be compared with
+    cluster_problem: str | None = None  # why the cluster was not asked
 
     @property
     def is_equal(self) -> bool:
@@ -76,14 +81,20 @@ class VerifyReport:
 
 
 def run_verify(
-    connection: Connection, feeds: Sequence[Feed], inbox: Path, names: Sequence[str], reporter: Reporter
+    connection: Connection,
+    feeds: Sequence[Feed],
+    inbox: Path,
+    names: Sequence[str],
+    reporter: Reporter,
+    log: Log | None = None,
 ) -> VerifyReport:
     """Verify the files called `names` (ids or paths below the inbox), or every active file.
 
     All files are compared with one snapshot of the database, so a load in the meantime does no harm. A file whose
-    format no installed library can read is `not_compared`, with the package to install. Without names the raw tables
-    are searched for rows of no active file, too. Memory does not grow with the files. Raises `ConfigurationError` for a
-    wrong inbox and for names of no active file.
+    format no installed library can read is `not_compared`, with the package to install. A segment is compared with the
+    messages that the cluster `log` has, else with those that the ledger keeps, else it is `not_compared`. Without names
+    the raw tables are searched for rows of no active file, too. Memory does not grow with the files. Raises
+    `ConfigurationError` for a wrong inbox and for names of no active file.
     """
     prepare_ledger(connection, feeds)
     deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
@@ -96,6 +107,7 @@ def run_verify(
             entries = list(dict.fromkeys(find_entry(cursor, name, ("active",), "verified") for name in names))
         else:
             entries = read_active(cursor)
+        store = MessageStore(cursor, log)
         reporter.start(len(entries), sum(entry.size_bytes for entry in entries))
         for entry in entries:
             file = deliveries.get((entry.feed, entry.uri))
@@ -103,7 +115,7 @@ def run_verify(
             if entry.feed not in declared:
                 verdict = _verdict(entry, "unreadable", f"the feed {entry.feed} is not declared any more")
             elif topic is not None:
-                verdict = _verify_segment(cursor, entry, topic)
+                verdict = _verify_segment(cursor, entry, topic, store)
             elif file is None:
                 verdict = _verdict(entry, "gone", f"is not below {inbox} any more, so it cannot be compared")
             else:
@@ -112,6 +124,10 @@ def run_verify(
             reporter.finish(None)
         if not names:
             report.strays = [stray for feed in feeds for stray in _find_strays(cursor, feed)]
+    report.with_cluster = sum(it.compared_with == "cluster" for it in report.verdicts)
+    report.with_ledger = sum(it.compared_with == "ledger" for it in report.verdicts)
+    report.not_compared = sum(it.status == "not_compared" for it in report.verdicts)
+    report.cluster_problem = log.problem if log else None
     return report
 
 
@@ -154,26 +170,27 @@ def _verify_file(cursor: Cursor, entry: LedgerFile, file: InboxFile, reporter: R
     return _verdict(entry, "different" if differences else "equal", None, records, tuple(differences))
 
 
-def _verify_segment(cursor: Cursor, entry: LedgerFile, feed: Feed) -> Verdict:
-    """Compare a segment with the messages that the ledger keeps of it."""
-    if not keeps_all(cursor, entry):
-        return _verdict(entry, "not_compared", "the ledger does not keep the messages of this segment")
+def _verify_segment(cursor: Cursor, entry: LedgerFile, feed: Feed, store: MessageStore) -> Verdict:
+    """Compare a segment with its messages, as the cluster still has them, else as the ledger keeps them."""
     masks = read_masks(cursor, feed)
     try:
+        source = store.find(entry, masks is not None, first="cluster")
         with (
             closing(stream_rejects(cursor, entry.file_id)) as rejects,
             closing(_stream_skips(cursor, entry.file_id)) as skips,
             closing(_stream_rows(cursor, feed, _compared_columns(cursor, feed), entry.file_id)) as rows,
         ):
-            reading = MessageReading(read_kept(cursor, entry.file_id), feed, rejects)
+            reading = MessageReading(source.read(), feed, rejects)
             found = find_differences(reading, entry, _compared_columns(cursor, feed), (rows, skips), masks)
-            differences = list(islice(found, MAX_DIFFERENCES))
-    except NotComparable as error:
+            differences = tuple(islice(found, MAX_DIFFERENCES))
+    except (NotComparable, MessagesGone) as error:
         return _verdict(entry, "not_compared", str(error))
+    verdict = _verdict(entry, "different" if differences else "equal", None, reading.row_number, differences)
     # kept messages are without erased persons
     if masks is None and not differences and reading.digest != entry.sha256:
-        return _verdict(entry, "changed", "the ledger keeps other messages than were loaded: the digest is another one")
-    return _verdict(entry, "different" if differences else "equal", None, reading.row_number, tuple(differences))
+        message = "the ledger keeps other messages than were loaded: the digest is another one"
+        verdict = _verdict(entry, "changed", message)
+    return replace(verdict, compared_with=source.kind)
 
 
 def _compared_columns(cursor: Cursor, feed: Feed) -> list[str]:

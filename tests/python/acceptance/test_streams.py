@@ -104,6 +104,19 @@ class Stream:
         assert exit_code is None or process.returncode == exit_code, said
         return said
 
+    def correct(self, *arguments: str, exit_code: int = 0, **variables: str) -> str:
+        """Run a command that reads or corrects what was loaded; return what it says."""
+        done = subprocess.run(
+            [BIN / "warehouse", *arguments],
+            env=self.environment | {"WAREHOUSE_INBOX": str(self.project)} | variables,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == exit_code, done.stdout + done.stderr
+        return " ".join((done.stdout + done.stderr).split())
+
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         connect = server.connect(self._settings, application_name="test")
         with closing(connect) as connection, transaction(connection) as cursor:
@@ -373,3 +386,59 @@ def test_a_topic_that_is_not_there_is_named(make: Callable[..., Stream]) -> None
     path = it.project / "models" / "_shop__sources.yml"
     path.write_text(path.read_text().replace(it.topic, "nowhere"))
     assert "the cluster has no topic nowhere" in it.run(exit_code=1)
+
+
+def test_ranges_whose_messages_only_the_cluster_has(make: Callable[..., Stream]) -> None:
+    """Unloaded, restored, reloaded and verified from the topic, beside a process that goes on; refused once gone."""
+    it = make(partitions=1, max_rejects="1")
+    path = it.project / "models" / "_shop__sources.yml"
+    path.write_text(path.read_text().replace("items: lines,", "items: lines, keep_messages: 'no',"))
+    producer = it.producer(**{"transactional.id": it.topic})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(it.topic, it.next_order(), partition=0)
+    producer.flush()
+    producer.abort_transaction()  # offset 0, and its marker at 1: a segment with a gap in front
+    it.send(10)
+    it.send(1, values=[b"?"])
+    process = it.start("--window", "0.3")
+    it.wait(lambda: it.count() == 10)
+    it.wait(lambda: it.query("select count(*) from ledger.rejects") == [(1,)])
+    it.query("select ledger.seal_segments()")
+    rows = it.rows()
+    name = f"kafka://main/{it.topic}/0"
+
+    said = it.correct("unload", f"{name}/4-6")
+    assert f"Unloaded 3 messages of {name}/4-6: 6 rows, 0 rejected, in 1 segment" in said
+    assert sorted(set(rows) - set(it.rows())) == [(0, 4), (0, 5), (0, 6)]
+    it.correct("restore", f"{name}/4-6")
+    assert it.rows() == rows
+    # the reject too, which is one again; what comes meanwhile is in a segment of its own
+    it.send(5)
+    it.wait(lambda: it.count() == 15)
+    assert "7 messages" in it.correct("reload", f"{name}/6-12")
+    assert "Unloaded 5 messages" in it.correct("unload", f"{name}/13-")
+    it.correct("restore", f"{name}/13-")
+    process.terminate()
+    assert process.wait(SECONDS) == 0
+    assert {place: value for place, value in it.rows().items() if place in rows} == rows
+    assert it.count() == 15
+    assert it.query(
+        "select sum(records_read), sum(rows_loaded), sum(rows_rejected) from ledger.files where status = 'active'"
+    ) == [(16, 30, 1)]
+
+    verified = json.loads(it.correct("verify", "--json"))
+    assert verified["is_equal"]
+    assert (verified["with_ledger"], verified["not_compared"]) == (0, 0)
+    assert verified["with_cluster"] == len(verified["verdicts"]) >= 4
+    admin = AdminClient({"bootstrap.servers": it.kafka.bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(it.topic, 0, 6)]).values():
+        future.result()
+    refused = it.correct("unload", f"{name}/4-5", exit_code=1)
+    assert "the ledger keeps 0 of its" in refused
+    assert f"the cluster has no messages of {it.topic}/0 before offset 6" in refused
+    assert "Nothing was changed" in refused
+    it.correct("unload", f"{name}/13-13")  # of a segment that the cluster has
+    away = it.correct("verify", exit_code=1, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert "The cluster was not asked: The Kafka cluster does not answer" in away
+    assert "not_compared" in away

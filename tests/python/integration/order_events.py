@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
 from topics import Partition
 
-from sales_warehouse.corrections.restore import unload
+from sales_warehouse.corrections.ranges import Ranges, parse_range
+from sales_warehouse.corrections.restore import restore, unload
+from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.reporter import Reporter
 from sales_warehouse.stream.messages import Message, Place
 
 START_MS = 1_709_280_000_000  # 2024-03-01 08:00 UTC
@@ -87,25 +92,19 @@ class OrderTopic:
         return [file_id for (file_id,) in self._find_partition(0).query(query, FEED, status)]
 
     def unload(self, file_id: int) -> None:
-        """Unload a segment as `warehouse unload` does, and remember its rows."""
-        with self.connection, self.connection.cursor() as cursor:
-            cursor.execute("create table if not exists public.kept_rows (like raw.web_shop__order_events)")
-            cursor.execute(
-                "insert into public.kept_rows select * from raw.web_shop__order_events where _file_id = %s", (file_id,)
-            )
+        """Unload a segment as `warehouse unload` does."""
         unload(self.connection, self._feeds, str(file_id), print)
 
     def restore(self, file_id: int) -> None:
-        """Bring the rows of an unloaded segment back, with its event."""
-        with self.connection, self.connection.cursor() as cursor:
-            cursor.execute(
-                "with gone as (delete from public.kept_rows where _file_id = %s returning *) "
-                "insert into raw.web_shop__order_events select * from gone", (file_id,)
-            )  # fmt: skip
-            cursor.execute("update ledger.files set status = 'active' where file_id = %s", (file_id,))
-            cursor.execute(
-                "insert into ledger.file_events (file_id, feed, kind) values (%s, %s, 'activated')", (file_id, FEED)
-            )
+        """Bring an unloaded segment back."""
+        restore(self.connection, self._feeds, Path(), str(file_id), Reporter())
+
+    def correct(self, verb: str, number: int, first: int, last: int) -> None:
+        """Unload, restore or reload the messages of a range of offsets, if it has any that can be."""
+        wanted = parse_range(f"kafka://shop/{FEED}/{number}/{first}-{last}")
+        assert wanted is not None
+        with suppress(ConfigurationError):
+            getattr(Ranges(self.connection, self._feeds, None, Reporter()), verb)(wanted)
 
     def _find_partition(self, number: int) -> Partition:
         if number not in self._partitions:

@@ -198,7 +198,7 @@ def decide(shop: Shop) -> dict[tuple[int, int], str]:
 
 @pytest.mark.timeout(600)
 def test_built_step_by_step_it_equals_a_rebuild_and_the_rules(shop: Shop) -> None:
-    """Random histories: messages in any order, segments unloaded and restored, also with a file beside them."""
+    """Random histories: messages in any order, segments and ranges corrected, also with a file beside them."""
     seed = 20260101
     dice = random.Random(seed)
     waiting = draw_events(seed, 60)
@@ -217,6 +217,9 @@ def test_built_step_by_step_it_equals_a_rebuild_and_the_rules(shop: Shop) -> Non
             shop.topic.unload(dice.choice(shop.topic.list_segments()))
         if dice.random() < 0.5 and (unloaded := shop.topic.list_segments("unloaded")):
             shop.topic.restore(dice.choice(unloaded))
+        for verb in dice.sample(["unload", "restore", "reload", "unload"], 2):
+            first = dice.randrange(step * 12 + 12)
+            shop.topic.correct(verb, dice.randrange(3), first, first + dice.randrange(12))
         (store / f"Sales_May_20{step + 10}.csv").write_text(
             "Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address\n"
             f'1{step},Cable,2,11.95,05/01/{step + 10} 08:46,"917 1st St, Dallas, TX 75001"\n'
@@ -230,6 +233,8 @@ def test_built_step_by_step_it_equals_a_rebuild_and_the_rules(shop: Shop) -> Non
         )
         assert {(int(r["event_partition"]), int(r["event_offset"])): r["decision"] for r in decided} == decide(shop)
     assert {row["decision"] for row in decided} == {"counted", "repeated", "superseded"}
+    split = "select count(*) from ledger.files where message like 'split into %'"
+    assert int(shop.checkout.value(split)) >= 3
     assert int(shop.checkout.value("select count(*) from marts.fct_sales_lines where source_system = 'web_shop'")) > 30
 
 

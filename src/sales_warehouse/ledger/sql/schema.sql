@@ -98,6 +98,10 @@ create table if not exists ledger.rejects (
     replayed_as text,
     -- length of the record in its file, where a person in it was erased; NULL: that of `raw`
     delivered_bytes bigint check (delivered_bytes >= 0),
+    -- of a message, as its rows would have them: for its rows once it is replayed, also where messages are not kept
+    key text,
+    headers text,
+    sent_at timestamptz,
     primary key (file_id, row_number)
 );
 
