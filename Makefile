@@ -37,13 +37,16 @@ run: install ## start the server, load the inbox (demonstration files if it is e
 broker: .venv/broker ## install Apache Kafka and start it on this machine; `warehouse broker down` stops it
 	@$(BIN)/warehouse broker up
 
-# whichever way the consumer ends, producer and broker end too; a broker of your own does not
-stream: .venv/broker ## start server and broker, send events of invented orders (RATE a second), and load them until Ctrl-C
+# whichever way the consumer ends, the others end too; a broker of your own does not. A build makes `live`.
+stream: .venv/broker ## start server and broker, send events of invented orders (RATE a second), and show them in `live` until Ctrl-C
 	@$(BIN)/warehouse up > /dev/null
+	@$(BIN)/warehouse live --quiet 2> /dev/null || $(MAKE) --no-print-directory run
 	@$(BIN)/warehouse broker up > /dev/null
-	@trap 'kill $$producer 2> /dev/null; wait $$producer; \
+	@echo '`warehouse build` in another shell tests and publishes what came.'
+	@trap 'kill $$producer $$filler 2> /dev/null; wait $$producer $$filler; \
 			test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/warehouse broker down' EXIT; trap 'exit 0' INT TERM; \
 		$(BIN)/warehouse demo stream --rate $(or $(RATE),20) & producer=$$!; \
+		$(BIN)/warehouse live --every 2 --watch & filler=$$!; \
 		$(BIN)/warehouse stream --feed web_shop.order_events
 
 test: install ## all checks: style, types, unit and integration tests, full builds in scratch databases

@@ -1,9 +1,12 @@
 {# The one place where it is decided which events count. The relation has a row for each record of an event.
    repeated: the same event was sent before. superseded: of those that are not repeated, another is a later state.
    First and last are by the time of the event and its place in the source, never by arrival.
-   `known_repeat`, of an incremental build, is SQL for records whose other sendings are not in the relation: whether the
-   record is repeated, or NULL where they are. #}
+   `known_repeat`, of an incremental build and of live.fill(), is SQL for records whose other sendings are not in the relation:
+   whether the record is repeated, or NULL where they are. #}
 {% macro decide_events(relation, known_repeat='null') -%}
+    {%- if model.is_undecided -%}
+        {{ return('select *, cast(null as ' ~ text_type() ~ ') as decision from ' ~ relation) }}
+    {%- endif -%}
     select
         *,
         case

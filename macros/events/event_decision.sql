@@ -4,7 +4,7 @@
     (
         select max(decisions.decision)
         {#- dbt gives a relation a name of its own with --empty #}
-        from (select * from {{ decisions or ref('int_events__records_decided') }}) as decisions
+        from (select * from {{ decisions or read_model('int_events__records_decided') }}) as decisions
         where decisions._file_id = {{ staged }}._file_id and decisions._row_number = {{ staged }}._row_number
     )
 {%- endmacro %}

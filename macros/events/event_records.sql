@@ -1,6 +1,6 @@
 {# The records of a staging model that are events: those with an accepted row, or with one that is skipped as a state. #}
 {% macro event_records(staging_model) -%}
-    {%- set staged = ref(staging_model) -%}
+    {%- set staged = read_model(staging_model) -%}
     {%- if not execute -%}
         {{ return('select * from ' ~ staged) }}
     {%- endif -%}

@@ -46,28 +46,49 @@
     )
 {%- endmacro %}
 
-{# Files whose published lines do not count any more, or not as they were published. #}
-{% macro files_that_left() -%}
-    select gone.file_id from live.files as gone where gone.event_id > {{ latest_event() }}
-{%- endmacro %}
-
-{# Files whose lines in live.lines count. A segment that was open at the last fill may be in the publication since. #}
-{% macro files_that_came() -%}
-    select came.file_id
-    from live.files as came
+{# Files that changed after the latest publication: none of their published lines counts, their lines in live.lines do. A
+   segment that was open at the last fill may be in the publication since. #}
+{% macro files_changed_since() -%}
+    select changed.file_id
+    from live.files as changed
     where
-        came.is_active
-        and case
-            when came.event_id is not null then came.event_id > {{ latest_event() }}
+        case
+            when changed.event_id is not null then changed.event_id > {{ latest_event() }}
             else not exists (
                 select 1
                 from ledger.file_events as sealed
                 where
-                    sealed.file_id = came.file_id
+                    sealed.file_id = changed.file_id
                     and sealed.event_id > (select state.event_id from live.state)
                     and sealed.event_id <= {{ latest_event() }}
             )
         end
+{%- endmacro %}
+
+{# Whether a published line counts: its file did not change, and no event in a file that changed decides otherwise. #}
+{% macro still_counts(published) -%}
+    {{ published }}._file_id not in ({{ files_changed_since() }})
+    and not exists (
+        select 1
+        from live.decided_records as decided
+        where
+            decided.is_overridden
+            and decided.touched_by && array({{ files_changed_since() }})
+            and decided._file_id = {{ published }}._file_id
+            and decided._row_number = {{ published }}._row_number
+    )
+{%- endmacro %}
+
+{# Whether a line of live.lines counts: of a file that changed, or of a record about which an event in such a file decides. #}
+{% macro counts_now(lines) -%}
+    (
+        {{ lines }}._file_id in ({{ files_changed_since() }})
+        or coalesce((
+            select decided.touched_by && array({{ files_changed_since() }})
+            from live.decided_records as decided
+            where decided._file_id = {{ lines }}._file_id and decided._row_number = {{ lines }}._row_number
+        ), false)
+    )
 {%- endmacro %}
 
 {# Days whose figures are not those of the latest publication. #}
@@ -76,9 +97,9 @@
     union all
     select lines.order_date
     from live.lines
-    where not {{ is_filled() }} and lines._file_id in ({{ files_that_came() }})
+    where not {{ is_filled() }} and {{ counts_now('lines') }}
     union all
     select published.order_date
     from {{ latest('fct_sales_lines') }} as published
-    where not {{ is_filled() }} and published._file_id = any(array({{ files_that_left() }}))
+    where not {{ is_filled() }} and not ({{ still_counts('published') }})
 {%- endmacro %}

@@ -6,7 +6,13 @@
     {%- set daily_columns = columns_of('agg_sales_daily') -%}
     {%- set line_columns = columns_of('fct_sales_lines') | join(', ') -%}
     {#- the key of agg_sales_daily is never NULL -#}
-    {%- set key_values = "order_date, source_system, coalesce(country, 'unknown'), currency" -%}
+    {%- set key_values = "order_date, source_system, coalesce(country, 'unknown') as country, currency" -%}
+    {%- set counted_keys = [
+        {'table': 'orders', 'key': 'order_id', 'condition': 'true'},
+        {'table': 'customers', 'key': 'customer_key', 'condition': 'customer_id is not null'},
+    ] -%}
+    {%- set nullable_columns = nullable_columns_of('agg_sales_daily') -%}
+    {%- set event_feeds = feeds() | selectattr('events') | map(attribute='name') | list -%}
     create or replace function live.fill(out as_of timestamp with time zone, out lines_came bigint)
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
@@ -21,12 +27,15 @@
         this_fill bigint;
         last_publication bigint;
         last_event bigint;
-        this_segment live.files;
-        these_files bigint [];
+        whole_files bigint [];
+        -- open segments with new rows, and their last rows of before
+        growing_files bigint [];
+        last_rows bigint [];
         new_count bigint;
-        -- files whose lines in live.lines are not as they were, and files whose published lines are not
+        -- files whose rows are not those of the last fill, and those of them that no fill has read
         gone_files bigint [];
-        left_files bigint [];
+        new_files bigint [];
+        has_events boolean := false;
         -- days that are computed anew, and those of them whose figures are not as published
         these_days date [] := '{}';
         touched_days date [] := '{}';
@@ -44,6 +53,7 @@
         if last_publication is null then
             delete from live.files;
             delete from live.lines;
+            delete from live.decided_records;
         elsif last_publication <> this_publication then
             delete from live.files as filled
             where filled.event_id <= this_upper_event or (filled.event_id is null and exists (
@@ -51,7 +61,17 @@
                 where sealed.file_id = filled.file_id
                 and sealed.event_id > last_event and sealed.event_id <= this_upper_event
             ));
-            delete from live.lines where _file_id not in (select file_id from live.files);
+            delete from live.decided_records
+            where
+                _file_id not in (select file_id from live.files)
+                and not coalesce(touched_by && array(select file_id from live.files), false);
+            delete from live.lines
+            where
+                _file_id not in (select file_id from live.files)
+                and not exists (
+                    select from live.decided_records as decided
+                    where decided._file_id = lines._file_id and decided._row_number = lines._row_number
+                );
         end if;
         if last_publication is distinct from this_publication then
             delete from live.days;
@@ -96,60 +116,152 @@
                 row_number_filled = excluded.row_number_filled
         )
         select
-            coalesce(array_agg(file_id) filter (where was_filled and not is_sealed), '{}'),
-            coalesce(array_agg(file_id) filter (where event_id is not null and not is_sealed), '{}')
-        into gone_files, left_files
+            coalesce(array_agg(file_id) filter (where not is_sealed), '{}'),
+            coalesce(array_agg(file_id) filter (where not was_filled), '{}')
+        into gone_files, new_files
         from changed;
-        if last_publication is distinct from this_publication then
-            touched_days := array(select distinct order_date from live.lines);
-            left_files := array(select file_id from live.files where event_id is not null);
-        end if;
         touched_days := array(
-            select unnest(touched_days)
-            union
             select order_date from live.lines where _file_id = any(gone_files)
             union
-            select order_date from {{ latest('fct_sales_lines') }} where _file_id = any(left_files)
+            select order_date from {{ latest('fct_sales_lines') }} where _file_id = any(gone_files)
         );
+        if last_publication is distinct from this_publication then
+            touched_days := array(
+                select unnest(touched_days)
+                union
+                select order_date from live.lines
+                union
+                select order_date from {{ latest('fct_sales_lines') }}
+                where _file_id = any(array(select file_id from live.files where event_id is not null))
+                union
+                select order_date from {{ latest('fct_sales_lines') }}
+                where {{ is_of_records('live.decided_records where is_overridden and touched_by is not null') }}
+            );
+        end if;
         delete from live.lines where _file_id = any(gone_files);
 
-        -- The lines of new files, and the new lines of segments.
-        these_files := array(
-            select file_id from live.files where is_active and not is_complete and row_number_filled = 0
+        -- The files to read, and how far.
+        select
+            coalesce(array_agg(file_id) filter (where row_number_filled = 0), '{}'),
+            coalesce(array_agg(file_id order by file_id) filter (where row_number_filled > 0), '{}'),
+            coalesce(array_agg(row_number_filled order by file_id) filter (where row_number_filled > 0), '{}')
+        into whole_files, growing_files, last_rows
+        from live.files inner join ledger.files as entries using (file_id)
+        where files.is_active and not files.is_complete and entries.records_read > files.row_number_filled;
+        {%- if event_feeds %}
+
+        -- Which events count. Lines that do not any more leave; of records of before that count now the lines come.
+        has_events := exists (
+            select from ledger.files
+            where feed in ('{{ event_feeds | join("', '") }}')
+            and file_id = any(whole_files || growing_files || gone_files)
         );
-        lines_came := 0;
-        if cardinality(these_files) > 0 then
-            insert into live.lines ({{ line_columns }}, _fill_number)
-            select {{ line_columns }}, this_fill from live.priced_lines where _file_id = any(these_files);
-            get diagnostics lines_came = row_count;
+        if has_events then
+            perform live.decide_events(whole_files, growing_files, last_rows, gone_files, new_files, this_upper_event);
+            create temporary table lost_lines on commit drop as
+            select {{ line_columns }} from {{ latest('fct_sales_lines') }}
+            where {{ is_of_records(
+                'pg_temp.redecided where decision_before is not null and is_overridden and not was_overridden'
+            ) }};
+            with lost as (
+                delete from live.lines
+                where {{ is_of_records(
+                    "pg_temp.redecided where was_overridden and decision_before = 'counted' and decision <> 'counted'"
+                ) }}
+                returning {{ line_columns }}
+            )
+            insert into lost_lines select * from lost;
+            touched_days := array(
+                select unnest(touched_days)
+                union
+                select order_date from lost_lines where order_date not in (select order_date from live.days)
+            );
         end if;
-        for this_segment in
-            select * from live.files where is_active and not is_complete and row_number_filled > 0 order by file_id
-        loop
+        {%- endif %}
+
+        -- The lines of new files, and the new lines of segments.
+        lines_came := 0;
+        {%- for condition in [
+            {'if': 'cardinality(whole_files) > 0', 'where': '_file_id = any(whole_files)'},
+            {
+                'if': 'cardinality(growing_files) > 0',
+                'where': '_file_id = any(growing_files) and _row_number > last_rows[array_position(growing_files, _file_id)]',
+            },
+        ] + ([{
+            'if': 'has_events',
+            'where': is_of_records("pg_temp.redecided where decision_before is not null and is_overridden"
+                ~ " and decision = 'counted' and not (was_overridden and decision_before = 'counted')"),
+        }] if event_feeds else []) %}
+        if {{ condition.if }} then
             insert into live.lines ({{ line_columns }}, _fill_number)
-            select {{ line_columns }}, this_fill from live.priced_lines
-            where _file_id = this_segment.file_id and _row_number > this_segment.row_number_filled;
+            select {{ line_columns }}, this_fill from live.priced_lines where {{ condition.where }};
             get diagnostics new_count = row_count;
             lines_came := lines_came + new_count;
-        end loop;
-        update live.files set row_number_filled = came.last_row_number
-        from (
-            select _file_id, max(_row_number) as last_row_number
-            from live.lines where _fill_number = this_fill group by _file_id
-        ) as came
-        where files.file_id = came._file_id;
+        end if;
+        {%- endfor %}
+        update live.files set row_number_filled = entries.records_read
+        from ledger.files as entries
+        where files.file_id = entries.file_id and files.is_active and not files.is_complete
+        and files.row_number_filled <> entries.records_read;
         update live.files set is_complete = true where event_id is not null and not is_complete;
         if lines_came > 50000 then
             analyze live.lines;
         end if;
 
-        -- Days that are not in live.daily yet, or that lost lines, are computed anew; to the others the new lines are added.
+        -- Days that are not in live.daily yet, or that lost the lines of a file, are computed anew. To the others the new lines are
+        -- added, and lines of which the event does not count any more are taken off.
         touched_days := array(
             select unnest(touched_days)
             union
             select order_date from live.lines
             where _fill_number = this_fill and order_date not in (select order_date from live.days)
         );
+        {%- if event_feeds %}
+        if has_events then
+            delete from lost_lines where order_date = any(touched_days);
+            update live.days set is_touched = true
+            where not is_touched and order_date in (select order_date from lost_lines);
+            update live.daily as days set
+                {%- for column in daily_columns if column not in keys and column != 'order_count' %}
+                {{ column }} = days.{{ column }} - coalesce(lost.{{ column }}, 0){{ ',' if not loop.last }}
+                {%- endfor %}
+            from (
+                {{ sql_of('agg_sales_daily', {'fct_sales_lines': 'lost_lines'}) }}
+            ) as lost
+            where {{ equal_keys('days', 'lost', keys) }};
+            {%- if nullable_columns %}
+            -- a sum that became 0 may be of no value at all, which is NULL
+            touched_days := array(
+                select unnest(touched_days)
+                union
+                select order_date from live.daily as days
+                where order_date in (select order_date from lost_lines) and 0 in (days.{{ nullable_columns | join(', days.') }})
+            );
+            {%- endif %}
+            {%- for counted in counted_keys %}
+            with lost as (
+                select {{ key_values }}, {{ counted.key }}, count(*) as line_count
+                from lost_lines where {{ counted.condition }}
+                group by 1, 2, 3, 4, 5
+            ),
+            written as (
+                update live.{{ counted.table }} as counted set line_count = counted.line_count - lost.line_count
+                from lost
+                where {{ equal_keys('counted', 'lost', keys + [counted.key]) }}
+                returning counted.*
+            )
+            update live.daily as days
+            set {{ counted.table[:-1] }}_count = days.{{ counted.table[:-1] }}_count - gone.gone_count
+            from (
+                select {{ key_list }}, count(*) as gone_count from written where line_count = 0 group by {{ key_list }}
+            ) as gone
+            where {{ equal_keys('days', 'gone', keys) }};
+            delete from live.{{ counted.table }}
+            where line_count = 0 and {{ counted.key }} in (select {{ counted.key }} from lost_lines);
+            {%- endfor %}
+            delete from live.daily where line_count = 0;
+        end if;
+        {%- endif %}
         these_days := array(
             select unnest(touched_days)
             union
@@ -166,27 +278,35 @@
             {{ column }} = coalesce(days.{{ column }} + excluded.{{ column }}, days.{{ column }}, excluded.{{ column }})
             {{- ',' if not loop.last }}
             {%- endfor %};
-        {%- for counted in [
-            {'table': 'orders', 'key': 'order_id', 'condition': 'true'},
-            {'table': 'customers', 'key': 'customer_key', 'condition': 'customer_id is not null'},
-        ] %}
-        with new_keys as (
-            insert into live.{{ counted.table }}
-            select distinct {{ key_values }}, {{ counted.key }}
+        {%- for counted in counted_keys %}
+        with came as (
+            select {{ key_values }}, {{ counted.key }}, count(*) as line_count
             from live.lines
             where _fill_number = this_fill and order_date <> all(these_days) and {{ counted.condition }}
-            on conflict do nothing
-            returning {{ key_list }}
+            group by 1, 2, 3, 4, 5
+        ),
+        written as (
+            insert into live.{{ counted.table }} as counted ({{ key_list }}, {{ counted.key }}, line_count)
+            select * from came
+            on conflict ({{ key_list }}, {{ counted.key }}) do update set
+                line_count = counted.line_count + excluded.line_count
+            returning {{ key_list }}, {{ counted.key }}, line_count
         )
         update live.daily as days
         set {{ counted.table[:-1] }}_count = days.{{ counted.table[:-1] }}_count + counted.new_count
-        from (select {{ key_list }}, count(*) as new_count from new_keys group by {{ key_list }}) as counted
-        where {% for key in keys %}days.{{ key }} = counted.{{ key }}{{ ' and ' if not loop.last }}{% endfor %};
+        from (
+            -- those that had no line
+            select {{ key_list }}, count(*) as new_count
+            from written inner join came using ({{ key_list }}, {{ counted.key }}, line_count)
+            group by {{ key_list }}
+        ) as counted
+        where {{ equal_keys('days', 'counted', keys) }};
         delete from live.{{ counted.table }} where order_date = any(these_days);
-        insert into live.{{ counted.table }}
-        select distinct {{ key_values }}, {{ counted.key }}
+        insert into live.{{ counted.table }} ({{ key_list }}, {{ counted.key }}, line_count)
+        select {{ key_values }}, {{ counted.key }}, count(*)
         from live.order_lines
-        where order_date = any(these_days) and {{ counted.condition }};
+        where order_date = any(these_days) and {{ counted.condition }}
+        group by 1, 2, 3, 4, 5;
         {%- endfor %}
         update live.days set is_touched = true
         where not is_touched and order_date in (select order_date from live.lines where _fill_number = this_fill);
@@ -212,4 +332,26 @@
             execute format('grant execute on function live.fill() to %I', current_database() || '_loader');
         end if;
     end $$
+{%- endmacro %}
+
+{# Whether a line is of one of these records. The lists find the rows in block range indexes and below window functions. #}
+{% macro is_of_records(records) -%}
+    _file_id = any(array(select distinct _file_id from {{ records }}))
+    and _row_number = any(array(select distinct _row_number from {{ records }}))
+    and (_file_id, _row_number) in (select _file_id, _row_number from {{ records }})
+{%- endmacro %}
+
+{% macro equal_keys(one, other, keys) -%}
+    {%- for key in keys %}{{ one }}.{{ key }} = {{ other }}.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
+{%- endmacro %}
+
+{# The columns of a model that may be NULL by its contract. #}
+{% macro nullable_columns_of(model_name) -%}
+    {%- set found = [] -%}
+    {%- for column in (graph.nodes['model.' ~ project_name ~ '.' ~ model_name].columns.values() if execute else []) -%}
+        {%- if 'not_null' not in (column.constraints or []) | map(attribute='type') | map('string') -%}
+            {%- do found.append(column.name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found) }}
 {%- endmacro %}

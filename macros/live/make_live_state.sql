@@ -25,13 +25,15 @@
         order_date date primary key,
         is_touched boolean not null
     );
-    -- orders and customers of these days, from the publication and from live.lines; the keys begin with what differs most
+    -- orders and customers of these days with their lines, from the publication and from live.lines; the keys begin with what
+    -- differs most
     create table if not exists live.orders (
         order_date date,
         source_system text,
         country text,
         currency text,
         order_id text,
+        line_count bigint not null,
         primary key (order_id, order_date, source_system, country, currency)
     );
     create table if not exists live.customers (
@@ -40,6 +42,10 @@
         country text,
         currency text,
         customer_key text,
+        line_count bigint not null,
         primary key (customer_key, order_date, source_system, country, currency)
-    )
+    );
+    -- of a version before that counted no lines; the models of `live` were changed since, so the next fill empties both
+    alter table live.orders add column if not exists line_count bigint not null default 0;
+    alter table live.customers add column if not exists line_count bigint not null default 0
 {%- endmacro %}

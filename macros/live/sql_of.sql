@@ -1,27 +1,74 @@
 {# The SQL of another model, so that its rules are written once. `instead` gives, for models that it reads, the SQL to read in
-   their place. dbt finds no dependency in it: name what is read in a comment, `-- depends_on: {{ ref('…') }}`. #}
-{% macro sql_of(model_name, instead={}) -%}
+   their place; `is_undecided` leaves out what decide_events decides. dbt finds no dependency in it: name the model in a
+   comment, `-- depends_on: {{ ref('…') }}`. #}
+{% macro sql_of(model_name, instead={}, is_undecided=false) -%}
     {%- if not execute -%}
         {{ return('select 1 as nothing') }}
     {%- endif -%}
     {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
     {%- set code = namespace(text=node.raw_code) -%}
-    {%- for name, relation in instead.items() -%}
-        {%- set read = "{{ ref('" ~ name ~ "') }}" -%}
-        {%- if read not in code.text -%}
-            {{ exceptions.raise_compiler_error(
-                'The models of `live` read another relation in place of ' ~ name ~ ', and do not find ' ~ read ~ ' in '
-                ~ node.original_file_path ~ '. Write it so, or name in models/live what the model reads now.'
-            ) }}
-        {%- endif -%}
-        {%- set code.text = code.text | replace(read, relation) -%}
+    {#- what event_decision reads is not in the text -#}
+    {%- for name in instead if instead_of(name) not in code.text and name != 'int_events__records_decided' -%}
+        {{ exceptions.raise_compiler_error(
+            'The models of `live` read another relation in place of ' ~ name ~ ', and do not find ' ~ instead_of(name) ~ ' in '
+            ~ node.original_file_path ~ '. Write it so, or name in models/live what the model reads now.'
+        ) }}
     {%- endfor -%}
+    {%- set relations = {} -%}
+    {#- dbt refuses ref() of what the model at hand does not depend on -#}
+    {%- for unique_id in node.depends_on.nodes if unique_id in graph.nodes -%}
+        {%- do relations.update({graph.nodes[unique_id].name: graph.nodes[unique_id].relation_name}) -%}
+    {%- endfor -%}
+    {%- do relations.update(instead) -%}
+    {%- for name, relation in relations.items() -%}
+        {%- set code.text = code.text | replace(instead_of(name), relation) -%}
+    {%- endfor -%}
+    {%- set before = {'build_window': model.build_window, 'instead': model.instead, 'is_undecided': model.is_undecided} -%}
     {#- the whole of it, not what is due in this build -#}
-    {%- set window = model.build_window -%}
-    {%- do model.update({'build_window': none}) -%}
+    {%- do model.update({'build_window': none, 'instead': relations, 'is_undecided': is_undecided}) -%}
     {%- set sql = render(code.text) -%}
-    {%- do model.update({'build_window': window}) -%}
+    {%- do model.update(before) -%}
     {{ return(sql) }}
+{%- endmacro %}
+
+{# The same with other decisions about events, also in the models between. #}
+{% macro sql_over_decisions(model_name, decisions) -%}
+    {%- if not execute -%}
+        {{ return('select 1 as nothing') }}
+    {%- endif -%}
+    {%- set instead = {} -%}
+    {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
+    {%- for unique_id in node.depends_on.nodes if reads_decisions(unique_id) -%}
+        {%- set name = graph.nodes[unique_id].name -%}
+        {%- do instead.update({
+            name: decisions if name == 'int_events__records_decided' else '(' ~ sql_over_decisions(name, decisions) ~ ')'
+        }) -%}
+    {%- endfor -%}
+    {{ return(sql_of(model_name, instead)) }}
+{%- endmacro %}
+
+{# Whether a model is int_events__records_decided, or a view that reads it. #}
+{% macro reads_decisions(unique_id) -%}
+    {%- set node = graph.nodes.get(unique_id) or {} -%}
+    {%- if node.name == 'int_events__records_decided' -%}
+        {{ return(true) }}
+    {%- elif node.resource_type != 'model' or follows_ledger(node) -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set found = [] -%}
+    {%- for parent in node.depends_on.nodes if not found and reads_decisions(parent) -%}
+        {%- do found.append(parent) -%}
+    {%- endfor -%}
+    {{ return(found | length > 0) }}
+{%- endmacro %}
+
+{% macro instead_of(name) -%}
+    {{ return("{{ ref('" ~ name ~ "') }}") }}
+{%- endmacro %}
+
+{# A model that a macro reads, also in the SQL that sql_of gives. #}
+{% macro read_model(name) -%}
+    {{ return((model.instead or {}).get(name) or ref(name)) }}
 {%- endmacro %}
 
 {# The columns of a model as its contract lists them. #}

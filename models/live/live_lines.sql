@@ -3,9 +3,8 @@
 {{ config(
     alias='lines',
     materialized='kept_table',
-    pre_hook='{{ make_live_state() }}',
     post_hook='{{ start_live_again() }}',
-    indexes=[{'columns': ['_fill_number']}, {'columns': ['_file_id']}, {'columns': ['order_date', 'order_id']}],
+    indexes=[{'columns': ['_fill_number']}, {'columns': ['_file_id', '_row_number']}, {'columns': ['order_date', 'order_id']}],
 ) }}
 select
     *,

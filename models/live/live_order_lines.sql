@@ -1,6 +1,7 @@
 -- Grain: one row per accepted sales line: those of the latest publication, and those that came since.
 -- unit_price and fx_rate must not be summed; amounts only within one currency, except net_amount_reporting.
 -- depends_on: {{ ref('fct_sales_lines') }}
+-- depends_on: {{ ref('live_decided_records') }}
 {{ config(alias='order_lines', pre_hook="{{ show_latest('fct_sales_lines') }}") }}
 {% set columns = columns_of('fct_sales_lines') | join(', ') %}
 
@@ -8,8 +9,8 @@ select
     {{ columns }},
     {{ is_latest_shown() }} as is_audited,
     {{ live_as_of() }} as as_of
-from {{ latest('fct_sales_lines') }}
-where _file_id not in ({{ files_that_left() }})
+from {{ latest('fct_sales_lines') }} as published
+where {{ still_counts('published') }}
 
 union all
 
@@ -17,5 +18,5 @@ select
     {{ columns }},
     false as is_audited,
     {{ live_as_of() }} as as_of
-from {{ ref('live_lines') }}
-where _file_id in ({{ files_that_came() }})
+from {{ ref('live_lines') }} as lines
+where {{ counts_now('lines') }}

@@ -34,6 +34,19 @@ def add_up(truths: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def ask_live(checkout: Checkout) -> dict[str, Any]:
+    """Return net amounts and orders of what `live` has."""
+    sums = checkout.sql(
+        "select currency, sum(net_amount) as net, count(distinct order_id) as orders, count(*) as lines "
+        "from live.order_lines where source_system = 'web_shop' group by 1"
+    )
+    return {
+        "net": {one["currency"]: Decimal(one["net"]) for one in sums},
+        "orders": sum(int(one["orders"]) for one in sums),
+        "lines": sum(int(one["lines"]) for one in sums),
+    }
+
+
 def ask(checkout: Checkout) -> dict[str, Any]:
     """Return the same figures from ledger, audit and marts."""
     outcomes = checkout.sql(
@@ -54,7 +67,7 @@ def ask(checkout: Checkout) -> dict[str, Any]:
     }
 
 
-def test_the_marts_hold_what_the_producer_sent(kafka: Broker, checkout: Checkout, tmp_path: Path) -> None:
+def test_live_and_then_the_marts_hold_what_the_producer_sent(kafka: Broker, checkout: Checkout, tmp_path: Path) -> None:
     # a topic of its own, because all tests share the broker
     topic = kafka.make_topic()
     declaration = checkout.project / "models" / "staging" / "web_shop" / "_web_shop__sources.yml"
@@ -64,13 +77,24 @@ def test_the_marts_hold_what_the_producer_sent(kafka: Broker, checkout: Checkout
     checkout.variables.update(kafka.variables)
     Path(checkout.variables["WAREHOUSE_INBOX"]).mkdir(exist_ok=True)
     checkout.run("warehouse", "up")
+    checkout.run("warehouse", "build", "--quiet")  # makes `live`
+    published = f"select count(*) {LINES}".replace("marts.", "published.")
     truths = []
-    for day in ("2024-03-01", "2024-03-02"):  # a build of everything, then one of what is new
+    for day in ("2024-03-01", "2024-03-02"):
         truth = tmp_path / day
         options = ("--orders", str(ORDERS), "--rate", "0", "--start", f"{day}T08:00:00+00:00", "--truth", str(truth))
         checkout.run("warehouse", "demo", "stream", "--topic", topic, *options)
         truths.append(json.loads(truth.read_text(encoding="utf-8")))
         checkout.run("warehouse", "stream", "--feed", FEED, "--until-idle")
+        meant = add_up(truths)
+        lines_before = checkout.value(published)
+        filled = json.loads(checkout.warehouse("live", "--json"))
+        assert filled["lines_came"] == meant["rows"]["accepted"] - int(lines_before) > 0
+        live = {"net": meant["net"], "orders": meant["orders"], "lines": meant["rows"]["accepted"]}
+        assert ask_live(checkout) == live
+        assert checkout.value(published) == lines_before
         checkout.run("warehouse", "build", "--quiet")
-        assert ask(checkout) == add_up(truths)
+        assert ask(checkout) == meant
+        assert ask_live(checkout) == live
+        assert checkout.value(published) == str(live["lines"])
     assert min(add_up(truths)["rows"].values()) > 0

@@ -1,6 +1,7 @@
 """Events of the feed `web_shop.order_events`, taken in as `warehouse stream` does, cut into any segments."""
 
 import json
+import random
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from sales_warehouse.stream.messages import Message, Place
 
 START_MS = 1_709_280_000_000  # 2024-03-01 08:00 UTC
 FEED = "web_shop.order_events"
+KINDS = ("placed", "corrected", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -111,3 +113,22 @@ class OrderTopic:
             place = Place("shop", "c1", "web_shop.order_events", "t1", number)
             self._partitions[number] = Partition(self.connection, self._feed, place)
         return self._partitions[number]
+
+
+def draw_events(seed: int, orders: int) -> list[Event]:
+    """Draw the events of some orders in an order of arrival: late, sent again, at the same time, with bad lines."""
+    dice = random.Random(seed)
+    sent: list[tuple[float, Event]] = []
+    for number in range(orders):
+        order, minute, partition = f"R{seed}-{number:03d}", dice.randrange(600), dice.randrange(3)
+        for state in range(dice.choice([1, 1, 2, 3])):
+            kind = KINDS[min(state, 1) if dice.random() < 0.7 else dice.randrange(3)]
+            prices = tuple(dice.choice([1, 2.5, "abc"] + [7] * 9) for _ in range(dice.randrange(1, 4)))
+            # two events of one key and another order happen when a producer counts wrongly
+            key = f"e{seed}-{number}-{state}" if dice.random() < 0.95 else f"e{seed}-{dice.randrange(orders)}-0"
+            event = Event(key, order, minute, kind, prices, partition)
+            minute += dice.choice([0, 1, 90])
+            sent.append((dice.random() * 5, event))
+            for _ in range(dice.choice([0, 0, 0, 1, 2])):
+                sent.append((dice.random() * 5, event.again(dice.choice([0, 0, 1, 60]), dice.randrange(3))))
+    return [event for _, event in sorted(sent, key=lambda one: one[0])]

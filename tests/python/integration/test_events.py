@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from order_events import Event, OrderTopic
+from order_events import KINDS, Event, OrderTopic, draw_events
 from rebuilds import compile_whole, find_differences
 
 from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout, name_server
@@ -24,7 +24,6 @@ OUTCOMES = (
     "where row_count > 0 group by 1, 2 order by 1, 2"
 )
 FACTS = "select order_id || ' ' || net_amount::numeric(18, 2) from marts.fct_sales_lines order by order_id, net_amount"
-KINDS = ("placed", "corrected", "cancelled")
 # what a line is, wherever its message was cut into a segment
 COMPARED = {
     "marts.fct_sales_lines": "sales_line_id, order_id, ordered_at, product_id, customer_key, net_amount",
@@ -147,25 +146,6 @@ def test_readers_of_published_see_no_superseded_line(shop: Shop) -> None:
     lines = shop.checkout.value("select count(*) from marts.fct_sales_lines")
     assert shop.checkout.value("select count(*) from published.fct_sales_lines") == lines
     assert shop.checkout.value(published) == lines
-
-
-def draw_events(seed: int, orders: int) -> list[Event]:
-    """Draw the events of some orders in an order of arrival: late, sent again, at the same time, with bad lines."""
-    dice = random.Random(seed)
-    sent: list[tuple[float, Event]] = []
-    for number in range(orders):
-        order, minute, partition = f"R{seed}-{number:03d}", dice.randrange(600), dice.randrange(3)
-        for state in range(dice.choice([1, 1, 2, 3])):
-            kind = KINDS[min(state, 1) if dice.random() < 0.7 else dice.randrange(3)]
-            prices = tuple(dice.choice([1, 2.5, "abc"] + [7] * 9) for _ in range(dice.randrange(1, 4)))
-            # two events of one key and another order happen when a producer counts wrongly
-            key = f"e{seed}-{number}-{state}" if dice.random() < 0.95 else f"e{seed}-{dice.randrange(orders)}-0"
-            event = Event(key, order, minute, kind, prices, partition)
-            minute += dice.choice([0, 1, 90])
-            sent.append((dice.random() * 5, event))
-            for _ in range(dice.choice([0, 0, 0, 1, 2])):
-                sent.append((dice.random() * 5, event.again(dice.choice([0, 0, 1, 60]), dice.randrange(3))))
-    return [event for _, event in sorted(sent, key=lambda one: one[0])]
 
 
 def decide(shop: Shop) -> dict[tuple[int, int], str]:

@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import psycopg2
 import pytest
 from histories import ONLINE, Action, Operator
+from order_events import Event, OrderTopic, draw_events
 from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole
 
@@ -22,12 +25,13 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.publish.fill_live import Filled, fill
 
 HISTORIES = 6
+UNIONED, DECIDED = "int_sales__lines_unioned", "int_events__records_decided"
 FACT, DAILY = '"marts"."fct_sales_lines"', '"marts"."agg_sales_daily"'
 TODAY = """
 select source_system, coalesce(country, 'unknown') as country, currency, count(*) as line_count,
     count(distinct order_id) as order_count, count(distinct customer_key) filter (where customer_id is not null)
     as customer_count, sum(net_amount) as net_amount
-from ({lines}) as lines where order_date = current_date group by 1, 2, 3
+from whole_lines where order_date = current_date group by 1, 2, 3
 """
 # another column for the fact and for its sums by day: the file, the text behind it, and the text
 EDITS = (
@@ -58,8 +62,16 @@ class Live:
         whole = compile_whole(self.checkout)
         self.columns, lines = whole[f'"{database}".{FACT}']
         self.daily_columns, daily = whole[f'"{database}".{DAILY}']
+        # the decisions of now, not those of the last build
+        between = self.checkout.project / "target/compiled/sales_warehouse/models/intermediate/sales" / f"{UNIONED}.sql"
+        relations = {name: f'"{database}"."intermediate"."{name}"' for name in (UNIONED, DECIDED)}
+        for name, code in ((UNIONED, between.read_text()), (DECIDED, whole[relations[DECIDED]][1])):
+            assert relations[name] in lines
+            lines = lines.replace(relations[name], f"({code})")
         self.lines = f"select {self.columns} from ({lines}) as lines"
-        self.daily = daily.replace(f'"{database}".{FACT}', f"({self.lines}) as fact")
+        self.daily = f"select {self.daily_columns} from ({daily}) as daily".replace(
+            f'"{database}".{FACT}', "whole_lines"
+        )
 
     def query(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement and commit."""
@@ -74,11 +86,17 @@ class Live:
 
     def rebuild(self) -> Rows:
         """Return what a whole build would have now."""
-        return {
-            "order_lines": Counter(self.query(self.lines)),
-            "agg_sales_daily": Counter(self.query(f"select {self.daily_columns} from ({self.daily}) as daily")),
-            "sales_today": Counter(self.query(TODAY.format(lines=self.lines))),
-        }
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(f"create temporary table whole_lines on commit drop as {self.lines}")
+            rows = {}
+            for view, query in (
+                ("order_lines", "select * from whole_lines"),
+                ("agg_sales_daily", self.daily),
+                ("sales_today", TODAY),
+            ):
+                cursor.execute(query)
+                rows[view] = Counter(cursor.fetchall())
+        return rows
 
     def read(self) -> Rows:
         """Return what readers of `live` see."""
@@ -106,11 +124,13 @@ class Live:
 
     def build(self) -> str:
         """Build without tests, and let the build count as green; return its invocation."""
-        self.remember()
         self.checkout.dbt("build", "--quiet", *WITHOUT_TESTS)
+        # open segments have an event now
+        self.remember()
         return self.value(
-            "insert into ledger.green_builds (invocation_id, upper_event_id, watermarks, touched_dates, marts) "
-            "select builds.invocation_id, builds.upper_event_id, watermarks, touched_dates, marts "
+            "insert into ledger.green_builds "
+            "(invocation_id, upper_event_id, watermarks, touched_dates, touched_files, marts) "
+            "select builds.invocation_id, builds.upper_event_id, watermarks, touched_dates, touched_files, marts "
             "from audit.builds, ledger.green_builds order by builds.started_at desc, ended_at desc limit 1 "
             "returning invocation_id"
         )  # type: ignore[no-any-return]
@@ -135,6 +155,12 @@ class Live:
         assert is_latest or audited == 0
         self.seen["unaudited"] += unaudited
         self.seen["computed"] += self.value("select publication <> ledger.latest_publication() from live.state") or 0
+        # published lines of which a later event does not count any more, and lines of published files that count now
+        [(hidden, came_back)] = self.query(
+            "select count(*) filter (where decision <> 'counted'), count(*) filter (where decision = 'counted') "
+            "from live.decided_records where is_overridden and _file_id not in (select file_id from live.files)"
+        )
+        self.seen.update({"hidden": hidden, "came back": came_back})
         self.seen["left"] += self.value(
             "select count(*) from ledger.publications, live.files inner join published.fct_sales_lines as lines "
             "on lines._file_id = file_id where publication = ledger.latest_publication() and event_id > upper_event_id"
@@ -168,7 +194,9 @@ def test_live_equals_what_is_published_before_the_first_fill(live: Live) -> None
 def test_live_equals_a_whole_build_in_any_history(live: Live) -> None:
     dice = random.Random(os.environ.get("SOAK_SEED", "live"))
     inbox = Path(live.checkout.variables["WAREHOUSE_INBOX"])
-    operator = Operator(live.connection, read_feeds(live.checkout.project), inbox)
+    feeds = read_feeds(live.checkout.project)
+    operator, topic = Operator(live.connection, feeds, inbox), OrderTopic(live.connection, feeds)
+    events = draw_events(dice.randrange(1000), 60)
     today = inbox / "online_retail" / "1999-01-02.csv"
 
     def act(times: int) -> None:
@@ -179,12 +207,26 @@ def test_live_equals_a_whole_build_in_any_history(live: Live) -> None:
                 day = datetime.now(UTC).date()
                 customers = [f"{n},A,Tea,1,{day} 00:00:00,2.50,{n % 3},UK" for n in range(dice.randrange(1, 9))]
                 today.write_text(ONLINE + "\n".join(customers) + "\n")
-            operator.do(acts)
-            live.seen[verb] += 1
+            if dice.random() < 0.6:
+                operator.do(acts)
+                live.seen[verb] += 1
+            send(dice.randrange(6))
             live.check(f"{acts}, not filled")
             if dice.random() < 0.5:
                 live.fill()
                 live.check(f"{acts}, filled")
+
+    def send(count: int) -> None:
+        """Take events in, of orders of today among them, into segments cut anywhere; unload and restore segments."""
+        for event in events[:count]:
+            topic.commit([sell_today(event) if event.order_id < f"{event.order_id[:-3]}030" else event])
+            if dice.random() < 0.2:
+                topic.seal()
+        del events[:count]
+        for verb, status, act_on in (("unload", "active", topic.unload), ("restore", "unloaded", topic.restore)):
+            if dice.random() < 0.2 and (segments := topic.list_segments(status)):
+                act_on(dice.choice(segments))
+                live.seen[f"{verb} a segment"] += 1
 
     def publish(build: str) -> None:
         live.query("select ledger.publish(%s)", build)
@@ -211,7 +253,48 @@ def test_live_equals_a_whole_build_in_any_history(live: Live) -> None:
     act(3)
     live.fill()
     live.check("the end")
-    assert all(live.seen[what] for what in ("deliver", "unload", "restore", "lines", "left", "computed", "unaudited"))
+    seen = ("deliver", "unload", "restore", "lines", "left", "computed", "unaudited")
+    assert all(live.seen[what] for what in (*seen, "unload a segment", "restore a segment", "hidden", "came back"))
+
+
+def test_what_comes_decides_about_published_events(live: Live) -> None:
+    topic = OrderTopic(live.connection, read_feeds(live.checkout.project))
+
+    def fill_lines(*events: Event) -> int:
+        """Take events in and fill; return how many lines came."""
+        topic.commit(events)
+        filled = fill(live.connection)
+        assert filled is not None
+        live.remember()
+        live.check("filled")
+        return filled.lines_came
+
+    def orders(name: str) -> list[tuple[Any, ...]]:
+        return live.query("select net_amount::int from live.order_lines where order_id = %s order by 1", name)
+
+    first, second = Event("la1", "LA", 0, prices=(10, 5), partition=5), Event("lb1", "LB", 1, partition=5)
+    topic.deliver(first, second)
+    segment = topic.list_segments()[-1]
+    topic.deliver(second.again(5))
+    live.query("select ledger.publish(%s)", live.build())
+    assert fill_lines() == 0
+    # sent again, and a state that arrives late: what is published stays as it is, and is not read again
+    assert fill_lines(first.again(7), Event("lb0", "LB", -5, prices=(3,), partition=5)) == 0
+    assert fill_lines(Event("la2", "LA", 9, "corrected", (12,), partition=5)) == 1
+    assert orders("LA") == [(12,)]
+    assert fill_lines(Event("la3", "LA", 10, "cancelled", (12,), partition=5)) == 0
+    assert orders("LA") == []
+    assert orders("LB") == [(10,)]
+    # no fill sees the events of this segment before a build that is not published forgets their keys
+    topic.unload(segment)
+    live.build()
+    assert fill_lines() == 1
+    assert orders("LB") == [(10,)]
+    topic.restore(segment)
+    fill_lines()
+    live.query("select ledger.publish(%s)", live.build())
+    live.check("published, not filled")
+    assert orders("LB") == [(10,)]
 
 
 def test_open_segments_are_filled_row_by_row_and_count_once_when_sealed(live: Live) -> None:
@@ -259,6 +342,11 @@ def test_open_segments_are_filled_row_by_row_and_count_once_when_sealed(live: Li
     live.fill()
     live.check("unloaded, filled")
     assert _count(live) == 2
+
+
+def sell_today(event: Event) -> Event:
+    """Return the event of an order that is made today in the currency that has a rate."""
+    return replace(event, other={"ordered_at": f"{datetime.now(UTC).date()}T09:00:00+00:00", "currency": "GBP"})
 
 
 def test_two_fills_at_once_give_one(live: Live) -> None:
@@ -323,6 +411,20 @@ def test_the_command_fills_once_or_for_ever(live: Live) -> None:
         assert process.stdout.readline().startswith("3 sales lines came; `live` has everything of before 2")
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+    with live.checkout.start("warehouse", "live", "--every", "0.1", "--watch") as process:
+        assert process.stdout is not None
+        before = process.stdout.readline()
+        _append(live, segment, 6, 2)
+        after = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    figures = [
+        [float(n.replace(",", "")) for n in re.findall(r"(?<= )-?[0-9][0-9,.]*", line)] for line in (before, after)
+    ]
+    # two records, two lines for 2.50 each, and nothing published
+    assert [b - a for a, b in zip(*figures, strict=True)] == [2, 2, pytest.approx(5), 0, 0]
+    wrong = live.checkout.run("warehouse", "live", "--watch", check=False)
+    assert wrong.returncode == 2 and "give --every SECONDS too" in wrong.stderr
 
 
 def test_readers_read_live_and_the_loader_fills_it(live: Live) -> None:
