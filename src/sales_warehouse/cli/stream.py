@@ -94,6 +94,8 @@ def print_stream_status(status: "StreamStatus") -> None:
     for it in status.stopped:
         place = f"{it.topic}/{it.partition}/{it.stopped_offset}"
         note(f"Stopped at {place}: {it.stopped_reason}. `warehouse stream --skip {place}`")
+    if status.unsent_rejects:
+        note(f"{count(status.unsent_rejects, 'reject')} wait for a dead-letter topic. `warehouse stream` sends them.")
     if status.problem:
         note(f"The lag is not known: {status.problem}")
 
@@ -103,6 +105,7 @@ def _print_report(report: "StreamReport") -> None:
     parts += [f"{report.rejected:,} rejected"] if report.rejected else []
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []
     note(f"Loaded {', '.join(parts)} in {count(report.commits, 'commit')}.")
-    for word, places in (("No topic", report.problems), ("Lost", report.lost), ("Stopped", report.stopped)):
+    words = {"No topic": report.problems, "Lost": report.lost, "Stopped": report.stopped, "Not sent": report.unsent}
+    for word, places in words.items():
         for place in places:
             note(f"{word}: {place}")

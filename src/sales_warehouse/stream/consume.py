@@ -17,6 +17,7 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.cluster import Cluster, KafkaAway, explain, find_start, watermarks
 from sales_warehouse.stream.commit_messages import SEGMENT_SECONDS, commit_batch
 from sales_warehouse.stream.database import Database, DatabaseAway
+from sales_warehouse.stream.dead_letters import DeadLetters
 from sales_warehouse.stream.decode import choose_decoder
 from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
 from sales_warehouse.stream.keep_messages import forget_published
@@ -92,11 +93,12 @@ class StreamReport:
     lost: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unsent: list[str] = field(default_factory=list)  # to a dead-letter topic
 
     @property
     def needs_a_person(self) -> bool:
         """Say whether messages were lost, or a partition does not go on."""
-        return bool(self.lost or self.stopped or self.problems)
+        return bool(self.lost or self.stopped or self.problems or self.unsent)
 
 
 @dataclass
@@ -160,6 +162,7 @@ class StreamProcess:
         self._to_place: list[tuple[str, int]] = []
         self._was_assigned = False
         self._said: set[str] = set()
+        self._dead_letters = DeadLetters(cluster, self._say_once)
         self._looked_at = self._sealed_at = self._told_at = 0.0
         self._committed_at: float | None = None
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
@@ -193,6 +196,7 @@ class StreamProcess:
         finally:
             with suppress(KafkaException, RuntimeError):
                 self._consumer.close()
+            self._dead_letters.close()
             self._database.close()
         return self.report
 
@@ -254,7 +258,9 @@ class StreamProcess:
 
     def _assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         consumer.assign([])  # nothing is fetched before the positions are known
-        self._to_place = [(it.topic, it.partition) for it in partitions]
+        # a pattern of the subscription fits more topics than the declaration does
+        mine = {it.topic for it in partitions if self._cluster.find_feeds(self._feeds, it.topic)}
+        self._to_place = [(it.topic, it.partition) for it in partitions if it.topic in mine]
         self._partitions.clear()
         self._was_assigned = True
 
@@ -489,6 +495,7 @@ class StreamProcess:
                 self._look_at_wait(part)
             elif part.is_at_end and not part.messages and part.fetch_offset > part.next_offset:
                 self._advance(part)
+        self._database.run(self._dead_letters.send_due)
         if now - self._sealed_at < _SEAL_SECONDS:
             return
         self._sealed_at = now
@@ -565,6 +572,9 @@ class StreamProcess:
             self._seal(0)
         except (DatabaseAway, KafkaAway, RegistryAway):
             self._say("What was not committed is read again by the next process.")
+        with suppress(DatabaseAway, KafkaAway):
+            if left := self._database.run(self._dead_letters.send):
+                self.report.unsent.append(f"{left:,} rejects wait for their dead-letter topic")
 
     def _tell(self) -> None:
         """Tell the figures that others look at, once a second."""

@@ -48,7 +48,7 @@ def run_stream(
         with transaction(connection) as cursor:
             for name in skips:
                 skip(cursor, name)
-    cluster = Cluster(topic.cluster, client_settings(settings))
+    cluster = Cluster(topic.cluster, client_settings(settings), dead_letter_topics(feeds))
     process = StreamProcess(cluster, Database(connect, say), mine, options, say)
     port = settings.metrics_port
 
@@ -84,6 +84,11 @@ def choose_feeds(feeds: Sequence[Feed], only: str | None) -> list[Feed]:
             f"{names}."
         )
     return mine
+
+
+def dead_letter_topics(feeds: Sequence[Feed]) -> set[str]:
+    """Return the topics to which rejects of any feed are sent."""
+    return {feed.topic.dead_letter_topic for feed in feeds if feed.topic and feed.topic.dead_letter_topic}
 
 
 def parse_start(text: str) -> str | datetime:

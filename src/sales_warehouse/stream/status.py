@@ -41,6 +41,7 @@ class StreamStatus:
 
     partitions: tuple[PartitionStatus, ...] = ()
     problem: str | None = None
+    unsent_rejects: int = 0  # that wait for a dead-letter topic
 
     @property
     def stopped(self) -> list[PartitionStatus]:
@@ -73,6 +74,8 @@ def read_status(connection: Connection, settings: Settings, feeds: Sequence[Feed
     """Return the partitions in the ledger, with the lag of those of these feeds, of which their cluster is asked."""
     with transaction(connection) as cursor:
         rows = _list_partitions(cursor)
+        cursor.execute("select count(*) from ledger.dead_letters")
+        [(unsent,)] = cursor.fetchall()
     clusters = {feed.topic.cluster for feed in feeds if feed.topic}
     ends, problem = _find_ends(settings, {(row[0], row[1], row[2], row[4]) for row in rows if row[0] in clusters})
     found = []
@@ -80,7 +83,7 @@ def read_status(connection: Connection, settings: Settings, feeds: Sequence[Feed
         cluster, _, topic, _, partition, next_offset, *_ = row
         end = ends.get((cluster, topic, partition))
         found.append(_as_status(row, None if end is None else max(end - next_offset, 0)))
-    return StreamStatus(tuple(found), problem)
+    return StreamStatus(tuple(found), problem, unsent)
 
 
 def _find_ends(

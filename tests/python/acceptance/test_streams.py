@@ -61,6 +61,13 @@ class Stream:
         with closing(server.connect(settings, application_name="test")) as connection:
             prepare_warehouse(connection, read_feeds(self.project))
 
+    def redeclare(self, before: str, after: str) -> None:
+        """Change the declaration."""
+        path = self.project / "models" / "_shop__sources.yml"
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
+
     def producer(self, **settings: Any) -> Producer:
         return Producer({"bootstrap.servers": self.kafka.bootstrap_servers, "enable.idempotence": True} | settings)
 
@@ -368,8 +375,73 @@ def test_settings_and_names_that_are_wrong_are_named(make: Callable[..., Stream]
     assert "The Kafka cluster does not answer" in away
 
 
+def test_rejects_are_sent_to_a_dead_letter_topic_and_none_is_missed(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1, max_rejects="100%")
+    letters = f"{it.topic}.rejects"
+    it.redeclare(it.topic, f"{it.topic}*")  # the pattern fits both
+    it.redeclare("items: lines", f"items: lines, dead_letter_topic: {letters}")
+    producer = it.producer()
+    for value in (it.next_order(), b"{", it.next_order(), b"\xff"):
+        headers = [("h", b"\0"), ("n", None)]
+        producer.produce(it.topic, value, key=b"k\xff", headers=headers, timestamp=1_700_000_000_000)
+    assert producer.flush(SECONDS) == 0
+    said = it.run(exit_code=1)
+    assert f"The cluster has no topic {letters} for rejects." in said
+    assert "Not sent: 2 rejects wait for their dead-letter topic" in said
+    it.kafka.make_topic(1, letters)
+    it.run(exit_code=-signal.SIGKILL, WAREHOUSE_FAIL_POINT="stream_dead_letters_sent:kill")
+    assert it.query("select count(*) from ledger.dead_letters") == [(2,)]
+    assert "Loaded 0 messages" in it.run()
+    sent = it.kafka.read(letters)
+    assert [(one.key(), one.value()) for one in sent] == [(b"k\xff", b"{"), (b"k\xff", b"\xff")] * 2
+    prefix = "__connect.errors."
+    assert sent[1].headers() == [
+        ("h", b"\0"),
+        ("n", None),
+        (f"{prefix}topic", it.topic.encode()),
+        (f"{prefix}partition", b"0"),
+        (f"{prefix}offset", b"3"),
+        (f"{prefix}connector.name", b"shop.lines"),
+        (f"{prefix}exception.class.name", b"encoding"),
+        (f"{prefix}exception.message", sent[1].headers()[-2][1]),
+        (f"{prefix}timestamp", b"1700000000000"),
+    ]
+    assert b"not utf-8" in sent[1].headers()[-2][1]
+    assert it.query("select count(*) from ledger.dead_letters") == [(0,)]
+    assert it.query("select topic, next_offset from ledger.stream_positions") == [(it.topic, 4)]
+    assert it.query("select count(*) from ledger.rejects") == [(2,)]
+
+
+def test_a_message_that_its_dead_letter_topic_does_not_take_is_sent_without_its_value(
+    make: Callable[..., Stream],
+) -> None:
+    it = make(partitions=1, max_rejects="100%")
+    letters = it.kafka.make_topic(1, max_message_bytes="5000")
+    it.redeclare("items: lines", f"items: lines, dead_letter_topic: {letters}")
+    it.send(0, 0, [b"{" * 6000, b"{"])
+    it.run()
+    left_out = "__connect.errors.value.left.out.bytes"
+    sent = {one.value(): dict(one.headers()).get(left_out) for one in it.kafka.read(letters)}
+    assert sent == {b"{": None, None: b"6000"}
+
+
+def test_topics_of_kafka_itself_are_part_of_no_pattern(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1)
+    it.send(3)
+    it.run()  # so that there are offsets of a group
+    path = it.project / "models" / "_shop__sources.yml"
+    more = """\
+      - name: own
+        external: {location: "kafka://main/*_offsets", file_format: json}
+        columns: [{name: id}]
+"""
+    path.write_text(path.read_text() + more)
+    said = it.run(exit_code=1)
+    assert "the cluster has no topic *_offsets" in said and "Loaded 0 messages" in said
+    assert it.query("select distinct topic from ledger.stream_positions") == [(it.topic,)]
+
+
 def test_a_topic_that_is_not_there_is_named(make: Callable[..., Stream]) -> None:
     it = make(partitions=1)
-    path = it.project / "models" / "_shop__sources.yml"
-    path.write_text(path.read_text().replace(it.topic, "nowhere"))
+    it.redeclare(it.topic, "nowhere")
     assert "the cluster has no topic nowhere" in it.run(exit_code=1)
