@@ -100,6 +100,11 @@ class StreamReport:
         """Say whether messages were lost, or a partition does not go on."""
         return bool(self.lost or self.stopped or self.problems or self.unsent)
 
+    def add(self, other: "StreamReport") -> None:
+        """Add what was done at another cluster."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
 
 @dataclass
 class _Partition:
@@ -153,10 +158,11 @@ class StreamProcess:
         feeds: Sequence[Feed],
         options: StreamOptions,
         say: Callable[[str], None],
+        metrics: Metrics,
     ) -> None:
         self._cluster, self._database, self._feeds, self._options, self._say = cluster, database, feeds, options, say
         self.report = StreamReport()
-        self.metrics = Metrics()
+        self._metrics = metrics
         self.is_stopping = False
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._to_place: list[tuple[str, int]] = []
@@ -585,7 +591,7 @@ class StreamProcess:
         waits = any(it.waits_until is not None for it in parts)
         problem = "the database is away" if self._database.is_away else "a schema registry is away" if waits else None
         report = self.report
-        self.metrics.tell(
+        self._metrics.tell(
             Figures(
                 messages=report.messages,
                 rows=report.rows,
@@ -596,7 +602,8 @@ class StreamProcess:
                 committed_at=self._committed_at,
                 problem=problem,
                 partitions=[self._describe(it) for it in parts],
-            )
+            ),
+            self._cluster.name,
         )
 
     def _describe(self, part: _Partition) -> PartitionFigures:

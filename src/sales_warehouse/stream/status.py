@@ -93,7 +93,7 @@ def _find_ends(
     ends: dict[tuple[str, str, int], int] = {}
     try:
         for name in sorted({cluster for cluster, *_ in wanted}):
-            consumer = Cluster(name, client_settings(settings)).make_consumer({"group.id": "warehouse-status"})
+            consumer = Cluster(name, client_settings(settings, name)).make_consumer({"group.id": "warehouse-status"})
             try:
                 for _, _, topic, partition in sorted(it for it in wanted if it[0] == name):
                     try:

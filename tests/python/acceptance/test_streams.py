@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +20,7 @@ from psycopg2.extensions import connection as Connection
 from brokers import Broker
 from checkout import BIN, name_server
 from databases import Databases
-from sales_warehouse import server
+from sales_warehouse import broker, server
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
@@ -111,6 +113,11 @@ class Stream:
         assert exit_code is None or process.returncode == exit_code, said
         return said
 
+    def command(self, *arguments: str, **variables: str) -> str:
+        """Return what another command prints."""
+        command = [BIN / "warehouse", *arguments]
+        return subprocess.run(command, env=self.environment | variables, stdout=-1, text=True, check=True).stdout
+
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         connect = server.connect(self._settings, application_name="test")
         with closing(connect) as connection, transaction(connection) as cursor:
@@ -191,11 +198,7 @@ def test_each_message_is_taken_in_once(make: Callable[..., Stream]) -> None:
     it.assert_exact()
     statuses = it.query("select distinct status from ledger.files")
     assert statuses == [("active",)]
-    status = json.loads(
-        subprocess.run(
-            [BIN / "warehouse", "stream", "status", "--json"], env=it.environment, capture_output=True, check=True
-        ).stdout
-    )
+    status = json.loads(it.command("stream", "status", "--json"))
     assert [(part["lag"], part["stopped_offset"]) for part in status["partitions"]] == [(0, None), (0, None)]
 
 
@@ -363,6 +366,53 @@ def test_a_new_topic_begins_where_the_option_says_and_new_partitions_at_their_st
     it.send(9)
     it.run("--from", "latest")
     it.assert_exact()
+
+
+def test_one_process_reads_several_clusters(make: Callable[..., Stream], tmp_path: Path) -> None:
+    it = make(partitions=2)
+    it.send(4)
+    more = """\
+      - name: far
+        identifier: shop__far
+        external: {location: "kafka://far-away/far", file_format: json}
+        columns: [{name: order_no}]
+"""
+    it.redeclare("{name: product}]\n", "{name: product}]\n" + more)
+    said = it.run(exit_code=2)
+    assert "The clusters far-away and main of the declarations are one cluster here. Set KAFKA_BOOTSTRAP_SER" in said
+    assert "Loaded 4 messages" in it.run("--feed", "shop.lines")
+    far = Settings(project=tmp_path, home=tmp_path / "home", inbox=tmp_path / "inbox")
+    servers = broker.up(far).bootstrap_servers
+    try:
+        assert servers
+        second = Broker(servers)
+        second.make_topic(1, "far")
+        second.send("far", [b'{"order_no": 7}', b'{"order_no": 8}'])
+        it.send(6)
+        elsewhere = {"KAFKA_BOOTSTRAP_SERVERS_FAR_AWAY": servers}
+        assert "Loaded 8 messages" in it.run(**elsewhere)
+        assert it.query("select order_no from raw.shop__far order by 1") == [("7",), ("8",)]
+        it.sent.clear()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        process = it.start("--window", "0.3", WAREHOUSE_METRICS_PORT=port, **elsewhere)
+        second.send("far", [b'{"order_no": 9}'])
+        it.wait(lambda: it.query("select count(*) from raw.shop__far") == [(3,)])
+
+        def has_all() -> bool:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                return answer.read().count(b"\nwarehouse_stream_next_offset{") == 3
+
+        it.wait(has_all)
+        status = json.loads(it.command("stream", "status", "--json", **elsewhere))
+        assert sorted(part["lag"] for part in status["partitions"]) == [0, 0, 0]
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+    finally:
+        broker.down(far)
+    away = it.run(exit_code=3, **elsewhere)
+    assert "The Kafka cluster does not answer" in away
 
 
 def test_settings_and_names_that_are_wrong_are_named(make: Callable[..., Stream]) -> None:
