@@ -422,10 +422,6 @@ class _Table(StrictModel, extra="ignore"):
         require(not twice, f"{', '.join(twice)} is declared twice", "each column once", ("columns",))
         if self.external.location.startswith(_SCHEME):
             _check_topic(self.external)
-            is_personal = any(it.config.meta.personal or it.config.meta.person_key for it in self.columns)
-            is_hidden = self.external.file_format == "avro" and self.external.options.keep_messages != "no"
-            problem = "in bytes of Avro no person is found who is to be erased, and columns are personal"
-            require(not (is_personal and is_hidden), problem, "'no'", _at("keep_messages"))
         else:
             is_of_files = self.external.file_format in FILE_FORMATS
             require(is_of_files, "is a format of messages", ", ".join(FILE_FORMATS), ("external", "file_format"))
