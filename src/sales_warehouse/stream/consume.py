@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -24,9 +25,13 @@ from sales_warehouse.stream.keep_messages import forget_published
 from sales_warehouse.stream.messages import Headers, Message, Place
 from sales_warehouse.stream.metrics import Figures, Metrics, PartitionFigures
 from sales_warehouse.stream.positions import (
+    WITHOUT_LIMIT,
+    Counted,
+    Position,
     PositionMoved,
     Stop,
     begin_position,
+    count_records,
     knows_topic,
     lock_position,
     move_position,
@@ -356,7 +361,7 @@ class StreamProcess:
                 start = position.next_offset
                 is_stopped = position.stopped_offset is not None and position.stopped_limit == str(feed.max_rejects)
                 if is_stopped:
-                    self._note_stop(place, position.stopped_offset or 0, position.stopped_reason or "")
+                    self._note_stop(place, _stop_of(position))
                 elif start < low:
                     record_lost(cursor, place, start, low)
                     self._note_lost(place, start, low)
@@ -364,7 +369,7 @@ class StreamProcess:
                 elif start > high:
                     reason = f"the cluster has only messages before {high:,}, and those before {start:,} were read"
                     record_stop(cursor, place, start, Stop(start, reason))
-                    self._note_stop(place, start, reason)
+                    self._note_stop(place, Stop(start, reason))
                     is_stopped = True
             part = _Partition(place, reader, start, position.label, position.skip_up_to)
             part.fetch_offset, part.is_stopped = start, is_stopped
@@ -386,13 +391,17 @@ class StreamProcess:
             "is recorded in ledger.stream_events; the stream goes on behind them."
         )
 
-    def _note_stop(self, place: Place, offset: int, reason: str) -> None:
-        self.report.stopped.append(f"{place}/{offset}")
-        self._say(
-            f"Stopped: {place} at offset {offset:,}: {reason}. The other partitions go on. Let it go on with "
-            f"`warehouse stream --skip {place}/{offset}`, which keeps the message as a reject, or with a higher "
-            "max_rejects."
-        )
+    def _note_stop(self, place: Place, stop: Stop) -> None:
+        name = f"{place}/{stop.offset}"
+        self.report.stopped.append(name)
+        if stop.limit is None:
+            advice = f"Here {WITHOUT_LIMIT}"
+        else:
+            advice = (
+                f"Let it go on with `warehouse stream --skip {name}`, which keeps the message as a reject, or with a "
+                "higher max_rejects."
+            )
+        self._say(f"Stopped: {place} at offset {stop.offset:,}: {stop.reason}. The other partitions go on. {advice}")
 
     # commits
 
@@ -430,7 +439,8 @@ class StreamProcess:
 
     def _commit_one(self, part: _Partition) -> None:
         try:
-            batch = part.reader.read(part.label, part.place.partition, part.messages, part.skip_up_to)
+            count = partial(self._count_records, part)
+            batch = part.reader.read(part.label, part.place.partition, part.messages, part.skip_up_to, count)
         except RegistryAway as away:
             if self._options.ends:
                 raise
@@ -455,11 +465,20 @@ class StreamProcess:
         if batch.stop is not None:
             part.clear()
             part.is_stopped = True
-            self._note_stop(place, batch.stop.offset, batch.stop.reason)
+            self._note_stop(place, batch.stop)
             self._fetch()
         with suppress(KafkaException):  # for displays of the lag alone
             reached = TopicPartition(place.topic, place.partition, next_offset)
             self._consumer.commit(offsets=[reached], asynchronous=True)
+
+    def _count_records(self, part: _Partition) -> Counted:
+        """Return what the open segment has, also of a process that had the partition before."""
+
+        def count(connection: Connection) -> Counted:
+            with transaction(connection) as cursor:
+                return count_records(cursor, part.place, part.skip_up_to)
+
+        return self._database.run(count)
 
     def _wait_for_registry(self, part: _Partition, away: RegistryAway) -> None:
         """Read this partition again from its position a little later; the others go on."""
@@ -622,6 +641,10 @@ class StreamProcess:
 
 def _memory_of(message: Message) -> int:
     return message.size_bytes + len(message.key or b"") + 100
+
+
+def _stop_of(position: Position) -> Stop:
+    return Stop(position.stopped_offset or 0, position.stopped_reason or "", position.stopped_limit)
 
 
 def _partition_of(place: Place, number: int) -> Place:

@@ -16,6 +16,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.read_ledger import parse_instant
 from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.pooler import require_own_session
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
 from sales_warehouse.stream.cluster import Cluster
@@ -44,6 +45,7 @@ def run_stream(
 
     mine = choose_feeds(feeds, only)
     with closing(connect()) as connection:
+        require_own_session(connection, "A stream ends the session of a process that was stalled, to take over from it")
         prepare_warehouse(connection, feeds)
         with transaction(connection) as cursor:
             for name in skips:

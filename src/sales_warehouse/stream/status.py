@@ -33,6 +33,7 @@ class PartitionStatus:
     lost_messages: int
     stopped_offset: int | None
     stopped_reason: str | None
+    stopped_limit: str | None  # that was exceeded; None: the cluster lost messages that were read
 
 
 @dataclass(frozen=True)

@@ -475,6 +475,34 @@ def test_a_message_that_its_dead_letter_topic_does_not_take_is_sent_without_its_
     assert sent == {b"{": None, None: b"6000"}
 
 
+def test_large_messages_and_all_codecs_are_read(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1, max_rejects="1")
+    large = it.kafka.make_topic(1, max_message_bytes="3000000")
+    it.redeclare(it.topic, large)
+    expected = []
+    for number, codec in enumerate(("none", "gzip", "snappy", "lz4", "zstd")):
+        producer = it.producer(**{"compression.type": codec, "message.max.bytes": 4_000_000})
+        value = {"order_no": number, "lines": [{"product": "x" * 1_000_000}]}
+        producer.produce(large, json.dumps(value).encode(), partition=0)
+        assert producer.flush(SECONDS) == 0
+        expected.append((str(number), 1_000_000))
+    producer.produce(large, b" " * 2_900_000, partition=0)
+    assert producer.flush(SECONDS) == 0
+    assert "Loaded 6 messages, 5 rows, 1 rejected" in it.run()
+    assert it.query("select order_no, length(product) from raw.shop__lines order by 1") == expected
+    assert it.query("select reason, length(raw) from ledger.rejects") == [("too_long", 2_900_000)]
+
+
+def test_a_cluster_without_tls_is_not_reached_by_it(make: Callable[..., Stream], tmp_path: Path) -> None:
+    it = make(partitions=1)
+    path = tmp_path / "kafka.properties"
+    for protocol in ("SSL", "SASL_PLAINTEXT"):
+        path.write_text(f"security.protocol={protocol}\nsasl.mechanism=PLAIN\nsasl.username=u\nsasl.password=hunter2\n")
+        said = it.run(exit_code=None, KAFKA_PROPERTIES=str(path))
+        assert it.processes[-1].returncode in (2, 3)
+        assert "The Kafka cluster" in said and "hunter2" not in said
+
+
 def test_topics_of_kafka_itself_are_part_of_no_pattern(make: Callable[..., Stream]) -> None:
     it = make(partitions=1)
     it.send(3)
@@ -489,6 +517,22 @@ def test_topics_of_kafka_itself_are_part_of_no_pattern(make: Callable[..., Strea
     said = it.run(exit_code=1)
     assert "the cluster has no topic *_offsets" in said and "Loaded 0 messages" in said
     assert it.query("select distinct topic from ledger.stream_positions") == [(it.topic,)]
+
+
+def test_messages_are_json_lines_and_advise_what_helps(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1)
+    it.send(3)
+    it.run()
+    it.query("update ledger.stream_positions set next_offset = 100 returning 1")
+    said = it.run("--quiet", exit_code=1, WAREHOUSE_LOG="json")
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    [message] = [line["message"] for line in lines if line["event"] == "message"]
+    assert "the cluster has only messages before 3, and those before 100 were read" in message
+    assert "Here no message can be skipped: delete the topic, create it again" in message and "--skip" not in message
+    [end] = [line for line in lines if line["event"] == "stream"]
+    assert (end["messages"], end["stopped"]) == (0, [f"{it.topic}/0/100"])
+    refused = it.run("--skip", f"{it.topic}/0/100", exit_code=2)
+    assert f"At {it.topic}/0/100 no message can be skipped: delete the topic" in refused
 
 
 def test_a_topic_that_is_not_there_is_named(make: Callable[..., Stream]) -> None:
