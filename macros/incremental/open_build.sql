@@ -6,6 +6,7 @@
     {%- for node in (graph.nodes.values() if execute else []) if node.resource_type == 'model' and follows_ledger(node) -%}
         {%- do filtered.append(node.relation_name) -%}
     {%- endfor -%}
+    {{ seal_segments() }}
     {{ begin_transaction() }}
     create schema if not exists {{ build_state('builds').schema }};
     create table if not exists {{ build_state('builds') }} (
@@ -35,7 +36,6 @@
         file_id bigint not null,
         primary key (event_id, file_id, relation_name)
     );
-    {{ seal_segments() }}
     {{ touch_later_files() }}
     insert into {{ build_state('builds') }} (invocation_id, upper_event_id, started_at)
     select
@@ -48,9 +48,14 @@
     commit
 {%- endmacro %}
 
-{# The open segments of topics get their events now, so that this build sees them; from then on they never change. #}
+{# The open segments of topics get their events now, so that this build sees them; from then on they never change. Those of a
+   feed that left the project too: warn_of_undeclared_feeds names it by them. In a transaction of its own: streams wait for it,
+   and what follows may wait for somebody else. #}
 {% macro seal_segments() -%}
-    {{ return('select ledger.seal_segments();' if feeds() | selectattr('is_topic') | list else '') }}
+    {{ begin_transaction() }}
+    set local idle_in_transaction_session_timeout = '10s';
+    select ledger.seal_segments();
+    commit;
 {%- endmacro %}
 
 {# A change of a file may change the rows of later files in feeds with the rule row:delivered_before. #}

@@ -7,6 +7,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from sales_warehouse.errors import ConfigurationError
+
 
 class OwnConnection(Connection):
     """A connection that knows whether it leads through a pooler; then each transaction begins with `begin_with`.
@@ -43,6 +45,18 @@ def shares_its_session(connection: Connection) -> bool:
             return True
         with closing(_connect_again(connection)) as second:
             return _find_session(second) == session
+
+
+def require_own_session(connection: Connection, why: str) -> None:
+    """Raise `ConfigurationError` where other clients get the session of this connection; `why` it needs its own."""
+    if shares_its_session(connection):
+        info = connection.info
+        raise ConfigurationError(
+            f"{info.host}:{info.port} is a pooler that gives each transaction another session of the server, such as "
+            f"PgBouncer in transaction mode. {why}, so it needs a session of its own. Nothing was changed. Set PGHOST "
+            "and PGPORT to the server itself, or to a pool with pool_mode=session. Readers, `dbt build` and `warehouse "
+            "publish` can use this pooler."
+        )
 
 
 def _connect_again(connection: Connection) -> Connection:

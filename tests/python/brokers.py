@@ -31,9 +31,9 @@ class Broker:
         """The variables with which a command uses this broker."""
         return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
 
-    def make_topic(self, partitions: int = 4, **config: str) -> str:
-        """Create a topic with a name of its own; an underscore in the name of a setting is a dot."""
-        name = f"test-{uuid4().hex[:12]}"
+    def make_topic(self, partitions: int = 4, name: str | None = None, **config: str) -> str:
+        """Create a topic, with a name of its own if none is given; an underscore in the name of a setting is a dot."""
+        name = name or f"test-{uuid4().hex[:12]}"
         settings = {key.replace("_", "."): value for key, value in config.items()}
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         admin.create_topics([NewTopic(name, partitions, config=settings)])[name].result(SECONDS)

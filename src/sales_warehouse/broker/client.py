@@ -1,21 +1,38 @@
 """The settings with which clients reach the broker, and a first look at it."""
 
+import os
+from dataclasses import replace
+from pathlib import Path
+
 from sales_warehouse.broker.process import find_process, read_record
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.settings import Settings
 
 Config = dict[str, str | int | float | bool]  # as confluent_kafka takes it
 
+SERVERS, PROPERTIES = "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_PROPERTIES"
 _ANSWER_SECONDS = 10
 
 
-def client_settings(settings: Settings) -> Config:
+def client_settings(settings: Settings, cluster: str | None = None) -> Config:
     """Return librdkafka's settings for any client of the broker; they may hold a password.
 
-    They come from the file KAFKA_PROPERTIES and from KAFKA_BOOTSTRAP_SERVERS, else from the warehouse's own broker.
+    They come from the file KAFKA_PROPERTIES and from KAFKA_BOOTSTRAP_SERVERS, else from the warehouse's own broker. For
+    the cluster that declarations call MAIN they come from KAFKA_PROPERTIES_MAIN and KAFKA_BOOTSTRAP_SERVERS_MAIN alone,
+    if one of these is set: the password of one cluster is never sent to another.
     Raises ConfigurationError when no broker is named and the own one does not run, or the file is wrong.
     """
-    found = _read_properties(settings)
+    suffix = "" if cluster is None else variable_suffix(cluster)
+    servers, path = (os.environ.get(f"{name}{suffix}") for name in (SERVERS, PROPERTIES))
+    if suffix and (servers or path):
+        settings = replace(settings, kafka_servers=servers or None, kafka_properties=Path(path) if path else None)
+        found = _read_properties(settings, suffix)
+        if not servers and "bootstrap.servers" not in found:
+            raise ConfigurationError(
+                f"{PROPERTIES}{suffix} has no bootstrap.servers. Add it, or set {SERVERS}{suffix} to host:port."
+            )
+    else:
+        found = _read_properties(settings)
     if settings.kafka_servers:
         return found | {"bootstrap.servers": settings.kafka_servers}
     if "bootstrap.servers" in found:
@@ -61,14 +78,19 @@ def ask_cluster(config: Config, seconds: float = _ANSWER_SECONDS) -> str:
     return str(cluster.cluster_id)
 
 
-def _read_properties(settings: Settings) -> Config:
+def variable_suffix(cluster: str) -> str:
+    """Return the end of the variables of one of several clusters."""
+    return f"_{cluster.upper().replace('-', '_')}"
+
+
+def _read_properties(settings: Settings, suffix: str = "") -> Config:
     path = settings.kafka_properties
     if path is None:
         return {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"KAFKA_PROPERTIES names {path}, which cannot be read: {error}.") from None
+        raise ConfigurationError(f"{PROPERTIES}{suffix} names {path}, which cannot be read: {error}.") from None
     found: Config = {}
     for number, line in enumerate(lines, 1):
         name, is_set, value = line.strip().partition("=")

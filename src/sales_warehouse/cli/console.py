@@ -79,6 +79,16 @@ def write_json_lines() -> None:
     log.propagate = False
 
 
+def log_message(message: str) -> None:
+    """Log a message instead of printing it."""
+    log.info("message", extra={"figures": {"message": message}})
+
+
+def log_end(event: str, figures: dict[str, Any]) -> None:
+    """Log what a command did."""
+    log.info(event, extra={"figures": figures})
+
+
 def log_error(message: str, exit_code: int) -> bool:
     """Log the error that ends a command; return False when no log is written."""
     if not any(isinstance(handler.formatter, JsonLines) for handler in log.handlers):

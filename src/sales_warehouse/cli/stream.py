@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sales_warehouse.cli.console import count, note, say, write_json_lines
+from sales_warehouse.cli.console import count, log_end, log_message, note, say, write_json_lines
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson, FeedName, Quiet, session, with_groups
 from sales_warehouse.errors import ConfigurationError
@@ -56,11 +56,14 @@ def stream(
 
     if ending.until_idle and ending.once:
         raise ConfigurationError("Give one of --until-idle and --once.")
-    settings = get_settings()
+    settings, tell = get_settings(), say
     if settings.log_as_json:
         write_json_lines()
+        tell = log_message
     options = StreamOptions(parse_start(start), ending.until_idle, ending.once, window)
-    report = run_stream(settings, read_feeds(settings.project), feed, skip or [], options, say)
+    report = run_stream(settings, read_feeds(settings.project), feed, skip or [], options, tell)
+    if settings.log_as_json:
+        log_end("stream", asdict(report))
     if not quiet or report.needs_a_person:
         _print_report(report)
     if options.ends and report.needs_a_person:
@@ -82,6 +85,8 @@ def status(as_json: AsJson = False) -> None:
 
 def print_stream_status(status: "StreamStatus") -> None:
     """Print the partitions, then those that stopped with their reasons."""
+    from sales_warehouse.stream.positions import WITHOUT_LIMIT
+
     columns = ["feed", "topic", "partition", "next offset", "lag", "last sent at", "committed at", "open records"]
     rows = [
         (
@@ -93,7 +98,10 @@ def print_stream_status(status: "StreamStatus") -> None:
     print_table("Topics", [*columns, "lost"], rows, least=["committed at", "open records", "feed"])
     for it in status.stopped:
         place = f"{it.topic}/{it.partition}/{it.stopped_offset}"
-        note(f"Stopped at {place}: {it.stopped_reason}. `warehouse stream --skip {place}`")
+        advice = f"Here {WITHOUT_LIMIT}" if it.stopped_limit is None else f"`warehouse stream --skip {place}`"
+        note(f"Stopped at {place}: {it.stopped_reason}. {advice}")
+    if status.unsent_rejects:
+        note(f"{count(status.unsent_rejects, 'reject')} wait for a dead-letter topic. `warehouse stream` sends them.")
     if status.problem:
         note(f"The lag is not known: {status.problem}")
 
@@ -103,6 +111,7 @@ def _print_report(report: "StreamReport") -> None:
     parts += [f"{report.rejected:,} rejected"] if report.rejected else []
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []
     note(f"Loaded {', '.join(parts)} in {count(report.commits, 'commit')}.")
-    for word, places in (("No topic", report.problems), ("Lost", report.lost), ("Stopped", report.stopped)):
+    words = {"No topic": report.problems, "Lost": report.lost, "Stopped": report.stopped, "Not sent": report.unsent}
+    for word, places in words.items():
         for place in places:
             note(f"{word}: {place}")

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +27,15 @@ from sales_warehouse.erase.mask_ledger import mask_ledger
 from sales_warehouse.erase.steps import open_steps
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
-from sales_warehouse.ledger.masks import Masks, as_value, hash_record, hash_words, read_masks, spellings_of
+from sales_warehouse.ledger.masks import (
+    Masks,
+    as_value,
+    hash_record,
+    hash_words,
+    read_masks,
+    spellings_of,
+    stand_ins_of,
+)
 from sales_warehouse.ledger.prepare import raw_table
 from sales_warehouse.ledger.record_files import record_masked
 from sales_warehouse.ledger.transaction import transaction
@@ -120,6 +128,9 @@ class _Erasure:
             # columns that are not declared, now that all texts of the person are known
             masks = read_masks(cursor, found.feed)
             assert masks is not None
+            if found.feed.topic:  # so that a message which is read again is the person's too
+                kept = [tuple(masks.mask_in_place(value.encode()).decode() for value in row) for row in found.values]
+                self._record_values(found, kept)
             found.values = {(self._token,) * len(found.columns)}
             self._count_raw(found.feed, mask_persons(cursor, masks, found.condition))
         masked, files = mask_ledger(cursor, self._feeds, list(self._texts))
@@ -180,11 +191,7 @@ class _Erasure:
         values = self._read_personal(found)
         # a masked record that is repaired is the person's too
         known = found.values | {(token,) * len(found.columns)}
-        rows = [
-            (feed.full_name, list(found.columns), hash_record(self._key, feed.full_name, found.columns, row), token)
-            for row in known
-        ]
-        execute_values(cursor, "insert into ledger.erased_records values %s on conflict do nothing", rows)
+        self._record_values(found, known)
         masks = read_masks(cursor, feed)
         assert masks is not None
         self._count_raw(feed, mask_persons(cursor, masks, found.condition))
@@ -200,6 +207,12 @@ class _Erasure:
         for value in self._find_others(found, list(values)):
             self._texts[value] = False
         return changed
+
+    def _record_values(self, found: Found, values: Iterable[tuple[str, ...]]) -> None:
+        """Record that records with these values are the person's."""
+        feed, columns = found.feed.full_name, list(found.columns)
+        rows = [(feed, columns, hash_record(self._key, feed, columns, row), self._token) for row in values]
+        execute_values(self._cursor, "insert into ledger.erased_records values %s on conflict do nothing", rows)
 
     def _count_raw(self, feed: Feed, counts: dict[str, int]) -> None:
         table = f"{feed.schema}.{feed.identifier}"
@@ -236,6 +249,10 @@ class _Erasure:
             for text, is_alone in self._texts.items()
             for words in spellings_of(text)
         }
+        if any(feed.topic for feed in self._feeds):
+            for text, is_alone in self._texts.items():
+                for stand_in, is_rare in stand_ins_of(self._token, text):
+                    rows[hash_words(self._key, [stand_in])] = (1, self._token, is_alone and is_rare)
         statement = "insert into ledger.erased_texts values %s on conflict do nothing"
         execute_values(self._cursor, statement, [(digest, *row) for digest, row in rows.items()])
 

@@ -7,7 +7,7 @@ from psycopg2 import Binary, sql
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.erase.mask_derived import Counts
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import Feed, Topic
 from sales_warehouse.ledger.masks import Masks, read_masks, spellings_of
 from sales_warehouse.load.mask_rows import rewrite
 from sales_warehouse.stream.commit_messages import mask_message
@@ -27,12 +27,13 @@ def mask_ledger(cursor: Cursor, feeds: Sequence[Feed], texts: Sequence[str]) -> 
     counts: Counts = Counter()
     files: set[int] = set()
     words = {max(spelling, key=len) for text in texts for spelling in spellings_of(text)}
-    cursor.execute("select distinct feed from ledger.files")
+    cursor.execute("select feed, bool_or(uri like 'kafka://%') from ledger.files group by feed")
     declared = {feed.full_name: feed for feed in feeds}
-    for (name,) in cursor.fetchall() if words else []:
+    for name, is_topic in cursor.fetchall() if words else []:
         # of a feed that is not declared any more no encoding is known
         source, _, own_name = name.partition(".")
-        feed = declared.get(name) or Feed(source, own_name, "", "", "", ())
+        left = Feed(source, own_name, "", "", "", (), topic=Topic("", "") if is_topic else None)
+        feed = declared.get(name, left)
         masks = read_masks(cursor, feed)
         assert masks is not None  # the texts are in the ledger already
         for table, of_bytes, of_text in _TABLES:
@@ -43,6 +44,8 @@ def mask_ledger(cursor: Cursor, feeds: Sequence[Feed], texts: Sequence[str]) -> 
         if file_ids := _mask_messages(cursor, masks):
             counts["ledger.messages", "body"] += len(file_ids)
             files |= set(file_ids)
+        if letters := _mask_dead_letters(cursor, masks):
+            counts["ledger.dead_letters", "body"] += letters
     return counts, files
 
 
@@ -106,6 +109,23 @@ def _mask_messages(cursor: Cursor, masks: Masks) -> list[int]:
                 "update ledger.messages set body = %s where file_id = %s and first_offset = %s", (pack(masked), *place)
             )
             changed.append(file_id)
+    return changed
+
+
+def _mask_dead_letters(cursor: Cursor, masks: Masks) -> int:
+    """Mask the rejects of a feed that are still to be sent to a topic; return how many rows were changed."""
+    query = "select dead_letter_id, detail, body from ledger.dead_letters where feed = %s"
+    cursor.execute(query, (masks.feed.full_name,))
+    changed = 0
+    for dead_letter_id, detail, body in cursor.fetchall():
+        messages = list(unpack(bytes(body)))
+        masked, new_detail = [mask_message(message, masks) for message in messages], masks.mask_text(detail)
+        if (masked, new_detail) != (messages, detail):
+            cursor.execute(
+                "update ledger.dead_letters set detail = %s, body = %s where dead_letter_id = %s",
+                (new_detail, pack(masked), dead_letter_id),
+            )
+            changed += 1
     return changed
 
 

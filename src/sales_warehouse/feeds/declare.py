@@ -222,6 +222,7 @@ class Topic:
     name: str  # of one topic, or of several with * for any part of it
     keep_messages: str = "yes"  # or "until_published" or "no": how long the ledger keeps messages as they were sent
     messages: Messages = field(default_factory=Messages)  # how they are decoded
+    dead_letter_topic: str | None = None  # of the same cluster, to which rejects are sent too
 
     @property
     def is_pattern(self) -> bool:
@@ -316,6 +317,8 @@ class Feed:
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
         del told["personal"]  # of values, not of how a file is read
+        if self.topic:
+            del told["topic"]["dead_letter_topic"]  # no message is read in another way
         usual = asdict(Feed("", "", "", "", "", ()))
         for part, names in _ADDED.items():
             told_part, usual_part = (told[part], usual[part]) if part else (told, usual)

@@ -78,7 +78,10 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 # of the messages of a topic, each of which is one record
-_MESSAGES = ("aliases", "on_new_column", "max_rejects", "max_quarantined", "on_quarantined", "keep_messages")
+_MESSAGES = (
+    *("aliases", "on_new_column", "max_rejects", "max_quarantined", "on_quarantined"),
+    *("keep_messages", "dead_letter_topic"),
+)
 _TOPIC_OPTIONS: dict[str, tuple[str, ...]] = {
     "json": ("items", "paths", *_MESSAGES, *MESSAGE_OPTIONS["json"]),
     "avro": ("items", "paths", *_MESSAGES, *MESSAGE_OPTIONS["avro"]),
@@ -287,6 +290,9 @@ class Options(MessageOptions):
     max_unpacked_bytes: int | None = field("a whole number of bytes: 21474836480 for 20 GiB", None, ge=1)
     max_unpacked_ratio: int | None = field("a whole number of times: 1000", None, ge=1)
     keep_messages: Literal["yes", "until_published", "no"] = field("'yes', until_published or 'no'", "yes")
+    dead_letter_topic: Annotated[str, field("", pattern=r"^[A-Za-z0-9._-]{1,249}$")] | None = field(
+        "the name of a topic of the same cluster, such as orders.rejects", None
+    )
     expected: Expected | None = field(f"{{every: …}}: {EVERY}", None)
     optional: list[str] = field("a list of declared columns: [discount]", [])
     aliases: dict[str, list[str]] = field("a list of header texts: ['Order No', 'Bestell-Nr']", {})
@@ -416,10 +422,6 @@ class _Table(StrictModel, extra="ignore"):
         require(not twice, f"{', '.join(twice)} is declared twice", "each column once", ("columns",))
         if self.external.location.startswith(_SCHEME):
             _check_topic(self.external)
-            is_personal = any(it.config.meta.personal or it.config.meta.person_key for it in self.columns)
-            is_hidden = self.external.file_format == "avro" and self.external.options.keep_messages != "no"
-            problem = "in bytes of Avro no person is found who is to be erased, and columns are personal"
-            require(not (is_personal and is_hidden), problem, "'no'", _at("keep_messages"))
         else:
             is_of_files = self.external.file_format in FILE_FORMATS
             require(is_of_files, "is a format of messages", ", ".join(FILE_FORMATS), ("external", "file_format"))
@@ -460,9 +462,13 @@ class _Table(StrictModel, extra="ignore"):
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
             nesting=options.nesting(),
             repeats=Repeats(**{name: getattr(options, name) for name in _REPEATS}),
-            topic=Topic(topic["cluster"], topic["name"], options.keep_messages, options.messages()) if topic else None,
+            topic=_make_topic(topic["cluster"], topic["name"], options) if topic else None,
             personal=tuple(it.name for it in self.columns if it.config.meta.personal or it.config.meta.person_key),
         )
+
+
+def _make_topic(cluster: str, name: str, options: Options) -> Topic:
+    return Topic(cluster, name, options.keep_messages, options.messages(), options.dead_letter_topic)
 
 
 def _at(*names: str) -> tuple[str, ...]:
@@ -475,7 +481,9 @@ def _check_topic(external: _External) -> None:
     is_given = "file_format" in external.model_fields_set and external.file_format in _TOPIC_OPTIONS
     allowed = f"{', '.join(_TOPIC_OPTIONS)}, as the messages of a topic are"
     require(is_given, problem, allowed, ("external", "file_format"))
-    options = external.options
+    options, topic = external.options, external.location.rpartition("/")[2]
+    problem = "is the topic of the feed itself: its rejects would be read again and again"
+    require(options.dead_letter_topic != topic, problem, "another topic", _at("dead_letter_topic"))
     check_messages(options, external.file_format, tuple(options.paths.values()), options.items)
 
 

@@ -4,12 +4,14 @@ The ledger has no text of an erased person, only hashes of it under a key. So a 
 masked as it was when the person was erased, and no table says who that was.
 """
 
+import base64
 import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
@@ -21,6 +23,8 @@ Row = Sequence[str | None]
 
 _WORD = re.compile(r"\w+")
 _MIN_CHARACTERS = 3  # a shorter text is in too many others
+_LEAST_STAND_IN = 8  # letters of one that is no usual word
+_HEXADECIMAL = re.compile(r"((?:^|\\)\\x)((?:[0-9a-f]{2})+)")  # bytes as a text, see stream/read_messages.py
 _BLANKS = " \t\r\n"  # around a value they do not count, here as in SQL
 
 
@@ -50,6 +54,47 @@ def spellings_of(text: str, least: int = _MIN_CHARACTERS) -> list[list[str]]:
         return []
     forms = [text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text), json.dumps(text)[1:-1]]
     return [words for form in dict.fromkeys(forms) if (words := _WORD.findall(form))]
+
+
+def stand_in_of(token: str, size: int) -> str:
+    """Return what stands for a token where a text must keep its length: so many letters and digits."""
+    letters = base64.b32encode(hashlib.blake2b(token.encode(), digest_size=40).digest()).decode().lower()
+    return (letters * (size // len(letters) + 1))[:size]
+
+
+def stand_ins_of(token: str, text: str) -> list[tuple[str, bool]]:
+    """Return what stands for a text of a person where it must keep its length, in each way that it may be written.
+
+    Beside each is whether it is the person's alone: a short one may be a word.
+    """
+    if len(text) < _MIN_CHARACTERS:
+        return []
+    found = {}
+    for form in dict.fromkeys([text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)]):
+        if words := list(_WORD.finditer(form)):
+            size = len(form[words[0].start() : words[-1].end()].encode("utf-8", "surrogatepass"))
+            found[stand_in_of(token, size)] = size >= _LEAST_STAND_IN
+    return list(found.items())
+
+
+def _find_strings(raw: bytes) -> Iterator[tuple[int, str]]:
+    """Yield the bytes as a text, then each text in them that has its length in front, as in Avro; with its place.
+
+    Without the schema it is not known which bytes are a length, so there are more of these texts than there are texts.
+    """
+    yield 0, raw.decode("utf-8", "surrogateescape")
+    for place in range(len(raw)):
+        behind = place + 1
+        while behind < len(raw) and raw[behind - 1] >= 0x80 and behind - place < 4:
+            behind += 1
+        number = sum((byte & 0x7F) << 7 * index for index, byte in enumerate(raw[place:behind]))
+        size = number >> 1
+        if number & 1 or size < _MIN_CHARACTERS or behind + size > len(raw):
+            continue
+        try:
+            yield behind, raw[behind : behind + size].decode()
+        except UnicodeDecodeError:
+            continue
 
 
 @dataclass(frozen=True)
@@ -89,11 +134,25 @@ class Masks:
             return value  # a missing value stays one
         if column in self.feed.personal:
             return token
+        if column in ("_key", "_headers"):
+            value = _HEXADECIMAL.sub(partial(self._mask_hexadecimal, token), value)
         is_declared = column in self.feed.columns or column in LINEAGE_COLUMNS.keys() - {"_key", "_headers"}
         return value if is_declared else self.mask_text(value, {token})
 
+    def _mask_hexadecimal(self, token: str, found: re.Match[str]) -> str:
+        return found[1] + self.mask_in_place(bytes.fromhex(found[2]), {token}).hex()
+
     def mask_text(self, text: str, near: Collection[str] = ()) -> str:
         """Return a text without erased persons; `near` are the tokens of those whose text it is known to be."""
+        found = self._find(text)
+        persons = {token for *_, token, is_alone in found if is_alone or token in text} | set(near)
+        for start, end, token, is_alone in reversed(found):
+            if is_alone or token in persons:
+                text = text[:start] + token + text[end:]
+        return text
+
+    def _find(self, text: str) -> list[tuple[int, int, str, bool]]:
+        """Return where texts of erased persons are, with their tokens, and whether they are the person's alone."""
         words = list(_WORD.finditer(text))
         found: list[tuple[int, int, str, bool]] = []
         place = 0
@@ -107,14 +166,12 @@ class Masks:
                     break
             else:
                 place += 1
-        persons = {token for *_, token, is_alone in found if is_alone or token in text} | set(near)
-        for start, end, token, is_alone in reversed(found):
-            if is_alone or token in persons:
-                text = text[:start] + token + text[end:]
-        return text
+        return found
 
     def mask_bytes(self, raw: bytes) -> bytes:
         """Return bytes as delivered without erased persons; all others are as they were."""
+        if self.feed.topic is not None and b"\0" in raw:
+            return self.mask_in_place(raw)
         encoding = self.feed.dialect.encoding
         for errors in ("surrogateescape", "backslashreplace"):
             try:
@@ -124,6 +181,23 @@ class Masks:
             except UnicodeError:  # a codec without this way around
                 continue
         return raw
+
+    def mask_in_place(self, raw: bytes, near: Collection[str] = ()) -> bytes:
+        """Return bytes that are no text, such as a value in Avro, without erased persons.
+
+        Each text of a person is replaced by one of the same length, so the bytes can be decoded as before.
+        """
+        spans: list[tuple[int, int, str, bool]] = []
+        for place, text in _find_strings(raw):
+            for start, end, token, is_alone in self._find(text):
+                first, size = (len(part.encode("utf-8", "surrogateescape")) for part in (text[:start], text[start:end]))
+                spans.append((place + first, size, token, is_alone))
+        persons = {token for *_, token, is_alone in spans if is_alone} | set(near)
+        masked = bytearray(raw)
+        for place, size, token, is_alone in sorted(spans, key=lambda span: (span[0], -span[1])):
+            if is_alone or token in persons:
+                masked[place : place + size] = stand_in_of(token, size).encode()
+        return bytes(masked)
 
     def mask_reject(self, reject: Reject) -> Reject:
         """Return a reject without erased persons."""

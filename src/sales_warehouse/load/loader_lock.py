@@ -15,11 +15,11 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.errors import ConfigurationError, ServerAway
+from sales_warehouse.errors import ServerAway
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.masks import Masks, read_masks
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.pooler import shares_its_session
+from sales_warehouse.pooler import require_own_session
 from sales_warehouse.read_sql import read_sql
 
 # Held as long as the connection lives, so a killed loader leaves no lock.
@@ -70,14 +70,7 @@ def as_the_loader(connection: Connection, say: Callable[[str], None], prepare: C
 
     Raises `ConfigurationError` when a pooler shares the session, and so the lock, with other clients.
     """
-    if shares_its_session(connection):
-        info = connection.info
-        raise ConfigurationError(
-            f"{info.host}:{info.port} is a pooler that gives each transaction another session of the server, such as "
-            "PgBouncer in transaction mode. The loader locks out other loaders for as long as its session lasts, so it "
-            "needs a session of its own. Nothing was changed. Set PGHOST and PGPORT to the server itself, or to a pool "
-            "with pool_mode=session. Readers, `dbt build` and `warehouse publish` can use this pooler."
-        )
+    require_own_session(connection, "The loader locks out other loaders for as long as its session lasts")
     loader = Loader(uuid4().hex)
     try:
         _lock(connection, say)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
@@ -37,9 +37,14 @@ class TopicState:
 class Cluster:
     """A connection to a cluster."""
 
-    def __init__(self, name: str, settings: Mapping[str, str | int | float | bool]) -> None:
-        """Raises `ConfigurationError` for settings that librdkafka does not take, and `KafkaAway` without an answer."""
-        self.name, self.settings = name, dict(settings)
+    def __init__(
+        self, name: str, settings: Mapping[str, str | int | float | bool], dead_letter_topics: Collection[str] = ()
+    ) -> None:
+        """`dead_letter_topics` are part of no pattern.
+
+        Raises `ConfigurationError` for settings that librdkafka does not take, and `KafkaAway` without an answer.
+        """
+        self.name, self.settings, self._dead_letter_topics = name, dict(settings), dead_letter_topics
         self._admin = _make(AdminClient, self.settings)
         self.cluster_id = str(self._ask(self._admin.describe_cluster(request_timeout=ANSWER_SECONDS)).cluster_id)
 
@@ -47,6 +52,11 @@ class Cluster:
         """Return a consumer with more settings, which come before those of the environment."""
         consumer: Consumer = _make(Consumer, self.settings | dict(settings))
         return consumer
+
+    def make_producer(self, settings: Mapping[str, Any]) -> Producer:
+        """Return a producer with more settings, which come before those of the environment."""
+        producer: Producer = _make(Producer, self.settings | dict(settings))
+        return producer
 
     def describe(self, topics: Collection[str]) -> dict[str, TopicState]:
         """Return the topics of these names that there are.
@@ -83,13 +93,18 @@ class Cluster:
             raise explain(error) from None
         found: dict[str, Feed] = {}
         for name in sorted(names):
-            mine = [feed for feed in feeds if feed.topic and feed.topic.matches(name)]
+            mine = self.find_feeds(feeds, name)
             if len(mine) > 1:
                 both = " and ".join(feed.full_name for feed in mine[:2])
                 raise ConfigurationError(f"The topic {name} fits the location of {both}. Narrow one of them.")
-            if mine and not name.startswith("__"):
+            if mine:
                 found[name] = mine[0]
         return found
+
+    def find_feeds(self, feeds: Sequence[Feed], topic: str) -> list[Feed]:
+        """Return the feeds of a topic. Kafka's own topics and those of dead letters are part of no pattern."""
+        is_aside = topic.startswith("__") or topic in self._dead_letter_topics
+        return [it for it in feeds if it.topic and it.topic.matches(topic) and not (it.topic.is_pattern and is_aside)]
 
     @staticmethod
     def _ask(future: Any) -> Any:

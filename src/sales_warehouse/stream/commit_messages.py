@@ -21,6 +21,7 @@ from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.mask_rows import mask_rows
 from sales_warehouse.read_sql import read_sql
+from sales_warehouse.stream.dead_letters import DeadLetter, add_dead_letters
 from sales_warehouse.stream.messages import NO_DIGEST, Message, Place, add_digests, digest_of, pack
 from sales_warehouse.stream.positions import Position, lock_position, move_position, record_stop, seal
 from sales_warehouse.stream.read_messages import Batch, as_instant
@@ -65,6 +66,8 @@ def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: 
                 mask_rows(cursor, feed, segment.file_id, masks)
             reach("stream_copied")
             write_others(cursor, segment.file_id, segment.records_read, batch, masks)
+            if feed.topic and feed.topic.dead_letter_topic:
+                add_dead_letters(cursor, feed.topic.dead_letter_topic, feed.full_name, place, _letters(batch, masks))
             if feed.topic and feed.topic.keep_messages != "no":
                 keep(cursor, segment.file_id, batch.messages, masks)
             reach("stream_kept")
@@ -139,6 +142,18 @@ def write_others(cursor: Cursor, file_id: int, records_before: int, batch: Batch
         skipped.add(file_id, [renumber(it, records_before) for it in batch.skipped])
         rejects.write(cursor)
         skipped.write(cursor)
+
+
+def _letters(batch: Batch, masks: Masks | None) -> list[DeadLetter]:
+    """Return the rejects of one commit with their messages, without erased persons."""
+    letters = []
+    for it in batch.rejects:
+        message = batch.messages[it.row_number - 1]
+        if masks is None:
+            letters.append(DeadLetter(message, it.reason, it.detail))
+        else:
+            letters.append(DeadLetter(mask_message(message, masks), it.reason, masks.mask_text(it.detail)))
+    return letters
 
 
 def renumber(it: Placed, records_before: int) -> Placed:

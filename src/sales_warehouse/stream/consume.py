@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -16,15 +17,20 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.cluster import Cluster, KafkaAway, as_message, explain, find_start, watermarks
 from sales_warehouse.stream.commit_messages import SEGMENT_SECONDS, commit_batch
 from sales_warehouse.stream.database import Database, DatabaseAway
+from sales_warehouse.stream.dead_letters import DeadLetters
 from sales_warehouse.stream.decode import choose_decoder
 from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
 from sales_warehouse.stream.keep_messages import forget_published
 from sales_warehouse.stream.messages import Message, Place
 from sales_warehouse.stream.metrics import Figures, Metrics, PartitionFigures
 from sales_warehouse.stream.positions import (
+    WITHOUT_LIMIT,
+    Counted,
+    Position,
     PositionMoved,
     Stop,
     begin_position,
+    count_records,
     knows_topic,
     lock_position,
     move_position,
@@ -91,11 +97,17 @@ class StreamReport:
     lost: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unsent: list[str] = field(default_factory=list)  # to a dead-letter topic
 
     @property
     def needs_a_person(self) -> bool:
         """Say whether messages were lost, or a partition does not go on."""
-        return bool(self.lost or self.stopped or self.problems)
+        return bool(self.lost or self.stopped or self.problems or self.unsent)
+
+    def add(self, other: "StreamReport") -> None:
+        """Add what was done at another cluster."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
 
 @dataclass
@@ -150,15 +162,17 @@ class StreamProcess:
         feeds: Sequence[Feed],
         options: StreamOptions,
         say: Callable[[str], None],
+        metrics: Metrics,
     ) -> None:
         self._cluster, self._database, self._feeds, self._options, self._say = cluster, database, feeds, options, say
         self.report = StreamReport()
-        self.metrics = Metrics()
+        self._metrics = metrics
         self.is_stopping = False
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._to_place: list[tuple[str, int]] = []
         self._was_assigned = False
         self._said: set[str] = set()
+        self._dead_letters = DeadLetters(cluster, self._say_once)
         self._looked_at = self._sealed_at = self._told_at = 0.0
         self._committed_at: float | None = None
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
@@ -192,6 +206,7 @@ class StreamProcess:
         finally:
             with suppress(KafkaException, RuntimeError):
                 self._consumer.close()
+            self._dead_letters.close()
             self._database.close()
         return self.report
 
@@ -253,7 +268,9 @@ class StreamProcess:
 
     def _assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         consumer.assign([])  # nothing is fetched before the positions are known
-        self._to_place = [(it.topic, it.partition) for it in partitions]
+        # a pattern of the subscription fits more topics than the declaration does
+        mine = {it.topic for it in partitions if self._cluster.find_feeds(self._feeds, it.topic)}
+        self._to_place = [(it.topic, it.partition) for it in partitions if it.topic in mine]
         self._partitions.clear()
         self._was_assigned = True
 
@@ -343,7 +360,7 @@ class StreamProcess:
                 start = position.next_offset
                 is_stopped = position.stopped_offset is not None and position.stopped_limit == str(feed.max_rejects)
                 if is_stopped:
-                    self._note_stop(place, position.stopped_offset or 0, position.stopped_reason or "")
+                    self._note_stop(place, _stop_of(position))
                 elif start < low:
                     record_lost(cursor, place, start, low)
                     self._note_lost(place, start, low)
@@ -351,7 +368,7 @@ class StreamProcess:
                 elif start > high:
                     reason = f"the cluster has only messages before {high:,}, and those before {start:,} were read"
                     record_stop(cursor, place, start, Stop(start, reason))
-                    self._note_stop(place, start, reason)
+                    self._note_stop(place, Stop(start, reason))
                     is_stopped = True
             part = _Partition(place, reader, start, position.label, position.skip_up_to)
             part.fetch_offset, part.is_stopped = start, is_stopped
@@ -373,13 +390,17 @@ class StreamProcess:
             "is recorded in ledger.stream_events; the stream goes on behind them."
         )
 
-    def _note_stop(self, place: Place, offset: int, reason: str) -> None:
-        self.report.stopped.append(f"{place}/{offset}")
-        self._say(
-            f"Stopped: {place} at offset {offset:,}: {reason}. The other partitions go on. Let it go on with "
-            f"`warehouse stream --skip {place}/{offset}`, which keeps the message as a reject, or with a higher "
-            "max_rejects."
-        )
+    def _note_stop(self, place: Place, stop: Stop) -> None:
+        name = f"{place}/{stop.offset}"
+        self.report.stopped.append(name)
+        if stop.limit is None:
+            advice = f"Here {WITHOUT_LIMIT}"
+        else:
+            advice = (
+                f"Let it go on with `warehouse stream --skip {name}`, which keeps the message as a reject, or with a "
+                "higher max_rejects."
+            )
+        self._say(f"Stopped: {place} at offset {stop.offset:,}: {stop.reason}. The other partitions go on. {advice}")
 
     # commits
 
@@ -417,7 +438,8 @@ class StreamProcess:
 
     def _commit_one(self, part: _Partition) -> None:
         try:
-            batch = part.reader.read(part.label, part.place.partition, part.messages, part.skip_up_to)
+            count = partial(self._count_records, part)
+            batch = part.reader.read(part.label, part.place.partition, part.messages, part.skip_up_to, count)
         except RegistryAway as away:
             if self._options.ends:
                 raise
@@ -442,11 +464,20 @@ class StreamProcess:
         if batch.stop is not None:
             part.clear()
             part.is_stopped = True
-            self._note_stop(place, batch.stop.offset, batch.stop.reason)
+            self._note_stop(place, batch.stop)
             self._fetch()
         with suppress(KafkaException):  # for displays of the lag alone
             reached = TopicPartition(place.topic, place.partition, next_offset)
             self._consumer.commit(offsets=[reached], asynchronous=True)
+
+    def _count_records(self, part: _Partition) -> Counted:
+        """Return what the open segment has, also of a process that had the partition before."""
+
+        def count(connection: Connection) -> Counted:
+            with transaction(connection) as cursor:
+                return count_records(cursor, part.place, part.skip_up_to)
+
+        return self._database.run(count)
 
     def _wait_for_registry(self, part: _Partition, away: RegistryAway) -> None:
         """Read this partition again from its position a little later; the others go on."""
@@ -488,6 +519,7 @@ class StreamProcess:
                 self._look_at_wait(part)
             elif part.is_at_end and not part.messages and part.fetch_offset > part.next_offset:
                 self._advance(part)
+        self._database.run(self._dead_letters.send_due)
         if now - self._sealed_at < _SEAL_SECONDS:
             return
         self._sealed_at = now
@@ -564,6 +596,9 @@ class StreamProcess:
             self._seal(0)
         except (DatabaseAway, KafkaAway, RegistryAway):
             self._say("What was not committed is read again by the next process.")
+        with suppress(DatabaseAway, KafkaAway):
+            if left := self._database.run(self._dead_letters.send):
+                self.report.unsent.append(f"{left:,} rejects wait for their dead-letter topic")
 
     def _tell(self) -> None:
         """Tell the figures that others look at, once a second."""
@@ -574,7 +609,7 @@ class StreamProcess:
         waits = any(it.waits_until is not None for it in parts)
         problem = "the database is away" if self._database.is_away else "a schema registry is away" if waits else None
         report = self.report
-        self.metrics.tell(
+        self._metrics.tell(
             Figures(
                 messages=report.messages,
                 rows=report.rows,
@@ -585,7 +620,8 @@ class StreamProcess:
                 committed_at=self._committed_at,
                 problem=problem,
                 partitions=[self._describe(it) for it in parts],
-            )
+            ),
+            self._cluster.name,
         )
 
     def _describe(self, part: _Partition) -> PartitionFigures:
@@ -604,6 +640,10 @@ class StreamProcess:
 
 def _memory_of(message: Message) -> int:
     return message.size_bytes + len(message.key or b"") + 100
+
+
+def _stop_of(position: Position) -> Stop:
+    return Stop(position.stopped_offset or 0, position.stopped_reason or "", position.stopped_limit)
 
 
 def _partition_of(place: Place, number: int) -> Place:

@@ -53,14 +53,27 @@ _COUNTERS = {
 
 
 class Metrics:
-    """The latest figures; one thread tells them and others read them."""
+    """The latest figures of each cluster; the threads that read topics tell them and others read them."""
 
     def __init__(self) -> None:
-        self._figures = Figures()
+        self._told: dict[str, Figures] = {"": Figures()}
 
-    def tell(self, figures: Figures) -> None:
-        """Replace the figures."""
-        self._figures = figures
+    def tell(self, figures: Figures, cluster: str = "") -> None:
+        """Replace the figures of a cluster."""
+        self._told = {name: it for name, it in self._told.items() if name} | {cluster: figures}
+
+    @property
+    def _figures(self) -> Figures:
+        """The figures of all clusters: those of the one that was silent longest decide whether the process goes on."""
+        told = list(self._told.values())
+        counts = {name: sum(getattr(it, name) for it in told) for name in _COUNTERS}
+        return Figures(
+            **counts,
+            committed_at=max((it.committed_at for it in told if it.committed_at is not None), default=None),
+            problem=next((it.problem for it in told if it.problem), None),
+            partitions=[part for it in told for part in it.partitions],
+            told_at=min(it.told_at for it in told),
+        )
 
     def find_problem(self) -> str | None:
         """Return why the stream is not healthy; None when it is. A stopped partition is a matter for a person only."""

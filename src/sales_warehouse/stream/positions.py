@@ -21,6 +21,11 @@ STALLED_SECONDS = 8.0  # a transaction that waits so long for its process is end
 _PATIENCE_SECONDS = 60.0
 # The server ends the transaction of a process that does not go on. This covers no COPY: see sql/find_stalled.sql.
 _LIMITS = "set local idle_in_transaction_session_timeout = '10s'; savepoint before_lock; set local lock_timeout = '1s'"
+# what helps where a partition did not stop because of a limit
+WITHOUT_LIMIT = (
+    "no message can be skipped: delete the topic, create it again, and send to it what was not loaded. It is read from "
+    "its beginning then."
+)
 _KEY = "cluster_id = %s and topic_id = %s and partition = %s"
 
 
@@ -49,6 +54,14 @@ class Stop:
     limit: str | None = None
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The committed records of an open segment."""
+
+    read: int = 0
+    rejected: int = 0  # without those before a message that a person skipped
+
+
 class PositionMoved(Exception):
     """The partition is at another offset than the messages begin with: another process loaded messages."""
 
@@ -67,6 +80,18 @@ def read_position(cursor: Cursor, place: Place) -> Position | None:
     cursor.execute(f"select {_COLUMNS} from ledger.stream_positions where {_KEY}", key_of(place))
     row = cursor.fetchone()
     return Position(*row) if row else None
+
+
+def count_records(cursor: Cursor, place: Place, skip_up_to: int) -> Counted:
+    """Return how many records the open segment of a partition has, and how many rejects behind an offset."""
+    cursor.execute(
+        "select records_read, "
+        "(select count(*) from ledger.rejects where rejects.file_id = segment_file_id and byte_offset > %s) "
+        f"from ledger.stream_positions inner join ledger.files on file_id = segment_file_id where {_KEY}",
+        (skip_up_to, *key_of(place)),
+    )
+    row = cursor.fetchone()
+    return Counted(*row) if row else Counted()
 
 
 def lock_position(cursor: Cursor, place: Place, next_offset: int) -> Position:
@@ -189,7 +214,8 @@ def record_stop(cursor: Cursor, place: Place, from_offset: int, stop: Stop) -> N
 def skip(cursor: Cursor, name: str) -> None:
     """Let the partition go on that stopped at a message called TOPIC/PARTITION/OFFSET; the message becomes a reject.
 
-    Raises `ConfigurationError` when no partition stopped there; it names those that stopped.
+    Raises `ConfigurationError` when no partition stopped there; it names those that stopped. Raises it too where there
+    is no message to skip.
     """
     topic, _, place = name.partition("/") if name.count("/") == 2 else ("", "", "")
     partition, _, offset = place.partition("/")
@@ -198,7 +224,7 @@ def skip(cursor: Cursor, name: str) -> None:
         cursor.execute(
             "update ledger.stream_positions set skip_up_to = stopped_offset, stopped_offset = null, "
             "stopped_reason = null, stopped_limit = null where topic = %s and partition = %s and stopped_offset = %s "
-            "returning cluster, cluster_id, topic, topic_id, partition",
+            "and stopped_limit is not null returning cluster, cluster_id, topic, topic_id, partition",
             (topic, int(partition), int(offset)),
         )
         found = cursor.fetchone()
@@ -209,11 +235,14 @@ def skip(cursor: Cursor, name: str) -> None:
 
 def _describe_stopped(cursor: Cursor) -> str:
     cursor.execute(
-        "select topic || '/' || partition || '/' || stopped_offset from ledger.stream_positions "
-        "where stopped_offset is not null order by topic, partition limit 8"
+        "select topic || '/' || partition || '/' || stopped_offset, stopped_limit is not null "
+        "from ledger.stream_positions where stopped_offset is not null order by topic, partition limit 8"
     )
-    stopped = [name for (name,) in cursor]
-    return f"Stopped are: {', '.join(stopped)}." if stopped else "None is stopped."
+    stopped = dict(cursor.fetchall())
+    if not stopped:
+        return "None is stopped."
+    lost = [name for name, is_over_limit in stopped.items() if not is_over_limit]
+    return f"Stopped are: {', '.join(stopped)}." + (f" At {', '.join(lost)} {WITHOUT_LIMIT}" if lost else "")
 
 
 def seal(cursor: Cursor, file_ids: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """Read the messages of one commit: their rows as COPY takes them, their rejects and their figures."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -14,7 +14,7 @@ from sales_warehouse.load.readers.reader import write_copy_values
 from sales_warehouse.stream.decode import choose_decoder, choose_picker
 from sales_warehouse.stream.decoders.choose import Decode
 from sales_warehouse.stream.messages import Headers, Message
-from sales_warehouse.stream.positions import Stop
+from sales_warehouse.stream.positions import Counted, Stop
 
 # A share of rejects counts of at least so many messages: otherwise the only message of a quiet moment would be 100 %.
 LEAST_MESSAGES = 1_000
@@ -43,25 +43,35 @@ class MessageReader:
         self._pick = choose_picker(feed)
         self._has_items = bool(feed.nesting.items)
 
-    def read(self, topic: str, partition: int, messages: Sequence[Message], skip_up_to: int | None = None) -> Batch:
+    def read(
+        self,
+        topic: str,
+        partition: int,
+        messages: Sequence[Message],
+        skip_up_to: int | None = None,
+        count_before: Callable[[], Counted] = Counted,
+    ) -> Batch:
         """Return what the messages give. It ends before a message that is a reject too many, by `max_rejects`.
 
-        Rejects up to the offset `skip_up_to` do not count there; None: no reject is too many.
+        Rejects up to the offset `skip_up_to` do not count there; None: no reject is too many. `count_before` says what
+        of the segment was committed before, and is called at the first reject.
         """
         batch = Batch(messages)
         front = f"{write_copy_values([topic])},{partition}"
-        tally, counted, read = batch.tally, 0, max(len(messages), LEAST_MESSAGES)
+        tally, before, counted = batch.tally, None, 0
         for number, message in enumerate(messages, 1):
             value = message.value
             try:
                 text = self._decode(value)
                 rows = None if text is None else self._pick(text)
             except Unfit as unfit:
-                counted += skip_up_to is not None and message.offset > skip_up_to
-                if skip_up_to is not None and not self.feed.max_rejects.allows(counted, read):
-                    batch.messages = messages[: number - 1]
-                    batch.stop = Stop(message.offset, f"{unfit.reason}: {unfit.detail}", str(self.feed.max_rejects))
-                    return batch
+                if skip_up_to is not None and message.offset > skip_up_to:
+                    before, counted = before or count_before(), counted + 1
+                    read = max(before.read + number, LEAST_MESSAGES)
+                    if not self.feed.max_rejects.allows(before.rejected + counted, read):
+                        batch.messages = messages[: number - 1]
+                        batch.stop = Stop(message.offset, f"{unfit.reason}: {unfit.detail}", str(self.feed.max_rejects))
+                        return batch
                 tally.rejected += 1
                 it = Reject(number, number, message.offset, unfit.reason, unfit.detail, value or b"")
                 key, headers, sent_at = read_envelope(message)

@@ -33,6 +33,7 @@ class PartitionStatus:
     lost_messages: int
     stopped_offset: int | None
     stopped_reason: str | None
+    stopped_limit: str | None  # that was exceeded; None: the cluster lost messages that were read
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class StreamStatus:
 
     partitions: tuple[PartitionStatus, ...] = ()
     problem: str | None = None
+    unsent_rejects: int = 0  # that wait for a dead-letter topic
 
     @property
     def stopped(self) -> list[PartitionStatus]:
@@ -73,6 +75,8 @@ def read_status(connection: Connection, settings: Settings, feeds: Sequence[Feed
     """Return the partitions in the ledger, with the lag of those of these feeds, of which their cluster is asked."""
     with transaction(connection) as cursor:
         rows = _list_partitions(cursor)
+        cursor.execute("select count(*) from ledger.dead_letters")
+        [(unsent,)] = cursor.fetchall()
     clusters = {feed.topic.cluster for feed in feeds if feed.topic}
     ends, problem = _find_ends(settings, {(row[0], row[1], row[2], row[4]) for row in rows if row[0] in clusters})
     found = []
@@ -80,7 +84,7 @@ def read_status(connection: Connection, settings: Settings, feeds: Sequence[Feed
         cluster, _, topic, _, partition, next_offset, *_ = row
         end = ends.get((cluster, topic, partition))
         found.append(_as_status(row, None if end is None else max(end - next_offset, 0)))
-    return StreamStatus(tuple(found), problem)
+    return StreamStatus(tuple(found), problem, unsent)
 
 
 def _find_ends(
@@ -90,7 +94,7 @@ def _find_ends(
     ends: dict[tuple[str, str, int], int] = {}
     try:
         for name in sorted({cluster for cluster, *_ in wanted}):
-            consumer = Cluster(name, client_settings(settings)).make_consumer({"group.id": "warehouse-status"})
+            consumer = Cluster(name, client_settings(settings, name)).make_consumer({"group.id": "warehouse-status"})
             try:
                 for _, _, topic, partition in sorted(it for it in wanted if it[0] == name):
                     try:

@@ -149,10 +149,23 @@ def test_an_earlier_publication_is_read_without_a_setting_of_the_session(pool: P
             pool.run(f"select * from published_as_of.read(null::{wrong})")
 
 
-@pytest.mark.parametrize("command", ["load", "build", "unload"])
-def test_the_loader_refuses_before_it_writes(pool: Pool, command: str) -> None:
+TOPIC = """\
+sources:
+  - name: far
+    schema: raw
+    tables:
+      - name: orders
+        external: {location: "kafka://main/orders", file_format: json}
+        columns: [{name: id}]
+"""
+
+
+@pytest.mark.parametrize("command", ["load", "build", "unload", "stream"])
+def test_loader_and_stream_refuse_before_they_write(pool: Pool, command: str) -> None:
+    if command == "stream":
+        (pool.pooled.project / "models" / "_far__sources.yml").write_text(TOPIC)
     (pool.inbox / "shop" / "5.csv").write_text("amount\n5\n")
-    arguments = ["shop/1.csv"] if command == "unload" else ["--inbox", str(pool.inbox)]
+    arguments = {"unload": ["shop/1.csv"], "stream": []}.get(command, ["--inbox", str(pool.inbox)])
     refused = pool.pooled.run("warehouse", command, *arguments, check=False)
     assert refused.returncode == 2 and "PgBouncer in transaction mode" in refused.stderr, refused.stderr
     assert pool.run("select status from ledger.files order by 1", pooled=False) == [("active",), ("active",)]

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +20,7 @@ from psycopg2.extensions import connection as Connection
 from brokers import Broker
 from checkout import BIN, name_server
 from databases import Databases
-from sales_warehouse import server
+from sales_warehouse import broker, server
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
@@ -60,6 +62,13 @@ class Stream:
         self.processes: list[subprocess.Popen[str]] = []
         with closing(server.connect(settings, application_name="test")) as connection:
             prepare_warehouse(connection, read_feeds(self.project))
+
+    def redeclare(self, before: str, after: str) -> None:
+        """Change the declaration."""
+        path = self.project / "models" / "_shop__sources.yml"
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
 
     def producer(self, **settings: Any) -> Producer:
         return Producer({"bootstrap.servers": self.kafka.bootstrap_servers, "enable.idempotence": True} | settings)
@@ -104,8 +113,8 @@ class Stream:
         assert exit_code is None or process.returncode == exit_code, said
         return said
 
-    def correct(self, *arguments: str, exit_code: int = 0, **variables: str) -> str:
-        """Run a command that reads or corrects what was loaded; return what it says."""
+    def command(self, *arguments: str, exit_code: int = 0, **variables: str) -> str:
+        """Run another command; return what it says, in one line."""
         done = subprocess.run(
             [BIN / "warehouse", *arguments],
             env=self.environment | {"WAREHOUSE_INBOX": str(self.project)} | variables,
@@ -197,11 +206,7 @@ def test_each_message_is_taken_in_once(make: Callable[..., Stream]) -> None:
     it.assert_exact()
     statuses = it.query("select distinct status from ledger.files")
     assert statuses == [("active",)]
-    status = json.loads(
-        subprocess.run(
-            [BIN / "warehouse", "stream", "status", "--json"], env=it.environment, capture_output=True, check=True
-        ).stdout
-    )
+    status = json.loads(it.command("stream", "status", "--json"))
     assert [(part["lag"], part["stopped_offset"]) for part in status["partitions"]] == [(0, None), (0, None)]
 
 
@@ -371,6 +376,53 @@ def test_a_new_topic_begins_where_the_option_says_and_new_partitions_at_their_st
     it.assert_exact()
 
 
+def test_one_process_reads_several_clusters(make: Callable[..., Stream], tmp_path: Path) -> None:
+    it = make(partitions=2)
+    it.send(4)
+    more = """\
+      - name: far
+        identifier: shop__far
+        external: {location: "kafka://far-away/far", file_format: json}
+        columns: [{name: order_no}]
+"""
+    it.redeclare("{name: product}]\n", "{name: product}]\n" + more)
+    said = it.run(exit_code=2)
+    assert "The clusters far-away and main of the declarations are one cluster here. Set KAFKA_BOOTSTRAP_SER" in said
+    assert "Loaded 4 messages" in it.run("--feed", "shop.lines")
+    far = Settings(project=tmp_path, home=tmp_path / "home", inbox=tmp_path / "inbox")
+    servers = broker.up(far).bootstrap_servers
+    try:
+        assert servers
+        second = Broker(servers)
+        second.make_topic(1, "far")
+        second.send("far", [b'{"order_no": 7}', b'{"order_no": 8}'])
+        it.send(6)
+        elsewhere = {"KAFKA_BOOTSTRAP_SERVERS_FAR_AWAY": servers}
+        assert "Loaded 8 messages" in it.run(**elsewhere)
+        assert it.query("select order_no from raw.shop__far order by 1") == [("7",), ("8",)]
+        it.sent.clear()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        process = it.start("--window", "0.3", WAREHOUSE_METRICS_PORT=port, **elsewhere)
+        second.send("far", [b'{"order_no": 9}'])
+        it.wait(lambda: it.query("select count(*) from raw.shop__far") == [(3,)])
+
+        def has_all() -> bool:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                return answer.read().count(b"\nwarehouse_stream_next_offset{") == 3
+
+        it.wait(has_all)
+        status = json.loads(it.command("stream", "status", "--json", **elsewhere))
+        assert sorted(part["lag"] for part in status["partitions"]) == [0, 0, 0]
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+    finally:
+        broker.down(far)
+    away = it.run(exit_code=3, **elsewhere)
+    assert "The Kafka cluster does not answer" in away
+
+
 def test_settings_and_names_that_are_wrong_are_named(make: Callable[..., Stream]) -> None:
     it = make(partitions=1)
     assert "There is no topic shop.x among the feeds. Declared are: shop.lines." in it.run(
@@ -381,10 +433,119 @@ def test_settings_and_names_that_are_wrong_are_named(make: Callable[..., Stream]
     assert "The Kafka cluster does not answer" in away
 
 
+def test_rejects_are_sent_to_a_dead_letter_topic_and_none_is_missed(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1, max_rejects="100%")
+    letters = f"{it.topic}.rejects"
+    it.redeclare(it.topic, f"{it.topic}*")  # the pattern fits both
+    it.redeclare("items: lines", f"items: lines, dead_letter_topic: {letters}")
+    producer = it.producer()
+    for value in (it.next_order(), b"{", it.next_order(), b"\xff"):
+        headers = [("h", b"\0"), ("n", None)]
+        producer.produce(it.topic, value, key=b"k\xff", headers=headers, timestamp=1_700_000_000_000)
+    assert producer.flush(SECONDS) == 0
+    said = it.run(exit_code=1)
+    assert f"The cluster has no topic {letters} for rejects." in said
+    assert "Not sent: 2 rejects wait for their dead-letter topic" in said
+    it.kafka.make_topic(1, letters)
+    it.run(exit_code=-signal.SIGKILL, WAREHOUSE_FAIL_POINT="stream_dead_letters_sent:kill")
+    assert it.query("select count(*) from ledger.dead_letters") == [(2,)]
+    assert "Loaded 0 messages" in it.run()
+    sent = it.kafka.read(letters)
+    assert [(one.key(), one.value()) for one in sent] == [(b"k\xff", b"{"), (b"k\xff", b"\xff")] * 2
+    prefix = "__connect.errors."
+    assert sent[1].headers() == [
+        ("h", b"\0"),
+        ("n", None),
+        (f"{prefix}topic", it.topic.encode()),
+        (f"{prefix}partition", b"0"),
+        (f"{prefix}offset", b"3"),
+        (f"{prefix}connector.name", b"shop.lines"),
+        (f"{prefix}exception.class.name", b"encoding"),
+        (f"{prefix}exception.message", sent[1].headers()[-2][1]),
+        (f"{prefix}timestamp", b"1700000000000"),
+    ]
+    assert b"not utf-8" in sent[1].headers()[-2][1]
+    assert it.query("select count(*) from ledger.dead_letters") == [(0,)]
+    assert it.query("select topic, next_offset from ledger.stream_positions") == [(it.topic, 4)]
+    assert it.query("select count(*) from ledger.rejects") == [(2,)]
+
+
+def test_a_message_that_its_dead_letter_topic_does_not_take_is_sent_without_its_value(
+    make: Callable[..., Stream],
+) -> None:
+    it = make(partitions=1, max_rejects="100%")
+    letters = it.kafka.make_topic(1, max_message_bytes="5000")
+    it.redeclare("items: lines", f"items: lines, dead_letter_topic: {letters}")
+    it.send(0, 0, [b"{" * 6000, b"{"])
+    it.run()
+    left_out = "__connect.errors.value.left.out.bytes"
+    sent = {one.value(): dict(one.headers()).get(left_out) for one in it.kafka.read(letters)}
+    assert sent == {b"{": None, None: b"6000"}
+
+
+def test_large_messages_and_all_codecs_are_read(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1, max_rejects="1")
+    large = it.kafka.make_topic(1, max_message_bytes="3000000")
+    it.redeclare(it.topic, large)
+    expected = []
+    for number, codec in enumerate(("none", "gzip", "snappy", "lz4", "zstd")):
+        producer = it.producer(**{"compression.type": codec, "message.max.bytes": 4_000_000})
+        value = {"order_no": number, "lines": [{"product": "x" * 1_000_000}]}
+        producer.produce(large, json.dumps(value).encode(), partition=0)
+        assert producer.flush(SECONDS) == 0
+        expected.append((str(number), 1_000_000))
+    producer.produce(large, b" " * 2_900_000, partition=0)
+    assert producer.flush(SECONDS) == 0
+    assert "Loaded 6 messages, 5 rows, 1 rejected" in it.run()
+    assert it.query("select order_no, length(product) from raw.shop__lines order by 1") == expected
+    assert it.query("select reason, length(raw) from ledger.rejects") == [("too_long", 2_900_000)]
+
+
+def test_a_cluster_without_tls_is_not_reached_by_it(make: Callable[..., Stream], tmp_path: Path) -> None:
+    it = make(partitions=1)
+    path = tmp_path / "kafka.properties"
+    for protocol in ("SSL", "SASL_PLAINTEXT"):
+        path.write_text(f"security.protocol={protocol}\nsasl.mechanism=PLAIN\nsasl.username=u\nsasl.password=hunter2\n")
+        said = it.run(exit_code=None, KAFKA_PROPERTIES=str(path))
+        assert it.processes[-1].returncode in (2, 3)
+        assert "The Kafka cluster" in said and "hunter2" not in said
+
+
+def test_topics_of_kafka_itself_are_part_of_no_pattern(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1)
+    it.send(3)
+    it.run()  # so that there are offsets of a group
+    path = it.project / "models" / "_shop__sources.yml"
+    more = """\
+      - name: own
+        external: {location: "kafka://main/*_offsets", file_format: json}
+        columns: [{name: id}]
+"""
+    path.write_text(path.read_text() + more)
+    said = it.run(exit_code=1)
+    assert "the cluster has no topic *_offsets" in said and "Loaded 0 messages" in said
+    assert it.query("select distinct topic from ledger.stream_positions") == [(it.topic,)]
+
+
+def test_messages_are_json_lines_and_advise_what_helps(make: Callable[..., Stream]) -> None:
+    it = make(partitions=1)
+    it.send(3)
+    it.run()
+    it.query("update ledger.stream_positions set next_offset = 100 returning 1")
+    said = it.run("--quiet", exit_code=1, WAREHOUSE_LOG="json")
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    [message] = [line["message"] for line in lines if line["event"] == "message"]
+    assert "the cluster has only messages before 3, and those before 100 were read" in message
+    assert "Here no message can be skipped: delete the topic, create it again" in message and "--skip" not in message
+    [end] = [line for line in lines if line["event"] == "stream"]
+    assert (end["messages"], end["stopped"]) == (0, [f"{it.topic}/0/100"])
+    refused = it.run("--skip", f"{it.topic}/0/100", exit_code=2)
+    assert f"At {it.topic}/0/100 no message can be skipped: delete the topic" in refused
+
+
 def test_a_topic_that_is_not_there_is_named(make: Callable[..., Stream]) -> None:
     it = make(partitions=1)
-    path = it.project / "models" / "_shop__sources.yml"
-    path.write_text(path.read_text().replace(it.topic, "nowhere"))
+    it.redeclare(it.topic, "nowhere")
     assert "the cluster has no topic nowhere" in it.run(exit_code=1)
 
 
@@ -408,17 +569,17 @@ def test_ranges_whose_messages_only_the_cluster_has(make: Callable[..., Stream])
     rows = it.rows()
     name = f"kafka://main/{it.topic}/0"
 
-    said = it.correct("unload", f"{name}/4-6")
+    said = it.command("unload", f"{name}/4-6")
     assert f"Unloaded 3 messages of {name}/4-6: 6 rows, 0 rejected, in 1 segment" in said
     assert sorted(set(rows) - set(it.rows())) == [(0, 4), (0, 5), (0, 6)]
-    it.correct("restore", f"{name}/4-6")
+    it.command("restore", f"{name}/4-6")
     assert it.rows() == rows
     # the reject too, which is one again; what comes meanwhile is in a segment of its own
     it.send(5)
     it.wait(lambda: it.count() == 15)
-    assert "7 messages" in it.correct("reload", f"{name}/6-12")
-    assert "Unloaded 5 messages" in it.correct("unload", f"{name}/13-")
-    it.correct("restore", f"{name}/13-")
+    assert "7 messages" in it.command("reload", f"{name}/6-12")
+    assert "Unloaded 5 messages" in it.command("unload", f"{name}/13-")
+    it.command("restore", f"{name}/13-")
     process.terminate()
     assert process.wait(SECONDS) == 0
     assert {place: value for place, value in it.rows().items() if place in rows} == rows
@@ -427,18 +588,18 @@ def test_ranges_whose_messages_only_the_cluster_has(make: Callable[..., Stream])
         "select sum(records_read), sum(rows_loaded), sum(rows_rejected) from ledger.files where status = 'active'"
     ) == [(16, 30, 1)]
 
-    verified = json.loads(it.correct("verify", "--json"))
+    verified = json.loads(it.command("verify", "--json"))
     assert verified["is_equal"]
     assert (verified["with_ledger"], verified["not_compared"]) == (0, 0)
     assert verified["with_cluster"] == len(verified["verdicts"]) >= 4
     admin = AdminClient({"bootstrap.servers": it.kafka.bootstrap_servers})
     for future in admin.delete_records([TopicPartition(it.topic, 0, 6)]).values():
         future.result()
-    refused = it.correct("unload", f"{name}/4-5", exit_code=1)
+    refused = it.command("unload", f"{name}/4-5", exit_code=1)
     assert "the ledger keeps 0 of its" in refused
     assert f"the cluster has no messages of {it.topic}/0 before offset 6" in refused
     assert "Nothing was changed" in refused
-    it.correct("unload", f"{name}/13-13")  # of a segment that the cluster has
-    away = it.correct("verify", exit_code=1, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    it.command("unload", f"{name}/13-13")  # of a segment that the cluster has
+    away = it.command("verify", exit_code=1, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert "The cluster was not asked: The Kafka cluster does not answer" in away
     assert "not_compared" in away

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from psycopg2.extensions import connection as Connection
 from small_project import FAILURES, write_small_project
-from topics import Partition, place_of, send
+from topics import Partition, make_topic_feed, order, place_of, send
 
 from checkout import Checkout, name_server
 from databases import Databases
@@ -151,3 +151,44 @@ def test_a_file_that_is_restored_meanwhile_is_of_the_next_build(
     assert shop.value(FACTS) == "2 4 8 16"
     shop.dbt("build")
     assert shop.value(FACTS) == "1 2 4 8 16"
+
+
+def test_a_build_that_waits_for_others_keeps_no_stream_waiting(
+    shop: Checkout, connection: Connection, partitions: list[Partition]
+) -> None:
+    commit(partitions[0], 32)
+    with closing(shop.connect()) as busy, busy.cursor() as cursor:
+        cursor.execute("lock table raw.shop__lines in share update exclusive mode")  # as VACUUM does
+        thread = threading.Thread(target=shop.dbt, args=("build",), kwargs={"target": "dev"})
+        thread.start()
+        try:
+            waiting = "select count(*) from pg_locks where mode = 'ShareUpdateExclusiveLock' and not granted"
+            deadline = time.monotonic() + 120
+            while partitions[0].query(waiting) == [(0,)]:
+                assert time.monotonic() < deadline, "the build did not come to the raw table"
+                time.sleep(0.02)
+            free = "select count(*) from (select from ledger.stream_positions for update skip locked) as free"
+            assert partitions[0].query(free) == [(2,)]
+            assert shop.value("select status from ledger.files order by file_id desc limit 1") == "active"
+            assert partitions[0].query("select pg_try_advisory_xact_lock(x'5A1E0002'::int)") == [(True,)]
+        finally:
+            busy.rollback()
+            thread.join()
+
+
+def test_segments_of_a_topic_that_left_the_project_are_sealed_and_named(shop: Checkout, connection: Connection) -> None:
+    sources = shop.project / "models/staging/shop/_shop__sources.yml"
+    before = sources.read_text()
+    feed = make_topic_feed(name="left", identifier="shop__left")
+    prepare_warehouse(connection, [feed])
+    left = Partition(connection, feed, place_of(topic_id="t9"))
+    left.commit([send(0, order(1, "tea"))])
+    sources.write_text(
+        before.replace('"kafka://main/orders"', '"shop/*.json"').replace("file_format: json", "file_format: jsonl")
+    )
+    try:
+        said = shop.dbt("build", check=False).stdout
+    finally:
+        sources.write_text(before)
+    assert left.query("select status from ledger.files where feed = 'shop.left'") == [("active",)]
+    assert "The project does not declare the feed shop.left, and 1 of its files are active." in " ".join(said.split())

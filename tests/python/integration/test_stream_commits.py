@@ -215,14 +215,41 @@ def test_a_partition_stops_at_a_reject_too_many_and_goes_on_behind_it(connection
     ]
 
 
+@pytest.mark.parametrize("sizes", [(9,), (1,) * 9, (2, 3, 1, 3)])
+def test_a_stop_does_not_depend_on_where_commits_are_cut(connection: Connection, sizes: tuple[int, ...]) -> None:
+    """A process that was killed, or that lost its partition, has counted rejects that count on."""
+    feed = make_topic_feed(max_rejects=MaxRejects.parse(2))
+    prepare_warehouse(connection, [feed])
+    values = [order(0, "tea"), b"1", order(2, "tea"), b"3", order(4, "tea"), b"5", order(6, "tea"), b"7", b"8"]
+    it, offset = Partition(connection, feed), 0
+    for size in sizes:
+        it = Partition(connection, feed)
+        messages = [send(number, values[number]) for number in range(offset, offset + size)]
+        it.commit(messages)
+        if it.next_offset < offset + size:
+            break
+        offset += size
+    assert it.next_offset == 5
+    with transaction(connection) as cursor:
+        skip(cursor, "orders/0/5")
+    it.commit([send(number, values[number]) for number in range(5, 9)])
+    assert it.next_offset == 9  # those behind the skipped one count anew
+    it.commit([send(9, b"9")])
+    assert it.next_offset == 9
+    it.seal()  # another segment has its own rejects, as another file has
+    it.query("update ledger.stream_positions set stopped_offset = null returning 1")
+    it.commit([send(9, b"9")])
+    assert it.next_offset == 10
+
+
 def test_a_share_of_rejects_counts_of_a_thousand_messages(connection: Connection) -> None:
     feed = make_topic_feed(max_rejects=MaxRejects.parse("0.1%"))
     prepare_warehouse(connection, [feed])
     it = Partition(connection, feed)
     it.commit([send(0, b"1")])
     assert it.next_offset == 1
-    it.commit([send(1, b"1"), send(2, b"1")])
-    assert it.next_offset == 2
+    it.commit([send(1, order(1, "tea")), send(2, b"1")])
+    assert it.next_offset == 2  # the first reject is of the same segment
 
 
 def test_lost_messages_are_an_event_and_end_the_segment(partition: Partition) -> None:

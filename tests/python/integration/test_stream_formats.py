@@ -1,11 +1,13 @@
 """Messages in Avro and changes of Debezium in the raw table, and under the commands that correct and check them."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from deliver import Listener
 from psycopg2.extensions import connection as Connection
 from topics import Partition, make_topic_feed, send
@@ -13,12 +15,16 @@ from topics import Partition, make_topic_feed, send
 from avro_messages import encode
 from sales_warehouse.corrections.replay import export_rejects, replay
 from sales_warehouse.corrections.restore import restore, unload
+from sales_warehouse.erase.erase import erase
 from sales_warehouse.explain.explain import explain_record
 from sales_warehouse.feeds.declare import Nesting, Topic
 from sales_warehouse.feeds.messages import Messages
+from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.stream.decode import choose_decoder
 from sales_warehouse.stream.decoders.registry import Patience, RegistryAway
+from sales_warehouse.stream.keep_messages import read_kept
+from sales_warehouse.stream.messages import Message
 from sales_warehouse.stream.read_messages import MessageReader
 from sales_warehouse.verify.run_verify import run_verify
 from schema_registry import StandIn, start_registry
@@ -128,6 +134,91 @@ def test_a_verification_waits_for_its_registry(
     monkeypatch.setattr("time.sleep", waits.append)
     [verdict] = run_verify(it.connection, [it.feed], inbox, [], Listener()).verdicts
     assert verdict.status == "equal" and len(waits) == 2
+
+
+PERSON = {
+    "type": "record", "name": "Sale",
+    "fields": [
+        {"name": "customer", "type": "string"}, {"name": "order_no", "type": "long"},
+        {"name": "email", "type": ["null", "string"]}, {"name": "note", "type": "string"},
+        {"name": "price", "type": PRICE},
+    ],
+}  # fmt: skip
+KEY = {"type": "record", "name": "Key", "fields": [{"name": "who", "type": "string"}, {"name": "n", "type": "long"}]}
+ADA, BOB = ("Ada Lovelace", "ada@example.org"), ("Bob Noyce", "bob@example.org")
+
+
+def sales_of(offset: int, who: tuple[str, str], length: int = 0) -> list[Message]:
+    """Return a message of a person, and one of them that is broken; a note of some length shifts what is behind it."""
+    name, email = who
+    value = {"customer": name, "order_no": 77, "email": email, "note": "." * length, "price": Decimal("1.10")}
+    sound, key = encode(PERSON, value, 5), encode(KEY, {"who": name, "n": 3}, 6)
+    headers = (("plain", name.encode()), ("avro", key), ("none", None))
+    return [
+        send(offset, sound, key=key, headers=headers),
+        send(offset + 1, sound + b"\1", key=name.encode(), headers=headers),
+    ]
+
+
+def find_everywhere(it: Partition, text: str) -> list[str]:
+    """Return the columns of any table in which a text is, also within bytes and compressed bytes."""
+    found = []
+    for schema, table, column, kind in it.query(
+        "select table_schema, table_name, column_name, data_type from information_schema.columns "
+        "where table_schema not in ('pg_catalog', 'information_schema')"
+    ):
+        cast = "" if kind == "bytea" else "::text"
+        for (value,) in it.query(f'select "{column}"{cast} from "{schema}"."{table}" where "{column}" is not null'):
+            data = value.encode() if isinstance(value, str) else bytes(value)
+            if data.startswith(b"\x28\xb5\x2f\xfd"):
+                data = zstandard.ZstdDecompressor().decompress(data)
+            if text.encode() in data or text.encode().hex().encode() in data:
+                found.append(f"{schema}.{table}.{column}")
+    return sorted(set(found))
+
+
+def test_an_erased_person_is_in_no_bytes_of_avro(connection: Connection, inbox: Path, registry: StandIn) -> None:
+    registry.add(5, PERSON)
+    changes: dict[str, Any] = {"file_format": "avro", "nesting": Nesting(), "personal": ("customer", "email")}
+    topic = Topic("main", "orders", messages=Messages(registry="main"), dead_letter_topic="letters")
+    feed = make_topic_feed(columns=("customer", "order_no", "email", "price"), topic=topic, **changes)
+    prepare_warehouse(connection, [feed])
+    it = Partition(connection, feed)
+    it.commit([*sales_of(0, ADA), *sales_of(2, BOB)])
+    it.seal()
+    places = find_everywhere(it, "Lovelace")
+    assert {place.split(".", 1)[1] for place in places} == {
+        *("shop__lines.customer", "shop__lines._key", "shop__lines._headers", "messages.body", "rejects.raw"),
+        "dead_letters.body",
+    }
+    assert places == find_everywhere(it, "Noyce")
+    erased = erase(connection, [feed], ["shop.lines.customer=Ada Lovelace"], [], print)
+    it.commit([*sales_of(4, ADA, length=27), *sales_of(6, BOB)])
+    it.seal()
+    assert find_everywhere(it, "Lovelace") == find_everywhere(it, "ada@example") == []
+    assert find_everywhere(it, "Noyce") == places
+    rows = (
+        "select customer, order_no, email, price, _extra->>'note', _key, _headers::text, _offset from raw.shop__lines "
+    )
+    before = it.query(rows + "order by _offset")
+    assert [row[:4] for row in before] == [
+        (erased.token, "77", erased.token, "1.10"), ("Bob Noyce", "77", "bob@example.org", "1.10"),
+    ] * 2  # fmt: skip
+    verdicts = run_verify(connection, [feed], inbox, [], Listener()).verdicts
+    assert [(verdict.status, verdict.differences) for verdict in verdicts] == [("equal", ()), ("equal", ())]
+    for file_id in "12":
+        unload(connection, [feed], file_id, print)
+        restore(connection, [feed], inbox, file_id, Listener())
+    assert it.query(rows + "order by _offset") == before
+    with transaction(connection) as cursor:
+        kept = [m for file_id in (1, 2) for some in read_kept(cursor, file_id) for m in some]
+    decode = choose_decoder(feed)
+    for message in (kept[0], kept[4]):
+        value = json.loads(decode(message.value) or "")
+        stand_in = value["customer"]
+        assert len(stand_in) == 12 and stand_in.isalnum() and (value["order_no"], value["price"]) == (77, 1.1)
+        assert dict(message.headers) == {"plain": erased.token.encode(), "avro": message.key, "none": None}
+        assert stand_in.encode() in (message.key or b"")
 
 
 CHANGES = Messages(envelope="debezium", tombstones="skip")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from sales_warehouse.feeds.declare import Feed, MaxRejects, Nesting, Topic
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.commit_messages import commit_batch
 from sales_warehouse.stream.messages import Message, Place
-from sales_warehouse.stream.positions import begin_position, read_position, seal_due
+from sales_warehouse.stream.positions import Counted, begin_position, count_records, read_position, seal_due
 from sales_warehouse.stream.read_messages import MessageReader
 
 START = 1_700_000_000_000
@@ -65,8 +66,15 @@ class Partition:
         with transaction(self.connection) as cursor:
             position = read_position(cursor, self.place)
         assert position is not None
-        batch = self._reader.read(position.label, self.place.partition, messages, position.skip_up_to)
+        skip_up_to = position.skip_up_to
+        count = partial(self.count, skip_up_to)
+        batch = self._reader.read(position.label, self.place.partition, messages, skip_up_to, count)
         self.next_offset = commit_batch(self.connection, self.feed, self.place, self.next_offset, batch)
+
+    def count(self, skip_up_to: int) -> Counted:
+        """Return the records of the open segment."""
+        with transaction(self.connection) as cursor:
+            return count_records(cursor, self.place, skip_up_to)
 
     def seal(self) -> None:
         """Seal the open segment, as a process does at its end."""

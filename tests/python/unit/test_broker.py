@@ -193,6 +193,28 @@ def test_properties_are_those_of_librdkafka(settings: Settings, tmp_path: Path) 
     assert client_settings(other) == expected | {"bootstrap.servers": "two:9092"}
 
 
+def test_each_of_several_clusters_has_variables_of_its_own(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, far = tmp_path / "kafka.properties", tmp_path / "far.properties"
+    path.write_text("sasl.password=hunter2\n")
+    far.write_text("security.protocol=SSL\n")
+    general = Settings(**vars(settings) | {"kafka_properties": path, "kafka_servers": "one:9092"})
+    expected = {"sasl.password": "hunter2", "bootstrap.servers": "one:9092"}
+    assert client_settings(general) == client_settings(general, "far-away") == expected
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS_FAR_AWAY", "two:9092")
+    assert client_settings(general, "far-away") == {"bootstrap.servers": "two:9092"}  # and no password of the other
+    assert client_settings(general) == client_settings(general, "main") == expected
+    monkeypatch.setenv("KAFKA_PROPERTIES_FAR_AWAY", str(far))
+    assert client_settings(general, "far-away") == {"security.protocol": "SSL", "bootstrap.servers": "two:9092"}
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS_FAR_AWAY")
+    with pytest.raises(ConfigurationError, match=r"KAFKA_PROPERTIES_FAR_AWAY has no bootstrap\.servers"):
+        client_settings(general, "far-away")
+    monkeypatch.setenv("KAFKA_PROPERTIES_FAR_AWAY", str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match=r"KAFKA_PROPERTIES_FAR_AWAY names .*cannot be read"):
+        client_settings(general, "far-away")
+
+
 def test_a_wrong_line_of_properties_is_named_without_its_text(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "kafka.properties"
     path.write_text("security.protocol=SSL\nhunter2\n")

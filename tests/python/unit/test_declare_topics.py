@@ -71,10 +71,18 @@ def test_other_locations_are_refused(location: str) -> None:
         ({"delimiter": ";"}, {}, "is an option of file_format csv, not of json of a topic"),
         ({"keep_messages": "never"}, {}, "allowed: 'yes', until_published or 'no'"),
         ({"max_reject": 1}, {}, "is not known (did you mean max_rejects?)"),
+        ({"dead_letter_topic": "a/b"}, {}, "allowed: the name of a topic of the same cluster"),
+        ({"dead_letter_topic": "web.orders"}, {}, "is the topic of the feed itself"),
     ],
 )
 def test_options_that_no_message_has_are_refused(options: Any, external: Any, expected: str) -> None:
     assert expected in mistake(SHOP, options, **external)
+
+
+def test_a_dead_letter_topic_changes_nothing_that_was_read() -> None:
+    feed = declare(options={"dead_letter_topic": "web.orders.rejects"})
+    assert feed.topic is not None and feed.topic.dead_letter_topic == "web.orders.rejects"
+    assert feed.fingerprint == declare().fingerprint  # the open segment goes on
 
 
 def test_the_format_of_a_topic_is_declared() -> None:

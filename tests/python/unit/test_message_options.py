@@ -103,8 +103,6 @@ def test_a_mistake_in_the_options_of_messages_is_named(
     assert message in str(caught.value)
 
 
-def test_personal_columns_are_not_kept_in_bytes_of_avro() -> None:
+def test_columns_of_messages_in_avro_may_be_personal() -> None:
     personal = {"config": {"meta": {"personal": True}}}
-    with pytest.raises(InvalidFeed, match="keep_messages: in bytes of Avro no person is found who is to be erased"):
-        validate("avro", {"registry": "main"}, **personal)
-    assert validate("avro", {"registry": "main", "keep_messages": "no"}, **personal).personal == ("change",)
+    assert validate("avro", {"registry": "main"}, **personal).personal == ("change",)

@@ -22,6 +22,22 @@ def ask(port: int, path: str) -> tuple[int, str, str]:
     return answer.status, answer.read().decode(), answer.headers["Content-Type"]
 
 
+def test_figures_of_several_clusters_are_added() -> None:
+    metrics = Metrics()
+    now = time.monotonic()
+    metrics.tell(Figures(10, 25, 2, 1, 4, 3, now - 40, None, PARTS[:1], now - 70), "main")
+    metrics.tell(Figures(1, 2, committed_at=now, problem="the database is away", partitions=PARTS[1:]), "far")
+    lines = metrics.write().splitlines()
+    assert "warehouse_stream_messages_total 11" in lines and "warehouse_stream_rows_total 27" in lines
+    assert len([line for line in lines if line.startswith("warehouse_stream_next_offset{")]) == 2
+    assert [float(line.split()[1]) < 40 for line in lines if line.startswith("warehouse_stream_last_commit_age")] == [
+        True
+    ]
+    assert "has done nothing for 70 seconds" in str(metrics.find_problem())
+    metrics.tell(Figures(10), "main")
+    assert metrics.find_problem() == "the database is away"
+
+
 def test_figures_are_written_as_prometheus_reads_them() -> None:
     metrics = Metrics()
     metrics.tell(Figures(10, 25, 2, 1, 4, 3, time.monotonic() - 12, None, PARTS))

@@ -184,6 +184,20 @@ create table if not exists ledger.messages (
     body bytea storage external not null,
     primary key (file_id, first_offset)
 );
+-- Rejects that are still to be sent to the dead-letter topic of their feed: see stream/dead_letters.py.
+create table if not exists ledger.dead_letters (
+    dead_letter_id bigint generated always as identity primary key,
+    cluster_id text not null,
+    dead_letter_topic text not null,
+    feed text not null,
+    -- where the message was
+    topic text not null,
+    partition integer not null,
+    reason text not null,
+    detail text not null,
+    -- the message, packed as in ledger.messages
+    body bytea not null
+);
 
 -- Erased persons, see ledger/masks.py. No table has a text that was erased: only hashes under a key.
 create table if not exists ledger.erasure_key (

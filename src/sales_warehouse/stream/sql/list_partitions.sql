@@ -8,7 +8,7 @@ select
             stream_events.cluster_id = stream_positions.cluster_id and stream_events.topic_id = stream_positions.topic_id
             and stream_events.partition = stream_positions.partition and kind = 'lost'
     ) as lost_messages,
-    stopped_offset, stopped_reason
+    stopped_offset, stopped_reason, stopped_limit
 from ledger.stream_positions
 left join ledger.files on file_id = segment_file_id
 where not exists (
