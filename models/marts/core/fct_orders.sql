@@ -4,8 +4,15 @@
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',
-    meta={'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date'},
-    indexes=[{'columns': ['order_key']}, {'columns': ['last_order_date']}],
+    meta={
+        'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date', 'records_dates': true,
+        'member_column': 'customer_key',
+    },
+    indexes=[
+        {'columns': ['order_key']},
+        {'columns': ['order_date', 'last_order_date'], 'type': 'brin'},
+        {'columns': ['customer_key']},
+    ],
 ) }}
 with
 
