@@ -7,7 +7,8 @@
 {%- endmacro %}
 
 {# The rows of the members that came or went, after one event and up to another, in the relations that a model of the strategy
-   by_touched_member reads: those that have a row on a touched date now, and those that had one and have none there any more. #}
+   by_touched_member reads: those that have a row on a touched date now, and those that had one and have none there any more. Not
+   the unknown member, which has rows on every day: such models leave it out. #}
 {% macro in_members(node, after_event, up_to_event) -%}
     {%- set column = node.config.meta.member_column -%}
     {%- set members = [] -%}
@@ -16,6 +17,7 @@
         {%- do members.append(
             'select ' ~ column ~ ' from ' ~ parent.relation_name ~ ' where '
             ~ in_periods(graph.nodes[parent.unique_id].config.meta.date_column, merged_periods(dates))
+            ~ ' and ' ~ column ~ ' <> ' ~ unknown_member_key()
         ) -%}
         {%- do members.append(
             'select member_key from ' ~ readable_build_state('touched_members', ['relation_name', 'event_id', 'member_key'])
