@@ -30,8 +30,7 @@ days as (
 
 ),
 
--- Only the lines of a day with different countries are sorted. File and row number make the order total, so that the same
--- lines give the same country on every build.
+-- Only the lines of a day with different countries are sorted. File and row number make the order total.
 disputed_countries_latest_first as (
 
     select

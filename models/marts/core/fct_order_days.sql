@@ -1,5 +1,5 @@
 -- Grain: one row per order with lines on several days, and line_date, country and product_key of its lines.
--- There is nothing to sum. An order counts once on each of its days; months count it once, and take the other days from here.
+-- There is nothing to sum. Daily figures count an order on each of its days; monthly figures find the others here.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',

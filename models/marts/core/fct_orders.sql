@@ -1,6 +1,7 @@
 -- Grain: one row per source_system, order_id and currency that has a sales line.
--- product_count and sold_product_count must not be summed: a product of two orders counts in both. Amounts may be summed only within one
--- currency, except those in the reporting currency. cost_amount leaves out lines without a known cost.
+-- product_count and sold_product_count must not be summed: a product of two orders counts in both. Amounts may be
+-- summed only within one currency, except those in the reporting currency. cost_amount leaves out lines without a known
+-- cost.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',

@@ -1,4 +1,4 @@
--- Grain: one row per order_date, source_system and currency with an order. An order belongs to the day of its first line.
+-- Grain: one row per order_date, source_system and currency with an order, on the day of its first line.
 -- Amounts may be summed over currencies.
 {{ config(
     materialized='incremental_by_ledger',

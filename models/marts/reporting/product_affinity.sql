@@ -50,9 +50,9 @@ sold_products as (
 
 ),
 
--- A pair is in no more orders than either of its products. Products that are too rare for a pair are removed first, by figures
--- that are there already: most of the lines need not be sorted, and an order of a thousand lines does not make half a million
--- pairs.
+-- A pair is in no more orders than either of its products. Products that are too rare for a pair are removed first, by
+-- figures that are there already: most of the lines need not be sorted, and an order of a thousand lines does not make
+-- half a million pairs.
 candidates as (
 
     select
@@ -107,8 +107,8 @@ orders_of_two_currencies as (
 
 ),
 
--- An order with one product has no pairs, and would only lower every share. Numbers for orders and products are compared and
--- sorted several times as fast as the ids.
+-- An order with one product has no pairs, and would only lower every share. Numbers for orders and products are
+-- compared and sorted several times as fast as the ids.
 baskets as (
 
     select
