@@ -1,5 +1,5 @@
-{# Delete the keys that are inserted again, and those that had a line on a touched date and may have none left. With
-   meta.records_dates the dates of both are recorded for the models that read this one. #}
+{# Delete the keys that are inserted again, and those that had a line on a touched date and may have none left. The
+   dates of both in the column meta.records_dates are recorded, for publications and for the models that read this one. #}
 {% macro get_incremental_by_touched_key_sql(arg_dict) -%}
     {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
@@ -11,7 +11,7 @@
     insert into {{ build_state('touched_dates') }} (relation_name, event_id, touched_date)
     {%- for rows in [target ~ ' where ' ~ is_built_again, target ~ ' where ' ~ was_touched, temp] %}
     {{ 'union' if not loop.first }}
-    select '{{ model.relation_name }}', {{ window.event_id }}, {{ meta.date_column }} from {{ rows }}
+    select '{{ model.relation_name }}', {{ window.event_id }}, {{ meta.records_dates }} from {{ rows }}
     {%- endfor %}
     on conflict do nothing;
     {%- endif %}

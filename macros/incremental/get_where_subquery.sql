@@ -37,7 +37,7 @@
     {%- if node.config.incremental_strategy == 'by_touched_member' -%}
         {{ return(in_members(node, after_event, up_to_event)) }}
     {%- elif meta.get('records_dates') -%}
-        {{ return(in_dates(meta.date_column, touched_dates([node.relation_name], after_event, up_to_event))) }}
+        {{ return(in_dates(meta.records_dates, touched_dates([node.relation_name], after_event, up_to_event))) }}
     {%- endif -%}
     {%- set followed_names = ancestors(node).followed | map(attribute='relation_name') | list -%}
     {%- set dates = touched_dates(followed_names, after_event, up_to_event) -%}

@@ -6,7 +6,7 @@
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',
     meta={
-        'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date', 'records_dates': true,
+        'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date', 'records_dates': 'order_date',
         'member_column': 'customer_key',
     },
     indexes=[
