@@ -3,7 +3,6 @@
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_member',
     meta={'member_column': 'customer_key', 'public': false},
-    indexes=[{'columns': ['customer_key']}],
 ) }}
 with
 

@@ -10,7 +10,6 @@
         'member_column': 'customer_key',
     },
     indexes=[
-        {'columns': ['order_key']},
         {'columns': ['order_date', 'last_order_date'], 'type': 'brin'},
         {'columns': ['customer_key']},
     ],
