@@ -26,9 +26,42 @@ days as (
 
 ),
 
+months as (
+
+    select
+        product_key,
+        source_system,
+        product_id,
+        month_start_date,
+        min(product_name) as product_name,
+        min(product_category) as product_category,
+        min(product_sub_category) as product_sub_category,
+        min(first_date) as first_date,
+        max(last_date) as last_date,
+        coalesce(min(product_name) = max(product_name), true)
+        and coalesce(min(product_category) = max(product_category), true)
+        and coalesce(min(product_sub_category) = max(product_sub_category), true)
+        and count(product_name) in (0, count(*))
+        and count(product_category) in (0, count(*)) as is_one_run
+    from days
+    group by product_key, source_system, product_id, month_start_date
+
+),
+
+-- only the days of a product that changes in the month are sorted
+changing_days as (
+
+    select days.*
+    from days
+    inner join months
+        on days.product_key = months.product_key and days.month_start_date = months.month_start_date
+    where not months.is_one_run
+
+),
+
 runs as (
     {{ runs_of_equal_attributes(
-        'days', ['product_key', 'source_system', 'product_id', 'month_start_date']
+        'changing_days', ['product_key', 'source_system', 'product_id', 'month_start_date']
     ) }}
 ),
 
@@ -45,6 +78,21 @@ final as (
         first_date,
         last_date
     from runs
+
+    union all
+
+    select
+        product_key,
+        source_system,
+        product_id,
+        product_name,
+        product_category,
+        product_sub_category,
+        month_start_date,
+        first_date,
+        last_date
+    from months
+    where is_one_run
 
 )
 
