@@ -138,7 +138,7 @@ def test_a_correction_takes_customers_days_and_matches_away(shop: Checkout) -> N
 
 
 def read_shop(checkout: Checkout) -> tuple[dict[str, str], str, str, str]:
-    """Return orders per customer, orders of the tea in the month, days of order 20, and whether the return is matched."""
+    """Return orders per customer, orders of the tea, rows of order 20 by day, and whether the return is matched."""
     customers = checkout.sql("select customer_id, order_count from marts.dim_customer where customer_id like '9_'")
     return (
         {row["customer_id"]: row["order_count"] for row in customers},
