@@ -31,7 +31,8 @@ _FULL = ("fct_sales_lines", "agg_sales_daily")
 # their tests need dimensions of the same build
 _MODELS_ALONE = ("--exclude-resource-type", "test", "--select", *_FULL)
 
-# Files as the loader loads them: each is one day, with its rows in sequence.
+# Files as the loader loads them: each is one day, with its rows in sequence. Of the 10,000 customers of a day 200 are
+# new, and of the 4,000 products 20; one line in fifty is a return, and one country has a third of the lines.
 _ADD_FILES = """
 with days as (select number from generate_series(%(first)s, %(last)s) as days (number)),
 files as (
@@ -54,12 +55,14 @@ insert into raw.online_retail__invoice_lines (
     invoice_no, stock_code, description, quantity, invoice_date, unit_price, customer_id, country, _file_id, _row_number
 )
 select
-    'I' || (number * 10000 + row / 3), 'P' || hashint4(row * 7919 + number) %% 4000,
-    'Product ' || hashint4(row * 7919 + number) %% 4000, 1 + abs(hashint4(row)) %% 9,
+    'I' || (number * 10000 + row / 3), 'P' || product, 'Product ' || product,
+    case when row %% 50 = 0 then -1 else 1 + abs(hashint4(row)) %% 9 end,
     date '2001-01-01' + number || ' 10:' || lpad((row %% 60)::text, 2, '0') || ':00',
-    (1 + abs(hashint4(row + number)) %% 5000) / 100.0, abs(hashint4(row / 3 + number)) %% 50000,
-    'Country ' || row %% 10, number, row
-from days, generate_series(1, %(rows)s) as rows (row)
+    (1 + abs(hashint4(row + number)) %% 5000) / 100.0,
+    abs(hashint8(row / 3 + number * 10000::bigint)) %% (50000 + 200 * number),
+    'Country ' || greatest(0, row / 3 %% 15 - 5), number, row
+from days, generate_series(1, %(rows)s) as rows (row),
+    lateral (select abs(hashint8(row * 7919 + number * 104729::bigint)) %% (4000 + 20 * number)) as products (product)
 order by number, row
 """
 

@@ -1,5 +1,5 @@
 {# The tables in which dbt keeps what it has built, beside the audit models of the target: `builds`, `model_watermarks`,
-   `touched_dates`, `touched_files`. #}
+   `touched_dates`, `touched_members`, `touched_files`. #}
 {% macro build_state(name) -%}
     {{ return(api.Relation.create(
         database=target.database, schema=generate_schema_name('audit', none), identifier=name, type='table'

@@ -1,8 +1,9 @@
 {# What of the model is due in this build, from the ledger. Looked up once, by the materialization, which keeps it in
    `model.build_window`: dbt makes the dictionary `model` anew for each model, so nothing outlives the materialization.
    `is_whole`: the relation is built from nothing, as it is new, was asked to, or its SQL, its contract or what it reads
-   was changed. Otherwise `files` are those whose rows changed since the watermark, and `dates` the dates these touched.
-   `event_id` is the last event that this build sees: loader and streams may run meanwhile. `inactive_files` are those of
+   was changed. Otherwise `files` are those whose rows changed since the watermark, `after_event_id`, and `dates` the dates on
+   which a row came or went in the relations it reads. `event_id` is the last event that this build sees: loader and streams may
+   run meanwhile. `inactive_files` are those of
    `files` that are not active at it; of a relation that is built from nothing, `unseen` says which are not.
    A relation never gets ahead of the relations it reads. #}
 {% macro look_up_window() -%}
@@ -37,8 +38,8 @@
     {%- endfor -%}
     {%- set own = state.get(model.relation_name) -%}
     {%- set window = {
-        'event_id': reached | min, 'inputs_hash': local_md5(inputs | join('\n')), 'files': [], 'dates': [], 'inactive_files': [],
-        'unseen': none
+        'event_id': reached | min, 'after_event_id': own.event_id if own else none, 'inputs_hash': local_md5(inputs | join('\n')),
+        'files': [], 'dates': [], 'inactive_files': [], 'unseen': none
     } -%}
     {%- do window.update({
         'is_whole': should_full_refresh() or is_empty_run() or not existing or not existing.is_table or not own
@@ -46,7 +47,7 @@
     }) -%}
     {%- if not window.is_whole -%}
         {%- do window.update({'files': touched_files(own.event_id, window.event_id)}) -%}
-        {%- if model.config.incremental_strategy in ('by_touched_date', 'by_touched_key') -%}
+        {%- if model.config.incremental_strategy in ('by_touched_date', 'by_touched_key', 'by_touched_member') -%}
             {%- do window.update({'dates': touched_dates(followed_names, own.event_id, window.event_id)}) -%}
         {%- endif -%}
     {%- endif -%}

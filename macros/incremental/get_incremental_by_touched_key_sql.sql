@@ -1,12 +1,25 @@
-{# Delete the keys that are inserted again, and those that had a line on a touched date and may have none left. #}
+{# Delete the keys that are inserted again, and those that had a line on a touched date and may have none left. The
+   dates of both in the column meta.records_dates are recorded, for publications and for the models that read this one. #}
 {% macro get_incremental_by_touched_key_sql(arg_dict) -%}
     {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set meta = model.config.meta -%}
-    delete from {{ arg_dict['target_relation'] }}
-    where {{ meta.key_column }} in (select {{ meta.key_column }} from {{ arg_dict['temp_relation'] }});
-    delete from {{ arg_dict['target_relation'] }}
-    where {{ in_periods(meta.date_column, merged_periods(window.dates), meta.last_date_column) }};
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }} from {{ arg_dict['temp_relation'] }}
+    {%- set target, temp = arg_dict['target_relation'], arg_dict['temp_relation'] -%}
+    {%- set is_built_again = meta.key_column ~ ' in (select ' ~ meta.key_column ~ ' from ' ~ temp ~ ')' -%}
+    {%- set was_touched = in_periods(meta.date_column, merged_periods(window.dates), meta.last_date_column) -%}
+    {%- if meta.get('records_dates') %}
+    insert into {{ build_state('touched_dates') }} (relation_name, event_id, touched_date)
+    {%- for rows in [target ~ ' where ' ~ is_built_again, target ~ ' where ' ~ was_touched, temp] %}
+    {{ 'union' if not loop.first }}
+    select '{{ model.relation_name }}', {{ window.event_id }}, {{ meta.records_dates }} from {{ rows }}
+    {%- endfor %}
+    on conflict do nothing;
+    {%- endif %}
+    {{ record_gone_members(arg_dict, is_built_again ~ ' or ' ~ was_touched) }}
+    delete from {{ target }}
+    where {{ is_built_again }};
+    delete from {{ target }}
+    where {{ was_touched }};
+    insert into {{ target }} ({{ columns }})
+    select {{ columns }} from {{ temp }}
 {%- endmacro %}

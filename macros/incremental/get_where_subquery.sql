@@ -33,9 +33,14 @@
     {%- elif is_by_file(node) -%}
         {{ return(in_list('_file_id', touched_files(after_event, up_to_event))) }}
     {%- endif -%}
+    {%- set meta = node.config.meta -%}
+    {%- if node.config.incremental_strategy == 'by_touched_member' -%}
+        {{ return(in_members(node, after_event, up_to_event)) }}
+    {%- elif meta.get('records_dates') -%}
+        {{ return(in_dates(meta.records_dates, touched_dates([node.relation_name], after_event, up_to_event))) }}
+    {%- endif -%}
     {%- set followed_names = ancestors(node).followed | map(attribute='relation_name') | list -%}
     {%- set dates = touched_dates(followed_names, after_event, up_to_event) -%}
-    {%- set meta = node.config.meta -%}
     {%- if node.config.incremental_strategy == 'by_touched_key' -%}
         {{ return(in_periods(meta.date_column, merged_periods(dates), meta.last_date_column)) }}
     {%- endif -%}

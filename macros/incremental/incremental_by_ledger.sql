@@ -1,7 +1,7 @@
 {# A table of which a build deletes and inserts the rows that changed according to the ledger. The macro of its
-   `incremental_strategy` does it: by_file, by_event_key, by_touched_date or by_touched_key. The SQL that dbt compiled is that of a
-   build from nothing; its digest shows whether the code was changed. The SQL of the rows that are due is rendered here,
-   because only_new_files, only_touched_dates and only_touched_keys need the window. #}
+   `incremental_strategy` does it: by_file, by_event_key, by_touched_date, by_touched_key or by_touched_member. The SQL that dbt
+   compiled is that of a build from nothing; its digest shows whether the code was changed. The SQL of the rows that are due is
+   rendered here, because only_new_files, only_touched_dates and the others need the window. #}
 {% materialization incremental_by_ledger, default %}
     {%- set window = look_up_window() -%}
     {%- do model.update({'build_window': window}) -%}

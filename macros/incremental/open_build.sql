@@ -30,6 +30,12 @@
         touched_date date not null,
         primary key (relation_name, event_id, touched_date)
     );
+    create table if not exists {{ build_state('touched_members') }} (
+        relation_name {{ text_type() }} not null,
+        event_id bigint not null,
+        member_key {{ text_type() }} not null,
+        primary key (relation_name, event_id, member_key)
+    );
     create table if not exists {{ build_state('touched_files') }} (
         relation_name {{ text_type() }} not null,
         event_id bigint not null,

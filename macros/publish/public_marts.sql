@@ -9,9 +9,10 @@
             'schema': node.schema,
             'relation_name': node.relation_name,
             'strategy': node.config.incremental_strategy if follows else none,
-            'date_column': node.config.meta.get('date_column'),
+            'date_column': node.config.meta.get('records_dates') or node.config.meta.get('date_column'),
             'period': node.config.meta.get('period', 'day'),
-            'follows': ancestors(node).followed | map(attribute='relation_name') | list if follows else [],
+            'follows': [] if not follows else [node.relation_name] if node.config.meta.get('records_dates')
+                else ancestors(node).followed | map(attribute='relation_name') | list,
             'deprecation_date': node.deprecation_date | string if node.deprecation_date else none,
             'renamed_from': node.config.meta.get('renamed_from'),
             'promises': promises_of_columns(node),

@@ -1,11 +1,18 @@
 -- Grain: one row per source_system, order_id and currency that has a sales line.
--- product_count must not be summed: a product of two orders counts in both. Amounts may be summed only within one
--- currency, except those in the reporting currency. cost_amount leaves out lines without a known cost.
+-- product_count and sold_product_count must not be summed: a product of two orders counts in both. Amounts may be
+-- summed only within one currency, except those in the reporting currency. cost_amount leaves out lines without a known
+-- cost.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',
-    meta={'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date'},
-    indexes=[{'columns': ['order_key']}, {'columns': ['last_order_date']}],
+    meta={
+        'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date', 'records_dates': 'order_date',
+        'member_column': 'customer_key',
+    },
+    indexes=[
+        {'columns': ['order_date', 'last_order_date'], 'type': 'brin'},
+        {'columns': ['customer_key']},
+    ],
 ) }}
 with
 
@@ -36,6 +43,7 @@ orders as (
         count(case when is_merchandise and line_type = 'sale' then 1 end) as sale_line_count,
         -- a product on two lines of the order is one product
         count(distinct case when is_merchandise then product_key end) as product_count,
+        count(distinct case when is_merchandise and line_type = 'sale' then product_key end) as sold_product_count,
         sum(case when is_merchandise then quantity else 0 end) as quantity,
         sum(case when is_merchandise and line_type = 'sale' then gross_amount else 0 end) as gross_sales_amount,
         sum(case when is_merchandise and line_type = 'sale' then discount_amount else 0 end) as discount_amount,
@@ -68,6 +76,7 @@ final as (
         line_count,
         merchandise_line_count,
         product_count,
+        sold_product_count,
         cast(quantity as numeric(28, 4)) as quantity,
         cast(gross_sales_amount as numeric(28, 4)) as gross_sales_amount,
         cast(discount_amount as numeric(28, 4)) as discount_amount,

@@ -7,118 +7,61 @@
 ) }}
 with
 
-lines as (
-
-    select *
-    from {{ ref('fct_sales_lines') }}
-    where {{ only_touched_dates('order_date', 'month') }}
-
-),
-
-categories as (
-
-    select *
-    from {{ ref('int_products__categories_observed') }}
-    where {{ only_touched_dates('order_date', 'month') }}
-
-),
-
 days as (
 
     select
         product_key,
         source_system,
         product_id,
-        order_date,
-        min(product_name) as first_name,
-        max(product_name) as last_name
-    from lines
-    group by product_key, source_system, product_id, order_date
+        product_name,
+        product_category,
+        product_sub_category,
+        make_date(
+            {{ date_part_number('year', 'order_date') }}, {{ date_part_number('month', 'order_date') }}, 1
+        ) as month_start_date,
+        order_date as first_date,
+        order_date as last_date
+    from {{ ref('fct_product_days') }}
+    where {{ only_touched_dates('order_date', 'month') }}
 
 ),
 
--- Only the lines of a day with different names are sorted. File and row number make the order total.
-disputed_names_latest_first as (
-
-    select
-        lines.product_key,
-        lines.order_date,
-        lines.product_name,
-        row_number() over (
-            partition by lines.product_key, lines.order_date
-            order by
-                lines.ordered_at desc nulls last,
-                lines._file_id desc nulls last,
-                lines._row_number desc nulls last,
-                -- items of one record
-                lines.sales_line_id desc nulls last
-        ) as recency
-    from lines
-    inner join days
-        on lines.product_key = days.product_key and lines.order_date = days.order_date
-    where days.first_name <> days.last_name and lines.product_name is not null
-
-),
-
-settled_names as (
+months as (
 
     select
         product_key,
-        order_date,
-        product_name
-    from disputed_names_latest_first
-    where recency = 1
-
-),
-
-categories_latest_first as (
-
-    select
-        *,
-        row_number() over (
-            partition by product_key, order_date
-            order by _file_id desc nulls last, _row_number desc nulls last
-        ) as recency
-    from categories
-
-),
-
-latest_categories as (
-
-    select *
-    from categories_latest_first
-    where recency = 1
-
-),
-
-observed_days as (
-
-    select
-        days.product_key,
-        days.source_system,
-        days.product_id,
-        -- the same name twice, or no name, where the day is not settled
-        coalesce(settled_names.product_name, days.last_name) as product_name,
-        latest_categories.product_category,
-        latest_categories.product_sub_category,
-        make_date(
-            {{ date_part_number('year', 'days.order_date') }}, {{ date_part_number('month', 'days.order_date') }}, 1
-        ) as month_start_date,
-        days.order_date as first_date,
-        days.order_date as last_date
+        source_system,
+        product_id,
+        month_start_date,
+        min(product_name) as product_name,
+        min(product_category) as product_category,
+        min(product_sub_category) as product_sub_category,
+        min(first_date) as first_date,
+        max(last_date) as last_date,
+        coalesce(min(product_name) = max(product_name), true)
+        and coalesce(min(product_category) = max(product_category), true)
+        and coalesce(min(product_sub_category) = max(product_sub_category), true)
+        and count(product_name) in (0, count(*))
+        and count(product_category) in (0, count(*)) as is_one_run
     from days
-    -- no match where the lines of the day agree
-    left join settled_names
-        on days.product_key = settled_names.product_key and days.order_date = settled_names.order_date
-    -- no match for sources without categories
-    left join latest_categories
-        on days.product_key = latest_categories.product_key and days.order_date = latest_categories.order_date
+    group by product_key, source_system, product_id, month_start_date
+
+),
+
+-- only the days of a product that changes in the month are sorted
+changing_days as (
+
+    select days.*
+    from days
+    inner join months
+        on days.product_key = months.product_key and days.month_start_date = months.month_start_date
+    where not months.is_one_run
 
 ),
 
 runs as (
     {{ runs_of_equal_attributes(
-        'observed_days', ['product_key', 'source_system', 'product_id', 'month_start_date']
+        'changing_days', ['product_key', 'source_system', 'product_id', 'month_start_date']
     ) }}
 ),
 
@@ -135,6 +78,21 @@ final as (
         first_date,
         last_date
     from runs
+
+    union all
+
+    select
+        product_key,
+        source_system,
+        product_id,
+        product_name,
+        product_category,
+        product_sub_category,
+        month_start_date,
+        first_date,
+        last_date
+    from months
+    where is_one_run
 
 )
 

@@ -1,47 +1,76 @@
 -- Grain: one row per merchandise line of type return or cancellation.
 -- Amounts may be summed only within one currency, except return_amount_reporting; days_to_return must not be summed.
 {{ config(
-    materialized='table_when_new',
+    materialized='incremental_by_ledger',
+    incremental_strategy='by_touched_key',
+    meta={
+        'key_column': "case when customer_key = 'unknown' then sales_line_id else customer_key || ' ' || product_key end",
+        'date_column': 'coalesce(sale_date, return_date)', 'last_date_column': 'return_date',
+        'records_dates': 'return_date',
+    },
 ) }}
 with
 
-merchandise_lines as (
+-- A build reads all lines of a customer and product of which a sale or a return came or went.
+lines_of_customers as (
 
     select *
     from {{ ref('fct_sales_lines') }}
-    where is_merchandise
+    where
+        is_merchandise
+        and customer_id is not null
+        and {{ only_lines_of_touched_returns(ref('fct_sales_lines')) }}
+
+),
+
+-- A line without a customer cannot be matched to a sale.
+other_returns as (
+
+    select *
+    from {{ ref('fct_sales_lines') }}
+    where
+        is_merchandise
+        and customer_id is null
+        and line_type in ('return', 'cancellation')
+        and {{ only_touched_dates('order_date') }}
+
+),
+
+returns_of_customers as (
+
+    select *
+    from lines_of_customers
+    where line_type in ('return', 'cancellation')
 
 ),
 
 return_lines as (
 
-    select *
-    from merchandise_lines
-    where line_type in ('return', 'cancellation')
+    select * from returns_of_customers
+    union all
+    select * from other_returns
 
 ),
 
--- A line without a customer cannot be matched to a sale.
 returned_products as (
 
     -- distinct: a customer with two returns of one product must not double its sales
     select distinct
         customer_key,
         product_key
-    from return_lines
-    where customer_id is not null
+    from returns_of_customers
 
 ),
 
 sales_of_returned_products as (
 
-    select merchandise_lines.*
-    from merchandise_lines
+    select lines_of_customers.*
+    from lines_of_customers
     inner join returned_products
         on
-            merchandise_lines.customer_key = returned_products.customer_key
-            and merchandise_lines.product_key = returned_products.product_key
-    where merchandise_lines.line_type = 'sale'
+            lines_of_customers.customer_key = returned_products.customer_key
+            and lines_of_customers.product_key = returned_products.product_key
+    where lines_of_customers.line_type = 'sale'
 
 ),
 
@@ -74,8 +103,7 @@ purchases_and_returns as (
         case when ordered_at is null then 1 else 0 end as is_end_of_day,
         _file_id,
         _row_number
-    from return_lines
-    where customer_id is not null
+    from returns_of_customers
 
 ),
 

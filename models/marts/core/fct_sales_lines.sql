@@ -5,7 +5,7 @@
     materialized='incremental_by_ledger',
     incremental_strategy='by_file',
     meta={'date_column': 'order_date'},
-    indexes=[{'columns': ['_file_id'], 'type': 'brin'}, {'columns': ['order_date']}],
+    indexes=[{'columns': ['_file_id'], 'type': 'brin'}, {'columns': ['order_date']}, {'columns': ['customer_key']}],
 ) }}
 with
 

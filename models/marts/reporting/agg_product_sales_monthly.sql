@@ -7,9 +7,25 @@
 ) }}
 with
 
-lines as (
+daily_sales as (
 
-    select * from {{ ref('fct_sales_lines') }}
+    select *
+    from {{ ref('agg_product_sales_daily') }}
+    where {{ only_touched_dates('order_date', 'month') }}
+
+),
+
+order_days as (
+
+    -- distinct: an order may have a product in two countries
+    select distinct
+        order_key,
+        source_system,
+        product_key,
+        currency,
+        line_date
+    from {{ ref('fct_order_days') }}
+    where is_sold and {{ only_touched_dates('line_date', 'month') }}
 
 ),
 
@@ -19,25 +35,64 @@ days as (
 
 ),
 
-final as (
+months as (
 
     select
         days.month_start_date,
-        lines.source_system,
-        lines.product_key,
-        lines.currency,
-        count(distinct case when lines.line_type = 'sale' then lines.order_id end) as order_count,
-        cast(sum(case when lines.line_type = 'sale' then lines.quantity else 0 end) as numeric(28, 4)) as sold_quantity,
-        cast(sum(lines.quantity) as numeric(28, 4)) as net_quantity,
-        cast(sum(case when lines.line_type = 'sale' then lines.net_amount else 0 end) as numeric(28, 4)) as sold_amount,
-        cast(sum(lines.net_amount) as numeric(28, 4)) as net_sales_amount,
-        cast(sum(lines.net_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting
-    from lines
+        daily_sales.source_system,
+        daily_sales.product_key,
+        daily_sales.currency,
+        sum(daily_sales.order_count) as order_day_count,
+        sum(daily_sales.sold_quantity) as sold_quantity,
+        sum(daily_sales.net_quantity) as net_quantity,
+        sum(daily_sales.sold_amount) as sold_amount,
+        sum(daily_sales.net_sales_amount) as net_sales_amount,
+        sum(daily_sales.net_sales_amount_reporting) as net_sales_amount_reporting
+    from daily_sales
     -- always matches: a line dated outside the calendar is quarantined, and the relationship is tested
     inner join days
-        on lines.order_date = days.date_day
-    where {{ only_touched_dates('lines.order_date', 'month') }} and lines.is_merchandise
-    group by days.month_start_date, lines.source_system, lines.product_key, lines.currency
+        on daily_sales.order_date = days.date_day
+    group by days.month_start_date, daily_sales.source_system, daily_sales.product_key, daily_sales.currency
+
+),
+
+-- the days of an order after its first one in the month
+repeated_orders as (
+
+    select
+        days.month_start_date,
+        order_days.source_system,
+        order_days.product_key,
+        order_days.currency,
+        count(*) - count(distinct order_days.order_key) as repeat_count
+    from order_days
+    inner join days
+        on order_days.line_date = days.date_day
+    group by days.month_start_date, order_days.source_system, order_days.product_key, order_days.currency
+
+),
+
+final as (
+
+    select
+        months.month_start_date,
+        months.source_system,
+        months.product_key,
+        months.currency,
+        cast(months.order_day_count - coalesce(repeated_orders.repeat_count, 0) as bigint) as order_count,
+        cast(months.sold_quantity as numeric(28, 4)) as sold_quantity,
+        cast(months.net_quantity as numeric(28, 4)) as net_quantity,
+        cast(months.sold_amount as numeric(28, 4)) as sold_amount,
+        cast(months.net_sales_amount as numeric(28, 4)) as net_sales_amount,
+        cast(months.net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting
+    from months
+    -- no match where each order has one day
+    left join repeated_orders
+        on
+            months.month_start_date = repeated_orders.month_start_date
+            and months.source_system = repeated_orders.source_system
+            and months.product_key = repeated_orders.product_key
+            and months.currency = repeated_orders.currency
 
 )
 

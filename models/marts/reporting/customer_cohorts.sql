@@ -5,10 +5,10 @@
 ) }}
 with
 
-orders as (
+customer_months as (
 
     select *
-    from {{ ref('fct_orders') }}
+    from {{ ref('fct_customer_months') }}
 
 ),
 
@@ -34,24 +34,8 @@ sources as (
     select
         source_system,
         max(last_order_date) as as_of_date
-    from orders
+    from {{ ref('fct_orders_daily') }}
     group by source_system
-
-),
-
-customer_months as (
-
-    select
-        orders.source_system,
-        orders.customer_key,
-        calendar.month_start_date,
-        max(case when orders.is_sale then 1 else 0 end) as is_active,
-        sum(orders.net_sales_amount_reporting) as net_sales_amount_reporting
-    from orders
-    inner join calendar
-        on orders.order_date = calendar.date_day
-    where orders.customer_key <> {{ unknown_member_key() }}
-    group by orders.source_system, orders.customer_key, calendar.month_start_date
 
 ),
 
@@ -62,7 +46,7 @@ customers as (
         customer_key,
         min(month_start_date) as cohort_month_start_date
     from customer_months
-    where is_active = 1
+    where is_active
     group by source_system, customer_key
 
 ),
@@ -84,7 +68,7 @@ activity as (
         customers.source_system,
         customers.cohort_month_start_date,
         customer_months.month_start_date,
-        sum(customer_months.is_active) as active_customer_count,
+        count(case when customer_months.is_active then 1 end) as active_customer_count,
         sum(customer_months.net_sales_amount_reporting) as net_sales_amount_reporting
     from customers
     inner join customer_months

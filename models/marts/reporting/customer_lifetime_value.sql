@@ -5,10 +5,11 @@
 ) }}
 with
 
-orders as (
+customers as (
 
     select *
-    from {{ ref('fct_orders') }}
+    from {{ ref('fct_customer_purchases') }}
+    where order_count > 0
 
 ),
 
@@ -18,25 +19,8 @@ sources as (
     select
         source_system,
         max(last_order_date) as as_of_date
-    from orders
+    from {{ ref('fct_orders_daily') }}
     group by source_system
-
-),
-
-customers as (
-
-    select
-        source_system,
-        customer_key,
-        customer_id,
-        -- an order in two currencies is one order
-        count(distinct case when is_sale then order_id end) as order_count,
-        cast(sum(net_sales_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting,
-        min(case when is_sale then order_date end) as first_order_date,
-        max(case when is_sale then order_date end) as last_order_date
-    from orders
-    where customer_key <> {{ unknown_member_key() }}
-    group by source_system, customer_key, customer_id
 
 ),
 
@@ -59,7 +43,6 @@ final as (
     from customers
     inner join sources
         on customers.source_system = sources.source_system
-    where customers.order_count > 0
 
 )
 

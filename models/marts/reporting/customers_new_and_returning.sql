@@ -5,10 +5,17 @@
 ) }}
 with
 
-orders as (
+customer_months as (
 
     select *
-    from {{ ref('fct_orders') }}
+    from {{ ref('fct_customer_months') }}
+
+),
+
+days as (
+
+    select *
+    from {{ ref('fct_orders_daily') }}
 
 ),
 
@@ -18,18 +25,16 @@ calendar as (
 
 ),
 
-customer_months as (
+unknown_months as (
 
     select
-        orders.source_system,
-        orders.customer_key,
         calendar.month_start_date,
-        max(case when orders.is_sale then 1 else 0 end) as is_active,
-        sum(orders.net_sales_amount_reporting) as net_sales_amount_reporting
-    from orders
+        days.source_system,
+        sum(days.unknown_net_sales_amount_reporting) as net_sales_amount_reporting
+    from days
     inner join calendar
-        on orders.order_date = calendar.date_day
-    group by orders.source_system, orders.customer_key, calendar.month_start_date
+        on days.order_date = calendar.date_day
+    group by calendar.month_start_date, days.source_system
 
 ),
 
@@ -40,7 +45,7 @@ customers as (
         customer_key,
         min(month_start_date) as first_month_start_date
     from customer_months
-    where is_active = 1 and customer_key <> {{ unknown_member_key() }}
+    where is_active
     group by source_system, customer_key
 
 ),
@@ -49,18 +54,31 @@ customers as (
 told_apart as (
 
     select
-        customer_months.*,
+        customer_months.source_system,
+        customer_months.month_start_date,
+        case when customer_months.is_active then 1 else 0 end as is_active,
+        customer_months.net_sales_amount_reporting,
         case
-            when customer_months.customer_key = {{ unknown_member_key() }} then 'unknown'
             when customer_months.month_start_date = customers.first_month_start_date then 'new'
             else 'returning'
         end as kind
     from customer_months
-    -- no match for the unknown customer and for customers who never bought
+    -- no match for customers who never bought
     left join customers
         on
             customer_months.source_system = customers.source_system
             and customer_months.customer_key = customers.customer_key
+
+    union all
+
+    -- one row for each month with an order
+    select
+        source_system,
+        month_start_date,
+        0 as is_active,
+        net_sales_amount_reporting,
+        'unknown' as kind
+    from unknown_months
 
 ),
 

@@ -6,10 +6,11 @@
 ) }}
 with
 
-lines as (
+orders as (
 
     select *
-    from {{ ref('fct_sales_lines') }}
+    from {{ ref('fct_orders') }}
+    where sold_product_count > 0
 
 ),
 
@@ -19,36 +20,112 @@ products as (
 
 ),
 
--- a product on two lines of an order counts once for that order
-products_per_order as (
+-- Not more than the orders with several products: an order may be a basket in two currencies.
+known_baskets as (
+
+    select
+        source_system,
+        max(basket_count) as basket_count
+    from (
+        select
+            source_system,
+            currency,
+            sum(basket_count) as basket_count
+        from {{ ref('fct_orders_daily') }}
+        group by source_system, currency
+    ) as baskets_per_currency
+    group by source_system
+
+),
+
+sold_products as (
+
+    select
+        source_system,
+        product_key,
+        -- not less than the orders with the product: an order may count in two months or currencies
+        sum(order_count) as order_count
+    from {{ ref('agg_product_sales_monthly') }}
+    group by source_system, product_key
+
+),
+
+-- A pair is in no more orders than either of its products. Products that are too rare for a pair are removed first, by
+-- figures that are there already: most of the lines need not be sorted, and an order of a thousand lines does not make
+-- half a million pairs.
+candidates as (
+
+    select
+        sold_products.source_system,
+        sold_products.product_key
+    from sold_products
+    inner join known_baskets
+        on sold_products.source_system = known_baskets.source_system
+    where
+        sold_products.order_count
+        >= greatest({{ var('affinity_min_orders') }}, known_baskets.basket_count * {{ var('affinity_min_support') }})
+
+),
+
+candidate_sources as (
+
+    select source_system
+    from candidates
+    group by source_system
+    having count(*) > 1
+
+),
+
+sales_per_order as (
+
+    select
+        orders.source_system,
+        orders.order_id,
+        max(orders.sold_product_count) as product_count,
+        count(*) as currency_count
+    from orders
+    inner join candidate_sources
+        on orders.source_system = candidate_sources.source_system
+    group by orders.source_system, orders.order_id
+
+),
+
+-- an order with one product in each of two currencies has several products if these differ
+orders_of_two_currencies as (
+
+    select
+        lines.source_system,
+        lines.order_id
+    from {{ ref('fct_sales_lines') }} as lines
+    inner join sales_per_order
+        on lines.source_system = sales_per_order.source_system and lines.order_id = sales_per_order.order_id
+    where
+        sales_per_order.product_count = 1 and sales_per_order.currency_count > 1
+        and lines.is_merchandise and lines.line_type = 'sale'
+    group by lines.source_system, lines.order_id
+    having count(distinct lines.product_key) > 1
+
+),
+
+-- An order with one product has no pairs, and would only lower every share. Numbers for orders and products are
+-- compared and sorted several times as fast as the ids.
+baskets as (
 
     select
         source_system,
         order_id,
-        product_key
-    from lines
-    where is_merchandise and line_type = 'sale'
-    group by source_system, order_id, product_key
+        row_number() over (order by source_system asc nulls last, order_id asc nulls last) as order_number
+    from (
+        select
+            source_system,
+            order_id
+        from sales_per_order
+        where product_count > 1
 
-),
+        union all
 
--- numbers for orders and products: they are compared and sorted several times as fast as the ids
-numbered_orders as (
-
-    select
-        *,
-        count(*) over (partition by source_system, order_id) as product_count,
-        dense_rank() over (order by source_system asc nulls last, order_id asc nulls last) as order_number
-    from products_per_order
-
-),
-
--- an order with one product has no pairs, and would only lower every share
-baskets as (
-
-    select *
-    from numbered_orders
-    where product_count > 1
+        select * from orders_of_two_currencies
+    ) as baskets_of_orders
 
 ),
 
@@ -57,12 +134,39 @@ limits as (
 
     select
         source_system,
-        count(distinct order_number) as order_count,
-        greatest(
-            {{ var('affinity_min_orders') }}, count(distinct order_number) * {{ var('affinity_min_support') }}
-        ) as min_order_count
+        count(*) as order_count,
+        greatest({{ var('affinity_min_orders') }}, count(*) * {{ var('affinity_min_support') }}) as min_order_count
     from baskets
     group by source_system
+
+),
+
+-- a product on two lines of an order counts once for that order
+candidates_per_order as (
+
+    select
+        lines.source_system,
+        lines.order_id,
+        lines.product_key
+    from {{ ref('fct_sales_lines') }} as lines
+    inner join candidates
+        on lines.source_system = candidates.source_system and lines.product_key = candidates.product_key
+    where lines.is_merchandise and lines.line_type = 'sale'
+    group by lines.source_system, lines.order_id, lines.product_key
+
+),
+
+products_per_basket as (
+
+    select
+        candidates_per_order.source_system,
+        candidates_per_order.product_key,
+        baskets.order_number
+    from candidates_per_order
+    inner join baskets
+        on
+            candidates_per_order.source_system = baskets.source_system
+            and candidates_per_order.order_id = baskets.order_id
 
 ),
 
@@ -72,13 +176,11 @@ orders_per_product as (
         source_system,
         product_key,
         count(*) as order_count
-    from baskets
+    from products_per_basket
     group by source_system, product_key
 
 ),
 
--- A pair is in no more orders than either of its products. Removing rare products first keeps an order of a thousand
--- lines from making half a million pairs.
 frequent_products as (
 
     select
@@ -98,13 +200,13 @@ frequent_products as (
 frequent_baskets as (
 
     select
-        baskets.order_number,
+        products_per_basket.order_number,
         frequent_products.product_number
-    from baskets
+    from products_per_basket
     inner join frequent_products
         on
-            baskets.source_system = frequent_products.source_system
-            and baskets.product_key = frequent_products.product_key
+            products_per_basket.source_system = frequent_products.source_system
+            and products_per_basket.product_key = frequent_products.product_key
 
 ),
 

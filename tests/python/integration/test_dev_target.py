@@ -81,7 +81,7 @@ def relations(checkout: Checkout) -> set[str]:
     found = checkout.sql(
         "select table_schema, table_name from information_schema.tables where table_schema like 'dev%'"
     )
-    build_state = {"builds", "model_watermarks", "touched_dates", "touched_files"}
+    build_state = {"builds", "model_watermarks", "touched_dates", "touched_files", "touched_members"}
     return {f"{row['table_schema']}.{row['table_name']}" for row in found if row["table_name"] not in build_state}
 
 

@@ -121,6 +121,33 @@ def test_a_changed_macro_or_variable_rebuilds_its_models(shop: Checkout) -> None
     assert {rebuilt_by(shop, model) == now[model] for model in ("fct_sales_lines", *behind, *others)} == {True}
 
 
+def test_a_correction_takes_customers_days_and_matches_away(shop: Checkout) -> None:
+    returned = "C22,T,Tea,-1,2024-01-12 11:00:00,2.00,92,UK\n"
+    deliver(shop, 10, "20,T,Tea,2,2024-01-10 10:00:00,2.00,91,UK\n21,P,Pot,1,2024-01-10 11:00:00,5.00,92,UK\n")
+    deliver(shop, 12, "20,T,Tea,1,2024-01-12 10:00:00,2.00,91,UK\n" + returned)
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS)
+    assert read_shop(shop) == ({"91": "1", "92": "1"}, "1", "2", "f")
+    # the first day was of other customers: 91 has the order by its second day, and 92 bought what came back
+    deliver(shop, 10, "20,T,Tea,2,2024-01-10 10:00:00,2.00,92,UK\n21,P,Pot,1,2024-01-10 11:00:00,5.00,93,UK\n")
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS)
+    assert read_shop(shop) == ({"91": "1", "92": "0", "93": "1"}, "1", "2", "t")
+    # the order has one day now, and 91 has nothing any more
+    deliver(shop, 12, returned)
+    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    assert read_shop(shop) == ({"92": "1", "93": "1"}, "1", "0", "t")
+
+
+def read_shop(checkout: Checkout) -> tuple[dict[str, str], str, str, str]:
+    """Return orders per customer, orders of the tea, rows of order 20 by day, and whether the return is matched."""
+    customers = checkout.sql("select customer_id, order_count from marts.dim_customer where customer_id like '9_'")
+    return (
+        {row["customer_id"]: row["order_count"] for row in customers},
+        checkout.value("select order_count from marts.agg_product_sales_monthly where product_key like '%:T'"),
+        checkout.value("select count(*) from marts.fct_order_days where order_key like '%:20:%'"),
+        checkout.value("select is_matched from marts.fct_returns where order_id = 'C22'"),
+    )
+
+
 def test_compiled_sql_does_not_depend_on_new_files(shop: Checkout) -> None:
     compiled = shop.project / "target" / "compiled" / "sales_warehouse" / "models" / "marts" / "core"
     run = shop.project / "target" / "run" / "sales_warehouse" / "models" / "marts" / "core" / "fct_sales_lines.sql"

@@ -63,6 +63,8 @@ begin
         when mart ->> 'strategy' = 'by_file'
             then ledger.scope_of_files(build.touched_files, before.event_id, has_event_id)
         when mart ->> 'strategy' = 'by_touched_date'
+        -- a mart by key records the dates of its own rows; the version before recorded none
+        or (mart ->> 'strategy' = 'by_touched_key' and mart -> 'follows' ? (mart ->> 'relation_name'))
             then ledger.scope_of_dates(build.touched_dates, mart, before.event_id, has_event_id)
         else 'true'
     end;

@@ -1,0 +1,37 @@
+-- Grain: one row per order_date, source_system and currency with an order, on the day of its first line.
+-- Amounts may be summed over currencies.
+{{ config(
+    materialized='incremental_by_ledger',
+    incremental_strategy='by_touched_date',
+    meta={'date_column': 'order_date', 'public': false},
+) }}
+with
+
+orders as (
+
+    select *
+    from {{ ref('fct_orders') }}
+    where {{ only_touched_dates('order_date') }}
+
+),
+
+final as (
+
+    select
+        source_system,
+        currency,
+        count(*) as order_count,
+        -- orders in which products were sold together
+        count(case when sold_product_count > 1 then 1 end) as basket_count,
+        cast(sum(case when customer_id is not null then net_sales_amount_reporting else 0 end) as numeric(28, 4))
+            as known_net_sales_amount_reporting,
+        cast(sum(case when customer_id is null then net_sales_amount_reporting else 0 end) as numeric(28, 4))
+            as unknown_net_sales_amount_reporting,
+        order_date,
+        max(last_order_date) as last_order_date
+    from orders
+    group by order_date, source_system, currency
+
+)
+
+select * from final

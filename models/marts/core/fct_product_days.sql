@@ -1,0 +1,116 @@
+-- Grain: one row per product and order_date with a sales line.
+-- There is nothing to sum: fct_product_observations is built from this table.
+{{ config(
+    materialized='incremental_by_ledger',
+    incremental_strategy='by_touched_date',
+    meta={'date_column': 'order_date', 'public': false},
+    indexes=[{'columns': ['order_date'], 'type': 'brin'}],
+) }}
+with
+
+lines as (
+
+    select *
+    from {{ ref('fct_sales_lines') }}
+    where {{ only_touched_dates('order_date') }}
+
+),
+
+categories as (
+
+    select *
+    from {{ ref('int_products__categories_observed') }}
+    where {{ only_touched_dates('order_date') }}
+
+),
+
+days as (
+
+    select
+        product_key,
+        source_system,
+        product_id,
+        order_date,
+        min(product_name) as first_name,
+        max(product_name) as last_name
+    from lines
+    group by product_key, source_system, product_id, order_date
+
+),
+
+-- Only the lines of a day with different names are sorted. File and row number make the order total.
+disputed_names_latest_first as (
+
+    select
+        lines.product_key,
+        lines.order_date,
+        lines.product_name,
+        row_number() over (
+            partition by lines.product_key, lines.order_date
+            order by
+                lines.ordered_at desc nulls last,
+                lines._file_id desc nulls last,
+                lines._row_number desc nulls last,
+                -- items of one record
+                lines.sales_line_id desc nulls last
+        ) as recency
+    from lines
+    inner join days
+        on lines.product_key = days.product_key and lines.order_date = days.order_date
+    where days.first_name <> days.last_name and lines.product_name is not null
+
+),
+
+settled_names as (
+
+    select
+        product_key,
+        order_date,
+        product_name
+    from disputed_names_latest_first
+    where recency = 1
+
+),
+
+categories_latest_first as (
+
+    select
+        *,
+        row_number() over (
+            partition by product_key, order_date
+            order by _file_id desc nulls last, _row_number desc nulls last
+        ) as recency
+    from categories
+
+),
+
+latest_categories as (
+
+    select *
+    from categories_latest_first
+    where recency = 1
+
+),
+
+final as (
+
+    select
+        days.product_key,
+        days.source_system,
+        days.product_id,
+        -- the same name twice, or no name, where the day is not settled
+        coalesce(settled_names.product_name, days.last_name) as product_name,
+        latest_categories.product_category,
+        latest_categories.product_sub_category,
+        days.order_date
+    from days
+    -- no match where the lines of the day agree
+    left join settled_names
+        on days.product_key = settled_names.product_key and days.order_date = settled_names.order_date
+    -- no match for sources without categories
+    left join latest_categories
+        on days.product_key = latest_categories.product_key and days.order_date = latest_categories.order_date
+
+)
+
+select * from final

@@ -1,0 +1,36 @@
+-- Grain: one row per order_date, source_system, product_key and currency with a line of merchandise.
+-- order_count must not be summed: an order contains several products. Amounts may be summed only within one currency.
+{{ config(
+    materialized='incremental_by_ledger',
+    incremental_strategy='by_touched_date',
+    meta={'date_column': 'order_date', 'public': false},
+    indexes=[{'columns': ['order_date'], 'type': 'brin'}],
+) }}
+with
+
+lines as (
+
+    select * from {{ ref('fct_sales_lines') }}
+
+),
+
+final as (
+
+    select
+        order_date,
+        source_system,
+        product_key,
+        currency,
+        count(distinct case when line_type = 'sale' then order_id end) as order_count,
+        cast(sum(case when line_type = 'sale' then quantity else 0 end) as numeric(28, 4)) as sold_quantity,
+        cast(sum(quantity) as numeric(28, 4)) as net_quantity,
+        cast(sum(case when line_type = 'sale' then net_amount else 0 end) as numeric(28, 4)) as sold_amount,
+        cast(sum(net_amount) as numeric(28, 4)) as net_sales_amount,
+        cast(sum(net_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting
+    from lines
+    where {{ only_touched_dates('order_date') }} and is_merchandise
+    group by order_date, source_system, product_key, currency
+
+)
+
+select * from final
