@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import threading
 import time
@@ -24,9 +25,11 @@ from benchmarks.build import add_days
 from benchmarks.commands import Commands
 from benchmarks.describe_machine import describe_machine
 from benchmarks.load import BENCH_DATABASE, scratch_database
+from benchmarks.page import draw_table, write_marked
 from sales_warehouse import broker, server
 from sales_warehouse.broker.client import client_settings
-from sales_warehouse.cli.console import err
+from sales_warehouse.cli.console import err, out
+from sales_warehouse.cli.output import print_table
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
@@ -36,6 +39,9 @@ from sales_warehouse.settings import Settings
 DELAY_DATABASE = f"{BENCH_DATABASE}_delay"
 RATE = 5_000  # messages a second
 PARTITIONS = 4
+# by window; with seconds between two looks of `warehouse live`
+WINDOWS = ((5.0, 0.5), (0.5, 0.1))
+ALLOWED = {5.0: "median 6 s, 99 % 10 s", 0.5: "median 1.5 s"}
 _TOPIC = "web_shop.order_events"
 _PUBLISHED_DAYS = 10
 _PATIENCE_SECONDS = 120
@@ -80,6 +86,7 @@ class DelayBench:
     """The windows of one run, after so many rows since the publication."""
 
     rows: int
+    with_events: bool
     load_seconds: float
     first_fill_seconds: float
     delays: tuple[Delay, ...]
@@ -114,7 +121,7 @@ def bench_delay(
             _vacuum(connection)
             delays = [_measure(settings, commands, producer, window, every, seconds) for window, every in windows]
             machine = describe_machine(connection)
-    return DelayBench(rows, load_seconds, first_fill, tuple(delays), machine)
+    return DelayBench(rows, with_events, load_seconds, first_fill, tuple(delays), machine)
 
 
 def _count_on(connection: Connection) -> None:
@@ -220,7 +227,7 @@ def _measure(
             sender = threading.Thread(target=producer.send, args=(seconds,))
             began, used = time.monotonic(), _usage(reader, processes)
             sender.start()
-            looks = []
+            looks: list[tuple[float, Seen]] = []
             with err.status(f"[bold]{RATE:,} messages a second, window {window:g} s"):
                 while sender.is_alive() or not _is_all_seen(looks[-1:], before, producer):
                     looks.append((time.monotonic(), _look(reader)))
@@ -327,3 +334,49 @@ def _vacuum(connection: Connection) -> None:
     with connection.cursor() as cursor:
         cursor.execute("vacuum analyze")
     connection.autocommit = False
+
+
+_HEADER = ("window", "median", "99 %", "longest", "allowed", "fills", "stream: cores, memory", "live: cores, memory")
+
+
+def print_delay(result: DelayBench) -> None:
+    """Print the delays, and what the processes used."""
+    print_table(_title(result), list(_HEADER), _rows(result))
+    out.print(f"{_describe_backlog(result)} {result.machine}.", markup=False)
+
+
+def write_delay(result: DelayBench, path: Path) -> None:
+    """Write the table into a page of the docs. Raises `ConfigurationError` when it has no markers."""
+    table = draw_table(_HEADER, _rows(result))
+    ended = f"Ended {result.machine}. {_describe_backlog(result)}"
+    write_marked(path, "delay", [_title(result), "", *table, "", ended])
+
+
+def _title(result: DelayBench) -> str:
+    kind = "feed of events" if result.with_events else "feed without events"
+    return f"{RATE:,} messages a second, with {result.rows:,} rows since the publication, {kind}"
+
+
+def _describe_backlog(result: DelayBench) -> str:
+    return (
+        f"Loading the {result.rows:,} messages took {result.load_seconds:.0f} s, their fill "
+        f"{result.first_fill_seconds:.0f} s."
+    )
+
+
+def _rows(result: DelayBench) -> list[tuple[str, ...]]:
+    def show(usage: Usage) -> str:
+        return f"{usage.cores:.2f} + {usage.server_cores:.2f} of the server, {usage.memory_bytes / 1e6:.0f} MB"
+
+    return [
+        (
+            f"{delay.window_seconds:g} s, a fill every {delay.every_seconds:g} s",
+            f"{statistics.median(delay.seconds):.2f} s",
+            f"{delay.quantile(0.99):.2f} s",
+            f"{delay.seconds[-1]:.2f} s",
+            ALLOWED.get(delay.window_seconds, ""),
+            str(delay.fills),
+            *(show(usage) for usage in delay.usage.values()),
+        )
+        for delay in result.delays
+    ]

@@ -14,7 +14,9 @@ from rich.progress import track
 from benchmarks.commands import Commands
 from benchmarks.describe_machine import describe_machine
 from benchmarks.load import BENCH_DATABASE, scratch_database
-from sales_warehouse.cli.console import err
+from benchmarks.page import draw_table, write_marked
+from sales_warehouse.cli.console import err, out
+from sales_warehouse.cli.output import print_table
 from sales_warehouse.demo.draft_order_events import EventBook
 from sales_warehouse.demo.roll_dice import Dice
 from sales_warehouse.feeds.declare import Feed
@@ -70,13 +72,13 @@ def bench_year(settings: Settings, hours: int, records: int, rounds: int) -> Yea
         commands = {it: Commands(settings, it, Path(folder)) for it in (BENCH_DATABASE, YEAR_DATABASE)}
         commands[BENCH_DATABASE].run("sample", str(Path(folder) / "inbox"), "--records", str(records))
         topic = _Topic(feed)
-        commands[BENCH_DATABASE].run("load", "--settle", "0")
+        commands[BENCH_DATABASE].run("load", "--settle", "0", may_need_a_person=True)
         topic.write_hours(without, 1)
-        commands[BENCH_DATABASE].run("build")
+        commands[BENCH_DATABASE].run("build", may_need_a_person=True)
         without.close()  # a database with sessions is no template
         with scratch_database(settings, YEAR_DATABASE, template=BENCH_DATABASE) as year:
             topic.write_hours(year, hours)
-            first_build = commands[YEAR_DATABASE].run("build", "--settle", "0")
+            first_build = commands[YEAR_DATABASE].run("build", "--settle", "0", may_need_a_person=True)
             _vacuum(year)
             options = _choose_commands(year)
             times = _time_in_turn(commands, options, rounds)
@@ -139,7 +141,7 @@ def _choose_commands(connection: Connection) -> dict[str, tuple[str, ...]]:
 
 
 def _time_in_turn(
-    warehouses: Mapping[str, Commands], commands: Mapping[str, Sequence[str]], rounds: int
+    warehouses: dict[str, Commands], commands: Mapping[str, Sequence[str]], rounds: int
 ) -> dict[tuple[str, str], list[float]]:
     """Run each command on one database and at once on the other; return the seconds by name and database."""
     times: dict[tuple[str, str], list[float]] = {}
@@ -147,7 +149,8 @@ def _time_in_turn(
     for name, command, number in track(steps, "[bold]rounds", console=err, transient=True):
         order = list(warehouses) if number % 2 else list(reversed(warehouses))
         for database in order:
-            seconds = warehouses[database].run(*command)
+            # the demonstration has files that need a person
+            seconds = warehouses[database].run(*command, may_need_a_person=True)
             if number:  # the first fills caches
                 times.setdefault((name, database), []).append(seconds)
     return times
@@ -159,3 +162,37 @@ def _vacuum(connection: Connection) -> None:
     with connection.cursor() as cursor:
         cursor.execute("vacuum analyze")
     connection.autocommit = False
+
+
+_HEADER = ("command, nothing new", "seconds without the year", "with the year", "ratio", "allowed")
+
+
+def print_year(result: YearBench) -> None:
+    """Print the seconds and the ratios."""
+    print_table(_title(result), list(_HEADER), _rows(result))
+    out.print(f"{_describe_build(result)} {result.machine}.", markup=False)
+
+
+def write_year(result: YearBench, path: Path) -> None:
+    """Write the table into a page of the docs. Raises `ConfigurationError` when it has no markers."""
+    table = draw_table(_HEADER, _rows(result))
+    ended = f"Ended {result.machine}. {_describe_build(result)}"
+    write_marked(path, "year", [_title(result), "", *table, "", ended])
+
+
+def _title(result: YearBench) -> str:
+    rounds = len(result.cases[0].year)
+    return f"{result.segments:,} segments of {_PARTITIONS} partitions, {rounds} rounds in turn: median (range)"
+
+
+def _describe_build(result: YearBench) -> str:
+    return f"The build of the {result.segments * _SEGMENT_MESSAGES:,} messages took {result.first_build_seconds:.0f} s."
+
+
+def _rows(result: YearBench) -> list[tuple[str, ...]]:
+    def show(values: Sequence[float]) -> str:
+        return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+    return [
+        (case.name, show(case.without), show(case.year), f"{case.ratio:.2f}", f"{MAX_RATIO:g}") for case in result.cases
+    ]
