@@ -72,6 +72,7 @@ class Delay:
 
     window_seconds: float
     every_seconds: float
+    rate: float  # messages a second that the broker acknowledged
     seconds: tuple[float, ...]
     fills: int
     usage: dict[str, Usage]
@@ -230,11 +231,10 @@ def _measure(
             looks: list[tuple[float, Seen]] = []
             with err.status(f"[bold]{RATE:,} messages a second, window {window:g} s"):
                 while sender.is_alive() or not _is_all_seen(looks[-1:], before, producer):
-                    looks.append((time.monotonic(), _look(reader)))
+                    seen = _look(reader)
+                    looks.append((time.monotonic(), seen))  # an answer counts when it is there
                     if time.monotonic() > began + seconds + _PATIENCE_SECONDS:
                         raise WarehouseError(f"Not all messages were seen: {_end(processes)}")
-                    # an answer counts when it is there
-                    looks[-1] = (time.monotonic(), looks[-1][1])
                     time.sleep(0.05)
             sender.join()
             lasted = time.monotonic() - began
@@ -242,7 +242,9 @@ def _measure(
     finally:
         printed = _end(processes)
     fills = printed["warehouse live"].count('"lines_came"')
-    return Delay(window, every, tuple(sorted(_delays(looks, before, producer))), fills, usage)
+    delays = tuple(sorted(find_delays(looks, before, producer.acknowledged)))
+    rate = len(delays) / (max(map(max, producer.acknowledged)) - began)
+    return Delay(window, every, rate, delays, fills, usage)
 
 
 Seen = dict[int, int]  # lines by partition
@@ -261,21 +263,27 @@ def _is_all_seen(looks: Sequence[tuple[float, Seen]], before: Seen, producer: _P
     )
 
 
-def _delays(looks: Sequence[tuple[float, Seen]], before: Seen, producer: _Producer) -> Iterator[float]:
-    """Yield the seconds from the acknowledgement of each message to the first answer that has it."""
-    for number, times in enumerate(producer.acknowledged):
+def find_delays(
+    looks: Sequence[tuple[float, Seen]], before: Seen, acknowledged: Sequence[Sequence[float]]
+) -> Iterator[float]:
+    """Yield the seconds from the acknowledgement of each message to the first answer that has it.
+
+    `looks` are the answers with the times at which they were there, `before` is the answer before the first message.
+    """
+    for number, times in enumerate(acknowledged):
         place = 0
-        for index, acknowledged in enumerate(times, before.get(number, 0) + 1):
-            while looks[place][1].get(number, 0) < index:
+        for count, at in enumerate(times, before.get(number, 0) + 1):
+            while looks[place][1].get(number, 0) < count:
                 place += 1
-            yield looks[place][0] - acknowledged
+            yield looks[place][0] - at
 
 
 def _end(processes: dict[str, "subprocess.Popen[str]"]) -> dict[str, str]:
-    """Stop the commands as a service does; return what they printed."""
-    for process in processes.values():
+    """Stop the commands that run as a service does; return what they printed."""
+    running = {name: process for name, process in processes.items() if process.returncode is None}
+    for process in running.values():
         process.send_signal(signal.SIGTERM)
-    return {name: process.communicate()[0] for name, process in processes.items()}
+    return {name: process.communicate()[0] for name, process in running.items()}
 
 
 # CPU seconds of the command and of its sessions in the server, and the most memory of the command
@@ -336,7 +344,17 @@ def _vacuum(connection: Connection) -> None:
     connection.autocommit = False
 
 
-_HEADER = ("window", "median", "99 %", "longest", "allowed", "fills", "stream: cores, memory", "live: cores, memory")
+_HEADER = (
+    "window",
+    "median",
+    "99 %",
+    "longest",
+    "allowed",
+    "messages/s",
+    "fills",
+    "stream: cores, memory",
+    "live: cores, memory",
+)
 
 
 def print_delay(result: DelayBench) -> None:
@@ -375,6 +393,7 @@ def _rows(result: DelayBench) -> list[tuple[str, ...]]:
             f"{delay.quantile(0.99):.2f} s",
             f"{delay.seconds[-1]:.2f} s",
             ALLOWED.get(delay.window_seconds, ""),
+            f"{delay.rate:,.0f}",
             str(delay.fills),
             *(show(usage) for usage in delay.usage.values()),
         )

@@ -71,7 +71,7 @@ def bench_year(settings: Settings, hours: int, records: int, rounds: int) -> Yea
     with TemporaryDirectory() as folder, scratch_database(settings) as without:
         commands = {it: Commands(settings, it, Path(folder)) for it in (BENCH_DATABASE, YEAR_DATABASE)}
         commands[BENCH_DATABASE].run("sample", str(Path(folder) / "inbox"), "--records", str(records))
-        topic = _Topic(feed)
+        topic = Topic(feed)
         commands[BENCH_DATABASE].run("load", "--settle", "0", may_need_a_person=True)
         topic.write_hours(without, 1)
         commands[BENCH_DATABASE].run("build", may_need_a_person=True)
@@ -87,7 +87,7 @@ def bench_year(settings: Settings, hours: int, records: int, rounds: int) -> Yea
     return YearBench(hours * _PARTITIONS, first_build, cases, machine)
 
 
-class _Topic:
+class Topic:
     """Writes segments as a process of a stream does."""
 
     def __init__(self, feed: Feed) -> None:
