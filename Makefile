@@ -9,7 +9,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream dev test lint types pytest soak chaos accept accept-stream accept-all suites dagster docs site lineage faults bench bench-build bench-publish bench-live bench-trees bench-peers lock clean
+.PHONY: help install run broker stream dev test lint types pytest soak chaos accept accept-stream accept-all suites dagster docs site lineage faults bench bench-build bench-publish bench-live bench-delay bench-year bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,12 @@ bench-publish: install ## measure publications: the switch, the next one, going 
 
 bench-live: install ## measure `live` with 3 million lines since the publication: fills, and each view
 	$(BIN)/python -m benchmarks live
+
+bench-delay: .venv/broker ## measure the delay from a message in Kafka to its sale in `live`, with 3 million rows since the publication
+	$(BIN)/python -m benchmarks delay --write docs/benchmarks.md
+
+bench-year: install ## compare commands with nothing new with a year of segments in the ledger, and without
+	$(BIN)/python -m benchmarks year --write docs/benchmarks.md
 
 bench-trees: install ## compare the CPU seconds of load, build and publish with another checkout: OTHER=path
 	$(BIN)/python -m benchmarks trees $(OTHER)

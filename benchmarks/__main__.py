@@ -11,6 +11,8 @@ from benchmarks.build import bench_build, print_build_bench
 from benchmarks.live import bench_live, print_live_bench
 from benchmarks.load import bench_load, print_bench, write_bench
 from benchmarks.publish import bench_publish, print_publish_bench
+from benchmarks.stream_delay import WINDOWS, bench_delay, print_delay, write_delay
+from benchmarks.stream_year import bench_year, print_year, write_year
 from benchmarks.trees import compare_trees, print_trees
 from sales_warehouse.cli.console import err
 from sales_warehouse.cli.output import print_json
@@ -82,6 +84,44 @@ def live(
         print_json(asdict(result))
     else:
         print_live_bench(result)
+
+
+@app.command()
+def delay(
+    rows: Annotated[int, typer.Option(min=1000, help="Messages since the publication.")] = 3_000_000,
+    seconds: Annotated[int, typer.Option(min=10, help="How long each window is measured.")] = 120,
+    with_events: Annotated[
+        bool, typer.Option("--events/--no-events", help="Decide which events count, or let all count.")
+    ] = True,
+    page: Annotated[Path | None, typer.Option("--write", help="Write the table into this page of the docs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the delay from a message in the broker to its sale in `live.sales_today`."""
+    result = bench_delay(get_settings(), rows, seconds, WINDOWS, with_events)
+    if page is not None:
+        write_delay(result, page)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_delay(result)
+
+
+@app.command()
+def year(
+    hours: Annotated[int, typer.Option(min=1, help="Hours of segments; one for each of four partitions.")] = 8_760,
+    records: Annotated[int, typer.Option(min=19_800, help="Records of the demonstration files.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each command, in turn.")] = 5,
+    page: Annotated[Path | None, typer.Option("--write", help="Write the table into this page of the docs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare commands with nothing new: with a year of segments in the ledger, and without."""
+    result = bench_year(get_settings(), hours, records, rounds)
+    if page is not None:
+        write_year(result, page)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_year(result)
 
 
 @app.command()

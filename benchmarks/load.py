@@ -27,11 +27,12 @@ from rich.progress import track
 from benchmarks import PROJECT
 from benchmarks.describe_machine import describe_machine
 from benchmarks.load_once import Order
+from benchmarks.page import draw_table, write_marked
 from benchmarks.run_peer import PEERS, PeerCannotRun, find_peers_python, run_peer
 from sales_warehouse import server
 from sales_warehouse.cli.console import err, out
 from sales_warehouse.cli.output import print_table
-from sales_warehouse.errors import ConfigurationError, WarehouseError
+from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table
 from sales_warehouse.ledger.transaction import transaction
@@ -47,7 +48,6 @@ _COLUMNS = (
 _PEER = "peer_copy"
 _SMALL_ROWS = 100
 _TEN = 10
-_MARKS = ("<!-- bench load -->", "<!-- end of bench load -->")
 MAX_MEMORY_BYTES = 200 * 10**6  # of a loader, for a file of any size
 
 
@@ -217,21 +217,21 @@ def write_bench_file(path: Path, rows: int, first: int = 1) -> None:
 
 
 @contextmanager
-def scratch_database(settings: Settings) -> Iterator[Connection]:
+def scratch_database(
+    settings: Settings, name: str = BENCH_DATABASE, template: str = "template1"
+) -> Iterator[Connection]:
     """Connect to a new database of that name on the settings' server, dropped at the end."""
     with closing(server.connect(settings, application_name="warehouse bench")) as maintenance:
         maintenance.autocommit = True
         with maintenance.cursor() as cursor:
-            cursor.execute(f"drop database if exists {BENCH_DATABASE} with (force)")
-            cursor.execute(f"create database {BENCH_DATABASE}")
+            cursor.execute(f"drop database if exists {name} with (force)")
+            cursor.execute(f"create database {name} template {template}")
         try:
-            with closing(
-                server.connect(settings, application_name="warehouse bench", dbname=BENCH_DATABASE)
-            ) as connection:
+            with closing(server.connect(settings, application_name="warehouse bench", dbname=name)) as connection:
                 yield connection
         finally:
             with maintenance.cursor() as cursor:
-                cursor.execute(f"drop database if exists {BENCH_DATABASE} with (force)")
+                cursor.execute(f"drop database if exists {name} with (force)")
 
 
 def _prepare_peer(connection: Connection) -> None:
@@ -382,17 +382,8 @@ def print_bench(result: LoadBench) -> None:
 
 def write_bench(result: LoadBench, path: Path) -> None:
     """Write the table into a page of the docs, between its markers. Raises `ConfigurationError` when it has none."""
-    before, start, rest = path.read_text(encoding="utf-8").partition(_MARKS[0])
-    _, end, after = rest.partition(_MARKS[1])
-    if not end:
-        raise ConfigurationError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} around the table.")
-    lines = [
-        _title(result),
-        "",
-        *(f"| {' | '.join(row)} |" for row in (_HEADER, ["---"] * len(_HEADER), *_rows(result))),
-    ]
-    lines += ["", f"Ended {result.machine}. {_describe_memory(result)}"]
-    path.write_text(before + start + "\n" + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+    ended = f"Ended {result.machine}. {_describe_memory(result)}"
+    write_marked(path, "load", [_title(result), "", *draw_table(_HEADER, _rows(result)), "", ended])
 
 
 def _title(result: LoadBench) -> str:

@@ -2,30 +2,6 @@
 {% macro unbalanced(step, reasons, called, condition='true') -%}
 with
 
-step_lines as (
-
-    select
-        scope,
-        rows_difference,
-        quantity_difference,
-        net_amount_difference,
-        net_amount_reporting_difference,
-        net_sales_amount_difference,
-        net_sales_amount_reporting_difference,
-        is_balanced
-    from {{ ref('reconciliation') }}
-    where step = '{{ step }}'
-
-),
-
-reasons as (
-
-    select count(*) as reason_count
-    from {{ reasons }}
-    where {{ condition }}
-
-),
-
 final as (
 
     select
@@ -36,8 +12,8 @@ final as (
         net_amount_reporting_difference,
         net_sales_amount_difference,
         net_sales_amount_reporting_difference
-    from step_lines
-    where not is_balanced
+    from {{ ref('reconciliation') }}
+    where step = '{{ step }}' and not is_balanced
 
     union all
 
@@ -49,8 +25,9 @@ final as (
         null as net_amount_reporting_difference,
         null as net_sales_amount_difference,
         null as net_sales_amount_reporting_difference
-    from reasons
-    where reason_count > 0 and not exists (select 1 as found from step_lines)
+    where
+        exists (select 1 as found from {{ reasons }} where {{ condition }})
+        and not exists (select 1 as found from {{ ref('reconciliation') }} where step = '{{ step }}')
 
 )
 

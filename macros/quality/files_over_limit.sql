@@ -25,18 +25,14 @@ limits as (
 
 ),
 
-outcomes as (
+published as (
 
-    select
-        _file_id,
-        sum(case when row_status = 'quarantined' then row_count else 0 end) as quarantined_count,
-        sum(case when row_status in ('quarantined', 'accepted') then row_count else 0 end) as judged_count
-    from {{ row_outcomes }}
-    group by _file_id
+    select coalesce(max(upper_event_id), 0) as upper_event_id
+    from ledger.publications
 
 ),
 
--- an activation with a detail is a person's: the file was accepted
+-- of the files that were not published yet; an activation with a detail is a person's: the file was accepted
 activations as (
 
     select
@@ -44,15 +40,20 @@ activations as (
         max(event_id) as event_id,
         max(case when detail is not null then event_id end) as accepted_event_id
     from {{ source('ledger', 'file_events') }}
-    where kind = 'activated'
+    where kind = 'activated' and event_id > (select published.upper_event_id from published)
     group by file_id
 
 ),
 
-published as (
+outcomes as (
 
-    select coalesce(max(upper_event_id), 0) as upper_event_id
-    from ledger.publications
+    select
+        _file_id,
+        sum(case when row_status = 'quarantined' then row_count else 0 end) as quarantined_count,
+        sum(case when row_status in ('quarantined', 'accepted') then row_count else 0 end) as judged_count
+    from {{ row_outcomes }}
+    where _file_id in (select activations.file_id from activations)
+    group by _file_id
 
 ),
 
@@ -75,13 +76,11 @@ final as (
     -- a feed that is not declared any more has no limit
     inner join limits
         on files.feed = limits.feed
-    cross join published
     where
         files.status = 'active'
         and limits.reaction <> 'accept'
         and outcomes.quarantined_count > limits.allowed_count
         and outcomes.quarantined_count > limits.allowed_share * outcomes.judged_count
-        and activations.event_id > published.upper_event_id
         and activations.event_id is distinct from activations.accepted_event_id
 
 )

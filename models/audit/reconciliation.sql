@@ -2,6 +2,7 @@
 -- A measure that a step does not compare is NULL on both sides, and so is its difference.
 -- Both sides meet in a full outer join: a scope that is missing on one side counts 0 there.
 -- sqlfluff:indentation:template_blocks_indent:False
+-- The index is for the tests, each of which looks for the lines of its step that do not balance.
 -- To add a step, add an entry to `steps`:
 --   step       name in the column step; entries of one name differ in `part`, the end of their scope
 --   by         columns that make a scope and join both sides
@@ -9,6 +10,7 @@
 --   nearer     the side nearer to the files: the relation it `reads`, and its `columns` that have another name there
 --   farther    the side nearer to the readers
 --   label      column that only the nearer side has, put in front of the scope
+{{ config(materialized='table_when_new', indexes=[{'columns': ['step', 'is_balanced']}]) }}
 {%- set measures = [
     'rows', 'quantity', 'net_amount', 'net_amount_reporting', 'net_sales_amount', 'net_sales_amount_reporting',
 ] -%}

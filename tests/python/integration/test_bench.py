@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import PROJECT
 from benchmarks.load import Case, LoadBench, bench_load, write_bench, write_bench_file
 from benchmarks.publish import bench_publish
+from benchmarks.stream_delay import Delay, DelayBench, Usage, find_delays, write_delay
+from benchmarks.stream_year import Case as Command
+from benchmarks.stream_year import Topic, YearBench, write_year
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
 
 
@@ -71,3 +77,47 @@ def test_publications_are_measured_at_each_size(database: Settings) -> None:
         assert len(result.next_seconds) == len(result.switch_ms) == 1
         assert len(result.back_seconds) == 3
         assert all(result.ratio(query) > 0 for query in result.queries)
+
+
+def test_the_year_has_a_sealed_segment_for_each_partition_and_hour(database: Settings) -> None:
+    feeds = read_feeds(PROJECT)
+    [feed] = [feed for feed in feeds if feed.full_name == "web_shop.order_events"]
+    with closing(server.connect(database, application_name="test")) as connection:
+        prepare_warehouse(connection, feeds)
+        topic = Topic(feed)
+        topic.write_hours(connection, 1)
+        topic.write_hours(connection, 2)  # goes on where the first call ended
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select count(*), sum(records_read), count(distinct event_id), min(files.status), max(files.status) "
+                "from ledger.files left join ledger.file_events using (file_id)"
+            )
+            assert cursor.fetchone() == (12, 24, 12, "active", "active")
+            cursor.execute(
+                "select count(distinct _sent_at), max(_sent_at) - min(_sent_at) < '4 hours' "
+                "from raw.web_shop__order_events"
+            )
+            [(times, is_of_three_hours)] = cursor.fetchall()
+            assert times > 12 and is_of_three_hours
+
+
+def test_a_delay_ends_with_the_first_answer_that_has_the_message() -> None:
+    looks = [(10.0, {0: 5}), (11.0, {0: 6, 1: 1}), (12.0, {0: 6, 1: 3}), (15.0, {0: 8, 1: 3})]
+    acknowledged = [[9.5, 9.75, 13.0], [9.0, 9.0, 11.5]]
+    assert list(find_delays(looks, {0: 5}, acknowledged)) == [1.5, 5.25, 2.0, 2.0, 3.0, 0.5]
+
+
+def test_the_tables_of_a_topic_are_written_between_their_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    marks = "".join(f"<!-- bench {name} -->\nold\n<!-- end of bench {name} -->\n" for name in ("delay", "year"))
+    page.write_text(f"# Before\n{marks}After\n")
+    write_year(YearBench(35_040, 9.0, (Command("load", (1.0, 2.0, 4.0), (1.5, 2.0, 4.0)),), "a machine"), page)
+    delay = Delay(5.0, 0.5, 4_999.6, tuple(range(200)), 3, {"warehouse stream": Usage(0.5, 0.25, 150_000_000)})
+    write_delay(DelayBench(9, True, 1.0, 2.0, (delay,), "a machine"), page)
+    text = page.read_text()
+    assert text.startswith("# Before\n") and text.endswith("\nAfter\n") and "old" not in text
+    assert "| load | 2.00 (1.00 to 4.00) | 2.00 (1.50 to 4.00) | 1.00 | 1.2 |" in text
+    assert (
+        "| 99.50 s | 198.00 s | 199.00 s | median 6 s, 99 % 10 s | 5,000 | 3 | 0.50 + 0.25 of the server, 150 MB |"
+        in text
+    )

@@ -84,6 +84,10 @@ on ledger.files (feed, delivery_key, version) where version is not null;
 -- a hash: an entry of a B-tree has room for 2,700 bytes, a path may be longer
 drop index if exists ledger.files_by_uri;
 create index if not exists files_by_uri_hash on ledger.files using hash (uri);
+-- a topic may have very many segments, which loads of the other feeds do not read
+create index if not exists files_of_feed on ledger.files (feed, file_id);
+create index if not exists files_of_rare_status on ledger.files (status, feed)
+where status in ('open', 'held', 'refused');
 
 create table if not exists ledger.rejects (
     file_id bigint not null references ledger.files,
