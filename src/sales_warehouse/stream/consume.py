@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.cluster import Cluster, KafkaAway, explain, find_start, watermarks
 from sales_warehouse.stream.commit_messages import SEGMENT_SECONDS, commit_batch
@@ -220,6 +221,8 @@ class StreamProcess:
             for message in self._consumer.consume(_AT_A_TIME, wait):
                 self._take(message)
                 self._heard_at = time.monotonic()
+            if any(it.messages for it in self._partitions.values()):
+                reach("stream_fetched")
         if self._error is not None:
             raise self._error
         try:
@@ -354,6 +357,7 @@ class StreamProcess:
                     record_stop(cursor, place, start, Stop(start, reason))
                     self._note_stop(place, start, reason)
                     is_stopped = True
+                reach("stream_placing")
             part = _Partition(place, reader, start, position.label, position.skip_up_to)
             part.fetch_offset, part.is_stopped = start, is_stopped
             return part
@@ -424,6 +428,7 @@ class StreamProcess:
                 raise
             self._wait_for_registry(part, away)
             return
+        reach("stream_read")
         feed, place, from_offset = part.reader.feed, part.place, part.next_offset
         try:
             next_offset = self._database.run(
@@ -525,6 +530,7 @@ class StreamProcess:
             with transaction(connection) as cursor:
                 lock_position(cursor, part.place, part.next_offset)
                 move_position(cursor, part.place, part.next_offset, part.fetch_offset)
+                reach("stream_advancing")
 
         try:
             self._database.run(move)

@@ -14,6 +14,7 @@ from psycopg2 import errors
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError, ServerAway
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.stream.messages import Place
 
@@ -240,4 +241,5 @@ def seal_due(cursor: Cursor, places: Sequence[Place], older_than_seconds: float)
     due = [file_id for (file_id,) in cursor]
     if due:
         seal(cursor, due)
+        reach("stream_sealing")
     return len(due)

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,6 +103,19 @@ class Loader:
                 state, _, group = rest.split()[:3]
                 if int(group) == self.process.pid:
                     yield int(entry), state
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all its children."""
+    children = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            _, _, rest = Path(f"/proc/{entry}/stat").read_text(encoding="utf-8").rpartition(")")
+            if int(rest.split()[1]) == pid:
+                children.append(int(entry))
+    for one in (pid, *children):
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
 
 
 class Stage:
