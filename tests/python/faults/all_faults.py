@@ -291,7 +291,7 @@ def disk_of_the_tables_full(point: str) -> Act:
     return act
 
 
-def _use_up_the_log(cursor: psycopg2.extensions.cursor) -> None:
+def use_up_the_log(cursor: psycopg2.extensions.cursor) -> None:
     """Write into the WAL until the next record, however short, needs a segment that does not exist yet."""
     while True:
         cursor.execute(
@@ -314,7 +314,7 @@ def disk_of_the_server_full(point: str) -> Act:
         loader.wait_until_stopped()
         disk = SmallDisk(stage.home)
         with stage.admin() as cursor:
-            _use_up_the_log(cursor)
+            use_up_the_log(cursor)
             disk.fill()
         loader.resume()
         ended = loader.end()

@@ -193,16 +193,26 @@ def _compare_marts(world: "World", events: Mapping[Spot, OrderEvent], rebuilt: d
     # what `live` shows before the build must be what the build publishes
     filled = checkout.run("warehouse", "live", check=False)
     live = _sum_days(world, "live")
-    print("live now:", filled.returncode, filled.stdout, filled.stderr, world.query("select * from live.state"), world.query("select * from live.files"),
-        world.query("select source_system, count(*) from live.lines group by 1"), flush=True)
+    print(
+        "live now:",
+        filled.returncode,
+        filled.stdout,
+        filled.stderr,
+        world.query("select * from live.state"),
+        world.query("select * from live.files"),
+        world.query("select source_system, count(*) from live.lines group by 1"),
+        flush=True,
+    )
     built = checkout.run("warehouse", "build", "--settle", "0", "--quiet", check=False)
     said = f"{built.returncode}: {built.stdout}{built.stderr}"
     if world.query("select count(*) from ledger.publications where upper_event_id = "
                    "(select max(event_id) from ledger.file_events)") == [(0,)]:  # fmt: skip
         problems.append(f"the last build is not published: {said[-2000:]}")
     if filled.returncode or live != _sum_days(world, "published"):
-        state = world.query("select * from live.state"), world.query("select * from live.files"), world.query(
-            "select source_system, count(*) from live.lines group by 1"
+        state = (
+            world.query("select * from live.state"),
+            world.query("select * from live.files"),
+            world.query("select source_system, count(*) from live.lines group by 1"),
         )
         problems.append(
             f"`live` is not what was published next: {filled.returncode} {filled.stdout} {filled.stderr} {live}, "

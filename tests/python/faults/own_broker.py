@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +39,7 @@ class OwnBroker:
             f"\nlisteners=CLIENT://127.0.0.1:{port},LINE://127.0.0.1:{behind_line},CONTROLLER://127.0.0.1:{controller}\n"
             f"advertised.listeners=CLIENT://127.0.0.1:{port},LINE://127.0.0.1:{self.line.port}\n"
             "listener.security.protocol.map=CLIENT:PLAINTEXT,LINE:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+            "log.cleaner.backoff.ms=500\nlog.retention.check.interval.ms=1000\n"
         )
         (self._folder / CONFIGURATION).write_text(text, encoding="utf-8")
         self._java = [str(find_java()), "-cp", ":".join(map(str, fetch_jars())), "-Xmx400m"]
@@ -67,6 +68,11 @@ class OwnBroker:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(f"the broker does not start, see {self._folder}/kafka.log") from error
 
+    @property
+    def is_running(self) -> bool:
+        """Say whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """Kill the broker (-9)."""
         self._end(signal.SIGKILL)
@@ -76,7 +82,7 @@ class OwnBroker:
         self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.is_running:
             self._process.send_signal(number)
             try:
                 self._process.wait(SECONDS)
@@ -84,12 +90,14 @@ class OwnBroker:
                 self._process.kill()
                 self._process.wait()
 
-    def make_topic(self, name: str, partitions: int) -> str:
+    def make_topic(self, name: str, partitions: int, settings: Mapping[str, str] | None = None) -> str:
         """Make a topic, and wait until one that was deleted lets it; return its id."""
         deadline = time.monotonic() + SECONDS
         while True:
             try:
-                self.admin.create_topics([NewTopic(name, partitions)])[name].result(SECONDS)
+                self.admin.create_topics([NewTopic(name, partitions, config=dict(settings or {}))])[name].result(
+                    SECONDS
+                )
                 break
             except KafkaException:
                 if time.monotonic() > deadline:

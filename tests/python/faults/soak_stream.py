@@ -65,6 +65,7 @@ class World:
     ends_at: float = 0.0
     partitions: int = PARTITIONS
     deleted: dict[tuple[str, int], int] = field(default_factory=dict)  # offset before which the soak deleted messages
+    runners: "list[Runner]" = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     builds: Counter[str] = field(default_factory=Counter)
     acts: int = 0  # of files
@@ -133,6 +134,7 @@ class Runner:
         self.ends: Counter[str] = Counter()
         self.said: list[str] = []
         self._is_kept = True
+        world.runners.append(self)
         self._start()
         self._thread = threading.Thread(target=self._keep, name=name, daemon=True)
         self._thread.start()
@@ -167,6 +169,12 @@ class Runner:
         """Send a signal to the process group."""
         with suppress(ProcessLookupError):
             os.killpg(self.loader.process.pid, number)
+
+    def end_at_once(self) -> None:
+        """Kill the process, if it runs, for good."""
+        self._is_kept = False
+        if self.loader.process.poll() is None:
+            self.signal(signal.SIGKILL)
 
     def stop(self) -> int:
         """End the process for good; return its exit code."""
@@ -436,6 +444,9 @@ def make_world(seed: int, rate: float) -> Iterator[World]:
                     try:
                         yield world
                     finally:
+                        world.is_over.set()
+                        for it in world.runners:
+                            it.end_at_once()
                         line.close()
             finally:
                 start_server_if_down(stage)
@@ -515,6 +526,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--write", action="store_true", help=f"write the figures into {PAGE.name}")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     print(f"Seed {chosen.seed}; again: make soak-stream SEED={chosen.seed} MINUTES={chosen.minutes:g}", flush=True)
     with make_world(chosen.seed, chosen.rate) as world:
         figures = run(world, chosen.seed, chosen.minutes)

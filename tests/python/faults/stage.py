@@ -64,6 +64,10 @@ class Loader:
         """Continue from the fail point."""
         os.killpg(self.process.pid, signal.SIGCONT)
 
+    def stop(self) -> None:
+        """Let the whole process group sleep."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
     def kill(self) -> None:
         """Kill the whole process group."""
         os.killpg(self.process.pid, signal.SIGKILL)

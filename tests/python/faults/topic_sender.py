@@ -1,7 +1,7 @@
 """A producer that knows what it sent: the value of every message that the broker acknowledged, by its place."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ class Sender:
     def __init__(self, broker: OwnBroker, topic: str, topic_id: str) -> None:
         self._broker, self.topic, self.topic_id = broker, topic, topic_id
         self.sent: dict[Spot, tuple[bytes | None, Any]] = {}
+        self.keys: dict[Spot, str] = {}
         self.failed: list[str] = []
         self._producer = self._make({})
 
@@ -45,9 +46,13 @@ class Sender:
 
     def _acknowledge(self, topic_id: str, value: bytes | None, note: Any, error: KafkaError | None, told: Any) -> None:
         if error is None:
-            self.sent[Spot(topic_id, told.partition(), told.offset())] = value, note
+            self._note(topic_id, told, value, note)
         else:
             self.failed.append(error.str())
+
+    def _note(self, topic_id: str, told: Any, value: bytes | None, note: Any) -> None:
+        spot = Spot(topic_id, told.partition(), told.offset())
+        self.sent[spot], self.keys[spot] = (value, note), told.key().decode()
 
     def poll(self, seconds: float) -> None:
         """Take acknowledgements in."""
@@ -67,7 +72,23 @@ class Sender:
         self._transact(values, partition, commits=True)
 
     def _transact(self, values: Sequence[bytes], partition: int | None, commits: bool) -> None:
-        producer = self._make({"transactional.id": f"{self.topic}-{time.monotonic_ns()}"})
+        producer, placed = self._begin(values, partition)
+        if commits:
+            producer.commit_transaction(SECONDS)
+            for value, told in zip(values, placed, strict=True):
+                assert told.value() == value
+                self._note(self.topic_id, told, value, None)
+        else:
+            producer.abort_transaction(SECONDS)
+
+    def begin(self, values: Sequence[bytes], partition: int) -> Callable[[], None]:
+        """Send messages in a transaction; return what aborts it."""
+        producer, _ = self._begin(values, partition)
+        return lambda: producer.abort_transaction(SECONDS)
+
+    def _begin(self, values: Sequence[bytes], partition: int | None) -> tuple[Producer, list[Any]]:
+        name = f"{self.topic}-{time.monotonic_ns()}"
+        producer = self._make({"transactional.id": name, "transaction.timeout.ms": 600_000})
         producer.init_transactions(SECONDS)
         producer.begin_transaction()
         options = {} if partition is None else {"partition": partition}
@@ -75,13 +96,7 @@ class Sender:
         for value in values:
             producer.produce(self.topic, value, b"t", on_delivery=lambda error, told: placed.append(told), **options)
         assert producer.flush(SECONDS) == 0
-        if commits:
-            producer.commit_transaction(SECONDS)
-            for value, told in zip(values, placed, strict=True):
-                assert told.value() == value
-                self.sent[Spot(self.topic_id, told.partition(), told.offset())] = value, None
-        else:
-            producer.abort_transaction(SECONDS)
+        return producer, placed
 
     def follow(self, topic_id: str) -> None:
         """Go on with the topic that was made again; a new producer, since the old one knows its numbers of before."""
