@@ -213,7 +213,6 @@ class StreamProcess:
 
     def _step(self) -> None:
         self._tell()
-        is_patient = not self._options.ends or time.monotonic() - self._heard_at < _PATIENCE_SECONDS
         if self._database.is_away:
             self._wait_in_group()
         else:
@@ -225,18 +224,22 @@ class StreamProcess:
                 reach("stream_fetched")
         if self._error is not None:
             raise self._error
+        began = time.monotonic()
+        is_patient = not self._options.ends or began - self._heard_at < _PATIENCE_SECONDS
         try:
             self._place()
             self._commit_due()
             self._look_around()
         except DatabaseAway as away:
-            if not is_patient:
+            self._heard_at = time.monotonic()  # nothing is fetched meanwhile
+            if self._options.ends and self._database.away_seconds > _PATIENCE_SECONDS:
                 raise ServerAway(f"The database is away: {away.__cause__ or 'it does not answer'}") from None
         except KafkaAway as away:
             self._say_once(away.message)
             if not is_patient:
                 raise
         else:
+            self._heard_at += time.monotonic() - began  # a database that is slow is no cluster that is away
             self._resume()
             if not is_patient:
                 raise KafkaAway("The Kafka cluster gave no message and no end of a partition for a minute.")
@@ -272,6 +275,7 @@ class StreamProcess:
         consumer.unassign()
         self._partitions.clear()
         self._to_place = []
+        self._was_assigned = False  # a process that lost its partitions has not read them to their end
 
     def _note(self, error: KafkaError) -> None:
         """Note an error of the connection to the cluster; librdkafka tries again by itself."""

@@ -193,30 +193,14 @@ def _compare_marts(world: "World", events: Mapping[Spot, OrderEvent], rebuilt: d
     # what `live` shows before the build must be what the build publishes
     filled = checkout.run("warehouse", "live", check=False)
     live = _sum_days(world, "live")
-    print(
-        "live now:",
-        filled.returncode,
-        filled.stdout,
-        filled.stderr,
-        world.query("select * from live.state"),
-        world.query("select * from live.files"),
-        world.query("select source_system, count(*) from live.lines group by 1"),
-        flush=True,
-    )
     built = checkout.run("warehouse", "build", "--settle", "0", "--quiet", check=False)
     said = f"{built.returncode}: {built.stdout}{built.stderr}"
     if world.query("select count(*) from ledger.publications where upper_event_id = "
                    "(select max(event_id) from ledger.file_events)") == [(0,)]:  # fmt: skip
         problems.append(f"the last build is not published: {said[-2000:]}")
     if filled.returncode or live != _sum_days(world, "published"):
-        state = (
-            world.query("select * from live.state"),
-            world.query("select * from live.files"),
-            world.query("select source_system, count(*) from live.lines group by 1"),
-        )
         problems.append(
-            f"`live` is not what was published next: {filled.returncode} {filled.stdout} {filled.stderr} {live}, "
-            f"published {_sum_days(world, 'published')}, {state}"
+            f"`live` is not what was published next: {filled.stderr} {live}, {_sum_days(world, 'published')}"
         )
     with closing(checkout.connect()) as connection:
         problems += [f"not as rebuilt: {it}" for it in find_differences(connection, rebuilt)[:5]]
@@ -227,9 +211,10 @@ def _compare_marts(world: "World", events: Mapping[Spot, OrderEvent], rebuilt: d
 
 
 def _sum_days(world: "World", schema: str) -> list[tuple[object, ...]]:
+    """Return the sums of the feeds that `live` shows before a build; feeds of events come with the build."""
     return world.query(
         "select source_system, country, currency, sum(line_count), sum(net_amount), sum(quantity) "
-        f"from {schema}.agg_sales_daily group by 1, 2, 3 order by 1, 2, 3"
+        f"from {schema}.agg_sales_daily where source_system <> 'web_shop' group by 1, 2, 3 order by 1, 2, 3"
     )
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from histories import Action, Operator
@@ -453,7 +454,7 @@ def make_world(seed: int, rate: float) -> Iterator[World]:
                 stage.down()
 
 
-def run(world: World, seed: int, minutes: float) -> "Figures":
+def run(world: World, seed: int, minutes: float) -> Any:
     """Make faults for so many minutes; return the figures of the run."""
     stage, checkout = world.stage, world.checkout
     feeds = read_feeds(checkout.project)
