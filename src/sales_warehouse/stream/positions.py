@@ -6,9 +6,10 @@ with another one by mistake, finds another offset there and writes nothing.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2 import errors
 from psycopg2.extensions import cursor as Cursor
@@ -97,19 +98,22 @@ def lock_position(cursor: Cursor, place: Place, next_offset: int) -> Position:
 
 def end_stalled(cursor: Cursor) -> None:
     """End the sessions of processes that do not go on with their transaction."""
-    cursor.execute(read_sql("stream/sql/find_stalled.sql"), (STALLED_SECONDS, STALLED_SECONDS))
-    for (pid,) in cursor.fetchall():
-        with _may_be_refused(cursor):
-            cursor.execute("select pg_terminate_backend(%s)", (pid,))
+    cursor.execute("select 'ledger.stream_positions'::regclass::oid")
+    [(table,)] = cursor.fetchall()
+    limits = {"table": table, "seconds": STALLED_SECONDS}
+    for (pid,) in _ask_as_login(cursor, read_sql("stream/sql/find_stalled.sql"), limits):
+        with suppress(errors.InsufficientPrivilege):  # of another login; the server ends it after its own time limits
+            _ask_as_login(cursor, "select pg_terminate_backend(%(pid)s)", {"pid": pid})
 
 
-@contextmanager
-def _may_be_refused(cursor: Cursor) -> Iterator[None]:
-    cursor.execute("savepoint before_end")
+def _ask_as_login(cursor: Cursor, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a query as the login: a role sees not what sessions do, and ends none."""
+    cursor.execute("savepoint as_login; set local role none")
     try:
-        yield
-    except errors.InsufficientPrivilege:  # of another login; the server ends it after its own time limits
-        cursor.execute("rollback to savepoint before_end")
+        cursor.execute(query, values)
+        return cursor.fetchall()
+    finally:
+        cursor.execute("rollback to savepoint as_login")
 
 
 def begin_position(cursor: Cursor, place: Place, feed: str, next_offset: int) -> Position:

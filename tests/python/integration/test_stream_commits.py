@@ -1,11 +1,13 @@
 """Commits of messages: exactly once by the position, segments as files, and nothing depends on where they were cut."""
 
+import io
 import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -18,10 +20,12 @@ from topics import Gate, Partition, cut, make_topic_feed, order, place_of, send,
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import MaxRejects, Nesting
+from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.ledger import prepare
 from sales_warehouse.ledger.prepare import add_columns
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings
 from sales_warehouse.stream import commit_messages
 from sales_warehouse.stream.keep_messages import read_kept
@@ -156,16 +160,44 @@ def test_messages_that_another_process_took_in_are_written_once(partition: Parti
     assert partition.query("select records_read from ledger.files") == [(1,)]
 
 
+class Stalled(io.BytesIO):
+    """Rows for COPY that do not come."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._gate("block")
+        return b""
+
+
+@pytest.mark.parametrize("role", [None, "loader"])
 def test_the_session_of_a_stalled_process_is_ended(
-    partition: Partition, database: Settings, monkeypatch: pytest.MonkeyPatch
+    partition: Partition, database: Settings, monkeypatch: pytest.MonkeyPatch, role: Role | None
 ) -> None:
+    """Inside COPY, where no limit of the server counts; and in a role, which does not see what other sessions do."""
+    monkeypatch.setattr("sales_warehouse.stream.positions._PATIENCE_SECONDS", 10)
     monkeypatch.setattr("sales_warehouse.stream.positions.STALLED_SECONDS", 0.5)
-    connect = server.connect(database, application_name="warehouse stream")
-    with closing(connect) as stalled, stalled.cursor() as cursor:
-        lock_position(cursor, place_of(), 0)  # and its process does not go on
-        partition.commit([send(0, order(1, "tea"))])
+    if role is not None:
+        assert apply_grants(partition.connection)
+    connect = partial(server.connect, database, application_name="warehouse stream", role=role)
+    gate = Gate("block")
+    with (
+        closing(connect()) as stalled,
+        closing(connect()) as working,
+        stalled.cursor() as cursor,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        lock_position(cursor, place_of(), 0)
+        copied = pool.submit(cursor.copy_expert, "copy raw.shop__lines from stdin", Stalled(gate))
+        gate.wait()
+        try:
+            Partition(working, partition.feed).commit([send(0, order(1, "tea"))])
+        finally:
+            gate.open()
         with pytest.raises(psycopg2.OperationalError):
-            cursor.execute("select 1")
+            copied.result(60)
     assert partition.query("select next_offset from ledger.stream_positions") == [(1,)]
 
 
