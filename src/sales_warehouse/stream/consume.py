@@ -28,6 +28,7 @@ from sales_warehouse.stream.positions import (
     Stop,
     begin_position,
     knows_topic,
+    limit_stalls,
     lock_position,
     move_position,
     read_position,
@@ -338,6 +339,7 @@ class StreamProcess:
 
         def begin(connection: Connection) -> _Partition:
             with transaction(connection) as cursor:
+                limit_stalls(cursor)
                 itself, earlier = knows_topic(cursor, place)
                 if not itself:
                     # all at once: a partition that comes later is read from its first message, whatever the option says

@@ -22,7 +22,7 @@ from sales_warehouse.stream.messages import Place
 STALLED_SECONDS = 8.0  # a transaction that waits so long for its process is ended by the process that waits for it
 _PATIENCE_SECONDS = 60.0
 # The server ends the transaction of a process that does not go on. This covers no COPY: see sql/find_stalled.sql.
-_LIMITS = "set local idle_in_transaction_session_timeout = '10s'; savepoint before_lock; set local lock_timeout = '1s'"
+_NO_STALL = "set local idle_in_transaction_session_timeout = '10s'"
 _KEY = "cluster_id = %s and topic_id = %s and partition = %s"
 
 
@@ -79,7 +79,7 @@ def lock_position(cursor: Cursor, place: Place, next_offset: int) -> Position:
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        cursor.execute(_LIMITS)
+        cursor.execute(f"{_NO_STALL}; savepoint before_lock; set local lock_timeout = '1s'")
         try:
             cursor.execute(f"select {_COLUMNS} from ledger.stream_positions where {_KEY} for update", key_of(place))
             break
@@ -96,9 +96,14 @@ def lock_position(cursor: Cursor, place: Place, next_offset: int) -> Position:
     return position
 
 
+def limit_stalls(cursor: Cursor) -> None:
+    """Let the server end this transaction when its process does not go on; others may wait for its locks."""
+    cursor.execute(_NO_STALL)
+
+
 def end_stalled(cursor: Cursor) -> None:
     """End the sessions of processes that do not go on with their transaction."""
-    cursor.execute("select 'ledger.stream_positions'::regclass::oid")
+    cursor.execute("select to_regclass('ledger.stream_positions')::oid")
     [(table,)] = cursor.fetchall()
     limits = {"table": table, "seconds": STALLED_SECONDS}
     for (pid,) in _ask_as_login(cursor, read_sql("stream/sql/find_stalled.sql"), limits):
@@ -233,6 +238,7 @@ def seal_due(cursor: Cursor, places: Sequence[Place], older_than_seconds: float)
     """
     if not places:
         return 0
+    limit_stalls(cursor)
     cursor.execute(
         read_sql("stream/sql/find_due.sql"),
         {

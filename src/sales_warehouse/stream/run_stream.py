@@ -6,6 +6,7 @@ from contextlib import closing, nullcontext
 from datetime import datetime
 from typing import Any
 
+from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
@@ -20,7 +21,7 @@ from sales_warehouse.stream.cluster import Cluster
 from sales_warehouse.stream.consume import StreamOptions, StreamProcess, StreamReport
 from sales_warehouse.stream.database import Database
 from sales_warehouse.stream.metrics import serve_metrics
-from sales_warehouse.stream.positions import skip
+from sales_warehouse.stream.positions import end_stalled, skip
 
 
 def run_stream(
@@ -44,7 +45,7 @@ def run_stream(
     topic = mine[0].topic
     assert topic is not None
     with closing(connect()) as connection:
-        prepare_warehouse(connection, feeds)
+        _prepare(connection, feeds)
         with transaction(connection) as cursor:
             for name in skips:
                 skip(cursor, name)
@@ -63,6 +64,17 @@ def run_stream(
         for number, handler in before.items():
             signal.signal(number, handler)
     return report
+
+
+def _prepare(connection: Connection, feeds: Sequence[Feed]) -> None:
+    """Prepare the ledger; a stalled process of a stream, for whose locks this would wait for ever, is ended."""
+    while True:
+        try:
+            prepare_warehouse(connection, feeds, lock_timeout="2s")
+            return
+        except errors.LockNotAvailable:
+            with transaction(connection) as cursor:
+                end_stalled(cursor)
 
 
 def choose_feeds(feeds: Sequence[Feed], only: str | None) -> list[Feed]:

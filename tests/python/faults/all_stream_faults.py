@@ -180,6 +180,7 @@ def a_third_comes_and_goes(stage: StreamStage) -> Iterator[Ended]:
     for _ in range(2):
         stage.send(40)
         third = stage.start_endless()
+        stage.wait(lambda: len(stage.sessions()) > 2, "a third process has a session")
         stage.send(40)
         time.sleep(3)
         stage.send(40)

@@ -74,7 +74,7 @@ class Loader:
 
     def wait_until_says(self, pattern: str) -> None:
         """Wait until the output matches the regular expression."""
-        self._wait(lambda: re.search(pattern, self._read()), f"said {pattern!r}")
+        self._wait(lambda: re.search(pattern, self.said()), f"said {pattern!r}")
 
     def end(self, seconds: float = 4 * PATIENCE_SECONDS) -> Ended:
         """Wait for the end of the process."""
@@ -82,10 +82,11 @@ class Loader:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"still running after {seconds:.0f} s: {self._read()}") from None
-        return Ended(code, self._read())
+            raise AssertionError(f"still running after {seconds:.0f} s: {self.said()}") from None
+        return Ended(code, self.said())
 
-    def _read(self) -> str:
+    def said(self) -> str:
+        """Return the output until now."""
         size = os.fstat(self._output.fileno()).st_size
         return os.pread(self._output.fileno(), size, 0).decode()
 
@@ -93,7 +94,7 @@ class Loader:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (found := look()) is None:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the loader has not {what}: {self._read()}")
+                raise AssertionError(f"the loader has not {what}: {self.said()}")
             time.sleep(_POLL_SECONDS)
         return found
 

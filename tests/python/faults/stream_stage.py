@@ -171,7 +171,9 @@ class StreamStage(Stage):
             with suppress(psycopg2.OperationalError):
                 if condition():
                     return time.monotonic() - begin
-            assert time.monotonic() - begin < seconds, f"after {seconds:.0f} s still not: {what}"
+            if time.monotonic() - begin > seconds:
+                said = " | ".join(loader.said()[-500:] for loader in self._loaders)
+                raise AssertionError(f"after {seconds:.0f} s still not: {what}. Said: {said}")
             time.sleep(0.1)
 
     def wait_until_taken_in(self) -> float:
