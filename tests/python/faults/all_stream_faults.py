@@ -641,8 +641,11 @@ def _all_faults() -> Iterator[StreamFault]:
     )  # fmt: skip
 
     for point in ("stream_placing@1", "stream_fetched@1", COMMIT):
-        yield StreamFault("broker killed (-9), back after 3 s", STEPS[point], broker_goes(point, kill_broker, 3))
-    yield StreamFault("broker restarted", STEPS["stream_fetched@1"], broker_goes("stream_fetched@1", stop_broker, 0))
+        # 3: on a busy machine the broker comes back later than after the minute for which a process waits
+        act = broker_goes(point, kill_broker, 3)
+        yield StreamFault("broker killed (-9), back after 3 s", STEPS[point], act, codes=(0, 3))
+    act = broker_goes("stream_fetched@1", stop_broker, 0)
+    yield StreamFault("broker restarted", STEPS["stream_fetched@1"], act, codes=(0, 3))
     yield StreamFault("broker killed (-9), back after 2 s", "between commits", broker_is_killed_while_idle)
     yield StreamFault(
         "broker killed (-9), not back", STEPS["stream_fetched@1"], broker_goes_for_good, codes=(3,), slow=True

@@ -42,7 +42,7 @@ class OwnBroker:
             "log.cleaner.backoff.ms=500\nlog.retention.check.interval.ms=1000\n"
         )
         (self._folder / CONFIGURATION).write_text(text, encoding="utf-8")
-        self._java = [str(find_java()), "-cp", ":".join(map(str, fetch_jars())), "-Xmx400m"]
+        self._java = [str(find_java()), "-cp", ":".join(map(str, fetch_jars())), "-Xmx400m", "-XX:TieredStopAtLevel=1"]
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
         subprocess.run(
             [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", CONFIGURATION],
@@ -59,7 +59,7 @@ class OwnBroker:
                 cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
             )  # fmt: skip
-        deadline = time.monotonic() + 2 * SECONDS
+        deadline = time.monotonic() + 4 * SECONDS
         while True:
             try:
                 self.admin.list_topics(timeout=2)
