@@ -656,7 +656,7 @@ def _all_faults() -> Iterator[StreamFault]:
         yield StreamFault(name, STEPS[point], at(point, stall_broker))
     yield StreamFault("network to the broker lost", STEPS["stream_fetched@1"], lose_the_broker, codes=(3,), slow=True)
 
-    for point in (COPYING, "stream_copied@2", COMMIT):
+    for point in ("stream_locked@2", COPYING, "stream_copied@2"):  # later, nothing more needs room
         yield StreamFault(
             "disk of the tables full, room again", STEPS[point], disk_of_the_tables_full(point, True),
             why_not=why_no_small_disk, says=BACK,
@@ -665,7 +665,7 @@ def _all_faults() -> Iterator[StreamFault]:
         "disk of the tables full", STEPS[COPYING], disk_of_the_tables_full(COPYING, False),
         why_not=why_no_small_disk, says=AWAY, codes=(3,), slow=True,
     )  # fmt: skip
-    for point in (COPYING, COMMIT):
+    for point in ("stream_locked@2", COPYING):
         yield StreamFault(
             "disk of the server full, room again", STEPS[point], disk_of_the_server_full(point),
             why_not=why_no_small_disk, says=BACK,
