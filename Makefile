@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 # half as many again as cores: some tests wait for a clock
+WRITE ?= --write
 TESTS_AT_ONCE ?= $(shell expr $(CORES) '*' 3 / 2)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 # what `warehouse up` prints for plain dbt: the profile of this home, and what is deferred to
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream dev test lint types pytest soak chaos accept accept-stream accept-all suites dagster docs site lineage faults bench bench-build bench-publish bench-live bench-delay bench-year bench-trees bench-peers lock clean
+.PHONY: help install run broker stream dev test lint types pytest soak soak-stream chaos accept accept-stream accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-publish bench-live bench-delay bench-year bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +72,10 @@ pytest: install
 soak: install ## random examples of the property tests, and random histories of deliveries (WAREHOUSES=20 of 24 each)
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/unit tests/python/integration/test_rebuild_equality.py
 
+soak-stream: .venv/broker ## random faults under a stream for MINUTES=60 at RATE=25 events a second; SEED=number repeats a run
+	PYTHONPATH=tests/python:tests/python/integration $(BIN)/python tests/python/faults/soak_stream.py \
+		--minutes $(or $(MINUTES),60) --rate $(or $(RATE),25) $(if $(SEED),--seed $(SEED)) $(WRITE)
+
 chaos: install ## many hands at once for ten minutes: loaders, builders, an analyst, a dashboard, rollbacks (CHAOS_SEED=number)
 	CHAOS=600 $(BIN)/pytest tests/python/integration/test_chaos.py
 
@@ -80,7 +85,8 @@ accept: install ## acceptance tests: Dagster in a browser, and the published fig
 accept-stream: .venv/broker ## tests of streams with Apache Kafka itself
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m broker
 
-accept-all: accept accept-stream suites faults chaos soak ## the acceptance tests and all long runs: about an hour
+accept-all: accept accept-stream suites faults faults-stream chaos soak ## the acceptance tests and all long runs: about two hours
+	@$(MAKE) --no-print-directory soak-stream MINUTES=10 WRITE=
 
 suites: install ## load public suites of difficult files and the field cases, and write docs/reference/suites.md
 	$(BIN)/python tests/python/acceptance/write_suites.py
@@ -105,6 +111,9 @@ lineage: docs ## column lineage as a page below target/lineage/
 
 faults: install ## inject some seventy faults, repeat the command after each, and write docs/reference/fault-matrix.md (6 minutes)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults.py
+
+faults-stream: .venv/broker ## inject some ninety faults into streams, and write docs/reference/fault-matrix-streams.md (FAULT=regex: some of them)
+	PYTHONPATH=tests/python $(BIN)/python tests/python/faults/run_faults_stream.py $(if $(FAULT),'$(FAULT)')
 
 bench: install ## compare the loader with psql's \copy and write the table of docs/benchmarks.md
 	$(BIN)/python -m benchmarks load --write docs/benchmarks.md

@@ -20,12 +20,14 @@ _SCRIPTS = (
 )
 
 
-def prepare_warehouse(connection: Connection, feeds: Iterable[Feed]) -> None:
+def prepare_warehouse(connection: Connection, feeds: Iterable[Feed], lock_timeout: str = "0") -> None:
     """Create or upgrade the ledger, the raw tables of the feeds and the publications; commit.
 
-    A login without the rights of the ledger's owner changes nothing.
+    A login without the rights of the ledger's owner changes nothing. Raises `LockNotAvailable` of psycopg2 when the
+    ledger is locked for longer than `lock_timeout`, such as "2s"; "0" waits as long as it takes.
     """
     with transaction(connection) as cursor:
+        cursor.execute("select set_config('lock_timeout', %s, true)", (lock_timeout,))
         if own_the_ledger(cursor):
             create_ledger(cursor, feeds)
             _create_publications(cursor)

@@ -118,6 +118,15 @@ def _find_segment(cursor: Cursor, feed: Feed, place: Place, position: Position, 
     return Segment(file_id, 0, 0, NO_DIGEST)
 
 
+class _Blocks(io.BytesIO):
+    """Rows that COPY takes block by block."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next block."""
+        reach("stream_copying")
+        return super().read(size)
+
+
 def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, batch: Batch) -> None:
     """Copy the rows of one commit into the raw table; records before them in the segment count too."""
     if not batch.rows:
@@ -127,7 +136,7 @@ def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, bat
         raw_table(feed), sql.SQL(", ").join(map(sql.Identifier, names))
     )
     text = "".join([f"{file_id},{records_before + number},{rest}\n" for number, rest in batch.rows])
-    cursor.copy_expert(statement, io.BytesIO(text.encode()), 1 << 20)
+    cursor.copy_expert(statement, _Blocks(text.encode()), 1 << 20)
     if cursor.rowcount != batch.tally.rows:
         raise WarehouseError(
             f"{feed.full_name}: {batch.tally.rows} rows were sent and {cursor.rowcount} rows arrived. Nothing was "

@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.cluster import Cluster, KafkaAway, as_message, explain, find_start, watermarks
 from sales_warehouse.stream.commit_messages import SEGMENT_SECONDS, commit_batch
@@ -32,6 +33,7 @@ from sales_warehouse.stream.positions import (
     begin_position,
     count_records,
     knows_topic,
+    limit_stalls,
     lock_position,
     move_position,
     read_position,
@@ -226,7 +228,6 @@ class StreamProcess:
 
     def _step(self) -> None:
         self._tell()
-        is_patient = not self._options.ends or time.monotonic() - self._heard_at < _PATIENCE_SECONDS
         if self._database.is_away:
             self._wait_in_group()
         else:
@@ -234,20 +235,26 @@ class StreamProcess:
             for message in self._consumer.consume(_AT_A_TIME, wait):
                 self._take(message)
                 self._heard_at = time.monotonic()
+            if any(it.messages for it in self._partitions.values()):
+                reach("stream_fetched")
         if self._error is not None:
             raise self._error
+        began = time.monotonic()
+        is_patient = not self._options.ends or began - self._heard_at < _PATIENCE_SECONDS
         try:
             self._place()
             self._commit_due()
             self._look_around()
         except DatabaseAway as away:
-            if not is_patient:
+            self._heard_at = time.monotonic()  # nothing is fetched meanwhile
+            if self._options.ends and self._database.away_seconds > _PATIENCE_SECONDS:
                 raise ServerAway(f"The database is away: {away.__cause__ or 'it does not answer'}") from None
         except KafkaAway as away:
             self._say_once(away.message)
             if not is_patient:
                 raise
         else:
+            self._heard_at += time.monotonic() - began  # a database that is slow is no cluster that is away
             self._resume()
             if not is_patient:
                 raise KafkaAway("The Kafka cluster gave no message and no end of a partition for a minute.")
@@ -285,6 +292,7 @@ class StreamProcess:
         consumer.unassign()
         self._partitions.clear()
         self._to_place = []
+        self._was_assigned = False  # a process that lost its partitions has not read them to their end
 
     def _note(self, error: KafkaError) -> None:
         """Note an error of the connection to the cluster; librdkafka tries again by itself."""
@@ -347,6 +355,7 @@ class StreamProcess:
 
         def begin(connection: Connection) -> _Partition:
             with transaction(connection) as cursor:
+                limit_stalls(cursor)
                 itself, earlier = knows_topic(cursor, place)
                 if not itself:
                     # all at once: a partition that comes later is read from its first message, whatever the option says
@@ -370,6 +379,7 @@ class StreamProcess:
                     record_stop(cursor, place, start, Stop(start, reason))
                     self._note_stop(place, Stop(start, reason))
                     is_stopped = True
+                reach("stream_placing")
             part = _Partition(place, reader, start, position.label, position.skip_up_to)
             part.fetch_offset, part.is_stopped = start, is_stopped
             return part
@@ -445,6 +455,7 @@ class StreamProcess:
                 raise
             self._wait_for_registry(part, away)
             return
+        reach("stream_read")
         feed, place, from_offset = part.reader.feed, part.place, part.next_offset
         try:
             next_offset = self._database.run(
@@ -556,6 +567,7 @@ class StreamProcess:
             with transaction(connection) as cursor:
                 lock_position(cursor, part.place, part.next_offset)
                 move_position(cursor, part.place, part.next_offset, part.fetch_offset)
+                reach("stream_advancing")
 
         try:
             self._database.run(move)

@@ -32,7 +32,17 @@ class Database:
         self._connection: Connection | None = None
         self._wait = _FIRST_WAIT_SECONDS
         self._next_try = 0.0
-        self.is_away = False
+        self._away_since: float | None = None  # by the monotonic clock
+
+    @property
+    def is_away(self) -> bool:
+        """Say whether the last work failed, because the database was away."""
+        return self._away_since is not None
+
+    @property
+    def away_seconds(self) -> float:
+        """The seconds since it was noticed that the database is away."""
+        return 0.0 if self._away_since is None else time.monotonic() - self._away_since
 
     def run(self, work: Callable[[Connection], Result]) -> Result:
         """Return what the work returns. Raises `DatabaseAway`, at once while the next try is not due."""
@@ -51,7 +61,7 @@ class Database:
             raise DatabaseAway from error
         if self.is_away:
             self._say("The database is back.")
-        self.is_away, self._wait, self._next_try = False, _FIRST_WAIT_SECONDS, 0.0
+        self._away_since, self._wait, self._next_try = None, _FIRST_WAIT_SECONDS, 0.0
         return result
 
     def _note_away(self, error: Exception) -> None:
@@ -59,7 +69,7 @@ class Database:
         if not self.is_away:
             first = (str(error).strip().splitlines() or [""])[0]
             self._say(f"The database is away ({first}). Waiting for it; no message is lost.")
-        self.is_away = True
+            self._away_since = time.monotonic()
         self._next_try = time.monotonic() + self._wait
         self._wait = min(self._wait * 2, _LONGEST_WAIT_SECONDS)
 

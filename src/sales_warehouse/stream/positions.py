@@ -6,21 +6,23 @@ with another one by mistake, finds another offset there and writes nothing.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2 import errors
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError, ServerAway
+from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.stream.messages import Place
 
 STALLED_SECONDS = 8.0  # a transaction that waits so long for its process is ended by the process that waits for it
 _PATIENCE_SECONDS = 60.0
 # The server ends the transaction of a process that does not go on. This covers no COPY: see sql/find_stalled.sql.
-_LIMITS = "set local idle_in_transaction_session_timeout = '10s'; savepoint before_lock; set local lock_timeout = '1s'"
+_NO_STALL = "set local idle_in_transaction_session_timeout = '10s'"
 # what helps where a partition did not stop because of a limit
 WITHOUT_LIMIT = (
     "no message can be skipped: delete the topic, create it again, and send to it what was not loaded. It is read from "
@@ -102,7 +104,7 @@ def lock_position(cursor: Cursor, place: Place, next_offset: int) -> Position:
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        cursor.execute(_LIMITS)
+        cursor.execute(f"{_NO_STALL}; savepoint before_lock; set local lock_timeout = '1s'")
         try:
             cursor.execute(f"select {_COLUMNS} from ledger.stream_positions where {_KEY} for update", key_of(place))
             break
@@ -119,21 +121,29 @@ def lock_position(cursor: Cursor, place: Place, next_offset: int) -> Position:
     return position
 
 
+def limit_stalls(cursor: Cursor) -> None:
+    """Let the server end this transaction when its process does not go on; others may wait for its locks."""
+    cursor.execute(_NO_STALL)
+
+
 def end_stalled(cursor: Cursor) -> None:
     """End the sessions of processes that do not go on with their transaction."""
-    cursor.execute(read_sql("stream/sql/find_stalled.sql"), (STALLED_SECONDS, STALLED_SECONDS))
-    for (pid,) in cursor.fetchall():
-        with _may_be_refused(cursor):
-            cursor.execute("select pg_terminate_backend(%s)", (pid,))
+    cursor.execute("select to_regclass('ledger.stream_positions')::oid")
+    [(table,)] = cursor.fetchall()
+    limits = {"table": table, "seconds": STALLED_SECONDS}
+    for (pid,) in _ask_as_login(cursor, read_sql("stream/sql/find_stalled.sql"), limits):
+        with suppress(errors.InsufficientPrivilege):  # of another login; the server ends it after its own time limits
+            _ask_as_login(cursor, "select pg_terminate_backend(%(pid)s)", {"pid": pid})
 
 
-@contextmanager
-def _may_be_refused(cursor: Cursor) -> Iterator[None]:
-    cursor.execute("savepoint before_end")
+def _ask_as_login(cursor: Cursor, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a query as the login: a role sees not what sessions do, and ends none."""
+    cursor.execute("savepoint as_login; set local role none")
     try:
-        yield
-    except errors.InsufficientPrivilege:  # of another login; the server ends it after its own time limits
-        cursor.execute("rollback to savepoint before_end")
+        cursor.execute(query, values)
+        return cursor.fetchall()
+    finally:
+        cursor.execute("rollback to savepoint as_login")
 
 
 def begin_position(cursor: Cursor, place: Place, feed: str, next_offset: int) -> Position:
@@ -257,6 +267,7 @@ def seal_due(cursor: Cursor, places: Sequence[Place], older_than_seconds: float)
     """
     if not places:
         return 0
+    limit_stalls(cursor)
     cursor.execute(
         read_sql("stream/sql/find_due.sql"),
         {
@@ -269,4 +280,5 @@ def seal_due(cursor: Cursor, places: Sequence[Place], older_than_seconds: float)
     due = [file_id for (file_id,) in cursor]
     if due:
         seal(cursor, due)
+        reach("stream_sealing")
     return len(due)

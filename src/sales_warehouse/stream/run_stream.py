@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
@@ -23,7 +24,7 @@ from sales_warehouse.stream.cluster import Cluster
 from sales_warehouse.stream.consume import StreamOptions, StreamProcess, StreamReport
 from sales_warehouse.stream.database import Database
 from sales_warehouse.stream.metrics import Metrics, serve_metrics
-from sales_warehouse.stream.positions import skip
+from sales_warehouse.stream.positions import end_stalled, skip
 
 
 def run_stream(
@@ -46,7 +47,7 @@ def run_stream(
     mine = choose_feeds(feeds, only)
     with closing(connect()) as connection:
         require_own_session(connection, "A stream ends the session of a process that was stalled, to take over from it")
-        prepare_warehouse(connection, feeds)
+        _prepare(connection, feeds)
         with transaction(connection) as cursor:
             for name in skips:
                 skip(cursor, name)
@@ -101,6 +102,17 @@ def _run_all(processes: Sequence[StreamProcess], stop: Callable[[], None]) -> St
     for run in runs:
         report.add(run.result())
     return report
+
+
+def _prepare(connection: Connection, feeds: Sequence[Feed]) -> None:
+    """Prepare the ledger; a stalled process of a stream, for whose locks this would wait for ever, is ended."""
+    while True:
+        try:
+            prepare_warehouse(connection, feeds, lock_timeout="2s")
+            return
+        except errors.LockNotAvailable:
+            with transaction(connection) as cursor:
+                end_stalled(cursor)
 
 
 def choose_feeds(feeds: Sequence[Feed], only: str | None) -> list[Feed]:

@@ -16,7 +16,7 @@ import psycopg2
 from nasty_inbox import CORRECTED, DAY, deliver, shop_lines
 from proxy import Proxy
 from small_disk import SmallDisk, small_disk, why_no_small_disk
-from stage import Ended, Loader, Stage
+from stage import Ended, Loader, Stage, kill_tree
 
 # The second file of the inbox is the corrected one, of ten blocks; the first file, a packed one, passes `in_copy`
 # twice.
@@ -135,16 +135,7 @@ def at(point: str, do: Callable[[Stage, Loader], None]) -> Act:
 
 def kill_server(stage: Stage, _loader: Loader) -> None:
     """Kill the main process and all its children."""
-    postmaster = stage.postmaster()
-    children = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            _, _, rest = Path(f"/proc/{entry}/stat").read_text(encoding="utf-8").rpartition(")")
-            if int(rest.split()[1]) == postmaster:
-                children.append(int(entry))
-    for pid in (postmaster, *children):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill_tree(stage.postmaster())
 
 
 def kill_postmaster(stage: Stage, _loader: Loader) -> None:
@@ -300,7 +291,7 @@ def disk_of_the_tables_full(point: str) -> Act:
     return act
 
 
-def _use_up_the_log(cursor: psycopg2.extensions.cursor) -> None:
+def use_up_the_log(cursor: psycopg2.extensions.cursor) -> None:
     """Write into the WAL until the next record, however short, needs a segment that does not exist yet."""
     while True:
         cursor.execute(
@@ -323,7 +314,7 @@ def disk_of_the_server_full(point: str) -> Act:
         loader.wait_until_stopped()
         disk = SmallDisk(stage.home)
         with stage.admin() as cursor:
-            _use_up_the_log(cursor)
+            use_up_the_log(cursor)
             disk.fill()
         loader.resume()
         ended = loader.end()

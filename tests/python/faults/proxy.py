@@ -18,16 +18,20 @@ class _Instruction(ctypes.Structure):
     ]  # fmt: skip
 
 
+_QUIET_SECONDS = 5
+
 _DROP_ALL = (_Instruction * 1)(_Instruction(0x06, 0, 0, 0))  # return 0: keep no byte of any packet
 _PROGRAM = struct.pack("HL", len(_DROP_ALL), ctypes.addressof(_DROP_ALL))
 
 
 def _is_busy(end: socket.socket) -> bool:
     """Say whether a socket has bytes that were not read or not acknowledged yet."""
-    return any(
-        struct.unpack("i", fcntl.ioctl(end.fileno(), request, b"\0\0\0\0"))[0]
-        for request in (termios.FIONREAD, termios.TIOCOUTQ)
-    )
+    with suppress(OSError, ValueError):  # closed meanwhile
+        return any(
+            struct.unpack("i", fcntl.ioctl(end.fileno(), request, b"\0\0\0\0"))[0]
+            for request in (termios.FIONREAD, termios.TIOCOUTQ)
+        )
+    return False
 
 
 class Proxy:
@@ -61,14 +65,15 @@ class Proxy:
         """Drop all packets on the existing connections and, if requested, on new ones.
 
         Waits until no packet is in flight: the proxy would retransmit unacknowledged bytes, which the server would take
-        for a sign of life.
+        for a sign of life. On a line that is never quiet, it waits no longer than a moment.
         """
-        quiet = 0
-        while quiet < 3:
+        quiet, deadline = 0, time.monotonic() + _QUIET_SECONDS
+        while quiet < 3 and time.monotonic() < deadline:
             quiet = 0 if any(map(_is_busy, self._sockets)) else quiet + 1
             time.sleep(0.02)
         for end in [*self._sockets, *([self._listener] if new_ones_too else [])]:
-            end.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM)
+            with suppress(OSError):  # closed meanwhile
+                end.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM)
 
     def thaw(self) -> None:
         """Let packets pass again; the kernels of both ends retransmit what was not acknowledged."""
@@ -107,8 +112,17 @@ class Proxy:
                 client.close()
                 continue
             self._sockets += [client, server]
-            for source, target, are_answers in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._pump, args=(source, target, are_answers), daemon=True).start()
+            threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        answers = threading.Thread(target=self._pump, args=(server, client, True), daemon=True)
+        answers.start()
+        self._pump(client, server, False)
+        answers.join()
+        for end in (client, server):
+            with suppress(ValueError):  # it was cut
+                self._sockets.remove(end)
+            end.close()
 
     def _pump(self, source: socket.socket, target: socket.socket, are_answers: bool) -> None:
         with suppress(OSError):

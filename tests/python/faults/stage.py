@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,13 +64,17 @@ class Loader:
         """Continue from the fail point."""
         os.killpg(self.process.pid, signal.SIGCONT)
 
+    def stop(self) -> None:
+        """Let the whole process group sleep."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
     def kill(self) -> None:
         """Kill the whole process group."""
         os.killpg(self.process.pid, signal.SIGKILL)
 
     def wait_until_says(self, pattern: str) -> None:
         """Wait until the output matches the regular expression."""
-        self._wait(lambda: re.search(pattern, self._read()), f"said {pattern!r}")
+        self._wait(lambda: re.search(pattern, self.said()), f"said {pattern!r}")
 
     def end(self, seconds: float = 4 * PATIENCE_SECONDS) -> Ended:
         """Wait for the end of the process."""
@@ -78,10 +82,11 @@ class Loader:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"still running after {seconds:.0f} s: {self._read()}") from None
-        return Ended(code, self._read())
+            raise AssertionError(f"still running after {seconds:.0f} s: {self.said()}") from None
+        return Ended(code, self.said())
 
-    def _read(self) -> str:
+    def said(self) -> str:
+        """Return the output until now."""
         size = os.fstat(self._output.fileno()).st_size
         return os.pread(self._output.fileno(), size, 0).decode()
 
@@ -89,7 +94,7 @@ class Loader:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (found := look()) is None:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the loader has not {what}: {self._read()}")
+                raise AssertionError(f"the loader has not {what}: {self.said()}")
             time.sleep(_POLL_SECONDS)
         return found
 
@@ -103,6 +108,19 @@ class Loader:
                 state, _, group = rest.split()[:3]
                 if int(group) == self.process.pid:
                     yield int(entry), state
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all its children."""
+    children = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            _, _, rest = Path(f"/proc/{entry}/stat").read_text(encoding="utf-8").rpartition(")")
+            if int(rest.split()[1]) == pid:
+                children.append(int(entry))
+    for one in (pid, *children):
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
 
 
 class Stage:

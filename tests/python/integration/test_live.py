@@ -7,22 +7,30 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg2
 import pytest
 from histories import ONLINE, Action, Operator
-from order_events import Event, OrderTopic, draw_events
+from order_events import FEED, Event, OrderTopic, draw_events
 from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole
+from topics import Gate, wait_for_lock
 
 from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
+from sales_warehouse.erase import erase as erase_module
+from sales_warehouse.erase.erase import erase
+from sales_warehouse.erase.steps import open_steps
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.publish.fill_live import Filled, fill
+from sales_warehouse.stream import commit_messages
+from sales_warehouse.stream.messages import unpack
 
 HISTORIES = 6
 UNIONED, DECIDED = "int_sales__lines_unioned", "int_events__records_decided"
@@ -476,3 +484,147 @@ def _seal(live: Live, segment: int) -> None:
         "insert into ledger.file_events (file_id, feed, kind) select file_id, feed, 'activated' from ledger.files "
         "where file_id = %s", segment
     )  # fmt: skip
+
+
+# an erasure, a commit of a stream and a fill, each begun while another one is at work
+
+
+@pytest.fixture
+def person(live: Live) -> Iterator["Person"]:
+    with closing(live.checkout.connect()) as stream, closing(live.checkout.connect()) as eraser:
+        yield Person(live, stream, eraser)
+
+
+class Person:
+    """A customer of a web shop and of a shop with files, and the sessions of a stream and of an erasure."""
+
+    def __init__(self, live: Live, stream: Connection, eraser: Connection) -> None:
+        self._live, self.eraser, self.stream = live, eraser, stream
+        self._feeds = read_feeds(live.checkout.project)
+        self._topic = OrderTopic(stream, self._feeds)
+        self.name = f"person-{uuid4().hex[:8]}"
+        self._segment = _open_segment(live, self.name[7:])
+        self._lines = 0
+        # of another one, so that the position of the partition is there: a commit waits for nothing before its own lock
+        self._topic.commit([Event(f"other-{self.name[7:]}", f"other-{self.name[7:]}", 1)])
+
+    def order(self) -> None:
+        """Take in an order of the web shop from its topic."""
+        self._topic.commit([Event(self.name[7:], self.name[7:], 1, other={"customer": {"id": self.name}})])
+
+    def buy(self) -> None:
+        """Add a line to the person's segment of the other shop, for which `live` has rows before a build."""
+        self._lines += 1
+        _append(self._live, self._segment, self._lines, 1)
+        self._live.query(
+            "update raw.online_retail__invoice_lines set customer_id = %s where _file_id = %s", self.name, self._segment
+        )
+
+    def erase(self) -> None:
+        """Erase the customer of both shops."""
+        columns = ("web_shop.order_events.customer_id", "online_retail.invoice_lines.customer_id")
+        erase(self.eraser, self._feeds, [f"{column}={self.name}" for column in columns], [], str)
+
+    def find(self) -> list[str]:
+        """Return where the name is still."""
+        live = self._live
+        messages = live.query(
+            "select body from ledger.messages inner join ledger.files using (file_id) where feed = %s", FEED
+        )
+        kept = [it.value or b"" for (body,) in messages for it in unpack(bytes(body))]
+        found = ["ledger.messages"] if any(self.name.encode() in value for value in kept) else []
+        tables = ("raw.web_shop__order_events", "raw.online_retail__invoice_lines", "live.lines", "live.order_lines")
+        return found + [
+            table
+            for table in (*tables, "live.customers")
+            if live.query(f"select 1 from {table} as it where it::text like %s limit 1", f"%{self.name}%")
+        ]
+
+    def masked(self) -> list[tuple[Any, ...]]:
+        """Return of how many rows the customer is a token now: of the web shop's, of the others, and in `live`."""
+        is_token = "starts_with(customer_id, 'erased-')"
+        return self._live.query(
+            f"select (select count(*) from raw.web_shop__order_events where order_id = %s and {is_token}), "
+            f"(select count(*) from raw.online_retail__invoice_lines where _file_id = %s and {is_token}), "
+            f"(select count(*) from live.order_lines where _file_id = %s and {is_token})",
+            self.name[7:], self._segment, self._segment,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["stream_locked", "stream_copied", "stream_before_commit"])
+def test_an_erasure_waits_for_a_commit_and_masks_its_rows(
+    live: Live, person: Person, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    gate = Gate(step)
+    monkeypatch.setattr(commit_messages, "reach", gate)
+    with ThreadPoolExecutor(2) as pool:
+        committed = pool.submit(person.order)
+        gate.wait()
+        erased = pool.submit(person.erase)
+        wait_for_lock(live.connection, person.eraser)
+        gate.open()
+        committed.result(60)
+        erased.result(60)
+    assert (person.find(), person.masked()) == ([], [(1, 0, 0)])
+
+
+def test_a_commit_waits_for_an_erasure_and_knows_the_person(
+    live: Live, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.buy()
+    gate = Gate("open_steps")
+    monkeypatch.setattr(erase_module, "open_steps", lambda *known: (gate("open_steps"), open_steps(*known)))
+    with ThreadPoolExecutor(2) as pool:
+        erased = pool.submit(person.erase)
+        gate.wait()
+        committed = pool.submit(person.order)
+        wait_for_lock(live.connection, person.stream)
+        gate.open()
+        erased.result(60)
+        committed.result(60)
+    # the token of the person is the same in every feed, and the text is known in each
+    assert person.find() == []
+
+
+def test_an_erasure_waits_for_a_fill_and_masks_its_rows(live: Live, person: Person) -> None:
+    person.buy()
+    live.fill()
+    person.buy()
+    with closing(live.checkout.connect()) as filling, filling.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("set transaction isolation level repeatable read")
+        cursor.execute("select lines_came from live.fill()")
+        assert cursor.fetchall() == [(1,)]
+        erased = pool.submit(person.erase)
+        wait_for_lock(live.connection, person.eraser)
+        filling.commit()
+        erased.result(60)
+    assert (person.find(), person.masked()) == ([], [(0, 2, 2)])
+
+
+def test_a_fill_that_began_before_an_erasure_ends_begins_again(
+    live: Live, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.buy()
+    live.fill()
+    person.buy()
+    gate = Gate("open_steps")
+    monkeypatch.setattr(erase_module, "open_steps", lambda *known: (gate("open_steps"), open_steps(*known)))
+    with (
+        closing(live.checkout.connect()) as filling,
+        closing(live.checkout.connect()) as late,
+        late.cursor() as cursor,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        erased = pool.submit(person.erase)
+        gate.wait()
+        filled = pool.submit(fill, filling)
+        wait_for_lock(live.connection, filling)
+        cursor.execute("set transaction isolation level repeatable read")
+        cursor.execute("select 1")
+        gate.open()
+        erased.result(60)
+        assert isinstance(filled.result(60), Filled)
+        with pytest.raises(psycopg2.errors.SerializationFailure):  # its snapshot has the rows as they were
+            cursor.execute("select as_of from live.fill()")
+    live.fill()
+    assert (person.find(), person.masked()) == ([], [(0, 2, 2)])

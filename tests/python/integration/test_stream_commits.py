@@ -1,10 +1,13 @@
 """Commits of messages: exactly once by the position, segments as files, and nothing depends on where they were cut."""
 
+import io
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -12,13 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
-from topics import Partition, cut, make_topic_feed, order, place_of, send
+from topics import Gate, Partition, cut, make_topic_feed, order, place_of, send, wait_for_lock
 
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import MaxRejects, Nesting
+from sales_warehouse.grants.write_grants import apply_grants
+from sales_warehouse.ledger import prepare
+from sales_warehouse.ledger.prepare import add_columns
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
+from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings
 from sales_warehouse.stream import commit_messages
 from sales_warehouse.stream.keep_messages import read_kept
@@ -153,16 +160,44 @@ def test_messages_that_another_process_took_in_are_written_once(partition: Parti
     assert partition.query("select records_read from ledger.files") == [(1,)]
 
 
+class Stalled(io.BytesIO):
+    """Rows for COPY that do not come."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._gate("block")
+        return b""
+
+
+@pytest.mark.parametrize("role", [None, "loader"])
 def test_the_session_of_a_stalled_process_is_ended(
-    partition: Partition, database: Settings, monkeypatch: pytest.MonkeyPatch
+    partition: Partition, database: Settings, monkeypatch: pytest.MonkeyPatch, role: Role | None
 ) -> None:
+    """Inside COPY, where no limit of the server counts; and in a role, which does not see what other sessions do."""
+    monkeypatch.setattr("sales_warehouse.stream.positions._PATIENCE_SECONDS", 10)
     monkeypatch.setattr("sales_warehouse.stream.positions.STALLED_SECONDS", 0.5)
-    connect = server.connect(database, application_name="warehouse stream")
-    with closing(connect) as stalled, stalled.cursor() as cursor:
-        lock_position(cursor, place_of(), 0)  # and its process does not go on
-        partition.commit([send(0, order(1, "tea"))])
+    if role is not None:
+        assert apply_grants(partition.connection)
+    connect = partial(server.connect, database, application_name="warehouse stream", role=role)
+    gate = Gate("block")
+    with (
+        closing(connect()) as stalled,
+        closing(connect()) as working,
+        stalled.cursor() as cursor,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        lock_position(cursor, place_of(), 0)
+        copied = pool.submit(cursor.copy_expert, "copy raw.shop__lines from stdin", Stalled(gate))
+        gate.wait()
+        try:
+            Partition(working, partition.feed).commit([send(0, order(1, "tea"))])
+        finally:
+            gate.open()
         with pytest.raises(psycopg2.OperationalError):
-            cursor.execute("select 1")
+            copied.result(60)
     assert partition.query("select next_offset from ledger.stream_positions") == [(1,)]
 
 
@@ -190,6 +225,41 @@ def test_a_build_waits_for_a_commit_that_is_writing(partition: Partition, databa
             with transaction(builder) as mine:
                 mine.execute("select ledger.seal_segments('0.1 s')")
                 assert mine.fetchall() == [(0,)]  # the next build sees it
+
+
+@pytest.mark.parametrize("is_first", ["the commit", "the preparation"])
+def test_a_column_is_added_beside_a_commit(
+    partition: Partition, database: Settings, monkeypatch: pytest.MonkeyPatch, is_first: str
+) -> None:
+    """Both lock the files and the raw table, in one order: in the other one, each could wait for the other."""
+    partition.commit([send(0, order(1, "tea"))])
+    wider = make_topic_feed(columns=(*partition.feed.columns, "colour"))
+    of_commit, of_preparation = Gate("stream_copied"), Gate("add_columns")
+    monkeypatch.setattr(commit_messages, "reach", of_commit)
+    monkeypatch.setattr(prepare, "add_columns", lambda *known: (of_preparation("add_columns"), add_columns(*known)))
+    with (
+        closing(server.connect(database, application_name="test")) as preparing,
+        closing(server.connect(database, application_name="test")) as looking,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        first = of_commit
+        if is_first == "the commit":
+            of_preparation.open()
+            committed = pool.submit(partition.commit, [send(1, order(2, "cup"))])
+            first.wait()
+            prepared = pool.submit(prepare_warehouse, preparing, [wider])
+            wait_for_lock(looking, preparing)
+        else:
+            of_commit.open()
+            first = of_preparation
+            prepared = pool.submit(prepare_warehouse, preparing, [wider])
+            first.wait()
+            committed = pool.submit(partition.commit, [send(1, order(2, "cup"))])
+            wait_for_lock(looking, partition.connection)
+        first.open()
+        prepared.result(60)
+        committed.result(60)
+    assert partition.query("select order_no, colour from raw.shop__lines order by 1") == [("1", None), ("2", None)]
 
 
 def test_a_partition_stops_at_a_reject_too_many_and_goes_on_behind_it(connection: Connection) -> None:

@@ -1,6 +1,8 @@
 """Shared by the tests of streams: a feed that is a topic, its messages, and the state after commits."""
 
 import json
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -49,6 +51,39 @@ def order(number: int, *products: str, **more: Any) -> bytes:
 def send(offset: int, value: bytes | None, **changes: Any) -> Message:
     """Return a message as the cluster gives it."""
     return Message(offset, value, f"k{offset}".encode(), (("h", b"1"),), START + offset)._replace(**changes)
+
+
+class Gate:
+    """Put in the place of `reach`: holds whoever comes to a step until it is opened."""
+
+    def __init__(self, step: str) -> None:
+        self._step, self._reached, self._opened = step, threading.Event(), threading.Event()
+
+    def __call__(self, step: str, *_: Any) -> None:
+        """Hold the caller if this is the step."""
+        if step == self._step and not self._opened.is_set():
+            self._reached.set()
+            assert self._opened.wait(60)
+
+    def wait(self) -> None:
+        """Wait until somebody is held."""
+        assert self._reached.wait(60), self._step
+
+    def open(self) -> None:
+        """Let all go on."""
+        self._opened.set()
+
+
+def wait_for_lock(connection: Connection, waiting: Connection) -> None:
+    """Wait until the session of another connection waits for a lock."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with transaction(connection) as cursor:
+            cursor.execute("select wait_event_type from pg_stat_activity where pid = %s", (waiting.info.backend_pid,))
+            if cursor.fetchone() == ("Lock",):
+                return
+        time.sleep(0.01)
+    raise AssertionError("the session waits for no lock")
 
 
 class Partition:

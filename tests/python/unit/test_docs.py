@@ -37,7 +37,9 @@ PRIVATE = re.compile(
 )
 MAX_LINES, MAX_README_LINES = 250, 130
 # Written by programs, from the messages of an earlier run.
-GENERATED = {PROJECT / "docs/reference/fault-matrix.md", PROJECT / "docs/reference/command-line.md"}
+GENERATED = {
+    PROJECT / "docs/reference" / name for name in ("fault-matrix.md", "fault-matrix-streams.md", "command-line.md")
+}
 
 
 def read(page: Path) -> str:
