@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream dev test lint types pytest soak soak-stream chaos accept accept-stream accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-publish bench-live bench-delay bench-year bench-trees bench-peers lock clean
+.PHONY: help install run broker stream dev test lint types pytest soak soak-stream chaos accept accept-stream accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-publish bench-live bench-delay bench-year bench-stream bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,6 +133,13 @@ bench-delay: .venv/broker ## measure the delay from a message in Kafka to its sa
 bench-year: install ## compare commands with nothing new with a year of segments in the ledger, and without
 	$(BIN)/python -m benchmarks year --write docs/benchmarks.md
 
+# whichever way it ends, the broker ends too; a broker of your own does not
+bench-stream: .venv/broker .venv-stream-peers/installed ## compare `warehouse stream` with the loader, a plain consumer and Spark
+	@$(BIN)/warehouse up > /dev/null
+	@$(BIN)/warehouse broker up > /dev/null
+	@trap 'test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/warehouse broker down' EXIT; trap 'exit 1' INT TERM; \
+		$(BIN)/python -m benchmarks stream --peers --write docs/benchmarks.md
+
 bench-trees: install ## compare the CPU seconds of load, build and publish with another checkout: OTHER=path
 	$(BIN)/python -m benchmarks trees $(OTHER)
 
@@ -142,6 +149,11 @@ bench-peers: install .venv-peers/installed ## compare the loader with DuckDB, AD
 .venv-peers/installed: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+.venv-stream-peers/installed: benchmarks/stream_peers/requirements.txt
+	$(PYTHON) -m venv .venv-stream-peers
+	.venv-stream-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 lock: ## renew the locks of the Python packages (needs uv)
@@ -155,7 +167,10 @@ lock: ## renew the locks of the Python packages (needs uv)
 		--output-file requirements-broker.lock
 	uv pip compile benchmarks/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file benchmarks/peers/requirements.txt
+	uv pip compile benchmarks/stream_peers/requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" --quiet \
+		--output-file benchmarks/stream_peers/requirements.txt
 
 clean: ## stop server and broker and remove everything made here, the warehouse too
 	-@test ! -x $(BIN)/warehouse || { $(BIN)/warehouse down; $(BIN)/warehouse broker down; }
-	rm -rf .venv .venv-peers .warehouse target logs .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-stream-peers .warehouse target logs .mypy_cache .pytest_cache .ruff_cache .hypothesis

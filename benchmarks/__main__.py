@@ -11,6 +11,7 @@ from benchmarks.build import bench_build, print_build_bench
 from benchmarks.live import bench_live, print_live_bench
 from benchmarks.load import bench_load, print_bench, write_bench
 from benchmarks.publish import bench_publish, print_publish_bench
+from benchmarks.stream import bench_stream, print_stream_bench, write_stream_bench
 from benchmarks.stream_delay import WINDOWS, bench_delay, print_delay, write_delay
 from benchmarks.stream_year import bench_year, print_year, write_year
 from benchmarks.trees import compare_trees, print_trees
@@ -122,6 +123,24 @@ def year(
         print_json(asdict(result))
     else:
         print_year(result)
+
+
+@app.command()
+def stream(
+    messages: Annotated[int, typer.Option(min=1000, help="Messages of each topic.")] = 500_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each case, in turn.")] = 5,
+    peers: Annotated[bool, typer.Option("--peers", help="Include a plain consumer and Spark.")] = False,
+    page: Annotated[Path | None, typer.Option("--write", help="Write the table into this page of the docs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare `warehouse stream` with the loader on the same messages in a file; the broker must run."""
+    result = bench_stream(get_settings(), messages, rounds, with_peers=peers)
+    if page is not None:
+        write_stream_bench(result, page)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        print_stream_bench(result)
 
 
 @app.command()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from rich.progress import track
 from benchmarks import PROJECT
 from benchmarks.describe_machine import describe_machine
 from benchmarks.load_once import Order
-from benchmarks.page import draw_table, write_marked
+from benchmarks.page import draw_table, show_range, write_marked
 from benchmarks.run_peer import PEERS, PeerCannotRun, find_peers_python, run_peer
 from sales_warehouse import server
 from sales_warehouse.cli.console import err, out
@@ -398,17 +398,12 @@ def _describe_memory(result: LoadBench) -> str:
 
 
 def _rows(result: LoadBench) -> list[tuple[str, ...]]:
-    def show(values: Sequence[float], digits: int) -> str:
-        if not values:
-            return ""
-        return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
-
     return [
         (
             case.name,
             case.unit,
-            *(show(values, 2 if case.unit == "s" else 0) for values in (case.loader, case.copy)),
-            show(case.ratios, 2),
+            *(show_range(values, 2 if case.unit == "s" else 0) for values in (case.loader, case.copy)),
+            show_range(case.ratios, 2),
             f"{case.at_least:g}",
             f"{case.aim:g}",
             case.target,
@@ -418,9 +413,9 @@ def _rows(result: LoadBench) -> list[tuple[str, ...]]:
         (
             f"{peer.name}, {peer.rows:,} rows" + (f": left out, {peer.skipped}" if peer.skipped else ""),
             "rows/s",
-            show(peer.rates, 0),
-            show(peer.copy, 0),
-            show([rate / copy for rate, copy in zip(peer.rates, peer.copy, strict=True)], 2),
+            show_range(peer.rates, 0),
+            show_range(peer.copy, 0),
+            show_range([rate / copy for rate, copy in zip(peer.rates, peer.copy, strict=True)], 2),
             *("", "", ""),
         )
         for peer in result.peers

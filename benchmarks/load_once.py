@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg2
 
+from benchmarks.read_usage import read_usage
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.reporter import Reporter
@@ -29,7 +30,11 @@ class Order:
 
 
 def main() -> None:
-    """Load, and print seconds, records read, whether a person is needed, and the memory of the largest process."""
+    """Load, and print seconds, records read, whether a person is needed, CPU seconds, and memory.
+
+    The CPU seconds are those of one worker, the memory that of the largest process.
+    """
+    before = read_usage()[0]
     order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301, the benchmark itself wrote it
     with closing(psycopg2.connect(application_name="warehouse bench")) as connection:
         report = run_load(
@@ -43,6 +48,7 @@ def main() -> None:
         "seconds": report.seconds,
         "records": sum(outcome.tally.read for outcome in report.outcomes),
         "needs_a_person": report.needs_a_person,
+        "cpu_seconds": read_usage()[0] - before,
         "peak_memory_bytes": max(_own_peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024),
     }
     print(json.dumps(answer))

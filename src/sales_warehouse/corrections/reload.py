@@ -19,7 +19,7 @@ from sales_warehouse.ledger.record_files import (
     record_segment,
     record_superseded,
 )
-from sales_warehouse.stream.commit_messages import keep
+from sales_warehouse.stream.commit_messages import keep, pack_masked
 from sales_warehouse.stream.keep_messages import keeps_any, move_kept
 from sales_warehouse.stream.message_store import Batches, MessageStore
 from sales_warehouse.stream.read_messages import LEAST_MESSAGES
@@ -72,7 +72,7 @@ def _begin(cursor: Cursor, feed: Feed, entry: LedgerFile) -> LedgerFile:
 
 def _keep_each(cursor: Cursor, file_id: int, batches: Batches, masks: Masks | None) -> Batches:
     for messages in batches:
-        keep(cursor, file_id, messages, masks)
+        keep(cursor, file_id, messages, pack_masked(messages, masks))
         yield messages
 
 

@@ -170,8 +170,10 @@ def as_message(message: KafkaMessage) -> Message:
     """Return a message of the client library as the rest of the program sees it."""
     kind, timestamp_ms = message.timestamp()
     try:
-        headers = tuple(cast(Headers, message.headers() or ()))
+        headers = message.headers()
     except UnicodeDecodeError:  # a name in other bytes than UTF-8, which the library does not give
-        headers = (("(a name that is not UTF-8)", None),)
+        headers = [("(a name that is not UTF-8)", None)]
     sent_ms = timestamp_ms if kind and timestamp_ms >= 0 else None  # -1: the producer gave none
-    return Message(message.offset() or 0, message.value(), message.key(), headers, sent_ms)
+    given = cast(Headers, tuple(headers)) if headers else ()
+    # without the checks of Message's own constructor, which take longer than all the rest
+    return tuple.__new__(Message, (message.offset() or 0, message.value(), message.key(), given, sent_ms))

@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse import __version__
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import ITEM_COLUMN, Feed
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.masks import Masks, read_masks
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine
@@ -52,14 +53,17 @@ def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: 
     next_offset = from_offset
     if batch.messages:
         next_offset = batch.messages[-1].offset + 1
-        digest = digest_of(batch.messages)
         reach("stream_before")
-        with transaction(connection) as cursor:
+        with transaction(connection) as cursor, ThreadPoolExecutor(1) as meanwhile:
             position = lock_position(cursor, place, from_offset)
             # before COPY: who prepares the ledger locks the files, and then the raw table to add a column
             cursor.execute("lock table ledger.files in row exclusive mode")
             reach("stream_locked")
             masks = read_masks(cursor, feed)
+            # while the server copies the rows
+            digest = meanwhile.submit(digest_of, batch.messages)
+            is_kept = feed.topic is not None and feed.topic.keep_messages != "no"
+            body = meanwhile.submit(pack_masked, batch.messages, masks) if is_kept else None
             segment = _find_segment(cursor, feed, place, position, batch.messages[0].offset)
             copy_rows(cursor, feed, segment.file_id, segment.records_read, batch)
             if masks is not None and batch.rows:
@@ -68,10 +72,10 @@ def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: 
             write_others(cursor, segment.file_id, segment.records_read, batch, masks)
             if feed.topic and feed.topic.dead_letter_topic:
                 add_dead_letters(cursor, feed.topic.dead_letter_topic, feed.full_name, place, _letters(batch, masks))
-            if feed.topic and feed.topic.keep_messages != "no":
-                keep(cursor, segment.file_id, batch.messages, masks)
+            if body is not None:
+                keep(cursor, segment.file_id, batch.messages, body.result())
             reach("stream_kept")
-            _count(cursor, segment, batch, digest)
+            _count(cursor, segment, batch, digest.result())
             move_position(cursor, place, from_offset, next_offset)
             if segment.records_read + batch.tally.read >= SEGMENT_RECORDS:
                 seal(cursor, [segment.file_id])
@@ -131,12 +135,15 @@ def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, bat
     """Copy the rows of one commit into the raw table; records before them in the segment count too."""
     if not batch.rows:
         return
-    names = [*feed.lineage_columns, *feed.columns, *([feed.extra_column] if feed.extra_column else [])]
+    # the item number is the first value of a row
+    places = [column for column in feed.lineage_columns if column != ITEM_COLUMN]
+    items = [ITEM_COLUMN] if feed.nesting.items else []
+    names = [*places, *items, *feed.columns, *([feed.extra_column] if feed.extra_column else [])]
     statement = sql.SQL("copy {} ({}) from stdin with (format csv)").format(
         raw_table(feed), sql.SQL(", ").join(map(sql.Identifier, names))
     )
-    text = "".join([f"{file_id},{records_before + number},{rest}\n" for number, rest in batch.rows])
-    cursor.copy_expert(statement, _Blocks(text.encode()), 1 << 20)
+    data = b"".join([b"%d,%d,%b\n" % (file_id, records_before + number, rest) for number, rest in batch.rows])
+    cursor.copy_expert(statement, _Blocks(data), 1 << 20)
     if cursor.rowcount != batch.tally.rows:
         raise WarehouseError(
             f"{feed.full_name}: {batch.tally.rows} rows were sent and {cursor.rowcount} rows arrived. Nothing was "
@@ -171,12 +178,16 @@ def renumber(it: Placed, records_before: int) -> Placed:
     return replace(it, row_number=number, line_number=number)
 
 
-def keep(cursor: Cursor, file_id: int, messages: Sequence[Message], masks: Masks | None) -> None:
-    """Keep messages as they were sent, without erased persons."""
-    kept = messages if masks is None else [mask_message(message, masks) for message in messages]
+def pack_masked(messages: Sequence[Message], masks: Masks | None) -> bytes:
+    """Return messages as they were sent, without erased persons, as they are kept."""
+    return pack(messages if masks is None else [mask_message(message, masks) for message in messages])
+
+
+def keep(cursor: Cursor, file_id: int, messages: Sequence[Message], body: bytes) -> None:
+    """Keep messages, packed in `body`, in the ledger."""
     cursor.execute(
         "insert into ledger.messages (file_id, first_offset, last_offset, body) values (%s, %s, %s, %s)",
-        (file_id, messages[0].offset, messages[-1].offset, pack(kept)),
+        (file_id, messages[0].offset, messages[-1].offset, body),
     )
 
 

@@ -131,11 +131,15 @@ class _Partition:
     waits_until: float | None = None  # by the monotonic clock: the registry of its schemas does not answer
 
     def add(self, message: Message) -> None:
+        """Add the next message; one that was fetched before is ignored."""
+        offset = message[0]
+        if offset < self.fetch_offset:
+            return
         if not self.messages:
             self.began_at = time.monotonic()
         self.messages.append(message)
         self.size_bytes += _memory_of(message)
-        self.fetch_offset = message.offset + 1
+        self.fetch_offset = offset + 1
         self.is_at_end = False
 
     @property
@@ -149,8 +153,11 @@ class _Partition:
 
     def forget_before(self, offset: int) -> None:
         """Drop the messages that are committed, or that another process loaded."""
-        self.messages = [message for message in self.messages if message.offset >= offset]
-        self.size_bytes = sum(map(_memory_of, self.messages))
+        if offset >= self.fetch_offset:
+            self.clear()
+        else:
+            self.messages = [message for message in self.messages if message.offset >= offset]
+            self.size_bytes = sum(map(_memory_of, self.messages))
         self.next_offset = offset
 
 
@@ -232,8 +239,8 @@ class StreamProcess:
             self._wait_in_group()
         else:
             wait = min(0.2, self._options.window_seconds / 4)
-            for message in self._consumer.consume(_AT_A_TIME, wait):
-                self._take(message)
+            if messages := self._consumer.consume(_AT_A_TIME, wait):
+                self._take(messages)
                 self._heard_at = time.monotonic()
             if any(it.messages for it in self._partitions.values()):
                 reach("stream_fetched")
@@ -303,13 +310,14 @@ class StreamProcess:
 
     # messages
 
-    def _take(self, message: KafkaMessage) -> None:
-        key = (message.topic() or "", message.partition() or 0)
-        part = self._partitions.get(key)
-        if error := message.error():
-            self._take_error(error, key, part, message.offset())
-        elif part is not None and part.is_read and (message.offset() or 0) >= part.fetch_offset:
-            part.add(as_message(message))
+    def _take(self, messages: Iterable[KafkaMessage]) -> None:
+        for message in messages:
+            key = (message.topic() or "", message.partition() or 0)
+            part = self._partitions.get(key)
+            if error := message.error():
+                self._take_error(error, key, part, message.offset())
+            elif part is not None and part.is_read:
+                part.add(as_message(message))
 
     def _take_error(self, error: KafkaError, key: tuple[str, int], part: _Partition | None, offset: int | None) -> None:
         code = error.code()
@@ -592,8 +600,7 @@ class StreamProcess:
             with suppress(KafkaException):
                 self._consumer.pause(self._consumer.assignment())
             self._is_paused = True
-        for message in self._consumer.consume(1, 0.5):
-            self._take(message)
+        self._take(self._consumer.consume(1, 0.5))
 
     def _resume(self) -> None:
         if self._is_paused:
@@ -651,7 +658,8 @@ class StreamProcess:
 
 
 def _memory_of(message: Message) -> int:
-    return message.size_bytes + len(message.key or b"") + 100
+    _, value, key, _, _ = message
+    return (len(value) if value else 0) + (len(key) if key else 0) + 100
 
 
 def _stop_of(position: Position) -> Stop:

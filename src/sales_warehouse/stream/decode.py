@@ -39,6 +39,11 @@ def choose_decoder(feed: Feed, patience: Patience = _PATIENT) -> Decode:
     return choose_value_decoder(feed.topic.messages, feed.file_format, _paths_of(feed), patience)
 
 
+def is_sent_as_read(feed: Feed) -> bool:
+    """Say whether the value of a message is itself the JSON of its object."""
+    return feed.file_format == "json" and feed.topic is not None and not feed.topic.messages.envelope
+
+
 def make_unwrapper(feed: Feed) -> Callable[[str], str]:
     """Return the function that makes the object of the JSON of a repaired message; it raises `Unfit`."""
     if feed.topic is None or not feed.topic.messages.envelope:

@@ -8,10 +8,10 @@ from functools import lru_cache
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine, Tally
+from sales_warehouse.load.readers.match_shapes import ShapeMatcher
 from sales_warehouse.load.readers.parse_object import Unfit
-from sales_warehouse.load.readers.pick_rows import Row
 from sales_warehouse.load.readers.reader import write_copy_values
-from sales_warehouse.stream.decode import choose_decoder, choose_picker
+from sales_warehouse.stream.decode import choose_decoder, choose_picker, is_sent_as_read
 from sales_warehouse.stream.decoders.choose import Decode
 from sales_warehouse.stream.messages import Headers, Message
 from sales_warehouse.stream.positions import Counted, Stop
@@ -27,7 +27,7 @@ class Batch:
     """Messages of one partition that one transaction loads; numbers of records count from 1 among them."""
 
     messages: Sequence[Message]
-    rows: list[tuple[int, str]] = field(default_factory=list)  # number of the record, fields behind it
+    rows: list[tuple[int, bytes]] = field(default_factory=list)  # number of the record, fields behind it
     rejects: list[Reject] = field(default_factory=list)
     skipped: list[SkippedLine] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
@@ -41,7 +41,7 @@ class MessageReader:
         self.feed = feed
         self._decode = decode or choose_decoder(feed)
         self._pick = choose_picker(feed)
-        self._has_items = bool(feed.nesting.items)
+        self._shapes = ShapeMatcher(self._pick) if is_sent_as_read(feed) else None
 
     def read(
         self,
@@ -57,13 +57,18 @@ class MessageReader:
         of the segment was committed before, and is called at the first reject.
         """
         batch = Batch(messages)
-        front = f"{write_copy_values([topic])},{partition}"
+        front = f"{write_copy_values([topic])},{partition}".encode()
         tally, before, counted = batch.tally, None, 0
+        match = None
+        if self._shapes is not None:
+            self._shapes.begin()
+            match = self._shapes.match
         for number, message in enumerate(messages, 1):
             value = message.value
             try:
-                text = self._decode(value)
-                rows = None if text is None else self._pick(text)
+                rows = None if match is None or value is None else match(value)
+                if rows is None:
+                    rows = self._read_in_full(value)
             except Unfit as unfit:
                 if skip_up_to is not None and message.offset > skip_up_to:
                     before, counted = before or count_before(), counted + 1
@@ -84,21 +89,35 @@ class MessageReader:
                 continue
             tally.loaded += 1
             tally.more_rows += len(rows) - 1
-            self._write(batch, number, f"{front},{message.offset},{write_envelope(message)}", rows)
+            place = b"%b,%d,%b" % (front, message[0], write_envelope(message))
+            for row in rows:
+                batch.rows.append((number, place + row))
         return batch
 
-    def _write(self, batch: Batch, number: int, place: str, rows: Sequence[Row]) -> None:
-        for row in rows:
-            if self._has_items:
-                batch.rows.append((number, f"{row[0]},{place},{write_copy_values(row[1:])}"))
-            else:
-                batch.rows.append((number, f"{place},{write_copy_values(row)}"))
+    def _read_in_full(self, value: bytes | None) -> list[bytes] | None:
+        """Return the rows of a value as COPY takes them, None for a tombstone that is skipped; raise `Unfit`."""
+        text = self._decode(value)
+        if text is None:
+            return None
+        rows = [write_copy_values(row).encode() for row in self._pick(text)]
+        if self._shapes is not None and value is not None:
+            self._shapes.learn(value)
+        return rows
 
 
-def write_envelope(message: Message) -> str:
-    """Return key, headers and time of a message as COPY takes them."""
-    *texts, sent_at = read_envelope(message)
-    return f"{write_copy_values(texts)},{sent_at or ''}"
+def write_envelope(message: Message) -> bytes:
+    """Return key, headers and time of a message as COPY takes them, a comma behind each."""
+    _, _, key, headers, timestamp_ms = message
+    written = b""
+    if key is not None:  # most keys are ids, which need no look at their characters
+        written = b'"%b"' % key if key.isalnum() else write_copy_values([as_text(key)]).encode()
+    sent_at = as_instant(timestamp_ms) or ""
+    return b"%b,%b,%b," % (written, _copy_headers(headers) if headers else b"", sent_at.encode())
+
+
+@lru_cache(maxsize=256)  # most messages have the same few headers
+def _copy_headers(headers: Headers) -> bytes:
+    return write_copy_values([write_headers(headers)]).encode()
 
 
 def read_envelope(message: Message) -> tuple[str | None, str | None, str | None]:
@@ -133,7 +152,6 @@ def _as_second(seconds: int) -> str | None:
         return None
 
 
-@lru_cache(maxsize=256)  # most messages have the same few headers
 def write_headers(headers: Headers) -> str:
     """Return the headers by their names as JSON; a name that is there several times has a list of its values."""
     found: dict[str, list[str | None]] = {}

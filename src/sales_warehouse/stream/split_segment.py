@@ -21,7 +21,7 @@ from sales_warehouse.ledger.record_files import record_split
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.stream.commit_messages import keep, mtime_of
 from sales_warehouse.stream.message_store import Batches
-from sales_warehouse.stream.messages import NO_DIGEST, Message, add_digests, digest_of, unpack
+from sales_warehouse.stream.messages import NO_DIGEST, Message, add_digests, digest_of, pack, unpack
 from sales_warehouse.stream.segments import SegmentPlace, find_place
 
 
@@ -157,4 +157,4 @@ def _move_messages(cursor: Cursor, file_id: int, parts: dict[int, int]) -> None:
         cursor.execute("delete from ledger.messages where file_id = %s and first_offset = %s returning body", key)
         [(body,)] = cursor.fetchall()
         for index, some in _group(unpack(bytes(body)), starts):
-            keep(cursor, parts[starts[index - 1]], some, None)  # they are masked already
+            keep(cursor, parts[starts[index - 1]], some, pack(some))  # they are masked already

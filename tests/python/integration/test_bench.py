@@ -1,16 +1,21 @@
 """The benchmark measures what it states, and removes its database and files."""
 
+import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
-from benchmarks import PROJECT
+from benchmarks import PROJECT, stream
 from benchmarks.load import Case, LoadBench, bench_load, write_bench, write_bench_file
 from benchmarks.publish import bench_publish
+from benchmarks.stream import Run, bench_stream, make_events, write_stream_bench
 from benchmarks.stream_delay import Delay, DelayBench, Usage, find_delays, write_delay
 from benchmarks.stream_year import Case as Command
 from benchmarks.stream_year import Topic, YearBench, write_year
+from brokers import Broker
 from sales_warehouse import server
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.read_feeds import read_feeds
@@ -121,3 +126,46 @@ def test_the_tables_of_a_topic_are_written_between_their_marks(tmp_path: Path) -
         "| 99.50 s | 198.00 s | 199.00 s | median 6 s, 99 % 10 s | 5,000 | 3 | 0.50 + 0.25 of the server, 150 MB |"
         in text
     )
+
+
+@pytest.mark.broker
+def test_streams_are_measured_beside_the_loader_and_a_plain_consumer(
+    database: Settings, kafka: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = stream._PEERS["execute_values"]
+    monkeypatch.setattr(stream, "_PEERS", {"execute_values": plain, "spark": ("Spark", Path("no/python"))})
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    before = set(admin.list_topics(timeout=30).topics)
+    settings = replace(database, kafka_servers=kafka.bootstrap_servers)
+    result = bench_stream(settings, messages=3_000, rounds=2, with_peers=True)
+    assert result.message_bytes == 200
+    [file, *streams, _, _, spark, _] = result.cases
+    assert [(case.name, case.partitions, len(case.runs)) for case in result.cases] == [
+        ("warehouse load, a file of the same messages", None, 2),
+        *[(name, partitions, 2) for name in ("warehouse stream", plain[0]) for partitions in (1, 4)],
+        *[("Spark", partitions, 0) for partitions in (1, 4)],
+    ]
+    for case in streams:
+        assert case.ratios == [one.rate / of.rate for one, of in zip(case.runs, file.runs, strict=True)]
+        assert all(run.cpu_seconds > 0 for run in case.runs)
+        assert 20e6 < case.peak_memory_bytes < stream.MAX_MEMORY_BYTES
+    assert "no/python" not in spark.skipped and "make bench-stream" in spark.skipped
+    page = tmp_path / "page.md"
+    page.write_text("Before\n<!-- bench stream -->\n<!-- end of bench stream -->\nAfter\n")
+    write_stream_bench(result, page)
+    assert page.read_text().count("| warehouse stream |") == 2 and f"left out, {spark.skipped}" in page.read_text()
+    assert set(admin.list_topics(timeout=30).topics) - before <= {"__consumer_offsets"}
+
+
+@pytest.mark.parametrize(("ratio", "target"), [(0.9, "aim"), (0.89, "at least"), (0.6, "at least"), (0.59, "neither")])
+def test_the_target_of_a_stream_is_a_share_of_the_loaders_rate(ratio: float, target: str) -> None:
+    loader, run = Run(1_000, 1.0, 1.0, 1), Run(1_000, 1 / ratio, 1.0, 1)
+    assert stream.Case("warehouse stream", 1, (run,), (loader,)).target == target
+    assert stream.Case("Spark", 1, (run,), (loader,)).target == ""
+
+
+def test_events_of_the_benchmark_are_reproducible_and_have_the_stated_size() -> None:
+    events = list(make_events(20_000))
+    assert events == list(make_events(20_000))
+    assert {len(value) for _, value in events} == {200}
+    assert [*json.loads(events[0][1])] == list(stream._COLUMNS)

@@ -28,6 +28,7 @@ from sales_warehouse.server.observe import port_is_taken
 from sales_warehouse.settings import Settings
 
 CONTENT = b"a library"
+JAR = Jar("org.example", "thing", "1.0", sha256(CONTENT).hexdigest())
 
 
 @pytest.fixture
@@ -61,8 +62,6 @@ def offer(monkeypatch: pytest.MonkeyPatch, repository: Path, content: bytes | Ex
     vars(module)["MavenContext"] = MavenContext
     monkeypatch.setitem(sys.modules, "jgo", ModuleType("jgo"))
     monkeypatch.setitem(sys.modules, "jgo.maven", module)
-    jar = Jar("org.example", "thing", "1.0", sha256(CONTENT).hexdigest())
-    monkeypatch.setattr(fetch_jars, "read_lock", lambda: (jar,))
     return asked
 
 
@@ -77,33 +76,33 @@ def test_the_lock_names_each_library_once_with_its_hash() -> None:
 
 def test_a_library_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = offer(monkeypatch, tmp_path, CONTENT)
-    (path,) = fetch_jars.fetch_jars()
+    (path,) = fetch_jars.fetch_jars([JAR])
     assert path == tmp_path / "org" / "example" / "thing" / "1.0" / "thing-1.0.jar"
     assert path.read_bytes() == CONTENT
-    assert fetch_jars.fetch_jars() == (path,)
+    assert fetch_jars.fetch_jars([JAR]) == (path,)
     assert asked == ["thing"]
     assert [one.name for one in path.parent.iterdir()] == ["thing-1.0.jar"]
 
 
 def test_a_damaged_library_is_fetched_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     offer(monkeypatch, tmp_path, CONTENT)
-    (path,) = fetch_jars.fetch_jars()
+    (path,) = fetch_jars.fetch_jars([JAR])
     path.write_bytes(CONTENT[:4])  # as a killed download of another program leaves it
-    assert fetch_jars.fetch_jars() == (path,)
+    assert fetch_jars.fetch_jars([JAR]) == (path,)
     assert path.read_bytes() == CONTENT
 
 
 def test_a_library_with_other_content_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     offer(monkeypatch, tmp_path, b"something else")
     with pytest.raises(ConfigurationError, match=r"org\.example:thing:1\.0 was delivered with other content"):
-        fetch_jars.fetch_jars()
+        fetch_jars.fetch_jars([JAR])
     assert not list(tmp_path.rglob("*.jar"))
 
 
 def test_a_library_that_cannot_be_fetched_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     offer(monkeypatch, tmp_path, ConnectionError("no route"))
     with pytest.raises(ServerUnreachable, match=r"org\.example:thing:1\.0 cannot be fetched: no route"):
-        fetch_jars.fetch_jars()
+        fetch_jars.fetch_jars([JAR])
 
 
 def test_missing_packages_are_named_with_their_command(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
