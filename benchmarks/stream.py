@@ -29,7 +29,7 @@ from rich.progress import track
 from benchmarks import PROJECT, load_once, stream_once
 from benchmarks.describe_machine import describe_machine
 from benchmarks.load import BENCH_DATABASE, scratch_database
-from benchmarks.page import show_range, write_marked
+from benchmarks.page import draw_table, show_range, write_marked
 from benchmarks.run_peer import PeerCannotRun
 from sales_warehouse import server
 from sales_warehouse.broker import Config, client_settings
