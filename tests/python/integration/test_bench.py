@@ -137,12 +137,12 @@ def test_streams_are_measured_beside_the_loader_and_a_plain_consumer(
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     before = set(admin.list_topics(timeout=30).topics)
     settings = replace(database, kafka_servers=kafka.bootstrap_servers)
-    result = bench_stream(settings, messages=3_000, rounds=2, with_peers=True)
+    result = bench_stream(settings, messages=3_000, rounds=1, with_peers=True)
     assert result.message_bytes == 200
     [file, *streams, _, _, spark, _] = result.cases
     assert [(case.name, case.partitions, len(case.runs)) for case in result.cases] == [
-        ("warehouse load, a file of the same messages", None, 2),
-        *[(name, partitions, 2) for name in ("warehouse stream", plain[0]) for partitions in (1, 4)],
+        ("warehouse load, a file of the same messages", None, 1),
+        *[(name, partitions, 1) for name in ("warehouse stream", plain[0]) for partitions in (1, 4)],
         *[("Spark", partitions, 0) for partitions in (1, 4)],
     ]
     for case in streams:
