@@ -27,6 +27,7 @@ from order_events import Event, OrderTopic
 from psycopg2.extensions import connection as Connection
 
 from checkout import Checkout
+from sales_warehouse import server
 from sales_warehouse.demo import write_sample
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.read_feeds import read_feeds
@@ -347,7 +348,7 @@ def test_messages_start_a_run_when_enough_of_them_wait_or_for_long_enough(
     monkeypatch.setenv("WAREHOUSE_BUILD_ROWS", "4")
     watcher = Watcher(shop, define(get_settings()), instance)
     watcher.run()
-    with closing(shop.connect()) as connection:
+    with closing(server.connect(get_settings(), application_name="test", role="loader")) as connection:
         topic = OrderTopic(connection, read_feeds(shop.project))
 
         def wait_more(minutes: int) -> None:
@@ -380,7 +381,7 @@ def test_messages_start_a_run_when_enough_of_them_wait_or_for_long_enough(
 def test_a_topic_shows_its_rows_its_lag_and_its_last_commit(
     shop: Checkout, defs: Definitions, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(shop.connect()) as connection:
+    with closing(server.connect(get_settings(), application_name="test", role="loader")) as connection:
         topic = OrderTopic(connection, read_feeds(shop.project))
         topic.deliver(Event("n1", "M", 3))
         topic.commit([Event("n2", "M", 4, partition=1)])
