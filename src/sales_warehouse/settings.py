@@ -36,6 +36,8 @@ class Environment(BaseSettings):
         default=None, repr=False, pattern=r"^https?://[!-~]+$", validation_alias="WAREHOUSE_WEBHOOK"
     )
     metrics_port: int | None = Field(default=None, ge=1, le=65535, validation_alias="WAREHOUSE_METRICS_PORT")
+    build_minutes: int = Field(default=15, ge=1, le=1440, validation_alias="WAREHOUSE_BUILD_MINUTES")
+    build_rows: int = Field(default=100_000, ge=1, validation_alias="WAREHOUSE_BUILD_ROWS")
     log: Literal["text", "json"] = Field(default="text", validation_alias="WAREHOUSE_LOG")
     kafka_servers: str | None = Field(default=None, pattern=r"^[!-~]+$", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     kafka_properties: str | None = Field(default=None, validation_alias="KAFKA_PROPERTIES")
@@ -74,6 +76,8 @@ class Settings:
     log_as_json: bool = False
     webhook: str | None = field(default=None, repr=False)  # for failed runs and refused files; may hold a key
     metrics_port: int | None = None  # of 127.0.0.1, where a stream shows its figures
+    build_minutes: int = 15  # Dagster builds when rows of topics wait so long
+    build_rows: int = 100_000  # or when so many wait
     kafka_servers: str | None = None  # None: the warehouse's own broker
     kafka_properties: Path | None = None  # settings of librdkafka; may hold passwords
 
@@ -110,6 +114,8 @@ def get_settings() -> Settings:
         log_as_json=environment.log == "json",
         webhook=environment.webhook,
         metrics_port=environment.metrics_port,
+        build_minutes=environment.build_minutes,
+        build_rows=environment.build_rows,
         kafka_servers=environment.kafka_servers,
         kafka_properties=_absolute("KAFKA_PROPERTIES", environment.kafka_properties)
         if environment.kafka_properties
@@ -137,6 +143,8 @@ def _explain(error: ValidationError) -> list[str]:
     allowed = {
         **dict.fromkeys(("PGPORT", "WAREHOUSE_METRICS_PORT"), "a whole number from 1 to 65535"),
         **dict.fromkeys(("WAREHOUSE_HOME", "WAREHOUSE_PROJECT", "WAREHOUSE_INBOX", "KAFKA_PROPERTIES"), PRINTABLE_PATH),
+        "WAREHOUSE_BUILD_MINUTES": "a whole number from 1 to 1440",
+        "WAREHOUSE_BUILD_ROWS": "a whole number above 0",
         "WAREHOUSE_LOG": "text or json",
         "KAFKA_BOOTSTRAP_SERVERS": "host:port, several of them with commas between",
         "WAREHOUSE_WEBHOOK": "an address that begins with http:// or https://",

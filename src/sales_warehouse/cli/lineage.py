@@ -16,6 +16,7 @@ from sales_warehouse.printable import show_line
 if TYPE_CHECKING:
     from sales_warehouse.diff.compare_tables import ChangedRow, ColumnDiff, DiffReport, ModelDiff
     from sales_warehouse.explain.explain import Explanation, Explanations, MartRow
+    from sales_warehouse.explain.find_decisions import OtherRecord
 
 _ORIGINS = {
     "file": "from the file, whose SHA-256 is still the one in the ledger",
@@ -117,9 +118,14 @@ def _print_one(it: "Explanation") -> None:
         ("", f"({origin})"),
         *(repair if it.replayed_as is not None else ()),
         ("outcome", it.outcome + (f" ({it.reason})" if it.reason else "")),
+        *([("counts instead", _name_command(it.counts_instead))] if it.counts_instead else ()),
         *((row.table, _list(row)) for row in it.mart_rows),
     ]
     print_table(None, ["record", ""], rows)
+
+
+def _name_command(other: "OtherRecord") -> str:
+    return f"warehouse explain --file {other.file_id} --row {other.row_number}"
 
 
 def _list(row: "MartRow") -> str:

@@ -15,8 +15,9 @@ from psycopg2.extensions import connection as Connection
 from sales_warehouse import server
 from sales_warehouse.cli.console import count, note, out
 from sales_warehouse.cli.output import emit, print_table
-from sales_warehouse.cli.session import AsJson, session
+from sales_warehouse.cli.session import AsJson, Session, session
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.file_index import CLOSED
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
@@ -54,7 +55,7 @@ def down() -> None:
 def status(as_json: AsJson = False) -> None:
     """Describe the server, and count or name what needs a person; exit code 3 when the server does not run."""
     from sales_warehouse.publish.leftovers import Leftovers, find_leftovers
-    from sales_warehouse.stream.status import StreamStatus, read_positions
+    from sales_warehouse.stream.status import StreamStatus
 
     state, leftovers, waiting = server.status(get_settings()), Leftovers(), dict[str, int]()
     streams = StreamStatus()
@@ -63,7 +64,7 @@ def status(as_json: AsJson = False) -> None:
             waiting = _count_waiting(it.connection)
             state = replace(state, notes=(*state.notes, *_find_notes(it.connection)))
             leftovers = find_leftovers(it.connection)
-            streams = read_positions(it.connection)
+            streams = _read_streams(it, as_json)
     emit(state, as_json, _print_server, lambda state: _as_json(state, waiting, leftovers, streams))
     if not as_json:
         for kind, number in waiting.items():
@@ -128,6 +129,21 @@ def _count_waiting(connection: Connection) -> dict[str, int]:
             return dict(zip(("held", "refused"), cursor.fetchall()[0], strict=True))
     except psycopg2.Error:
         return {}
+
+
+def _read_streams(it: Session, asks_clusters: bool) -> "StreamStatus":
+    """Return the partitions of topics; none where the ledger cannot be read, no lag where a declaration is wrong."""
+    from sales_warehouse.stream.status import StreamStatus, read_status
+
+    feeds = list[Feed]()
+    with suppress(ConfigurationError):
+        feeds = it.feeds
+    try:
+        with transaction(it.connection) as cursor:
+            cursor.execute("set lock_timeout = '2s'")  # the server is described also during an upgrade
+        return read_status(it.connection, it.settings, feeds, asks_clusters)
+    except psycopg2.Error:
+        return StreamStatus()
 
 
 def _as_json(

@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.explain.find_decisions import Decision, OtherRecord, find_decisions
 from sales_warehouse.explain.find_rows import FACT, Place, find_rows
 from sales_warehouse.feeds.declare import (
     EXTRA_COLUMN,
@@ -53,8 +54,8 @@ class Explanation:
     """One record with its file, its original text, its outcome and its mart rows.
 
     `original_from` is the source of the original text: `file`, `rejects`, `skipped_lines` or `messages` (the ledger's
-    bytes), `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, rejected,
-    refused, held, taken out or unknown.
+    bytes), `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, repeated,
+    superseded, rejected, refused, held, taken out or unknown.
     """
 
     file_id: int
@@ -75,6 +76,7 @@ class Explanation:
     item_number: int | None = None  # of the row in its record; only of feeds with items
     partition: str | None = None  # <topic>/<partition>; only of topics, as is the offset
     offset: int | None = None
+    counts_instead: OtherRecord | None = None  # of a repeated or superseded event
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,9 @@ class _Tracer:
         raw = self._select(f"{self._feed.schema}.{self._feed.identifier}", row_numbers) or {}
         staged = self._select(staging, row_numbers)
         facts = self._select(fact_name, row_numbers) or {}
+        schema = f"{self._prefix}intermediate"
+        is_topic = self._feed.topic is not None
+        decisions = find_decisions(self._cursor, schema, self._entry.file_id, row_numbers, is_topic) if staged else {}
         explanations = []
         for place in self._list_items(rows, raw):
             number = place[0]
@@ -196,6 +201,9 @@ class _Tracer:
                 outcome, reason = "unknown", f"{staging} does not show the row: `warehouse build` says why"
             else:
                 outcome, reason = staged[place]["row_status"], staged[place]["row_issues"]
+            decision = _decision_about(place, staged or {}, decisions)
+            if decision is not None:
+                outcome, reason = decision.decision, decision.reason
             outcome, reason = self._find_loader_outcome(found) or (outcome, reason)
             reject = found.reject
             explanations.append(
@@ -218,6 +226,7 @@ class _Tracer:
                     item_number=place[1],
                     partition=self._partition,
                     offset=self._find_offset(found),
+                    counts_instead=decision.other if decision and outcome == decision.decision else None,
                 )
             )
         return explanations
@@ -388,6 +397,20 @@ class _Tracer:
             MartRow(f"{marts}.agg_sales_daily", {"order_date": day, **key}),
             MartRow(f"{marts}.agg_sales_monthly", {"month_start_date": day.replace(day=1), **key}),
         ]
+
+
+def _decision_about(
+    place: _Row, staged: Mapping[_Row, Mapping[str, Any]], decisions: Mapping[int, Decision]
+) -> Decision | None:
+    """Return why a row is repeated or superseded; None for one that counts, or that is part of no event.
+
+    Accepted rows are part of the event of their record. Skipped ones are if the event has more rows than the accepted.
+    """
+    decision, status = decisions.get(place[0]), staged[place]["row_status"] if place in staged else None
+    if decision is None or decision.decision == "counted" or status not in ("accepted", "skipped"):
+        return None
+    accepted = sum(row["row_status"] == "accepted" for (number, _), row in staged.items() if number == place[0])
+    return decision if status == "accepted" or decision.row_count > accepted else None
 
 
 def _write_at(positions: Sequence[tuple[int, int]], values: Sequence[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -21,7 +22,7 @@ from sales_warehouse.orchestration.fail_or_retry import fail_or_retry
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
-from sales_warehouse.stream.status import read_positions
+from sales_warehouse.stream.status import PartitionStatus, read_status
 
 CHECK = "no_file_needs_a_person"
 NAMED = 20  # files in a message; `warehouse files` shows all
@@ -66,9 +67,14 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
                     LoadOptions(feed.full_name, workers=DEFAULT_WORKERS),
                 )
             with closing(server.connect(settings, application_name="warehouse dagster", role="loader")) as connection:
-                if feed.topic is not None:  # `warehouse stream` fills the table
-                    report.outcomes = _find_stopped(connection, feed)
                 figures = _read_figures(connection, feed)
+                if feed.topic is not None:  # `warehouse stream` fills the table
+                    status = read_status(connection, settings, [feed])
+                    mine = [it for it in status.partitions if it.feed == feed.full_name]
+                    report.outcomes = _find_stopped(mine)
+                    figures |= _describe_stream(mine)
+                    if status.problem:
+                        context.log.warning(f"The lag of {feed.full_name} is not known: {status.problem}")
         except (psycopg2.Error, WarehouseError) as error:
             fail_or_retry(error, context.retry_number)
         check_key = dg.AssetCheckKey(spec.key, CHECK)
@@ -79,16 +85,33 @@ def _define(settings: Settings, feeds: Sequence[Feed], feed: Feed, spec: Any) ->
     return raw_table
 
 
-def _find_stopped(connection: Connection, feed: Feed) -> list[Outcome]:
+def _find_stopped(partitions: Sequence[PartitionStatus]) -> list[Outcome]:
     """Return the partitions of a topic that stopped, as files that wait."""
     return [
         Outcome(f"{it.topic}/{it.partition}/{it.stopped_offset}", it.feed, "waiting", 0, message=it.stopped_reason)
-        for it in read_positions(connection).stopped
-        if it.feed == feed.full_name
+        for it in partitions
+        if it.stopped_offset is not None
     ]
 
 
-def _read_figures(connection: Connection, feed: Feed) -> dict[str, int]:
+def _describe_stream(partitions: Sequence[PartitionStatus]) -> dict[str, Any]:
+    """Return how far the topic was read. A lag that is not known is left out."""
+    lags = [it.lag for it in partitions if it.lag is not None]
+    commits = [it.committed_at for it in partitions if it.committed_at is not None]
+    figures: dict[str, Any] = {
+        "partitions": len(partitions),
+        "records_in_open_segments": sum(it.open_records or 0 for it in partitions),
+        "messages_lost": sum(it.lost_messages for it in partitions),
+    }
+    if partitions and len(lags) == len(partitions):
+        figures["lag"] = sum(lags)
+    if commits:
+        figures["last_commit"] = dg.MetadataValue.timestamp(max(commits))
+        figures["seconds_since_last_commit"] = (datetime.now(UTC) - max(commits)).total_seconds()
+    return figures
+
+
+def _read_figures(connection: Connection, feed: Feed) -> dict[str, Any]:
     """Return what the ledger says of the feed's active files, named so that Dagster draws each over time."""
     with transaction(connection) as cursor:
         cursor.execute(read_sql("orchestration/sql/feed_figures.sql"), (feed.full_name,))

@@ -31,16 +31,25 @@ class State:
 
     # marks of unknown files that need no run: a run was requested already, or they are duplicates
     seen: frozenset[str] = frozenset()
-    event_id: int = 0  # up to which a run was requested
+    event_id: int = 0  # up to which a run was requested, segments of topics that came left out
+    waiting: str = ""  # the segments for which a run was requested last
 
     @classmethod
     def parse(cls, text: str | None) -> "State":
         """Parse the text of a state; without a text the state is empty."""
         state = json.loads(text) if text else {}
-        return cls(frozenset(state.get("seen", ())), state.get("event_id", 0))
+        return cls(frozenset(state.get("seen", ())), state.get("event_id", 0), state.get("waiting", ""))
 
     def __str__(self) -> str:
-        return json.dumps({"seen": sorted(self.seen), "event_id": self.event_id})
+        return json.dumps({"seen": sorted(self.seen), "event_id": self.event_id, "waiting": self.waiting})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run is due for rows of topics: so many of them wait, or the first one waits so long."""
+
+    minutes: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -48,13 +57,14 @@ class Changes:
     """Files and ledger events that no run has processed."""
 
     files: tuple[str, ...]  # their URIs
-    events: int  # number of events after those of the last build and the last request
+    events: int  # number of events after those of the last build and the last request; none of segments that came
+    messages: int  # of topics that no build has seen, if a run is due for them
     run_key: str  # different for different changes
     state: State  # to store once a run is requested
 
 
 def find_changes(
-    connection: Connection, feeds: Sequence[Feed], inbox: Path, before: State, settle_seconds: float
+    connection: Connection, feeds: Sequence[Feed], inbox: Path, before: State, settle_seconds: float, limits: Limits
 ) -> Changes:
     """Compare inbox and ledger; nothing is changed.
 
@@ -62,29 +72,49 @@ def find_changes(
     the new state then contains. Files that were written to just now and files that wait for a control file are left
     out. Errors as of `find_files`, and `psycopg2.Error`.
     """
+    topics = [feed.full_name for feed in feeds if feed.topic is not None]
     with transaction(connection) as cursor:
         has_ledger = _has_table(cursor, "ledger.file_events")
-        last_event, last_file = (0, 0)
-        if has_ledger:
-            cursor.execute(read_sql("orchestration/sql/last_ids.sql"))
-            last_event, last_file = cursor.fetchone() or (0, 0)
         built_event = 0
         if _has_table(cursor, "audit.builds"):
             cursor.execute("select coalesce(max(upper_event_id), 0) from audit.builds")
             (built_event,) = cursor.fetchone() or (0,)
+        last_event, last_file, events = (0, 0, 0)
+        if has_ledger:
+            after = max(built_event, before.event_id)
+            cursor.execute(read_sql("orchestration/sql/new_events.sql"), {"after": after, "topics": topics})
+            last_event, last_file, events = cursor.fetchone() or (0, 0, 0)
+        messages, waiting = _find_waiting(cursor, topics, built_event, limits) if has_ledger and topics else (0, "")
+    if waiting == before.waiting:
+        messages = 0
     # a topic has no files; its segments are events
     feeds = [feed for feed in feeds if feed.topic is None]
     books = {feed.full_name: read_index(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
     found = mark_rivals(find_files(inbox, feeds).files, books)
     files, seen = _find_new_files(found, books, before.seen, settle_seconds)
     marks = sorted(_mark(file) for file in files)
-    state = json.dumps([marks, last_event, last_file])
+    state = json.dumps([marks, last_event, last_file, waiting])
     return Changes(
         files=tuple(file.uri for file in files),
-        events=max(last_event - max(built_event, before.event_id), 0),
+        events=events,
+        messages=messages,
         run_key=hashlib.sha256(state.encode()).hexdigest()[:32],
-        state=State(seen | frozenset(marks), last_event),
+        state=State(seen | frozenset(marks), last_event, waiting or before.waiting),
     )
+
+
+def _find_waiting(cursor: Cursor, topics: list[str], built_event: int, limits: Limits) -> tuple[int, str]:
+    """Return how many messages no build has seen, and a mark of their segments; 0 while no run is due for them.
+
+    The mark changes when as many rows or minutes as the limit follow, so that a run that failed is followed by another.
+    """
+    if not _has_table(cursor, "ledger.stream_positions"):
+        return 0, ""
+    cursor.execute(read_sql("orchestration/sql/waiting_segments.sql"), {"built": built_event, "topics": topics})
+    first_file, records, rows, minutes = cursor.fetchone() or (0, 0, 0, 0)
+    if not records or (rows < limits.rows and minutes < limits.minutes):
+        return 0, ""
+    return records, f"{first_file}/{rows // limits.rows}/{int(minutes // limits.minutes)}"
 
 
 def _find_new_files(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import dagster as dg
 import psycopg2
@@ -12,7 +13,7 @@ from sales_warehouse.errors import ServerUnreachable
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.load.retry import is_transient
 from sales_warehouse.load.run_load import SETTLE_SECONDS
-from sales_warehouse.orchestration.find_changes import State, find_changes
+from sales_warehouse.orchestration.find_changes import Limits, State, find_changes
 from sales_warehouse.settings import Settings
 
 INTERVAL_SECONDS = 30
@@ -28,13 +29,14 @@ _IN_PROGRESS = [
 
 def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
     """Return the sensor that starts `run` once for each state of inbox and ledger."""
+    limits = Limits(settings.build_minutes, settings.build_rows)
 
     @dg.sensor(
         name="inbox",
         job=run,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Starts one run when a file arrives, is corrected or restored; none for a duplicate.",
+        description="Starts one run when a file arrives, is corrected or restored, or when messages wait long enough.",
     )
     def inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         # While a run is in progress the ledger still changes; the tick after it finds what that run did not process.
@@ -46,16 +48,18 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
         try:
             connection = server.connect(settings, application_name="warehouse dagster", role="transformer")
             with closing(connection):
-                changes = find_changes(connection, feeds, settings.inbox, before, SETTLE_SECONDS)
+                changes = find_changes(connection, feeds, settings.inbox, before, SETTLE_SECONDS, limits)
         except (psycopg2.Error, ServerUnreachable) as error:
             if not is_transient(error):
                 raise
             return dg.SkipReason(f"The server does not answer: {error}")
-        if not changes.files and not changes.events:
+        if not changes.files and not changes.events and not changes.messages:
             # duplicates are stored too, so that they are not opened at every tick
-            state = State(changes.state.seen, before.event_id)
+            state = replace(before, seen=changes.state.seen)
             return dg.SensorResult(skip_reason=dg.SkipReason("Nothing new."), cursor=str(state))
         tags = {"warehouse/files": str(len(changes.files)), "warehouse/events": str(changes.events)}
+        if changes.messages:
+            tags["warehouse/messages"] = str(changes.messages)
         if changes.files:
             tags["warehouse/first_file"] = changes.files[0]
         return dg.SensorResult(run_requests=[dg.RunRequest(changes.run_key, tags=tags)], cursor=str(changes.state))

@@ -140,6 +140,15 @@ def explain(error: KafkaException) -> KafkaAway | ConfigurationError:
     )
 
 
+def list_partitions(consumer: Consumer) -> set[tuple[str, int]]:
+    """Return the topics of the cluster with the numbers of their partitions. Raises `KafkaAway`."""
+    try:
+        topics = consumer.list_topics(timeout=ANSWER_SECONDS).topics
+    except KafkaException as error:
+        raise explain(error) from None
+    return {(name, number) for name, topic in topics.items() for number in topic.partitions}
+
+
 def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
     """Return the offset of the first message that is still there, and the one behind the last. Raises `KafkaAway`."""
     try:

@@ -8,7 +8,8 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -603,3 +604,64 @@ def test_ranges_whose_messages_only_the_cluster_has(make: Callable[..., Stream])
     away = it.command("verify", exit_code=1, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert "The cluster was not asked: The Kafka cluster does not answer" in away
     assert "not_compared" in away
+
+
+def test_status_commands_and_metrics_agree(make: Callable[..., Stream]) -> None:
+    """Of three partitions one is stopped with messages behind, one is read, and one has a reject in an open segment."""
+    stream = make(partitions=3, max_rejects="1")
+    stream.send(4, partition=0)
+    stream.send(3, partition=0, values=[b"{", b"[", stream.next_order()])  # the second is a reject too many
+    stream.send(5, partition=1)
+    stream.send(1, partition=2, values=[b"{"])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = stream.start("--window", "0.5", WAREHOUSE_METRICS_PORT=str(port))
+
+    def ask() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, value in (it.rsplit(" ", 1) for it in lines if not it.startswith("#"))}
+
+    def is_done() -> bool:
+        with suppress(OSError):
+            figures = ask()
+            label = f'{{feed="shop.lines",topic="{stream.topic}",partition="0"}}'
+            done = figures["warehouse_stream_messages_total"], figures.get(f"warehouse_stream_partition_stopped{label}")
+            return done == (11, 1)
+        return False
+
+    stream.wait(is_done)
+    time.sleep(1.5)  # the process tells once a second
+    told = [
+        json.loads(subprocess.run(
+            [BIN / "warehouse", *command, "--json"], env=stream.environment, capture_output=True, text=True, check=False
+        ).stdout)
+        for command in (["status"], ["stream", "status"])
+    ]  # fmt: skip
+    figures, now = ask(), datetime.now(UTC)
+    process.terminate()
+    process.communicate(timeout=SECONDS)
+    parts = told[0]["streams"]
+    assert parts == told[1]["partitions"]
+    assert [
+        (
+            it["partition"],
+            it["next_offset"],
+            it["lag"],
+            it["stopped_offset"],
+            it["messages"],
+            it["rows"],
+            it["rejected"],
+        )
+        for it in parts
+    ] == [(0, 5, 2, 5, 5, 8, 1), (1, 5, 0, None, 5, 10, 0), (2, 1, 0, None, 1, 0, 1)]
+    for it in parts:
+        label = f'{{feed="shop.lines",topic="{stream.topic}",partition="{it["partition"]}"}}'
+        assert figures[f"warehouse_stream_lag_messages{label}"] == it["lag"]
+        assert figures[f"warehouse_stream_next_offset{label}"] == it["next_offset"]
+        assert figures[f"warehouse_stream_partition_stopped{label}"] == (it["stopped_offset"] is not None)
+    for name in ("messages", "rows", "rejected", "skipped"):
+        assert figures[f"warehouse_stream_{name}_total"] == sum(it[name] for it in parts)
+    last = max(datetime.fromisoformat(it["committed_at"]) for it in parts)
+    assert abs((now - last).total_seconds() - figures["warehouse_stream_last_commit_age_seconds"]) < 2

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from psycopg2.extensions import connection as Connection
 from topics import Partition
 
@@ -21,6 +22,9 @@ from sales_warehouse.stream.messages import Message, Place
 START_MS = 1_709_280_000_000  # 2024-03-01 08:00 UTC
 FEED = "web_shop.order_events"
 KINDS = ("placed", "corrected", "cancelled")
+MESSAGE_COLUMNS = ("_topic", "_partition", "_offset", "_key", "_headers", "_sent_at")
+_PLACE = "".join(f",\n        {column}" for column in ("_topic", "_partition", "_offset"))
+_UNION = "    union all\n    select * from event_files\n"
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ class OrderTopic:
         first = partition.next_offset
         partition.commit([Message(first + n, value, key, (), at) for n, (key, value, at) in enumerate(messages)])
 
-    def seal(self) -> None:
-        """End the open segments, so that each partition begins another one."""
-        for partition in self._partitions.values():
+    def seal(self, number: int | None = None) -> None:
+        """End the open segments of one partition or of all, so that it begins another one."""
+        for partition in self._partitions.values() if number is None else [self._find_partition(number)]:
             partition.seal()
 
     def deliver(self, *events: Event) -> None:
@@ -88,10 +92,11 @@ class OrderTopic:
         self.commit(events)
         self.seal()
 
-    def list_segments(self, status: str = "active") -> list[int]:
-        """Return the file ids of the segments with a status."""
-        query = "select file_id from ledger.files where feed = %s and status = %s order by file_id"
-        return [file_id for (file_id,) in self._find_partition(0).query(query, FEED, status)]
+    def list_segments(self, status: str = "active", partition: int | None = None) -> list[int]:
+        """Return the file ids of the segments with a status, of one partition or of all."""
+        query = "select file_id from ledger.files where feed = %s and status = %s and name like %s order by file_id"
+        names = f"%/{'%' if partition is None else partition}/%"
+        return [file_id for (file_id,) in self._find_partition(0).query(query, FEED, status, names)]
 
     def unload(self, file_id: int) -> None:
         """Unload a segment as `warehouse unload` does."""
@@ -132,3 +137,64 @@ def draw_events(seed: int, orders: int) -> list[Event]:
             for _ in range(dice.choice([0, 0, 0, 1, 2])):
                 sent.append((dice.random() * 5, event.again(dice.choice([0, 0, 1, 60]), dice.randrange(3))))
     return [event for _, event in sorted(sent, key=lambda one: one[0])]
+
+
+def declare_event_files(project: Path, **events: Any) -> None:
+    """Add a feed of files with the same events to a copy of the project, with these values of `meta.events`.
+
+    Its records have a time `sent_at` beside the fields of a message. The model and all that reads it are made from
+    those of the topic.
+    """
+    models = project / "models"
+    staging, name = models / "staging/web_shop", "stg_web_shop__order_event_files"
+    sources = yaml.safe_load((staging / "_web_shop__sources.yml").read_text())
+    [topic] = sources["sources"][0]["tables"]
+    columns = [column for column in topic["columns"] if column["name"] not in MESSAGE_COLUMNS]
+    # of a message any field may be missing
+    options = topic["external"]["options"] | {
+        "optional": ["discount_amount", "sent_at"],
+        "delivery_key": r"(?P<business_date>\d{4}-\d{2}-\d{2})",
+    }
+    external = {"location": "event_files/*.jsonl", "file_format": "jsonl", "options": options}
+    sources["sources"][0]["tables"].append(
+        {
+            "name": "order_event_files",
+            "identifier": "web_shop__order_event_files",
+            "description": "Events in files.",
+            "external": external,
+            "columns": [*columns, {"name": "sent_at", "data_type": "text"}],
+        }
+    )
+    (staging / "_web_shop__sources.yml").write_text(yaml.safe_dump(sources))
+    order = {"order": ["delivery_key", "file_partition", "_row_number"]}
+    properties = yaml.safe_load((staging / "stg_web_shop__order_events.yml").read_text())["models"][0]["config"]
+    properties["meta"]["events"] |= order | events
+    (staging / f"{name}.yml").write_text(yaml.safe_dump({"models": [{"name": name, "config": properties}]}))
+    change(
+        staging / "stg_web_shop__order_events.sql",
+        ("source('web_shop', 'order_events')", "source('web_shop', 'order_event_files')"),
+        ("started_at as delivered_at", "started_at as delivered_at, delivery_key"),
+        ("{{ utc_clock('_sent_at') }} as sent_at", "{{ try_timestamp('sent_at') }} as sent_at"),
+        (f"{_PLACE}\n    from texts", "\n    from texts"),
+        ("        arrivals.delivered_at\n", "arrivals.delivered_at, arrivals.delivery_key, 0 as file_partition\n"),
+        (f"{_PLACE}\n    from judged", ", delivery_key, file_partition\n    from judged"),
+        to=staging / f"{name}.sql",
+    )
+    records = "{{ event_records('stg_web_shop__order_events') }}"
+    both = f"{records}\nunion all\n{records.replace('order_events', 'order_event_files')}"
+    change(models / "intermediate/events/int_events__records_decided.sql", (records, both))
+    union = models / "intermediate/sales/int_sales__lines_unioned.sql"
+    text = union.read_text()
+    lines = text[text.index("web_shop_staged as (") : text.index("superstore as (")]
+    of_files = lines.replace("order_events", "order_event_files").replace("web_shop_staged", "event_files_staged")
+    of_files = of_files.replace("web_shop as (", "event_files as (")
+    change(union, (lines, lines + of_files), ("select * from web_shop\n", f"select * from web_shop\n{_UNION}"))
+
+
+def change(path: Path, *replacements: tuple[str, str], to: Path | None = None) -> None:
+    """Write a file with texts replaced, to itself or to another; each text must be there once."""
+    text = path.read_text()
+    for old, new in replacements:
+        assert text.count(old) == 1, f"{path.name}: {old!r} is there {text.count(old)} times"
+        text = text.replace(old, new)
+    (to or path).write_text(text)

@@ -2,6 +2,7 @@
 
 import json
 
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from checkout import Checkout
@@ -24,11 +25,19 @@ def compile_whole(checkout: Checkout) -> dict[str, tuple[str, str]]:
 
 
 def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]) -> list[str]:
-    """Return the rows that are missing or too many compared with a rebuild, with relation and file name."""
+    """Return the rows that are missing or too many compared with a rebuild, with relation and file name.
+
+    A rebuild would not see the messages that came after the build began: they are in open segments.
+    """
     found = []
-    with connection, connection.cursor() as cursor:
-        cursor.execute("select file_id, name from ledger.files")
-        names = dict(cursor.fetchall())
+    with connection.cursor() as cursor:
+        cursor.execute("select file_id, name, status, feed from ledger.files")
+        files = cursor.fetchall()
+        names = {file_id: name for file_id, name, _, _ in files}
+        for file_id, _, status, feed in files:
+            if status == "open":
+                table = sql.Identifier("raw", feed.replace(".", "__"))
+                cursor.execute(sql.SQL("delete from {} where _file_id = %s").format(table), (file_id,))
         for relation, (columns, query) in rebuilt.items():
             there, due = f"select {columns} from {relation}", f"select {columns} from ({query}) as due"
             cursor.execute(
@@ -42,4 +51,5 @@ def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]
             for row in cursor.fetchall():
                 of = names.get(row[file_id], "a file that is not in the ledger") if file_id is not None else ""
                 found.append(f"{relation}: {' | '.join(map(str, row))} {of}")
+    connection.rollback()  # brings the messages back
     return found

@@ -23,11 +23,14 @@ from dagster import (
     build_sensor_context,
 )
 from dagster_dbt import get_asset_key_for_source
+from order_events import Event, OrderTopic
 from psycopg2.extensions import connection as Connection
 
 from checkout import Checkout
+from sales_warehouse import server
 from sales_warehouse.demo import write_sample
 from sales_warehouse.errors import ConfigurationError, ServerAway
+from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.orchestration.define import DAILY, ON_DELIVERY, define
 from sales_warehouse.orchestration.define_raw_tables import CHECK
 from sales_warehouse.orchestration.notify import describe_failure
@@ -337,6 +340,74 @@ def test_the_sensor_skips_while_a_run_is_active(shop: Checkout, defs: Definition
         busy.create_run_for_job(defs.resolve_job_def(DAILY), status=DagsterRunStatus.STARTED)
         assert Watcher(shop, defs, busy).evaluate() == 0
     assert Watcher(shop, defs, instance).evaluate() == 1
+
+
+def test_messages_start_a_run_when_enough_of_them_wait_or_for_long_enough(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAREHOUSE_BUILD_ROWS", "4")
+    watcher = Watcher(shop, define(get_settings()), instance)
+    watcher.run()
+    with closing(server.connect(get_settings(), application_name="test", role="loader")) as connection:
+        topic = OrderTopic(connection, read_feeds(shop.project))
+
+        def wait_more(minutes: int) -> None:
+            with connection, connection.cursor() as cursor:
+                cursor.execute("update ledger.files set started_at = now() - %s * interval '1 minute'", (minutes,))
+
+        topic.commit([Event("m1", "M", 0, prices=(1, 2)), Event("m2", "N", 0, partition=1)])
+        assert watcher.evaluate() == 0, "three rows wait"
+        topic.commit([Event("m3", "M", 1, prices=(1,))])
+        assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], "four rows wait in open segments"
+        topic.seal()
+        assert watcher.evaluate() == 0, "sealed ones are no others"
+        topic.commit([Event("m4", "M", 1, prices=(1, 2, 3, 4))])
+        assert watcher.evaluate() == 1, "a run failed, and four more rows wait"
+        topic.seal()
+        watcher.build()
+        assert watcher.evaluate() == 0
+        topic.deliver(Event("m5", "M", 2))
+        assert watcher.evaluate() == 0, "a segment that is sealed waits like an open one"
+        wait_more(16)
+        assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], "it waits for 15 minutes"
+        wait_more(31)
+        assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], "a run failed, and 15 more minutes passed"
+        watcher.build()
+        topic.unload(topic.list_segments()[-1])
+        assert [watcher.evaluate(), watcher.evaluate()] == [1, 0], "a correction does not wait"
+        watcher.build()
+
+
+def test_a_topic_shows_its_rows_its_lag_and_its_last_commit(
+    shop: Checkout, defs: Definitions, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(server.connect(get_settings(), application_name="test", role="loader")) as connection:
+        topic = OrderTopic(connection, read_feeds(shop.project))
+        topic.deliver(Event("n1", "M", 3))
+        topic.commit([Event("n2", "M", 4, partition=1)])
+        rows = shop.value("select count(*) from raw.web_shop__order_events")
+        segments = shop.value("select count(*) from ledger.files where feed like 'web_shop%' and status = 'active'")
+    ends: dict[tuple[str, str, int], int] = {}
+    monkeypatch.setattr("sales_warehouse.stream.status._find_ends", lambda *_: (ends, None))
+
+    def describe() -> dict[str, Any]:
+        """Return the figures of the raw table."""
+        key = AssetKey(["web_shop", "order_events"])
+        done = defs.get_implicit_global_asset_job_def().execute_in_process(instance=instance, asset_selection=[key])
+        [event] = done.get_asset_materialization_events()
+        return {name: it.value for name, it in event.materialization.metadata.items()}
+
+    figures = describe()
+    assert "lag" not in figures, "the cluster does not answer"
+    assert figures["dagster/row_count"] == int(rows) - 1, "the row of the open segment is in no file yet"
+    assert (figures["files"], figures["partitions"]) == (int(segments), 2)
+    assert (figures["records_in_open_segments"], figures["messages_lost"]) == (1, 0)
+    assert 0 < figures["seconds_since_last_commit"] < 60
+    assert abs(figures["last_commit"] - time.time()) < 60
+    ends |= {("shop", "web_shop.order_events", number): 100 for number in (0, 1)}
+    assert describe()["lag"] == 200 - int(
+        shop.value("select sum(next_offset) from ledger.stream_positions where topic = 'web_shop.order_events'")
+    )
 
 
 # --- failures --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Events of a topic: sent twice they count once, later states supersede, and nothing depends on arrival or segments."""
 
+import json
 import random
 import zlib
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from order_events import KINDS, Event, OrderTopic, draw_events
@@ -86,6 +88,54 @@ def test_an_event_counts_once_and_a_later_state_supersedes(shop: Shop) -> None:
     assert shop.checkout.value(
         "select count(*) from audit.reconciliation where step = 'events_to_outcomes' and left_rows > 0 and is_balanced"
     ) == "4"  # fmt: skip
+
+
+def test_explain_names_the_event_that_counts_instead(shop: Shop) -> None:
+    shop.topic.deliver(Event("x1", "X", 0, prices=(10, "abc")))
+    shop.topic.commit([Event("x1", "X", 0).again(3, partition=1), Event("x2", "X", 5, "corrected", (9,))])
+    shop.topic.commit([Event("x2", "X", 5, "corrected", (9,)).again(1), Event("y1", "Y", 0, "cancelled", partition=1)])
+    shop.topic.commit([Event("y1", "Y", 0, "cancelled", partition=1).again(9)])
+    shop.topic.seal()
+    shop.build(*WITHOUT_TESTS)
+
+    def explain(*arguments: str) -> list[tuple[str, Any]]:
+        found = json.loads(shop.checkout.warehouse("explain", *arguments, "--json"))
+        return [(it["outcome"], it["counts_instead"]) for it in found]
+
+    rows = shop.checkout.sql(
+        "select event_id, _file_id, min(_row_number) as row, min(_partition) as part, min(_offset) as at "
+        "from staging.stg_web_shop__order_events where order_id in ('X', 'Y') group by event_id, _row_number, _file_id "
+        "order by event_id, min(sent_at)"
+    )
+    places = [("--file", row["_file_id"], "--row", row["row"]) for row in rows]
+    first, again, second, again_2, cancelled, again_3 = [
+        {
+            "file_id": int(row["_file_id"]),
+            "row_number": int(row["row"]),
+            "partition": f"web_shop.order_events/{row['part']}",
+            "offset": int(row["at"]),
+        }
+        for row in rows
+    ]
+    assert [explain(*place) for place in places] == [
+        [("superseded", second), ("quarantined", None)],
+        [("repeated", first)],
+        [("accepted", None)],
+        [("repeated", second)],
+        [("skipped", None)],
+        [("repeated", cancelled)],
+    ]
+    # as row_outcomes has it
+    assert explain("--table", "intermediate.int_events__records_decided", "--where", "state_key = 'Y'") == [
+        ("skipped", None), ("repeated", cancelled),
+    ]  # fmt: skip
+    printed = shop.checkout.warehouse("explain", *places[0])
+    assert f"event:superseded by web_shop.order_events/0, offset {second['offset']}, row" in " ".join(printed.split())
+    assert f"warehouse explain --file {second['file_id']} --row {second['row_number']}" in printed
+    summary = shop.checkout.warehouse("build", "--no-publish")
+    assert "repeated" in summary
+    assert "superseded" in summary
+    assert again != again_2 != again_3
 
 
 def test_a_build_looks_only_at_files_whose_outcomes_changed(shop: Shop) -> None:
@@ -261,6 +311,39 @@ def test_a_producer_whose_clock_is_ahead_supersedes_nothing(shop: Shop) -> None:
     assert [line for line in shop.facts() if line.startswith("H ")] == ["H 5.00"]
     issues = "select row_issues from audit.quarantined_rows where delivered_values like '%\"h2\"%'"
     assert shop.checkout.value(issues) == "sent_at:after_delivery"
+
+
+def test_events_that_are_days_late_change_the_figures_of_their_days(shop: Shop) -> None:
+    """Also a clock that is a few hours ahead counts at its own time: `states` keep it from bringing an order back."""
+    daily = (
+        "select order_date || ' ' || line_count || ' ' || net_amount::int from {}.agg_sales_daily "
+        "where order_date < '2024-02-01' and source_system = 'web_shop' order by 1"
+    )
+
+    def days(schema: str = "marts") -> list[str]:
+        return [str(value) for row in shop.checkout.sql(daily.format(schema)) for value in row.values()]
+
+    def on(day: str, *event: Any, **more: Any) -> Event:
+        # Tokyo is a day ahead of UTC, Honolulu a day behind
+        return Event(*event, other={"ordered_at": f"2024-01-{day}"}, **more)
+
+    week, tokyo, honolulu = 7 * 24 * 60, "20T00:30:00+09:00", "18T23:30:00-10:00"
+    shop.topic.deliver(on(tokyo, "s1", "S", 0, prices=(5,)), on(honolulu, "t1", "T", 1, prices=(6,)))
+    shop.topic.deliver(on(tokyo, "s3", "S", week, "corrected", (7,)))
+    shop.build()
+    assert days() == ["2024-01-18 1 6", "2024-01-20 1 7"]
+    # a week late and out of order: an earlier correction of S, a cancellation of T before what was placed, and U
+    shop.topic.deliver(
+        on(tokyo, "s2", "S", week - 1, "corrected", (8,)),
+        on(honolulu, "t2", "T", 0, "cancelled", (6,), partition=1),
+        on(honolulu, "u1", "U", 2, prices=(9,), partition=1),
+    )
+    shop.build()
+    assert days() == days("published") == ["2024-01-18 1 9", "2024-01-20 1 7"]
+    # the correction moves the order to another day, and a clock three hours ahead does not bring T back
+    shop.topic.deliver(on("19T10:00:00Z", "s4", "S", week + 1, "corrected", (7,)), on(honolulu, "t3", "T", 180))
+    shop.build()
+    assert days() == days("published") == ["2024-01-18 1 9", "2024-01-19 1 7"]
 
 
 @pytest.mark.timeout(600)

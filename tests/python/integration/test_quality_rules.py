@@ -17,6 +17,7 @@ BUILD = (
     "build", "--quiet", *WITHOUT_UNIT_TESTS, "--indirect-selection", "buildable",
     "--select", "+fct_sales_lines", "+feed_issues", "+feed_scorecard", "quarantined_rows",
 )  # fmt: skip
+WEB_SHOP = "models/staging/web_shop/stg_web_shop__order_events.sql"
 SUPERSTORE = "models/staging/superstore/stg_superstore__order_lines.sql"
 
 
@@ -141,3 +142,26 @@ def test_an_amount_may_differ_from_quantity_times_price_by_the_limit(shop: Check
         ) as delivered (line, quantity, unit_price, amount)
     """
     assert {row["line"] for row in show(shop, query) if row["issues"]} == {4, 5, 7, 9, 13}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("partition by _file_id, _row_number, {{", "partition by _file_id, {{", "row:exact_duplicate"),
+        (
+            "('row:exact_duplicate', 'occurrence_number > 1')",
+            "('row:delivered_before', 'false')",
+            "row:delivered_before",
+        ),
+    ],
+)
+def test_a_rule_that_compares_the_rows_of_segments_is_refused(shop: Checkout, old: str, new: str, code: str) -> None:
+    before = (shop.project / WEB_SHOP).read_text(encoding="utf-8")
+    edit(shop, WEB_SHOP, old, new)
+    compiled = shop.dbt("compile", "--quiet", "--select", "stg_web_shop__order_events", check=False)
+    (shop.project / WEB_SHOP).write_text(before, encoding="utf-8")
+    assert compiled.returncode != 0
+    assert (
+        f"web_shop.order_events: {code} would depend on where the segments of the topic were cut. Declare meta.events "
+        "in the YAML of stg_web_shop__order_events"
+    ) in re.sub(r"\s+", " ", compiled.stdout)

@@ -3,14 +3,18 @@
 import os
 import re
 import tempfile
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from histories import STEPS, Action, History, Operator, describe_history, histories
+from histories import KEYS, STEPS, Action, History, Operator, describe_history, histories, is_topic
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
+from order_events import declare_event_files
+from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole, find_differences
 
 from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
@@ -18,8 +22,17 @@ from databases import Databases
 from sales_warehouse import server
 from sales_warehouse.feeds.read_feeds import read_feeds
 
+SENT_MEANWHILE = 4  # number of the content that comes during a build
 HISTORIES = 24  # in one warehouse, built together
 VERBS = {"deliver", "copy", "unload", "restore", "replay"}
+# what happened to the feeds of events
+SEEN = """
+select feed, array_agg(distinct decision order by decision), array_agg(distinct kind order by kind)
+from intermediate.int_events__records_decided
+inner join ledger.file_events using (feed)
+where kind in ('activated', 'deactivated')
+group by feed order by feed
+"""
 # `make soak` sets the number of warehouses, each with all its histories
 WAREHOUSES = int(os.environ.get("SOAK", "1"))
 
@@ -46,6 +59,8 @@ def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]
             WAREHOUSE_HOME=str(warehouse.home),
             **{key: value for key, value in server.environment(warehouse).items() if key.startswith("PG")},
         )
+        # a sending more than a day after the one before it is another event
+        declare_event_files(checkout.project, window_days=1)
         checkout.warehouse("up")
         rebuilt = compile_whole(checkout)
         with closing(server.connect(warehouse, application_name="test")) as connection:
@@ -55,17 +70,48 @@ def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]
                     operator.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
                 # a test reads the rows of all builds since it passed, so that every second build needs tests
                 without = WITHOUT_TESTS if step % 2 else WITHOUT_UNIT_TESTS
-                build = checkout.dbt("build", "--quiet", *without, check=False)
+                with ThreadPoolExecutor(1) as other:
+                    building = other.submit(checkout.dbt, "build", "--quiet", *without, check=False)
+                    # messages come meanwhile, into segments that are open at the end of the build
+                    await_upper_event(connection, step + 1)
+                    for number in filter(is_topic, range(len(drawn))):
+                        operator.send(number, Action("deliver", step % KEYS, SENT_MEANWHILE))
+                    build = building.result()
                 wrong = find_differences(connection, rebuilt)
                 if wrong:
                     pytest.fail(explain(step, wrong, drawn), pytrace=False)
                 # every step of the reconciliation balances, and no other test fails
                 if build.returncode:
                     pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
+                assert query(connection, "select 1 from ledger.files where status = 'open'")
+            assert query(connection, SEEN) == [
+                (feed, ["counted", "repeated", "superseded"], ["activated", "deactivated"])
+                for feed in ("web_shop.order_event_files", "web_shop.order_events")
+            ]
+
+
+def await_upper_event(connection: Connection, builds: int) -> None:
+    """Wait until so many builds have fixed their upper event."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if query(connection, "select 1 where to_regclass('audit.builds') is not null") and query(
+            connection, "select count(*) from audit.builds"
+        ) == [(builds,)]:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the build did not begin")
+
+
+def query(connection: Connection, text: str) -> list[tuple[object, ...]]:
+    """Return the rows of a query."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(text)
+        return cursor.fetchall()
 
 
 def explain(step: int, wrong: Sequence[str], drawn: Sequence[History]) -> str:
     """Return the wrong rows and their histories, up to the build that showed them."""
-    numbers = sorted({int(number) for row in wrong for number in re.findall(r"\bH(\d{3})", row)})
+    marks = re.compile(r"\b(?:H|order_events/)(\d+)")
+    numbers = sorted({int(number) for row in wrong for number in marks.findall(row)})
     scripts = [describe_history(number, drawn[number][: step + 1]) for number in numbers[:3]]
     return "\n".join([f"After build {step + 1} of {STEPS} different from a rebuild:", *wrong[:20], *scripts])

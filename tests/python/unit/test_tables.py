@@ -60,10 +60,10 @@ def print_load() -> None:
     daily.print_load_report(LoadReport(outcomes))
 
 
-def print_summary() -> None:
+def print_summary(of_events: int = BIG) -> None:
     connection = MagicMock()
     cursor = connection.cursor.return_value.__enter__.return_value
-    ledger = [(FEED, 1234, BIG, BIG, BIG, BIG, BIG)]
+    ledger = [(FEED, 1234, BIG, BIG, BIG, BIG, of_events, of_events, BIG)]
     cursor.fetchall.side_effect = [ledger, [("marts.agg_sales_monthly", "online_retail", BIG, Decimal(BIG), "GBP")]]
     daily._print_summary(connection, BuildReport())
 
@@ -147,6 +147,13 @@ def test_no_table_is_wider_than_the_terminal(
     assert "…" not in printed
     # no number is truncated or wrapped
     assert {number[:11] for number in re.findall(r"123,[0-9,]*", printed)} <= {f"{BIG:,}"}
+
+
+@pytest.mark.parametrize("number", [0, 7])
+def test_outcomes_of_events_are_shown_where_there_are_some(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(number)
+    printed = capsys.readouterr().out
+    assert [name in printed for name in ("repeated", "superseded")] == [number > 0] * 2
 
 
 def test_columns_that_do_not_fit_are_named(terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]) -> None:
