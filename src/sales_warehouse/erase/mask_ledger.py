@@ -13,6 +13,7 @@ from sales_warehouse.load.mask_rows import rewrite
 from sales_warehouse.stream.commit_messages import mask_message
 from sales_warehouse.stream.messages import pack, unpack
 
+_ENVELOPE = ("key", "headers")  # of messages; bytes are in them as hexadecimal digits
 # table, its columns of bytes, its columns of text
 _TABLES = (
     ("rejects", ("raw",), ("detail", "replayed_as", "key", "headers")),
@@ -61,6 +62,9 @@ def _mask_table(
         )
         for column in columns
     ]
+    may_hold += [
+        sql.SQL("position('\\x' in {}) > 0").format(sql.Identifier(column)) for column in of_text if column in _ENVELOPE
+    ]
     length = sql.SQL("coalesce(delivered_bytes, length(raw))" if table == "rejects" else "null")
     query = sql.SQL(
         "select it.ctid::text, file_id, {}, {} from ledger.{} as it where file_id in "
@@ -78,7 +82,10 @@ def _mask_table(
         row = dict(zip(columns, values, strict=True))
         raws = {column: bytes(row[column]) for column in of_bytes if row[column] is not None}
         new = row | {column: masks.mask_bytes(raw) for column, raw in raws.items()}
-        new |= {column: masks.mask_text(row[column]) for column in of_text if row[column] is not None}
+        for column in of_text:
+            if row[column] is not None:
+                mask = masks.mask_envelope if column in _ENVELOPE else masks.mask_text
+                new[column] = mask(row[column])
         differing = [column for column in columns if new[column] != raws.get(column, row[column])]
         if differing:
             lengths = [size_bytes] if table == "rejects" else []

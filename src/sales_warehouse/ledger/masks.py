@@ -135,12 +135,16 @@ class Masks:
         if column in self.feed.personal:
             return token
         if column in ("_key", "_headers"):
-            value = _HEXADECIMAL.sub(partial(self._mask_hexadecimal, token), value)
-        is_declared = column in self.feed.columns or column in LINEAGE_COLUMNS.keys() - {"_key", "_headers"}
+            return self.mask_envelope(value, {token})
+        is_declared = column in self.feed.columns or column in LINEAGE_COLUMNS
         return value if is_declared else self.mask_text(value, {token})
 
-    def _mask_hexadecimal(self, token: str, found: re.Match[str]) -> str:
-        return found[1] + self.mask_in_place(bytes.fromhex(found[2]), {token}).hex()
+    def mask_envelope(self, text: str, near: Collection[str] = ()) -> str:
+        """Return key or headers of a message, as text, without erased persons; bytes are hexadecimal in them."""
+        return self.mask_text(_HEXADECIMAL.sub(partial(self._mask_hexadecimal, near), text), near)
+
+    def _mask_hexadecimal(self, near: Collection[str], found: re.Match[str]) -> str:
+        return found[1] + self.mask_in_place(bytes.fromhex(found[2]), near).hex()
 
     def mask_text(self, text: str, near: Collection[str] = ()) -> str:
         """Return a text without erased persons; `near` are the tokens of those whose text it is known to be."""
@@ -202,10 +206,10 @@ class Masks:
     def mask_reject(self, reject: Reject) -> Reject:
         """Return a reject without erased persons."""
         raw = self.mask_bytes(reject.raw)
+        masks = {"detail": self.mask_text, "replayed_as": self.mask_text}
+        masks |= {"key": self.mask_envelope, "headers": self.mask_envelope}
         texts: dict[str, Any] = {
-            name: self.mask_text(text)
-            for name in ("detail", "replayed_as", "key", "headers")
-            if (text := getattr(reject, name)) is not None
+            name: mask(text) for name, mask in masks.items() if (text := getattr(reject, name)) is not None
         }
         size_bytes = reject.size_bytes if raw != reject.raw else reject.delivered_bytes
         return replace(reject, raw=raw, delivered_bytes=size_bytes, **texts)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sales_warehouse.feeds.declare import MAX_JSON_DEPTH, Contract, Dialect, Feed, Nesting
@@ -109,6 +109,7 @@ def test_both_readings_of_json_agree_on_random_bytes(content: bytes, nesting: Ne
     ),
     st.sampled_from(["jsonl", "json", "below", "beside"]),
 )
+@example(MAX_JSON_DEPTH + 2, [("[", "]")], ('{"id":', "}", 1), "beside")  # in which the deepest place is inside a block
 def test_both_readings_of_json_have_the_same_limit_of_depth(
     depth: int, brackets: list[tuple[str, str]], record: tuple[str, str, int], layout: str
 ) -> None:

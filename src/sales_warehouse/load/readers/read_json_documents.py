@@ -220,14 +220,14 @@ class JsonDocumentReader(JsonReader):
             while at < len(self._text) and (mark := self._text[at]) != '"':
                 if mark in _PARTNERS:
                     opened.append(_PARTNERS[mark])
+                    if not is_kept and len(opened) > MAX_JSON_DEPTH:
+                        raise self._unexpected(f"a value has brackets nested more than {MAX_JSON_DEPTH} levels deep:")
                 elif mark != opened.pop():
                     raise self._unexpected(f"{mark} closes another bracket of the value that begins here:")
                 at = _end_of(_INSIDE, self._text, at + 1) if opened else at + 1
                 if not opened:
                     return at
             if not is_kept:
-                if len(opened) > MAX_JSON_DEPTH:
-                    raise self._unexpected(f"a value has brackets nested more than {MAX_JSON_DEPTH} levels deep:")
                 self._advance(at)
             done = at - self._at
             yield from self._wait()
