@@ -14,6 +14,29 @@ orders as (
 
 ),
 
+-- twice, because PostgreSQL would write a CTE that is used twice to disk
+sold_lines as (
+
+    select
+        source_system,
+        order_id,
+        product_key
+    from {{ ref('fct_sales_lines') }}
+    where is_merchandise and line_type = 'sale'
+
+),
+
+sold_lines_again as (
+
+    select
+        source_system,
+        order_id,
+        product_key
+    from {{ ref('fct_sales_lines') }}
+    where is_merchandise and line_type = 'sale'
+
+),
+
 products as (
 
     select * from {{ ref('dim_product') }}
@@ -96,12 +119,10 @@ orders_of_two_currencies as (
     select
         lines.source_system,
         lines.order_id
-    from {{ ref('fct_sales_lines') }} as lines
+    from sold_lines as lines
     inner join sales_per_order
         on lines.source_system = sales_per_order.source_system and lines.order_id = sales_per_order.order_id
-    where
-        sales_per_order.product_count = 1 and sales_per_order.currency_count > 1
-        and lines.is_merchandise and lines.line_type = 'sale'
+    where sales_per_order.product_count = 1 and sales_per_order.currency_count > 1
     group by lines.source_system, lines.order_id
     having count(distinct lines.product_key) > 1
 
@@ -148,10 +169,9 @@ candidates_per_order as (
         lines.source_system,
         lines.order_id,
         lines.product_key
-    from {{ ref('fct_sales_lines') }} as lines
+    from sold_lines_again as lines
     inner join candidates
         on lines.source_system = candidates.source_system and lines.product_key = candidates.product_key
-    where lines.is_merchandise and lines.line_type = 'sale'
     group by lines.source_system, lines.order_id, lines.product_key
 
 ),

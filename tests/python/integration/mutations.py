@@ -53,7 +53,8 @@ CALENDAR_DAY = "on daily_sales.order_date = days.date_day"
 A_DAY_LATE = "on days.date_day between daily_sales.order_date and daily_sales.order_date + 1"
 CLASS_A = """accumulated.counted_amount
                 < accumulated.total_amount * {{ var('abc_share_of_a') }}"""
-OF_AN_ORDER = "    group by lines.source_system, lines.order_id, lines.product_key"
+SOLD = "where is_merchandise and line_type = 'sale'"
+THEN_PRODUCTS = "\n\n),\n\nproducts as ("
 RETURNS_OF_MONTH = "monthly_sales.month_start_date = monthly_returns.month_start_date\n            and "
 
 MUTATIONS = (
@@ -160,7 +161,7 @@ MUTATIONS = (
     Mutation("fct_order_days", "sell fees", "is_merchandise and line_type = 'sale' as", "line_type = 'sale' as",
              "only_orders_of_several_days_are_kept_by_day"),
     Mutation("fct_orders_daily", "drop orders of several days", "    from orders\n",
-             "    from orders where order_date = last_order_date\n", "fct_orders_daily__days_have_all_their_orders"),
+             "    from orders where order_date = last_order_date\n", "an_order_belongs_to_the_day_of_its_first_line"),
     Mutation("fct_orders_daily", "count returns as baskets", "sold_product_count > 1", "line_count > 1",
              "fct_orders_daily__days_have_all_their_orders"),
     Mutation("fct_orders_daily", "count known as unknown", "case when customer_id is null",
@@ -190,6 +191,8 @@ MUTATIONS = (
     Mutation("fct_customer_purchases", "use the first order as the last", "max(case when is_sale",
              "min(case when is_sale", "only_orders_with_a_sale_count_for_a_customer"),
     Mutation("fct_customer_months", "drop months without a sale", LAST, f"{LAST} where is_active",
+             "a_return_alone_is_no_activity"),
+    Mutation("fct_customer_months", "drop a customer", LAST, f"{LAST} where customer_key not like '%1%'",
              "fct_customer_months__months_have_all_orders_of_the_customer"),
     Mutation("fct_customer_months", "count returns as activity", "case when orders.is_sale then 1 else 0 end", "1",
              "a_return_alone_is_no_activity"),
@@ -235,8 +238,9 @@ MUTATIONS = (
     Mutation("product_affinity", "double a join", "first_products.product_number < second_products.product_number",
              "first_products.product_number <> second_products.product_number",
              "product_affinity__each_pair_is_there_once"),
-    Mutation("product_affinity", "count returns as sales", f" and lines.line_type = 'sale'\n{OF_AN_ORDER}",
-             f"\n{OF_AN_ORDER}", "a_pair_counts_orders_not_lines_and_must_be_frequent"),
+    Mutation("product_affinity", "count returns as sales", f"{SOLD}{THEN_PRODUCTS}",
+             SOLD.replace(" and line_type = 'sale'", "") + THEN_PRODUCTS,
+             "a_pair_counts_orders_not_lines_and_must_be_frequent"),
     Mutation("product_affinity", "count one product of two currencies twice",
              "    having count(distinct lines.product_key) > 1\n", "",
              "a_pair_counts_orders_not_lines_and_must_be_frequent"),
@@ -284,8 +288,8 @@ MUTATIONS = (
     Mutation("customers_new_and_returning", "drop the unknown customer", "    from unknown_months\n",
              "    from unknown_months where false\n",
              "customers_new_and_returning__months_have_the_net_sales_of_all_orders"),
-    Mutation("customers_new_and_returning", "drop customers with returns first", "left join customers\n",
-             "inner join customers\n", "customers_new_and_returning__months_have_the_net_sales_of_all_orders"),
+    Mutation("customers_new_and_returning", "drop customers who never bought", "left join customers\n",
+             "inner join customers\n", "a_new_customer_bought_first_in_this_month"),
     Mutation("customers_new_and_returning", "count returning customers as new", "= customers.first_month_start_date",
              ">= customers.first_month_start_date", "a_new_customer_bought_first_in_this_month"),
     Mutation("customer_cohorts", "count returns as activity", "    where is_active\n", "",

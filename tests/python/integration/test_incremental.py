@@ -133,7 +133,8 @@ def test_a_correction_takes_customers_days_and_matches_away(shop: Checkout) -> N
     assert read_shop(shop) == ({"91": "1", "92": "0", "93": "1"}, "1", "2", "t")
     # the order has one day now, and 91 has nothing any more
     deliver(shop, 12, returned)
-    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    # readers would lose the type that a test above changed
+    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, "--vars", "{publish: never}")
     assert read_shop(shop) == ({"92": "1", "93": "1"}, "1", "0", "t")
 
 
