@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
-
 from all_faults import (
     STALL_SECONDS,
     freeze_server,
@@ -489,21 +487,8 @@ def compacted(stage: StreamStage) -> Iterator[Ended]:
 
 def read_all(stage: StreamStage) -> set[Spot]:
     """Return the places of the messages that the broker has."""
-    consumer = Consumer(
-        {"bootstrap.servers": stage.broker.servers, "group.id": "faults", "enable.partition.eof": True, "log_level": 0}
-    )
-    numbers = range(stage.partitions)
-    consumer.assign([TopicPartition(stage.topic, number, 0) for number in numbers])
-    found, ended = set(), 0
-    while ended < len(numbers):
-        message = consumer.poll(SECONDS)
-        assert message is not None, "the broker gives no message"
-        if message.error():
-            ended += 1
-        else:
-            found.add(Spot(stage.sender.topic_id, message.partition() or 0, message.offset() or 0))
-    consumer.close()
-    return found
+    found = stage.broker.read_all(stage.topic, stage.partitions)
+    return {Spot(stage.sender.topic_id, partition, offset) for partition, offset in found}
 
 
 def make_again(stage: StreamStage) -> None:
