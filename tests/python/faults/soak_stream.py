@@ -250,9 +250,9 @@ def watch(world: World, consumers: list[Runner]) -> None:
 
 
 def find_doubled(world: World) -> None:
-    """Add messages that are in the topic twice: a producer that lost an answer sent them again, under another number."""
+    """Add messages that are in the topic twice: the producer's client sent them again when an answer was lost."""
     sent = world.sender.sent
-    notes = {value: note for value, note in sent.values()}
+    notes = dict(sent.values())
     topic_id = world.sender.topic_id
     for (partition, offset), value in world.broker.read_all(TOPIC, world.partitions).items():
         spot = Spot(topic_id, partition, offset)
