@@ -41,6 +41,7 @@ from sales_warehouse.stream.positions import (
     record_lost,
     record_stop,
     seal_due,
+    seal_earlier,
 )
 from sales_warehouse.stream.read_messages import MessageReader
 
@@ -146,6 +147,11 @@ class _Partition:
     def is_read(self) -> bool:
         """Say whether its messages are fetched now."""
         return not self.is_stopped and self.waits_until is None
+
+    @property
+    def is_before_no_message(self) -> bool:
+        """Say whether behind its position are only offsets that are no messages, such as those of transactions."""
+        return self.is_read and self.is_at_end and not self.messages and self.fetch_offset > self.next_offset
 
     def clear(self) -> None:
         """Drop the messages that wait."""
@@ -371,6 +377,7 @@ class StreamProcess:
                         start = 0 if earlier else find_start(self._consumer, place.topic, number, self._options.start)
                         begin_position(cursor, _partition_of(place, number), feed.full_name, start)
                     if earlier:
+                        seal_earlier(cursor, place)
                         record_event(cursor, place, "made_again", (None, None), "another topic had this name before")
                         self._say(f"The topic {place.topic} was deleted and made again: it is read from its beginning.")
                 position = begin_position(cursor, place, feed.full_name, 0)
@@ -536,7 +543,7 @@ class StreamProcess:
                 self._look_at_stop(part)
             elif part.waits_until is not None:
                 self._look_at_wait(part)
-            elif part.is_at_end and not part.messages and part.fetch_offset > part.next_offset:
+            elif part.is_before_no_message:
                 self._advance(part)
         self._database.run(self._dead_letters.send_due)
         if now - self._sealed_at < _SEAL_SECONDS:
@@ -569,7 +576,7 @@ class StreamProcess:
             self._fetch()
 
     def _advance(self, part: _Partition) -> None:
-        """Move a position over offsets at the end that are no messages, such as those of transactions."""
+        """Move a position over offsets at the end that are no messages."""
 
         def move(connection: Connection) -> None:
             with transaction(connection) as cursor:
@@ -612,6 +619,9 @@ class StreamProcess:
         """Commit what is open and seal the segments of this process."""
         try:
             self._commit(list(self._partitions.values()))
+            for part in self._partitions.values():
+                if part.is_before_no_message:  # or they would count as lost when they expire before the next process
+                    self._advance(part)
             self._seal(0)
         except (DatabaseAway, KafkaAway, RegistryAway):
             self._say("What was not committed is read again by the next process.")

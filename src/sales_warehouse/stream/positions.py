@@ -282,3 +282,13 @@ def seal_due(cursor: Cursor, places: Sequence[Place], older_than_seconds: float)
         seal(cursor, due)
         reach("stream_sealing")
     return len(due)
+
+
+def seal_earlier(cursor: Cursor, place: Place) -> None:
+    """Seal the open segments of the earlier topics that had the name of this one: nothing more comes into them."""
+    cursor.execute(
+        "select segment_file_id from ledger.stream_positions where cluster_id = %s and topic = %s and topic_id <> %s "
+        "and segment_file_id is not null for update skip locked",
+        (place.cluster_id, place.topic, place.topic_id),
+    )
+    seal(cursor, [file_id for (file_id,) in cursor])

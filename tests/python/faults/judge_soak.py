@@ -45,6 +45,7 @@ class Figures:
     acts: int
     longest_pause: tuple[float, str]
     largest_megabytes: int
+    doubled: int
     problems: int
 
     def describe(self, seed: int, rate: float) -> str:
@@ -57,7 +58,8 @@ class Figures:
             f"| date | {datetime.now(UTC):%Y-%m-%d} |",
             f"| seed, rate | {seed}, {rate:g} events a second |",
             f"| minutes | {self.seconds / 60:.0f} |",
-            f"| messages sent | {self.sent:,} |",
+            f"| messages in the topic | {self.sent:,} |",
+            f"| of these sent twice by the producer's client, after the broker was killed | {self.doubled:,} |",
             f"| of these expired before they were read | {self.lost:,}, each in an event of the ledger |",
             f"| rows, rejects, segments | {self.rows:,}, {self.rejected:,}, {self.segments:,} |",
             f"| faults | {sum(self.faults.values())} |",
@@ -107,7 +109,7 @@ def judge(world: "World", rebuilt: dict[str, tuple[str, str]], consumers: "list[
     return Figures(
         seconds, len(world.sender.sent), len(lost), rows, rejected, int(str(segments)), dict(world.faults), dict(ends),
         ends.total() - len(consumers), dict(world.builds), world.acts, world.longest_pause, world.largest_megabytes,
-        len(problems),
+        world.doubled, len(problems),
     )  # fmt: skip
 
 

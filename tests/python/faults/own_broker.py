@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -122,6 +122,24 @@ class OwnBroker:
     def add_partitions(self, name: str, partitions: int) -> None:
         """Give a topic so many partitions."""
         self.admin.create_partitions([NewPartitions(name, partitions)])[name].result(SECONDS)
+
+    def read_all(self, name: str, partitions: int) -> dict[tuple[int, int], bytes | None]:
+        """Return the values of all messages of a topic, by partition and offset, as a plain consumer sees them."""
+        consumer = Consumer(
+            {"bootstrap.servers": self.servers, "group.id": "faults", "enable.partition.eof": True, "log_level": 0,
+             "auto.offset.reset": "earliest"}
+        )  # fmt: skip
+        consumer.assign([TopicPartition(name, number, 0) for number in range(partitions)])
+        found, ended = {}, 0
+        while ended < partitions:
+            message = consumer.poll(SECONDS)
+            assert message is not None, "the broker gives no message"
+            if message.error() is None:
+                found[message.partition() or 0, message.offset() or 0] = message.value()
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                ended += 1
+        consumer.close()
+        return found
 
     def delete_before(self, name: str, partition: int, offset: int) -> None:
         """Delete the messages before an offset, as their time does."""

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -35,7 +35,7 @@ from sales_warehouse.demo.send_events import choose_start
 from sales_warehouse.feeds.read_feeds import read_feeds
 from small_disk import MountedDisk, mounted
 from stage import Loader, Stage, kill_tree
-from topic_sender import Sender
+from topic_sender import Sender, Spot
 
 PAGE = PROJECT / "docs" / "reference" / "fault-matrix-streams.md"
 TOPIC, FEED = "web_shop.order_events", "web_shop.order_events"
@@ -70,6 +70,7 @@ class World:
     faults: Counter[str] = field(default_factory=Counter)
     builds: Counter[str] = field(default_factory=Counter)
     acts: int = 0  # of files
+    doubled: int = 0  # messages that the producer's client sent twice
     problems: list[str] = field(default_factory=list)
     longest_pause: tuple[float, str] = (0.0, "")
     largest_megabytes: int = 0
@@ -152,8 +153,8 @@ class Runner:
             self.ends[words] += 1
             if not self._is_kept:
                 return
-            # 3: started while the server or the broker was away
-            if code not in (0, 3, -signal.SIGKILL):
+            # 3: started while the server or the broker was away; SIGTERM: it came while the process started
+            if code not in (0, 3, -signal.SIGKILL, -signal.SIGTERM):
                 self._world.problems.append(f"{self.name} ended with {words}: {self.said[-1][-1500:]}")
             time.sleep(1)
             self._start()
@@ -246,6 +247,20 @@ def watch(world: World, consumers: list[Runner]) -> None:
             last, since, began_with = now, time.monotonic(), world.now
         elif time.monotonic() - since > world.longest_pause[0]:
             world.longest_pause = time.monotonic() - since, began_with or world.now
+
+
+def find_doubled(world: World) -> None:
+    """Add messages that are in the topic twice: the producer's client sent them again when an answer was lost."""
+    sent = world.sender.sent
+    notes = dict(sent.values())
+    topic_id = world.sender.topic_id
+    for (partition, offset), value in world.broker.read_all(TOPIC, world.partitions).items():
+        spot = Spot(topic_id, partition, offset)
+        if spot not in sent:
+            number, event = notes[value]
+            sent[spot] = value, (number, replace(event, is_repeat=True))
+            world.sender.keys[spot] = event.key.decode()
+            world.doubled += 1
 
 
 # --- the faults ---------------------------------------------------------------------------------------------------
@@ -387,6 +402,7 @@ def make_faults(world: World, consumers: list[Runner], live: Runner) -> dict[str
         if not world.wait_until_taken_in():
             world.problems.append("the stream did not come to the end before the topic was deleted")
             return
+        find_doubled(world)
         world.broker.delete_topic(TOPIC)
         time.sleep(dice.uniform(0, 10))
         world.partitions = PARTITIONS
@@ -506,6 +522,7 @@ def run(world: World, seed: int, minutes: float) -> Any:
             hand.join(180)
     seconds = time.monotonic() - begin
     world.sender.flush()
+    find_doubled(world)
     if not world.wait_until_taken_in():
         world.problems.append(f"positions {world.positions()} are not {world.ends()}")
     for it in consumers:

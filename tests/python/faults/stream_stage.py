@@ -178,7 +178,7 @@ class StreamStage(Stage):
 
     def wait_until_taken_in(self) -> float:
         """Wait until all that was sent is committed."""
-        return self.wait(lambda: not self.find_unread(), "everything is taken in", 2 * SECONDS)
+        return self.wait(lambda: not set(self.find_unread()) - self.gone, "everything is taken in", 2 * SECONDS)
 
     def backend(self) -> int:
         """Return the id of the server process of a consumer."""

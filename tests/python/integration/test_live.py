@@ -435,22 +435,6 @@ def test_the_command_fills_once_or_for_ever(live: Live) -> None:
     assert wrong.returncode == 2 and "give --every SECONDS too" in wrong.stderr
 
 
-def test_readers_read_live_and_the_loader_fills_it(live: Live) -> None:
-    live.checkout.warehouse("grants", "--apply")
-    database = live.connection.info.dbname
-    as_reader = f'set local role "{database}_reader"; '
-    assert live.query(as_reader + "select count(*) from live.sales_today, live.agg_sales_daily, live.order_lines")
-    in_one_snapshot = "set transaction isolation level repeatable read; "
-    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        live.query(in_one_snapshot + as_reader + "select as_of from live.fill()")
-    # a build after that lets the loader fill
-    live.checkout.dbt("run", "--quiet", "--select", "live_daily")
-    [(as_of,)] = live.query(in_one_snapshot + f'set local role "{database}_loader"; select as_of from live.fill()')
-    assert as_of is not None
-    live.remember()
-    live.check("filled by the loader")
-
-
 def _count(live: Live) -> int:
     return int(live.value("select count(*) from live.order_lines where starts_with(order_id, 'K')"))
 
@@ -628,3 +612,19 @@ def test_a_fill_that_began_before_an_erasure_ends_begins_again(
             cursor.execute("select as_of from live.fill()")
     live.fill()
     assert (person.find(), person.masked()) == ([], [(0, 2, 2)])
+
+
+def test_readers_read_live_and_the_loader_fills_it(live: Live) -> None:
+    live.checkout.warehouse("grants", "--apply")
+    database = live.connection.info.dbname
+    as_reader = f'set local role "{database}_reader"; '
+    assert live.query(as_reader + "select count(*) from live.sales_today, live.agg_sales_daily, live.order_lines")
+    in_one_snapshot = "set transaction isolation level repeatable read; "
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        live.query(in_one_snapshot + as_reader + "select as_of from live.fill()")
+    # a build after that lets the loader fill
+    live.checkout.dbt("run", "--quiet", "--select", "live_daily")
+    [(as_of,)] = live.query(in_one_snapshot + f'set local role "{database}_loader"; select as_of from live.fill()')
+    assert as_of is not None
+    live.remember()
+    live.check("filled by the loader")
