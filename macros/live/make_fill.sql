@@ -12,12 +12,17 @@
         {'table': 'customers', 'key': 'customer_key', 'condition': 'customer_id is not null'},
     ] -%}
     {%- set nullable_columns = nullable_columns_of('agg_sales_daily') -%}
+    {%- set hidden = 'pg_temp.redecided where decision_before is not null and is_overridden and not was_overridden' -%}
+    {%- set counted_again = "pg_temp.redecided where decision_before is not null and is_overridden and decision = 'counted'"
+        ~ " and not (was_overridden and decision_before = 'counted')" -%}
     {%- set event_feeds = feeds() | selectattr('events') | map(attribute='name') | list -%}
     create or replace function live.fill(out as_of timestamp with time zone, out lines_came bigint)
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
     -- plans for the very files and days: a filter on files reaches the raw tables
     set plan_cache_mode = force_custom_plan
+    -- one fill runs at a time; the first one sorts millions of rows
+    set work_mem = '64MB'
     as $fill$
     #variable_conflict use_column
     declare
@@ -36,6 +41,9 @@
         gone_files bigint [];
         new_files bigint [];
         has_events boolean := false;
+        -- of records of other files
+        record_files bigint [];
+        record_rows bigint [];
         -- days that are computed anew, and those of them whose figures are not as published
         these_days date [] := '{}';
         touched_days date [] := '{}';
@@ -126,6 +134,8 @@
             select order_date from {{ latest('fct_sales_lines') }} where _file_id = any(gone_files)
         );
         if last_publication is distinct from this_publication then
+            {%- set overridden = 'live.decided_records where is_overridden and touched_by is not null' %}
+            {{ list_records(overridden) }}
             touched_days := array(
                 select unnest(touched_days)
                 union
@@ -135,7 +145,7 @@
                 where _file_id = any(array(select file_id from live.files where event_id is not null))
                 union
                 select order_date from {{ latest('fct_sales_lines') }}
-                where {{ is_of_records('live.decided_records where is_overridden and touched_by is not null') }}
+                where {{ is_of(overridden) }}
             );
         end if;
         delete from live.lines where _file_id = any(gone_files);
@@ -158,16 +168,16 @@
         );
         if has_events then
             perform live.decide_events(whole_files, growing_files, last_rows, gone_files, new_files, this_upper_event);
+            {{ list_records(hidden) }}
             create temporary table lost_lines on commit drop as
             select {{ line_columns }} from {{ latest('fct_sales_lines') }}
-            where {{ is_of_records(
-                'pg_temp.redecided where decision_before is not null and is_overridden and not was_overridden'
-            ) }};
+            where {{ is_of(hidden) }};
             with lost as (
                 delete from live.lines
-                where {{ is_of_records(
-                    "pg_temp.redecided where was_overridden and decision_before = 'counted' and decision <> 'counted'"
-                ) }}
+                where (_file_id, _row_number) in (
+                    select _file_id, _row_number from pg_temp.redecided
+                    where was_overridden and decision_before = 'counted' and decision <> 'counted'
+                )
                 returning {{ line_columns }}
             )
             insert into lost_lines select * from lost;
@@ -176,6 +186,7 @@
                 union
                 select order_date from lost_lines where order_date not in (select order_date from live.days)
             );
+            {{ list_records(counted_again) }}
         end if;
         {%- endif %}
 
@@ -188,9 +199,7 @@
                 'where': '_file_id = any(growing_files) and _row_number > last_rows[array_position(growing_files, _file_id)]',
             },
         ] + ([{
-            'if': 'has_events',
-            'where': is_of_records("pg_temp.redecided where decision_before is not null and is_overridden"
-                ~ " and decision = 'counted' and not (was_overridden and decision_before = 'counted')"),
+            'if': 'has_events and cardinality(record_files) > 0', 'where': is_of(counted_again),
         }] if event_feeds else []) %}
         if {{ condition.if }} then
             insert into live.lines ({{ line_columns }}, _fill_number)
@@ -290,23 +299,25 @@
             select * from came
             on conflict ({{ key_list }}, {{ counted.key }}) do update set
                 line_count = counted.line_count + excluded.line_count
-            returning {{ key_list }}, {{ counted.key }}, line_count
+            -- a row that was inserted, not updated, has no other transaction
+            returning {{ key_list }}, xmax = 0 as is_new
         )
         update live.daily as days
         set {{ counted.table[:-1] }}_count = days.{{ counted.table[:-1] }}_count + counted.new_count
         from (
-            -- those that had no line
-            select {{ key_list }}, count(*) as new_count
-            from written inner join came using ({{ key_list }}, {{ counted.key }}, line_count)
-            group by {{ key_list }}
+            select {{ key_list }}, count(*) as new_count from written where is_new group by {{ key_list }}
         ) as counted
         where {{ equal_keys('days', 'counted', keys) }};
-        delete from live.{{ counted.table }} where order_date = any(these_days);
-        insert into live.{{ counted.table }} ({{ key_list }}, {{ counted.key }}, line_count)
-        select {{ key_values }}, {{ counted.key }}, count(*)
-        from live.order_lines
-        where order_date = any(these_days) and {{ counted.condition }}
-        group by 1, 2, 3, 4, 5;
+        if cardinality(these_days) > 0 then
+            delete from live.{{ counted.table }} where order_date = any(these_days);
+            insert into live.{{ counted.table }} ({{ key_list }}, {{ counted.key }}, line_count)
+            select {{ key_values }}, {{ counted.key }}, count(*)
+            from live.order_lines
+            where order_date = any(these_days) and {{ counted.condition }}
+            group by 1, 2, 3, 4, 5
+            -- as in the index, which is written a page at a time then
+            order by {{ counted.key }};
+        end if;
         {%- endfor %}
         update live.days set is_touched = true
         where not is_touched and order_date in (select order_date from live.lines where _fill_number = this_fill);
@@ -334,11 +345,17 @@
     end $$
 {%- endmacro %}
 
-{# Whether a line is of one of these records. The lists find the rows in block range indexes and below window functions. #}
-{% macro is_of_records(records) -%}
-    _file_id = any(array(select distinct _file_id from {{ records }}))
-    and _row_number = any(array(select distinct _row_number from {{ records }}))
+{# Whether a line is of one of these records, after list_records: the lists find the rows in block range indexes and below
+   window functions. They are variables, because PostgreSQL makes a hash table of a constant only. #}
+{% macro is_of(records) -%}
+    _file_id = any(record_files) and _row_number = any(record_rows)
     and (_file_id, _row_number) in (select _file_id, _row_number from {{ records }})
+{%- endmacro %}
+
+{% macro list_records(records) -%}
+    select coalesce(array_agg(distinct _file_id), '{}'), coalesce(array_agg(distinct _row_number), '{}')
+    into record_files, record_rows
+    from {{ records }};
 {%- endmacro %}
 
 {% macro equal_keys(one, other, keys) -%}
