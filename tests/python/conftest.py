@@ -33,7 +33,7 @@ LONGEST = (
 # The gate tries the same examples every time, so that no commit fails by chance; `make soak` tries others.
 # Drawing examples is slow when other tests keep the cores busy; that is no fault of a test.
 hypothesis.settings.register_profile(
-    "repeatable", derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 if "SOAK" not in os.environ:
     hypothesis.settings.load_profile("repeatable")
