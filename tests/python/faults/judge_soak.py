@@ -192,6 +192,8 @@ def _note(world: "World", what: str, expected: Counter[Any], found: Counter[Any]
 
 def _compare_marts(world: "World", events: Mapping[Spot, OrderEvent], rebuilt: dict[str, tuple[str, str]]) -> None:
     checkout, problems = world.checkout, world.problems
+    # a file that was delivered when the server was killed is not loaded yet
+    checkout.run("warehouse", "load", "--settle", "0", "--quiet", check=False)
     # what `live` shows before the build must be what the build publishes
     filled = checkout.run("warehouse", "live", check=False)
     live = _sum_days(world, "live")
