@@ -18,5 +18,6 @@ select
     {{ columns }},
     false as is_audited,
     {{ live_as_of() }} as as_of
-from {{ ref('live_lines') }} as lines
+-- dbt gives a relation a name of its own with --empty
+from (select * from {{ ref('live_lines') }}) as lines
 where {{ counts_now('lines') }}
