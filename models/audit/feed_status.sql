@@ -49,11 +49,7 @@ events as (
         kind,
         at as happened_at
     from {{ source('ledger', 'file_events') }}
-    where
-        event_id <= {{ upper_event() }}
-        and kind in ('activated', 'deactivated')
-        -- a topic has very many segments, and none is expected
-        and feed in (select expectations.feed from expectations)
+    where event_id <= {{ upper_event() }} and kind in ('activated', 'deactivated')
 
 ),
 
