@@ -188,7 +188,7 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
     panels = {
         "Daily": ("load", "build"),
         "Streams": ("stream", "broker", "demo"),
-        "Files": ("files", "verify", "unload", "restore", "feeds"),
+        "Files": ("files", "verify", "unload", "restore", "reload", "feeds"),
         "Rejects": ("rejects", "export", "replay"),
         "Persons": ("erase", "erasures"),
         "Lineage": ("explain", "changes", "diff"),

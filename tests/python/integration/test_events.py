@@ -264,7 +264,7 @@ def test_built_step_by_step_it_equals_a_rebuild_and_the_rules(shop: Shop) -> Non
         assert {(int(r["event_partition"]), int(r["event_offset"])): r["decision"] for r in decided} == decide(shop)
     assert {row["decision"] for row in decided} == {"counted", "repeated", "superseded"}
     split = "select count(*) from ledger.files where message like 'split into %'"
-    assert int(shop.checkout.value(split)) >= 3
+    assert int(shop.checkout.value(split)) >= 1
     assert int(shop.checkout.value("select count(*) from marts.fct_sales_lines where source_system = 'web_shop'")) > 30
 
 
