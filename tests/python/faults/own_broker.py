@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from proxy import Proxy
 from sales_warehouse.broker.bring_up import CONFIGURATION
-from sales_warehouse.broker.fetch_jars import fetch_jars, find_java
+from sales_warehouse.broker.fetch_jars import fetch_jars, find_java, read_lock
 from sales_warehouse.server.observe import choose_port
 
 SECONDS = 60
@@ -42,7 +42,13 @@ class OwnBroker:
             "log.cleaner.backoff.ms=500\nlog.retention.check.interval.ms=1000\n"
         )
         (self._folder / CONFIGURATION).write_text(text, encoding="utf-8")
-        self._java = [str(find_java()), "-cp", ":".join(map(str, fetch_jars())), "-Xmx400m", "-XX:TieredStopAtLevel=1"]
+        self._java = [
+            str(find_java()),
+            "-cp",
+            ":".join(map(str, fetch_jars(read_lock()))),
+            "-Xmx400m",
+            "-XX:TieredStopAtLevel=1",
+        ]
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
         subprocess.run(
             [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", CONFIGURATION],
