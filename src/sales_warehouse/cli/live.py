@@ -18,7 +18,7 @@ from sales_warehouse.cli.console import count, note, out, say
 from sales_warehouse.cli.session import AsJson, Quiet, session
 from sales_warehouse.errors import ConfigurationError, ServerAway, WarehouseError
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.retry import is_transient
+from sales_warehouse.load.retry import may_pass
 from sales_warehouse.publish.fill_live import Filled, fill
 from sales_warehouse.read_sql import read_sql
 
@@ -103,7 +103,7 @@ def _fill_every(
 ) -> None:
     """Fill until SIGTERM or SIGINT, and report each fill; a fill at work ends first.
 
-    While the server is away, it is tried again; one message says so.
+    While the server is away or its disk is full, it is tried again; one message says so.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -119,9 +119,10 @@ def _fill_every(
                         report(connection, filled)
                     stop.wait(seconds)
         except (psycopg2.Error, ServerAway) as error:
-            if not is_transient(error):
+            if not may_pass(error):
                 raise
             if not away_seconds:
-                say(f"{str(error).strip()} Trying again until the server is back.")
+                first = (str(error).strip().splitlines() or [""])[0]
+                say(f"{first} Trying again; nothing is lost.")
             away_seconds = min(away_seconds * 2 or _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
             stop.wait(away_seconds)

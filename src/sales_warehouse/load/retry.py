@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import psycopg2
+from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.errors import ServerAway
+from sales_warehouse.errors import ServerAway, ServerUnreachable
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.load.outcome import NEEDS_A_PERSON, Outcome
 from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
@@ -23,6 +24,9 @@ FIRST_WAIT_SECONDS = 0.5
 _JITTER = 0.2  # so that loaders that lost the same server do not all come back at one instant
 
 _IN_THE_LEDGER = ("active", "duplicate", "refused")
+
+# the server ended the session of a process that did not go on for a while
+_ENDED = ("25P03", "25P04", "57P05")
 
 log = logging.getLogger("sales_warehouse.load")
 
@@ -77,6 +81,13 @@ def load_with_retries(
 def is_transient(error: Exception) -> bool:
     """Say whether the same command may succeed a little later without a change."""
     return isinstance(error, ServerAway) or (isinstance(error, psycopg2.Error) and _transient_reason(error) is not None)
+
+
+def may_pass(error: Exception) -> bool:
+    """Say whether work that runs for ever may wait and try again: also with a full disk, or an ended session."""
+    if isinstance(error, psycopg2.Error) and (isinstance(error, errors.DiskFull) or error.pgcode in _ENDED):
+        return True
+    return isinstance(error, ServerUnreachable) or is_transient(error)
 
 
 def _transient_reason(error: psycopg2.Error) -> str | None:

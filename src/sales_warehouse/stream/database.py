@@ -6,18 +6,15 @@ from contextlib import suppress
 from typing import TypeVar
 
 import psycopg2
-from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ServerUnreachable
-from sales_warehouse.load.retry import is_transient
+from sales_warehouse.load.retry import may_pass
 from sales_warehouse.stream.cluster import KafkaAway
 
 Result = TypeVar("Result")
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 5.0
-# the server ended the session of a process that did not go on for a while
-_ENDED = ("25P03", "25P04", "57P05")
 
 
 class DatabaseAway(Exception):
@@ -55,7 +52,7 @@ class Database:
         except KafkaAway:  # the work asks the cluster too, and the database is there
             raise
         except (psycopg2.Error, ServerUnreachable) as error:
-            if not _may_pass(error):
+            if not may_pass(error):
                 raise
             self._note_away(error)
             raise DatabaseAway from error
@@ -79,9 +76,3 @@ class Database:
             with suppress(psycopg2.Error):
                 self._connection.close()
         self._connection = None
-
-
-def _may_pass(error: Exception) -> bool:
-    if isinstance(error, psycopg2.Error) and (isinstance(error, errors.DiskFull) or error.pgcode in _ENDED):
-        return True
-    return isinstance(error, ServerUnreachable) or is_transient(error)
