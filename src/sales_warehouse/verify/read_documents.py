@@ -34,7 +34,8 @@ class DocumentReading(SecondReading):
         head = b""
         while len(head) < len(codecs.BOM_UTF32_LE) and (block := read()):
             head += block
-        lines = Lines(iter([head, b""]).__next__, feed.dialect.encoding)  # finds the byte order mark
+        blocks = iter([head])
+        lines = Lines(lambda: next(blocks, b""), feed.dialect.encoding)  # finds the byte order mark
         self._encoding, self._offset = lines.encoding, lines.offset  # of `_at`, in bytes
         self._errors = (
             "surrogateescape"

@@ -92,6 +92,7 @@ def test_what_is_beside_the_list_of_records_is_passed_over_by_both(beside: str, 
 
 
 @given(st.binary(max_size=40), st.sampled_from(NESTINGS), st.sampled_from(["json", "jsonl"]))
+@example(b"\r", Nesting(), "json")  # shorter than a byte order mark
 def test_both_readings_of_json_agree_on_random_bytes(content: bytes, nesting: Nesting, file_format: str) -> None:
     feed = replace(FEED, file_format=file_format, nesting=nesting)
     assert_both_agree(b'{"id":1,"no":"' + content + b'","lines":[],"box":{"lines":[{}]}}', feed, 7)
