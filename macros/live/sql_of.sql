@@ -15,7 +15,7 @@
         ) }}
     {%- endfor -%}
     {%- set relations = {} -%}
-    {#- dbt refuses ref() of what the model at hand does not depend on -#}
+    {#- dbt refuses ref() of what this model does not depend on -#}
     {%- for unique_id in node.depends_on.nodes if unique_id in graph.nodes -%}
         {%- do relations.update({graph.nodes[unique_id].name: graph.nodes[unique_id].relation_name}) -%}
     {%- endfor -%}

@@ -420,7 +420,7 @@ def expire(stage: StreamStage, partition: int, offset: int) -> None:
 
 
 def expired(messages: int) -> Act:
-    """Let so many messages of a partition expire that nobody has read."""
+    """Let so many messages of a partition expire that no process has read."""
 
     def act(stage: StreamStage) -> Iterator[Ended]:
         expire(stage, 0, stage.positions()[stage.sender.topic_id, 0] + messages)
@@ -564,7 +564,7 @@ def aborts_all_the_time(stage: StreamStage) -> Iterator[Ended]:
 
 
 def transaction_is_left_open(stage: StreamStage) -> Iterator[Ended | None]:
-    """Send behind a transaction that nobody ends: a process sees nothing of it until it is aborted."""
+    """Send behind a transaction that is not ended: a process sees nothing of it until it is aborted."""
     end = stage.sender.begin([stage.order()], 0)
     stage.send(10)
     ended = stage.take_in()

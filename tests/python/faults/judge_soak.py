@@ -125,7 +125,7 @@ def _find_lost(world: "World") -> set[Spot]:
             if spot[:2] == (topic_id, partition) and int(str(first)) <= spot.offset <= int(str(last))
         }
         if int(str(last)) >= world.deleted.get((str(topic_id), int(str(partition))), 0):
-            world.problems.append(f"lost: {partition}, {first} to {last}, but nobody deleted so much")
+            world.problems.append(f"lost: {partition}, {first} to {last}, but not so much was deleted")
     return found
 
 

@@ -64,7 +64,7 @@ class Sender:
         assert not left and not self.failed, f"{left} messages are not acknowledged; {self.failed[:3]}"
 
     def abort(self, values: Sequence[bytes], partition: int | None = None) -> None:
-        """Send messages in a transaction that is aborted: nobody may see them."""
+        """Send messages in a transaction that is aborted: no reader may see them."""
         self._transact(values, partition, commits=False)
 
     def commit(self, values: Sequence[bytes], partition: int | None = None) -> None:
