@@ -41,8 +41,8 @@
         union all
         select feed, event_key, state_key, _file_id from {{ built.relation_name }} where _file_id = any(gone_files);
 
-        -- Of a file that was published, and left before a build that is not published, the keys are not known any more: a fill in
-        -- between would. Then all decisions that the builds changed are found by comparing with what is published.
+        -- Of a file that was published, and left before a build that is not published, the keys are known to a
+        -- fill in between alone. Then all decisions that the builds changed are found by comparing with what is published.
         select max(file_id) into unknown_file
         from (
             select distinct on (file_id) file_id, event_id, kind

@@ -10,12 +10,11 @@ import pytest
 
 from brokers import Broker
 from checkout import Checkout
+from event_figures import FEED, LINES, ask_marts
 
 pytestmark = pytest.mark.broker
 
-FEED = "web_shop.order_events"
 ORDERS = 700  # all faults of the demonstration
-LINES = "from marts.fct_sales_lines where source_system = 'web_shop'"
 
 
 def add_up(truths: list[dict[str, Any]]) -> dict[str, Any]:
@@ -49,17 +48,7 @@ def ask_live(checkout: Checkout) -> dict[str, Any]:
 
 def ask(checkout: Checkout) -> dict[str, Any]:
     """Return the same figures from ledger, audit and marts."""
-    outcomes = checkout.sql(
-        "select row_status, case when row_status in ('skipped', 'quarantined') then row_issues end as reason, "
-        f"sum(row_count) as rows from audit.row_outcomes where feed = '{FEED}' group by 1, 2"
-    )
-    return {
-        "rows": {f"{one['row_status']} {one['reason']}".strip(): int(one["rows"]) for one in outcomes},
-        "net": {
-            one["currency"]: Decimal(one["net"])
-            for one in checkout.sql(f"select currency, sum(net_amount) as net {LINES} group by 1")
-        },
-        "orders": int(checkout.value(f"select count(distinct order_id) {LINES}")),
+    return ask_marts(checkout) | {
         "rejects": {
             one["reason"]: int(one["number"])
             for one in checkout.sql("select reason, count(*) as number from ledger.rejects group by 1")

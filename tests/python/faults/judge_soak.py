@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rebuilds import find_differences
 
-from checkout import Checkout
+from event_figures import FEED, ask_marts
 from sales_warehouse.demo.draft_order_events import OrderEvent
 from sales_warehouse.demo.sum_event_truth import EventTruth
 from sales_warehouse.stream.messages import unpack
@@ -22,8 +22,6 @@ from topic_sender import Spot
 if TYPE_CHECKING:
     from soak_stream import Runner, World
 
-FEED = "web_shop.order_events"
-LINES = "from marts.fct_sales_lines where source_system = 'web_shop'"
 _FIELDS = ("product_id", "product_name", "quantity", "unit_price", "discount_amount")
 BEGIN, END = "<!-- soak: written by make soak-stream -->", "<!-- end of soak -->"
 
@@ -209,7 +207,7 @@ def _compare_marts(world: "World", events: Mapping[Spot, OrderEvent], rebuilt: d
     with closing(checkout.connect()) as connection:
         problems += [f"not as rebuilt: {it}" for it in find_differences(connection, rebuilt)[:5]]
     truth = _sum_truth(events)
-    found = _ask(checkout)
+    found = ask_marts(checkout)
     if found != truth:
         problems.append(f"the marts have {found}, sent was {truth}")
 
@@ -241,21 +239,6 @@ def _sum_truth(events: Mapping[Spot, OrderEvent]) -> dict[str, Any]:
             if "accepted" in of
         },
         "orders": told["orders"],
-    }
-
-
-def _ask(checkout: Checkout) -> dict[str, Any]:
-    outcomes = checkout.sql(
-        "select row_status, case when row_status in ('skipped', 'quarantined') then row_issues end as reason, "
-        f"sum(row_count) as rows from audit.row_outcomes where feed = '{FEED}' group by 1, 2"
-    )
-    return {
-        "rows": {f"{one['row_status']} {one['reason']}".strip(): int(one["rows"]) for one in outcomes},
-        "net": {
-            one["currency"]: Decimal(one["net"])
-            for one in checkout.sql(f"select currency, sum(net_amount) as net {LINES} group by 1")
-        },
-        "orders": int(checkout.value(f"select count(distinct order_id) {LINES}")),
     }
 
 
