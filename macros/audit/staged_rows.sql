@@ -1,11 +1,11 @@
 {# A feed without a staging model is left out here and so shows as a difference at raw_to_staging. #}
 {% macro staged_rows(columns) -%}
-    {%- for feed in feeds() if feed.staging_relation %}
+    {%- for feed in feeds() if feed.rows_relation %}
     {{ 'union all' if not loop.first }}
     select
         cast('{{ feed.name }}' as {{ text_type() }}) as feed,
         {{ columns | join(', ') }}
-    from {{ decided_rows(feed, columns) if feed.events else feed.staging_relation }}
+    from {{ decided_rows(feed, columns) if feed.events else feed.rows_relation }}
     where {{ only_new_files() }}
     {%- endfor %}
 {%- endmacro %}
@@ -31,7 +31,7 @@
                     when {{ is_event(feed.events) }} then {{ event_decision('staged', event_decisions().relation_name) }}
                 end as decision,
                 {{ computed_once() }} as _computed_once
-            from {{ feed.staging_relation }} as staged
+            from {{ feed.rows_relation }} as staged
         ) as rows_of_events
     ) as decided
 {%- endmacro %}

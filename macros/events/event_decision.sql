@@ -14,7 +14,7 @@
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == 'int_events__records_decided' -%}
         {{ return({
             'unique_id': node.unique_id,
-            'relation_name': (node.defer_relation if is_deferred(node) else node).relation_name,
+            'relation_name': read_relation(node),
         }) }}
     {%- endfor -%}
     {{ exceptions.raise_compiler_error(

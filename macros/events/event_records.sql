@@ -1,6 +1,8 @@
-{# The records of a staging model that are events: those with an accepted row, or with one that is skipped as a state. #}
-{% macro event_records(staging_model) -%}
-    {%- set staged = read_model(staging_model) -%}
+{# The records of a staging model, or of its typed table, that are events: those with an accepted row, or with one that is
+   skipped as a state. #}
+{% macro event_records(model_name) -%}
+    {%- set staged = read_model(model_name) -%}
+    {%- set staging_model = model_name | replace('_typed', '') -%}
     {%- if not execute -%}
         {{ return('select * from ' ~ staged) }}
     {%- endif -%}

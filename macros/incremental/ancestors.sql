@@ -7,13 +7,11 @@
     {%- for unique_id in node.depends_on.nodes -%}
         {%- do waiting.append([unique_id, false]) -%}
     {%- endfor -%}
-    {%- if node.depends_on.macros | select('in', [
-        'macro.sales_warehouse.staged_rows', 'macro.sales_warehouse.raw_row_counts'
-    ]) | list -%}
-        {%- for feed in feeds() if feed.staging_model -%}
-            {%- do waiting.append([feed.staging_model, false]) -%}
-            {%- do waiting.append([event_decisions().unique_id, false]) if feed.events -%}
-        {%- endfor -%}
+    {%- for unique_id in feed_models(node) -%}
+        {%- do waiting.append([unique_id, false]) -%}
+    {%- endfor -%}
+    {%- if waiting | length > node.depends_on.nodes | length and feeds() | selectattr('events') | list -%}
+        {%- do waiting.append([event_decisions().unique_id, false]) -%}
     {%- endif -%}
     {%- set seen = [] -%}
     {# Jinja cannot loop over a list that grows #}

@@ -10,7 +10,7 @@
 {# The whole relation that the compiled test is about; none while dbt parses. #}
 {% macro tested_relation() -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and model.attached_node else none -%}
-    {{ return((node.defer_relation if is_deferred(node) else node).relation_name if node else none) }}
+    {{ return(read_relation(node) if node else none) }}
 {%- endmacro %}
 
 {# `true`, for all rows, when the relation was built from nothing or when no build wrote it. #}

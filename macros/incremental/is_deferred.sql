@@ -13,3 +13,8 @@
 {% macro is_deferring() -%}
     {{ return(invocation_args_dict.get('defer', false) or false) }}
 {%- endmacro %}
+
+{# The relation that is read for a model: the one of the other target if it is deferred to. #}
+{% macro read_relation(node) -%}
+    {{ return((node.defer_relation if is_deferred(node) else node).relation_name) }}
+{%- endmacro %}

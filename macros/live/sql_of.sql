@@ -1,5 +1,5 @@
-{# The SQL of another model, so that its rules are written once. `instead` gives, for models that it reads, the SQL to read in
-   their place; `is_undecided` leaves out what decide_events decides. dbt finds no dependency in it: name the model in a
+{# The SQL of another model, so that its rules are written once. In place of a typed table, which has what builds have seen, it
+   reads the staging view. `instead` gives, for models that it reads, the SQL to read in their place; `is_undecided` leaves out what decide_events decides. dbt finds no dependency in it: name the model in a
    comment, `-- depends_on: {{ ref('…') }}`. #}
 {% macro sql_of(model_name, instead={}, is_undecided=false) -%}
     {%- if not execute -%}
@@ -17,7 +17,9 @@
     {%- set relations = {} -%}
     {#- dbt refuses ref() of what this model does not depend on -#}
     {%- for unique_id in node.depends_on.nodes if unique_id in graph.nodes -%}
-        {%- do relations.update({graph.nodes[unique_id].name: graph.nodes[unique_id].relation_name}) -%}
+        {%- set parent = graph.nodes[unique_id] -%}
+        {%- set read = graph.nodes[parent.depends_on.nodes[0]] if is_typed(parent) else parent -%}
+        {%- do relations.update({parent.name: read.relation_name}) -%}
     {%- endfor -%}
     {%- do relations.update(instead) -%}
     {%- for name, relation in relations.items() -%}
@@ -38,7 +40,7 @@
     {%- endif -%}
     {%- set instead = {} -%}
     {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
-    {%- for unique_id in node.depends_on.nodes if reads_decisions(unique_id) -%}
+    {%- for unique_id in node.depends_on.nodes if reads_built_rows(unique_id) and not is_typed(graph.nodes[unique_id]) -%}
         {%- set name = graph.nodes[unique_id].name -%}
         {%- do instead.update({
             name: decisions if name == 'int_events__records_decided' else '(' ~ sql_over_decisions(name, decisions) ~ ')'
@@ -47,16 +49,16 @@
     {{ return(sql_of(model_name, instead)) }}
 {%- endmacro %}
 
-{# Whether a model is int_events__records_decided, or a view that reads it. #}
-{% macro reads_decisions(unique_id) -%}
+{# Whether a model is a table between staging and marts, which has what builds have seen, or a view that reads one. #}
+{% macro reads_built_rows(unique_id) -%}
     {%- set node = graph.nodes.get(unique_id) or {} -%}
-    {%- if node.name == 'int_events__records_decided' -%}
+    {%- if node.name == 'int_events__records_decided' or is_typed(node) -%}
         {{ return(true) }}
     {%- elif node.resource_type != 'model' or follows_ledger(node) -%}
         {{ return(false) }}
     {%- endif -%}
     {%- set found = [] -%}
-    {%- for parent in node.depends_on.nodes if not found and reads_decisions(parent) -%}
+    {%- for parent in node.depends_on.nodes if not found and reads_built_rows(parent) -%}
         {%- do found.append(parent) -%}
     {%- endfor -%}
     {{ return(found | length > 0) }}

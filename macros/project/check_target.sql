@@ -66,13 +66,7 @@
     {%- for _ in range(graph.nodes | length) if waiting -%}
         {%- set node = waiting.pop() -%}
         {%- set parents = node.depends_on.nodes | list -%}
-        {#- these macros read staging without a ref -#}
-        {%- if node.depends_on.macros | select('in', [
-            'macro.sales_warehouse.staged_rows', 'macro.sales_warehouse.raw_row_counts'
-        ]) | list -%}
-            {%- do parents.extend(feeds() | map(attribute='staging_model') | select | list) -%}
-        {%- endif -%}
-        {%- for unique_id in parents if unique_id in graph.nodes and unique_id not in found -%}
+        {%- for unique_id in parents + feed_models(node) if unique_id in graph.nodes and unique_id not in found -%}
             {%- set parent = graph.nodes[unique_id] -%}
             {%- do found.update({unique_id: parent}) -%}
             {%- if parent.config.materialized == 'ephemeral' -%}

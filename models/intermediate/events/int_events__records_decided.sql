@@ -14,7 +14,7 @@ with
 
 records as (
 
-    {{ event_records('stg_web_shop__order_events') }}
+    {{ event_records('stg_web_shop__order_events_typed') }}
 
 ),
 

@@ -16,7 +16,7 @@ superstore as (
         order_date,
         _file_id,
         _row_number
-    from {{ ref('stg_superstore__order_lines') }}
+    from {{ ref('stg_superstore__order_lines_typed') }}
     where row_status = 'accepted' and {{ only_new_files() }}
 
 ),

@@ -57,14 +57,14 @@ store_orders as (
         true as is_merchandise,
         _file_id,
         _row_number
-    from {{ ref('stg_store_orders__order_lines') }}
+    from {{ ref('stg_store_orders__order_lines_typed') }}
     where row_status = 'accepted'
 
 ),
 
 web_shop_staged as (
 
-    select * from {{ ref('stg_web_shop__order_events') }}
+    select * from {{ ref('stg_web_shop__order_events_typed') }}
 
 ),
 
@@ -123,7 +123,7 @@ superstore as (
         true as is_merchandise,
         _file_id,
         _row_number
-    from {{ ref('stg_superstore__order_lines') }}
+    from {{ ref('stg_superstore__order_lines_typed') }}
     where row_status = 'accepted'
 
 ),

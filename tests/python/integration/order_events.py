@@ -180,13 +180,14 @@ def declare_event_files(project: Path, **events: Any) -> None:
         (f"{_PLACE}\n    from judged", ", delivery_key, file_partition\n    from judged"),
         to=staging / f"{name}.sql",
     )
-    records = "{{ event_records('stg_web_shop__order_events') }}"
-    both = f"{records}\nunion all\n{records.replace('order_events', 'order_event_files')}"
+    # this one has no typed table, so models read its view
+    records = "{{ event_records('stg_web_shop__order_events_typed') }}"
+    both = f"{records}\nunion all\n{records.replace('order_events_typed', 'order_event_files')}"
     change(models / "intermediate/events/int_events__records_decided.sql", (records, both))
     union = models / "intermediate/sales/int_sales__lines_unioned.sql"
     text = union.read_text()
     lines = text[text.index("web_shop_staged as (") : text.index("superstore as (")]
-    of_files = lines.replace("order_events", "order_event_files").replace("web_shop_staged", "event_files_staged")
+    of_files = lines.replace("order_events_typed", "order_event_files").replace("web_shop_staged", "event_files_staged")
     of_files = of_files.replace("web_shop as (", "event_files as (")
     change(union, (lines, lines + of_files), ("select * from web_shop\n", f"select * from web_shop\n{_UNION}"))
 

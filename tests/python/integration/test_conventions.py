@@ -75,6 +75,7 @@ def break_everything(manifest: dict[str, Any]) -> None:
     typed["depends_on"]["nodes"].append(prefix + "fct_sales_lines")
     fact["depends_on"]["nodes"] += [prefix + "stg_superstore__order_lines", raw]
     daily["depends_on"]["nodes"].append(prefix + "int_sales__lines_unioned")
+    model("stg_superstore__order_lines_typed")["depends_on"]["nodes"].append(prefix + "fct_sales_lines")
     monthly["depends_on"]["nodes"] = []
     # materialisations
     staging["raw_code"] = "{{ config(materialized='table') }}"
