@@ -118,8 +118,8 @@ faults-stream: .venv/broker ## inject some ninety faults into streams, and write
 bench: install ## compare the loader with psql's \copy and write the table of docs/benchmarks.md
 	$(BIN)/python -m benchmarks load --write docs/benchmarks.md
 
-bench-build: install ## compare dbt build with psql, and a day on 10 million rows with a day on 1 million
-	$(BIN)/python -m benchmarks build
+bench-build: install ## measure whole builds, a day on 10 million rows beside 1 million, and all beside the commit of OTHER=a5b4ee3
+	$(BIN)/python -m benchmarks build --rows $(or $(ROWS),10000000) --other $(or $(OTHER),a5b4ee3) --write docs/benchmarks.md
 
 bench-publish: install ## measure publications: the switch, the next one, going back, and queries compared with the mart
 	$(BIN)/python -m benchmarks publish

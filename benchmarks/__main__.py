@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import PROJECT
-from benchmarks.build import bench_build, print_build_bench
+from benchmarks.build import bench_build, print_build_bench, write_build_bench
 from benchmarks.live import bench_live, print_live_bench
 from benchmarks.load import bench_load, print_bench, write_bench
 from benchmarks.publish import bench_publish, print_publish_bench
@@ -62,13 +62,19 @@ def publish(
 @app.command()
 def build(
     rows: Annotated[int, typer.Option(min=300_000, help="Rows to build; compared with a tenth of them.")] = 10_000_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Days that are added to each.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Days and corrections that are added.")] = 3,
+    other: Annotated[
+        str | None, typer.Option(help="A commit to check out, install and measure beside this one.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--write", help="Write the table into this page of the docs.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure `dbt build`: a full build compared with psql, a day on all rows and on a tenth, nothing new."""
-    result = bench_build(get_settings(), rows, rounds)
+    """Measure whole builds: from nothing, of a day, a correction and nothing new; beside another commit."""
+    result = bench_build(get_settings(), rows, rounds, other)
+    if page is not None:
+        write_build_bench(result, page)
     if as_json:
-        print_json(result.as_dict())
+        print_json(asdict(result))
     else:
         print_build_bench(result)
 

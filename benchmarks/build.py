@@ -1,236 +1,295 @@
-"""Compare dbt's builds with the same statements run by psql, and builds of new rows on small and large tables."""
+"""Measure whole builds: from nothing, of a day, of a correction and of nothing new, beside those of another commit."""
 
 import json
-import os
-import re
 import statistics
 import subprocess
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from benchmarks import PROJECT
+from benchmarks.commands import Commands
+from benchmarks.days import DAY_ROWS, DayWriter
+from benchmarks.describe_machine import describe_machine
 from benchmarks.load import BENCH_DATABASE, scratch_database
-from sales_warehouse import server
+from benchmarks.page import draw_table, show_range, write_marked
+from benchmarks.watch_memory import watch_memory
 from sales_warehouse.cli.console import err, out
 from sales_warehouse.cli.output import print_table
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.prepare import prepare_warehouse
-from sales_warehouse.server.profiles import PROFILES_FILE, render
 from sales_warehouse.settings import Settings
 
-_DAY_ROWS = 30_000
-_FULL = ("fct_sales_lines", "agg_sales_daily")
-# their tests need dimensions of the same build
-_MODELS_ALONE = ("--exclude-resource-type", "test", "--select", *_FULL)
+_FEED_FOLDER = "online_retail"
 
-# Files as the loader loads them: each is one day, with its rows in sequence. Of the 10,000 customers of a day 200 are
-# new, and of the 4,000 products 20; one line in fifty is a return, and one country has a third of the lines.
-_ADD_FILES = """
-with days as (select number from generate_series(%(first)s, %(last)s) as days (number)),
-files as (
-    insert into ledger.files (
-        file_id, feed, uri, name, sha256, size_bytes, mtime_ns, delivery_key, version, status, records_read,
-        records_loaded, rows_loaded, started_at, finished_at, loader_version, declaration_sha256
-    ) overriding system value
-    select
-        number, 'online_retail.invoice_lines', number || '.csv', number || '.csv', encode(sha256(number::text::bytea),
-        'hex'), 1, 1, number::text, 1, 'active', %(rows)s, %(rows)s,
-        %(rows)s, now(), now(), 'bench', 'bench'
-    from days
-    returning file_id
-),
-events as (
-    insert into ledger.file_events (file_id, feed, kind)
-    select file_id, 'online_retail.invoice_lines', 'activated' from files order by file_id
-)
-insert into raw.online_retail__invoice_lines (
-    invoice_no, stock_code, description, quantity, invoice_date, unit_price, customer_id, country, _file_id, _row_number
-)
+_SIZES = """
 select
-    'I' || (number * 10000 + row / 3), 'P' || product, 'Product ' || product,
-    case when row %% 50 = 0 then -1 else 1 + abs(hashint4(row)) %% 9 end,
-    date '2001-01-01' + number || ' 10:' || lpad((row %% 60)::text, 2, '0') || ':00',
-    (1 + abs(hashint4(row + number)) %% 5000) / 100.0,
-    abs(hashint8(row / 3 + number * 10000::bigint)) %% (50000 + 200 * number),
-    'Country ' || greatest(0, row / 3 %% 15 - 5), number, row
-from days, generate_series(1, %(rows)s) as rows (row),
-    lateral (select abs(hashint8(row * 7919 + number * 104729::bigint)) %% (4000 + 20 * number)) as products (product)
-order by number, row
+    case when nspname = 'staging' then 'typed' when nspname ~ '^published' then 'published' else nspname end as part,
+    sum(pg_total_relation_size(pg_class.oid))::bigint
+from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
+where relkind = 'r' and nspname !~ '^pg_|^information_schema$' group by 1 order by 2 desc
 """
+
+
+@dataclass
+class Measured:
+    """What one tree took; tuples of lists are seconds, a value a round."""
+
+    day_on_tenth: list[float] = field(default_factory=list)
+    from_nothing: float = 0
+    node_seconds: dict[str, float] = field(default_factory=dict)  # of the build from nothing, by the name of the node
+    peak_memory_bytes: int = 0  # of the server in that build
+    temporary_bytes: int = 0
+    day_on_all: list[float] = field(default_factory=list)
+    nothing_new: list[float] = field(default_factory=list)
+    correction: list[float] = field(default_factory=list)
+    empty: list[float] = field(default_factory=list)
+    bytes_by_part: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class BuildBench:
-    """Seconds of every build; tuples have one value a round."""
+    """One run; `other` is None without another tree."""
 
     rows: int
-    full_dbt: float
-    full_psql: float
-    day_on_tenth: tuple[float, ...]  # fact and daily aggregate, without their tests
-    day_on_all: tuple[float, ...]
-    whole_day_on_tenth: tuple[float, ...]  # the whole project
-    whole_day_on_all: tuple[float, ...]
-    nothing_new: tuple[float, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values."""
-        return dict(vars(self))
+    csv_bytes: int
+    this: Measured
+    other: Measured | None
+    other_name: str
+    free_bytes: int
+    machine: str
 
 
-def bench_build(settings: Settings, rows: int, rounds: int) -> BuildBench:
-    """Build a tenth of the rows and then all of them; return the seconds of the builds, with the start of dbt.
+class Tree:
+    """One checkout with a database of its own."""
 
-    Works in a new database on the settings' server, dropped at the end, and in a temporary target folder.
-    """
-    files = rows // _DAY_ROWS
-    tenth = max(files // 10, 1)
-    with TemporaryDirectory() as folder, scratch_database(settings) as connection:
-        dbt = Dbt(settings, Path(folder))
-        prepare_warehouse(connection, read_feeds(settings.project))
-        add_days(connection, 1, tenth)
-        dbt.build()
-        day_on_tenth, whole_day_on_tenth, last = _time_days(connection, dbt, tenth, rounds)
-        add_days(connection, last + 1, files)
-        full_dbt = dbt.build("--full-refresh", *_MODELS_ALONE)
-        full_psql = _time_psql(settings, dbt)
-        dbt.build()
-        day_on_all, whole_day_on_all, _ = _time_days(connection, dbt, max(files, last), rounds)
-        nothing_new = tuple(dbt.build() for _ in range(rounds))
-    return BuildBench(
-        rows, full_dbt, full_psql, day_on_tenth, day_on_all, whole_day_on_tenth, whole_day_on_all, nothing_new
-    )
+    def __init__(self, settings: Settings, project: Path, folder: Path, database: str) -> None:
+        self.database, self.measured = database, Measured()
+        self._commands = Commands(settings, database, folder, project)
 
-
-class Dbt:
-    """Runs dbt against the scratch database."""
-
-    def __init__(self, settings: Settings, target: Path) -> None:
-        self._settings, self.target = settings, target
-        # the profile of the embedded server names its database, whatever PGDATABASE says
-        (target / PROFILES_FILE).write_text(render(None), encoding="utf-8")
-        self._environment = server.environment(settings) | {
-            "PGDATABASE": BENCH_DATABASE,
-            "DBT_TARGET_PATH": str(target),
-            "DBT_LOG_PATH": str(target),
-            "DBT_TARGET": "prod",
-            "DBT_PROFILES_DIR": str(target),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        }
+    def load(self) -> None:
+        """Load what is new in the inbox."""
+        self._commands.run("load", "--settle", "0", "--quiet")
 
     def build(self, *arguments: str) -> float:
-        """Run `dbt build` without unit tests, as `warehouse build` does; return its seconds."""
-        command = [str(Path(sys.executable).parent / "dbt"), "--quiet", "build", "--exclude-resource-type", "unit_test"]
-        started = time.monotonic()
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=self._settings.project,
-            env=os.environ | self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise WarehouseError(f"The benchmark is broken: dbt build failed.\n{done.stdout}{done.stderr}")
-        return time.monotonic() - started
+        """Run `dbt build` without unit tests; return its seconds."""
+        return self._commands.build(*arguments)
+
+    def read_node_seconds(self) -> dict[str, float]:
+        """Return the seconds of each node of the last build."""
+        results = json.loads((self._commands.target / "run_results.json").read_text(encoding="utf-8"))["results"]
+        return {one["unique_id"].split(".", 2)[2]: one["execution_time"] for one in results}
 
 
-def add_days(connection: Connection, first: int, last: int) -> None:
-    """Add a file of each of these days to the ledger and the raw table."""
-    with err.status(f"[bold]writing {(last - first + 1) * _DAY_ROWS:,} rows"), transaction(connection) as cursor:
-        cursor.execute(_ADD_FILES, {"first": first, "last": last, "rows": _DAY_ROWS})
-        cursor.execute("select brin_summarize_new_values('raw.online_retail__invoice_lines__file_id')")
+def bench_build(settings: Settings, rows: int, rounds: int, other: str | None) -> BuildBench:
+    """Build a tenth of the rows, then all of them, then a day, nothing and a correction, in turn in each tree.
 
-
-def _time_days(
-    connection: Connection, dbt: Dbt, last: int, rounds: int
-) -> tuple[tuple[float, ...], tuple[float, ...], int]:
-    """Add a day and build fact and daily aggregate, add another and build all, each round; return the last day."""
-    # in a real warehouse the older rows are analysed already
-    with transaction(connection) as cursor:
-        cursor.execute("analyze")
-    part, whole = [], []
-    for _ in range(rounds):
-        add_days(connection, last + 1, last + 1)
-        part.append(dbt.build(*_MODELS_ALONE))
-        dbt.build()
-        add_days(connection, last + 2, last + 2)
-        whole.append(dbt.build())
-        last += 2
-    return tuple(part), tuple(whole), last
-
-
-def _time_psql(settings: Settings, dbt: Dbt) -> float:
-    """Run the statements of the last dbt build, into tables of another schema."""
-    nodes = json.loads((dbt.target / "manifest.json").read_text(encoding="utf-8"))["nodes"].values()
-    statements = ["create schema peer;"]
-    for name in _FULL:
-        [node] = [node for node in nodes if node["resource_type"] == "model" and node["name"] == name]
-        [run] = (dbt.target / "run").rglob(f"{name}.sql")
-        statement = re.sub(rf'"{BENCH_DATABASE}"\."marts"\."{name}(__dbt_tmp)?"', f"peer.{name}", run.read_text())
-        # the aggregate reads the peer's own fact
-        statement = statement.replace(f'"{BENCH_DATABASE}"."marts"."{_FULL[0]}"', f"peer.{_FULL[0]}")
-        statements.append(f"begin;\n{statement};")
-        for index in node["config"].get("indexes") or ():
-            kind = index.get("type", "btree")
-            statements.append(f"create index on peer.{name} using {kind} ({', '.join(index['columns'])});")
-        statements.append("commit;")
-    started = time.monotonic()
-    subprocess.run(
-        [server.binary("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={BENCH_DATABASE}"],
-        input="\n".join(statements),
-        text=True,
-        stdout=subprocess.DEVNULL,
-        env=server.environment(settings),
-        check=True,
+    `other` is a commit, which is checked out and installed below a temporary folder. All databases are new, on the
+    settings' server, and dropped at the end. Raises `WarehouseError` when a command fails.
+    """
+    days = max(rows // DAY_ROWS, 10)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        projects = {"this": PROJECT} | ({"other": stack.enter_context(check_out(other, folder))} if other else {})
+        trees: dict[str, Tree] = {}
+        connections: dict[str, Connection] = {}
+        for name, project in projects.items():
+            database = BENCH_DATABASE if name == "this" else f"{BENCH_DATABASE}_{name}"
+            connections[name] = stack.enter_context(scratch_database(settings, database))
+            trees[name] = Tree(settings, project, folder, database)
+        writer = DayWriter(connections["this"], folder / "inbox" / _FEED_FOLDER)
+        _grow(trees, writer, days // 10)
+        _time_days(trees, writer, rounds, "day_on_tenth")
+        _grow(trees, writer, days - writer.last_day, then_build=False)
+        for name, tree in trees.items():
+            _time_from_nothing(settings, tree, connections[name])
+        for connection in connections.values():
+            _vacuum(connection)
+        _time_days(trees, writer, rounds, "day_on_all")
+        _time_rounds(trees, rounds, "nothing_new")
+        for number in range(rounds):
+            writer.correct(writer.last_day - 365 - number)
+            _load(trees)
+            _time_rounds(trees, 1, "correction")
+        for name, tree in trees.items():
+            tree.measured.bytes_by_part = _read_sizes(connections[name])
+        with scratch_database(settings, f"{BENCH_DATABASE}_empty"):
+            empty = Tree(settings, PROJECT, folder, f"{BENCH_DATABASE}_empty")
+            empty.build("--empty")
+            trees["this"].measured.empty = [empty.build("--empty") for _ in range(rounds)]
+        machine = describe_machine(connections["this"])
+    measured = {name: tree.measured for name, tree in trees.items()}
+    free = disk_usage(settings.home).free
+    return BuildBench(
+        days * DAY_ROWS, writer.bytes, measured["this"], measured.get("other"), other or "", free, machine
     )
-    return time.monotonic() - started
+
+
+@contextmanager
+def check_out(commit: str, folder: Path) -> Iterator[Path]:
+    """Check a commit out below a folder and install it; the worktree is removed at the end."""
+    project = folder / "other"
+
+    def run(*command: str | Path) -> None:
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise WarehouseError(f"{' '.join(map(str, command))} failed.\n{done.stdout}{done.stderr}")
+
+    run("git", "worktree", "add", "--detach", "--force", project, commit)
+    try:
+        with err.status(f"[bold]installing {commit}"):
+            run("make", "--directory", project, "install")
+        yield project
+    finally:
+        run("git", "worktree", "remove", "--force", project)
+
+
+def _load(trees: dict[str, Tree]) -> None:
+    for tree in trees.values():
+        with err.status(f"[bold]loading, {tree.database}"):
+            tree.load()
+
+
+def _grow(trees: dict[str, Tree], writer: DayWriter, days: int, *, then_build: bool = True) -> None:
+    writer.add(days)
+    _load(trees)
+    for tree in trees.values() if then_build else ():
+        with err.status(f"[bold]building, {tree.database}"):
+            tree.build()
+
+
+def _time_days(trees: dict[str, Tree], writer: DayWriter, rounds: int, case: str) -> None:
+    for _ in range(rounds):
+        writer.add(1)
+        _load(trees)
+        _time_rounds(trees, 1, case)
+
+
+def _time_rounds(trees: dict[str, Tree], rounds: int, case: str) -> None:
+    for _ in range(rounds):
+        for tree in trees.values():
+            with err.status(f"[bold]{case}, {tree.database}"):
+                getattr(tree.measured, case).append(tree.build())
+
+
+def _time_from_nothing(settings: Settings, tree: Tree, connection: Connection) -> None:
+    before = _read_temporary_bytes(connection)
+    with err.status(f"[bold]from nothing, {tree.database}"), watch_memory(settings) as memory:
+        tree.measured.from_nothing = tree.build("--full-refresh")
+    tree.measured.peak_memory_bytes = memory.peak_bytes
+    tree.measured.temporary_bytes = _read_temporary_bytes(connection) - before
+    tree.measured.node_seconds = tree.read_node_seconds()
+
+
+def _read_temporary_bytes(connection: Connection) -> int:
+    with transaction(connection) as cursor:
+        cursor.execute("select temp_bytes from pg_stat_database where datname = current_database()")
+        [(size,)] = cursor.fetchall()
+    return int(size)
+
+
+def _read_sizes(connection: Connection) -> dict[str, int]:
+    with transaction(connection) as cursor:
+        cursor.execute(_SIZES)
+        return dict(cursor.fetchall())
+
+
+def _vacuum(connection: Connection) -> None:
+    """Vacuum and analyse, as autovacuum has long done with the older rows of a real warehouse."""
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("vacuum analyze")
+    connection.autocommit = False
+
+
+_HEADER = ("case", "this", "other", "ratio", "at least", "aim", "reached")
 
 
 def print_build_bench(result: BuildBench) -> None:
-    """Print seconds, ratios and targets."""
+    """Print seconds, ratios and targets, and where the build from nothing spent its time."""
+    print_table(_title(result), list(_HEADER), _rows(result))
+    for line in (*_describe(result), *_describe_nodes(result)):
+        out.print(line, markup=False)
 
-    def show(values: Sequence[float]) -> str:
-        return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
-    def ratio(over: Sequence[float], under: Sequence[float]) -> str:
-        return f"{statistics.median(over) / statistics.median(under):.2f}"
+def write_build_bench(result: BuildBench, path: Path) -> None:
+    """Write the table into a page of the docs. Raises `ConfigurationError` when it has no markers."""
+    lines = [_title(result), "", *draw_table(_HEADER, _rows(result)), "", f"Ended {result.machine}.", ""]
+    write_marked(path, "build", [*lines, *(f"- {line}" for line in (*_describe(result), *_describe_nodes(result)))])
 
-    allowed = 1.2 * result.full_psql + 6
-    rows, tenth = f"{result.rows:,}", f"{result.rows // 10:,}"
-    print_table(
-        f"dbt build on {rows} rows, seconds: median (range)",
-        ["case", "seconds", "compared with", "ratio", "target"],
-        [
-            (
-                "fact and daily aggregate from nothing; psql",
-                f"{result.full_dbt:.1f}",
-                f"{result.full_psql:.1f}",
-                f"{result.full_dbt / result.full_psql:.2f}",
-                f"1.2 x psql + 6 s = {allowed:.1f} s",
-            ),
-            (
-                f"a day of {_DAY_ROWS:,} rows, fact and daily aggregate; on {tenth}",
-                show(result.day_on_all),
-                show(result.day_on_tenth),
-                ratio(result.day_on_all, result.day_on_tenth),
-                "1.3",
-            ),
-            (
-                f"a day of {_DAY_ROWS:,} rows, whole project; on {tenth}",
-                show(result.whole_day_on_all),
-                show(result.whole_day_on_tenth),
-                ratio(result.whole_day_on_all, result.whole_day_on_tenth),
-                "1.3",
-            ),
-            ("nothing new, whole project", show(result.nothing_new), "", "", "15 s, aim 8 s"),
-        ],
-    )
-    out.print("Each with the start of dbt; the whole project with its data tests.", markup=False)
+
+def _title(result: BuildBench) -> str:
+    rounds = len(result.this.day_on_all)
+    return f"{result.rows:,} rows, {DAY_ROWS:,} a day, {rounds} rounds; seconds: median (range)"
+
+
+def _rows(result: BuildBench) -> list[tuple[str, ...]]:
+    this, other = result.this, result.other or Measured()
+    size, other_size = sum(this.bytes_by_part.values()), sum(other.bytes_by_part.values())
+    common = this.node_seconds.keys() & other.node_seconds.keys()
+    shared, other_shared = (sum(it.node_seconds[name] for name in common) for it in (this, other))
+    rows = [
+        _row("from nothing, all models", [this.from_nothing], [other.from_nothing], (0.45, 0.3)),
+        _row("the nodes that both have, summed", [shared], [other_shared], (0.45, 0.3)),
+        _row("a day, on all rows", this.day_on_all, other.day_on_all),
+        _row("… beside a day on a tenth of them", this.day_on_all, this.day_on_tenth, (1.3, 1.1), of_this=True),
+        _row("… beside a build with nothing new", this.day_on_all, this.nothing_new, (2.0, 1.5), of_this=True),
+        _row("a corrected day of a year ago", this.correction, other.correction),
+        _row("… beside a new day", this.correction, this.day_on_all, (1.5, 1.1), of_this=True),
+        _row("nothing new", this.nothing_new, other.nothing_new),
+        _row("… beside an empty build of its own database", this.nothing_new, this.empty, (2.0, 1.3), of_this=True),
+        _row("bytes for a byte of CSV", [size / result.csv_bytes], [other_size / result.csv_bytes], (1.0, 0.8)),
+    ]  # fmt: skip
+    if result.other is None:
+        return [row for row in rows if row[2]]
+    return rows
+
+
+def _row(
+    case: str,
+    over: Sequence[float],
+    under: Sequence[float],
+    targets: tuple[float, float] | None = None,
+    *,
+    of_this: bool = False,
+) -> tuple[str, ...]:
+    """Return a line of the table; `of_this`: both are of this tree, and the third column says so."""
+    if not any(under):
+        return (case, show_range(over, 1), "", "", "", "", "")
+    ratio = statistics.median(over) / statistics.median(under)
+    shown = (f"{show_range(under, 1)}, this" if of_this else show_range(under, 1), f"{ratio:.2f}")
+    if targets is None:
+        return (case, show_range(over, 1), *shown, "", "", "")
+    least, aim = targets
+    reached = "aim" if ratio <= aim else "at least" if ratio <= least else "no"
+    return (case, show_range(over, 1), *shown, f"{least:g}", f"{aim:g}", reached)
+
+
+def _describe(result: BuildBench) -> list[str]:
+    lines = []
+    for name, it in (("This tree", result.this), (f"The other ({result.other_name})", result.other)):
+        if it is None:
+            continue
+        parts = ", ".join(f"{part} {size / result.csv_bytes:.2f}" for part, size in it.bytes_by_part.items())
+        lines.append(
+            f"{name}: bytes for a byte of CSV: {parts}. From nothing the server had at most "
+            f"{it.peak_memory_bytes / 1024**2:,.0f} MB of memory, and wrote {it.temporary_bytes / 1024**2:,.0f} MB of "
+            "temporary files."
+        )
+    per_row = sum(result.this.bytes_by_part.values()) / result.rows
+    lines.append(f"80 % of the free disk holds {0.8 * result.free_bytes / per_row / 1e6:,.0f} million rows more.")
+    return lines
+
+
+def _describe_nodes(result: BuildBench, most: int = 12) -> list[str]:
+    lines = []
+    for name, it in (("this tree", result.this), ("the other", result.other)):
+        if it is not None:
+            slowest = sorted(it.node_seconds.items(), key=lambda item: -item[1])[:most]
+            lines.append(f"From nothing, {name}, seconds: " + ", ".join(f"{node} {s:.1f}" for node, s in slowest) + ".")
+    return lines

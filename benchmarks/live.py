@@ -9,8 +9,9 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from benchmarks.build import Dbt, add_days
-from benchmarks.load import scratch_database
+from benchmarks.commands import Commands
+from benchmarks.days import add_days
+from benchmarks.load import BENCH_DATABASE, scratch_database
 from sales_warehouse.cli.console import err
 from sales_warehouse.cli.output import print_table
 from sales_warehouse.feeds.read_feeds import read_feeds
@@ -81,10 +82,10 @@ class LiveBench:
 def bench_live(settings: Settings, rows: int, rounds: int) -> LiveBench:
     """Publish some days, add rows, fill, and query; in a new database that is dropped at the end."""
     with TemporaryDirectory() as folder, scratch_database(settings) as connection:
-        dbt = Dbt(settings, Path(folder))
+        commands = Commands(settings, BENCH_DATABASE, Path(folder))
         prepare_warehouse(connection, read_feeds(settings.project))
         add_days(connection, 1, _PUBLISHED_DAYS)
-        dbt.build()
+        commands.build()
         with err.status(f"[bold]writing {rows:,} rows"):
             for number in range(rows // _FILE_ROWS):
                 _add_file(connection, number, _FILE_ROWS)

@@ -21,8 +21,8 @@ from confluent_kafka.cimpl import NewTopic
 from psycopg2.extensions import connection as Connection
 
 from benchmarks import PROJECT
-from benchmarks.build import add_days
 from benchmarks.commands import Commands
+from benchmarks.days import add_days
 from benchmarks.describe_machine import describe_machine
 from benchmarks.load import BENCH_DATABASE, scratch_database
 from benchmarks.page import draw_table, write_marked

@@ -4,13 +4,13 @@ import os
 import resource
 import statistics
 import subprocess
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.progress import track
 
 from benchmarks.load import BENCH_DATABASE, scratch_database
+from benchmarks.postmaster import find_postmaster
 from sales_warehouse import server
 from sales_warehouse.cli.console import err
 from sales_warehouse.cli.output import print_table
@@ -28,7 +28,7 @@ def compare_trees(settings: Settings, targets: dict[Path, str], pairs: int, reco
     `targets` maps each checkout, this one first, to the name of its published target. Both use the settings' server,
     with a new database in each round. The server must run on this machine: its CPU is read from /proc.
     """
-    postmaster = _find_postmaster(settings)
+    postmaster = find_postmaster(settings)
     seconds: Seconds = {}
     with TemporaryDirectory() as folder:
         inbox = Path(folder) / "inbox"
@@ -98,16 +98,6 @@ def _run_round(
             "build, nothing new": run(*build, *unpublished),
             "load, nothing new": run("warehouse", "load", "--inbox", str(inbox), "--settle", "0"),
         }
-
-
-def _find_postmaster(settings: Settings) -> int:
-    """Return the process id of the server; raises `WarehouseError` when it does not run on this machine."""
-    with closing(server.connect(settings, application_name="benchmarks")) as connection:
-        backend = connection.get_backend_pid()
-    try:
-        return int(Path(f"/proc/{backend}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
-    except OSError:
-        raise WarehouseError("The server does not run on this machine: its CPU seconds cannot be read.") from None
 
 
 def _cpu_seconds(postmaster: int) -> float:

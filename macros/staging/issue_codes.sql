@@ -1,9 +1,11 @@
-{# {limit} in a condition is replaced by the limit of the rule. #}
+{# {limit} in a condition is replaced by the limit of the rule. Most rows break no rule, and to ask that first takes half the
+   time. #}
 {% macro issue_codes(checks, outcome, feed=none) -%}
     {%- if outcome not in ['quarantined', 'flagged'] -%}
         {{ exceptions.raise_compiler_error('issue_codes: the outcome is quarantined or flagged, not ' ~ outcome) }}
     {%- endif -%}
     {%- set judging_feed = feed or staged_feed() -%}
+    {%- set conditions = [] -%}
     {%- set found = [] -%}
     {%- for code, condition in checks -%}
         {%- set rule = quality_rule(code, judging_feed) -%}
@@ -18,10 +20,20 @@
         {%- elif rule.outcome == outcome -%}
             {%- do assert_independent_of_segments(code, judging_feed) -%}
             {%- set sql = condition | replace('{limit}', rule_limit(rule) or '') -%}
+            {%- do conditions.append('(' ~ sql ~ ')') -%}
             {%- do found.append('case when ' ~ sql ~ " then ';" ~ code ~ "' else '' end") -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ found | join('\n        || ') if found else "''" }}
+    {%- if not found -%}
+        {{ return("''") }}
+    {%- endif -%}
+    case
+        when
+            {{ conditions | join('\n            or ') }}
+            then
+                {{ found | join('\n                || ') }}
+        else ''
+    end
 {%- endmacro %}
 
 {# Of a topic no rule may compare the rows of a file: a segment is cut anywhere, and a rebuild must not give other outcomes
