@@ -28,12 +28,21 @@
             where event_id > upper_event and event_id <= built_event and kind in ('activated', 'deactivated', 'replayed')
         );
         unknown_file bigint;
+        least_row constant bigint := (select min(last_row) from unnest(last_rows) as rows (last_row));
     begin
+        {%- for feed in feeds() if feed.events %}
+        {%- set came = rows_of_fill()[graph.nodes[feed.rows_model].name] %}
+        {%- set came_columns = graph.nodes[feed.staging_model].columns.keys() | reject('equalto', 'delivered_values') | join(', ') %}
+        create temporary table {{ came }} on commit drop as
+        select {{ came_columns }} from {{ feed.staging_relation }} where _file_id = any(whole_files);
+        -- by the block range index, although the estimates are those of whole segments
+        perform set_config('enable_seqscan', 'off', true);
+        insert into {{ came }}
+        select {{ came_columns }} from {{ feed.staging_relation }} where {{ is_new_of_growing_files() }};
+        {%- endfor %}
         create temporary table came_records on commit drop as
-        select {{ undecided }} from live.event_records where _file_id = any(whole_files)
-        union all
-        select {{ undecided }} from live.event_records
-        where _file_id = any(growing_files) and _row_number > last_rows[array_position(growing_files, _file_id)];
+        select {{ undecided }} from ({{ sql_of('int_events__records_decided', rows_of_fill(), is_undecided=true) }}) as came;
+        perform set_config('enable_seqscan', 'on', true);
         create temporary table touching_records on commit drop as
         select feed, event_key, state_key, _file_id as touched_by from came_records
         union all
@@ -69,6 +78,8 @@
         select feed, event_key, array_agg(distinct touched_by) as touched_by
         from touching_records group by feed, event_key;
         analyze changed_events;
+        perform set_config('enable_seqscan', 'off', true);
+        -- by the index on the keys; a scan would cost what was ever sent
         create temporary table known_records on commit drop as
         {{ known_records(columns, 'event_key') }};
         create temporary table changed_states on commit drop as
@@ -84,6 +95,7 @@
         analyze changed_states;
         insert into known_records
         {{ known_records(columns, 'state_key') }};
+        perform set_config('enable_seqscan', 'on', true);
         create temporary table changed_records on commit drop as
         select
             {{ undecided }}, null::text as decision_before, null::boolean as known_repeat, false as was_overridden,
@@ -113,15 +125,24 @@
             left join changed_events as events using (feed, event_key)
             left join changed_states as states using (feed, state_key)
         ) as touched;
-        analyze redecided;
+        analyze redecided (_file_id, _row_number, decision, decision_before, is_overridden, was_overridden);
         delete from live.decided_records where _file_id = any(gone_files);
         insert into live.decided_records ({{ column_list }}, touched_by, is_overridden)
-        select {{ column_list }}, touched_by, is_overridden from redecided
+        select {{ column_list }}, touched_by, is_overridden from redecided where decision_before is null;
+        insert into live.decided_records ({{ column_list }}, touched_by, is_overridden)
+        select {{ column_list }}, touched_by, is_overridden from redecided where decision_before is not null
         on conflict (_file_id, _row_number) do update set
             decision = excluded.decision, touched_by = excluded.touched_by, is_overridden = excluded.is_overridden;
         drop table came_records, touching_records, changed_events, changed_states, known_records, changed_records;
     end $decide$;
     revoke all on function live.decide_events(bigint [], bigint [], bigint [], bigint [], bigint [], bigint) from public
+{%- endmacro %}
+
+{# Whether a row came to an open segment after the last fill: `last_rows` are the last ones of before, in the order of
+   `growing_files`. The condition on `least_row`, the least of them, is for the block range index. #}
+{% macro is_new_of_growing_files() -%}
+    _file_id = any(growing_files) and _row_number > least_row
+    and _row_number > last_rows[array_position(growing_files, _file_id)]
 {%- endmacro %}
 
 {# The records with a changed key that did not come in this fill: those of former fills, and of the builds those of files that

@@ -15,6 +15,8 @@
     {%- set hidden = 'pg_temp.redecided where decision_before is not null and is_overridden and not was_overridden' -%}
     {%- set counted_again = "pg_temp.redecided where decision_before is not null and is_overridden and decision = 'counted'"
         ~ " and not (was_overridden and decision_before = 'counted')" -%}
+    {#- the rows of feeds of events were cast for the decisions -#}
+    {%- set came_lines = '(' ~ sql_over_decisions('fct_sales_lines', 'live.decided_records', rows_of_fill()) ~ ') as came' -%}
     {%- set event_feeds = feeds() | selectattr('events') | map(attribute='name') | list -%}
     create or replace function live.fill(out as_of timestamp with time zone, out lines_came bigint)
     language plpgsql security definer
@@ -36,6 +38,7 @@
         -- open segments with new rows, and their last rows of before
         growing_files bigint [];
         last_rows bigint [];
+        least_row bigint;
         new_count bigint;
         -- files whose rows are not those of the last fill, and those of them that no fill has read
         gone_files bigint [];
@@ -158,6 +161,7 @@
         into whole_files, growing_files, last_rows
         from live.files inner join ledger.files as entries using (file_id)
         where files.is_active and not files.is_complete and entries.records_read > files.row_number_filled;
+        least_row := (select min(last_row) from unnest(last_rows) as rows (last_row));
         {%- if event_feeds %}
 
         -- Which events count. Lines that do not any more leave; of records of before that count now the lines come.
@@ -192,20 +196,24 @@
 
         -- The lines of new files, and the new lines of segments.
         lines_came := 0;
-        {%- for condition in [
-            {'if': 'cardinality(whole_files) > 0', 'where': '_file_id = any(whole_files)'},
-            {
-                'if': 'cardinality(growing_files) > 0',
-                'where': '_file_id = any(growing_files) and _row_number > last_rows[array_position(growing_files, _file_id)]',
-            },
-        ] + ([{
-            'if': 'has_events and cardinality(record_files) > 0', 'where': is_of(counted_again),
-        }] if event_feeds else []) %}
-        if {{ condition.if }} then
+        {%- set whole, growing = '_file_id = any(whole_files)', is_new_of_growing_files() %}
+        {%- for one in [
+            {'if': 'cardinality(whole_files) > 0 and not has_events', 'where': whole},
+            {'if': 'cardinality(growing_files) > 0 and not has_events', 'where': growing},
+        ] + ([
+            {'if': 'cardinality(whole_files) > 0 and has_events', 'where': whole, 'reads': came_lines},
+            {'if': 'cardinality(growing_files) > 0 and has_events', 'where': growing, 'reads': came_lines},
+            {'if': 'has_events and cardinality(record_files) > 0', 'where': is_of(counted_again)},
+        ] if event_feeds else []) %}
+        if {{ one.if }} then
+            {%- if one.where == growing %}
+            perform set_config('enable_seqscan', 'off', true);
+            {%- endif %}
             insert into live.lines ({{ line_columns }}, _fill_number)
-            select {{ line_columns }}, this_fill from live.priced_lines where {{ condition.where }};
+            select {{ line_columns }}, this_fill from {{ one.reads or 'live.priced_lines' }} where {{ one.where }};
             get diagnostics new_count = row_count;
             lines_came := lines_came + new_count;
+            perform set_config('enable_seqscan', 'on', true);
         end if;
         {%- endfor %}
         update live.files set row_number_filled = entries.records_read

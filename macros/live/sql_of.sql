@@ -7,8 +7,8 @@
     {%- endif -%}
     {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
     {%- set code = namespace(text=node.raw_code) -%}
-    {#- what event_decision reads is not in the text -#}
-    {%- for name in instead if instead_of(name) not in code.text and name != 'int_events__records_decided' -%}
+    {#- what event_decision and event_records read is not in the text -#}
+    {%- for name in instead if instead_of(name) not in code.text and name not in rows_of_fill() and name != 'int_events__records_decided' -%}
         {{ exceptions.raise_compiler_error(
             'The models of `live` read another relation in place of ' ~ name ~ ', and do not find ' ~ instead_of(name) ~ ' in '
             ~ node.original_file_path ~ '. Write it so, or name in models/live what the model reads now.'
@@ -33,18 +33,20 @@
     {{ return(sql) }}
 {%- endmacro %}
 
-{# The same with other decisions about events, also in the models between. #}
-{% macro sql_over_decisions(model_name, decisions) -%}
+{# The same with other decisions about events, and other `rows` for typed tables by their names, also in the models between. #}
+{% macro sql_over_decisions(model_name, decisions, rows={}) -%}
     {%- if not execute -%}
         {{ return('select 1 as nothing') }}
     {%- endif -%}
     {%- set instead = {} -%}
     {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
-    {%- for unique_id in node.depends_on.nodes if reads_built_rows(unique_id) and not is_typed(graph.nodes[unique_id]) -%}
+    {%- for unique_id in node.depends_on.nodes if reads_built_rows(unique_id) -%}
         {%- set name = graph.nodes[unique_id].name -%}
-        {%- do instead.update({
-            name: decisions if name == 'int_events__records_decided' else '(' ~ sql_over_decisions(name, decisions) ~ ')'
-        }) -%}
+        {%- if name in rows or name == 'int_events__records_decided' -%}
+            {%- do instead.update({name: rows.get(name, decisions)}) -%}
+        {%- elif not is_typed(graph.nodes[unique_id]) -%}
+            {%- do instead.update({name: '(' ~ sql_over_decisions(name, decisions, rows) ~ ')'}) -%}
+        {%- endif -%}
     {%- endfor -%}
     {{ return(sql_of(model_name, instead)) }}
 {%- endmacro %}
@@ -62,6 +64,16 @@
         {%- do found.append(parent) -%}
     {%- endfor -%}
     {{ return(found | length > 0) }}
+{%- endmacro %}
+
+{# The rows of feeds of events that came since the last fill, in temporary tables: for each typed table, or view where there is
+   none, the one that live.decide_events() makes. They are cast once, for the decisions and for the lines. #}
+{% macro rows_of_fill() -%}
+    {%- set found = {} -%}
+    {%- for feed in feeds() if feed.events -%}
+        {%- do found.update({graph.nodes[feed.rows_model].name: 'pg_temp.came_' ~ feed.name | replace('.', '_')}) -%}
+    {%- endfor -%}
+    {{ return(found) }}
 {%- endmacro %}
 
 {% macro instead_of(name) -%}

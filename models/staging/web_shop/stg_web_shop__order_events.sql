@@ -149,7 +149,8 @@ checked as (
     select
         *,
         {{ issue_codes(checks, 'quarantined') }} as issues,
-        {{ issue_codes(checks, 'flagged') }} as remarks
+        {{ issue_codes(checks, 'flagged') }} as remarks,
+        {{ computed_once() }} as _checked_once
     from placed
 
 ),

@@ -9,11 +9,13 @@ from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
+from psycopg2 import errors
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.fail_point import reach
+from sales_warehouse.ledger.prepare import summarise_new_rows
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.cluster import Cluster, KafkaAway, as_message, explain, find_start, watermarks
 from sales_warehouse.stream.commit_messages import SEGMENT_SECONDS, commit_batch
@@ -495,6 +497,19 @@ class StreamProcess:
         with suppress(KafkaException):  # for displays of the lag alone
             reached = TopicPartition(place.topic, place.partition, next_offset)
             self._consumer.commit(offsets=[reached], asynchronous=True)
+        self._summarise(feed)
+
+    def _summarise(self, feed: Feed) -> None:
+        """Let filters find new rows by the block range index; if this commit cannot, the next one does."""
+
+        def summarise(connection: Connection) -> None:
+            # the lock is not that of COPY, but another process of the stream or a vacuum may have it
+            with suppress(errors.LockNotAvailable, errors.InsufficientPrivilege), transaction(connection) as cursor:
+                cursor.execute("set local lock_timeout = '50ms'")
+                summarise_new_rows(cursor, feed)
+
+        with suppress(DatabaseAway):
+            self._database.run(summarise)
 
     def _count_records(self, part: _Partition) -> Counted:
         """Return what the open segment has, also of a process that had the partition before."""
