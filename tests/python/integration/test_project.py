@@ -78,6 +78,8 @@ def test_layers_read_only_the_layer_before(manifest: dict[str, Any]) -> None:
                 wrong.append(f"{path} reads {name}: staging reads its raw table alone")
             if not path.startswith("models/staging/") and reads_raw:
                 wrong.append(f"{path} reads raw {name}: only staging does")
+            if not path.startswith("models/staging/") and f"{parent}_typed" in manifest["nodes"]:
+                wrong.append(f"{path} reads {name}: each row is cast once, for {name}_typed")
             if path.startswith("models/marts/core/") and parent_path.startswith(
                 ("models/marts/reporting/", "models/audit/")
             ):
