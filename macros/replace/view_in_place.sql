@@ -1,6 +1,7 @@
 {# A view that is replaced in place when its query changes, and left alone when it does not. dbt's `view` makes a new view in
    each build and drops the old one with everything that depends on it. #}
 {% materialization view_in_place, default %}
+    {%- do model.update({'build_window': look_up_window()}) if has_watermark(model) -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set target = this.incorporate(type='view') -%}
