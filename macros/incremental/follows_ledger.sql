@@ -3,9 +3,9 @@
     {{ return(node.config.materialized in ('incremental_by_ledger', 'table_when_new')) }}
 {%- endmacro %}
 
-{# Whether a model has a watermark: also a mart that is a view, so that its tests are left out when nothing is new. #}
+{# Whether a model has a watermark: also a view of marts, so that its tests read nothing when nothing is new. #}
 {% macro has_watermark(node) -%}
-    {{ return(follows_ledger(node) or is_view(node) and node.schema == generate_schema_name('marts', none)) }}
+    {{ return(follows_ledger(node) or node.config.materialized == 'view_of_marts') }}
 {%- endmacro %}
 
 {# Whether a build replaces the rows of whole files in it. #}

@@ -28,7 +28,7 @@
         {{ return('true') }}
     {%- endif -%}
     {%- set up_to_event, after_event = rows[0] -%}
-    {%- if is_view(node) or node.config.materialized == 'table_when_new' -%}
+    {%- if node.config.materialized in ('table_when_new', 'view_of_marts') -%}
         {{ return('false' if after_event == up_to_event else 'true') }}
     {%- elif is_by_file(node) -%}
         {{ return(in_list('_file_id', touched_files(after_event, up_to_event))) }}
