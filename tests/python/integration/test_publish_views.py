@@ -190,7 +190,9 @@ def test_a_view_of_anything_but_public_marts_is_refused(fake_dbt: FakeDbt) -> No
     ):
         make_view(fake_dbt, query=query)
         fake_dbt.build()
-        with pytest.raises(NotPublished, match=rf"The mart marts\.ages is a view and reads {named}, which is no public mart"):
+        with pytest.raises(
+            NotPublished, match=rf"The mart marts\.ages is a view and reads {named}, which is no public mart"
+        ):
             publish(fake_dbt.connection, lambda _: None)
     make_view(fake_dbt)
     hidden = fake_dbt.marts.pop("sources")
@@ -206,7 +208,9 @@ def test_a_view_is_planned_as_in_the_marts(fake_dbt: FakeDbt) -> None:
     fake_dbt.make("sources", "last_day date")
     fake_dbt.run("insert into marts.customers select generate_series(1, 10000), '2024-01-01'")
     fake_dbt.fill("sources", [("2024-01-03",)])
-    make_view(fake_dbt, query="select c.*, s.last_day - c.day as age from marts.customers as c cross join marts.sources as s")
+    make_view(
+        fake_dbt, query="select c.*, s.last_day - c.day as age from marts.customers as c cross join marts.sources as s"
+    )
     fake_dbt.publish()
     fake_dbt.run("analyze")
 
@@ -214,7 +218,9 @@ def test_a_view_is_planned_as_in_the_marts(fake_dbt: FakeDbt) -> None:
         rows = [row[0] for row in fake_dbt.run(f"explain (costs off) select * from {schema}.ages where {condition}")]
         # readers see no row of it before its first publication, which is asked once a query
         gate = ("  One-Time Filter", "  InitPlan", "    ->  Result") if rows[0] == "Result" else ()
-        rows = [re.sub(r"customers_pkey|customers_1_open_id_idx", "key", row) for row in rows if not row.startswith(gate)]
+        rows = [
+            re.sub(r"customers_pkey|customers_1_open_id_idx", "key", row) for row in rows if not row.startswith(gate)
+        ]
         rows = [row.replace("customers_1_open", "customers").replace("sources_1_open", "sources") for row in rows]
         return [re.sub(r"^( *->)? *| [cs]$", "", row.replace(" c  ", "  ")) for row in (rows[1:] if gate else rows)]
 
