@@ -41,10 +41,8 @@ def fill(fake_dbt: FakeDbt, customers: list[tuple[int, str]], last_day: str) -> 
 
 def make_view(fake_dbt: FakeDbt, name: str = "ages", query: str = QUERY) -> None:
     """Put a view in place of the table, as the materialization view_in_place does."""
-    [(kind,)] = fake_dbt.run(
-        f"select case relkind when 'v' then 'view' else 'table' end from (select to_regclass('marts.{name}') as oid) as its "
-        "left join pg_class using (oid)"
-    )
+    is_view = fake_dbt.run("select 1 from pg_views where schemaname = 'marts' and viewname = %s", name)
+    kind = "view" if is_view else "table"
     query = query.format(customers="marts.customers", sources="marts.sources")
     fake_dbt.run(f"drop {kind} if exists marts.{name}; create view marts.{name} as {query}")
     fake_dbt.marts[name] = {"name": name, "schema": "marts", "relation_name": name, "follows": []}
