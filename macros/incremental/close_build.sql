@@ -15,7 +15,7 @@
     {%- set tested = [] -%}
     {%- for unique_id, tests in tests_of.items() -%}
         {%- set node = graph.nodes[unique_id] if unique_id in graph.nodes else none -%}
-        {%- if node and follows_ledger(node) and tests | reject('in', passed) | list | length == 0 -%}
+        {%- if node and has_watermark(node) and tests | reject('in', passed) | list | length == 0 -%}
             {%- do tested.append(node.relation_name | replace("'", "''")) -%}
         {%- endif -%}
     {%- endfor -%}

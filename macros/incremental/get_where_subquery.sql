@@ -16,7 +16,7 @@
 {# `true`, for all rows, when the relation was built from nothing or when no build wrote it. #}
 {% macro untested_rows() -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and is_build() and model.attached_node else none -%}
-    {%- if not node or not follows_ledger(node) -%}
+    {%- if not node or not has_watermark(node) -%}
         {{ return('true') }}
     {%- endif -%}
     {%- set rows = run_query(
@@ -28,7 +28,7 @@
         {{ return('true') }}
     {%- endif -%}
     {%- set up_to_event, after_event = rows[0] -%}
-    {%- if node.config.materialized == 'table_when_new' -%}
+    {%- if node.config.materialized in ('table_when_new', 'view_of_marts') -%}
         {{ return('false' if after_event == up_to_event else 'true') }}
     {%- elif is_by_file(node) -%}
         {{ return(in_list('_file_id', touched_files(after_event, up_to_event))) }}

@@ -48,6 +48,7 @@
 
 {# Nothing is due: run the hooks, set grants and descriptions. #}
 {% macro leave_alone() -%}
+    {%- do model.update({'is_unwritten': true}) -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main') %}select 1 as nothing_new where false{% endcall %}

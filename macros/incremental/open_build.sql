@@ -24,6 +24,13 @@
         event_id bigint,
         tested_event_id bigint
     );
+    {#- `if not exists` would wait for all who read it -#}
+    {%- if execute and not run_query(
+        "select 1 from pg_attribute where attrelid = to_regclass('" ~ build_state('model_watermarks')
+        ~ "') and attname = 'written_by'"
+    ).rows %}
+    alter table {{ build_state('model_watermarks') }} add column if not exists written_by {{ text_type() }};
+    {%- endif %}
     create table if not exists {{ build_state('touched_dates') }} (
         relation_name {{ text_type() }} not null,
         event_id bigint not null,

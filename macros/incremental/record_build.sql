@@ -6,10 +6,10 @@
     {%- endif -%}
     {%- set window = model.build_window or {'is_whole': true, 'event_id': none, 'inputs_hash': '', 'files': []} -%}
     insert into {{ build_state('model_watermarks') }}
-        (relation_name, code_hash, inputs_hash, rebuilt_by, built_by, built_at, event_id)
+        (relation_name, code_hash, inputs_hash, rebuilt_by, built_by, written_by, built_at, event_id)
     values (
         '{{ model.relation_name }}', '{{ code_hash() }}', '{{ window.inputs_hash }}', '{{ invocation_id }}',
-        '{{ invocation_id }}', current_timestamp, {{ 'null' if window.event_id is none or is_empty_run() else window.event_id }}
+        '{{ invocation_id }}', '{{ invocation_id }}', current_timestamp, {{ 'null' if window.event_id is none or is_empty_run() else window.event_id }}
     )
     on conflict (relation_name) do update set
         code_hash = excluded.code_hash,
@@ -19,6 +19,8 @@
         tested_event_id = null,
         {%- endif %}
         built_by = excluded.built_by,
+        {#- the builds of the version before did not record it #}
+        written_by = {{ 'coalesce(model_watermarks.written_by, excluded.written_by)' if model.is_unwritten else 'excluded.written_by' }},
         built_at = excluded.built_at,
         event_id = excluded.event_id
     {%- if model.config.materialized in ('table', 'incremental', 'incremental_by_ledger')

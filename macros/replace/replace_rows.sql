@@ -18,6 +18,8 @@
             ~ " insert into " ~ target ~ " (" ~ relations.columns ~ ") select " ~ relations.columns ~ " from " ~ filled
             ~ " where ctid in (select unnest(came) from " ~ differing ~ ") order by ctid; analyze " ~ target
         ) -%}
+    {%- else -%}
+        {%- do model.update({'is_unwritten': true}) -%}
     {%- endif -%}
     {%- do run_query('drop table ' ~ differing ~ ', ' ~ filled) -%}
 {%- endmacro %}

@@ -1,6 +1,17 @@
 {# A view that is replaced in place when its query changes, and left alone when it does not. dbt's `view` makes a new view in
    each build and drops the old one with everything that depends on it. #}
 {% materialization view_in_place, default %}
+    {{ return(replace_view()) }}
+{% endmaterialization %}
+
+{# A mart that is a view of other public marts, and is published as one: nothing of it is stored, so that figures which change for
+   all rows each day cost nothing. #}
+{% materialization view_of_marts, default %}
+    {%- do model.update({'build_window': look_up_window()}) -%}
+    {{ return(replace_view()) }}
+{% endmaterialization %}
+
+{% macro replace_view() -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set target = this.incorporate(type='view') -%}
@@ -20,4 +31,4 @@
         {%- do swap_relation(relations, difference, get_create_view_as_sql(target, sql)) -%}
     {%- endif -%}
     {{ return(finish(target)) }}
-{% endmaterialization %}
+{%- endmacro %}

@@ -15,8 +15,8 @@ from sales_warehouse.roles import own_the_ledger
 
 _INSTALL_LOCK = 0x5A1E_0005
 _SCRIPTS = (
-    *("tables", "readers", "replica_identity", "losses", "publish", "compare", "history", "views", "follow"),
-    *("rollback", "hold_publication", "prune", "drop_retired", "hold", "lease", "seal_segments"),
+    *("tables", "readers", "replica_identity", "losses", "publish", "view_marts", "compare", "history", "views"),
+    *("follow", "rollback", "hold_publication", "prune", "drop_retired", "hold", "lease", "seal_segments"),
 )
 
 

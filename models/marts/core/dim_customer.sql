@@ -1,7 +1,7 @@
 -- Grain: one row per source system and customer id, and one unknown member for lines without a customer.
 -- Built from the facts: the files contain no customer list, so the lines are the only source.
 {{ config(
-    materialized='table_when_new',
+    materialized='view_of_marts',
 ) }}
 with
 
@@ -11,14 +11,9 @@ customers as (
 
 ),
 
--- the last day of the source's data, not today: an old file gives the same figures whenever it is built
 sources as (
 
-    select
-        source_system,
-        max(last_order_date) as as_of_date
-    from {{ ref('fct_orders_daily') }}
-    group by source_system
+    select * from {{ ref('fct_source_coverage') }}
 
 ),
 

@@ -2,7 +2,7 @@
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_member',
-    meta={'member_column': 'customer_key', 'public': false},
+    meta={'member_column': 'customer_key'},
 ) }}
 with
 

@@ -1,7 +1,7 @@
 -- Grain: one row per customer who bought something; orders without a customer are left out.
 -- average_order_value_reporting must not be summed.
 {{ config(
-    materialized='table_when_new',
+    materialized='view_of_marts',
 ) }}
 with
 
@@ -13,14 +13,9 @@ customers as (
 
 ),
 
--- the last day of the source's data, not today: an old file gives the same figures whenever it is built
 sources as (
 
-    select
-        source_system,
-        max(last_order_date) as as_of_date
-    from {{ ref('fct_orders_daily') }}
-    group by source_system
+    select * from {{ ref('fct_source_coverage') }}
 
 ),
 

@@ -14,9 +14,12 @@ declare
     names text;
     sums text;
     is_rebuilt_by text;
+    is_written_by text;
     has_event_id bigint;
+    its_query text;
     scope text;
     compared text;
+    is_new boolean := false;
     added bigint := 0;
     closed bigint := 0;
     came jsonb;
@@ -36,13 +39,27 @@ begin
         )
     into shape, names, sums
     from pg_attribute where attrelid = source::regclass and attnum > 0 and not attisdropped;
-    execute format('select rebuilt_by, event_id from %s where relation_name = $1', build.watermarks)
-    into is_rebuilt_by, has_event_id using mart ->> 'relation_name';
+    execute format(
+        -- a build of the version before has no written_by
+        'select rebuilt_by, event_id, to_jsonb(state) ->> ''written_by'' from %s as state where relation_name = $1',
+        build.watermarks
+    ) into is_rebuilt_by, has_event_id, is_written_by using mart ->> 'relation_name';
     select * into tables from ledger.history_tables where history_tables.mart = mart_name and until_publication is null;
     select * into before from ledger.published_marts
     where published_marts.mart = mart_name and publication = coalesce(tables.holds_publication, latest);
-    if tables.mart is null or not (tables.columns @> shape and shape @> tables.columns) then
-        tables := ledger.begin_generation(mart_name, number, shape);
+    its_query := ledger.read_query(source::regclass, build);
+    if tables.mart is null or tables.query is distinct from its_query
+    or not (tables.columns @> shape and shape @> tables.columns) then
+        tables := ledger.begin_generation(mart_name, number, shape, its_query);
+        is_new := true;
+    end if;
+    if its_query is not null then
+        insert into ledger.published_marts
+        values (number, mart_name, null, 0, 0, '{}', 'view', is_rebuilt_by, has_event_id,
+            extract(epoch from clock_timestamp() - started));
+        return;
+    end if;
+    if is_new then
         -- a scan that starts in the middle of the table would separate the rows of a file
         set local synchronize_seqscans = off;
         execute format('insert into %s (%s, _from_publication) select %s, $1 from %s',
@@ -53,10 +70,12 @@ begin
         execute format('analyze %s', tables.open_table);
         insert into ledger.published_marts
         values (number, mart_name, added, added, coalesce(before.row_count, 0), came, 'first', is_rebuilt_by,
-            has_event_id, extract(epoch from clock_timestamp() - started));
+            has_event_id, extract(epoch from clock_timestamp() - started), default, is_written_by);
         return;
     end if;
     scope := case
+        -- no build wrote a row since the build of that publication
+        when before.written_by = is_written_by then 'false'
         when before.rebuilt_by is distinct from is_rebuilt_by or before.event_id is null or has_event_id is null
             then 'true'
         when before.event_id = has_event_id then 'false'
@@ -90,7 +109,7 @@ begin
             ), '{}')
             from jsonb_each_text(before.totals) as totals (key, value)
         ),
-        compared, is_rebuilt_by, has_event_id, extract(epoch from clock_timestamp() - started)
+        compared, is_rebuilt_by, has_event_id, extract(epoch from clock_timestamp() - started), default, is_written_by
     );
 end $$;
 

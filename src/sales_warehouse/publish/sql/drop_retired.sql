@@ -35,8 +35,10 @@ begin
         )
     loop
         begin
-                    execute format('drop view if exists published_as_of.%I', forgotten.mart);
-            execute format('drop table %s', forgotten.tables);
+            execute format('drop view if exists published_as_of.%I', forgotten.mart);
+            if forgotten.tables is not null then
+                execute format('drop table %s', forgotten.tables);
+            end if;
             delete from ledger.history_tables where mart = forgotten.mart;
         exception when lock_not_available or dependent_objects_still_exist then
             raise notice 'published_as_of.% is in use. The next publication that prunes drops it.', forgotten.mart;

@@ -1,5 +1,6 @@
--- Create the two tables of a mart's next generation, and end the generation before.
-create or replace function ledger.begin_generation(mart_name text, number bigint, shape jsonb)
+-- Begin the next generation of a mart, and end the generation before: with two tables, or with a query of other marts.
+drop function if exists ledger.begin_generation(text, bigint, jsonb);
+create or replace function ledger.begin_generation(mart_name text, number bigint, shape jsonb, its_query text)
 returns ledger.history_tables
 language plpgsql
 as $$
@@ -13,6 +14,12 @@ begin
     where history_tables.mart = mart_name and until_publication is null;
     select coalesce(max(generation), 0) + 1 into next_generation
     from ledger.history_tables where history_tables.mart = mart_name;
+    if its_query is not null then
+        insert into ledger.history_tables (mart, generation, columns, since_publication, query)
+        values (mart_name, next_generation, shape, number, its_query)
+        returning * into made;
+        return made;
+    end if;
     -- PostgreSQL cuts names off after 63 bytes
     stem := case when octet_length(mart_name) > 44 then left(mart_name, 8) || '_' || md5(mart_name) else mart_name end
         || '_' || next_generation;

@@ -33,7 +33,7 @@ begin
     );
     for tables in
         select * from ledger.history_tables
-        where pruned > 0 and not history_tables = any(unused) order by history_tables.mart, generation
+        where pruned > 0 and query is null and not history_tables = any(unused) order by history_tables.mart, generation
     loop
         execute format(
             'delete from %s as ended where not exists (select from ledger.publications where pruned_at is null '
@@ -64,6 +64,7 @@ begin
     delete from ledger.history_tables where history_tables = any(unused);
     perform ledger.show_marts(array(select distinct mart from unnest(unused)), interval '10 seconds');
     foreach tables in array unused loop
+        continue when tables.query is not null;
         perform ledger.limit_lock_wait();
         -- a dump has locked it, though not the view
         execute format('drop table %s, %s', tables.open_table, tables.closed_table);

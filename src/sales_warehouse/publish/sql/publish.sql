@@ -49,10 +49,10 @@ begin
         'select string_agg(marts.value ->> ''name'', '', '' order by marts.value ->> ''name'') '
         'from jsonb_array_elements($1) as marts (value) left join pg_class '
         'on pg_class.oid = to_regclass(format(''%%I.%%I'', marts.value ->> ''schema'', marts.value ->> ''name'')) '
-        'where relkind is null or relkind not in (''r'', ''p'')'
+        'where relkind is null or relkind not in (''r'', ''p'', ''v'')'
     ) into wrong using build.marts;
     if wrong is not null then
-        raise exception 'Not a table, so it cannot be published: %.', wrong
+        raise exception 'Neither a table nor a view, so it cannot be published: %.', wrong
         using hint = 'Materialize it as a table, or keep it from readers by `meta: {public: false}`.';
     end if;
     -- waits for a build that writes a mart; from here to the end no other build can write one
@@ -90,7 +90,8 @@ begin
     -- last, because the views are locked from here to the end
     perform ledger.show_marts(
         array(
-            select distinct changed.mart from ledger.history_tables as changed
+            select changed.mart from ledger.history_tables as changed
+            left join jsonb_array_elements(build.marts) as made (made) on made.made ->> 'name' = changed.mart
             where number in (since_publication, until_publication)
             -- the version before showed removed marts without rows
             or (
@@ -99,7 +100,9 @@ begin
                     select kept.mart from ledger.history_tables as kept where until_publication is null
                 )
             )
-            order by 1
+            group by changed.mart
+            -- a view after the views that it reads
+            order by max(ledger.count_views(quote_ident(made.made ->> 'schema') || '.' || quote_ident(changed.mart))), changed.mart
         ),
         coalesce(nullif(current_setting('warehouse.wait_for_readers', true), ''), '5 minutes')::interval
     );

@@ -18,7 +18,9 @@ begin
         ) using errcode = 'invalid_parameter_value', hint = 'Those that are: warehouse publications';
     end if;
     if there <> here then
-        for tables in select * from ledger.history_tables where until_publication is null order by history_tables.mart loop
+        for tables in
+            select * from ledger.history_tables where until_publication is null and query is null order by history_tables.mart
+        loop
             perform ledger.hold(tables, latest, case
                 -- readers get the rows of the generation before, which were not moved
                 when there < tables.since_publication and exists (

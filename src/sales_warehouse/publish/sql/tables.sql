@@ -52,7 +52,8 @@ create table if not exists ledger.published_marts (
     rows_closed bigint not null check (rows_closed >= 0),
     -- sum of each amount and quantity column over all rows and currencies: for comparisons, not for reports
     totals jsonb not null,
-    -- rows that were compared with the publication before: nothing, files, dates, everything, or first
+    -- rows that were compared with the publication before: nothing, files, dates, everything, first, or view for a mart without
+    -- rows of its own
     compared text not null,
     -- of the mart, from dbt's build state
     rebuilt_by text,
@@ -63,6 +64,10 @@ create table if not exists ledger.published_marts (
 
 -- Roles that may read the mart: its views follow when one comes or goes.
 alter table ledger.published_marts add column if not exists readers text [] not null default '{}';
+-- the build that last wrote a row of the mart; NULL for builds of earlier versions
+alter table ledger.published_marts add column if not exists written_by text;
+-- NULL for a mart that is a view
+alter table ledger.published_marts alter column row_count drop not null;
 
 -- The rows of a mart are in two tables: the open table has the rows that readers see, the closed table the rows that ended.
 -- So a query of a published view costs what it costs on the mart. When columns or types of the mart change, both tables get
@@ -82,6 +87,14 @@ create table if not exists ledger.history_tables (
     primary key (mart, generation),
     constraint ends_after_its_beginning check (until_publication > since_publication)
 );
+-- A mart that is a view has no tables: its generation is a query, a format of format() with the schema of the marts that it reads.
+alter table ledger.history_tables add column if not exists query text;
+alter table ledger.history_tables alter column open_table drop not null, alter column closed_table drop not null;
+do $$ begin
+    alter table ledger.history_tables add constraint has_tables_or_a_query
+    check (num_nulls(open_table, closed_table) = case when query is null then 0 else 2 end);
+exception when duplicate_object then null;
+end $$;
 create unique index if not exists history_tables_one_written_per_mart
 on ledger.history_tables (mart) where until_publication is null;
 

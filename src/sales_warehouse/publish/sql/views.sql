@@ -1,7 +1,7 @@
 -- of the version before
-drop function if exists ledger.show_mart(text), ledger.replace_view(text, text);
+drop function if exists ledger.show_mart(text), ledger.replace_view(text, text), ledger.write_view(text, text, boolean);
 
--- Create or change views: all or none, in one short try, so that a query of one mart never waits for a
+-- Create or change views in this order: all or none, in one short try, so that a query of one mart never waits for a
 -- long query of another. The locks of a try that fails are released. Tries for so long, then raises lock_not_available.
 create or replace function ledger.show_views(views ledger.mart_view [], patience interval) returns void
 language plpgsql
@@ -9,7 +9,8 @@ as $$
 declare
     give_up_at constant timestamptz := clock_timestamp() + patience;
     usual constant text := current_setting('lock_timeout');
-    in_the_way integer := 0;
+    in_the_way text;
+    made ledger.mart_view;
     began_at timestamptz;
     holders text;
 begin
@@ -17,10 +18,11 @@ begin
         began_at := clock_timestamp();
         begin
             perform set_config('warehouse.try_ends_at', (began_at + interval '300 ms')::text, true);
-            for step in 0..cardinality(views) - 1 loop
-                -- first the view that the last try waited for: then a try that fails again holds no other view
-                in_the_way := (in_the_way + sign(step)::integer) % cardinality(views);
-                perform ledger.replace_view(views[in_the_way + 1]);
+            -- first the view that the last try waited for: then a try that fails again holds no other view
+            perform ledger.lock_view(in_the_way);
+            foreach made in array views loop
+                in_the_way := made.name;
+                perform ledger.replace_view(made);
             end loop;
             perform set_config('lock_timeout', usual, true);
             return;
@@ -80,15 +82,21 @@ declare
 begin
     if not is_removed or to_regclass(format('published.%I', mart_name)) is not null then
         return next row (format('published.%I', mart_name), ledger.write_view(
-            mart_name, check_of || 'ledger.shown_publication())', is_of_one_generation
+            mart_name, check_of || 'ledger.shown_publication())', is_of_one_generation, 'published'
         ));
     end if;
     return next row (format('published_as_of.%I', mart_name), ledger.write_view(
-        mart_name, check_of || 'ledger.reading_publication())', false
+        mart_name, check_of || 'ledger.reading_publication())', false, 'published_as_of'
     ));
     if to_regclass(format('live.%I', 'latest_' || mart_name)) is not null then
+        if exists (
+            select from ledger.history_tables where history_tables.mart = mart_name and query is not null
+        ) then
+            raise exception 'The mart % is a view, but the schema live adds to it.', mart_name
+            using hint = 'Materialize it as a table.';
+        end if;
         return next row (format('live.%I', 'latest_' || mart_name), ledger.write_view(
-            mart_name, check_of || 'ledger.latest_publication())', false
+            mart_name, check_of || 'ledger.latest_publication())', false, 'live'
         ));
     end if;
 end $$;
@@ -122,7 +130,7 @@ begin
         perform ledger.show_views(array[row (shown, body)::ledger.mart_view], interval '5 minutes');
         return;
     end if;
-    body := ledger.write_view(mart_name, 'ledger.latest_publication()', false);
+    body := ledger.write_view(mart_name, 'ledger.latest_publication()', false, 'live');
     execute format('create temporary view latest_of_mart as %s', body);
     select 'select ' || string_agg(
         case
@@ -148,7 +156,7 @@ end $$;
 -- Return the query of a view: the open rows, or the rows of the publication that the expression `asked_for` returns. The
 -- branches of earlier generations and of closed rows have a condition that is evaluated once. The branch of the open rows has
 -- no condition of its own, because PostgreSQL merges it into the reader's query only then.
-create or replace function ledger.write_view(mart_name text, asked_for text, is_open_rows boolean) returns text
+create or replace function ledger.write_view(mart_name text, asked_for text, is_open_rows boolean, its_schema text) returns text
 language plpgsql
 as $$
 declare
@@ -214,6 +222,8 @@ begin
         select generations.generation, string_agg(
             case
                 when kept_columns.name is null then format('cast(null as %s)', typed.type)
+                -- the marts that the query reads may have other types since
+                when generations.query is not null then format('cast(%I as %s)', typed.name, typed.type)
                 when kept_columns.type = typed.type then quote_ident(typed.name)
                 when kept_columns.base = typed.base or exists (
                     select from pg_cast
@@ -235,18 +245,32 @@ begin
     branches as (
         select generation, 1 as branch, format('select _from_publication, %s from %s', list, open_table) as query
         from generations inner join selected using (generation)
-        where until_publication is null
+        where until_publication is null and generations.query is null
         union all
         select generation, 2, format('select _from_publication, %s from %s where %s', list, open_table, is_asked_for)
         from generations inner join selected using (generation)
-        where until_publication is not null
+        where until_publication is not null and generations.query is null
         union all
         select generation, 3, format('select _from_publication, %s from %s where %s and _to_publication > %s',
             list, closed_table, is_asked_for, reading)
         from generations inner join selected using (generation)
+        where generations.query is null
+        union all
+        -- the marts that it reads have the rows of that publication
+        select generation, 4, format(
+            E'select %s::bigint as _from_publication, %s from (\n%s\n) as %I where %s', since_publication, list,
+            format(generations.query, its_schema), mart_name, concat_ws(' and ', reading || ' >= ' || since_publication,
+            reading || ' < ' || until_publication)
+        )
+        from generations inner join selected using (generation)
+        where generations.query is not null
     )
     select case when is_open_rows then (
-        select format('select %s from %s', list, open_table)
+        select case when generations.query is null then format('select %s from %s', list, open_table)
+            else format(
+                E'select %s from (\n%s\n) as %I where %s >= %s', list, format(generations.query, its_schema), mart_name, reading,
+                since_publication
+            ) end
         from generations inner join selected using (generation)
         where until_publication is null
     ) else format(
@@ -266,6 +290,18 @@ as $$
     select set_config('lock_timeout', greatest(1, ceil(1000 * extract(epoch from
         nullif(current_setting('warehouse.try_ends_at', true), '')::timestamptz - clock_timestamp())))::integer || 'ms', true)
 $$;
+
+-- Lock a view as its replacement does, and nothing that it reads, as `lock table` would.
+create or replace function ledger.lock_view(shown text) returns void
+language plpgsql
+as $$
+begin
+    if to_regclass(shown) is not null then
+        perform ledger.limit_lock_wait();
+        -- changes nothing: the views have no options
+        execute format('alter view %s reset (security_barrier)', shown);
+    end if;
+end $$;
 
 create or replace function ledger.replace_view(made ledger.mart_view) returns void
 language plpgsql
@@ -363,8 +399,8 @@ language sql
 as $$
     -- written before the first lock is taken
     select ledger.show_views(array(
-        select row (made.*)::ledger.mart_view
-        from unnest(mart_names) as names (mart_name) cross join ledger.write_views(mart_name) as made
-        order by 1
+        select row (made.name, made.body)::ledger.mart_view
+        from unnest(mart_names) with ordinality as names (mart_name, place) cross join ledger.write_views(mart_name) as made
+        order by place, made.name
     ), patience)
 $$;
