@@ -94,8 +94,9 @@ suites: install ## load public suites of difficult files and the field cases, an
 dagster: install ## Dagster on 127.0.0.1:3000; while it runs, it loads, builds and publishes new files
 	@$(BIN)/python -m sales_warehouse.orchestration.serve
 
-dev: install ## build the models changed since the last build of prod, and their children, in your own schemas
-	@$(SHELL_LINE) && set -x && $(BIN)/dbt build --target dev --target-path target/dev --selector changed
+dev: install ## build the models changed since the last build of prod, and their children, in your own schemas (SAMPLE=30: of the last 30 days)
+	@$(SHELL_LINE) && set -x && $(BIN)/dbt build --target dev --target-path target/dev --selector changed \
+		$(if $(SAMPLE),--sample '$(SAMPLE) days')
 
 docs: install ## the models' documentation with their lineage, as pages below target/
 	@$(SHELL_LINE) && $(BIN)/dbt docs generate --quiet --target prod --no-defer --no-favor-state

@@ -5,7 +5,8 @@
    which a row came or went in the relations it reads. `event_id` is the last event that this build sees: loader and streams may
    run meanwhile. `inactive_files` are those of
    `files` that are not active at it; of a relation that is built from nothing, `unseen` says which are not.
-   A relation never gets ahead of the relations it reads. #}
+   A relation never gets ahead of the relations it reads. `sample`, in a build with --sample: what the relation has of it; such a
+   relation is built from nothing whenever something is new. #}
 {% macro look_up_window() -%}
     {%- do begin_replacing() -%}
     {%- set existing = load_cached_relation(this) -%}
@@ -36,16 +37,22 @@
         ) -%}
         {%- do followed_names.append(parent.relation_name) -%}
     {%- endfor -%}
+    {%- set sample = sample_of_model(parents) -%}
+    {%- if sample -%}
+        {%- do inputs.append('sample=' ~ sample ~ ' up to ' ~ reached | min) -%}
+    {%- endif -%}
     {%- set own = state.get(model.relation_name) -%}
     {%- set window = {
         'event_id': reached | min, 'after_event_id': own.event_id if own else none, 'inputs_hash': local_md5(inputs | join('\n')),
-        'files': [], 'dates': [], 'inactive_files': [], 'unseen': none
+        'files': [], 'dates': [], 'inactive_files': [], 'unseen': none, 'sample': sample
     } -%}
     {%- do window.update({
         'is_whole': should_full_refresh() or is_empty_run() or not existing or existing.is_view != (model.config.materialized == 'view_of_marts') or not own
         or own.event_id is none or own.inputs_hash != window.inputs_hash or own.code_hash != code_hash()
     }) -%}
-    {%- if not window.is_whole -%}
+    {%- if sample -%}
+        {%- do window.update({'files': sample.files if window.is_whole else []}) -%}
+    {%- elif not window.is_whole -%}
         {%- do window.update({'files': touched_files(own.event_id, window.event_id)}) -%}
         {%- if model.config.incremental_strategy in ('by_touched_date', 'by_touched_key', 'by_touched_member') -%}
             {%- do window.update({'dates': touched_dates(followed_names, own.event_id, window.event_id)}) -%}

@@ -9,12 +9,12 @@
     {%- if not (window.is_whole or (window.files if by_file else window.dates)) -%}
         {{ return(leave_alone()) }}
     {%- endif -%}
-    {%- if by_file and window.is_whole -%}
+    {%- if by_file and window.is_whole and not window.sample -%}
         {%- do window.update({'unseen': unseen_files(window.event_id)}) -%}
     {%- elif by_file -%}
         {%- do window.update({'inactive_files': inactive_files(window.files, window.event_id)}) -%}
     {%- endif -%}
-    {%- if not window.is_whole or window.unseen -%}
+    {%- if not window.is_whole or window.unseen or window.sample -%}
         {%- do context.update({'sql': render(model.raw_code)}) -%}
     {%- endif -%}
     {%- if window.is_whole -%}
@@ -43,6 +43,9 @@
     {%- set window = look_up_window() -%}
     {%- do window.update({'is_whole': window.is_whole or window.files | length > 0}) -%}
     {%- do model.update({'build_window': window}) -%}
+    {%- if window.sample -%}
+        {%- do context.update({'sql': render(model.raw_code)}) -%}
+    {%- endif -%}
     {{ return(replace_table() if window.is_whole else leave_alone()) }}
 {% endmaterialization %}
 

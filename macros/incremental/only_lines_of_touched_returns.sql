@@ -4,7 +4,7 @@
 {% macro only_lines_of_touched_returns(lines) -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
-        {{ return('true') }}
+        {{ return(only_sampled_dates('order_date')) }}
     {%- endif -%}
     {%- set meta = model.config.meta -%}
     {%- set came -%}

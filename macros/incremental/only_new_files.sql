@@ -2,7 +2,7 @@
    longer list up in a hash table. #}
 {% macro only_new_files(column='_file_id') -%}
     {%- set window = model.build_window -%}
-    {%- if window and not window.is_whole -%}
+    {%- if window and (window.sample or not window.is_whole) -%}
         {{ return(in_list(column, window.files | reject('in', window.inactive_files) | list)) }}
     {%- elif not window or not window.unseen -%}
         {{ return('true') }}

@@ -1,6 +1,10 @@
 {% macro only_touched_dates(column, period='day') -%}
     {%- set window = model.build_window -%}
-    {{ return('true' if not window or window.is_whole else in_dates(column, window.dates, period)) }}
+    {%- if not window or window.is_whole -%}
+        {#- of a sample the days alone: another relation that is read may have no more -#}
+        {{ return(only_sampled_dates(column)) }}
+    {%- endif -%}
+    {{ return(in_dates(column, window.dates, period)) }}
 {%- endmacro %}
 
 {# With the period month the whole months of the dates, one range each, so that an index on the column can be used. #}

@@ -4,7 +4,7 @@
 {% macro only_touched_keys(relation, key, date_column) -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
-        {{ return('true') }}
+        {{ return(only_sampled_dates(date_column)) }}
     {%- endif -%}
     {%- set meta = model.config.meta -%}
     {%- set touched = merged_periods(window.dates) -%}

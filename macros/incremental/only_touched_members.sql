@@ -1,7 +1,7 @@
-{% macro only_touched_members() -%}
+{% macro only_touched_members(date_column='order_date') -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
-        {{ return('true') }}
+        {{ return(only_sampled_dates(date_column)) }}
     {%- endif -%}
     {{ return(in_members(model, window.after_event_id, window.event_id)) }}
 {%- endmacro %}

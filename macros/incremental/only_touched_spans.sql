@@ -1,9 +1,9 @@
 {% macro only_touched_spans(first_column, last_column) -%}
     {%- set window = model.build_window -%}
-    {{ return(
-        'true' if not window or window.is_whole
-        else in_periods(first_column, merged_periods(window.dates), last_column)
-    ) }}
+    {%- if not window or window.is_whole -%}
+        {{ return(only_sampled_dates(first_column, last_column)) }}
+    {%- endif -%}
+    {{ return(in_periods(first_column, merged_periods(window.dates), last_column)) }}
 {%- endmacro %}
 
 {# Days of the spans in `relation` that meet a condition and have a touched date: looked up first, so that an index on the column
@@ -11,7 +11,7 @@
 {% macro only_days_of_touched_spans(column, relation, span_columns, condition) -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
-        {{ return('true') }}
+        {{ return(only_sampled_dates(column)) }}
     {%- endif -%}
     {%- set spans = run_query(
         'select ' ~ span_columns | join(', ') ~ ' from ' ~ relation ~ ' where ' ~ condition ~ ' and '

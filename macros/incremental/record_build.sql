@@ -23,6 +23,15 @@
         written_by = {{ 'coalesce(model_watermarks.written_by, excluded.written_by)' if model.is_unwritten else 'excluded.written_by' }},
         built_at = excluded.built_at,
         event_id = excluded.event_id
+    {%- if target.name != 'prod' and window.is_whole %}
+    ;
+    delete from {{ build_state('sampled_relations') }} where relation_name = '{{ model.relation_name }}'
+    {%- if window.sample %}
+    ;
+    insert into {{ build_state('sampled_relations') }} (relation_name, invocation_id)
+    values ('{{ model.relation_name }}', '{{ invocation_id }}')
+    {%- endif %}
+    {%- endif %}
     {%- if model.config.materialized in ('table', 'incremental', 'incremental_by_ledger')
         and (window.is_whole or window.files) and not model.is_analyzed -%}
     {#- autovacuum may run only after the models that read this one; without statistics the planner expects one row for

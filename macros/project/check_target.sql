@@ -1,10 +1,15 @@
 {# On-run-start, before any model: stops a run that would reach another server than the commands `warehouse`, and, on a target of
-   one's own, a run that reads relations which are neither there nor in this run. #}
+   one's own, a run that reads relations which are neither there nor in this run; on prod, a sample. #}
 {% macro check_target() -%}
     {%- if execute -%}
         {%- do check_server() -%}
         {%- if target.name != 'prod' -%}
             {%- do check_parents() -%}
+        {%- elif invocation_args_dict.get('sample') -%}
+            {{ exceptions.raise_compiler_error(
+                'The target prod takes no sample (--sample, DBT_SAMPLE): readers would take some days for all. Nothing was built. '
+                ~ 'In schemas of your own: make dev SAMPLE=30'
+            ) }}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

@@ -10,6 +10,7 @@
 --   nearer     the side nearer to the files: the relation it `reads`, and its `columns` that have another name there
 --   farther    the side nearer to the readers
 --   label      column that only the nearer side has, put in front of the scope
+--   file, day  of a side: the column by which a build with --sample takes its part, where the step can be compared then
 {{ config(materialized='table_when_new', indexes=[{'columns': ['step', 'is_balanced']}]) }}
 {%- set measures = [
     'rows', 'quantity', 'net_amount', 'net_amount_reporting', 'net_sales_amount', 'net_sales_amount_reporting',
@@ -23,27 +24,30 @@
         'by': ['feed', '_file_id'],
         'compares': ['rows'],
         'nearer': {
-            'reads': source('ledger', 'files') ~ ' where feed in ' ~ declared_feeds()
-                ~ ' and file_id in (' ~ active_files() ~ ')',
+            'reads': source('ledger', 'files'),
+            'where': 'feed in ' ~ declared_feeds() ~ ' and file_id in (' ~ active_files() ~ ')',
             'columns': {'_file_id': 'file_id', 'rows': 'rows_loaded'},
+            'file': 'file_id',
         },
-        'farther': {'reads': ref('raw_figures'), 'columns': {'rows': 'row_count'}},
+        'farther': {'reads': ref('raw_figures'), 'columns': {'rows': 'row_count'}, 'file': '_file_id'},
     },
     {
         'step': 'raw_to_staging',
         'by': ['feed', '_file_id'],
         'compares': ['rows'],
-        'nearer': {'reads': ref('raw_figures'), 'columns': {'rows': 'row_count'}},
-        'farther': {'reads': ref('row_outcomes'), 'columns': {'rows': 'row_count'}},
+        'nearer': {'reads': ref('raw_figures'), 'columns': {'rows': 'row_count'}, 'file': '_file_id'},
+        'farther': {'reads': ref('row_outcomes'), 'columns': {'rows': 'row_count'}, 'file': '_file_id'},
     },
     {
         'step': 'events_to_outcomes',
         'by': ['feed', '_file_id', 'decision'],
         'compares': ['rows', 'quantity', 'net_amount'],
-        'nearer': {'reads': ref('event_figures'), 'columns': {'rows': 'row_count'}},
+        'nearer': {'reads': ref('event_figures'), 'columns': {'rows': 'row_count'}, 'file': '_file_id'},
         'farther': {
-            'reads': ref('row_outcomes') ~ ' where ' ~ of_event_feeds(),
+            'reads': ref('row_outcomes'),
+            'where': of_event_feeds(),
             'columns': {'rows': 'row_count', 'decision': decision_of_outcome()},
+            'file': '_file_id',
         },
     },
     {
@@ -56,15 +60,16 @@
             'columns': {
                 'rows': accepted % 'row_count', 'quantity': accepted % 'quantity', 'net_amount': accepted % 'net_amount',
             },
+            'file': '_file_id',
         },
-        'farther': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}},
+        'farther': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}, 'file': '_file_id'},
     },
     {
         'step': 'fact_to_daily',
         'by': ['order_date', 'source_system', 'country', 'currency'],
         'compares': measures,
-        'nearer': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}},
-        'farther': {'reads': ref('agg_sales_daily'), 'columns': {'rows': 'line_count'}},
+        'nearer': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}, 'day': 'order_date'},
+        'farther': {'reads': ref('agg_sales_daily'), 'columns': {'rows': 'line_count'}, 'day': 'order_date'},
     },
     {
         'step': 'daily_to_monthly',
@@ -73,6 +78,7 @@
         'nearer': {
             'reads': ref('agg_sales_daily'),
             'columns': {'month_start_date': month_of_day, 'rows': 'line_count'},
+            'day': 'order_date',
         },
         'farther': {'reads': ref('agg_sales_monthly'), 'columns': {'rows': 'line_count'}},
     },
@@ -81,7 +87,7 @@
         'part': 'all lines',
         'by': ['source_system', 'currency'],
         'compares': ['rows', 'net_amount', 'net_amount_reporting'],
-        'nearer': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}},
+        'nearer': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}, 'day': 'order_date'},
         'farther': {'reads': ref('fct_orders'), 'columns': {'rows': 'line_count'}},
     },
     {
@@ -95,6 +101,7 @@
                 'rows': 'merchandise_row_count', 'quantity': 'merchandise_quantity',
                 'net_amount': 'net_sales_amount', 'net_amount_reporting': 'net_sales_amount_reporting',
             },
+            'day': 'order_date',
         },
         'farther': {
             'reads': ref('fct_orders'),
@@ -114,16 +121,18 @@
                 'rows': 'return_row_count', 'quantity': 'return_quantity',
                 'net_amount': 'return_amount', 'net_amount_reporting': 'return_amount_reporting',
             },
+            'day': 'order_date',
         },
         'farther': {
             'reads': ref('fct_returns'),
             'columns': {'rows': '1', 'net_amount': 'return_amount', 'net_amount_reporting': 'return_amount_reporting'},
+            'day': 'return_date',
         },
     },
 ] %}
 with
 
-{% for step in steps %}
+{% for step in steps if is_compared_in_sample(step) %}
 {%- set number = loop.index %}
 {%- for side in ['nearer', 'farther'] %}
 {%- set columns = step[side]['columns'] %}
@@ -140,6 +149,7 @@ with
     select
         {{ selected | join(',\n        ') }}
     from {{ step[side].reads }}
+    where {{ step[side].where or 'true' }} and {{ only_sampled_side(step[side]) }}
     group by {{ range(1, keys | length + 1) | join(', ') }}
 
 ),
@@ -147,7 +157,7 @@ with
 {% endfor %}
 {%- endfor %}
 compared as (
-    {% for step in steps %}
+    {% for step in steps if is_compared_in_sample(step) %}
     {%- set nearer, farther = 'nearer_' ~ loop.index, 'farther_' ~ loop.index %}
     {%- set scope = ['coalesce(' ~ step.label ~ ", 'no " ~ step.label ~ "')"] if step.label else [] %}
     {%- set same = [] %}
@@ -178,6 +188,17 @@ compared as (
     from {{ nearer }}
     full outer join {{ farther }}
         on {{ same | join(' and ') }}
+    {% endfor %}
+    {%- for step in steps if not is_compared_in_sample(step) %}
+    union all
+    select
+        '{{ step.step }}' as step,
+        '{{ scope_beyond_sample(step.part) }}' as scope,
+        {%- for measure in measures %}
+        {{ '0' if measure == 'rows' else 'null' }} as left_{{ measure }},
+        {{ '0' if measure == 'rows' else 'null' }} as right_{{ measure }},
+        {%- endfor %}
+        null as _file_id
     {% endfor %}
 ),
 

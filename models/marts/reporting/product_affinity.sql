@@ -10,7 +10,7 @@ orders as (
 
     select *
     from {{ ref('fct_orders') }}
-    where sold_product_count > 0
+    where sold_product_count > 0 and {{ only_sampled_dates('order_date') }}
 
 ),
 
@@ -22,7 +22,7 @@ sold_lines as (
         order_id,
         product_key
     from {{ ref('fct_sales_lines') }}
-    where is_merchandise and line_type = 'sale'
+    where is_merchandise and line_type = 'sale' and {{ only_sampled_dates('order_date') }}
 
 ),
 
@@ -33,7 +33,7 @@ sold_lines_again as (
         order_id,
         product_key
     from {{ ref('fct_sales_lines') }}
-    where is_merchandise and line_type = 'sale'
+    where is_merchandise and line_type = 'sale' and {{ only_sampled_dates('order_date') }}
 
 ),
 
@@ -55,6 +55,7 @@ known_baskets as (
             currency,
             sum(basket_count) as basket_count
         from {{ ref('fct_orders_daily') }}
+        where {{ only_sampled_dates('order_date') }}
         group by source_system, currency
     ) as baskets_per_currency
     group by source_system

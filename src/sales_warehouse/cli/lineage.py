@@ -148,6 +148,9 @@ def _print_diff_report(report: "DiffReport") -> None:
             _print_model(model)
     if report.not_built:
         note(f"Not in both targets: {', '.join(report.not_built)}.")
+    for sample in sorted({model.sample for model in report.models if model.sample}):
+        names = ", ".join(model.name for model in report.models if model.sample == sample)
+        note(f"Only a sample of {sample}, so rows of other days count as removed: {names}. Whole: make dev")
     if report.is_behind:
         note("The targets have not seen the same files, so they may differ by those. Build both, then compare again.")
     if report.is_equal:

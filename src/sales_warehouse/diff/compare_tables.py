@@ -64,6 +64,7 @@ class ModelDiff:
     examples: tuple[ChangedRow, ...]
     event_before: int | None  # last event of the ledger each has seen; None where the ledger does not tell
     event_after: int | None
+    sample: str | None  # the days of which the relation of the target has a sample; None when it is whole
 
     @property
     def is_equal(self) -> bool:
@@ -163,6 +164,7 @@ def compare_tables(cursor: Cursor, model: Model, examples: int) -> ModelDiff | N
         examples=found,
         event_before=_read_event(cursor, model, model.schema_before),
         event_after=_read_event(cursor, model, model.schema_after),
+        sample=_read_sample(cursor, model),
     )
 
 
@@ -251,12 +253,26 @@ def _any_differs(columns: Sequence[_Column]) -> sql.Composed:
 
 def _read_event(cursor: Cursor, model: Model, schema: str) -> int | None:
     """Return the last event of the ledger that a relation has seen, from the watermarks of its target."""
+    query = sql.SQL("select event_id from {model_watermarks} where relation_name like %s")
+    event: int | None = _read_state(cursor, model, schema, query, "model_watermarks")
+    return event
+
+
+def _read_sample(cursor: Cursor, model: Model) -> str | None:
+    query = sql.SQL(
+        "select days from {sampled_relations} inner join {samples} using (invocation_id) where relation_name like %s"
+    )
+    days: str | None = _read_state(cursor, model, model.schema_after, query, "samples", "sampled_relations")
+    return days
+
+
+def _read_state(cursor: Cursor, model: Model, schema: str, query: sql.SQL, *tables: str) -> Any:
+    """Return what the build state of a target tells of a relation; None where it tells nothing."""
     audit = schema.removesuffix(model.schema_before) + "audit"
-    cursor.execute("select to_regclass(%s) is not null", (f'"{audit}".model_watermarks',))
+    cursor.execute("select to_regclass(%s) is not null", (f'"{audit}".{tables[0]}',))
     if cursor.fetchone() != (True,):
         return None
-    query = sql.SQL("select event_id from {} where relation_name like %s")
     pattern = f'%."{schema}"."{model.name}"'.replace("_", r"\_")
-    cursor.execute(query.format(sql.Identifier(audit, "model_watermarks")), (pattern,))
+    cursor.execute(query.format(**{table: sql.Identifier(audit, table) for table in tables}), (pattern,))
     row = cursor.fetchone()
     return row[0] if row else None

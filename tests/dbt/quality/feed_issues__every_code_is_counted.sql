@@ -7,7 +7,7 @@ codes_in_outcomes as (
         _file_id,
         sum(row_count * (length(row_issues) - length(replace(row_issues, ';', '')) + 1)) as code_count
     from {{ ref('row_outcomes') }}
-    where row_issues <> ''
+    where row_issues <> '' and {{ only_rows_of_sample(['_file_id']) }}
     group by _file_id
 
 ),
@@ -18,7 +18,7 @@ codes_counted as (
         _file_id,
         sum(row_count) as code_count
     from {{ ref('feed_issues') }}
-    where outcome <> 'rejected'
+    where outcome <> 'rejected' and {{ only_rows_of_sample(['_file_id']) }}
     group by _file_id
 
 ),

@@ -82,6 +82,7 @@ def relations(checkout: Checkout) -> set[str]:
         "select table_schema, table_name from information_schema.tables where table_schema like 'dev%'"
     )
     build_state = {"builds", "model_watermarks", "touched_dates", "touched_files", "touched_members"}
+    build_state |= {"samples", "sampled_relations"}
     return {f"{row['table_schema']}.{row['table_name']}" for row in found if row["table_name"] not in build_state}
 
 
