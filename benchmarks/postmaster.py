@@ -11,8 +11,9 @@ from sales_warehouse.settings import Settings
 def find_postmaster(settings: Settings) -> int:
     """Return the process id of the server; raises `WarehouseError` when it does not run on this machine."""
     with closing(server.connect(settings, application_name="benchmarks")) as connection:
-        backend = connection.get_backend_pid()
-    try:
-        return int(Path(f"/proc/{backend}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
-    except OSError:
-        raise WarehouseError("The server does not run on this machine: its CPU seconds cannot be read.") from None
+        # while the session is there
+        stat = Path(f"/proc/{connection.get_backend_pid()}/stat")
+        try:
+            return int(stat.read_text(encoding="ascii").rpartition(")")[2].split()[1])
+        except OSError:
+            raise WarehouseError("The server does not run on this machine: its CPU seconds cannot be read.") from None

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sales_warehouse.feeds.declare import Contract, Feed, Nesting, Topic
+from sales_warehouse.feeds.declare import Contract, Dialect, Feed, Nesting, Topic
+from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers import match_shapes
 from sales_warehouse.load.readers.match_shapes import ShapeMatcher
 from sales_warehouse.load.readers.parse_object import Unfit
+from sales_warehouse.load.readers.read_json_lines import JsonLinesReader
 from sales_warehouse.stream.decode import choose_picker
 from sales_warehouse.stream.decoders.choose import Decode
 from sales_warehouse.stream.messages import Message
@@ -121,6 +123,76 @@ def test_random_bytes_in_a_known_shape_give_what_those_read_in_full_give(inside:
     for mark in (b"1", b'"a"', b"a", b"true", b"null"):
         values += [sample.replace(mark, inside, 1), sample.replace(mark, b'"' + inside + b'"', 1)]
     assert read(feed, values, in_full=False) == read(feed, values, in_full=True)
+
+
+LINES = replace(FEED, location="*", file_format="jsonl", topic=None)
+
+
+def read_lines(feed: Feed, content: bytes, size: int, in_full: bool) -> tuple[Any, ...]:
+    """Return the rows, rejects, skipped lines and figures of JSON Lines; only the message of a refused file."""
+    reader = JsonLinesReader(feed, 7)
+    reader.put_in_front({"folder": "x"})
+    blocks = (content[at : at + size] for at in range(0, len(content), size))
+    reader.read_header(blocks)
+    if in_full:
+        reader._shapes = None
+    try:
+        read = list(reader.read(blocks, ()))
+    except FileRefused as refused:
+        return (refused.message,)
+    rows = read_fields(b"".join(block.copy_data for block in read).replace(b"\n", b",\x1f,").removesuffix(b","))
+    rejects = [reject for block in read for reject in block.rejects]
+    skipped = [line for block in read for line in block.skipped]
+    return rows, rejects, skipped, reader.tally, reader.ignored, reader.missing
+
+
+@given(
+    st.lists(OBJECTS, min_size=1, max_size=3), st.sampled_from(NESTINGS), st.sampled_from(["add", "ignore", "refuse"]),
+    st.tuples(st.sampled_from(["", " "]), st.booleans(), st.sampled_from(["\n", "\r\n", "\n\n"])),
+    st.integers(20, 1_000), st.integers(0, 10**9),
+)  # fmt: skip
+def test_lines_of_a_known_shape_give_what_those_read_in_full_give(
+    shapes: list[Any], nesting: Nesting, on_new_column: str, layout: tuple[str, bool, str], size: int, seed: int
+) -> None:
+    blank, is_ascii, line_end = layout
+    contract = replace(FEED.contract, on_new_column=on_new_column, optional=("id", "sku"))
+    feed = replace(LINES, nesting=nesting, contract=contract)
+    dice = Random(seed)
+    lines = [write(fill(dice.choice(shapes), dice, oddity), is_ascii, blank) for oddity in (0, 0, 0, 0.2, 0.2, 0, 0)]
+    content = line_end.join(lines).encode("utf-8", "surrogatepass")
+    assert read_lines(feed, content, size, in_full=False) == read_lines(feed, content, size, in_full=True)
+
+
+@given(st.binary(max_size=40), st.sampled_from(NESTINGS))
+def test_random_bytes_in_lines_give_what_those_read_in_full_give(inside: bytes, nesting: Nesting) -> None:
+    feed = replace(LINES, nesting=nesting)
+    sample = b'{"id":1,"sku":"a","lines":[{"x":true}],"box":{"x":null,"lines":[]}}'
+    lines = [sample]
+    for mark in (b"1", b'"a"', b"a", b"true", b"null"):
+        lines += [sample.replace(mark, inside, 1), sample, sample.replace(mark, b'"' + inside + b'"', 1)]
+    content = b"\n".join(lines)
+    assert read_lines(feed, content, 1 << 20, in_full=False) == read_lines(feed, content, 1 << 20, in_full=True)
+
+
+def test_one_line_of_a_shape_is_read_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed, readings = replace(LINES, nesting=NESTINGS[3]), count()
+    read_in_full = JsonLinesReader._read_line
+    monkeypatch.setattr(JsonLinesReader, "_read_line", lambda *given: (next(readings), read_in_full(*given))[1])
+    line = b'{"id":%d,"lines":[{"x":1,"box":{"sku":"a"}}]}\r\n'
+    content = b"".join(line % number for number in range(1_000))
+    assert read_lines(feed, content, 1 << 10, in_full=False)[3].loaded == 1_000
+    assert next(readings) == 1
+    read_lines(replace(feed, dialect=Dialect(encoding="latin-1")), content, 1 << 10, in_full=False)
+    assert next(readings) == 1 + 1_000 + 1  # its bytes are no UTF-8
+
+
+def test_shapes_are_learned_again_after_many_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = count()
+    learn = match_shapes._learn
+    monkeypatch.setattr(match_shapes, "_learn", lambda *given: (next(learned), learn(*given))[1])
+    content = b"".join(b'{"id":1,"sku":"a","no":3,"k%d":2}\n' % number for number in range(10_000))
+    read_lines(LINES, content * 2, 1 << 10, in_full=False)
+    assert next(learned) == 2 * match_shapes._TRIES
 
 
 def count_full_readings(feed: Feed, values: list[bytes], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -619,6 +619,78 @@ def test_a_reject_at_the_edge_of_a_group_leaves_its_number_out(at: int) -> None:
     assert set(range(1, 10_011)) - rows_of(result).keys() == {at, at + 1}
 
 
+# --- blocks that are not cut into lines
+
+ODD_LINES = [
+    "3,%d\n",
+    "%%,%b\n",
+    "é,ü\n",
+    "\n",
+    "1\n",
+    "1,2,3\n",
+    "1,2\r\n",
+    '1,"2"\n',
+    "a\\,b\n",
+    "1,\0\n",
+    "\ufeff1,2\n",
+]
+ODD_LINES += [",\n", "\ufeff", "é", "1,2\n"]
+FIRST_NUMBERS = [1, 9_990, 10_000, 99_990, 100_000, 1_234_567, 9_999_990]
+
+
+def split_blocks(content: bytes, block: int, first: int, dialect: Dialect, in_full: bool) -> tuple[Any, ...]:
+    """Return what a reader gives for content whose first record has this number; `in_full` looks at each line."""
+    blocks = (content[at : at + block] for at in range(0, len(content), block))
+    reader = TextReader(dialect, RecordGrammar(dialect), FILE_ID, counts_by_block=True)
+    reader.put_in_front({"share": "5%d"})
+    reader._is_plain = reader._is_plain and not in_full
+    reader.read_header(blocks)
+    reader.continue_at(first)
+    found = list(reader.read(blocks, [True, True]))
+    return found, reader.tally, reader.notes, reader._offset, reader._line_number
+
+
+def assert_lines_agree(text: str, block: int, delimiter: str, first: int, broken: bytes = b"") -> None:
+    """Assert that it makes no difference whether each line is looked at."""
+    content = ("a,b\n1,2\n" + text).replace(",", delimiter).encode() + broken
+    for encoding in ("utf-8", "latin-1"):
+        dialect = Dialect(delimiter=delimiter, encoding=encoding, on_encoding_drift="warn")
+        plain, in_full = (split_blocks(content, block, first, dialect, it) for it in (False, True))
+        assert plain == in_full
+
+
+@given(
+    st.lists(st.just("1,2\n") | st.sampled_from(ODD_LINES), max_size=30).map("".join),
+    st.sampled_from([b"", b"\xff", b"\xff\n"]), st.integers(1, 60), st.sampled_from(",%;"),
+    st.sampled_from(FIRST_NUMBERS),
+)  # fmt: skip
+@settings(deadline=None)
+def test_blocks_of_sound_lines_give_what_their_lines_give(
+    text: str, broken: bytes, block: int, delimiter: str, first: int
+) -> None:
+    assert_lines_agree(text, block, delimiter, first, broken)
+
+
+@pytest.mark.parametrize("odd", ODD_LINES)
+def test_one_odd_line_among_sound_ones_is_read_as_by_itself(odd: str) -> None:
+    for first in FIRST_NUMBERS:
+        for block in (7, 25, 1_000):
+            assert_lines_agree("1,2\n" * 15 + odd + "1,2\n" * 15, block, ",", first)
+
+
+def test_few_blocks_of_a_sound_file_are_cut_into_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = []
+    lines_of = split_records._Lines
+    monkeypatch.setattr(split_records, "_Lines", lambda data, decoder: (cut.append(data), lines_of(data, decoder))[1])
+    content = b"a,b\n" + "é,5 %\n".encode() * 250_000
+    found, tally, *_ = split_blocks(content, 10_000, 1, CSV, in_full=False)
+    assert tally.loaded == 250_000
+    numbers = [int(line.split(b",")[2]) for block in found for line in block.copy_data.splitlines()]
+    assert numbers == list(range(1, 250_001))
+    # those of the first 10,000 records, and those in which a hundred thousand begins
+    assert sum(map(len, cut)) < 10_000 * 8 + 3 * 10_000 + 10_000
+
+
 # --- time
 
 

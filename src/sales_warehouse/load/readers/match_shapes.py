@@ -8,7 +8,7 @@ an escape, an exponent or another shape is read in full. The rows are the same o
 
 import re
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from operator import methodcaller
 
 from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.load.readers.reader import write_copy_values
@@ -27,12 +27,12 @@ _PART = re.compile(
     rb"(?P<key>%b(?=%b:))|(?P<string>%b)|(?P<number>%b(?![0-9.eE]))|(?P<truth>true|false)|(?P<null>null)"
     rb"|[][{}:, \t\n\r]" % (_STRING, _BLANK, _STRING, _NUMBER)
 )
-# The values that may be there instead of one of the sample; null is no group.
+# The values that may be there instead of one of the sample.
 _VALUES = {
-    "string": rb"(?:(%b)|null)" % _STRING,
-    "number": rb"(?:(%b)|null)" % _NUMBER,
-    "truth": rb"(?:(true|false)|null)",
-    "null": rb"(?:null|(%b|%b|true|false))" % (_STRING, _NUMBER),
+    "string": rb"(%b|null)" % _STRING,
+    "number": rb"(%b|null)" % _NUMBER,
+    "truth": rb"(true|false|null)",
+    "null": rb"(null|%b|%b|true|false)" % (_STRING, _NUMBER),
 }
 _MARK = "\x7f{}\x7f"
 _MARK_ALONE = re.compile(r'"\x7f(\d+)\x7f"')  # as a field of CSV
@@ -40,6 +40,7 @@ _MARK_INSIDE = re.compile(r'""\x7f(\d+)\x7f""')  # in JSON that is a field of CS
 _MARKS = re.compile(f"{_MARK_INSIDE.pattern}|{_MARK_ALONE.pattern}")
 
 Pick = Callable[[str], list[list[str | None]]]  # the rows of the text of an object; raises `Unfit`
+_PickValues = Callable[[re.Match[bytes]], tuple[bytes, ...]]
 
 
 class ShapeMatcher:
@@ -80,31 +81,46 @@ class _Shape:
     def __init__(self, pattern: bytes, rows: Sequence[str]) -> None:
         """`rows` are fields as COPY takes them, with marks in the place of values."""
         self.fullmatch = re.compile(pattern).fullmatch
-        self._inside: list[int] = []  # groups that are inside of JSON again
-        self._rows = [self._compile(row) for row in rows]
-
-    def _compile(self, row: str) -> tuple[bytes, Callable[[Sequence[bytes]], object]]:
-        """Return a format of bytes, and what picks its arguments."""
-        groups, template = [], []
-        place = 0
-        for mark in _MARKS.finditer(row):
-            template += [row[place : mark.start()].replace("%", "%%"), "%b"]
-            place = mark.end()
-            inside, alone = mark.groups()
-            if inside is None:
-                groups.append(int(alone))
-            else:
-                self._inside.append(int(inside))
-                groups.append(-len(self._inside))
-        template.append(row[place:].replace("%", "%%"))
-        return "".join(template).encode(), itemgetter(*groups) if groups else lambda _: ()
+        self._rows = [_compile(row) for row in rows]
 
     def write(self, found: re.Match[bytes]) -> list[bytes]:
         """Return the rows of an object."""
-        groups = found.groups(b"")
-        if self._inside:  # counted from the end
-            groups += tuple([groups[group].replace(b'"', b'""') or b"null" for group in reversed(self._inside)])
-        return [template % choose(groups) for template, choose in self._rows]
+        rows = []
+        for template, pick, inside in self._rows:
+            values = pick(found)
+            if inside or b"null" in values:
+                values = tuple([_write(value, place in inside) for place, value in enumerate(values)])
+            rows.append(template % values)
+        return rows
+
+
+def _write(value: bytes, is_inside: bool) -> bytes:
+    """Return a value as COPY takes it, or as JSON that is part of a field."""
+    if is_inside:
+        return value.replace(b'"', b'""')
+    return b"" if value == b"null" else value
+
+
+def _compile(row: str) -> tuple[bytes, _PickValues, frozenset[int]]:
+    """Return a format of bytes, what picks its arguments, and the places of those that are inside of JSON again."""
+    groups: list[int] = []
+    template, inside = [], set()
+    place = 0
+    for mark in _MARKS.finditer(row):
+        template += [row[place : mark.start()].replace("%", "%%"), "%b"]
+        place = mark.end()
+        if mark[1] is not None:
+            inside.add(len(groups))
+        groups.append(1 + int(mark[1] or mark[2]))
+    template.append(row[place:].replace("%", "%%"))
+    return "".join(template).encode(), _choose_pick(groups), frozenset(inside)
+
+
+def _choose_pick(groups: Sequence[int]) -> _PickValues:
+    """Return what gives the values of these groups as a tuple."""
+    if len(groups) > 1:
+        return methodcaller("group", *groups)
+    return lambda found: tuple([found[group] for group in groups])
 
 
 def _learn(value: bytes, pick: Pick) -> _Shape | None:

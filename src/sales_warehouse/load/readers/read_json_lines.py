@@ -1,17 +1,21 @@
 """Read JSON: records that are objects, each a line of JSON Lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import SkippedLine
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.decode_lines import LineDecoder, describe_undecodable
+from sales_warehouse.load.readers.match_shapes import ShapeMatcher
 from sales_warehouse.load.readers.parse_object import Unfit, parse_object
 from sales_warehouse.load.readers.parse_record import MAX_LINE_BYTES, MAX_RECORD_BYTES, describe_too_long
 from sales_warehouse.load.readers.pick_rows import RowPicker
 from sales_warehouse.load.readers.reader import COPY_GRAMMAR, Header, Reader, write_copy_line
 
 _BLANK = " \t\r"
+
+# After so many lines shapes are learned again. To learn some costs as much as a thousand lines read in full.
+_LINES_TO_LEARN_AGAIN = 10_000
 
 
 class JsonReader(Reader):
@@ -83,11 +87,15 @@ class JsonLinesReader(JsonReader):
         super().__init__(feed, file_id)
         self._offset = 0  # of `_rest` in the content
         self._line_number = 1  # of the first line of `_rest`
+        self._shapes: ShapeMatcher | None = None
+        self._learned_at = 1  # the line from which shapes were learned last
 
     def read_header(self, blocks: Iterator[bytes]) -> Header:
         """Return the declared columns."""
         header = super().read_header(blocks)
         self._offset = len(header.head)
+        if self._decoder.encoding == "utf-8":
+            self._shapes = ShapeMatcher(lambda text: self._picker.pick(parse_object(text, self.called), 0))
         return header
 
     def _split(self, block: bytes, final: bool) -> bytes:
@@ -103,23 +111,54 @@ class JsonLinesReader(JsonReader):
                 "this is not JSON Lines, one object a line, or its line ends are lost. "
                 "For a list of objects declare file_format: json."
             )
-        written = []
+        if self._shapes is not None and self._line_number >= self._learned_at + _LINES_TO_LEARN_AGAIN:
+            self._shapes.begin()
+            self._learned_at = self._line_number
+        match = self._shapes.match if self._shapes is not None else None
         newline, strip = len(self._decoder.newline), self._decoder.strip_carriage_return
-        for line in lines:
-            written.append(self._read_line(line.removesuffix(b"\r") if newline == 1 else strip(line)))
-            self._offset += len(line) + newline
-            self._line_number += 1
+        texts = lines
+        if newline > 1:
+            texts = [strip(line) for line in lines]
+        elif b"\r" in data:
+            texts = [line.removesuffix(b"\r") for line in lines]
+        written: list[bytes] = []
+        front = self.front.encode()
+        counted, first = 0, self.tally.read + 1  # each line has a row number
+        for index, text in enumerate(texts):
+            rows = match(text) if match is not None else None
+            if rows:
+                if len(rows) > 1:
+                    self.tally.more_rows += len(rows) - 1
+                for row in rows:
+                    written.append(b"%b,%d,%b\n" % (front, first + index, row))
+            else:
+                self._count_matched(lines[counted:index], newline)
+                written.append(self._read_line(text).encode())
+                self._offset += len(lines[index]) + newline
+                self._line_number += 1
+                counted = index + 1
+        self._count_matched(lines[counted:], newline)
         if final:
             self._refuse_lacking()
-        return "".join(written).encode()
+        return b"".join(written)
+
+    def _count_matched(self, lines: Sequence[bytes], newline: int) -> None:
+        """Count lines that were matched by their shape."""
+        self.tally.loaded += len(lines)
+        self._offset += sum(map(len, lines)) + newline * len(lines)
+        self._line_number += len(lines)
 
     def _read_line(self, line: bytes) -> str:
+        """Return the COPY lines of a line that is read in full, and count it."""
         try:
             if len(line) > MAX_RECORD_BYTES:
                 raise Unfit("too_long", describe_too_long(line))
             text = line.decode(self._decoder.encoding)
             if text.strip(_BLANK):
-                return self._take(line, text, self._line_number)
+                rows = self._take(line, text, self._line_number)
+                if self._shapes is not None and rows:
+                    self._shapes.learn(line)
+                return rows
             self.tally.skipped += 1
         except Unfit as unfit:
             self._reject(self._line_number, self._offset, (unfit.reason, unfit.detail), line)

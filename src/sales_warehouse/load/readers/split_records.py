@@ -22,6 +22,8 @@ from sales_warehouse.load.readers.watch_encoding import EncodingWatch
 
 # Row numbers are written as ten thousands and the rest, so that the rest comes from a list.
 _GROUP = 10_000
+# So are those of whole blocks; a file with fewer records than `_GROUP` does not need the longer list.
+_LONG_GROUP = 100_000
 
 
 class _Lines:
@@ -100,6 +102,8 @@ class TextReader(Reader):
         patterns = {"comment": dialect.comment, "trailer": dialect.trailer}
         self._patterns = {kind: re.compile(pattern) for kind, pattern in patterns.items() if pattern is not None}
         self._refused_header: list[bytes] = []  # a record with these values refuses the file
+        is_plain = grammar.is_copyable and dialect.line_end_text == "\n" and not self._patterns
+        self._is_plain = is_plain and dialect.repeated_header != "refuse"  # no line has to be looked at by itself
         self._watch = EncodingWatch(dialect)
         self._marks_removed = 0
         self._has_marks_inside = False
@@ -151,7 +155,8 @@ class TextReader(Reader):
                 return b""
             data = b"".join((self._rest, memoryview(block)[:end]))
             self._rest = block[end:]
-            return b"".join(self._split_lines(data, final))
+            numbered = self._number_block(data)
+            return b"".join(self._split_lines(data, final)) if numbered is None else numbered
         data = self._rest + block
         end = len(data) if final else self._decoder.end_of_last_line(data)
         if len(data) > MAX_LINE_BYTES:  # rare with the blocks of the loader, so it may be slow
@@ -165,6 +170,32 @@ class TextReader(Reader):
         if not end:
             return b""
         return b"".join(self._split_lines(data[:end], final))
+
+    def _number_block(self, data: bytes) -> bytes | None:
+        """Return lines that are all sound records as COPY data; None if they must be looked at by themselves.
+
+        They are not cut apart: the block becomes a format, in which each line begins with a place for its number.
+        """
+        delimiter, delimiters, first = self.grammar.delimiter, self._fields - 1, self.tally.read + 1
+        group, ending = divmod(first, _LONG_GROUP)
+        is_plain = self.counts_by_block and self._is_plain and self._decoder.encoding == "utf-8"
+        if not is_plain or not delimiters or first < _GROUP or len(data) > MAX_RECORD_BYTES:
+            return None
+        marks = (self.grammar.quote, b"\r", b"\0", *([b"\\"] if self.is_plain_text else []))
+        if any(mark in data for mark in marks) or not (data.isascii() or _is_text(data)):
+            return None
+        escaped = data.replace(b"%", b"%%") if b"%" in data else data
+        front = b"%b%b%b" % (self.front.encode(), delimiter, b"%d" % group if group else b"")
+        front = front.replace(b"%", b"%%") + b"%b"
+        lines = escaped.replace(b"\n", b"\n" + front)
+        records = (len(lines) - len(escaped)) // len(front)
+        if ending + records > _LONG_GROUP or data.count(delimiter) != delimiters * records:
+            return None
+        self.tally.loaded += records
+        self._offset += len(data)
+        self._line_number += records
+        numbers = _long_endings(delimiter)[ending : ending + records]
+        return b"".join((front, memoryview(lines)[: -len(front)])) % tuple(numbers)
 
     def _split_lines(self, data: bytes, final: bool) -> Iterator[bytes]:
         lines = _Lines(data, self._decoder)
@@ -385,3 +416,17 @@ class TextReader(Reader):
 @lru_cache(maxsize=16)
 def _endings(delimiter: bytes) -> list[bytes]:
     return [b"%04d%b" % (number, delimiter) for number in range(_GROUP)]
+
+
+@lru_cache(maxsize=1)  # 6 MB
+def _long_endings(delimiter: bytes) -> list[bytes]:
+    return [b"%05d%b" % (number, delimiter) for number in range(_LONG_GROUP)]
+
+
+def _is_text(data: bytes) -> bool:
+    """Say whether bytes are UTF-8 without byte order marks."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return MARK not in data
