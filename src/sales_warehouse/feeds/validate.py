@@ -57,7 +57,7 @@ _MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_d
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
 _PATH_OPTIONS = ("delivery_key_from", "delivery_key_case", "folder_columns")
 _REPEATS = ("on_same_records", "max_shared_records", "on_unrelated_version")
-_JUDGED = ("sorted_by", "max_quarantined", "on_quarantined")  # for the models; the loader only checks them
+_JUDGED = ("kind", "sorted_by", "max_quarantined", "on_quarantined")  # for the models; the loader only checks them
 _ANY = (
     *("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected"),
     *_PATH_OPTIONS,
@@ -79,7 +79,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 
 # of the messages of a topic, each of which is one record
 _MESSAGES = (
-    *("aliases", "on_new_column", "max_rejects", "max_quarantined", "on_quarantined"),
+    *("aliases", "on_new_column", "max_rejects", "kind", "max_quarantined", "on_quarantined"),
     *("keep_messages", "dead_letter_topic"),
 )
 _TOPIC_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -281,6 +281,7 @@ class Options(MessageOptions):
         "a share of the records such as 20% (0% to 100%)", Repeats.max_shared_records
     )
     on_unrelated_version: Literal["replace", "keep"] = field("replace or keep", "replace")
+    kind: Literal["sales", "lookup"] = field("sales, or lookup for what lines are joined with", "sales")
     sorted_by: Literal["date"] | None = field("date", None)
     max_quarantined: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] | None = field(
         "a number of rows such as 25, or a share such as 5% (0% to 100%)", None
