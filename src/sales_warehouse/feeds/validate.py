@@ -321,6 +321,12 @@ class Options(MessageOptions):
             require(is_own, f"{value!r} cannot be the escape", "a character of its own; without it a quote is doubled")
         return value
 
+    def repeats(self) -> Repeats:
+        """Return what happens to records that come again; a lookup is usually sent as a whole, changed or not."""
+        usual = {"on_same_records": "load", "max_shared_records": Decimal(1)} if self.kind == "lookup" else {}
+        given = {name: getattr(self, name) for name in _REPEATS if name not in usual or name in self.model_fields_set}
+        return Repeats(**usual | given)
+
     def nesting(self) -> Nesting:
         """Return where in JSON records, items and nested values are."""
         paths = tuple((column, _split_path(path)) for column, path in self.paths.items())
@@ -462,7 +468,7 @@ class _Table(StrictModel, extra="ignore"):
             ),
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
             nesting=options.nesting(),
-            repeats=Repeats(**{name: getattr(options, name) for name in _REPEATS}),
+            repeats=options.repeats(),
             topic=_make_topic(topic["cluster"], topic["name"], options) if topic else None,
             personal=tuple(it.name for it in self.columns if it.config.meta.personal or it.config.meta.person_key),
         )
