@@ -45,7 +45,7 @@
             delivered._row_number,
             row_number() over (
                 partition by {{ key }}{{ ', ' ~ valid_from if lookup.valid_from }}
-                order by {{ order | join(', ') }}
+                order by {{ order | join(', ') }} {#- portable: each has nulls last #}
             ) as place_from_last
         from {{ rows }} as delivered
         where

@@ -7,6 +7,7 @@ import codecs
 import difflib
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -323,9 +324,10 @@ class Options(MessageOptions):
 
     def repeats(self) -> Repeats:
         """Return what happens to records that come again; a lookup is usually sent as a whole, changed or not."""
-        usual = {"on_same_records": "load", "max_shared_records": Decimal(1)} if self.kind == "lookup" else {}
-        given = {name: getattr(self, name) for name in _REPEATS if name not in usual or name in self.model_fields_set}
-        return Repeats(**usual | given)
+        repeats = Repeats(**{name: getattr(self, name) for name in _REPEATS})
+        whole: dict[str, Any] = {"on_same_records": "load", "max_shared_records": Decimal(1)}
+        usual = whole if self.kind == "lookup" else {}
+        return replace(repeats, **{name: usual[name] for name in usual.keys() - self.model_fields_set})
 
     def nesting(self) -> Nesting:
         """Return where in JSON records, items and nested values are."""
