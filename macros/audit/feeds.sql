@@ -4,13 +4,14 @@
 {% macro feeds() -%}
     {%- set found = [] -%}
     {%- set readers = lookup_readers() if execute else [] -%}
+    {%- set lookups = declared_lookups() if execute else {} -%}
     {%- set sources = graph.sources.values() if execute else [] -%}
     {%- for source in sources | sort(attribute='unique_id') if source.external -%}
         {%- set model_name = 'stg_' ~ source.source_name ~ '__' ~ source.name -%}
         {%- set model = graph.nodes.get('model.' ~ source.package_name ~ '.' ~ model_name) -%}
         {%- set rows_model = graph.nodes.get('model.' ~ source.package_name ~ '.' ~ model_name ~ '_typed', model) -%}
         {%- set is_lookup = (source.external.options or {}).get('kind') == 'lookup' -%}
-        {%- set lookup = lookup_of(model_name) if model else none -%}
+        {%- set lookup = lookups.get(model_name) -%}
         {%- if model and is_lookup != (lookup is not none) -%}
             {{ exceptions.raise_compiler_error(
                 model_name ~ ': external.options.kind: lookup of the source table and meta.lookup of the model belong together.'

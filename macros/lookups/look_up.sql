@@ -26,7 +26,8 @@
         {%- set is_waiting = "lines.row_status = 'accepted' and (" ~ (waits or ['false']) | join(' or ') ~ ')' %}
         case when {{ is_waiting }} then 'waiting' else lines.row_status end as looked_up_status,
         case when {{ is_waiting }} then 'lookup:waiting' else lines.row_issues end as looked_up_issues
-    from {{ lines }} as lines
+    {#- dbt gives a relation a name of its own with --empty #}
+    from (select * from {{ lines }}) as lines
     {{ join_lookups(lookups, relations) }}
 {%- endmacro %}
 
@@ -35,7 +36,7 @@
     {%- set before = [] -%}
     {%- for entry in lookups -%}
         {%- set alias, lookup = lookup_alias(entry), required_lookup(entry.lookup) %}
-    left join {{ relations[loop.index0] }} as {{ alias }}
+    left join (select * from {{ relations[loop.index0] }}) as {{ alias }}
         on {{ equal_lookup_key(alias, entry, before) }}
         {%- if lookup.valid_from %}
             {%- set date = lookup_operand(entry.date, before) %}

@@ -47,7 +47,8 @@
                 partition by {{ key }}{{ ', ' ~ valid_from if lookup.valid_from }}
                 order by {{ order | join(', ') }} {#- portable: each has nulls last #}
             ) as place_from_last
-        from {{ rows }} as delivered
+        {#- dbt gives a relation a name of its own with --empty #}
+        from (select * from {{ rows }}) as delivered
         where
             delivered.row_status = 'accepted'
             {%- for name in lookup.key %}

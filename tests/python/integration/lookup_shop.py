@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from order_events import change
@@ -16,7 +17,7 @@ FEEDS = {
     "till_lines": ("receipt_id", "product_id", "quantity", "sold_on"),
     "order_lines": ("order_id", "product_id", "quantity"),
 }
-LOOKUPS = {
+LOOKUPS: dict[str, dict[str, Any]] = {
     "prices": {"key": ["product_id"], "valid_from": "valid_from_date", "missing": "wait"},
     "products": {"key": ["product_id"], "missing": "unknown"},
     "orders": {"key": ["order_id"], "missing": "wait"},
@@ -54,6 +55,18 @@ _STAGING = """\
 -- Grain: one row per record of a file of {source}.{feed}; none is left out.
 with
 
+delivered as (
+
+    select * from {{{{ source('{source}', '{feed}') }}}}
+
+),
+
+files as (
+
+    select * from {{{{ source('ledger', 'files') }}}}
+
+),
+
 typed as (
 
     select
@@ -62,8 +75,8 @@ typed as (
         {{{{ delivered_values([{names}]) }}}} as delivered_values,
         delivered._file_id,
         delivered._row_number
-    from {{{{ source('{source}', '{feed}') }}}} as delivered
-    left join {{{{ source('ledger', 'files') }}}} as files
+    from delivered
+    left join files
         on delivered._file_id = files.file_id
 
 ),
@@ -102,6 +115,7 @@ _PERIODS = """\
 ) }}}}
 {{{{ lookup_periods('{view}') }}}}
 """
+_UNIT_TESTS = Path(__file__).with_name("lookup_unit_tests.yml")
 _READERS = {
     "till_lines": """\
 -- Grain: one row per record of a file of corner_shop.till_lines.
@@ -220,13 +234,10 @@ def declare_lookups(project: Path) -> None:
         )
         _write_staging(staging, feed)
         if feed in LOOKUPS:
-            key = LOOKUPS[feed]["key"]
-            _write(
-                intermediate / "lookups" / f"int_lookups__{SOURCE}__{feed}_periods.sql",
-                _PERIODS.format(key=" and ".join(key), columns=repr(key)[1:-1], view=f"stg_{SOURCE}__{feed}"),
-            )
+            _write_periods(intermediate / "lookups", feed)
     source = {"name": SOURCE, "schema": "raw", "description": "A shop on a corner.", "tables": tables}
     _write(staging / f"_{SOURCE}__sources.yml", yaml.safe_dump({"sources": [source]}))
+    _write(intermediate / "lookups/unit_tests.yml", _UNIT_TESTS.read_text())
     for feed, model in _READERS.items():
         _write(intermediate / f"sales/int_sales__{SOURCE}_{feed}_priced.sql", model)
     parts = "".join(_UNION.format(feed=feed) for feed in _READERS)
@@ -258,6 +269,18 @@ def _write_staging(folder: Path, feed: str) -> None:
     declared = {"config": {"meta": {"lookup": LOOKUPS[feed]}}} if feed in LOOKUPS else {}
     models = [{"name": view, "columns": columns, **declared}, {"name": f"{view}_typed", "columns": columns}]
     _write(folder / f"{view}.yml", yaml.safe_dump({"models": models}))
+
+
+def _write_periods(folder: Path, feed: str) -> None:
+    name, lookup = f"int_lookups__{SOURCE}__{feed}_periods", LOOKUPS[feed]
+    key, view = list(lookup["key"]), f"stg_{SOURCE}__{feed}"
+    values = [column for column in _TYPED[feed] if column not in (*key, lookup.get("valid_from"))]
+    names = [*key, "valid_from_date", "valid_to_date", *values, "_file_id", "_row_number"]
+    _write(folder / f"{name}.sql", _PERIODS.format(key=" and ".join(key), columns=repr(key)[1:-1], view=view))
+    _write(
+        folder / f"{name}.yml",
+        yaml.safe_dump({"models": [{"name": name, "columns": [{"name": column} for column in names]}]}),
+    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """Lines take values of lookups, other feeds, as of their day; a build makes exactly the lines that changed anew."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -87,6 +88,16 @@ def test_lines_take_the_price_in_force_on_their_day(shop: Shop) -> None:
     shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,1.10", "B,2024-01-01,5.00"])
     assert shop.build() == {"till_lines/2024-01-10"}
     assert shop.lines() == ["r1 Apple 2024-01-10 2.20", "r2 ? 2024-01-10 5.00", "r3 Apple 2024-03-10 1.50"]
+
+
+def test_unit_tests_of_periods_and_lines_pass(shop: Shop) -> None:
+    shop.checkout.dbt("run", "--quiet", "--empty", "--select", "+int_sales__corner_shop_order_lines_priced")
+    tested = ("path:models/intermediate/lookups", "int_sales__corner_shop_order_lines_priced")
+    done = shop.checkout.dbt("test", "--select", *tested)
+    assert set(re.findall(r"PASS \S+::(\w+)", done.stdout)) == {
+        "periods_are_decided_by_day_and_delivery_key_not_by_arrival",
+        "lines_take_the_row_in_force_wait_or_take_the_unknown_member",
+    }
 
 
 def test_lines_wait_for_headers_and_prices_and_count_once_they_come(shop: Shop) -> None:
