@@ -3,10 +3,11 @@
    feed, whose rows are its own. #}
 {% macro lookups_read_directly() -%}
     {%- set names = [] -%}
-    {%- if not is_typed(model) -%}
+    {%- set lookups = feeds() | selectattr('lookup') | list -%}
+    {%- if lookups and not is_typed(model) -%}
         {%- set read = ancestors({'depends_on': {'nodes': model.depends_on.nodes, 'macros': []}}) -%}
         {%- set unique_ids = (read.code + read.followed) | map(attribute='unique_id') | list -%}
-        {%- for feed in feeds() if feed.lookup and (feed.rows_model in unique_ids or feed.staging_model in unique_ids) -%}
+        {%- for feed in lookups if feed.rows_model in unique_ids or feed.staging_model in unique_ids -%}
             {%- do names.append(feed.name) -%}
         {%- endfor -%}
     {%- endif -%}

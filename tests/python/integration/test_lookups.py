@@ -1,10 +1,15 @@
 """Lines take values of lookups, other feeds, as of their day; a build makes exactly the lines that changed anew."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from histories import ONLINE
 from lookup_shop import LookupInbox, declare_lookups
 from order_events import change
 from psycopg2.extensions import connection as Connection
@@ -17,6 +22,7 @@ LINES = """
 select order_id || ' ' || coalesce(product_name, '?') || ' ' || order_date || ' ' || net_amount::numeric(18, 2)
 from marts.fct_sales_lines order by 1
 """
+OUTCOMES = ("row_outcomes", "feed_scorecard", "quarantined_rows")
 WAITING = "select coalesce(sum(row_count), 0) from audit.row_outcomes where row_status = 'waiting'"
 
 _JOINED = """\
@@ -24,6 +30,8 @@ _JOINED = """\
         select max(orders.customer_id) from {{ ref('stg_corner_shop__orders_typed') }} as orders
         where orders.order_id = lines.order_id and orders.row_status = 'accepted'
     ) as customer_id"""
+
+pytestmark = pytest.mark.timeout(900)
 
 
 class Shop:
@@ -34,13 +42,24 @@ class Shop:
         self._rebuilt = compile_whole(checkout)
 
     def build(self) -> set[str]:
-        """Load, build and compare; return the files whose lines the fact got anew, without their endings."""
+        """Load, build lines and outcomes, and compare; return the files whose lines came anew, without their endings."""
         self.checkout.load(self.inbox.folder.parent)
         before = self._stamps()
-        self.checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
-        assert find_differences(self.connection, self._rebuilt) == []
+        self.checkout.dbt("run", "--quiet", "--select", "+fct_sales_lines", *OUTCOMES)
+        built = ("fct_sales_lines", "_typed", "_periods", *OUTCOMES)
+        self._compare({name: code for name, code in self._rebuilt.items() if name.strip('"').endswith(built)})
         after = self._stamps()
         return {name for name in before | after if before.get(name) != after.get(name)}
+
+    def build_everything(self) -> None:
+        """Build, test and publish everything, and compare it."""
+        self.checkout.load(self.inbox.folder.parent)
+        self.checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+        self._compare(self._rebuilt)
+
+    def _compare(self, rebuilt: dict[str, tuple[str, str]]) -> None:
+        assert len(rebuilt) > len(OUTCOMES)
+        assert find_differences(self.connection, rebuilt) == []
 
     def lines(self) -> list[str]:
         return [str(value) for row in self.checkout.sql(LINES) for value in row.values()]
@@ -88,6 +107,7 @@ def test_lines_take_the_price_in_force_on_their_day(shop: Shop) -> None:
     shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,1.10", "B,2024-01-01,5.00"])
     assert shop.build() == {"till_lines/2024-01-10"}
     assert shop.lines() == ["r1 Apple 2024-01-10 2.20", "r2 ? 2024-01-10 5.00", "r3 Apple 2024-03-10 1.50"]
+    shop.build_everything()
 
 
 def test_unit_tests_of_periods_and_lines_pass(shop: Shop) -> None:
@@ -134,6 +154,12 @@ def test_lines_wait_for_headers_and_prices_and_count_once_they_come(shop: Shop) 
         "select accepted_count, waiting_count, quarantined_count, loaded_count from audit.feed_scorecard "
         "where feed = 'corner_shop.order_lines' and delivery_key like '%01-06'"
     ) == [{"accepted_count": "0", "waiting_count": "1", "quarantined_count": "1", "loaded_count": "2"}]
+    explained = [
+        json.loads(shop.checkout.warehouse("explain", "--file", f"corner_shop/{name}.csv", "--row", row, "--json"))
+        for name, row in (("order_lines/2024-01-06", "1"), ("order_lines/2024-01-06", "2"), ("orders/2024-01-08", "1"))
+    ]
+    assert [found["outcome"] for [found] in explained] == ["quarantined", "waiting", "accepted"]
+    shop.build_everything()
 
 
 def test_unloaded_and_restored_lookups_change_the_lines_they_cover(shop: Shop) -> None:
@@ -182,3 +208,53 @@ def test_lines_of_a_join_without_look_up_are_built_again_too(shop: Shop) -> None
     # a file of another feed concerns its own lines
     shop.inbox.deliver("till_lines", "2024-03-10", ["r3,A,1,2024-03-10"])
     assert shop.build() == {"till_lines/2024-03-10"}
+
+
+def test_live_leaves_lines_with_lookups_to_the_build(shop: Shop) -> None:
+    def seen(relation: str) -> list[str]:
+        query = f"select order_id || ' ' || net_amount::numeric(18, 2) as line from {relation} order by 1"
+        return [row["line"] for row in shop.checkout.sql(query)]
+
+    shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,1.00"])
+    shop.inbox.deliver("till_lines", "2024-01-10", ["r1,A,1,2024-01-10"])
+    shop.build_everything()
+    assert seen("published.fct_sales_lines") == ["r1 1.00"]
+    shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,2.00"])
+    shop.inbox.deliver("till_lines", "2024-01-11", ["r2,A,1,2024-01-11"])
+    other = shop.inbox.folder.parent / "online_retail/2024-01-11.csv"
+    other.parent.mkdir()
+    other.write_text(f"{ONLINE}c1,P1,Mug,1,2024-01-11 10:00:00,3.00,K1,France\n")
+    shop.checkout.load(shop.inbox.folder.parent)
+    shop.checkout.warehouse("live")
+    # neither the old price beside the new one, nor a line that a build would price otherwise
+    assert seen("live.order_lines") == ["c1 3.00", "r1 1.00"]
+    shop.build_everything()
+    assert seen("published.fct_sales_lines") == ["c1 3.00", "r1 2.00", "r2 2.00"]
+    shop.checkout.warehouse("live")
+    assert seen("live.order_lines") == ["c1 3.00", "r1 2.00", "r2 2.00"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"key": "product_id", "missing": "wait"}, "needs key, a list of columns"),
+        ({"key": ["product_id"], "missing": "guess"}, "missing, which is wait or unknown"),
+        ({"key": ["product_id"], "missing": "wait", "valid_to": "x"}, "meta.lookup.valid_to is not known"),
+        ({"key": ["sku"], "missing": "wait"}, "names the column sku, which the YAML of the model does not list"),
+        (None, "kind: lookup of the source table and meta.lookup of the model belong together"),
+    ],
+)
+def test_a_wrong_declaration_stops_the_build_with_a_message(
+    wrong: dict[str, Any] | None, message: str, databases: Databases, tmp_path: Path
+) -> None:
+    settings = databases.make(tmp_path)
+    checkout = Checkout.copy_to(tmp_path / "project", WAREHOUSE_INBOX=str(settings.inbox), **name_server(settings))
+    declare_lookups(checkout.project)
+    path = checkout.project / "models/staging/corner_shop/stg_corner_shop__prices.yml"
+    declared = yaml.safe_load(path.read_text())
+    declared["models"][0]["config"]["meta"] = {"lookup": wrong} if wrong else {}
+    path.write_text(yaml.safe_dump(declared))
+    checkout.warehouse("up")
+    done = checkout.dbt("compile", "--select", "int_sales__corner_shop_till_lines_priced", check=False)
+    assert done.returncode
+    assert message in " ".join(done.stdout.split())
