@@ -42,7 +42,7 @@ class Shop:
         self._rebuilt = compile_whole(checkout)
 
     def build(self) -> set[str]:
-        """Load, build lines and outcomes, and compare; return the files whose lines came anew, without their endings."""
+        """Load, build lines and outcomes, and compare; return the files whose lines came anew."""
         self.checkout.load(self.inbox.folder.parent)
         before = self._stamps()
         self.checkout.dbt("run", "--quiet", "--select", "+fct_sales_lines", *OUTCOMES)
