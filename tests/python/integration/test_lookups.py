@@ -236,27 +236,25 @@ def test_live_leaves_lines_with_lookups_to_the_build(shop: Shop) -> None:
     assert seen("live.order_lines") == ["c1 3.00", "r1 2.00", "r2 2.00"]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"key": "product_id", "missing": "wait"}, "needs key, a list of columns"),
-        ({"key": ["product_id"], "missing": "guess"}, "missing, which is wait or unknown"),
-        ({"key": ["product_id"], "missing": "wait", "valid_to": "x"}, "meta.lookup.valid_to is not known"),
-        ({"key": ["sku"], "missing": "wait"}, "names the column sku, which the YAML of the model does not list"),
-        (None, "kind: lookup of the source table and meta.lookup of the model belong together"),
-    ],
-)
-def test_a_wrong_declaration_stops_the_build_with_a_message(
-    wrong: dict[str, Any] | None, message: str, databases: Databases, tmp_path: Path
-) -> None:
+WRONG: list[tuple[dict[str, Any] | None, str]] = [
+    ({"key": "product_id", "missing": "wait"}, "needs key, a list of columns"),
+    ({"key": ["product_id"], "missing": "guess"}, "missing, which is wait or unknown"),
+    ({"key": ["product_id"], "missing": "wait", "valid_to": "x"}, "meta.lookup.valid_to is not known"),
+    ({"key": ["sku"], "missing": "wait"}, "names the column sku, which the YAML of the model does not list"),
+    (None, "kind: lookup of the source table and meta.lookup of the model belong together"),
+]
+
+
+def test_a_wrong_declaration_stops_dbt_with_a_message(databases: Databases, tmp_path: Path) -> None:
     settings = databases.make(tmp_path)
     checkout = Checkout.copy_to(tmp_path / "project", WAREHOUSE_INBOX=str(settings.inbox), **name_server(settings))
     declare_lookups(checkout.project)
     path = checkout.project / "models/staging/corner_shop/stg_corner_shop__prices.yml"
     declared = yaml.safe_load(path.read_text())
-    declared["models"][0]["config"]["meta"] = {"lookup": wrong} if wrong else {}
-    path.write_text(yaml.safe_dump(declared))
     checkout.warehouse("up")
-    done = checkout.dbt("compile", "--select", "int_sales__corner_shop_till_lines_priced", check=False)
-    assert done.returncode
-    assert message in " ".join(done.stdout.split())
+    for wrong, message in WRONG:
+        declared["models"][0]["config"]["meta"] = {"lookup": wrong} if wrong else {}
+        path.write_text(yaml.safe_dump(declared))
+        done = checkout.dbt("compile", "--select", "row_outcomes", check=False)
+        assert done.returncode
+        assert message in " ".join(done.stdout.split())
