@@ -1,12 +1,33 @@
 {# Empty while dbt parses: the graph is complete only when models are compiled. `rows_model` is what other models read of a feed:
-   the typed table of its staging view, or the view where it has none. #}
+   the typed table of its staging view, or the view where it has none. `outcome_model` has the same rows with their last outcomes:
+   where a model looks up values for them, that one. #}
 {% macro feeds() -%}
     {%- set found = [] -%}
+    {%- set readers = lookup_readers() if execute else [] -%}
+    {%- set lookups = declared_lookups() if execute else {} -%}
     {%- set sources = graph.sources.values() if execute else [] -%}
     {%- for source in sources | sort(attribute='unique_id') if source.external -%}
         {%- set model_name = 'stg_' ~ source.source_name ~ '__' ~ source.name -%}
         {%- set model = graph.nodes.get('model.' ~ source.package_name ~ '.' ~ model_name) -%}
         {%- set rows_model = graph.nodes.get('model.' ~ source.package_name ~ '.' ~ model_name ~ '_typed', model) -%}
+        {%- set is_lookup = (source.external.options or {}).get('kind') == 'lookup' -%}
+        {%- set lookup = lookups.get(model_name) -%}
+        {%- if model and is_lookup != (lookup is not none) -%}
+            {{ exceptions.raise_compiler_error(
+                model_name ~ ': external.options.kind: lookup of the source table and meta.lookup of the model belong together.'
+            ) }}
+        {%- endif -%}
+        {%- set reading = [] -%}
+        {%- for reader in readers if rows_model and reader.lines in (model_name, rows_model.name) -%}
+            {%- do reading.append(reader.node) -%}
+        {%- endfor -%}
+        {%- if reading | length > 1 -%}
+            {{ exceptions.raise_compiler_error(
+                'The lines of ' ~ model_name ~ ' are looked up in ' ~ reading | map(attribute='name') | join(' and ')
+                ~ '. One model gives a row its outcome: let it look up everything, and the other one read it.'
+            ) }}
+        {%- endif -%}
+        {%- set outcome_model = reading[0] if reading else rows_model -%}
         {%- do found.append({
             'source': source,
             'name': source.source_name ~ '.' ~ source.name,
@@ -15,7 +36,11 @@
             'staging_model': model.unique_id if model else none,
             'staging_relation': read_relation(model) if model else none,
             'rows_model': rows_model.unique_id if rows_model else none,
-            'rows_relation': read_relation(rows_model) if rows_model else none,
+            'outcome_model': outcome_model.unique_id if outcome_model else none,
+            'outcome_relation': read_relation(outcome_model) if outcome_model else none,
+            'looks_up': reading | length > 0,
+            'is_lookup': is_lookup,
+            'lookup': lookup,
             'events': events_of(model_name) if model else none,
         }) -%}
     {%- endfor -%}
@@ -26,7 +51,7 @@
 {% macro feed_models(node) -%}
     {%- set called = node.depends_on.macros -%}
     {%- if 'macro.sales_warehouse.staged_rows' in called -%}
-        {{ return(feeds() | map(attribute='rows_model') | select | list) }}
+        {{ return(feeds() | map(attribute='outcome_model') | select | list) }}
     {%- elif 'macro.sales_warehouse.raw_row_counts' in called -%}
         {{ return(feeds() | map(attribute='staging_model') | select | list) }}
     {%- endif -%}

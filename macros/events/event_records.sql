@@ -35,10 +35,10 @@
     group by 1, 2, 3, 4, 5, 6, 7, 8, 9, _file_id, _row_number
 {%- endmacro %}
 
-{# Whether a staged row is part of an event. #}
+{# Whether a staged row is part of an event; one that waits for a lookup is too. #}
 {% macro is_event(events) -%}
     {%- set skipped = "'" ~ events.skipped | join("', '") ~ "'" -%}
-    (row_status = 'accepted'{{ " or row_status = 'skipped' and row_issues in (" ~ skipped ~ ')' if events.skipped }})
+    (row_status in ('accepted', 'waiting'){{ " or row_status = 'skipped' and row_issues in (" ~ skipped ~ ')' if events.skipped }})
 {%- endmacro %}
 
 {# The place of a state in the declared order; equal for all where none is declared. #}

@@ -50,6 +50,11 @@
         'is_whole': should_full_refresh() or is_empty_run() or not existing or existing.is_view != (model.config.materialized == 'view_of_marts') or not own
         or own.event_id is none or own.inputs_hash != window.inputs_hash or own.code_hash != code_hash()
     }) -%}
+    {%- if not sample and not window.is_whole and model.config.incremental_strategy == 'by_file' -%}
+        {%- do window.update({
+            'is_whole': has_events(lookups_read_directly(), own.event_id | int, window.event_id)
+        }) -%}
+    {%- endif -%}
     {%- if sample -%}
         {%- do window.update({'files': sample.files if window.is_whole else []}) -%}
     {%- elif not window.is_whole -%}
@@ -61,18 +66,30 @@
     {{ return(window) }}
 {%- endmacro %}
 
-{# How far a relation that is read has come. A table of events whose feeds have had no event since has come as far as the
-   build: the fact can be built without it. #}
+{# How far a relation that is read has come. A table of events or of a lookup whose feeds have had no event since has come as far
+   as the build: the fact can be built without it. #}
 {% macro event_reached(unique_id, event_id, upper_event_id) -%}
-    {%- if event_id >= upper_event_id or graph.nodes[unique_id].config.incremental_strategy != 'by_event_key' -%}
+    {%- set strategy = graph.nodes[unique_id].config.incremental_strategy -%}
+    {%- if event_id >= upper_event_id or strategy not in ('by_event_key', 'by_lookup_key') -%}
         {{ return(event_id) }}
     {%- endif -%}
-    {%- set names = feeds() | selectattr('events') | map(attribute='name') | join("', '") -%}
-    {%- set rows = run_query(
-        "select 1 as found from " ~ source('ledger', 'file_events') ~ " where feed in ('" ~ names ~ "') and event_id > "
-        ~ event_id ~ " and event_id <= " ~ upper_event_id ~ " limit 1"
-    ).rows -%}
-    {{ return(event_id if rows else upper_event_id) }}
+    {%- set names = [] -%}
+    {%- for feed in feeds() if feed.events and strategy == 'by_event_key'
+        or feed.lookup and strategy == 'by_lookup_key' and feed.rows_model in graph.nodes[unique_id].depends_on.nodes -%}
+        {%- do names.append(feed.name) -%}
+    {%- endfor -%}
+    {{ return(event_id if has_events(names, event_id, upper_event_id) else upper_event_id) }}
+{%- endmacro %}
+
+{# Whether feeds have an event after one event and up to another. #}
+{% macro has_events(feed_names, after_event, up_to_event) -%}
+    {%- if not feed_names or after_event == up_to_event -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {{ return(run_query(
+        "select 1 as found from " ~ source('ledger', 'file_events') ~ " where feed in ('" ~ feed_names | join("', '")
+        ~ "') and event_id > " ~ after_event ~ " and event_id <= " ~ up_to_event ~ " limit 1"
+    ).rows | length > 0) }}
 {%- endmacro %}
 
 {# Other commands fix no upper event and may run before the ledger exists: they see the SQL of a full build. #}

@@ -10,5 +10,5 @@
 
 {# Whether a build replaces the rows of whole files in it. #}
 {% macro is_by_file(node) -%}
-    {{ return(node.config.incremental_strategy in ('by_file', 'by_event_key')) }}
+    {{ return(node.config.incremental_strategy in ('by_file', 'by_event_key', 'by_lookup_key')) }}
 {%- endmacro %}

@@ -1,5 +1,6 @@
 {# Post-hook of live.daily: the function that takes in what came since the last fill. It runs with the rights of the owner of
-   `live`, so that the loader may call it. #}
+   `live`, so that the loader may call it. Files of feeds whose lines are looked up are left to the builds: the lines of such a feed
+   change with files of other feeds, too. #}
 {% macro make_fill() -%}
     {%- set keys = ['order_date', 'source_system', 'country', 'currency'] -%}
     {%- set key_list = keys | join(', ') -%}
@@ -17,6 +18,8 @@
         ~ " and not (was_overridden and decision_before = 'counted')" -%}
     {#- the rows of feeds of events were cast for the decisions -#}
     {%- set came_lines = '(' ~ sql_over_decisions('fct_sales_lines', 'live.decided_records', rows_of_fill()) ~ ') as came' -%}
+    {%- set left_out = feeds() | selectattr('looks_up') | map(attribute='name') | list -%}
+    {%- set is_read = "files.feed not in ('" ~ left_out | join("', '") ~ "')" if left_out else 'true' -%}
     {%- set event_feeds = feeds() | selectattr('events') | map(attribute='name') | list -%}
     create or replace function live.fill(out as_of timestamp with time zone, out lines_came bigint)
     language plpgsql security definer
@@ -99,10 +102,10 @@
             from ledger.file_events inner join ledger.files using (file_id)
             where
                 event_id > this_upper_event and kind in ('activated', 'deactivated', 'replayed')
-                and files.status <> 'open'
+                and files.status <> 'open' and {{ is_read }}
             group by file_id
             union all
-            select file_id, null, false from ledger.files where status = 'open'
+            select file_id, null, false from ledger.files where status = 'open' and {{ is_read }}
         ),
         changed as (
             select

@@ -10,7 +10,7 @@
     {%- set rule = {'code': code, 'limit': none, 'is_fixed': false, 'is_offered': false, 'feeds': {}} -%}
     {%- do rule.update(found[0]) -%}
     {%- set usual_outcome = rule.outcome -%}
-    {%- set known_outcomes = ['quarantined', 'flagged', 'skipped', 'repeated', 'superseded'] -%}
+    {%- set known_outcomes = ['quarantined', 'flagged', 'skipped', 'repeated', 'superseded', 'waiting'] -%}
     {%- set exception = rule.feeds.get(feed, {}) -%}
     {%- set known_keys = ['code', 'outcome', 'is_fixed', 'limit', 'feeds', 'is_offered', 'description'] -%}
     {%- for key in rule | reject('in', known_keys) | list + exception | reject('in', ['outcome', 'limit', 'because']) | list -%}

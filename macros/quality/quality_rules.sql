@@ -4,6 +4,7 @@
    outcome      quarantined: the row is not in the facts; flagged: it counts, and row_issues has the code;
                 skipped: it is not a sale
                 repeated, superseded: decided by macros/events/decide_events.sql, for feeds of events
+                waiting: decided by macros/lookups/look_up.sql, for feeds whose lines take values of lookups
    is_fixed     the facts need the value, or the model decides: the outcome cannot be another one
    limit        value of {limit} in the check: a number, or a list of texts
    feeds        values that differ for one feed, with the reason
@@ -27,6 +28,8 @@
             'description': 'The same event was sent before; the first sending counts.'},
         {'code': 'event:superseded', 'outcome': 'superseded', 'is_fixed': true, 'is_offered': true,
             'description': 'A later state of the same key counts instead, such as a correction or a cancellation.'},
+        {'code': 'lookup:waiting', 'outcome': 'waiting', 'is_fixed': true, 'is_offered': true,
+            'description': 'No lookup file has a row for the key on this day yet; the line counts once one does.'},
         {'code': 'event_id:missing', 'outcome': 'quarantined', 'is_fixed': true, 'is_offered': true,
             'description': 'No key of the event, so it is unknown whether it was sent before.'},
         {'code': 'event_type:unknown', 'outcome': 'quarantined', 'is_fixed': true, 'is_offered': true,

@@ -1,5 +1,5 @@
 {# The rules in use: feed, and the result of quality_rule. The codes are found in the text of the staging models;
-   a feed of events uses the two of decide_events; file:late is used by every feed for which it has a limit. Empty while dbt parses. #}
+   a feed of events uses the two of decide_events, one whose lines are looked up that of look_up; file:late is used by every feed for which it has a limit. Empty while dbt parses. #}
 {% macro used_rules() -%}
     {%- set used = [] -%}
     {%- if not execute -%}
@@ -15,7 +15,8 @@
             {%- do codes.append(code) -%}
             {%- do used.append({'feed': feed.name, 'rule': quality_rule(code, feed.name)}) -%}
         {%- endfor -%}
-        {%- for code in ['event:repeated', 'event:superseded'] if feed.events -%}
+        {%- for code in (['event:repeated', 'event:superseded'] if feed.events else [])
+            + (['lookup:waiting'] if feed.looks_up else []) -%}
             {%- do used.append({'feed': feed.name, 'rule': quality_rule(code, feed.name)}) -%}
         {%- endfor -%}
         {%- set late = quality_rule('file:late', feed.name) -%}

@@ -47,7 +47,8 @@ rows_by_status as (
         sum(case when row_status = 'accepted' and row_issues <> '' then row_count else 0 end) as flagged_count,
         sum(case when row_status = 'skipped' then row_count else 0 end) as skipped_count,
         sum(case when row_status = 'quarantined' then row_count else 0 end) as quarantined_count,
-        sum(case when row_status in ('repeated', 'superseded') then row_count else 0 end) as counted_elsewhere_count
+        sum(case when row_status in ('repeated', 'superseded') then row_count else 0 end) as counted_elsewhere_count,
+        sum(case when row_status = 'waiting' then row_count else 0 end) as waiting_count
     from {{ ref('row_outcomes') }}
     where {{ only_new_files() }}
     group by feed, _file_id
@@ -65,6 +66,7 @@ placed as (
         rows_by_status.skipped_count,
         rows_by_status.quarantined_count,
         rows_by_status.counted_elsewhere_count,
+        rows_by_status.waiting_count,
         {{ days_between('files.period_end_date', 'files.delivered_date') }} as days_after_period,
         latest_days.days_allowed
     from files
@@ -90,6 +92,7 @@ final as (
         cast(skipped_count as bigint) as skipped_by_models_count,
         cast(quarantined_count as bigint) as quarantined_count,
         cast(counted_elsewhere_count as bigint) as counted_elsewhere_count,
+        cast(waiting_count as bigint) as waiting_count,
         cast(accepted_count as bigint) as accepted_count,
         cast(flagged_count as bigint) as flagged_count,
         {{ div('rows_rejected', 'records_read', 9, 4) }} as rejected_share,

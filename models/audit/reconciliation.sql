@@ -56,7 +56,7 @@
         'label': 'feed',
         'compares': ['rows', 'quantity', 'net_amount'],
         'nearer': {
-            'reads': ref('row_outcomes'),
+            'reads': ref('row_outcomes') ~ ' where ' ~ not_of_lookups(),
             'columns': {
                 'rows': accepted % 'row_count', 'quantity': accepted % 'quantity', 'net_amount': accepted % 'net_amount',
             },

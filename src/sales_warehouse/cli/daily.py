@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # columns of the report of a load that a narrow terminal does without
 _LEAST = ["held", "duplicate", "blank", "corrected", "records", "refused"]
 _PIPED = "`warehouse build | cat`"
-_OF_EVENTS = ("repeated", "superseded")
+_RARE = ("repeated", "superseded", "waiting")
 
 group = typer.Typer()
 command = partial(group.command, rich_help_panel="Daily")
@@ -235,9 +235,9 @@ def _print_summary(connection: Connection, build: "BuildReport") -> None:
         ledger = cursor.fetchall()
         cursor.execute(read_sql("cli/sql/sum_marts.sql"))
         marts = cursor.fetchall()
-    # only feeds of events have rows with the last two outcomes
-    columns = ["feed", "active files", "records", "rejected", "skipped", "quarantined", *_OF_EVENTS, "accepted"]
-    shown = [n for n, name in enumerate(columns) if name not in _OF_EVENTS or any(row[n] for row in ledger)]
+    # only feeds of events, and those whose lines wait for a lookup, have rows with these outcomes
+    columns = ["feed", "active files", "records", "rejected", "skipped", "quarantined", *_RARE, "accepted"]
+    shown = [n for n, name in enumerate(columns) if name not in _RARE or any(row[n] for row in ledger)]
     columns, ledger = [columns[n] for n in shown], [tuple(row[n] for n in shown) for row in ledger]
     title = "The ledger: every record of every active file"
     print_table(title, columns, ledger, with_total=True, least=columns[1:-1], show_all=_PIPED)

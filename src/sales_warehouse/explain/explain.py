@@ -55,7 +55,7 @@ class Explanation:
 
     `original_from` is the source of the original text: `file`, `rejects`, `skipped_lines` or `messages` (the ledger's
     bytes), `raw` (rebuilt from the raw table) or `nowhere`. `outcome` is accepted, skipped, quarantined, repeated,
-    superseded, rejected, refused, held, taken out or unknown.
+    superseded, waiting, rejected, refused, held, taken out or unknown.
     """
 
     file_id: int
@@ -190,6 +190,7 @@ class _Tracer:
         schema = f"{self._prefix}intermediate"
         is_topic = self._feed.topic is not None
         decisions = find_decisions(self._cursor, schema, self._entry.file_id, row_numbers, is_topic) if staged else {}
+        some_wait = self._has_waiting_rows()
         explanations = []
         for place in self._list_items(rows, raw):
             number = place[0]
@@ -204,6 +205,8 @@ class _Tracer:
             decision = _decision_about(place, staged or {}, decisions)
             if decision is not None:
                 outcome, reason = decision.decision, decision.reason
+            elif outcome == "accepted" and some_wait and place not in facts:
+                outcome, reason = "waiting", "lookup:waiting: no lookup file has a row for its key on its day yet"
             outcome, reason = self._find_loader_outcome(found) or (outcome, reason)
             reject = found.reject
             explanations.append(
@@ -325,6 +328,16 @@ class _Tracer:
         query = sql.SQL("select * from {} where {} = %s and {} = any(%s)").format(name, *map(sql.Identifier, keys))
         self._cursor.execute(query, (self._entry.file_id, list(row_numbers)))
         return fetch_page(self._cursor).as_dicts()
+
+    def _has_waiting_rows(self) -> bool:
+        """Return whether accepted rows of the file wait for a lookup; which ones, the fact shows."""
+        table = sql.Identifier(f"{self._prefix}audit", "row_outcomes")
+        self._cursor.execute("select to_regclass(%s)", (table.as_string(self._cursor),))
+        if self._cursor.fetchone() == (None,):
+            return False
+        query = sql.SQL("select from {} where _file_id = %s and row_status = 'waiting'").format(table)
+        self._cursor.execute(query, (self._entry.file_id,))
+        return self._cursor.fetchone() is not None
 
     def _find_original(self, found: _Found, why_not: str | None) -> tuple[int | None, str | None, str, str | None]:
         """Return line number, text, source of the text, and a note about it."""

@@ -7,6 +7,7 @@ import codecs
 import difflib
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -57,7 +58,7 @@ _MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_d
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
 _PATH_OPTIONS = ("delivery_key_from", "delivery_key_case", "folder_columns")
 _REPEATS = ("on_same_records", "max_shared_records", "on_unrelated_version")
-_JUDGED = ("sorted_by", "max_quarantined", "on_quarantined")  # for the models; the loader only checks them
+_JUDGED = ("kind", "sorted_by", "max_quarantined", "on_quarantined")  # for the models; the loader only checks them
 _ANY = (
     *("delivery_key", "max_rejects", "control", "max_unpacked_bytes", "max_unpacked_ratio", "expected"),
     *_PATH_OPTIONS,
@@ -79,7 +80,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 
 # of the messages of a topic, each of which is one record
 _MESSAGES = (
-    *("aliases", "on_new_column", "max_rejects", "max_quarantined", "on_quarantined"),
+    *("aliases", "on_new_column", "max_rejects", "kind", "max_quarantined", "on_quarantined"),
     *("keep_messages", "dead_letter_topic"),
 )
 _TOPIC_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -281,6 +282,7 @@ class Options(MessageOptions):
         "a share of the records such as 20% (0% to 100%)", Repeats.max_shared_records
     )
     on_unrelated_version: Literal["replace", "keep"] = field("replace or keep", "replace")
+    kind: Literal["sales", "lookup"] = field("sales, or lookup for what lines are joined with", "sales")
     sorted_by: Literal["date"] | None = field("date", None)
     max_quarantined: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] | None = field(
         "a number of rows such as 25, or a share such as 5% (0% to 100%)", None
@@ -319,6 +321,13 @@ class Options(MessageOptions):
             is_own = value not in ("", info.data.get("quote"))
             require(is_own, f"{value!r} cannot be the escape", "a character of its own; without it a quote is doubled")
         return value
+
+    def repeats(self) -> Repeats:
+        """Return what happens to records that come again; a lookup is usually sent as a whole, changed or not."""
+        repeats = Repeats(**{name: getattr(self, name) for name in _REPEATS})
+        whole: dict[str, Any] = {"on_same_records": "load", "max_shared_records": Decimal(1)}
+        usual = whole if self.kind == "lookup" else {}
+        return replace(repeats, **{name: usual[name] for name in usual.keys() - self.model_fields_set})
 
     def nesting(self) -> Nesting:
         """Return where in JSON records, items and nested values are."""
@@ -461,7 +470,7 @@ class _Table(StrictModel, extra="ignore"):
             ),
             unpacking=Unpacking(options.max_unpacked_bytes, options.max_unpacked_ratio),
             nesting=options.nesting(),
-            repeats=Repeats(**{name: getattr(options, name) for name in _REPEATS}),
+            repeats=options.repeats(),
             topic=_make_topic(topic["cluster"], topic["name"], options) if topic else None,
             personal=tuple(it.name for it in self.columns if it.config.meta.personal or it.config.meta.person_key),
         )

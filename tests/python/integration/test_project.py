@@ -74,7 +74,11 @@ def test_layers_read_only_the_layer_before(manifest: dict[str, Any]) -> None:
             kind, name = parent.split(".")[0], parent.split(".")[-1]
             parent_path = manifest["nodes"].get(parent, {}).get("original_file_path", "")
             reads_raw = kind == "source" and parent.split(".")[2] != "ledger"
-            if path.startswith("models/staging/") and kind != "source" and path != parent_path.replace(".sql", "_typed.sql"):
+            if (
+                path.startswith("models/staging/")
+                and kind != "source"
+                and path != parent_path.replace(".sql", "_typed.sql")
+            ):
                 wrong.append(f"{path} reads {name}: staging reads its raw table alone")
             if not path.startswith("models/staging/") and reads_raw:
                 wrong.append(f"{path} reads raw {name}: only staging does")

@@ -10,9 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from histories import KEYS, STEPS, Action, History, Operator, describe_history, histories, is_topic
+from histories import KEYS, LOOKUPS, STEPS, Action, History, Operator, describe_history, histories, is_topic
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
+from lookup_shop import declare_lookups
 from order_events import declare_event_files
 from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole, find_differences
@@ -23,7 +24,7 @@ from sales_warehouse import server
 from sales_warehouse.feeds.read_feeds import read_feeds
 
 SENT_MEANWHILE = 4  # number of the content that comes during a build
-HISTORIES = 24  # in one warehouse, built together
+HISTORIES = LOOKUPS + 9  # in one warehouse, built together
 VERBS = {"deliver", "copy", "unload", "restore", "replay"}
 # what happened to the feeds of events
 SEEN = """
@@ -32,6 +33,15 @@ from intermediate.int_events__records_decided
 inner join ledger.file_events using (feed)
 where kind in ('activated', 'deactivated')
 group by feed order by feed
+"""
+# outcomes of lines with lookups, and whether a lookup changed lines of other files
+SEEN_LOOKUPS = """
+select row_status from audit.row_outcomes
+where
+    row_count > 0 and row_status in ('accepted', 'waiting')
+    and feed in ('corner_shop.till_lines', 'corner_shop.order_lines')
+union
+select 'touched' from audit.touched_files where relation_name like '%_periods"'
 """
 # `make soak` sets the number of warehouses, each with all its histories
 WAREHOUSES = int(os.environ.get("SOAK", "1"))
@@ -61,10 +71,12 @@ def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]
         )
         # a sending more than a day after the one before it is another event
         declare_event_files(checkout.project, window_days=1)
+        declare_lookups(checkout.project)
         checkout.warehouse("up")
         rebuilt = compile_whole(checkout)
         with closing(server.connect(warehouse, application_name="test")) as connection:
             operator = Operator(connection, read_feeds(checkout.project), warehouse.inbox)
+            seen = set[object]()
             for step in range(STEPS):
                 for turn in range(max(len(history[step]) for history in drawn)):
                     operator.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
@@ -84,10 +96,12 @@ def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]
                 if build.returncode:
                     pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
                 assert query(connection, "select 1 from ledger.files where status = 'open'")
+                seen |= {value for (value,) in query(connection, SEEN_LOOKUPS)}
             assert query(connection, SEEN) == [
                 (feed, ["counted", "repeated", "superseded"], ["activated", "deactivated"])
                 for feed in ("web_shop.order_event_files", "web_shop.order_events")
             ]
+            assert seen == {"accepted", "waiting", "touched"}
 
 
 def await_upper_event(connection: Connection, builds: int) -> None:

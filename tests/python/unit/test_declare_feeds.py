@@ -224,10 +224,20 @@ def test_the_options_of_the_models_do_not_change_a_feed() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("sorted_by", "quantity"), ("max_quarantined", "120%"), ("max_quarantined", "few"), ("on_quarantined", "refuse")],
+    [
+        *(("sorted_by", "quantity"), ("max_quarantined", "120%"), ("max_quarantined", "few")),
+        *(("on_quarantined", "refuse"), ("kind", "prices")),
+    ],
 )
 def test_a_wrong_option_of_the_models_is_refused(option: str, value: str) -> None:
     assert mistake({option: value}).startswith(f"external.options.{option}: ")
+
+
+def test_a_lookup_may_come_unchanged_under_another_delivery_key() -> None:
+    lookup = declare({"kind": "lookup"})
+    assert lookup.repeats == Repeats(on_same_records="load", max_shared_records=Decimal(1))
+    assert declare({"kind": "lookup", "on_same_records": "hold"}).repeats.on_same_records == "hold"
+    assert declare({"kind": "sales"}) == FEED
 
 
 def test_no_reject_is_allowed_without_a_limit() -> None:

@@ -15,11 +15,13 @@ outcomes as (
         sum(row_count) filter (where row_status = 'skipped') as skipped,
         sum(row_count) filter (where row_status = 'quarantined') as quarantined,
         sum(row_count) filter (where row_status = 'repeated') as repeated,
-        sum(row_count) filter (where row_status = 'superseded') as superseded
+        sum(row_count) filter (where row_status = 'superseded') as superseded,
+        sum(row_count) filter (where row_status = 'waiting') as waiting
     from audit.row_outcomes group by feed
 )
 select
     feed, files, records::bigint, rejected::bigint, (blank_lines + coalesce(skipped, 0))::bigint as skipped,
     coalesce(quarantined, 0)::bigint as quarantined, coalesce(repeated, 0)::bigint as repeated,
-    coalesce(superseded, 0)::bigint as superseded, coalesce(accepted, 0)::bigint as accepted
+    coalesce(superseded, 0)::bigint as superseded, coalesce(waiting, 0)::bigint as waiting,
+    coalesce(accepted, 0)::bigint as accepted
 from files left join outcomes using (feed) order by feed
