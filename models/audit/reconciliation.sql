@@ -56,7 +56,8 @@
         'label': 'feed',
         'compares': ['rows', 'quantity', 'net_amount'],
         'nearer': {
-            'reads': ref('row_outcomes') ~ ' where ' ~ not_of_lookups(),
+            'reads': ref('row_outcomes'),
+            'where': not_of_lookups(),
             'columns': {
                 'rows': accepted % 'row_count', 'quantity': accepted % 'quantity', 'net_amount': accepted % 'net_amount',
             },
