@@ -13,8 +13,8 @@ customers as (
 
 ),
 
--- rank, not ntile: equal customers have an equal rank, whatever their order, and so the same score. Recency is ranked
--- by the date of the last order, not by the days since then, which change for all customers each day.
+-- rank, not ntile: equal customers have an equal rank, whatever their order, and so the same score. Recency is
+-- ranked by the date of the last order, not by the days since then, which change for all customers each day.
 ranked as (
 
     select
