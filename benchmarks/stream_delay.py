@@ -206,7 +206,9 @@ class _Producer:
             value = self._draft(self._today, f"Part {partition}")
             self._producer.produce(_TOPIC, value, partition=partition, on_delivery=self._acknowledge)
             if number % 50 == 49:
-                self._producer.poll(max(began + number / RATE - time.monotonic(), 0))
+                # which returns when it has called back, so the rate is kept by the sleep
+                self._producer.poll(0)
+                time.sleep(max(began + number / RATE - time.monotonic(), 0))
         self._producer.flush(_PATIENCE_SECONDS)
 
     def _acknowledge(self, error: KafkaError | None, message: Message) -> None:

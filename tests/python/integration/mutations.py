@@ -69,6 +69,16 @@ MUTATIONS = (
         RAW_TO_STAGING,
     ),
     Mutation(ONLINE, "round early", PRODUCT, PRODUCT_OF_TENTHS, PRICED),
+    *(
+        Mutation(
+            f"{staged}_typed",
+            "drop a row",
+            f"{{{{ typed_rows('{staged}') }}}}",
+            f"{{{{ typed_rows('{staged}') }}}} and _row_number <> 1",
+            RAW_TO_STAGING,
+        )
+        for staged in (ONLINE, STORE, SUPER, EVENTS)
+    ),
     Mutation(STORE, "filter out quarantined rows", "from checked\n", "from checked where issues = ''\n",
              RAW_TO_STAGING),
     Mutation(STORE, "double a join", PERIOD, PERIOD.replace("=", ">="), RAW_TO_STAGING),
