@@ -47,7 +47,8 @@
         'files': [], 'dates': [], 'inactive_files': [], 'unseen': none, 'sample': sample
     } -%}
     {%- do window.update({
-        'is_whole': should_full_refresh() or is_empty_run() or not existing or existing.is_view != (model.config.materialized == 'view_of_marts') or not own
+        'is_whole': should_full_refresh() or is_empty_run() or not existing or not own
+        or not (existing.is_view if model.config.materialized == 'view_of_marts' else existing.is_table)
         or own.event_id is none or own.inputs_hash != window.inputs_hash or own.code_hash != code_hash()
     }) -%}
     {%- if not sample and not window.is_whole and model.config.incremental_strategy == 'by_file' -%}
