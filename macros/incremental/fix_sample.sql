@@ -1,6 +1,6 @@
 {# On-run-start, after open_build. With dbt's option --sample the days and files that this build reads are fixed once: the days of
    the window in which prod has a line, for a source without one its newest days before; the files with a line or a period on
-   these days, for a feed without one its newest file. dbt's own filter of ref() has no part in it: it knows no files. #}
+   these days, for a feed without one its newest file, of a lookup all files. dbt's own filter of ref() has no part in it: it knows no files. #}
 {% macro fix_sample() -%}
     {%- if not execute or target.name == 'prod' -%}
         {{ return('') }}
@@ -68,6 +68,12 @@
     )
     select file_id from active where file_id in (select file_id from dated)
     union
+    {%- for feed in feeds() if feed.is_lookup %}
+    {#- lines of these days take values of any file #}
+    select file_id from {{ source('ledger', 'files') }}
+    where feed = '{{ feed.name }}' and file_id in (select file_id from active)
+    union
+    {%- endfor %}
     select max(file_id) from {{ source('ledger', 'files') }}
     where file_id in (select file_id from active)
     group by feed
