@@ -8,6 +8,7 @@ import pytest
 from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+TYPED = "stg_online_retail__invoice_lines_typed"
 NET = "select sum(net_amount) from marts.{}"
 
 
@@ -69,7 +70,7 @@ def test_one_selected_model_does_not_get_ahead_of_its_parents(shop: Checkout) ->
     deliver(shop, 3, "4,A,Tea,1,2024-01-03 10:00:00,1.00,8,UK\n")
     shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
     assert shop.value(NET.format("agg_sales_daily")) == "8.5000"
-    shop.dbt("run", "--quiet", "--select", "fct_sales_lines")
+    shop.dbt("run", "--quiet", "--select", TYPED, "fct_sales_lines")
     shop.dbt("run", "--quiet", "--select", "agg_sales_daily")
     assert shop.value(NET.format("agg_sales_daily")) == "9.5000"
     # the outdated report does not make the test fail
@@ -152,18 +153,25 @@ def read_shop(checkout: Checkout) -> tuple[dict[str, str], str, str, str]:
 def test_compiled_sql_does_not_depend_on_new_files(shop: Checkout) -> None:
     compiled = shop.project / "target" / "compiled" / "sales_warehouse" / "models" / "marts" / "core"
     run = shop.project / "target" / "run" / "sales_warehouse" / "models" / "marts" / "core" / "fct_sales_lines.sql"
-    shop.dbt("build", "--quiet", "--select", "fct_sales_lines", *WITHOUT_TESTS)
+    shop.dbt(
+        "build", "--quiet", "--select", "stg_online_retail__invoice_lines_typed", "fct_sales_lines", *WITHOUT_TESTS
+    )
     before = (compiled / "fct_sales_lines.sql").read_text()
     deliver(shop, 6, "6,A,Tea,1,2024-01-06 10:00:00,1.00,8,UK\n")
-    shop.dbt("build", "--quiet", "--select", "fct_sales_lines", *WITHOUT_TESTS)
+    shop.dbt(
+        "build", "--quiet", "--select", "stg_online_retail__invoice_lines_typed", "fct_sales_lines", *WITHOUT_TESTS
+    )
     assert (compiled / "fct_sales_lines.sql").read_text() == before
     assert "_file_id in (" in run.read_text()
 
 
-def test_the_filter_on_files_reaches_the_raw_table(shop: Checkout) -> None:
-    plan = shop.sql("explain select * from intermediate.int_sales__lines_unioned where _file_id in (2, 3)")
-    lines = [row["QUERY PLAN"] for row in plan]
-    scans = [number for number, line in enumerate(lines) if re.search(r"(Seq|Heap) Scan on .*_lines\b", line)]
-    assert len(scans) >= 3
-    for number in scans:
-        assert any("_file_id = ANY" in line for line in lines[number : number + 4]), "\n".join(lines)
+def test_the_filter_on_files_reaches_the_raw_and_the_typed_tables(shop: Checkout) -> None:
+    feeds = ("online_retail__invoice_lines", "store_orders__order_lines", "superstore__order_lines")
+    staged = " union all ".join(f"(select sales_line_id, _file_id from staging.stg_{feed})" for feed in feeds)
+    for rows, ending in ((f"({staged}) as rows", ""), ("intermediate.int_sales__lines_unioned", "_typed")):
+        plan = shop.sql(f"explain select * from {rows} where _file_id in (2, 3)")
+        lines = [row["QUERY PLAN"] for row in plan]
+        scans = [n for n, line in enumerate(lines) if re.search(rf"(Seq|Heap) Scan on .*_lines{ending}\b", line)]
+        assert len(scans) >= len(feeds)
+        for number in scans:
+            assert any("_file_id = ANY" in line for line in lines[number : number + 4]), "\n".join(lines)
