@@ -34,6 +34,7 @@ from sales_warehouse.stream.messages import unpack
 
 HISTORIES = 6
 UNIONED, DECIDED = "int_sales__lines_unioned", "int_events__records_decided"
+ONLINE = "int_sales__online_retail_lines_typed"
 FACT, DAILY = '"marts"."fct_sales_lines"', '"marts"."agg_sales_daily"'
 TODAY = """
 select source_system, coalesce(country, 'unknown') as country, currency, count(*) as line_count,
@@ -70,12 +71,16 @@ class Live:
         whole = compile_whole(self.checkout)
         self.columns, lines = whole[f'"{database}".{FACT}']
         self.daily_columns, daily = whole[f'"{database}".{DAILY}']
-        # the decisions of now, not those of the last build
-        between = self.checkout.project / "target/compiled/sales_warehouse/models/intermediate/sales" / f"{UNIONED}.sql"
-        relations = {name: f'"{database}"."intermediate"."{name}"' for name in (UNIONED, DECIDED)}
-        for name, code in ((UNIONED, between.read_text()), (DECIDED, whole[relations[DECIDED]][1])):
-            assert relations[name] in lines
-            lines = lines.replace(relations[name], f"({code})")
+        # the decisions and rows of now, not those of the last build
+        folder = self.checkout.project / "target/compiled/sales_warehouse/models/intermediate/sales"
+        codes = {name: (folder / f"{name}.sql").read_text() for name in (UNIONED, ONLINE)}
+        codes[DECIDED] = whole[f'"{database}"."intermediate"."{DECIDED}"'][1]
+        for name, code in codes.items():
+            relation = f'"{database}"."intermediate"."{name}"'
+            assert relation in lines
+            lines = lines.replace(relation, f"({code})")
+        lines, views = re.subn(r'("staging"\."stg_\w+)_typed"', r'\1"', lines)
+        assert views >= 4
         self.lines = f"select {self.columns} from ({lines}) as lines"
         self.daily = f"select {self.daily_columns} from ({daily}) as daily".replace(
             f'"{database}".{FACT}', "whole_lines"
