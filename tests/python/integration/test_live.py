@@ -34,7 +34,7 @@ from sales_warehouse.stream.messages import unpack
 
 HISTORIES = 6
 UNIONED, DECIDED = "int_sales__lines_unioned", "int_events__records_decided"
-ONLINE = "int_sales__online_retail_lines_typed"
+ONLINE_LINES = "int_sales__online_retail_lines_typed"
 FACT, DAILY = '"marts"."fct_sales_lines"', '"marts"."agg_sales_daily"'
 TODAY = """
 select source_system, coalesce(country, 'unknown') as country, currency, count(*) as line_count,
@@ -73,7 +73,7 @@ class Live:
         self.daily_columns, daily = whole[f'"{database}".{DAILY}']
         # the decisions and rows of now, not those of the last build
         folder = self.checkout.project / "target/compiled/sales_warehouse/models/intermediate/sales"
-        codes = {name: (folder / f"{name}.sql").read_text() for name in (UNIONED, ONLINE)}
+        codes = {name: (folder / f"{name}.sql").read_text() for name in (UNIONED, ONLINE_LINES)}
         codes[DECIDED] = whole[f'"{database}"."intermediate"."{DECIDED}"'][1]
         for name, code in codes.items():
             relation = f'"{database}"."intermediate"."{name}"'
