@@ -101,6 +101,7 @@ def test_a_feed_may_fail_the_build_or_accept_the_file(shop: Checkout, reaction: 
         "--indirect-selection",
         "empty",
         "--select",
+        "stg_online_retail__invoice_lines_typed",
         "row_outcomes",
         "row_outcomes__no_file_is_over_its_limit",
     )
