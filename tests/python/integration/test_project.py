@@ -98,7 +98,7 @@ def test_marts_are_contracts_with_a_stated_grain(manifest: dict[str, Any]) -> No
         layer = node["original_file_path"].split("/")[1]
         if layer in ("marts", "audit"):
             assert node["config"]["contract"]["enforced"], node["name"]
-            expected = ("table_in_place", "table_when_new", "incremental_by_ledger")
+            expected = ("table_in_place", "table_when_new", "incremental_by_ledger", "view_of_marts")
             assert node["config"]["materialized"] in expected, node["name"]
             assert "Grain: " in node["raw_code"][:400], node["name"]
         else:
