@@ -77,7 +77,7 @@ MUTATIONS = (
             f"{{{{ typed_rows('{staged}') }}}} and _row_number <> 1",
             RAW_TO_STAGING,
         )
-        for staged in (ONLINE, STORE, SUPER, EVENTS)
+        for staged in (ONLINE, STORE, SUPER)
     ),
     Mutation(STORE, "filter out quarantined rows", "from checked\n", "from checked where issues = ''\n",
              RAW_TO_STAGING),
