@@ -67,17 +67,20 @@
     {{ return(window) }}
 {%- endmacro %}
 
-{# How far a relation that is read has come. A table of events or of a lookup whose feeds have had no event since has come as far
-   as the build: the fact can be built without it. #}
+{# How far a relation that is read has come. A table that is made of certain feeds, such as a typed table, has come as far as the
+   build if these have had no event since: the fact can be built without it. #}
 {% macro event_reached(unique_id, event_id, upper_event_id) -%}
-    {%- set strategy = graph.nodes[unique_id].config.incremental_strategy -%}
-    {%- if event_id >= upper_event_id or strategy not in ('by_event_key', 'by_lookup_key') -%}
+    {%- set node = graph.nodes[unique_id] -%}
+    {%- set strategy = node.config.incremental_strategy -%}
+    {%- if event_id >= upper_event_id or not (is_typed(node) or strategy in ('by_event_key', 'by_lookup_key')) -%}
         {{ return(event_id) }}
     {%- endif -%}
     {%- set names = [] -%}
-    {%- for feed in feeds() if feed.events and strategy == 'by_event_key'
-        or feed.lookup and strategy == 'by_lookup_key' and feed.rows_model in graph.nodes[unique_id].depends_on.nodes -%}
-        {%- do names.append(feed.name) -%}
+    {%- for feed in feeds() -%}
+        {%- if feed.events and strategy == 'by_event_key' or is_typed(node) and feed.rows_model == unique_id
+            or feed.lookup and strategy == 'by_lookup_key' and feed.rows_model in node.depends_on.nodes -%}
+            {%- do names.append(feed.name) -%}
+        {%- endif -%}
     {%- endfor -%}
     {{ return(event_id if has_events(names, event_id, upper_event_id) else upper_event_id) }}
 {%- endmacro %}
