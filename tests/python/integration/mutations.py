@@ -53,7 +53,7 @@ CALENDAR_DAY = "on daily_sales.order_date = days.date_day"
 A_DAY_LATE = "on days.date_day between daily_sales.order_date and daily_sales.order_date + 1"
 CLASS_A = """accumulated.counted_amount
                 < accumulated.total_amount * {{ var('abc_share_of_a') }}"""
-SOLD = "where is_merchandise and line_type = 'sale'"
+SOLD = "where is_merchandise and line_type = 'sale' and {{ only_sampled_dates('order_date') }}"
 THEN_PRODUCTS = "\n\n),\n\nproducts as ("
 RETURNS_OF_MONTH = "monthly_sales.month_start_date = monthly_returns.month_start_date\n            and "
 
