@@ -321,7 +321,7 @@ def make_faults(world: World, consumers: list[Runner], live: Runner) -> dict[str
         time.sleep(dice.uniform(5, 20))
         code = more.stop()
         # terminated before it had begun, on a slow machine
-        if code not in (0, 3, -signal.SIGTERM) or code == -signal.SIGTERM and any(more.said):
+        if code not in (0, 3, -signal.SIGTERM) or (code == -signal.SIGTERM and any(more.said)):
             world.problems.append(f"another ended with {code}: {more.said[-1:]}")
 
     def server_killed() -> None:
