@@ -63,7 +63,7 @@ def print_load() -> None:
 def print_summary(of_events: int = BIG) -> None:
     connection = MagicMock()
     cursor = connection.cursor.return_value.__enter__.return_value
-    ledger = [(FEED, 1234, BIG, BIG, BIG, BIG, of_events, of_events, BIG)]
+    ledger = [(FEED, 1234, BIG, BIG, BIG, BIG, of_events, of_events, of_events, BIG)]
     cursor.fetchall.side_effect = [ledger, [("marts.agg_sales_monthly", "online_retail", BIG, Decimal(BIG), "GBP")]]
     daily._print_summary(connection, BuildReport())
 
@@ -93,7 +93,7 @@ def print_diff() -> None:
     column = ColumnDiff("net_amount_reporting", BIG, Decimal(BIG), Decimal(2 * BIG), "numeric(18,4)", "numeric(18,2)")
     row = ChangedRow("changed", (URI, None), (("net_amount_reporting", TEXT, None),))
     counts, names = [BIG] * 6, ("store_id", "channel")
-    model = ModelDiff("fct_sales_lines", ("uri", "row"), *counts, (column,), names, names, (row,), None, None)
+    model = ModelDiff("fct_sales_lines", ("uri", "row"), *counts, (column,), names, names, (row,), None, None, None)
     lineage._print_diff_report(DiffReport("dev", (model,), ()))
 
 
@@ -153,7 +153,7 @@ def test_no_table_is_wider_than_the_terminal(
 def test_outcomes_of_events_are_shown_where_there_are_some(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     print_summary(number)
     printed = capsys.readouterr().out
-    assert [name in printed for name in ("repeated", "superseded")] == [number > 0] * 2
+    assert [name in printed for name in ("repeated", "superseded", "waiting")] == [number > 0] * 3
 
 
 def test_columns_that_do_not_fit_are_named(terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]) -> None:
