@@ -146,7 +146,7 @@ def test_an_edited_report_reads_the_days(shop: Checkout) -> None:
         {"step": "fact_to_orders"}
     ]
     found = shop.run("warehouse", "diff", "agg_sales_daily", check=False)
-    assert found.returncode == 1 and "Only a sample of 2024-01-" in found.stderr
+    assert found.returncode == 1 and "Only a sample of 2024-01-" in " ".join(found.stdout.split())
     build_dev(shop)
     assert "equal: 1 model" in shop.warehouse("diff", "agg_sales_daily")
     assert different(shop, "marts.agg_sales_daily", "true") == 0
