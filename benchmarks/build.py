@@ -38,7 +38,7 @@ where relkind = 'r' and nspname !~ '^pg_|^information_schema$' group by 1 order 
 
 @dataclass
 class Measured:
-    """What one tree took; tuples of lists are seconds, a value a round."""
+    """What one tree took; lists are seconds, a value a round."""
 
     day_on_tenth: list[float] = field(default_factory=list)
     from_nothing: float = 0

@@ -7,12 +7,13 @@
     {%- for unique_id in node.depends_on.nodes -%}
         {%- do waiting.append([unique_id, false]) -%}
     {%- endfor -%}
-    {%- for unique_id in feed_models(node) -%}
+    {%- set read_by_name = feed_models(node) -%}
+    {%- if read_by_name and feeds() | selectattr('events') | list -%}
+        {%- do read_by_name.append(event_decisions().unique_id) -%}
+    {%- endif -%}
+    {%- for unique_id in read_by_name -%}
         {%- do waiting.append([unique_id, false]) -%}
     {%- endfor -%}
-    {%- if waiting | length > node.depends_on.nodes | length and feeds() | selectattr('events') | list -%}
-        {%- do waiting.append([event_decisions().unique_id, false]) -%}
-    {%- endif -%}
     {%- set seen = [] -%}
     {# Jinja cannot loop over a list that grows #}
     {%- for _ in range(graph.nodes | length) if waiting -%}

@@ -21,7 +21,7 @@
     {{ return(false) }}
 {%- endmacro %}
 
-{# The sample that the model at hand has in this build, or none. `by_date`: whether it reads a relation by date that has all days.
+{# The sample that the compiled model has in this build, or none. `by_date`: whether it reads a relation by date that has all days.
    What is built from samples alone has all of their rows, so that the lines of a file balance with all that is made of them.
    A report that reads no sample and no lines is built whole. Samples and whole relations of one target are not mixed. #}
 {% macro sample_of_model(parents) -%}

@@ -209,14 +209,17 @@
             {'if': 'has_events and cardinality(record_files) > 0', 'where': is_of(counted_again)},
         ] if event_feeds else []) %}
         if {{ one.if }} then
-            {%- if one.where == growing %}
+            {%- set by_index = one.where == growing %}
+            {%- if by_index %}
             perform set_config('enable_seqscan', 'off', true);
             {%- endif %}
             insert into live.lines ({{ line_columns }}, _fill_number)
             select {{ line_columns }}, this_fill from {{ one.reads or 'live.priced_lines' }} where {{ one.where }};
             get diagnostics new_count = row_count;
             lines_came := lines_came + new_count;
+            {%- if by_index %}
             perform set_config('enable_seqscan', 'on', true);
+            {%- endif %}
         end if;
         {%- endfor %}
         update live.files set row_number_filled = entries.records_read

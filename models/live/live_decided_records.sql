@@ -1,5 +1,7 @@
 -- Grain: one row per record of a feed of events: those of files that changed since the latest publication, and those of
 -- other files about which an event in such a file may decide.
+-- Its columns are those of int_events__records_decided, and two more; live.fill() writes its rows.
+-- depends_on: {{ ref('int_events__records_decided') }}
 {{ config(
     alias='decided_records',
     materialized='kept_table',
@@ -17,4 +19,4 @@ select
     cast(null as bigint[]) as touched_by,
     -- whether live.lines has what counts of it, in place of the publication
     true as is_overridden
-from {{ ref('live_event_records') }}
+from ({{ sql_of('int_events__records_decided', is_undecided=true) }}) as records

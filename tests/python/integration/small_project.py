@@ -126,27 +126,34 @@ def deliver(checkout: Checkout, inbox: Path, number: int) -> None:
     checkout.load(inbox)
 
 
-class StoppableShop:
-    """The small project with more models, a session of the test in its database, and builds that can be stopped."""
+class SmallShop:
+    """The small project in a database of its own, and a session of the test in it."""
 
-    def __init__(self, databases: Databases, folder: Path, models: Mapping[str, str]) -> None:
+    def __init__(self, databases: Databases, folder: Path) -> None:
         self.checkout, self.inbox = make_small_shop(databases, folder)
-        for path, text in models.items():
-            (folder / "project" / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / "project" / path).write_text(text + "\n")
-        model = folder / "project" / "models" / "marts" / "core" / "fct_lines.sql"
-        model.write_text(model.read_text().rstrip() + " where public.wait_here() = 1\n")
         self.checkout.warehouse("up")
         self.connection = self.checkout.connect()
         self.connection.autocommit = True
         self.run(FAILURES)
-        self.run(_WAIT)
-        deliver(self.checkout, self.inbox, 1)
 
     def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
             cursor.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
+
+
+class StoppableShop(SmallShop):
+    """The small project with more models, and builds that can be stopped."""
+
+    def __init__(self, databases: Databases, folder: Path, models: Mapping[str, str]) -> None:
+        super().__init__(databases, folder)
+        for path, text in models.items():
+            (folder / "project" / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "project" / path).write_text(text + "\n")
+        model = folder / "project" / "models" / "marts" / "core" / "fct_lines.sql"
+        model.write_text(model.read_text().rstrip() + " where public.wait_here() = 1\n")
+        self.run(_WAIT)
+        deliver(self.checkout, self.inbox, 1)
 
     def start(self, *arguments: str, target: str = "prod") -> "subprocess.Popen[str]":
         """Start a plain `dbt` with a target folder of its own."""

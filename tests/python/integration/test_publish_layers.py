@@ -3,12 +3,11 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from dbt.cli.main import dbtRunner
-from small_project import FAILURES, deliver, make_small_shop
+from small_project import SmallShop, deliver
 
 from checkout import PROJECT
 from databases import Databases
@@ -16,20 +15,8 @@ from databases import Databases
 FIGURES = "select (select sum(amount) from published.fct_lines), (select amount from published.agg_lines), publication"
 
 
-class Shop:
+class Shop(SmallShop):
     """The small project in a database of its own, built in this process."""
-
-    def __init__(self, databases: Databases, folder: Path) -> None:
-        self.checkout, self.inbox = make_small_shop(databases, folder)
-        self.checkout.warehouse("up")
-        self.connection = self.checkout.connect()
-        self.connection.autocommit = True
-        self.run(FAILURES)
-
-    def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
 
     def build(self, *arguments: str) -> tuple[dict[str, str], str]:
         """Run `dbt build`; return the status of each node by its name, and the output of dbt."""

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
-from small_project import FAILURES, deliver, make_small_shop
+from small_project import SmallShop, deliver
 
 from databases import Databases
 from sales_warehouse.publish.publish import switch
@@ -18,20 +17,8 @@ FIGURES = (
 SEEN = {1: (1, 1, 1), 2: (2, 3, 3), 3: (3, 6, 6), 4: (4, 10, 10)}
 
 
-class Shop:
+class Shop(SmallShop):
     """The small project, with a view of an analyst on what is published and one on what dbt makes."""
-
-    def __init__(self, databases: Databases, folder: Path) -> None:
-        self.checkout, self.inbox = make_small_shop(databases, folder)
-        self.checkout.warehouse("up")
-        self.connection = self.checkout.connect()
-        self.connection.autocommit = True
-        self.run(FAILURES)
-
-    def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
 
     def build(self, number: int) -> str:
         """Load the file of this amount and build; it must become the publication of this number."""
