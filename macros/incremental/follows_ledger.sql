@@ -8,6 +8,11 @@
     {{ return(follows_ledger(node) or node.config.materialized == 'view_of_marts') }}
 {%- endmacro %}
 
+{# Whether a build replaces some of its rows, and not all of them. #}
+{% macro rebuilt_in_part(node) -%}
+    {{ return(node.config.materialized == 'incremental_by_ledger') }}
+{%- endmacro %}
+
 {# Whether a build replaces the rows of whole files in it. #}
 {% macro is_by_file(node) -%}
     {{ return(node.config.incremental_strategy in ('by_file', 'by_event_key', 'by_lookup_key')) }}

@@ -41,7 +41,7 @@
             {%- do found.update({'by_date': true}) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if not sample or model.config.materialized == 'table_when_new' and not found.sampled
+    {%- if not sample or not rebuilt_in_part(model) and not found.sampled
         and 'macro.sales_warehouse.only_sampled_dates' not in model.depends_on.macros -%}
         {{ return(none) }}
     {%- endif -%}
@@ -59,7 +59,7 @@
 {# Whether a model that is rebuilt as a whole reads both samples and relations with all days, and takes no part of these. #}
 {% macro is_mixed(node, sampled) -%}
     {%- set taking = ['macro.sales_warehouse.only_sampled_dates', 'macro.sales_warehouse.only_sampled_side'] -%}
-    {%- if node.config.materialized != 'table_when_new' or read_relation(node) not in sampled
+    {%- if rebuilt_in_part(node) or not has_watermark(node) or read_relation(node) not in sampled
         or node.depends_on.macros | select('in', taking) | list -%}
         {{ return(false) }}
     {%- endif -%}
@@ -73,7 +73,7 @@
     {%- for unique_id in test.depends_on.nodes if sampled and unique_id in graph.nodes -%}
         {%- set node = graph.nodes[unique_id] -%}
         {%- do found.update({'mixed': true}) if is_mixed(node, sampled) -%}
-        {%- if follows_ledger(node) and unique_id != test.attached_node -%}
+        {%- if has_watermark(node) and unique_id != test.attached_node -%}
             {%- do found.update({'sampled' if read_relation(node) in sampled else 'whole': true}) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -88,7 +88,7 @@
         {{ return(false) }}
     {%- endif -%}
     {%- set by = test.test_metadata.kwargs.get('other_by') or test.test_metadata.kwargs.by -%}
-    {%- set takes_part = attached.config.materialized != 'table_when_new' and ('_file_id' in by or 'order_date' in by) -%}
+    {%- set takes_part = rebuilt_in_part(attached) and ('_file_id' in by or 'order_date' in by) -%}
     {{ return(found.mixed or found.whole and not takes_part) }}
 {%- endmacro %}
 

@@ -23,7 +23,7 @@
     {%- set whole, mixed, untested = [], [], [] -%}
     {%- for result in results -%}
         {%- set node = result.node -%}
-        {%- if node.resource_type == 'model' and result.status == 'success' and follows_ledger(node)
+        {%- if node.resource_type == 'model' and result.status == 'success' and has_watermark(node)
             and node.relation_name not in sampled -%}
             {%- do whole.append(node.name) -%}
         {%- elif node.resource_type == 'model' and is_mixed(node, sampled) -%}

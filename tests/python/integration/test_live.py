@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -189,7 +189,10 @@ def live(checkout: Checkout) -> Iterator[Live]:
     checkout.warehouse("up")
     today = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail" / "1999-01-01.csv"
     today.parent.mkdir()
-    today.write_text(ONLINE + f"1,A,Tea,1,{datetime.now(UTC).date()} 00:00:00,2.50,7,UK\n")
+    now = datetime.now(UTC).date()
+    # the tests may run over midnight
+    days = (now, now + timedelta(days=1))
+    today.write_text(ONLINE + "".join(f"{n},A,Tea,1,{day} 00:00:00,2.50,7,UK\n" for n, day in enumerate(days)))
     checkout.load(today.parents[1])
     checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
     with closing(checkout.connect()) as connection:
