@@ -109,8 +109,8 @@ class Topic:
                 begin_position(cursor, place, _FEED, 0)
         for _ in track(range(hours), "[bold]writing segments", console=err, transient=True):
             for number, place in enumerate(self._places):
-                batch = self._reader.read(_FEED, number, list(self._take(number)))
-                self._offsets[number] = commit_batch(connection, self._feed, place, self._offsets[number], batch)
+                batch = self._reader.begin(list(self._take(number)))
+                self._offsets[number] = commit_batch(connection, place, self._offsets[number], self._reader, batch)
             with transaction(connection) as cursor:
                 seal_due(cursor, self._places, 0)
 

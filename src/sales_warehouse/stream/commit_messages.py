@@ -1,12 +1,13 @@
 """Load messages of one partition in one transaction: rows, rejects, kept messages, figures and the position."""
 
-import io
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TextIO, TypeVar, cast
 
+import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -24,8 +25,8 @@ from sales_warehouse.load.mask_rows import mask_rows
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.stream.dead_letters import DeadLetter, add_dead_letters
 from sales_warehouse.stream.messages import NO_DIGEST, Message, Place, add_digests, digest_of, pack
-from sales_warehouse.stream.positions import Position, lock_position, move_position, record_stop, seal
-from sales_warehouse.stream.read_messages import Batch, as_instant
+from sales_warehouse.stream.positions import Position, count_records, lock_position, move_position, record_stop, seal
+from sales_warehouse.stream.read_messages import Batch, MessageReader, RowFront, as_instant
 
 Placed = TypeVar("Placed", Reject, SkippedLine)
 
@@ -44,46 +45,63 @@ class Segment:
     sha256: str
 
 
-def commit_batch(connection: Connection, feed: Feed, place: Place, from_offset: int, batch: Batch) -> int:
-    """Load the messages of one commit; return the next offset of the partition.
+def commit_batch(connection: Connection, place: Place, from_offset: int, reader: MessageReader, batch: Batch) -> int:
+    """Read and load the messages of one commit; return the next offset of the partition.
 
     A partition that stops behind them is recorded as stopped. Raises `PositionMoved` when the partition is not at
     `from_offset`; then nothing is written.
     """
     next_offset = from_offset
-    if batch.messages:
-        next_offset = batch.messages[-1].offset + 1
-        reach("stream_before")
-        with transaction(connection) as cursor, ThreadPoolExecutor(1) as meanwhile:
-            position = lock_position(cursor, place, from_offset)
-            # before COPY: who prepares the ledger locks the files, and then the raw table to add a column
-            cursor.execute("lock table ledger.files in row exclusive mode")
-            reach("stream_locked")
-            masks = read_masks(cursor, feed)
-            # while the server copies the rows
-            digest = meanwhile.submit(digest_of, batch.messages)
-            is_kept = feed.topic is not None and feed.topic.keep_messages != "no"
-            body = meanwhile.submit(pack_masked, batch.messages, masks) if is_kept else None
-            segment = _find_segment(cursor, feed, place, position, batch.messages[0].offset)
-            copy_rows(cursor, feed, segment.file_id, segment.records_read, batch)
-            if masks is not None and batch.rows:
-                mask_rows(cursor, feed, segment.file_id, masks)
-            reach("stream_copied")
-            write_others(cursor, segment.file_id, segment.records_read, batch, masks)
-            if feed.topic and feed.topic.dead_letter_topic:
-                add_dead_letters(cursor, feed.topic.dead_letter_topic, feed.full_name, place, _letters(batch, masks))
-            if body is not None:
-                keep(cursor, segment.file_id, batch.messages, body.result())
-            reach("stream_kept")
-            _count(cursor, segment, batch, digest.result())
-            move_position(cursor, place, from_offset, next_offset)
-            if segment.records_read + batch.tally.read >= SEGMENT_RECORDS:
-                seal(cursor, [segment.file_id])
-            reach("stream_before_commit")
-        reach("stream_committed")
+    with suppress(_NothingFits):
+        next_offset = _load(connection, place, from_offset, reader, batch)
     if batch.stop is not None:
         with transaction(connection) as cursor:
             record_stop(cursor, place, next_offset, batch.stop)
+    return next_offset
+
+
+class _NothingFits(Exception):
+    """The partition stops at the first message."""
+
+
+def _load(connection: Connection, place: Place, from_offset: int, reader: MessageReader, batch: Batch) -> int:
+    feed, all_messages = reader.feed, batch.messages
+    reach("stream_before")
+    with transaction(connection) as cursor, ThreadPoolExecutor(1) as meanwhile:
+        position = lock_position(cursor, place, from_offset)
+        # before COPY: who prepares the ledger locks the files, and then the raw table to add a column
+        cursor.execute("lock table ledger.files in row exclusive mode")
+        reach("stream_locked")
+        masks = read_masks(cursor, feed)
+        segment = _find_segment(cursor, feed, place, position, batch.messages[0].offset)
+        front = RowFront(segment.file_id, segment.records_read, position.label, place.partition)
+        # while the server copies the rows
+        digest = meanwhile.submit(digest_of, all_messages)
+        is_kept = feed.topic is not None and feed.topic.keep_messages != "no"
+        body = meanwhile.submit(pack_masked, all_messages, masks) if is_kept else None
+        counted = count_records(cursor, place, position.skip_up_to)
+        copy_rows(cursor, feed, reader.write(batch, front, counted), batch)
+        if not batch.messages:
+            raise _NothingFits
+        if batch.stop is not None:
+            digest = meanwhile.submit(digest_of, batch.messages)
+            body = meanwhile.submit(pack_masked, batch.messages, masks) if is_kept else None
+        if masks is not None and batch.tally.rows:
+            mask_rows(cursor, feed, segment.file_id, masks)
+        reach("stream_copied")
+        write_others(cursor, segment.file_id, segment.records_read, batch, masks)
+        if feed.topic and feed.topic.dead_letter_topic:
+            add_dead_letters(cursor, feed.topic.dead_letter_topic, feed.full_name, place, _letters(batch, masks))
+        if body is not None:
+            keep(cursor, segment.file_id, batch.messages, body.result())
+        reach("stream_kept")
+        _count(cursor, segment, batch, digest.result())
+        next_offset = batch.messages[-1].offset + 1
+        move_position(cursor, place, from_offset, next_offset)
+        if segment.records_read + batch.tally.read >= SEGMENT_RECORDS:
+            seal(cursor, [segment.file_id])
+        reach("stream_before_commit")
+    reach("stream_committed")
     return next_offset
 
 
@@ -122,19 +140,25 @@ def _find_segment(cursor: Cursor, feed: Feed, place: Place, position: Position, 
     return Segment(file_id, 0, 0, NO_DIGEST)
 
 
-class _Blocks(io.BytesIO):
-    """Rows that COPY takes block by block."""
+class _Rows:
+    """The file that COPY reads: blocks of rows, whatever their size."""
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next block."""
-        reach("stream_copying")
-        return super().read(size)
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = filter(None, blocks)  # an empty block would be the end
+        self.error: BaseException | None = None
+
+    def read(self, _size: int = 0) -> bytes:
+        """Return the next block. COPY would only pass on the text of an exception, so it is kept in `error`."""
+        try:
+            reach("stream_copying")
+            return next(self._blocks, b"")
+        except BaseException as error:
+            self.error = error
+            raise
 
 
-def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, batch: Batch) -> None:
-    """Copy the rows of one commit into the raw table; records before them in the segment count too."""
-    if not batch.rows:
-        return
+def copy_rows(cursor: Cursor, feed: Feed, blocks: Iterator[bytes], batch: Batch) -> None:
+    """Copy the rows of one commit into the raw table, while they are read."""
     # the item number is the first value of a row
     places = [column for column in feed.lineage_columns if column != ITEM_COLUMN]
     items = [ITEM_COLUMN] if feed.nesting.items else []
@@ -142,8 +166,13 @@ def copy_rows(cursor: Cursor, feed: Feed, file_id: int, records_before: int, bat
     statement = sql.SQL("copy {} ({}) from stdin with (format csv)").format(
         raw_table(feed), sql.SQL(", ").join(map(sql.Identifier, names))
     )
-    data = b"".join([b"%d,%d,%b\n" % (file_id, records_before + number, rest) for number, rest in batch.rows])
-    cursor.copy_expert(statement, _Blocks(data), 1 << 20)
+    rows = _Rows(blocks)
+    try:
+        cursor.copy_expert(statement, cast(TextIO, rows))  # only its read() is called
+    except psycopg2.Error:
+        if rows.error is not None:
+            raise rows.error from None
+        raise
     if cursor.rowcount != batch.tally.rows:
         raise WarehouseError(
             f"{feed.full_name}: {batch.tally.rows} rows were sent and {cursor.rowcount} rows arrived. Nothing was "

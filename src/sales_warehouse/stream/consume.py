@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -28,12 +27,10 @@ from sales_warehouse.stream.messages import Message, Place
 from sales_warehouse.stream.metrics import Figures, Metrics, PartitionFigures
 from sales_warehouse.stream.positions import (
     WITHOUT_LIMIT,
-    Counted,
     Position,
     PositionMoved,
     Stop,
     begin_position,
-    count_records,
     knows_topic,
     limit_stalls,
     lock_position,
@@ -122,8 +119,6 @@ class _Partition:
     place: Place
     reader: MessageReader
     next_offset: int  # in the database
-    label: str
-    skip_up_to: int
     messages: list[Message] = field(default_factory=list)
     size_bytes: int = 0
     began_at: float = 0.0  # by the monotonic clock, of the first message that waits
@@ -397,7 +392,7 @@ class StreamProcess:
                     self._note_stop(place, Stop(start, reason))
                     is_stopped = True
                 reach("stream_placing")
-            part = _Partition(place, reader, start, position.label, position.skip_up_to)
+            part = _Partition(place, reader, start)
             part.fetch_offset, part.is_stopped = start, is_stopped
             return part
 
@@ -465,18 +460,17 @@ class StreamProcess:
 
     def _commit_one(self, part: _Partition) -> None:
         try:
-            count = partial(self._count_records, part)
-            batch = part.reader.read(part.label, part.place.partition, part.messages, part.skip_up_to, count)
+            batch = part.reader.begin(part.messages)
         except RegistryAway as away:
             if self._options.ends:
                 raise
             self._wait_for_registry(part, away)
             return
         reach("stream_read")
-        feed, place, from_offset = part.reader.feed, part.place, part.next_offset
+        reader, place, from_offset = part.reader, part.place, part.next_offset
         try:
             next_offset = self._database.run(
-                lambda connection: commit_batch(connection, feed, place, from_offset, batch)
+                lambda connection: commit_batch(connection, place, from_offset, reader, batch)
             )
         except PositionMoved as moved:
             self._follow(part, moved.next_offset)
@@ -497,7 +491,7 @@ class StreamProcess:
         with suppress(KafkaException):  # for displays of the lag alone
             reached = TopicPartition(place.topic, place.partition, next_offset)
             self._consumer.commit(offsets=[reached], asynchronous=True)
-        self._summarise(feed)
+        self._summarise(reader.feed)
 
     def _summarise(self, feed: Feed) -> None:
         """Let filters find new rows by the block range index; if this commit cannot, the next one does."""
@@ -510,15 +504,6 @@ class StreamProcess:
 
         with suppress(DatabaseAway):
             self._database.run(summarise)
-
-    def _count_records(self, part: _Partition) -> Counted:
-        """Return what the open segment has, also of a process that had the partition before."""
-
-        def count(connection: Connection) -> Counted:
-            with transaction(connection) as cursor:
-                return count_records(cursor, part.place, part.skip_up_to)
-
-        return self._database.run(count)
 
     def _wait_for_registry(self, part: _Partition, away: RegistryAway) -> None:
         """Read this partition again from its position a little later; the others go on."""
@@ -575,7 +560,7 @@ class StreamProcess:
             with transaction(connection) as cursor:
                 position = read_position(cursor, part.place)
             if position is not None and position.stopped_offset is None:
-                part.is_stopped, part.skip_up_to = False, position.skip_up_to
+                part.is_stopped = False
                 part.forget_before(position.next_offset)
                 part.fetch_offset = position.next_offset
 

@@ -61,7 +61,8 @@ class Counted:
     """The committed records of an open segment."""
 
     read: int = 0
-    rejected: int = 0  # without those before a message that a person skipped
+    rejected: int = 0  # without those up to the offset `skip_up_to`, a message that a person skipped
+    skip_up_to: int = -1
 
 
 class PositionMoved(Exception):
@@ -93,7 +94,8 @@ def count_records(cursor: Cursor, place: Place, skip_up_to: int) -> Counted:
         (skip_up_to, *key_of(place)),
     )
     row = cursor.fetchone()
-    return Counted(*row) if row else Counted()
+    read, rejected = row or (0, 0)
+    return Counted(read, rejected, skip_up_to)
 
 
 def lock_position(cursor: Cursor, place: Place, next_offset: int) -> Position:

@@ -1,7 +1,7 @@
 """Read the messages of one commit: their rows as COPY takes them, their rejects and their figures."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -19,16 +19,31 @@ from sales_warehouse.stream.positions import Counted, Stop
 # A share of rejects counts of at least so many messages: otherwise the only message of a quiet moment would be 100 %.
 LEAST_MESSAGES = 1_000
 
+_AT_A_TIME = 1_000  # messages whose rows COPY gets with one block; 200 kB of short ones
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class RowFront:
+    """What a row has before offset, key, headers, time and fields of its message."""
+
+    file_id: int
+    records_before: int  # in the segment
+    topic: str  # its label
+    partition: int
 
 
 @dataclass
 class Batch:
-    """Messages of one partition that one transaction loads; numbers of records count from 1 among them."""
+    """Messages of one partition that one transaction loads, and what was read of them while their rows were copied.
+
+    Numbers of records count from 1 among the messages.
+    """
 
     messages: Sequence[Message]
-    rows: list[tuple[int, bytes]] = field(default_factory=list)  # number of the record, fields behind it
+    decoded: Sequence[str | Unfit | None] | None = None  # where a registry was asked
     rejects: list[Reject] = field(default_factory=list)
+    counted_rejects: int = 0  # of them, those that `max_rejects` counts
     skipped: list[SkippedLine] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     stop: Stop | None = None  # the message behind the last one
@@ -43,45 +58,53 @@ class MessageReader:
         self._pick = choose_picker(feed)
         self._shapes = ShapeMatcher(self._pick) if is_sent_as_read(feed) else None
 
-    def read(
-        self,
-        topic: str,
-        partition: int,
-        messages: Sequence[Message],
-        skip_up_to: int | None = None,
-        count_before: Callable[[], Counted] = Counted,
-    ) -> Batch:
-        """Return what the messages give. It ends before a message that is a reject too many, by `max_rejects`.
+    def begin(self, messages: Sequence[Message]) -> Batch:
+        """Return a batch of which no row is written yet. Raises `RegistryAway`: no transaction waits for a registry."""
+        if self.feed.file_format != "avro":
+            return Batch(messages)
+        return Batch(messages, [self._try_decode(message.value) for message in messages])
 
-        Rejects up to the offset `skip_up_to` do not count there; None: no reject is too many. `count_before` says what
-        of the segment was committed before, and is called at the first reject.
+    def write(self, batch: Batch, front: RowFront, before: Counted | None = None) -> Iterator[bytes]:
+        """Yield the rows of a batch as COPY takes them, some at a time, and put all else that is read into the batch.
+
+        The batch ends before a message that is a reject too many, by `max_rejects`. `before` is what of the segment
+        was committed before; None: no reject is too many. Called again, it begins anew.
         """
-        batch = Batch(messages)
-        front = f"{write_copy_values([topic])},{partition}".encode()
-        tally, before, counted = batch.tally, None, 0
-        match = None
+        batch.rejects, batch.skipped, batch.tally, batch.stop = [], [], Tally(), None
+        batch.counted_rejects = 0
         if self._shapes is not None:
             self._shapes.begin()
-            match = self._shapes.match
-        for number, message in enumerate(messages, 1):
-            value = message.value
-            try:
-                rows = None if match is None or value is None else match(value)
-                if rows is None:
-                    rows = self._read_in_full(value)
-            except Unfit as unfit:
-                if skip_up_to is not None and message.offset > skip_up_to:
-                    before, counted = before or count_before(), counted + 1
-                    read = max(before.read + number, LEAST_MESSAGES)
-                    if not self.feed.max_rejects.allows(before.rejected + counted, read):
-                        batch.messages = messages[: number - 1]
+        topic = write_copy_values([front.topic]).replace("%", "%%")
+        row_format = f"{front.file_id},%d,{topic},{front.partition},%d,%b%b\n".encode()
+        start = 0
+        while start < len(batch.messages):  # of which a stop leaves fewer
+            written: list[bytes] = []
+            for number, message, rows in self._read(batch, start, before):
+                envelope = write_envelope(message)
+                for row in rows:
+                    written.append(row_format % (front.records_before + number, message[0], envelope, row))
+            yield b"".join(written)
+            start += _AT_A_TIME
+
+    def _read(self, batch: Batch, start: int, before: Counted | None) -> Iterator[tuple[int, Message, list[bytes]]]:
+        """Yield the rows of some messages from an index on; put rejects and skipped messages into the batch."""
+        match, tally = None if self._shapes is None else self._shapes.match, batch.tally
+        for number, message in enumerate(batch.messages[start : start + _AT_A_TIME], start + 1):
+            value = message[1]
+            rows = None if match is None or value is None else match(value)
+            if rows is None:
+                try:
+                    rows = self._read_in_full(batch, number)
+                except Unfit as unfit:
+                    if before is not None and self._is_too_many(batch, number, before):
+                        batch.messages = batch.messages[: number - 1]
                         batch.stop = Stop(message.offset, f"{unfit.reason}: {unfit.detail}", str(self.feed.max_rejects))
-                        return batch
-                tally.rejected += 1
-                it = Reject(number, number, message.offset, unfit.reason, unfit.detail, value or b"")
-                key, headers, sent_at = read_envelope(message)
-                batch.rejects.append(replace(it, key=key, headers=headers, sent_at=sent_at))
-                continue
+                        return
+                    tally.rejected += 1
+                    it = Reject(number, number, message.offset, unfit.reason, unfit.detail, value or b"")
+                    key, headers, sent_at = read_envelope(message)
+                    batch.rejects.append(replace(it, key=key, headers=headers, sent_at=sent_at))
+                    continue
             if not rows:
                 tally.skipped += 1
                 kind = "tombstone" if rows is None else "no_items"
@@ -89,14 +112,28 @@ class MessageReader:
                 continue
             tally.loaded += 1
             tally.more_rows += len(rows) - 1
-            place = b"%b,%d,%b" % (front, message[0], write_envelope(message))
-            for row in rows:
-                batch.rows.append((number, place + row))
-        return batch
+            yield number, message, rows
 
-    def _read_in_full(self, value: bytes | None) -> list[bytes] | None:
-        """Return the rows of a value as COPY takes them, None for a tombstone that is skipped; raise `Unfit`."""
-        text = self._decode(value)
+    def _is_too_many(self, batch: Batch, number: int, before: Counted) -> bool:
+        """Count the record of this number, a reject, and say whether it is one too many."""
+        if batch.messages[number - 1].offset <= before.skip_up_to:
+            return False
+        batch.counted_rejects += 1
+        read = max(before.read + number, LEAST_MESSAGES)
+        return not self.feed.max_rejects.allows(before.rejected + batch.counted_rejects, read)
+
+    def _try_decode(self, value: bytes | None) -> str | Unfit | None:
+        try:
+            return self._decode(value)
+        except Unfit as unfit:
+            return unfit
+
+    def _read_in_full(self, batch: Batch, number: int) -> list[bytes] | None:
+        """Return the rows of a message as COPY takes them, None for a tombstone that is skipped; raise `Unfit`."""
+        value = batch.messages[number - 1].value
+        text = self._decode(value) if batch.decoded is None else batch.decoded[number - 1]
+        if isinstance(text, Unfit):
+            raise text
         if text is None:
             return None
         rows = [write_copy_values(row).encode() for row in self._pick(text)]
@@ -111,8 +148,12 @@ def write_envelope(message: Message) -> bytes:
     written = b""
     if key is not None:  # most keys are ids, which need no look at their characters
         written = b'"%b"' % key if key.isalnum() else write_copy_values([as_text(key)]).encode()
-    sent_at = as_instant(timestamp_ms) or ""
-    return b"%b,%b,%b," % (written, _copy_headers(headers) if headers else b"", sent_at.encode())
+    return b"%b,%b,%b," % (written, _copy_headers(headers) if headers else b"", _copy_instant(timestamp_ms))
+
+
+@lru_cache(maxsize=1024)  # of thousands of messages a second many have the same time
+def _copy_instant(timestamp_ms: int | None) -> bytes:
+    return (as_instant(timestamp_ms) or "").encode()
 
 
 @lru_cache(maxsize=256)  # most messages have the same few headers

@@ -16,7 +16,7 @@ from sales_warehouse.stream.commit_messages import copy_rows, renumber
 from sales_warehouse.stream.keep_messages import read_kept
 from sales_warehouse.stream.message_store import Batches
 from sales_warehouse.stream.messages import NO_DIGEST, add_digests, digest_of
-from sales_warehouse.stream.read_messages import MessageReader, read_envelope
+from sales_warehouse.stream.read_messages import MessageReader, RowFront, read_envelope
 from sales_warehouse.stream.segments import find_place
 
 
@@ -35,8 +35,9 @@ def copy_messages(
     place, reader = find_place(cursor, entry), MessageReader(feed)
     tally, digest = Tally(), NO_DIGEST
     for messages in batches:
-        batch = reader.read(place.label, place.place.partition, messages)
-        copy_rows(cursor, feed, entry.file_id, tally.read, batch)
+        batch = reader.begin(messages)
+        front = RowFront(entry.file_id, tally.read, place.label, place.place.partition)
+        copy_rows(cursor, feed, reader.write(batch, front), batch)
         rejects.add(entry.file_id, [renumber(it, tally.read) for it in batch.rejects])
         if skipped is not None:
             skipped.add(entry.file_id, [renumber(it, tally.read) for it in batch.skipped])

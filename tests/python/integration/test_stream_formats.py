@@ -259,4 +259,4 @@ def test_an_absent_registry_rejects_nothing(registry: StandIn) -> None:
     feed = make_topic_feed(file_format="avro", topic=Topic("main", "orders", messages=Messages(registry="main")))
     reader = MessageReader(feed, choose_decoder(feed, Patience(lambda _: None, lambda _: False, 0)))
     with pytest.raises(RegistryAway):
-        reader.read("orders", 0, [send(0, encode(OLD, {"order_no": 1, "lines": []}, 1))])
+        reader.begin([send(0, encode(OLD, {"order_no": 1, "lines": []}, 1))])

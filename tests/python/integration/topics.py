@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +13,7 @@ from sales_warehouse.feeds.declare import Feed, MaxRejects, Nesting, Topic
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.stream.commit_messages import commit_batch
 from sales_warehouse.stream.messages import Message, Place
-from sales_warehouse.stream.positions import Counted, begin_position, count_records, read_position, seal_due
+from sales_warehouse.stream.positions import begin_position, seal_due
 from sales_warehouse.stream.read_messages import MessageReader
 
 START = 1_700_000_000_000
@@ -98,18 +97,8 @@ class Partition:
 
     def commit(self, messages: Sequence[Message]) -> None:
         """Load messages with one commit."""
-        with transaction(self.connection) as cursor:
-            position = read_position(cursor, self.place)
-        assert position is not None
-        skip_up_to = position.skip_up_to
-        count = partial(self.count, skip_up_to)
-        batch = self._reader.read(position.label, self.place.partition, messages, skip_up_to, count)
-        self.next_offset = commit_batch(self.connection, self.feed, self.place, self.next_offset, batch)
-
-    def count(self, skip_up_to: int) -> Counted:
-        """Return the records of the open segment."""
-        with transaction(self.connection) as cursor:
-            return count_records(cursor, self.place, skip_up_to)
+        batch = self._reader.begin(messages)
+        self.next_offset = commit_batch(self.connection, self.place, self.next_offset, self._reader, batch)
 
     def seal(self) -> None:
         """Seal the open segment, as a process does at its end."""

@@ -20,7 +20,7 @@ from sales_warehouse.load.readers.read_json_lines import JsonLinesReader
 from sales_warehouse.stream.decode import choose_picker
 from sales_warehouse.stream.decoders.choose import Decode
 from sales_warehouse.stream.messages import Message
-from sales_warehouse.stream.read_messages import MessageReader
+from sales_warehouse.stream.read_messages import Batch, MessageReader, RowFront
 
 FEED = Feed(
     "shop", "lines", "raw", "shop__lines", "kafka://main/orders", ("id", "sku", "no"),
@@ -95,8 +95,15 @@ def read(feed: Feed, values: list[bytes], in_full: bool) -> tuple[Any, ...]:
     reader = MessageReader(feed)
     if in_full:
         reader._shapes = None
-    batch = reader.read("orders", 0, [Message(offset, value) for offset, value in enumerate(values)])
-    return [(number, read_fields(row)) for number, row in batch.rows], batch.rejects, batch.skipped, batch.tally
+    rows, batch = write_rows(reader, values)
+    return [read_fields(row) for row in rows], batch.rejects, batch.skipped, batch.tally
+
+
+def write_rows(reader: MessageReader, values: list[bytes]) -> tuple[list[bytes], Batch]:
+    """Return the rows of messages, and what else was read of them."""
+    batch = reader.begin([Message(offset, value) for offset, value in enumerate(values)])
+    data = b"".join(reader.write(batch, RowFront(1, 0, "orders", 0)))
+    return [row for row in re.split(rb'\n(?=1,[0-9]+,"orders",0,|$)', data) if row], batch
 
 
 @given(
@@ -200,7 +207,7 @@ def count_full_readings(feed: Feed, values: list[bytes], monkeypatch: pytest.Mon
     reader, readings = MessageReader(feed), count()
     decode: Decode = reader._decode
     monkeypatch.setattr(reader, "_decode", lambda value: (next(readings), decode(value))[1])
-    reader.read("orders", 0, [Message(offset, value) for offset, value in enumerate(values)])
+    write_rows(reader, values)
     return next(readings)
 
 
