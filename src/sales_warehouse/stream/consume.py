@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -67,6 +68,7 @@ _OWN = {
     "topic.metadata.refresh.interval.ms": 10_000,
     "queued.max.messages.kbytes": 16_384,
     "queued.min.messages": 20_000,
+    "fetch.queue.backoff.ms": 5,  # its default of a second would leave the queue empty meanwhile
     "fetch.message.max.bytes": 2 * 1024 * 1024,
     "allow.auto.create.topics": False,
 }
@@ -128,16 +130,16 @@ class _Partition:
     is_stopped: bool = False
     waits_until: float | None = None  # by the monotonic clock: the registry of its schemas does not answer
 
-    def add(self, message: Message) -> None:
-        """Add the next message; one that was fetched before is ignored."""
-        offset = message[0]
-        if offset < self.fetch_offset:
+    def add(self, messages: Sequence[Message]) -> None:
+        """Add the next messages; those that were fetched before are ignored."""
+        messages = [message for message in messages if message[0] >= self.fetch_offset]
+        if not messages:
             return
         if not self.messages:
             self.began_at = time.monotonic()
-        self.messages.append(message)
-        self.size_bytes += _memory_of(message)
-        self.fetch_offset = offset + 1
+        self.messages += messages
+        self.size_bytes += _memory_of(messages)
+        self.fetch_offset = messages[-1].offset + 1
         self.is_at_end = False
 
     @property
@@ -160,7 +162,7 @@ class _Partition:
             self.clear()
         else:
             self.messages = [message for message in self.messages if message.offset >= offset]
-            self.size_bytes = sum(map(_memory_of, self.messages))
+            self.size_bytes = _memory_of(self.messages)
         self.next_offset = offset
 
 
@@ -314,13 +316,21 @@ class StreamProcess:
     # messages
 
     def _take(self, messages: Iterable[KafkaMessage]) -> None:
-        for message in messages:
-            key = (message.topic() or "", message.partition() or 0)
-            part = self._partitions.get(key)
-            if error := message.error():
-                self._take_error(error, key, part, message.offset())
-            elif part is not None and part.is_read:
-                part.add(as_message(message))
+        for place, run in groupby(messages, _place_of):
+            part = self._partitions.get(place)
+            sound: list[KafkaMessage] = []
+            for message in run:
+                if error := message.error():
+                    self._add(part, sound)
+                    sound = []
+                    self._take_error(error, place, part, message.offset())
+                else:
+                    sound.append(message)
+            self._add(part, sound)
+
+    def _add(self, part: _Partition | None, messages: Sequence[KafkaMessage]) -> None:
+        if part is not None and part.is_read:
+            part.add([as_message(message) for message in messages])
 
     def _take_error(self, error: KafkaError, key: tuple[str, int], part: _Partition | None, offset: int | None) -> None:
         code = error.code()
@@ -667,9 +677,12 @@ class StreamProcess:
             self._say(message)
 
 
-def _memory_of(message: Message) -> int:
-    _, value, key, _, _ = message
-    return (len(value) if value else 0) + (len(key) if key else 0) + 100
+def _place_of(message: KafkaMessage) -> tuple[str, int]:
+    return message.topic() or "", message.partition() or 0
+
+
+def _memory_of(messages: Sequence[Message]) -> int:
+    return sum([len(value or b"") + len(key or b"") + 100 for _, value, key, _, _ in messages])
 
 
 def _stop_of(position: Position) -> Stop:
