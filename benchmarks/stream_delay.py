@@ -148,7 +148,7 @@ def _copy_project(folder: Path, with_events: bool) -> Path:
     """Copy what dbt needs; without events, the models count all rows of the topic."""
     for name in ("models", "macros", "seeds", "tests/dbt"):
         shutil.copytree(PROJECT / name, folder / name)
-    for name in ("dbt_project.yml", "selectors.yml"):
+    for name in ("dbt_project.yml", "selectors.yml", "profiles.yml.example"):
         shutil.copy(PROJECT / name, folder / name)
     if not with_events:
         union = folder / "models/intermediate/sales/int_sales__lines_unioned.sql"
