@@ -133,6 +133,9 @@
         select {{ column_list }}, touched_by, is_overridden from redecided where decision_before is not null
         on conflict (_file_id, _row_number) do update set
             decision = excluded.decision, touched_by = excluded.touched_by, is_overridden = excluded.is_overridden;
+        if (select count(*) from redecided) > 50000 then
+            analyze live.decided_records (_file_id, _row_number, feed, event_key, state_key, decision);
+        end if;
         drop table came_records, touching_records, changed_events, changed_states, known_records, changed_records;
     end $decide$;
     revoke all on function live.decide_events(bigint [], bigint [], bigint [], bigint [], bigint [], bigint) from public

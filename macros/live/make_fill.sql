@@ -209,16 +209,18 @@
             {'if': 'has_events and cardinality(record_files) > 0', 'where': is_of(counted_again)},
         ] if event_feeds else []) %}
         if {{ one.if }} then
-            {%- set by_index = one.where == growing %}
-            {%- if by_index %}
-            perform set_config('enable_seqscan', 'off', true);
+            {#- How many rows are accepted and count is not known to the planner, which expects few: for whole files it would go
+                through all exchange rates for each row. -#}
+            {%- set avoided = {growing: 'enable_seqscan', whole: 'enable_nestloop'}.get(one.where) %}
+            {%- if avoided %}
+            perform set_config('{{ avoided }}', 'off', true);
             {%- endif %}
             insert into live.lines ({{ line_columns }}, _fill_number)
             select {{ line_columns }}, this_fill from {{ one.reads or 'live.priced_lines' }} where {{ one.where }};
             get diagnostics new_count = row_count;
             lines_came := lines_came + new_count;
-            {%- if by_index %}
-            perform set_config('enable_seqscan', 'on', true);
+            {%- if avoided %}
+            perform set_config('{{ avoided }}', 'on', true);
             {%- endif %}
         end if;
         {%- endfor %}
