@@ -19,8 +19,8 @@ from warm_commands import is_warm, run_warm
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-# most of the time of a build is spent on these tests
-WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+# builds leave unit tests out, which take most of their time, but where these variables are set
+WITH_UNIT_TESTS = {"DBT_EXCLUDE_RESOURCE_TYPES": ""}
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
 DBT_PARTS = ("dbt_project.yml", "selectors.yml", "models", "seeds", "macros", "tests/dbt")
 
@@ -64,6 +64,7 @@ class Checkout:
         }
         # the debug log costs dbt a twentieth of its time, and only one test reads it
         quiet = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_LOG_LEVEL_FILE": "none"}
+        quiet |= {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
         home = self.variables.get("WAREHOUSE_HOME")
         # as `warehouse up` prints for a home that is not in the project
         profile = {"DBT_PROFILES_DIR": home} if home and "PGHOST" not in self.variables else {}

@@ -2,7 +2,7 @@
 
 import gc
 import os
-import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -92,7 +92,8 @@ def embedded() -> Iterator[Settings]:
             cursor.execute("select pg_reload_conf()")
     yield settings
     server.down(settings)
-    shutil.rmtree(home)
+    # hundreds of thousands of files; nothing waits for them to be gone
+    subprocess.Popen(["rm", "-rf", home], start_new_session=True)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ from dbt.artifacts.schemas import base
 from dbt.clients.jinja import MacroGenerator
 from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
 from dbt.context.manifest import ManifestContext
+from dbt.flags import get_flags
+from dbt.parser import manifest
 from dbt.tracking import track_behavior_change_warn
 from dbt_common import behavior_flags
 from dbt_common.clients import agate_helper
@@ -48,6 +50,7 @@ def make_lean() -> None:
     _omit_unwritten_events()
     _make_events_when_read()
     _write_artifacts_at_once()
+    _write_manifest_once()
     _inject_ctes_without_parsing()
     _find_caller_without_its_source()
     _flatten_macros_by_layer()
@@ -118,6 +121,17 @@ def _write_artifacts_at_once() -> None:
         return True
 
     base.write_json = write_json
+
+
+def _write_manifest_once() -> None:
+    # a run writes it again at its end, with what it compiled
+    write = manifest.write_manifest
+
+    def write_unless_run(*args: Any, **named: Any) -> None:
+        if get_flags().WHICH not in ("build", "run", "seed", "test"):
+            write(*args, **named)
+
+    manifest.write_manifest = write_unless_run
 
 
 def _inject_ctes_without_parsing() -> None:

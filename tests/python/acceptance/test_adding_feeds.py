@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
@@ -58,7 +58,7 @@ def built(checkout: Checkout, more: Path, tmp_path_factory: pytest.TempPathFacto
     checkout.warehouse("up")
     checkout.load(inbox)
     # the unit test of the union would need rows of the new feeds
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     return checkout
 
 

@@ -8,7 +8,7 @@ import pytest
 from figures import assert_figures, digest_marts
 from homes import Homes
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 from sales_warehouse import server
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.load.run_load import LoadOptions, run_load
@@ -48,6 +48,6 @@ def test_305_deliveries_in_five_builds_give_the_marts_of_one(
                 for source in BUILDS[number]:
                     shutil.copytree(inbox / source, grown / source)
                     load()
-                stepwise.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+                stepwise.dbt("build", "--quiet")
     assert_figures(stepwise)
     assert digest_marts(stepwise) == at_once

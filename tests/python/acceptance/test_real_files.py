@@ -21,7 +21,7 @@ import recount
 from figures import assert_figures, digest_marts
 from homes import Homes
 
-from checkout import PROJECT, WITHOUT_UNIT_TESTS, Checkout
+from checkout import PROJECT, Checkout
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
@@ -248,17 +248,17 @@ def test_one_changed_byte_replaces_one_file_and_equals_a_full_build(
         ("online_retail/2011-03-17.csv", "active", 2)
     ]
     assert report["unchanged"] == 317
-    built.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    built.dbt("build", "--quiet")
     assert Decimal(built.value("select sum(net_amount) from published.agg_sales_daily")) != Decimal("46536984.7643")
 
     scratch = make_checkout.make()
     scratch.load(changed)
-    scratch.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    scratch.dbt("build", "--quiet")
     assert digest_marts(built) == digest_marts(scratch)
 
     # the original bytes again, for the tests that follow
     built.load(inbox)
-    built.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    built.dbt("build", "--quiet")
 
 
 def test_the_same_command_finishes_after_loader_and_server_are_killed(make_checkout: Homes, inbox: Path) -> None:
@@ -279,7 +279,7 @@ def test_the_same_command_finishes_after_loader_and_server_are_killed(make_check
         assert loader.returncode == 0, output  # the loader starts the server again and retries
     checkout.run(*command)
     _assert_raw_tables_match_ledger(checkout)
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     assert_figures(checkout)
 
 

@@ -26,7 +26,7 @@ import psycopg2
 from histories import Action, Operator
 from rebuilds import compile_whole
 
-from checkout import PROJECT, WITHOUT_UNIT_TESTS, Checkout
+from checkout import PROJECT, Checkout
 from own_broker import OwnBroker, own_broker
 from proxy import Proxy
 from sales_warehouse.demo.draft_order_events import EventBook, OrderEvent
@@ -482,7 +482,7 @@ def run(world: World, seed: int, minutes: float) -> Any:
 
     with world.connect(LOADER) as connection:
         operator(connection).do([(number, Action("deliver", 0, 0)) for number in FILES])
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     rebuilt = compile_whole(checkout)
     variables = stage.through(world.line.port) | {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{world.broker.line.port}"}
     command = ("stream", "--feed", FEED, "--window", str(WINDOW_SECONDS))

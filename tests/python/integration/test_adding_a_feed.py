@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import BIN, PROJECT, Checkout, name_server
+from checkout import BIN, PROJECT, WITH_UNIT_TESTS, Checkout, name_server
 from databases import Databases
 from warm_commands import put_programs
 
@@ -100,7 +100,7 @@ class TutorialRun:
 def finished(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> TutorialRun:
     """The follower after the last step. Home and inbox are below the project, as by default."""
     folder = tmp_path_factory.mktemp("finished")
-    variables = name_server(databases.make(folder))
+    variables = name_server(databases.make(folder)) | WITH_UNIT_TESTS
     del variables["WAREHOUSE_HOME"]
     follower = TutorialRun(Checkout.copy_to(folder / "project", **variables))
     for block in read_blocks():

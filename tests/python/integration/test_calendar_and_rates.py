@@ -13,12 +13,12 @@ from types import ModuleType
 import pytest
 from currency_converter import CurrencyConverter
 
-from checkout import PROJECT, WITHOUT_UNIT_TESTS, Checkout
+from checkout import PROJECT, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 RATES = "seeds/reference/exchange_rates.csv"
 FACT_AND_DAILY = (
-    "dim_date", "+agg_sales_daily", *WITHOUT_UNIT_TESTS,
+    "dim_date", "+agg_sales_daily",
     # tests that also read other models are left out
     "--indirect-selection", "cautious",
 )  # fmt: skip

@@ -20,7 +20,7 @@ from histories import Action, Operator
 from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole, find_differences
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.server.record import log_file
 from sales_warehouse.settings import Settings
@@ -85,7 +85,7 @@ def test_many_hands_at_once(checkout: Checkout, embedded: Settings) -> None:
     with closing(checkout.connect()) as connection:
         operator = Operator(connection, read_feeds(checkout.project), inbox)
         operator.do([(number, Action("deliver", 0, 0)) for number in range(4)])
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     rebuilt = compile_whole(checkout)
     log = log_file(embedded.home)
     begin = log.stat().st_size
@@ -115,7 +115,7 @@ def test_many_hands_at_once(checkout: Checkout, embedded: Settings) -> None:
     assert not world.errors, "\n".join(world.errors)
     assert world.done.keys() == {thread.name for thread in threads}, world.done
     do(checkout, "warehouse", "load", *INBOX, str(inbox))
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     with world.connect("control") as connection:
         assert find_differences(connection, rebuilt) == []
         with connection.cursor() as cursor:
@@ -151,7 +151,7 @@ def do(checkout: Checkout, *command: str, codes: tuple[int, ...] = (0, 1)) -> tu
 def build(world: World, name: str) -> None:
     """Build as somebody does who knows dbt only. A red build has met a file that the loader changed meanwhile."""
     builder = Checkout(world.checkout.project, world.checkout.variables | {"DBT_TARGET_PATH": f"target-{name}"})
-    code, said = do(builder, "dbt", "build", "--target", "prod", *WITHOUT_UNIT_TESTS)
+    code, said = do(builder, "dbt", "build", "--target", "prod")
     assert code == 0 or "Corrected, unloaded or repaired while this build ran: " in said, said
 
 

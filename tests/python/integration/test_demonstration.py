@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from checkout import Checkout
+from checkout import WITH_UNIT_TESTS, Checkout
 
 
 @pytest.fixture(scope="module")
 def truth(checkout: Checkout) -> dict[str, Any]:
     """The truth about the inbox that the module's warehouse was built from, by a plain `dbt build`."""
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
+    checkout.variables |= WITH_UNIT_TESTS
     checkout.warehouse("up")
     checkout.warehouse("sample")
     checkout.load(inbox)

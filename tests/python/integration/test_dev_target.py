@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 from sales_warehouse.server.profiles import render
 from sales_warehouse.server.record import ServerRecord
 
@@ -60,7 +60,7 @@ def build_dev(checkout: Checkout, *models: str) -> str:
     deferred = ("--quiet", "--target-path", "target/dev", "--defer", "--favor-state", "--state", str(state))
     if models:
         return checkout.dbt("run", *deferred, "--select", *models, target=None).stdout
-    selected = ("--selector", "changed", *WITHOUT_UNIT_TESTS)
+    selected = ("--selector", "changed")
     return checkout.dbt("build", *deferred, *selected, target=None, check=False).stdout
 
 
@@ -126,7 +126,7 @@ def test_the_line_of_warehouse_up_lets_a_plain_build_read_from_prod(shop: Checko
     variables = dict(word.split("=", 1) for word in shlex.split(line)[1:])
     assert set(variables) == {"DBT_DEFER", "DBT_FAVOR_STATE", "DBT_STATE"}
     before = prod_state(shop)
-    done = run_dbt(shop, "build", "--select", "agg_sales_daily", *WITHOUT_UNIT_TESTS, **variables)
+    done = run_dbt(shop, "build", "--select", "agg_sales_daily", **variables)
     assert done.returncode == 0, done.stdout
     assert relations(shop) == {"dev_alice_b_marts.agg_sales_daily"}
     assert prod_state(shop) == before

@@ -14,7 +14,7 @@ import pytest
 from order_events import KINDS, Event, OrderTopic, draw_events
 from rebuilds import compile_whole, find_differences
 
-from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout, name_server
+from checkout import WITHOUT_TESTS, Checkout, name_server
 from databases import Databases
 from sales_warehouse.demo.draft_order_events import FAULTS, EventBook
 from sales_warehouse.demo.roll_dice import Dice
@@ -43,7 +43,7 @@ class Shop:
         self.checkout, self.topic = checkout, topic
 
     def build(self, *arguments: str) -> None:
-        self.checkout.dbt("build", "--quiet", *(arguments or WITHOUT_UNIT_TESTS))
+        self.checkout.dbt("build", "--quiet", *arguments)
 
     def facts(self) -> list[str]:
         return [str(value) for row in self.checkout.sql(FACTS) for value in row.values()]
@@ -187,7 +187,7 @@ def test_readers_of_published_see_no_superseded_line(shop: Shop) -> None:
     columns = "sales_line_id, net_amount"
     published = f"select count(*) from published.fct_sales_lines full join marts.fct_sales_lines using ({columns})"
     shop.topic.deliver(Event("g1", "G", 60, prices=(3,)))
-    shop.build("--exclude-resource-type", "unit_test")
+    shop.build()
     if shop.checkout.value("select count(*) from published.fct_sales_lines") == "0":
         pytest.fail("nothing was published")
     shop.topic.deliver(Event("g2", "G", 61, "cancelled", (3,)))
@@ -235,8 +235,8 @@ def test_built_step_by_step_it_equals_a_rebuild_and_the_rules(shop: Shop) -> Non
     rebuilt = compile_whole(shop.checkout)
     store = shop.checkout.project.parent / "inbox" / "store_orders"
     store.mkdir()
-    for step in range(6):
-        count = len(waiting) // (6 - step)
+    for step in range(4):
+        count = len(waiting) // (4 - step)
         for event in waiting[:count]:
             shop.topic.commit([event])
             if dice.random() < 0.1:
@@ -256,7 +256,7 @@ def test_built_step_by_step_it_equals_a_rebuild_and_the_rules(shop: Shop) -> Non
         )
         shop.checkout.load(store.parent)
         # every second build tests the rows of both
-        shop.build(*(WITHOUT_UNIT_TESTS if step % 2 else WITHOUT_TESTS))
+        shop.build(*(() if step % 2 else WITHOUT_TESTS))
         assert find_differences(shop.topic.connection, rebuilt) == []
         decided = shop.checkout.sql(
             "select event_partition, event_offset, decision from intermediate.int_events__records_decided"
@@ -363,7 +363,7 @@ def test_the_demonstration_has_the_outcomes_that_it_meant(
             for number in range(4):
                 sent = [event for event in part if zlib.crc32(event.key) % 4 == number]
                 shop.topic.commit_messages(number, [(event.key, event.value, event.time_ms) for event in sent])
-            shop.build(*WITHOUT_TESTS if part is events[:half] else WITHOUT_UNIT_TESTS)
+            shop.build(*(WITHOUT_TESTS if part is events[:half] else ()))
         found: Counter[str] = Counter()
         for row in shop.checkout.sql("select row_status, row_issues, row_count from audit.row_outcomes"):
             is_plain = row["row_status"] in ("accepted", "repeated", "superseded")

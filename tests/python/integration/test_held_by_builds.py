@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 DECLARATION = "models/staging/online_retail/_online_retail__sources.yml"
@@ -72,12 +72,12 @@ def test_an_accepted_file_counts_and_a_plain_dbt_build_holds_another(shop: Check
     assert "Accepted file 3" in shop.warehouse("files", "--accept", "3")
     deliver(shop, 4, wrong=30)
     deliver(shop, 5)
-    built = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
+    built = shop.dbt("build", check=False)
     assert built.returncode == 1
     assert "Held: online_retail/2024-01-04.csv: 30 of 31 rows are quarantined" in built.stdout
     assert "2024-01-03.csv" not in built.stdout
     assert shop.value(NET) == "5.0000"
-    assert "Publication " in shop.dbt("build", *WITHOUT_UNIT_TESTS).stdout
+    assert "Publication " in shop.dbt("build").stdout
     assert shop.value(STATUSES) == "active active active held active"
     assert shop.value(NET) == "10.0000"
     assert shop.value(QUARANTINED) == "49"
@@ -153,12 +153,12 @@ def test_a_plain_dbt_build_says_that_a_file_was_unloaded_during_it(shop: Checkou
     def unload() -> None:
         shop.warehouse("unload", "online_retail/2024-01-09.csv")
 
-    command = ("dbt", "build", "--target", "prod", *WITHOUT_UNIT_TESTS)
+    command = ("dbt", "build", "--target", "prod")
     with changed_while(shop, *command, change=unload) as process:
         said, notes = process.communicate(timeout=300)
     assert process.returncode == 1, said + notes
     assert "Corrected, unloaded or repaired while this build ran: online_retail/2024-01-09.csv. " in said
     assert "Publication " not in said
-    said = shop.dbt("build", *WITHOUT_UNIT_TESTS).stdout
+    said = shop.dbt("build").stdout
     assert "Publication " in said and "while this build ran" not in said
     assert shop.value(NET) == before

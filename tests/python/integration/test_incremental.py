@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
+from checkout import WITHOUT_TESTS, Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 TYPED = "stg_online_retail__invoice_lines_typed"
@@ -19,7 +19,7 @@ def shop(checkout: Checkout) -> Checkout:
     checkout.dbt("seed", "--quiet")
     checkout.dbt("run", "--quiet", "--empty")
     deliver(checkout, 1, "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n2,A,Tea,2,2024-01-01 10:00:00,2.50,,UK\n")
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     return checkout
 
 
@@ -83,10 +83,10 @@ def test_a_failed_test_checks_its_rows_again_until_it_passes(shop: Checkout) -> 
     deliver(shop, 4, "5,B,Cup,1,2024-01-04 10:00:00,1.00,8,UK\n")
     fact = ("--select", "+fct_sales_lines", "--indirect-selection", "buildable")
     for _ in range(2):  # the second build has no new data and must fail too
-        build = shop.dbt("build", *WITHOUT_UNIT_TESTS, *fact, check=False)
+        build = shop.dbt("build", *fact, check=False)
         assert "FAIL 1 fct_sales_lines__gross_less_discount_is_net" in build.stdout
     edit(shop, path, "right: case when order_id = '5' then 0 else net_amount end", "right: net_amount")
-    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    shop.dbt("build", "--quiet")
     assert shop.value(NET.format("agg_sales_monthly")) == "10.5000"
 
 
@@ -135,7 +135,7 @@ def test_a_correction_takes_customers_days_and_matches_away(shop: Checkout) -> N
     # the order has one day now, and 91 has nothing any more
     deliver(shop, 12, returned)
     # readers would lose the type that a test above changed
-    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, "--vars", "{publish: never}")
+    shop.dbt("build", "--quiet", "--vars", "{publish: never}")
     assert read_shop(shop) == ({"92": "1", "93": "1"}, "1", "0", "t")
 
 

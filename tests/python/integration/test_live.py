@@ -23,7 +23,7 @@ from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole
 from topics import Gate, wait_for_lock
 
-from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
+from checkout import WITHOUT_TESTS, Checkout
 from sales_warehouse.erase import erase as erase_module
 from sales_warehouse.erase.erase import erase
 from sales_warehouse.erase.steps import open_steps
@@ -194,7 +194,7 @@ def live(checkout: Checkout) -> Iterator[Live]:
     days = (now, now + timedelta(days=1))
     today.write_text(ONLINE + "".join(f"{n},A,Tea,1,{day} 00:00:00,2.50,7,UK\n" for n, day in enumerate(days)))
     checkout.load(today.parents[1])
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     with closing(checkout.connect()) as connection:
         yield Live(checkout, connection)
 

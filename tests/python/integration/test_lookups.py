@@ -15,7 +15,7 @@ from order_events import change
 from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole, find_differences
 
-from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout, name_server
+from checkout import WITH_UNIT_TESTS, WITHOUT_TESTS, Checkout, name_server
 from databases import Databases
 
 LINES = """
@@ -56,7 +56,7 @@ class Shop:
     def build_everything(self) -> None:
         """Build, test and publish everything, and compare it."""
         self.checkout.load(self.inbox.folder.parent)
-        self.checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+        self.checkout.dbt("build", "--quiet")
         self._compare(self._rebuilt)
 
     def _compare(self, rebuilt: dict[str, tuple[str, str]]) -> None:
@@ -115,6 +115,7 @@ def test_lines_take_the_price_in_force_on_their_day(shop: Shop) -> None:
 def test_unit_tests_of_periods_and_lines_pass(shop: Shop) -> None:
     shop.checkout.dbt("run", "--quiet", "--empty", "--select", "+int_sales__corner_shop_order_lines_priced")
     tested = ("path:models/intermediate/lookups", "int_sales__corner_shop_order_lines_priced")
+    shop.checkout.variables |= WITH_UNIT_TESTS
     done = shop.checkout.dbt("test", "--select", *tested)
     assert set(re.findall(r"PASS \S+::(\w+)", done.stdout)) == {
         "periods_are_decided_by_day_and_delivery_key_not_by_arrival",

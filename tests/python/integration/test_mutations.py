@@ -142,6 +142,7 @@ def _find_parents(node: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def gate(checkout: Checkout) -> Gate:
+    checkout.variables |= WITH_UNIT_TESTS
     checkout.warehouse("up")
     checkout.warehouse("sample", "--days", "14", "--records", "3500")
     checkout.load(Path(checkout.variables["WAREHOUSE_INBOX"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 STORE = "Order ID,Product,Quantity Ordered,Price Each,Order Date,Purchase Address\n"
@@ -51,7 +51,7 @@ def inbox(checkout: Checkout) -> Path:
     declaration.write_text(
         text.replace("header: true", "header: true\n            on_quarantined: accept"), encoding="utf-8"
     )
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     folder = Path(checkout.variables["WAREHOUSE_INBOX"])
 
     def deliver(name: str, content: str | bytes) -> None:
@@ -89,7 +89,7 @@ def inbox(checkout: Checkout) -> Path:
         + "3,CA-2,2024-05-05,2024-05-06,First,C1,N,S,US,C,S,1,R,P2,F,B,Odd,10,1,1.5,0\n",
     )
     checkout.load(folder)
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     return folder
 
 

@@ -8,7 +8,6 @@ import pytest
 from psycopg2.extensions import connection as Connection
 from small_project import FAILURES, deliver, make_small_shop
 
-from checkout import WITHOUT_UNIT_TESTS
 from databases import Databases
 
 # from the nearest to the farthest; the schema of the last but one is that of a dev build upon parents of prod
@@ -49,7 +48,7 @@ class Shop:
 
     def build(self, *arguments: str, check: bool = True) -> str:
         """Run `dbt build` on prod; return what it prints, without line breaks."""
-        return " ".join(self.checkout.dbt("build", *WITHOUT_UNIT_TESTS, *arguments, check=check).stdout.split())
+        return " ".join(self.checkout.dbt("build", *arguments, check=check).stdout.split())
 
     def execute(self, *statements: str) -> list[tuple[object, ...]]:
         """Run statements of an analyst and commit them; return the rows of the last one."""

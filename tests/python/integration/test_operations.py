@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import trustme
 
-from checkout import BIN, PROJECT, WITHOUT_UNIT_TESTS, Checkout
+from checkout import BIN, PROJECT, Checkout
 from databases import read_connection
 from sales_warehouse import server
 from sales_warehouse.demo import write_sample
@@ -81,7 +81,7 @@ def test_the_restore_drill_recovers_every_mart_and_publication(checkout: Checkou
     report = checkout.load(inbox)
     assert report["totals"]["files"] == {"active": 1}
     checkout.warehouse("unload", checkout.value("select max(uri) from ledger.files where feed like 'online_retail.%'"))
-    checkout.dbt("build", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build")
     before, files, net = read_marts(checkout), checkout.warehouse("files", "--json"), checkout.value(NET)
     assert len(before) > 10
     assert {entry["status"] for entry in json.loads(files)} == {"active", "superseded", "unloaded", "duplicate"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 KIOSK = """
@@ -40,7 +40,7 @@ def shop(checkout: Checkout) -> Checkout:
         path.write_text(f"amount\n{name}\n")
     deliver(checkout, 1)
     shutil.rmtree(kiosk)
-    built = checkout.dbt("build", *WITHOUT_UNIT_TESTS)
+    built = checkout.dbt("build")
     assert "Publication 1: " in built.stdout and "fct_sales_lines +1 -0" in built.stdout
     assert "does not declare the feed kiosk.lines, and 2 of its files are active." in built.stdout
     assert "Remove them: warehouse unload --feed kiosk.lines" in built.stdout
@@ -69,7 +69,7 @@ def test_rows_lost_in_raw_fail_file_to_raw_and_are_restored(shop: Checkout) -> N
     file = "online_retail/2024-01-03.csv"
     deliver(shop, 3)
     execute(shop, f"delete from {RAW} where _file_id = (select max(file_id) from ledger.files)")
-    built = shop.dbt("build", *WITHOUT_UNIT_TESTS, check=False)
+    built = shop.dbt("build", check=False)
     assert built.returncode == 1
     assert "fail, 1 rows: test reconciliation__file_to_raw_balances in tests/dbt/reconciliation/" in built.stdout
     assert shop.sql("select * from published.as_of") == before
@@ -86,7 +86,7 @@ def test_the_rows_of_a_key_that_is_there_twice_are_shown_by_the_command_of_the_m
     right = model.read_text()
     model.write_text(f"{right}\nunion all\nselect * from final\n")
     try:
-        built = shop.dbt("build", *WITHOUT_UNIT_TESTS, "--select", "agg_sales_daily", check=False)
+        built = shop.dbt("build", "--select", "agg_sales_daily", check=False)
         assert built.returncode == 1
         [command] = re.findall("test unique_combination_agg_sales_daily_.* Look closer: (dbt test .*)", built.stdout)
         closer = shop.run(*command.split(), check=False)
@@ -97,7 +97,7 @@ def test_the_rows_of_a_key_that_is_there_twice_are_shown_by_the_command_of_the_m
 
 
 def test_a_build_kept_back_is_published_by_command(shop: Checkout) -> None:
-    shop.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS, "--vars", "{publish: never}")
+    shop.dbt("build", "--quiet", "--vars", "{publish: never}")
     assert shop.value(NET) == "2.5000"
     assert "Readers see publication 2." in shop.warehouse("publish")
     assert shop.value(NET) == "7.5000"
@@ -138,6 +138,6 @@ def test_wrong_figures_that_were_published_do_not_come_back(shop: Checkout) -> N
     for day in (2, 3):
         shop.warehouse("unload", f"online_retail/2024-01-{day:02d}.csv")
     deliver(shop, 4)
-    built = shop.dbt("build", *WITHOUT_UNIT_TESTS)
+    built = shop.dbt("build")
     assert "Publication 3: " in built.stdout and "kiosk.lines" not in built.stdout
     assert shop.value(NET) == "5.0000"

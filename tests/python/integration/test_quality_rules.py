@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 
 TABLE = "macros/quality/quality_rules.sql"
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ZERO = "{'code': 'unit_price:zero', 'outcome': 'flagged',"
 # tests that need dimensions are not in the selection
 BUILD = (
-    "build", "--quiet", *WITHOUT_UNIT_TESTS, "--indirect-selection", "buildable",
+    "build", "--quiet", "--indirect-selection", "buildable",
     "--select", "+fct_sales_lines", "+feed_issues", "+feed_scorecard", "quarantined_rows",
 )  # fmt: skip
 WEB_SHOP = "models/staging/web_shop/stg_web_shop__order_events.sql"

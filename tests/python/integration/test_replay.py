@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 
-from checkout import WITHOUT_TESTS, WITHOUT_UNIT_TESTS, Checkout
+from checkout import WITHOUT_TESTS, Checkout
 from sales_warehouse import server
 from sales_warehouse.corrections.replay import Exported, Replayed, ReplayRefused, export_rejects, replay
 from sales_warehouse.corrections.restore import RestoreRefused, restore, unload
@@ -699,7 +699,7 @@ def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout
     ]  # fmt: skip
     assert "replayed_as" in checkout.warehouse("rejects", "1")
 
-    checkout.dbt("build", "--quiet", *WITHOUT_UNIT_TESTS)
+    checkout.dbt("build", "--quiet")
     assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
     assert checkout.value("select left_rows from audit.reconciliation where step = 'file_to_raw'") == "201"
     [explained] = json.loads(checkout.warehouse("explain", "--file", "1", "--row", "201", "--json"))

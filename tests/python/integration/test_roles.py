@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 from sales_warehouse import server
 from sales_warehouse.grants.write_grants import OWNERS, PERSONAL
 
@@ -90,7 +90,7 @@ def shop(checkout: Checkout) -> Shop:
     checkout.warehouse("up")
     shop.deliver(1, "2.50")
     checkout.load(shop.inbox)
-    assert "Publication 1: " in checkout.dbt("build", *WITHOUT_UNIT_TESTS).stdout
+    assert "Publication 1: " in checkout.dbt("build").stdout
     shop.query(None, checkout.warehouse("grants", "--print"))  # as a DBA does
     assert "are in place" in checkout.warehouse("grants", "--apply")
     assert "were in place already" in checkout.warehouse("grants", "--apply")
@@ -170,7 +170,7 @@ def test_a_correction_reaches_readers_and_is_rolled_back(shop: Shop) -> None:
     assert report["totals"]["files"] == {"active": 2}
     # a full refresh: the role that owns a relation replaces its rows, below a view of an analyst too
     shop.query("alice", "create schema alices; create view alices.net as select net_amount from marts.fct_sales_lines")
-    built = shop.as_("dbt").dbt("build", *WITHOUT_UNIT_TESTS, "--full-refresh")
+    built = shop.as_("dbt").dbt("build", "--full-refresh")
     assert "Publication 2: " in built.stdout
     assert_owners_and_rights(shop)
     assert shop.query("bob", NET) == [(7,)] == shop.query("alice", "select sum(net_amount) from alices.net")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import WITHOUT_UNIT_TESTS, Checkout
+from checkout import Checkout
 
 STAGING = "models/staging/online_retail/stg_online_retail__invoice_lines.sql"
 DAILY = "models/marts/reporting/agg_sales_daily.sql"
@@ -36,9 +36,7 @@ def try_build(checkout: Checkout, *options: str) -> "subprocess.CompletedProcess
     """The same, whatever its end."""
     state = str(Path(checkout.variables["WAREHOUSE_HOME"]) / "state")
     deferred = ("--target-path", "target/dev", "--defer", "--favor-state", "--state", state)
-    return checkout.dbt(
-        "build", *deferred, "--selector", "changed", *options, *WITHOUT_UNIT_TESTS, target=None, check=False
-    )
+    return checkout.dbt("build", *deferred, "--selector", "changed", *options, target=None, check=False)
 
 
 def touch(checkout: Checkout, path: str) -> None:

@@ -11,7 +11,6 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 from small_project import StoppableShop, deliver, end, until
 
-from checkout import WITHOUT_UNIT_TESTS
 from databases import Databases
 from sales_warehouse.orchestration.define import define
 from sales_warehouse.settings import get_settings
@@ -81,7 +80,7 @@ def test_a_dev_build_beside_a_build_of_prod_reads_what_prod_had(shop: StoppableS
         edit(shop, "models/marts/core/agg_lines.sql", "sum(amount)", "1000 * sum(amount)")
         deferred = ("--defer", "--favor-state", "--state", "state", "--target-path", "target/dev")
         chosen = ("--select", "agg_lines", "agg_days")
-        said = shop.checkout.dbt("build", *deferred, *chosen, *WITHOUT_UNIT_TESTS, target="dev").stdout
+        said = shop.checkout.dbt("build", *deferred, *chosen, target="dev").stdout
         assert (shop.owner, shop.run(_BUILT_TOTALS)) == (owner, built)
     code, printed = end(prod)
     assert code == 0 and "Publication 2: " in printed, printed
