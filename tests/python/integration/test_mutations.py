@@ -14,7 +14,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
 from mutations import MUTATIONS, Mutation
 
-from checkout import PROJECT, Checkout
+from checkout import PROJECT, WITH_UNIT_TESTS, Checkout
 from lean_dbt import make_lean
 
 # models that no mutation breaks, each with its reason
