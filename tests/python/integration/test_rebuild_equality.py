@@ -62,6 +62,9 @@ WAREHOUSES = int(os.environ.get("SOAK", "1"))
 def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]], databases: Databases) -> None:
     done = [act.verb for history in drawn for step in history for act in step]
     assume(set(done) == VERBS and len(done) > HISTORIES * STEPS // 2)
+    # after the second build each partition has a sealed segment
+    late = [act.verb for number in filter(is_topic, range(HISTORIES)) for step in drawn[number][2:] for act in step]
+    assume("unload" in late)
     with tempfile.TemporaryDirectory() as folder:
         warehouse = databases.make(Path(folder))
         checkout = Checkout.copy_to(
