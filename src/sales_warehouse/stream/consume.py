@@ -476,7 +476,6 @@ class StreamProcess:
                 raise
             self._wait_for_registry(part, away)
             return
-        reach("stream_read")
         reader, place, from_offset = part.reader, part.place, part.next_offset
         try:
             next_offset = self._database.run(

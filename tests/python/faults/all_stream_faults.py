@@ -61,8 +61,6 @@ STEPS = {
     "stream_placing@1": "while the first partition is placed",
     "stream_placing@2": "while the second partition is placed",
     "stream_fetched@1": "after messages were fetched",
-    "stream_read@1": "after messages were parsed",
-    "stream_read@2": "after messages of the second partition were parsed",
     "stream_before@2": "before the transaction",
     "stream_locked@2": "after the position was locked",
     COPYING: "inside COPY",
