@@ -59,15 +59,15 @@ class MessageReader:
         self._shapes = ShapeMatcher(self._pick) if is_sent_as_read(feed) else None
 
     def begin(self, messages: Sequence[Message]) -> Batch:
-        """Return a batch of which no row is written yet. Raises `RegistryAway`: no transaction waits for a registry."""
+        """Return the messages, of which no row is written yet. Raises `RegistryAway`: no transaction waits for one."""
         if self.feed.file_format != "avro":
             return Batch(messages)
         return Batch(messages, [self._try_decode(message.value) for message in messages])
 
     def write(self, batch: Batch, front: RowFront, before: Counted | None = None) -> Iterator[bytes]:
-        """Yield the rows of a batch as COPY takes them, some at a time, and put all else that is read into the batch.
+        """Yield the rows of the messages as COPY takes them, some at a time, and note all else that is read.
 
-        The batch ends before a message that is a reject too many, by `max_rejects`. `before` is what of the segment
+        It ends before a message that is a reject too many, by `max_rejects`. `before` is what of the segment
         was committed before; None: no reject is too many. Called again, it begins anew.
         """
         batch.rejects, batch.skipped, batch.tally, batch.stop = [], [], Tally(), None
@@ -87,7 +87,7 @@ class MessageReader:
             start += _AT_A_TIME
 
     def _read(self, batch: Batch, start: int, before: Counted | None) -> Iterator[tuple[int, Message, list[bytes]]]:
-        """Yield the rows of some messages from an index on; put rejects and skipped messages into the batch."""
+        """Yield the rows of some messages from an index on; note rejects and skipped messages."""
         match, tally = None if self._shapes is None else self._shapes.match, batch.tally
         for number, message in enumerate(batch.messages[start : start + _AT_A_TIME], start + 1):
             value = message[1]
