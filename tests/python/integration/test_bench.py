@@ -134,8 +134,6 @@ def test_streams_are_measured_beside_the_loader_and_a_plain_consumer(
 ) -> None:
     plain = stream._PEERS["execute_values"]
     monkeypatch.setattr(stream, "_PEERS", {"execute_values": plain, "spark": ("Spark", Path("no/python"))})
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    before = set(admin.list_topics(timeout=30).topics)
     settings = replace(database, kafka_servers=kafka.bootstrap_servers)
     result = bench_stream(settings, messages=3_000, rounds=1, with_peers=True)
     assert result.message_bytes == 200
@@ -154,7 +152,9 @@ def test_streams_are_measured_beside_the_loader_and_a_plain_consumer(
     page.write_text("Before\n<!-- bench stream -->\n<!-- end of bench stream -->\nAfter\n")
     write_stream_bench(result, page)
     assert page.read_text().count("| warehouse stream |") == 2 and f"left out, {spark.skipped}" in page.read_text()
-    assert set(admin.list_topics(timeout=30).topics) - before <= {"__consumer_offsets"}
+    # other tests have topics there, too
+    topics = AdminClient({"bootstrap.servers": kafka.bootstrap_servers}).list_topics(timeout=30).topics
+    assert not [topic for topic in topics if topic.startswith("bench-")]
 
 
 @pytest.mark.parametrize(("ratio", "target"), [(0.9, "aim"), (0.89, "at least"), (0.6, "at least"), (0.59, "neither")])
