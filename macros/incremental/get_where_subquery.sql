@@ -28,7 +28,7 @@
         {{ return('true') }}
     {%- endif -%}
     {%- set up_to_event, after_event = rows[0] -%}
-    {%- if node.config.materialized in ('table_when_new', 'view_of_marts') -%}
+    {%- if not rebuilt_in_part(node) -%}
         {{ return('false' if after_event == up_to_event else 'true') }}
     {%- elif is_by_file(node) -%}
         {{ return(in_list('_file_id', touched_files(after_event, up_to_event))) }}

@@ -68,10 +68,8 @@ class MessageReader:
         """Yield the rows of the messages as COPY takes them, some at a time, and note all else that is read.
 
         It ends before a message that is a reject too many, by `max_rejects`. `before` is what of the segment
-        was committed before; None: no reject is too many. Called again, it begins anew.
+        was committed before; None: no reject is too many.
         """
-        batch.rejects, batch.skipped, batch.tally, batch.stop = [], [], Tally(), None
-        batch.counted_rejects = 0
         if self._shapes is not None:
             self._shapes.begin()
         topic = write_copy_values([front.topic]).replace("%", "%%")
