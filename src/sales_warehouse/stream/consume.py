@@ -411,7 +411,11 @@ class StreamProcess:
     def _fetch(self) -> None:
         """Fetch all partitions from behind their last message here; not those that are stopped."""
         fetched = [it for it in self._partitions.values() if it.is_read]
-        self._consumer.assign([TopicPartition(it.place.topic, it.place.partition, it.fetch_offset) for it in fetched])
+        places = [TopicPartition(it.place.topic, it.place.partition, it.fetch_offset) for it in fetched]
+        self._consumer.assign(places)
+        # one that was paused, was lost and comes back is still paused for the client
+        self._consumer.resume(places)
+        self._is_paused = False
         for it in fetched:
             it.is_at_end = False
 
