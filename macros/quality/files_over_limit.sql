@@ -57,6 +57,12 @@ outcomes as (
 
 ),
 
+files as (
+
+    select * from {{ source('ledger', 'files') }}
+
+),
+
 final as (
 
     select
@@ -69,7 +75,7 @@ final as (
         limits.limit_text,
         limits.reaction
     from outcomes
-    inner join {{ source('ledger', 'files') }} as files
+    inner join files
         on outcomes._file_id = files.file_id
     inner join activations
         on files.file_id = activations.file_id

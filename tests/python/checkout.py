@@ -15,7 +15,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.settings import Settings
-from warm_commands import is_warm, run_warm
+from warm_commands import is_warm, put_programs, run_warm
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -87,10 +87,11 @@ class Checkout:
             raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
-    def start(self, *command: str) -> "subprocess.Popen[str]":
-        """Start one of the installed commands and return at once."""
+    def start(self, *command: str, cold: bool = False) -> "subprocess.Popen[str]":
+        """Start one of the installed commands and return at once; only a cold one receives signals."""
+        programs = BIN if cold or not is_warm(command, self.variables) else put_programs()
         return subprocess.Popen(
-            [BIN / command[0], *command[1:]],
+            [programs / command[0], *command[1:]],
             cwd=self.project,
             env=self.environment,
             stdout=subprocess.PIPE,

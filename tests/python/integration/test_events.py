@@ -26,6 +26,9 @@ OUTCOMES = (
     "where row_count > 0 group by 1, 2 order by 1, 2"
 )
 FACTS = "select order_id || ' ' || net_amount::numeric(18, 2) from marts.fct_sales_lines order by order_id, net_amount"
+# the lines and their outcomes, of which a test compares a few; a build of everything takes four times as long
+LINES = (*WITHOUT_TESTS, "--select", "+fct_sales_lines", "+row_outcomes", "+quarantined_rows")
+DAYS = (*LINES, "+fct_orders", "+agg_sales_daily")
 # what a line is, wherever its message was cut into a segment
 COMPARED = {
     "marts.fct_sales_lines": "sales_line_id, order_id, ordered_at, product_id, customer_key, net_amount",
@@ -73,7 +76,7 @@ def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def test_an_event_counts_once_and_a_later_state_supersedes(shop: Shop) -> None:
     placed = Event("a1", "A", 0, prices=(10, 5))
     shop.topic.deliver(placed, Event("b1", "B", 1), Event("c1", "C", 2))
-    shop.build()
+    shop.build(*LINES)
     assert shop.facts() == ["A 5.00", "A 10.00", "B 10.00", "C 10.00"]
     # rows of the first segment get another outcome by the second one, which says nothing of B
     shop.topic.deliver(Event("a2", "A", 10, "corrected", (12,)), placed.again(30), Event("c2", "C", 11, "cancelled"))
@@ -96,7 +99,7 @@ def test_explain_names_the_event_that_counts_instead(shop: Shop) -> None:
     shop.topic.commit([Event("x2", "X", 5, "corrected", (9,)).again(1), Event("y1", "Y", 0, "cancelled", partition=1)])
     shop.topic.commit([Event("y1", "Y", 0, "cancelled", partition=1).again(9)])
     shop.topic.seal()
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
 
     def explain(*arguments: str) -> list[tuple[str, Any]]:
         found = json.loads(shop.checkout.warehouse("explain", *arguments, "--json"))
@@ -140,14 +143,14 @@ def test_explain_names_the_event_that_counts_instead(shop: Shop) -> None:
 
 def test_a_build_looks_only_at_files_whose_outcomes_changed(shop: Shop) -> None:
     shop.topic.deliver(Event("d1", "D", 20))
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
     touched = shop.checkout.value("select count(*) from audit.touched_files")
     # an event that was sent before changes nothing of the file that has its first sending
     shop.topic.deliver(Event("d1", "D", 20).again(1), Event("e1", "E", 21))
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
     assert shop.checkout.value("select count(*) from audit.touched_files") == touched
     shop.topic.deliver(Event("d2", "D", 25, "corrected", (7,)))
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
     assert int(shop.checkout.value("select count(*) from audit.touched_files")) == int(touched) + 1
     assert "D 7.00" in shop.facts()
 
@@ -157,10 +160,10 @@ def test_the_second_sending_counts_when_the_first_is_unloaded(shop: Shop) -> Non
     first = shop.topic.list_segments()[-1]
     shop.topic.deliver(Event("f1", "F", 40, prices=(3,)).again(5), Event("f2", "F", 50, "corrected", (4,)))
     second = shop.topic.list_segments()[-1]
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
     assert "F 4.00" in shop.facts()
     shop.topic.unload(second)
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
     assert "F 3.00" in shop.facts()
     shop.topic.restore(second)
     shop.topic.unload(first)
@@ -176,9 +179,9 @@ def test_the_second_sending_counts_when_the_first_is_unloaded(shop: Shop) -> Non
 def test_an_event_stays_repeated_though_its_first_sending_is_of_another_order(shop: Shop) -> None:
     """A build about order Q reads the second sending of k1 alone, not the first one, which is of order P."""
     shop.topic.deliver(Event("k1", "P", 0), Event("k1", "Q", 5))
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
     shop.topic.deliver(Event("q1", "Q", 3, prices=(8,)))
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
     assert [line for line in shop.facts() if line[0] in "PQ"] == ["P 10.00", "Q 8.00"]
 
 
@@ -287,8 +290,8 @@ def test_where_segments_are_cut_makes_no_difference(
                 if dice.random() < 0.3:
                     shop.topic.seal()
                 if seed == 2 and dice.random() < 0.05:
-                    shop.build(*WITHOUT_TESTS)
-            shop.build(*WITHOUT_TESTS)
+                    shop.build(*DAYS)
+            shop.build(*DAYS)
             with shop.topic.connection, shop.topic.connection.cursor() as cursor:
                 rows = {}
                 for table, columns in COMPARED.items():
@@ -307,7 +310,7 @@ def test_a_producer_whose_clock_is_ahead_supersedes_nothing(shop: Shop) -> None:
     ahead = 10 * 365 * 24 * 60
     shop.topic.deliver(Event("h1", "H", 0, prices=(3,)), Event("h2", "H", ahead, "corrected", (4,)))
     shop.topic.deliver(Event("h3", "H", 90, "corrected", (5,)), Event("h4", "H", 60, "corrected", (6,)))
-    shop.build(*WITHOUT_TESTS)
+    shop.build(*LINES)
     assert [line for line in shop.facts() if line.startswith("H ")] == ["H 5.00"]
     issues = "select row_issues from audit.quarantined_rows where delivered_values like '%\"h2\"%'"
     assert shop.checkout.value(issues) == "sent_at:after_delivery"
@@ -330,7 +333,7 @@ def test_events_that_are_days_late_change_the_figures_of_their_days(shop: Shop) 
     week, tokyo, honolulu = 7 * 24 * 60, "20T00:30:00+09:00", "18T23:30:00-10:00"
     shop.topic.deliver(on(tokyo, "s1", "S", 0, prices=(5,)), on(honolulu, "t1", "T", 1, prices=(6,)))
     shop.topic.deliver(on(tokyo, "s3", "S", week, "corrected", (7,)))
-    shop.build()
+    shop.build(*DAYS)
     assert days() == ["2024-01-18 1 6", "2024-01-20 1 7"]
     # a week late and out of order: an earlier correction of S, a cancellation of T before what was placed, and U
     shop.topic.deliver(
@@ -363,7 +366,7 @@ def test_the_demonstration_has_the_outcomes_that_it_meant(
             for number in range(4):
                 sent = [event for event in part if zlib.crc32(event.key) % 4 == number]
                 shop.topic.commit_messages(number, [(event.key, event.value, event.time_ms) for event in sent])
-            shop.build(*(WITHOUT_TESTS if part is events[:half] else ()))
+            shop.build(*(LINES if part is events[:half] else ()))
         found: Counter[str] = Counter()
         for row in shop.checkout.sql("select row_status, row_issues, row_count from audit.row_outcomes"):
             is_plain = row["row_status"] in ("accepted", "repeated", "superseded")

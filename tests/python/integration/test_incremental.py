@@ -14,10 +14,9 @@ NET = "select sum(net_amount) from marts.{}"
 
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
-    """A warehouse that was built with `dbt run --empty`, then with one file."""
+    """A warehouse that was built with `dbt build --empty`, then with one file."""
     checkout.warehouse("up")
-    checkout.dbt("seed", "--quiet")
-    checkout.dbt("run", "--quiet", "--empty")
+    checkout.dbt("build", "--quiet", "--empty")
     deliver(checkout, 1, "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n2,A,Tea,2,2024-01-01 10:00:00,2.50,,UK\n")
     checkout.dbt("build", "--quiet")
     return checkout

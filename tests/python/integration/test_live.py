@@ -422,13 +422,13 @@ def test_the_command_fills_once_or_for_ever(live: Live) -> None:
     out = json.loads(live.checkout.warehouse("live", "--json"))
     assert set(out) == {"as_of", "lines_came"} and out["lines_came"] == 2
     assert "No line came; `live` has everything of before 2" in live.checkout.warehouse("live")
-    with live.checkout.start("warehouse", "live", "--every", "0.1") as process:
+    with live.checkout.start("warehouse", "live", "--every", "0.1", cold=True) as process:
         _append(live, segment, 3, 3)
         assert process.stdout is not None
         assert process.stdout.readline().startswith("3 sales lines came; `live` has everything of before 2")
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-    with live.checkout.start("warehouse", "live", "--every", "0.1", "--watch") as process:
+    with live.checkout.start("warehouse", "live", "--every", "0.1", "--watch", cold=True) as process:
         assert process.stdout is not None
         before = process.stdout.readline()
         _append(live, segment, 6, 2)
