@@ -45,7 +45,8 @@ class Cluster:
         Raises `ConfigurationError` for settings that librdkafka does not take, and `KafkaAway` without an answer.
         """
         self.name, self.settings, self._dead_letter_topics = name, dict(settings), dead_letter_topics
-        self._admin = _make(AdminClient, self.settings)
+        self._refusal: KafkaError | None = None
+        self._admin = _make(AdminClient, self.settings | {"error_cb": self._note})
         self.cluster_id = str(self._ask(self._admin.describe_cluster(request_timeout=ANSWER_SECONDS)).cluster_id)
 
     def make_consumer(self, settings: Mapping[str, Any]) -> Consumer:
@@ -106,12 +107,17 @@ class Cluster:
         is_aside = topic.startswith("__") or topic in self._dead_letter_topics
         return [it for it in feeds if it.topic and it.topic.matches(topic) and not (it.topic.is_pattern and is_aside)]
 
-    @staticmethod
-    def _ask(future: Any) -> Any:
+    def _note(self, error: KafkaError) -> None:
+        if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            self._refusal = error
+
+    def _ask(self, future: Any) -> Any:
         try:
             return future.result()
         except KafkaException as error:
-            raise explain(error) from None
+            # the client tries again until the time is over, and tells only by its callback what stood in the way
+            self._admin.poll(0)
+            raise explain(KafkaException(self._refusal) if self._refusal else error) from None
 
 
 def _make(kind: Any, settings: Mapping[str, Any]) -> Any:

@@ -26,20 +26,22 @@ SECONDS = 60
 class OwnBroker:
     """One node. `servers` reaches it directly, `line.port` through the line: clients stay on the way they came."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secure_settings: str = "") -> None:
+        """With `secure_settings`, `secure_servers` is a listener for TLS with SASL, and its name is `secure`."""
         self._folder = folder / "kafka"
         self._folder.mkdir()
-        port, behind_line, controller = (choose_port() for _ in range(3))
-        self.servers = f"127.0.0.1:{port}"
+        port, behind_line, secure, controller = (choose_port() for _ in range(4))
+        self.servers, self.secure_servers = f"127.0.0.1:{port}", f"127.0.0.1:{secure}"
         self.line = Proxy(behind_line)
         template = Template((files("sales_warehouse.broker") / CONFIGURATION).read_text(encoding="utf-8"))
         text = template.substitute(host="127.0.0.1", port=port, controller_port=controller)
+        clients = f"CLIENT://{self.servers}" + (f",SECURE://{self.secure_servers}" if secure_settings else "")
         # the last value of a setting counts
         text += (
-            f"\nlisteners=CLIENT://127.0.0.1:{port},LINE://127.0.0.1:{behind_line},CONTROLLER://127.0.0.1:{controller}\n"
-            f"advertised.listeners=CLIENT://127.0.0.1:{port},LINE://127.0.0.1:{self.line.port}\n"
-            "listener.security.protocol.map=CLIENT:PLAINTEXT,LINE:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
-            "log.cleaner.backoff.ms=500\nlog.retention.check.interval.ms=1000\n"
+            f"\nlisteners={clients},LINE://127.0.0.1:{behind_line},CONTROLLER://127.0.0.1:{controller}\n"
+            f"advertised.listeners={clients},LINE://127.0.0.1:{self.line.port}\n"
+            "listener.security.protocol.map=CLIENT:PLAINTEXT,LINE:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL\n"
+            f"log.cleaner.backoff.ms=500\nlog.retention.check.interval.ms=1000\n{secure_settings}\n"
         )
         (self._folder / CONFIGURATION).write_text(text, encoding="utf-8")
         self._java = [
@@ -155,9 +157,9 @@ class OwnBroker:
 
 
 @contextmanager
-def own_broker(folder: Path) -> Iterator[OwnBroker]:
+def own_broker(folder: Path, secure_settings: str = "") -> Iterator[OwnBroker]:
     """Yield a running broker with its data below `folder`."""
-    broker = OwnBroker(folder)
+    broker = OwnBroker(folder, secure_settings)
     try:
         broker.up()
         yield broker

@@ -297,9 +297,9 @@ class StreamStage(Stage):
 
 
 @contextmanager
-def make_stream_stage(folder: Path) -> Iterator[StreamStage]:
-    """Yield a stage with a broker of its own below an existing folder."""
-    with own_broker(folder.parent) as broker:
+def make_stream_stage(folder: Path, secure_settings: str = "") -> Iterator[StreamStage]:
+    """Yield a stage with a broker of its own beside an existing folder."""
+    with own_broker(folder.parent, secure_settings) as broker:
         stage = StreamStage(folder, broker)
         try:
             stage.prepare()
