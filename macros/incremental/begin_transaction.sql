@@ -2,15 +2,15 @@
    also that no time limit ends a statement, and that the build still has its lease. dbt has no setting for its sessions. #}
 {% macro begin_transaction(holds_lease=true) -%}
     begin isolation level read committed, read write;
+    {#- for the session: dbt's own materializations drop the old relation after their commit #}
+    select set_config('default_transaction_read_only', 'off', false)
+    where current_setting('default_transaction_read_only') = 'on';
     {%- if target.name == 'prod' %}
     set local statement_timeout = 0;
     set local lock_timeout = 0;
     {#- ends the transaction of a dbt process that is stopped: it would keep its locks for ever #}
     set local idle_in_transaction_session_timeout = '15min';
     select set_config('transaction_timeout', '0', true) where current_setting('transaction_timeout', true) is not null;
-    {#- for the session: dbt's own materializations drop the old relation after their commit #}
-    select set_config('default_transaction_read_only', 'off', false)
-    where current_setting('default_transaction_read_only') = 'on';
     {%- endif %}
     {%- if holds_lease and needs_lease() %}
     select ledger.hold_build_lease('{{ invocation_id }}');

@@ -8,8 +8,15 @@
     {{ return(dbt.get_test_sql(main_sql, fail_calc, warn_if, error_if, limit)) }}
 {%- endmacro %}
 
-{# No new transaction: behind a connection pooler the temporary table of the unit test is lost with this one. #}
-{% macro get_unit_test_sql(main_sql, expected_fixture_sql, expected_column_names) -%}
-    {%- do run_query("select ledger.hold_build_lease('" ~ invocation_id ~ "')") if needs_lease() -%}
-    {{ return(dbt.get_unit_test_sql(main_sql, expected_fixture_sql, expected_column_names)) }}
+{# A test that stores its failures drops and makes a table before get_test_sql. #}
+{% macro should_store_failures() -%}
+    {%- set is_stored = dbt.should_store_failures() -%}
+    {%- do run_query('commit; ' ~ begin_transaction()) if is_stored and execute and is_build() -%}
+    {{ return(is_stored) }}
+{%- endmacro %}
+
+{# A unit test begins with a temporary table. #}
+{% macro postgres__get_create_table_as_sql(temporary, relation, sql) -%}
+    {%- do run_query('commit; ' ~ begin_transaction()) if model.resource_type == 'unit_test' -%}
+    {{ return(dbt.default__get_create_table_as_sql(temporary, relation, sql)) }}
 {%- endmacro %}

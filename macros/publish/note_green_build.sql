@@ -80,12 +80,13 @@
     {{ return(rows | map(attribute=0) | list) }}
 {%- endmacro %}
 
-{# The error itself: dbt's first line repeats the kind of the error and the name of the node. `Problem.cause` of the commands
-   is the same. #}
+{# The error itself, without the lines in which dbt says where it comes from. `Problem.cause` of the commands is the same. #}
 {% macro cause_of(result) -%}
+    {%- set of_server = (result.message or '').split('Database Error', 1) -%}
     {%- set lines = [] -%}
-    {%- for line in (result.message or '').split('\n') if line | trim -%}
-        {%- do lines.append(line | trim) if loop.index <= 2 or line.strip().startswith(('DETAIL:', 'HINT:')) -%}
+    {%- for line in of_server[-1].split('\n')[1:] if line | trim and not line.strip().startswith(('>', 'compiled code at')) -%}
+        {%- do lines.append(line | trim)
+            if of_server | length == 1 or loop.first or line.strip().startswith(('DETAIL:', 'HINT:')) -%}
     {%- endfor -%}
-    {{ return((lines[1:] or lines) | join(' ')) }}
+    {{ return(lines | join(' ') or (result.message or '').strip()) }}
 {%- endmacro %}

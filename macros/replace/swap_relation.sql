@@ -10,7 +10,7 @@
     {%- do refuse_to_drop(relations, difference) -%}
     {%- set upon = read_dependents(relations) -%}
     {%- set lost = find_lost(upon) -%}
-    {%- do name_dropped(target, lost) -%}
+    {%- do name_dropped(relations, lost) -%}
     {%- set statements, oids = [], [difference.oid] -%}
     {%- for view in upon | rejectattr('depth', 'equalto', 0) | sort(attribute='depth', reverse=true) -%}
         {%- do oids.append(view.oid) -%}
@@ -58,7 +58,7 @@
     {%- if difference.oid is none or var('drop_dependents') -%}
         {{ return('') }}
     {%- endif -%}
-    {%- set named = describe_lost(find_lost(read_dependents(relations))) -%}
+    {%- set named = describe_losses(relations) -%}
     {%- if named -%}
         {%- set name = relations.target.include(database=false) | string | replace('"', '') -%}
         {{ exceptions.raise_compiler_error(
@@ -70,15 +70,25 @@
 {%- endmacro %}
 
 {# Say what goes. Its statements are in the log file of dbt, for its owner. #}
-{% macro name_dropped(target, lost) -%}
-    {%- set named = describe_lost(lost) -%}
+{% macro name_dropped(relations, lost) -%}
+    {%- set named = describe_lost(lost) + describe_attached(relations) -%}
     {%- if named -%}
-        {%- set name = target.include(database=false) | string | replace('"', '') -%}
+        {%- set name = relations.target.include(database=false) | string | replace('"', '') -%}
         {%- do log('Dropped, as the columns of ' ~ name ~ ' change: ' ~ named | join('; '), info=true) -%}
         {%- for view in lost.values() if not view.is_built_later -%}
             {%- do log(view.statements) -%}
         {%- endfor -%}
     {%- endif -%}
+{%- endmacro %}
+
+{# What a new relation in place of this one would cost others: views with owner and reason, and what goes with a relation. #}
+{% macro describe_losses(relations) -%}
+    {{ return(describe_lost(find_lost(read_dependents(relations))) + describe_attached(relations)) }}
+{%- endmacro %}
+
+{% macro describe_attached(relations) -%}
+    {%- set oid = "cast(to_regclass('" ~ relations.target ~ "') as oid)" -%}
+    {{ return(run_query(attached_to(oid) ~ ' order by 1').rows | map(attribute=0) | list + indexes_in_the_way(relations)) }}
 {%- endmacro %}
 
 {% macro describe_lost(lost) -%}

@@ -47,20 +47,24 @@
     {%- endif -%}
     {%- do create_indexes(relations.made) -%}
     {%- do relations.update({'new_indexes': find_indexes_only_on(relations.made, relations.target)}) -%}
+    {%- do run_query('drop table ' ~ relations.made) -%}
+    {%- if relations.way == 'columns' and difference.added -%}
+        {#- in a transaction of its own: readers would wait for this lock until all rows are replaced -#}
+        {%- do when_free('alter table ' ~ relations.target ~ ' ' ~ difference.added ~ ';', relations.target, [difference.oid]) -%}
+        {%- do begin_replacing() -%}
+    {%- endif -%}
     {%- set rows = make_temp_relation(relations.target) -%}
-    {%- do run_query(
-        'create temporary table ' ~ rows ~ ' (like ' ~ relations.made ~ '); drop table ' ~ relations.made
-    ) -%}
+    {%- do run_query('create temporary table ' ~ rows ~ ' (like ' ~ relations.target ~ ')') -%}
     {{ return(rows) }}
 {%- endmacro %}
 
 {# `rows`: replace those that differ. `swap`: the new table takes the place of the old one; readers wait for a moment.
-   `columns`: add the new columns and replace all rows, where views cannot be made again that are not in the way of that;
-   readers of this table wait for the rows. #}
+   `columns`: add the new columns and replace all rows, where views cannot be made again, or something goes with the table, that is
+   not in the way of that; until the rows are there, readers see NULL in these columns. #}
 {% macro choose_way(relations, difference) -%}
     {%- if difference.is_same_table -%}
         {{ return('swap' if difference.is_large_and_alone else 'rows') }}
-    {%- elif difference.keeps_table and describe_lost(find_lost(read_dependents(relations))) -%}
+    {%- elif difference.keeps_table and describe_losses(relations) -%}
         {{ return('columns') }}
     {%- endif -%}
     {%- do refuse_to_drop(relations, difference) -%}
@@ -72,14 +76,19 @@
     {%- if relations.way == 'rows' -%}
         {%- do replace_rows(relations) -%}
     {%- elif relations.way == 'columns' -%}
-        {%- set alter = 'alter table ' ~ relations.target ~ ' ' -%}
-        {%- do when_free(alter ~ difference.added ~ ';', relations.target, [difference.oid]) -%}
         {%- do replace_rows(relations) -%}
-        {%- do run_query(alter ~ difference.added_not_null) if difference.added_not_null -%}
+        {%- if difference.set_not_null -%}
+            {%- do when_free(
+                'alter table ' ~ relations.target ~ ' ' ~ difference.set_not_null ~ ';', relations.target, [difference.oid]
+            ) -%}
+        {%- endif -%}
+    {%- elif difference.is_same_table and has_same_rows(relations) -%}
+        {%- do run_query('drop table ' ~ relations.made) -%}
+        {%- do model.update({'is_unwritten': true}) -%}
     {%- else -%}
         {#- before the swap, while no reader waits -#}
         {%- do create_indexes(relations.made) -%}
-        {%- do create_on(relations.made, find_indexes_only_on(relations.target, relations.made)) if difference.is_same_table -%}
+        {%- do create_on(relations.made, find_indexes_only_on(relations.target, relations.made)) -%}
         {%- do run_query('analyze ' ~ relations.made) -%}
         {%- set rename = 'alter table ' ~ relations.made ~ ' rename to ' ~ adapter.quote(relations.target.identifier) -%}
         {%- do swap_relation(relations, difference, rename) -%}
@@ -88,9 +97,43 @@
     {%- do model.update({'is_analyzed': true}) -%}
 {%- endmacro %}
 
-{# An index of the table that the model does not list stays: it may be somebody's. #}
+{# Whether both tables have the same rows, by their number and two sums of hashes of 64 bits. #}
+{% macro has_same_rows(relations) -%}
+    {%- set sums = [] -%}
+    {%- for table in (relations.target, relations.made) -%}
+        {%- do sums.append(
+            'select count(*), sum(hash_record_extended(cast(table_rows as record), 1)), '
+            ~ 'sum(hash_record_extended(cast(table_rows as record), 2)) '
+            ~ 'from (select ' ~ relations.columns ~ ' from ' ~ table ~ ') as table_rows'
+        ) -%}
+    {%- endfor -%}
+    {{ return(not run_query(sums | join(' except ')).rows) }}
+{%- endmacro %}
+
+{# An index of the table that the model does not list stays where its columns do: it may be somebody's. #}
 {% macro find_indexes_only_on(relation, other) -%}
-    {{ return(run_query(write_index_definitions(relation) ~ ' except ' ~ write_index_definitions(other)).rows) }}
+    {{ return(run_query(
+        write_index_definitions(relation) ~ ' and not ' ~ reads_gone_column(other) ~ ' except ' ~ write_index_definitions(other)
+    ).rows) }}
+{%- endmacro %}
+
+{# The indexes of others, which dbt did not name, on a column that the new table lacks. #}
+{% macro indexes_in_the_way(relations) -%}
+    {{ return(run_query(
+        "select format('index %s', cast(indexrelid as regclass)) from pg_index inner join pg_class on pg_class.oid = indexrelid "
+        ~ "where indrelid = to_regclass('" ~ relations.target ~ "') and relname !~ '^[0-9a-f]{32}$' and not exists ("
+        ~ 'select from pg_constraint where conindid = indexrelid) and ' ~ reads_gone_column(relations.made) ~ ' order by 1'
+    ).rows | map(attribute=0) | list) }}
+{%- endmacro %}
+
+{% macro reads_gone_column(other) -%}
+    exists (
+        select from pg_depend inner join pg_attribute on attrelid = refobjid and attnum = refobjsubid
+        where classid = 'pg_class'::regclass and objid = indexrelid and refobjid = indrelid and refobjsubid > 0
+            and attname not in (
+                select attname from pg_attribute where attrelid = to_regclass('{{ other }}') and not attisdropped
+            )
+    )
 {%- endmacro %}
 
 {% macro create_on(relation, definitions) -%}

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_SAID = ("DETAIL:", "HINT:")  # lines of a message of the server that a person needs beside the error itself
+_OF_SERVER = "Database Error"  # the line before a message of the server
+_SAID = ("DETAIL:", "HINT:")  # its lines that a person needs beside the error itself
+_OF_DBT = (">", "compiled code at")  # where in the code
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,15 @@ class Problem:
 
     @property
     def cause(self) -> str:
-        """The first line of the message; of an error the second one, as the first repeats its kind and the name."""
-        first, *others = [line.strip() for line in self.message.splitlines() if line.strip()] or [""]
-        if self.status != "error" or not others:
-            return first
-        return " ".join([others[0], *(line for line in others[1:] if line.startswith(_SAID))])
+        """The message without the lines in which dbt says where it comes from."""
+        lines = [line.strip() for line in self.message.splitlines() if line.strip()] or [""]
+        if self.status != "error" or len(lines) == 1:
+            return lines[0]
+        for number, line in enumerate(lines[:-1], 1):
+            if line.startswith(_OF_SERVER):
+                error, *others = lines[number:]
+                return " ".join([error, *(other for other in others if other.startswith(_SAID))])
+        return "\n".join(line for line in lines[1:] if not line.startswith(_OF_DBT))
 
     @property
     def command(self) -> str | None:

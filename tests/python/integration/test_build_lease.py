@@ -1,5 +1,6 @@
 """Two builds of prod at once, however they were started: one waits, is refused, or takes an abandoned lease over."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_project import StoppableShop, deliver, end, until
 
+from checkout import WITH_UNIT_TESTS
 from databases import Databases
 
 # Two relations that follow the ledger.
@@ -22,6 +24,16 @@ _MODELS = {
 _WAIT_BEFORE_DELETE = """
 create trigger waits before delete on intermediate.int_sales__daily
 for each statement execute function public.wait_before()
+"""
+
+
+_UNIT_TEST = """\
+unit_tests:
+  - name: amounts_are_summed
+    model: agg_lines
+    given:
+      - {input: ref('fct_lines'), rows: [{amount: 1}, {amount: 2}]}
+    expect: {rows: [{amount: 3}]}
 """
 
 
@@ -134,3 +146,10 @@ def test_builds_set_what_a_database_may_have_set_otherwise(shop: Shop) -> None:
     code, said = end(build)
     assert code == 0, said
     assert "Publication 3: " in said
+    # dbt makes tables for unit tests and for failures that it stores
+    (shop.checkout.project / "models/marts/core/unit_tests.yml").write_text(_UNIT_TEST)
+    shop.checkout.variables |= WITH_UNIT_TESTS
+    for target, verb in (("prod", "test"), ("dev", "build")):
+        for _ in range(2):
+            tested = shop.checkout.dbt(verb, "--store-failures", target=target).stdout
+            assert re.search(r"PASS \S+::amounts_are_summed", tested) and "ERROR=0" in tested

@@ -27,6 +27,29 @@ where relkind in ('r', 'v', 'm')
     and nspname in ('alice', 'dev_alice_marts', 'staging', 'intermediate', 'marts', 'reference')
 """
 FACT = "models/marts/core/fct_lines"
+# what goes with a table that is made anew
+ATTACHED = """
+create function alice.sum_of_mart() returns numeric language sql
+begin atomic select sum(amount) from marts.fct_lines; end;
+create index of_alice on marts.fct_lines (one);
+alter table marts.fct_lines enable row level security;
+create policy of_alice on marts.fct_lines using (amount > 0);
+create trigger of_alice before truncate on marts.fct_lines execute function suppress_redundant_updates_trigger();
+create statistics alice.of_mart on amount, _file_id from marts.fct_lines
+"""
+OF_FACT = (
+    "function alice.sum_of_mart()", "index marts.of_alice", "policy of_alice on table marts.fct_lines",
+    "row level security of marts.fct_lines", "trigger of_alice on table marts.fct_lines",
+    "statistics object alice.of_mart",
+)  # fmt: skip
+SLOW = """
+create function alice.slow() returns trigger language plpgsql as 'begin perform pg_sleep(2); return null; end';
+create trigger slow before insert on marts.agg_lines for each statement execute function alice.slow()
+"""
+POLICED = """
+select relrowsecurity, (select count(*) from pg_policy where polrelid = pg_class.oid)
+from pg_class where oid = 'marts.fct_lines'::regclass
+"""
 FIGURES = "models/marts/core/agg_lines"
 
 
@@ -125,32 +148,58 @@ def test_one_staging_model_alone_changes_no_other_relation(shop: Shop) -> None:
 
 def test_a_removed_column_names_the_views_that_read_it_and_drops_them_only_when_told(shop: Shop) -> None:
     before = shop.objects()
+    shop.execute(ATTACHED)
     shop.edit(f"{FACT}.sql", " as one from", " as two from")
     shop.edit(f"{FACT}.yml", "name: one", "name: two")
     said = shop.build(check=False)
     assert "The columns of marts.fct_lines change" in said
+    for name in OF_FACT:
+        assert name in said
+    assert shop.execute(POLICED) == [(True, 1)]
     assert "alice.whole_mart of warehouse: reads one, which is gone" in said
     assert "alice.kept_lines of warehouse: is a materialized view" in said
     # a view that reads columns which stay is not in the way
     assert "alice.on_mart" not in said and "--drop-dependents" in said
     assert shop.objects().keys() == before.keys()
+    # the summaries of dbt and of the command show the list too
+    assert (
+        "alice.whole_mart" in said.partition("Not published")[2] and "--drop-dependents" in said.rpartition("Look")[0]
+    )
     # it cannot print its summary: this project has no audit models
     done = shop.checkout.run("warehouse", "build", "--drop-dependents", "--settle", "0", check=False)
     assert "Dropped, as the columns of marts.fct_lines change: " in done.stderr
+    for name in OF_FACT:
+        assert name in done.stderr
     assert before.keys() - shop.objects().keys() == {"alice.whole_mart", "alice.kept_lines"}
     assert shop.execute("select sum(amount) from dev_alice_marts.agg_lines") == [(3,)]
 
 
-def test_a_new_column_keeps_a_materialized_view(shop: Shop) -> None:
+def test_a_new_column_keeps_a_materialized_view_and_what_goes_with_the_table(shop: Shop) -> None:
     before = shop.objects()
+    shop.execute(
+        "create index on marts.agg_lines (amount)", "alter table marts.agg_lines enable row level security",
+        "create policy mine on marts.agg_lines using (amount > 0)", SLOW,
+    )  # fmt: skip
     shop.edit(f"{FIGURES}.sql", "select cast", "select cast(1 as integer) as one, cast")
     constraints = "constraints: [{type: not_null}]"
     shop.edit(f"{FIGURES}.yml", "columns: [", f"columns: [{{name: one, data_type: integer, {constraints}}}, ")
     # the test above removed a column that readers have
-    shop.build("--vars", "{publish: never}")
+    build = shop.checkout.start("dbt", "build", "--target", "prod", "--vars", "{publish: never}")
+    while build.poll() is None:  # no reader waits while the rows are replaced
+        shop.execute("set lock_timeout = '1s'", "select * from marts.agg_lines")
+    said, _ = build.communicate()
+    assert build.returncode == 0, said
+    shop.execute("drop function alice.slow() cascade")
     shop.build("--full-refresh", "--select", "agg_lines")
     assert shop.objects() == before
     assert shop.execute("select one, amount from marts.agg_lines") == [(1, 3)]
+    assert shop.execute(POLICED.replace("fct_lines", "agg_lines")) == [(True, 1)]
+    assert shop.execute(
+        "select attnotnull from pg_attribute where attrelid = 'marts.agg_lines'::regclass and attname = 'one'"
+    ) == [(True,)]
+    assert shop.execute("select count(*) from pg_indexes where indexdef like '%agg_lines USING btree (amount)%'") == [
+        (1,)
+    ]
 
 
 def test_a_reader_idle_in_transaction_is_named_and_stops_no_other_reader(shop: Shop) -> None:
@@ -159,6 +208,7 @@ def test_a_reader_idle_in_transaction_is_named_and_stops_no_other_reader(shop: S
     # a table that is large, as all are here, and that nothing depends on is swapped, with rights and indexes of others
     shop.edit("macros/replace/find_difference.sql", "> 100 * 1024 * 1024", "> 0")
     shop.execute("create index on audit.line_counts (line_count)", "grant select on audit.line_counts to public")
+    shop.execute("update audit.line_counts set line_count = 99")
     [before] = shop.execute("select 'audit.line_counts'::regclass::oid")
     with shop.idle_in_transaction("select * from reference.codes") as reader:
         said = shop.build("--vars", "{wait_for_locks_seconds: 0}", "--select", "codes", "line_counts", check=False)
@@ -185,3 +235,6 @@ def test_a_reader_idle_in_transaction_is_named_and_stops_no_other_reader(shop: S
         "select has_table_privilege('public', indrelid, 'select') from pg_index "
         "where indrelid = 'audit.line_counts'::regclass"
     ) == [(True,)]
+    # and one that comes out equal stays
+    shop.build("--select", "line_counts")
+    assert shop.execute("select 'audit.line_counts'::regclass::oid") == [after]

@@ -141,3 +141,14 @@ def test_wrong_figures_that_were_published_do_not_come_back(shop: Checkout) -> N
     built = shop.dbt("build")
     assert "Publication 3: " in built.stdout and "kiosk.lines" not in built.stdout
     assert shop.value(NET) == "5.0000"
+
+
+def test_a_rollback_of_the_same_files_and_code_holds_until_a_person_publishes(shop: Checkout) -> None:
+    assert "Publication 4: " in shop.dbt("build").stdout
+    shop.warehouse("rollback")
+    deliver(shop, 5)
+    built = shop.dbt("build")
+    assert "Builds do not publish until a person does, because both have the same files and code" in built.stdout
+    assert shop.value(NET) == "5.0000"
+    assert "Readers see publication 5." in shop.warehouse("publish")
+    assert shop.value(NET) == "7.5000"

@@ -82,7 +82,7 @@ def _fill(fake_dbt: FakeDbt, number: int, rows: int = 3) -> None:
 @contextmanager
 def at(checkout: Checkout, *command: str, options: str = "") -> Iterator["subprocess.Popen[str]"]:
     """Start a command, with options for its sessions; kill it with SIGKILL at the end."""
-    started = Checkout(checkout.project, checkout.variables | {"PGOPTIONS": options}).start(*command)
+    started = Checkout(checkout.project, checkout.variables | {"PGOPTIONS": options}).start(*command, cold=True)
     try:
         yield started
     finally:

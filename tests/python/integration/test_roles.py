@@ -207,6 +207,15 @@ def test_an_analyst_builds_marts_in_schemas_of_their_own(shop: Shop, tmp_path: P
     assert not shop.may("bob", "select 1 from dev_alice_marts.fct_sales_lines")
 
 
+def test_a_build_sees_since_when_a_session_of_another_login_holds_a_lock(shop: Shop) -> None:
+    with closing(shop.as_("alice").connect()) as reader, reader.cursor() as cursor:
+        cursor.execute("select count(*) from marts.dim_date")
+        held = f"select state, xact_start is not null from pg_stat_activity where pid = {reader.info.backend_pid}"
+        assert shop.query("dbt", held) == [("idle in transaction", True)]
+        # readers of marts see nothing of what others do
+        assert shop.query("bob", held) == [(None, False)]
+
+
 def test_the_dbt_role_reads_everything_in_a_backup(shop: Shop, tmp_path: Path) -> None:
     done = subprocess.run(
         [server.binary("pg_dump"), "--format=custom", "--no-owner", f"--file={tmp_path / 'dump'}",

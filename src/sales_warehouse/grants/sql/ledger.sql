@@ -23,6 +23,13 @@ grant execute on function ledger.hold_file(bigint, text, text), ledger.touch_lat
 -- any build sees what came until it began
 grant execute on function ledger.seal_segments(interval) to {transformer}, {analyst};
 
+-- builds and publications that wait name the sessions in the way, of other logins too, and since when they are
+do $$ begin
+    grant pg_read_all_stats to {transformer};
+exception when insufficient_privilege then
+    raise notice 'The right pg_read_all_stats is not granted: messages about locks do not say since when they are held.';
+end $$;
+
 -- one build at a time
 revoke all on function
 ledger.try_build_lease(text, text, text), ledger.hold_build_lease(text), ledger.give_back_build_lease(text)
