@@ -102,7 +102,7 @@ def _print_erased(erased: "Erased") -> None:
     for table, column, rows in erased.left:
         note(
             f"A text of the person is still in {count(rows, 'row')} of {table}, column {column}. Declare the column as "
-            "personal and erase again, or change it there."
+            "personal and erase again, or change it there; refresh a materialized view."
         )
     if erased.erasure_id is not None:
         out.print(f"What is left to do: warehouse erasures {erased.erasure_id}")

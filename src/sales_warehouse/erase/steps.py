@@ -73,7 +73,7 @@ def repeat_steps(
     """
     with transaction(connection) as cursor:
         erasure = _find(cursor, erasure_id)
-    say("Removing what is left of the old rows in the files of the database.")
+    say("Removing what is left of the old rows in the files and the statistics of the database.")
     _vacuum(connection, erasure.tables)
     with transaction(connection) as cursor:
         _record(cursor, erasure_id, "vacuum", is_done=True)
@@ -107,7 +107,10 @@ def _record(cursor: Cursor, erasure_id: int, step: str, is_done: bool, detail: s
 
 
 def _vacuum(connection: Connection, tables: Sequence[str]) -> None:
-    """Remove the row versions of before the erasure, which no query shows, from the tables that are there still."""
+    """Remove the row versions of before the erasure, which no query shows, from the tables that are there still.
+
+    The planner's statistics quote values, also of rows that left a table before.
+    """
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -116,6 +119,8 @@ def _vacuum(connection: Connection, tables: Sequence[str]) -> None:
                 cursor.execute("select to_regclass(%s)", (table.as_string(cursor),))
                 if cursor.fetchone() != (None,):
                     cursor.execute(sql.SQL("vacuum {}").format(table))
+            cursor.execute("analyze")
+            cursor.execute("vacuum pg_catalog.pg_statistic, pg_catalog.pg_statistic_ext_data")
     finally:
         connection.autocommit = False
 
