@@ -128,9 +128,11 @@ def build(
         hold = find_hold(it.connection, built.invocation_id) if built.is_green and options.publish else None
         if built.is_green and not (quiet or built.refusal):
             _print_summary(it.connection, built)
-        if not quiet or not built.is_green or built.refusal or hold:
-            for warning in (*built.warnings, *find_leftovers(it.connection).orphans):
-                note(f"Warning: {warning}")
+        is_told = not quiet or not built.is_green or built.refusal or hold
+        # whoever reads an orphan does not see that it stands still, so a quiet build names it too
+        for warning in (*(built.warnings if is_told else ()), *find_leftovers(it.connection).orphans):
+            note(f"Warning: {warning}")
+        if is_told:
             _print_publication(it.connection, built, hold)
     if built.is_green and not quiet:
         out.print(f"Load {report.seconds:.1f} s, build {built.seconds:.1f} s.")

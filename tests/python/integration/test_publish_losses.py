@@ -277,6 +277,7 @@ def test_dbt_build_ends_unpublished_when_readers_would_lose_a_mart_and_a_column(
 def test_removed_marts_and_orphans_are_named_until_they_are_dropped(shop: Checkout) -> None:
     failed = shop.run("warehouse", "sql", "select * from published.agg_lines", check=False)
     assert "was removed by publication 2. Read agg_totals instead." in failed.stderr
+    assert "No model makes marts.agg_lines any more" in shop.warehouse("build", "--settle", "0", "--quiet")
     described = shop.warehouse("status")
     assert "drop table marts.agg_lines" in described and "warehouse publish --drop-retired agg_lines" in described
     found = json.loads(shop.warehouse("status", "--json"))
@@ -291,7 +292,7 @@ def test_removed_marts_and_orphans_are_named_until_they_are_dropped(shop: Checko
 def test_seed_run_and_test_say_that_nothing_was_published(shop: Checkout) -> None:
     for command in ("seed", "run", "test"):
         [line] = [line for line in shop.dbt(command).stdout.splitlines() if "published" in line]
-        assert f"Nothing was published: `dbt {command}` does not " in line and "Readers see publication 2." in line
+        assert f"Nothing was published: `dbt {command}` does not " in line and "Readers see publication 3." in line
         assert "dbt build --target prod" in line
 
 
@@ -319,12 +320,12 @@ def test_a_mart_that_cannot_be_published_is_named_before_anything_is_built(
 def test_a_deprecated_mart_leaves_without_a_person(shop: Checkout) -> None:
     _edit(shop, "agg_totals.yml", "name: agg_totals", "name: agg_totals, deprecation_date: 2024-06-01")
     _edit(shop, "fct_lines.yml", "meta: {", "meta: {deprecation_date: 2024-06-01, ")
-    assert "Publication 3: " in shop.dbt("build").stdout
+    assert "Publication 4: " in shop.dbt("build").stdout
     for end in ("sql", "yml"):
         (shop.project / f"models/marts/core/agg_totals.{end}").unlink()
     (shop.project / "models/exposures.yml").unlink()
     _edit(shop, "fct_lines.yml", "name: unit,", "name: piece,")
     _edit(shop, "fct_lines.sql", " as unit ", " as piece ")
-    assert "Publication 4: " in shop.dbt("build").stdout
+    assert "Publication 5: " in shop.dbt("build").stdout
     failed = shop.run("warehouse", "sql", "select * from published.agg_totals", check=False)
-    assert "was removed by publication 4. The project names no successor." in failed.stderr
+    assert "was removed by publication 5. The project names no successor." in failed.stderr
