@@ -53,20 +53,57 @@
     {{ return(false) }}
 {%- endmacro %}
 
-{# Fail when views of others would be lost, and the build was not told to drop them. #}
+{# On-run-start, before anything is built: whether a column that leaves a model with a contract would cost others something. #}
+{% macro check_dependents() -%}
+    {%- set declared = [] -%}
+    {%- for unique_id in (selected_resources if execute and flags.WHICH in ('build', 'run', 'retry') and not var('drop_dependents')) -%}
+        {%- set node = graph.nodes.get(unique_id, {'config': {}}) -%}
+        {%- if node.resource_type == 'model' and node.config.contract.enforced -%}
+            {%- do declared.append("('" ~ unique_id ~ "', '" ~ node.relation_name ~ "', array['" ~ node.columns | join("', '") ~ "'])") -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set found = [] -%}
+    {%- for row in (run_query(write_lost_columns(declared)).rows if declared else []) -%}
+        {%- set node = graph.nodes[row.unique_id] -%}
+        {%- set target = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias, type='table') -%}
+        {%- set named = describe_losses({'target': target, 'columns': row.kept}) -%}
+        {%- do found.append(describe_refusal(target, named)) if named -%}
+    {%- endfor -%}
+    {%- do exceptions.raise_compiler_error(found | join('\n') ~ '\nNothing was built. ' ~ how_to_drop()) if found -%}
+{%- endmacro %}
+
+{# The models whose table has a column that they do not declare, with those that they do. #}
+{% macro write_lost_columns(declared) -%}
+    select
+        unique_id,
+        (select string_agg(quote_ident(name), ', ') from unnest(column_names) as kept (name)) as kept
+    from (values {{ declared | join(', ') }}) as declared (unique_id, relation_name, column_names)
+    where exists (
+        select from pg_attribute
+        where attrelid = to_regclass(relation_name) and attnum > 0 and not attisdropped and attname <> all(column_names)
+    )
+    order by relation_name
+{%- endmacro %}
+
+{# Fail when something of others would be lost, and the build was not told to drop it. #}
 {% macro refuse_to_drop(relations, difference) -%}
     {%- if difference.oid is none or var('drop_dependents') -%}
         {{ return('') }}
     {%- endif -%}
     {%- set named = describe_losses(relations) -%}
     {%- if named -%}
-        {%- set name = relations.target.include(database=false) | string | replace('"', '') -%}
-        {{ exceptions.raise_compiler_error(
-            'The columns of ' ~ name ~ ' change, and this would drop:\n  ' ~ named | join('\n  ') ~ '\n'
-            ~ name ~ ' is unchanged. Have their owners change or drop them, or drop them now: warehouse build --drop-dependents '
-            ~ "(plain dbt: --vars '{drop_dependents: true}')"
-        ) }}
+        {{ exceptions.raise_compiler_error(describe_refusal(relations.target, named) ~ '\nIt is unchanged. ' ~ how_to_drop()) }}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro describe_refusal(target, named) -%}
+    {{ return('The columns of ' ~ target.include(database=false) | string | replace('"', '') ~ ' change, and this would drop:\n  '
+        ~ named | join('\n  ')) }}
+{%- endmacro %}
+
+{% macro how_to_drop() -%}
+    {{ return('Have their owners change or drop them, or drop them now: warehouse build --drop-dependents '
+        ~ "(plain dbt: --vars '{drop_dependents: true}')") }}
 {%- endmacro %}
 
 {# Say what goes. Its statements are in the log file of dbt, for its owner. #}

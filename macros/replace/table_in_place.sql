@@ -88,7 +88,7 @@
     {%- else -%}
         {#- before the swap, while no reader waits -#}
         {%- do create_indexes(relations.made) -%}
-        {%- do create_on(relations.made, find_indexes_only_on(relations.target, relations.made)) -%}
+        {%- do create_on(relations.made, find_indexes_only_on(relations.target, relations.made, relations.columns)) -%}
         {%- do run_query('analyze ' ~ relations.made) -%}
         {%- set rename = 'alter table ' ~ relations.made ~ ' rename to ' ~ adapter.quote(relations.target.identifier) -%}
         {%- do swap_relation(relations, difference, rename) -%}
@@ -111,10 +111,9 @@
 {%- endmacro %}
 
 {# An index of the table that the model does not list stays where its columns do: it may be somebody's. #}
-{% macro find_indexes_only_on(relation, other) -%}
-    {{ return(run_query(
-        write_index_definitions(relation) ~ ' and not ' ~ reads_gone_column(other) ~ ' except ' ~ write_index_definitions(other)
-    ).rows) }}
+{% macro find_indexes_only_on(relation, other, columns=none) -%}
+    {%- set definitions = write_index_definitions(relation) ~ (' and not ' ~ reads_gone_column(columns) if columns else '') -%}
+    {{ return(run_query(definitions ~ ' except ' ~ write_index_definitions(other)).rows) }}
 {%- endmacro %}
 
 {# The indexes of others, which dbt did not name, on a column that the new table lacks. #}
@@ -122,17 +121,15 @@
     {{ return(run_query(
         "select format('index %s', cast(indexrelid as regclass)) from pg_index inner join pg_class on pg_class.oid = indexrelid "
         ~ "where indrelid = to_regclass('" ~ relations.target ~ "') and relname !~ '^[0-9a-f]{32}$' and not exists ("
-        ~ 'select from pg_constraint where conindid = indexrelid) and ' ~ reads_gone_column(relations.made) ~ ' order by 1'
+        ~ 'select from pg_constraint where conindid = indexrelid) and ' ~ reads_gone_column(relations.columns) ~ ' order by 1'
     ).rows | map(attribute=0) | list) }}
 {%- endmacro %}
 
-{% macro reads_gone_column(other) -%}
+{% macro reads_gone_column(columns) -%}
     exists (
         select from pg_depend inner join pg_attribute on attrelid = refobjid and attnum = refobjsubid
         where classid = 'pg_class'::regclass and objid = indexrelid and refobjid = indrelid and refobjsubid > 0
-            and attname not in (
-                select attname from pg_attribute where attrelid = to_regclass('{{ other }}') and not attisdropped
-            )
+            and quote_ident(attname) <> all({{ as_array(columns) }})
     )
 {%- endmacro %}
 
