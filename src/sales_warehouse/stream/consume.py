@@ -190,7 +190,7 @@ class StreamProcess:
         self._looked_at = self._sealed_at = self._told_at = 0.0
         self._committed_at: float | None = None
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
-        self._is_paused = False
+        self._is_fetching = False
         self._error: Exception | None = None
         # at once, so that a registry without an address is a mistake before anything is read; and once for a feed, so
         # that its partitions share what the registry answered
@@ -287,6 +287,7 @@ class StreamProcess:
 
     def _assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         consumer.assign([])  # nothing is fetched before the positions are known
+        self._is_fetching = False
         # a pattern of the subscription fits more topics than the declaration does
         mine = {it.topic for it in partitions if self._cluster.find_feeds(self._feeds, it.topic)}
         self._to_place = [(it.topic, it.partition) for it in partitions if it.topic in mine]
@@ -302,6 +303,7 @@ class StreamProcess:
 
     def _lost(self, consumer: Consumer, _: Sequence[TopicPartition]) -> None:
         consumer.unassign()
+        self._is_fetching = False
         self._partitions.clear()
         self._to_place = []
         self._was_assigned = False  # a process that lost its partitions has not read them to their end
@@ -411,11 +413,8 @@ class StreamProcess:
     def _fetch(self) -> None:
         """Fetch all partitions from behind their last message here; not those that are stopped."""
         fetched = [it for it in self._partitions.values() if it.is_read]
-        places = [TopicPartition(it.place.topic, it.place.partition, it.fetch_offset) for it in fetched]
-        self._consumer.assign(places)
-        # one that was paused, was lost and comes back is still paused for the client
-        self._consumer.resume(places)
-        self._is_paused = False
+        self._consumer.assign([TopicPartition(it.place.topic, it.place.partition, it.fetch_offset) for it in fetched])
+        self._is_fetching = True
         for it in fetched:
             it.is_at_end = False
 
@@ -616,17 +615,15 @@ class StreamProcess:
 
     def _wait_in_group(self) -> None:
         """Stay in the group while the database is away, with the messages in memory, and fetch no more."""
-        if not self._is_paused:
-            with suppress(KafkaException):
-                self._consumer.pause(self._consumer.assignment())
-            self._is_paused = True
+        if self._is_fetching:
+            # the client's own pause forgets an error that it has not told yet, and lasts beyond a rebalance
+            self._consumer.assign([])
+            self._is_fetching = False
         self._take(self._consumer.consume(1, 0.5))
 
     def _resume(self) -> None:
-        if self._is_paused:
-            self._is_paused = False
-            with suppress(KafkaException):
-                self._consumer.resume(self._consumer.assignment())
+        if self._partitions and not (self._is_fetching or self._database.is_away):
+            self._fetch()
 
     def _finish(self) -> None:
         """Commit what is open and seal the segments of this process."""
