@@ -1,5 +1,6 @@
 """Write days of sales: into files, or into ledger and raw table of a feed."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
@@ -8,6 +9,7 @@ from sales_warehouse.cli.console import err
 from sales_warehouse.ledger.transaction import transaction
 
 DAY_ROWS = 30_000
+_FIRST_DATE = date(2001, 1, 1)
 
 # Files as the loader loads them: each is one day, with its rows in sequence. Of the 10,000 customers of a day 200 are
 # new, and of the 4,000 products 20; one line in fifty is a return, and one country has a third of the lines.
@@ -93,7 +95,7 @@ class DayWriter:
         self._write(max(day, 1), 2)
 
     def _write(self, day: int, version: int) -> int:
-        path = self._folder / f"day_{day:05}.csv"
+        path = self._folder / f"{_FIRST_DATE + timedelta(days=day)}.csv"
         with transaction(self._connection) as cursor, path.open("wb") as file:
             values = {"day": day, "version": version, "rows": DAY_ROWS}
             cursor.copy_expert(cursor.mogrify(_DAY, values).decode(), file)
