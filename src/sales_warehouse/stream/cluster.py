@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupState,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
@@ -106,6 +114,19 @@ class Cluster:
         """Return the feeds of a topic. Kafka's own topics and those of dead letters are part of no pattern."""
         is_aside = topic.startswith("__") or topic in self._dead_letter_topics
         return [it for it in feeds if it.topic and it.topic.matches(topic) and not (it.topic.is_pattern and is_aside)]
+
+    def find_unread(self, group: str, feeds: Sequence[Feed]) -> set[tuple[str, int]]:
+        """Return the partitions of these feeds that no process of a consumer group has; none while the group changes.
+
+        Raises `KafkaAway`.
+        """
+        asked = self._admin.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)
+        told = self._ask(asked[group])
+        if told.state != ConsumerGroupState.STABLE:
+            return set()
+        read = {(it.topic, it.partition) for member in told.members for it in member.assignment.topic_partitions}
+        topics = self.describe(self.find_topics(feeds))
+        return {(name, number) for name, topic in topics.items() for number in topic.partitions} - read
 
     def _note(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):

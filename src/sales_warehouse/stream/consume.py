@@ -51,6 +51,7 @@ _MAX_BATCH_MESSAGES = 50_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024  # of all partitions
 _AT_A_TIME = 5_000
 _LOOK_SECONDS = 1.0  # between looks at what others decided, such as a partition that may go on
+_WATCH_SECONDS = 15.0  # between looks for partitions that no process has; the client looks for new ones each 10 s
 _SEAL_SECONDS = 30.0  # between looks for segments that are old, and for messages that need not be kept
 _PATIENCE_SECONDS = 60.0  # without an answer of the cluster or a registry, where the process is to end by itself
 _REGISTRY_WAIT_SECONDS = 5.0
@@ -187,7 +188,7 @@ class StreamProcess:
         self._was_assigned = False
         self._said: set[str] = set()
         self._dead_letters = DeadLetters(cluster, self._say_once)
-        self._looked_at = self._sealed_at = self._told_at = 0.0
+        self._looked_at = self._sealed_at = self._told_at = self._watched_at = 0.0
         self._committed_at: float | None = None
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
         self._is_fetching = False
@@ -196,7 +197,9 @@ class StreamProcess:
         # that its partitions share what the registry answered
         patience = Patience(self._say_once, self._pause, _PATIENCE_SECONDS if options.ends else 0)
         self._decoders = {feed.full_name: choose_decoder(feed, patience) for feed in feeds}
-        own = {**_OWN, "group.id": self._find_group(), "error_cb": self._note}
+        self._group = self._find_group()
+        self._unread: set[tuple[str, int]] = set()
+        own = {**_OWN, "group.id": self._group, "error_cb": self._note}
         self._consumer: Consumer = cluster.make_consumer(own)
 
     def _find_group(self) -> str:
@@ -232,11 +235,15 @@ class StreamProcess:
                 problem = f"{feed.full_name}: the cluster has no topic {feed.topic.name if feed.topic else ''}"
                 self.report.problems += [problem] if self._options.ends else []
                 self._say(f"{problem}. {'' if self._options.ends else 'Waiting for it.'}".rstrip())
+        self._join()
+        return bool(there)
+
+    def _join(self) -> None:
+        """Join the group, or join it again."""
         names = [feed.topic.name for feed in self._feeds if feed.topic]
         # a pattern may fit a topic that comes later, and so does a name
         patterns = ["^" + name.replace(".", r"\.").replace("*", ".*") + "$" for name in names]
         self._consumer.subscribe(patterns, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
-        return bool(there)
 
     def _step(self) -> None:
         self._tell()
@@ -558,12 +565,26 @@ class StreamProcess:
             elif part.is_before_no_message:
                 self._advance(part)
         self._database.run(self._dead_letters.send_due)
+        if now - self._watched_at >= _WATCH_SECONDS:
+            self._watched_at = now
+            self._watch_group()
         if now - self._sealed_at < _SEAL_SECONDS:
             return
         self._sealed_at = now
         self._seal(SEGMENT_SECONDS)
         if any(feed.topic and feed.topic.keep_messages == "until_published" for feed in self._feeds):
             self._database.run(lambda connection: forget_published(connection, self._feeds))
+
+    def _watch_group(self) -> None:
+        """Join the group again when it reads a partition not, twice in a row.
+
+        A group that shares its partitions in the moment in which a topic is made again may give nobody any, and the
+        client library does not always notice that the topic is there.
+        """
+        before, self._unread = self._unread, self._cluster.find_unread(self._group, self._feeds)
+        if before & self._unread:
+            self._unread = set()
+            self._join()
 
     def _look_at_stop(self, part: _Partition) -> None:
         """Go on with a partition that a person let go on."""

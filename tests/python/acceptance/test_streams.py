@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 from psycopg2.extensions import connection as Connection
 
@@ -26,6 +27,8 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
+from sales_warehouse.stream.cluster import Cluster
+from sales_warehouse.stream.consume import StreamProcess
 
 pytestmark = pytest.mark.broker
 
@@ -260,6 +263,39 @@ def test_a_process_that_wakes_up_after_a_take_over_writes_nothing_twice_and_goes
         process.terminate()
         assert process.wait(SECONDS) == 0, process.communicate()
     it.assert_exact()
+
+
+def test_partitions_that_no_process_has_are_found_and_the_group_is_joined_again(make: Callable[..., Stream]) -> None:
+    """A group that shared its partitions while a topic was away may have given nobody any of them."""
+    it = make()
+    cluster = Cluster("main", {"bootstrap.servers": it.kafka.bootstrap_servers})
+    feeds = read_feeds(it.project)
+    process = it.start("--window", "0.3")
+    it.send(4)
+    it.wait(lambda: it.count() == 4)
+    [(group,)] = it.query(
+        "select format('warehouse-%s-%s', datname, oid) from pg_database where datname = current_database()"
+    )
+    assert cluster.find_unread(group, feeds) == set()
+    # a member of the group that has a partition, though not of the topic
+    other = Consumer({"bootstrap.servers": it.kafka.bootstrap_servers, "group.id": "another of " + group})
+    other.subscribe([it.kafka.make_topic(1)])
+    it.wait(lambda: other.poll(0.1) is None and bool(other.assignment()))
+    it.wait(lambda: cluster.find_unread("another of " + group, feeds) == {(it.topic, 0), (it.topic, 1)})
+    other.close()
+    process.terminate()
+    assert process.wait(SECONDS) == 0
+
+    watching, joined, counts = object.__new__(StreamProcess), list[bool](), list[int]()
+    found = iter([{("a", 0)}, {("b", 0)}, {("a", 0), ("b", 0)}, {("b", 0)}, set[tuple[str, int]](), {("b", 0)}])
+    vars(watching).update(
+        _cluster=SimpleNamespace(find_unread=lambda *_: next(found)), _group=group, _feeds=feeds, _unread=set(),
+        _join=lambda: joined.append(True),
+    )  # fmt: skip
+    for _ in range(6):
+        watching._watch_group()
+        counts.append(len(joined))
+    assert counts == [0, 0, 1, 1, 1, 1]  # the third look is the first that finds one twice
 
 
 def test_a_database_that_is_away_is_waited_for(make: Callable[..., Stream], connection: Connection) -> None:
