@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from hashlib import sha256
 
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
@@ -44,10 +45,26 @@ def prepare_ledger(connection: Connection, feeds: Iterable[Feed]) -> None:
 def create_ledger(cursor: Cursor, feeds: Iterable[Feed]) -> None:
     """Create or upgrade the ledger and the raw tables of the feeds, as the ledger's owner; the caller commits."""
     cursor.execute("set local client_min_messages = warning")  # no notices that an object already exists
-    _upgrade(cursor)
-    cursor.execute(read_sql("ledger/sql/schema.sql"))
+    _create_schema(cursor, is_upgraded=_upgrade(cursor))
     for feed in feeds:
         _prepare_raw_table(cursor, feed)
+
+
+def _create_schema(cursor: Cursor, is_upgraded: bool) -> None:
+    """Run the script of the ledger's tables unless the database has its very text; a comment is its digest.
+
+    `create index if not exists` locks the table before it looks, so each load would wait for those who write into it.
+    """
+    script = read_sql("ledger/sql/schema.sql")
+    digest = sha256(script.encode()).hexdigest()
+    for is_locked in (False, True):
+        cursor.execute("select obj_description(to_regclass('ledger.files'), 'pg_class')")
+        if cursor.fetchone() == (digest,) and not is_upgraded:
+            return
+        if not is_locked:
+            cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
+    cursor.execute(script)
+    cursor.execute(sql.SQL("comment on table ledger.files is {}").format(sql.Literal(digest)))
 
 
 def raw_table(feed: Feed) -> sql.Identifier:
@@ -61,17 +78,23 @@ def read_raw_columns(cursor: Cursor, feed: Feed) -> list[str]:
     return [name for (name,) in cursor]
 
 
-def _upgrade(cursor: Cursor) -> None:
-    """Upgrade a ledger of an earlier version, step by step; two sessions that find one do each step once."""
+def _upgrade(cursor: Cursor) -> bool:
+    """Upgrade a ledger of an earlier version, step by step; two sessions that find one do each step once.
+
+    Returns whether there was a step to do.
+    """
+    is_upgraded = False
     for query, upgrade in _UPGRADES:
         if not _is_old(cursor, query):
             continue
         cursor.execute("select pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
         if not _is_old(cursor, query):
             continue
+        is_upgraded = True
         cursor.execute(read_sql(f"ledger/sql/{upgrade}.sql"))
         if upgrade == "upgrade":
             _set_periods(cursor)
+    return is_upgraded
 
 
 def _set_periods(cursor: Cursor) -> None:

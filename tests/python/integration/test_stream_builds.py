@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 from small_project import FAILURES, write_small_project
 from topics import Partition, make_topic_feed, order, place_of, send
 
@@ -192,3 +194,30 @@ def test_segments_of_a_topic_that_left_the_project_are_sealed_and_named(shop: Ch
         sources.write_text(before)
     assert left.query("select status from ledger.files where feed = 'shop.left'") == [("active",)]
     assert "The project does not declare the feed shop.left, and 1 of its files are active." in " ".join(said.split())
+
+
+def test_who_seals_waits_for_the_files_before_it_has_the_positions(
+    shop: Checkout, connection: Connection, partitions: list[Partition]
+) -> None:
+    """As an upgrade of the ledger, which locks the files and then the positions: in another order both would wait."""
+    commit(partitions[0], 16)
+    with closing(shop.connect()) as upgrading, upgrading.cursor() as cursor:
+        cursor.execute("lock table ledger.files in share mode")
+        with transaction(connection) as sealing:
+            sealing.execute("set local lock_timeout = '1s'")
+            thread = threading.Thread(target=lambda: seal_until_timeout(sealing))
+            thread.start()
+            while thread.is_alive():
+                cursor.execute("select from pg_locks where relation = 'ledger.files'::regclass and not granted")
+                if cursor.rowcount:
+                    break
+            cursor.execute("lock table ledger.stream_positions in share mode nowait")
+            thread.join()
+    with transaction(connection) as cursor:
+        cursor.execute("select ledger.seal_segments()")
+
+
+def seal_until_timeout(cursor: Cursor) -> None:
+    with pytest.raises(LockNotAvailable):
+        cursor.execute("select ledger.seal_segments()")
+    cursor.execute("rollback")

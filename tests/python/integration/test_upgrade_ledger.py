@@ -281,3 +281,11 @@ def test_sessions_that_upgrade_at_once_do_it_once(old: Connection, database: Set
         thread.join()
     assert errors == []
     assert query(old, "select count(period_start_date) from ledger.files") == [(3,)]
+
+
+def test_a_ledger_that_is_in_place_is_not_locked(connection: Connection, database: Settings) -> None:
+    """A load waits for nobody who writes into the ledger, such as a stream with a long transaction."""
+    prepare_warehouse(connection, [])
+    with closing(server.connect(database, application_name="test")) as writer, writer.cursor() as cursor:
+        cursor.execute("lock table ledger.files, ledger.file_events, ledger.stream_positions in row exclusive mode")
+        prepare_warehouse(connection, [], lock_timeout="500ms")

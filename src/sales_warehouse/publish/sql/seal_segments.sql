@@ -31,6 +31,8 @@ begin
     if coalesce(cardinality(segments), 0) = 0 then
         return 0;
     end if;
+    -- before the positions are written: who prepares the ledger locks the files first
+    lock table ledger.files in row exclusive mode;
     perform pg_advisory_xact_lock(0x5A1E0002);
     update ledger.stream_positions set segment_file_id = null where segment_file_id = any(segments);
     insert into ledger.file_events (file_id, feed, kind)
