@@ -5,6 +5,7 @@
         {{ return('') }}
     {%- endif -%}
     {%- set made = graph.nodes.values() | map(attribute='relation_name') | select | map('replace', "'", "''") | list -%}
+    {{ note_snapshots() }}
     {%- set orphans -%}
     select cast(pg_class.oid as regclass)::text as name,
         case pg_class.relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end as kind,
@@ -26,4 +27,20 @@
         ~ ' (name text primary key, kind text not null, last_built_at timestamp with time zone not null);'
         ~ ' delete from ' ~ build_state('orphans') ~ '; insert into ' ~ build_state('orphans') ~ ' ' ~ orphans
     ) }}
+{%- endmacro %}
+
+{# The snapshots of the project; models and seeds are recorded by a hook of theirs. dbt warns of a hook for snapshots in a project
+   without them. #}
+{% macro note_snapshots() -%}
+    {%- set noted = [] -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'snapshot' -%}
+        {%- do noted.append("('" ~ node.relation_name ~ "', '', '" ~ invocation_id ~ "', current_timestamp)") -%}
+    {%- endfor -%}
+    {%- if noted -%}
+        {%- do run_query(
+            begin_transaction() ~ 'insert into ' ~ build_state('model_watermarks')
+            ~ ' (relation_name, code_hash, built_by, built_at) values ' ~ noted | join(', ')
+            ~ ' on conflict (relation_name) do update set built_at = excluded.built_at; commit'
+        ) -%}
+    {%- endif -%}
 {%- endmacro %}

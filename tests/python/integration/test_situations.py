@@ -165,3 +165,11 @@ def test_one_asset_of_dagster_changes_no_other_relation(shop: StoppableShop, mon
     assert changed == {f'"{shop.checkout.variables["PGDATABASE"]}"."marts"."agg_days"'}
     assert {**after, "built": None} == {**before, "built": None}
     assert shop.owner is None
+
+
+def test_a_snapshot_that_left_the_project_is_named(shop: StoppableShop) -> None:
+    assert "snapshots.totals" not in shop.checkout.warehouse("status")
+    (shop.checkout.project / "snapshots/totals.sql").unlink()
+    orphan = "No model makes snapshots.totals any more; it stays as it was built on "
+    assert orphan in shop.checkout.dbt("run", "--select", "agg_lines").stdout
+    assert orphan in " ".join(shop.checkout.warehouse("status").split())
