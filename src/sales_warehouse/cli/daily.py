@@ -129,7 +129,7 @@ def build(
         if built.is_green and not (quiet or built.refusal):
             _print_summary(it.connection, built)
         is_told = not quiet or not built.is_green or built.refusal or hold
-        # whoever reads an orphan does not see that it stands still, so a quiet build names it too
+        # readers of an orphan do not see that it is not built any more, so a quiet build names it too
         for warning in (*(built.warnings if is_told else ()), *find_leftovers(it.connection).orphans):
             note(f"Warning: {warning}")
         if is_told:

@@ -576,10 +576,10 @@ class StreamProcess:
             self._database.run(lambda connection: forget_published(connection, self._feeds))
 
     def _watch_group(self) -> None:
-        """Join the group again when it reads a partition not, twice in a row.
+        """Join the group again when no process of it has some partition, twice in a row.
 
-        A group that shares its partitions in the moment in which a topic is made again may give nobody any, and the
-        client library does not always notice that the topic is there.
+        A group that shares its partitions while a topic is deleted and made again may assign none, and the client
+        library does not always notice that the topic is there.
         """
         before, self._unread = self._unread, self._cluster.find_unread(self._group, self._feeds)
         if before & self._unread:
