@@ -133,6 +133,8 @@ class Cluster:
             self._refusal = error
 
     def _ask(self, future: Any) -> Any:
+        self._admin.poll(0)
+        self._refusal = None  # of an earlier question: a stream asks for days
         try:
             return future.result()
         except KafkaException as error:
