@@ -9,6 +9,7 @@ from typing import Any, cast
 from confluent_kafka import (
     Consumer,
     ConsumerGroupState,
+    IsolationLevel,
     KafkaError,
     KafkaException,
     Producer,
@@ -16,7 +17,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka import Message as KafkaMessage
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
@@ -115,8 +116,8 @@ class Cluster:
         is_aside = topic.startswith("__") or topic in self._dead_letter_topics
         return [it for it in feeds if it.topic and it.topic.matches(topic) and not (it.topic.is_pattern and is_aside)]
 
-    def find_unread(self, group: str, feeds: Sequence[Feed]) -> set[tuple[str, int]]:
-        """Return the partitions of these feeds that no process of a consumer group has; none while the group changes.
+    def find_unread(self, group: str, topics: Mapping[str, TopicState]) -> set[tuple[str, int]]:
+        """Return the partitions of these topics that no process of a consumer group has; none while the group changes.
 
         Raises `KafkaAway`.
         """
@@ -125,8 +126,28 @@ class Cluster:
         if told.state != ConsumerGroupState.STABLE:
             return set()
         read = {(it.topic, it.partition) for member in told.members for it in member.assignment.topic_partitions}
-        topics = self.describe(self.find_topics(feeds))
         return {(name, number) for name, topic in topics.items() for number in topic.partitions} - read
+
+    def find_ends(self, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Return the offsets behind the last message that can be read, of the partitions that there are.
+
+        Raises `KafkaAway`.
+        """
+        if not partitions:
+            return {}
+        found = {}
+        asked = self._admin.list_offsets(
+            {TopicPartition(*key): OffsetSpec.latest() for key in partitions},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=ANSWER_SECONDS,
+        )
+        for it, future in asked.items():
+            try:
+                found[it.topic, it.partition] = int(future.result().offset)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise explain(error) from None
+        return found
 
     def _note(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):

@@ -44,6 +44,7 @@ from sales_warehouse.stream.positions import (
     seal_earlier,
 )
 from sales_warehouse.stream.read_messages import MessageReader
+from sales_warehouse.stream.watch import Watch
 
 WINDOW_SECONDS = 5.0
 _MAX_BATCH_BYTES = 8 * 1024 * 1024  # of a partition in memory; more is committed before its window ends
@@ -51,7 +52,7 @@ _MAX_BATCH_MESSAGES = 50_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024  # of all partitions
 _AT_A_TIME = 5_000
 _LOOK_SECONDS = 1.0  # between looks at what others decided, such as a partition that may go on
-_WATCH_SECONDS = 15.0  # between looks for partitions that no process has; the client looks for new ones each 10 s
+_WATCH_SECONDS = 15.0  # between looks for partitions that are not read; the client looks for new ones each 10 s
 _SEAL_SECONDS = 30.0  # between looks for segments that are old, and for messages that need not be kept
 _PATIENCE_SECONDS = 60.0  # without an answer of the cluster or a registry, where the process is to end by itself
 _REGISTRY_WAIT_SECONDS = 5.0
@@ -192,15 +193,15 @@ class StreamProcess:
         self._committed_at: float | None = None
         self._heard_at = time.monotonic()  # from the cluster, or that the database was there
         self._is_fetching = False
+        self._is_drained = False
         self._error: Exception | None = None
         # at once, so that a registry without an address is a mistake before anything is read; and once for a feed, so
         # that its partitions share what the registry answered
         patience = Patience(self._say_once, self._pause, _PATIENCE_SECONDS if options.ends else 0)
         self._decoders = {feed.full_name: choose_decoder(feed, patience) for feed in feeds}
         self._group = self._find_group()
-        self._unread: set[tuple[str, int]] = set()
-        own = {**_OWN, "group.id": self._group, "error_cb": self._note}
-        self._consumer: Consumer = cluster.make_consumer(own)
+        self._watch = Watch(cluster, self._group)
+        self._consumer: Consumer = self._make_consumer()
 
     def _find_group(self) -> str:
         """Return the consumer group: processes of one database share the partitions."""
@@ -213,6 +214,9 @@ class StreamProcess:
 
         return self._database.run(find)
 
+    def _make_consumer(self) -> Consumer:
+        return self._cluster.make_consumer({**_OWN, "group.id": self._group, "error_cb": self._note})
+
     def run(self) -> StreamReport:
         """Read until the end. Raises `KafkaAway` where the process is to end by itself and the cluster is away."""
         topics = self._subscribe()
@@ -221,8 +225,7 @@ class StreamProcess:
                 self._step()
             self._finish()
         finally:
-            with suppress(KafkaException, RuntimeError):
-                self._consumer.close()
+            self._leave()
             self._dead_letters.close()
             self._database.close()
         return self.report
@@ -239,11 +242,15 @@ class StreamProcess:
         return bool(there)
 
     def _join(self) -> None:
-        """Join the group, or join it again."""
         names = [feed.topic.name for feed in self._feeds if feed.topic]
         # a pattern may fit a topic that comes later, and so does a name
         patterns = ["^" + name.replace(".", r"\.").replace("*", ".*") + "$" for name in names]
         self._consumer.subscribe(patterns, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def _leave(self) -> None:
+        """Leave the group, so that others have the partitions at once."""
+        with suppress(KafkaException, RuntimeError):
+            self._consumer.close()
 
     def _step(self) -> None:
         self._tell()
@@ -254,6 +261,7 @@ class StreamProcess:
             if messages := self._consumer.consume(_AT_A_TIME, wait):
                 self._take(messages)
                 self._heard_at = time.monotonic()
+            self._is_drained |= len(messages) < _AT_A_TIME
             if any(it.messages for it in self._partitions.values()):
                 reach("stream_fetched")
         if self._error is not None:
@@ -473,8 +481,7 @@ class StreamProcess:
         for part in parts:
             now = topics.get(part.place.topic)
             if now is not None and now.topic_id != part.place.topic_id:
-                part.clear()
-                self._to_place.append((part.place.topic, part.place.partition))
+                self._place_anew(part)
             else:
                 self._commit_one(part)
 
@@ -539,11 +546,17 @@ class StreamProcess:
             time.sleep(min(left, 0.2))
         return self.is_stopping
 
+    def _place_anew(self, part: _Partition) -> None:
+        """Ask the ledger where to go on, without the messages that wait."""
+        part.clear()
+        key = (part.place.topic, part.place.partition)
+        if key not in self._to_place:
+            self._to_place.append(key)
+
     def _follow(self, part: _Partition, next_offset: int) -> None:
         """Go on where another process left the partition, or where a commit of this one got whose answer was lost."""
         if next_offset < part.next_offset:  # the database was restored from a backup
-            part.clear()
-            self._to_place.append((part.place.topic, part.place.partition))
+            self._place_anew(part)
             return
         part.forget_before(next_offset)
         if next_offset > part.fetch_offset:
@@ -567,7 +580,7 @@ class StreamProcess:
         self._database.run(self._dead_letters.send_due)
         if now - self._watched_at >= _WATCH_SECONDS:
             self._watched_at = now
-            self._watch_group()
+            self._look_at_cluster()
         if now - self._sealed_at < _SEAL_SECONDS:
             return
         self._sealed_at = now
@@ -575,16 +588,19 @@ class StreamProcess:
         if any(feed.topic and feed.topic.keep_messages == "until_published" for feed in self._feeds):
             self._database.run(lambda connection: forget_published(connection, self._feeds))
 
-    def _watch_group(self) -> None:
-        """Join the group again when no process of it has some partition, twice in a row.
-
-        A group that shares its partitions while a topic is deleted and made again may assign none, and the client
-        library does not always notice that the topic is there.
-        """
-        before, self._unread = self._unread, self._cluster.find_unread(self._group, self._feeds)
-        if before & self._unread:
-            self._unread = set()
+    def _look_at_cluster(self) -> None:
+        """Go on with topics that were made again, and with a new client where this one does not read what it should."""
+        topics = self._cluster.describe(self._cluster.find_topics(self._feeds))
+        for (topic, _), part in self._partitions.items():
+            if topic in topics and topics[topic].topic_id != part.place.topic_id and not part.messages:
+                self._place_anew(part)
+        fetched = {key: part.fetch_offset for key, part in self._partitions.items() if part.is_read}
+        if self._watch.finds_stuck(topics, fetched, is_drained=self._is_drained):
+            self._say("Kafka's client does not read all its partitions: a new one goes on.")
+            self._leave()
+            self._consumer = self._make_consumer()
             self._join()
+        self._is_drained = False
 
     def _look_at_stop(self, part: _Partition) -> None:
         """Go on with a partition that a person let go on."""

@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,10 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
 from sales_warehouse.stream.cluster import Cluster
-from sales_warehouse.stream.consume import StreamProcess
+from sales_warehouse.stream.consume import StreamOptions, StreamProcess
+from sales_warehouse.stream.database import Database
+from sales_warehouse.stream.metrics import Metrics
+from sales_warehouse.stream.watch import Watch
 
 pytestmark = pytest.mark.broker
 
@@ -54,7 +58,7 @@ class Stream:
     def __init__(
         self, kafka: Broker, settings: Settings, folder: Path, partitions: int, max_rejects: str = "0"
     ) -> None:
-        self.kafka, self._settings, self.partitions = kafka, settings, partitions
+        self.kafka, self.settings, self.partitions = kafka, settings, partitions
         self.topic = kafka.make_topic(partitions)
         self.project = folder / "project"
         self.sent: dict[tuple[int, int], bytes] = {}  # value by partition and offset, of what readers may see
@@ -97,7 +101,7 @@ class Stream:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "WAREHOUSE_", "KAFKA"))}
-        return kept | name_server(self._settings) | self.kafka.variables | {"WAREHOUSE_PROJECT": str(self.project)}
+        return kept | name_server(self.settings) | self.kafka.variables | {"WAREHOUSE_PROJECT": str(self.project)}
 
     def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
@@ -131,7 +135,7 @@ class Stream:
         return " ".join((done.stdout + done.stderr).split())
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        connect = server.connect(self._settings, application_name="test")
+        connect = server.connect(self.settings, application_name="test")
         with closing(connect) as connection, transaction(connection) as cursor:
             cursor.execute(query, values or None)
             return cursor.fetchall() if cursor.description else []
@@ -276,26 +280,71 @@ def test_partitions_that_no_process_has_are_found_and_the_group_is_joined_again(
     [(group,)] = it.query(
         "select format('warehouse-%s-%s', datname, oid) from pg_database where datname = current_database()"
     )
-    assert cluster.find_unread(group, feeds) == set()
+    topics = cluster.describe(cluster.find_topics(feeds))
+    assert cluster.find_unread(group, topics) == set()
+    assert cluster.find_ends([(it.topic, 0), (it.topic, 1), ("no topic", 0)]) == {(it.topic, 0): 2, (it.topic, 1): 2}
     # a member of the group that has a partition, though not of the topic
     other = Consumer({"bootstrap.servers": it.kafka.bootstrap_servers, "group.id": "another of " + group})
     other.subscribe([it.kafka.make_topic(1)])
     it.wait(lambda: other.poll(0.1) is None and bool(other.assignment()))
-    it.wait(lambda: cluster.find_unread("another of " + group, feeds) == {(it.topic, 0), (it.topic, 1)})
+    it.wait(lambda: cluster.find_unread("another of " + group, topics) == {(it.topic, 0), (it.topic, 1)})
     other.close()
     process.terminate()
     assert process.wait(SECONDS) == 0
 
-    watching, joined, counts = object.__new__(StreamProcess), list[bool](), list[int]()
-    found = iter([{("a", 0)}, {("b", 0)}, {("a", 0), ("b", 0)}, {("b", 0)}, set[tuple[str, int]](), {("b", 0)}])
-    vars(watching).update(
-        _cluster=SimpleNamespace(find_unread=lambda *_: next(found)), _group=group, _feeds=feeds, _unread=set(),
-        _join=lambda: joined.append(True),
-    )  # fmt: skip
-    for _ in range(6):
-        watching._watch_group()
-        counts.append(len(joined))
-    assert counts == [0, 0, 1, 1, 1, 1]  # the third look is the first that finds one twice
+
+@pytest.mark.parametrize(
+    ("without", "ends", "expected"),
+    [
+        # by look: the third is the first that finds one twice in a row, and begins anew
+        ([{"a"}, {"b"}, {"a", "b"}, {"b"}, set(), {"b"}], [{}] * 6, [False, False, True, False, False, False]),
+        ([set()] * 5, [{"a": 7}, {"a": 5}, {"a": 6}, {"a": 9}, {"a": 9}], [False, False, False, True, False]),
+    ],
+)
+def test_a_partition_that_is_found_unread_twice_is_stuck(
+    without: list[set[str]], ends: list[dict[str, int]], expected: list[bool]
+) -> None:
+    unread, behind = iter(without), iter(ends)
+    cluster: Any = SimpleNamespace(
+        find_unread=lambda *_: {(topic, 0) for topic in next(unread)},
+        find_ends=lambda _: {(topic, 0): end for topic, end in next(behind).items()},
+    )
+    watch = Watch(cluster, "group")
+    assert [watch.finds_stuck({}, {("a", 0): 5}, is_drained=True) for _ in expected] == expected
+
+
+def test_a_new_client_goes_on_where_one_does_not_fetch_what_it_was_given(
+    make: Callable[..., Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deaf(Consumer):
+        def assign(self, partitions: Any) -> None:
+            super().assign([it for it in partitions if it.partition != 1])
+
+    it = make()
+    cluster = Cluster("main", {"bootstrap.servers": it.kafka.bootstrap_servers})
+    make_sound, clients = cluster.make_consumer, list[Consumer]()
+
+    def make_consumer(settings: Any) -> Consumer:
+        clients.append(make_sound(settings) if clients else Deaf({**cluster.settings, **settings}))
+        return clients[-1]
+
+    monkeypatch.setattr(cluster, "make_consumer", make_consumer)
+    monkeypatch.setattr("sales_warehouse.stream.consume._WATCH_SECONDS", 1)
+    said: list[str] = []
+    database = Database(lambda: server.connect(it.settings, application_name="test", role="loader"), said.append)
+    options = StreamOptions(window_seconds=0.3)
+    process = StreamProcess(cluster, database, read_feeds(it.project), options, said.append, Metrics())
+    it.send(4)
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(process.run)
+        try:
+            it.wait(lambda: it.count() == 4)
+        finally:
+            process.is_stopping = True
+        running.result()
+    assert len(clients) == 2
+    assert said == ["Kafka's client does not read all its partitions: a new one goes on."]
+    it.assert_exact()
 
 
 def test_a_database_that_is_away_is_waited_for(make: Callable[..., Stream], connection: Connection) -> None:
@@ -347,7 +396,8 @@ def test_messages_that_are_gone_are_a_loss_and_those_of_transactions_are_none(ma
     it.run()
 
 
-def test_a_topic_that_is_made_again_is_read_from_its_beginning(make: Callable[..., Stream]) -> None:
+@pytest.mark.parametrize("count", [8, 5])  # 5: up to where the process had read the topic of before
+def test_a_topic_that_is_made_again_is_read_from_its_beginning(make: Callable[..., Stream], count: int) -> None:
     it = make(partitions=1)
     process = it.start("--window", "0.3")
     it.send(5)
@@ -367,14 +417,14 @@ def test_a_topic_that_is_made_again_is_read_from_its_beginning(make: Callable[..
         return True
 
     it.wait(is_made)
-    it.send(8)
-    it.wait(lambda: it.query("select count(distinct (_topic, _offset)) from raw.shop__lines") == [(13,)])
+    it.send(count)
+    it.wait(lambda: it.query("select count(distinct (_topic, _offset)) from raw.shop__lines") == [(5 + count,)])
     process.terminate()
     said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert "was deleted and made again" in said
     assert it.query("select kind from ledger.stream_events") == [("made_again",)]
-    assert it.query("select count(distinct _topic), count(*) from raw.shop__lines") == [(2, 26)]
+    assert it.query("select count(distinct _topic), count(*) from raw.shop__lines") == [(2, 2 * (5 + count))]
 
 
 def test_a_stopped_partition_goes_on_when_a_person_says_so(make: Callable[..., Stream]) -> None:

@@ -399,17 +399,17 @@ def make_faults(world: World, consumers: list[Runner], live: Runner) -> dict[str
 
     def topic_made_again() -> None:
         world.is_sending.clear()
-        assert world.is_quiet.wait(60)
-        world.sender.flush()
-        if not world.wait_until_taken_in():
-            world.problems.append("the stream did not come to the end before the topic was deleted")
-            return
-        find_doubled(world)
-        world.broker.delete_topic(TOPIC)
-        time.sleep(dice.uniform(0, 10))
-        world.partitions = PARTITIONS
-        world.sender.follow(world.broker.make_topic(TOPIC, PARTITIONS))
-        world.is_sending.set()
+        try:
+            assert world.is_quiet.wait(60)
+            world.sender.flush()
+            assert world.wait_until_taken_in(), f"positions {world.positions()} are not {world.ends()}"
+            find_doubled(world)
+            world.broker.delete_topic(TOPIC)
+            time.sleep(dice.uniform(0, 10))
+            world.partitions = PARTITIONS
+            world.sender.follow(world.broker.make_topic(TOPIC, PARTITIONS))
+        finally:
+            world.is_sending.set()
 
     return {
         "consumer killed (-9) at a random step": killed_at_a_step,

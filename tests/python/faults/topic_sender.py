@@ -26,6 +26,7 @@ class Sender:
         self.sent: dict[Spot, tuple[bytes | None, Any]] = {}
         self.keys: dict[Spot, str] = {}
         self.failed: list[str] = []
+        self._again: list[Callable[[], None]] = []
         self._producer = self._make({})
 
     def _make(self, more: dict[str, Any]) -> Producer:
@@ -35,18 +36,24 @@ class Sender:
 
     def send(self, value: bytes | None, key: bytes = b"k", note: Any = None, **options: Any) -> None:
         """Send a message; it is in `sent` when the broker has it."""
+        again = partial(self.send, value, key, note, **options)
+        told = partial(self._acknowledge, self.topic_id, value, note, again)
         while True:
             try:
-                told = partial(self._acknowledge, self.topic_id, value, note)
                 self._producer.produce(self.topic, value, key, on_delivery=told, **options)
                 self._producer.poll(0)
                 return
             except BufferError:
                 self._producer.poll(0.1)
 
-    def _acknowledge(self, topic_id: str, value: bytes | None, note: Any, error: KafkaError | None, told: Any) -> None:
+    def _acknowledge(
+        self, topic_id: str, value: bytes | None, note: Any, again: Callable[[], None], *ended: Any
+    ) -> None:
+        error, told = ended
         if error is None:
             self._note(topic_id, told, value, note)
+        elif error.code() in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
+            self._again.append(again)
         else:
             self.failed.append(error.str())
 
@@ -59,9 +66,25 @@ class Sender:
         self._producer.poll(seconds)
 
     def flush(self) -> None:
-        """Wait until the broker has everything."""
-        left = self._producer.flush(5 * SECONDS)
+        """Wait until the broker has everything.
+
+        A producer whose broker forgot a partition that was just made, as it was killed, waits for ever. Another one
+        sends its messages again; some may be in the topic twice then.
+        """
+        for _ in range(3):
+            left = self._producer.flush(2 * SECONDS)
+            if not left:
+                break
+            self._send_again()
         assert not left and not self.failed, f"{left} messages are not acknowledged; {self.failed[:3]}"
+
+    def _send_again(self) -> None:
+        self._producer.purge()
+        self._producer.flush(SECONDS)
+        self._producer = self._make({})
+        again, self._again = self._again, []
+        for send in again:
+            send()
 
     def abort(self, values: Sequence[bytes], partition: int | None = None) -> None:
         """Send messages in a transaction that is aborted: no reader may see them."""
