@@ -24,6 +24,8 @@ class EncodingWatch:
 
     A file is in UTF-8 when each byte beyond ASCII is part of a valid UTF-8 sequence, and several of these are
     characters that the text would have. By chance, a sound text has others: ``É®`` in cp1252 is a valid sequence.
+    ``PIÃ™`` in cp1252 is ``PIÙ`` in UTF-8: of such words alone, which are the same bytes, a file is refused, since the
+    refusal is seen and the wrong letter is not.
     """
 
     def __init__(self, dialect: Dialect) -> None:
