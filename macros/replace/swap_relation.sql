@@ -53,17 +53,19 @@
     {{ return(false) }}
 {%- endmacro %}
 
-{# On-run-start, before anything is built: whether a column that leaves a model with a contract would cost others something. #}
+{# On-run-start, before anything is built: whether a change of columns, as contracts declare them, would cost others something. A
+   view that does not accept a changed type is seen when its model is built, as only its query tells. #}
 {% macro check_dependents() -%}
     {%- set declared = [] -%}
     {%- for unique_id in (selected_resources if execute and flags.WHICH in ('build', 'run', 'retry') and not var('drop_dependents')) -%}
         {%- set node = graph.nodes.get(unique_id, {'config': {}}) -%}
-        {%- if node.resource_type == 'model' and node.config.contract.enforced -%}
-            {%- do declared.append("('" ~ unique_id ~ "', '" ~ node.relation_name ~ "', array['" ~ node.columns | join("', '") ~ "'])") -%}
-        {%- endif -%}
+        {%- for column in (node.columns.values() if node.resource_type == 'model' and node.config.contract.enforced else []) -%}
+            {%- set is_full = 'not_null' in column.constraints | map(attribute='type') | map('string') -%}
+            {%- do declared.append("('" ~ [unique_id, node.relation_name, column.name, column.data_type, is_full] | join("', '") ~ "')") -%}
+        {%- endfor -%}
     {%- endfor -%}
     {%- set found = [] -%}
-    {%- for row in (run_query(write_lost_columns(declared)).rows if declared else []) -%}
+    {%- for row in (run_query(write_changed_columns(declared)).rows if declared else []) -%}
         {%- set node = graph.nodes[row.unique_id] -%}
         {%- set target = api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias, type='table') -%}
         {%- set named = describe_losses({'target': target, 'columns': row.kept}) -%}
@@ -72,16 +74,29 @@
     {%- do exceptions.raise_compiler_error(found | join('\n') ~ '\nNothing was built. ' ~ how_to_drop()) if found -%}
 {%- endmacro %}
 
-{# The models whose table has a column that they do not declare, with those that they do. #}
-{% macro write_lost_columns(declared) -%}
-    select
-        unique_id,
-        (select string_agg(quote_ident(name), ', ') from unnest(column_names) as kept (name)) as kept
-    from (values {{ declared | join(', ') }}) as declared (unique_id, relation_name, column_names)
+{# The models whose relation has a column that they do not declare, or declare with another type or without NOT NULL, and the
+   columns that they do declare. Of a view only the kind of number or time counts: its contract declares no digits. #}
+{% macro write_changed_columns(declared) -%}
+    with declared as (
+        select
+            unique_id, to_regclass(relation_name) as relation, relation_name, column_name, to_regtype(column_type) as column_type, is_full,
+            regexp_replace(substring(replace(column_type, ' ', '') from '\(.*\)'), '^\((\d+)\)$', '(\1,0)') as digits
+        from (values {{ declared | join(', ') }}) as declared (unique_id, relation_name, column_name, column_type, is_full)
+    )
+    select unique_id, string_agg(quote_ident(column_name), ', ') as kept
+    from declared as models
     where exists (
         select from pg_attribute
-        where attrelid = to_regclass(relation_name) and attnum > 0 and not attisdropped and attname <> all(column_names)
+        inner join pg_class on attrelid = pg_class.oid
+        left join declared on relation = attrelid and column_name = attname
+        where attrelid = models.relation and attnum > 0 and not attisdropped and (
+            column_name is null or atttypid <> column_type or (relkind = 'r' and (
+                (attnotnull and is_full = 'False')
+                or (atttypid = 'numeric'::regtype and substring(format_type(atttypid, atttypmod) from '\(.*\)') is distinct from digits)
+            ))
+        )
     )
+    group by unique_id, relation_name
     order by relation_name
 {%- endmacro %}
 

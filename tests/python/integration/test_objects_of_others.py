@@ -146,6 +146,20 @@ def test_one_staging_model_alone_changes_no_other_relation(shop: Shop) -> None:
     ) == [("mine", True, True)]
 
 
+@pytest.mark.parametrize(("old", "new"), [("numeric(18, 4)", "numeric(20, 4)"), ("bigint", "integer")])
+def test_a_changed_type_names_what_would_go_before_anything_is_built(shop: Shop, old: str, new: str) -> None:
+    builds, before = shop.execute("select count(*) from audit.builds"), shop.objects()
+    edits = [(f"{FACT}.yml", f"name: {name}, data_type: ", kind) for name, kind in (("amount", "'"), ("one", ""))]
+    path, name, quote = edits[old == "bigint"]
+    shop.edit(path, f"{name}{quote}{old}", f"{name}{quote}{new}")
+    said = shop.build(check=False)
+    assert "The columns of marts.fct_lines change" in said and "Nothing was built." in said
+    assert "alice.kept_lines of warehouse: is a materialized view" in said and "alice.whole_mart" not in said
+    assert shop.execute("select count(*) from audit.builds") == builds
+    assert shop.objects() == before
+    shop.edit(path, f"{name}{quote}{new}", f"{name}{quote}{old}")
+
+
 def test_a_removed_column_names_the_views_that_read_it_and_drops_them_only_when_told(shop: Shop) -> None:
     before = shop.objects()
     shop.execute(ATTACHED)
