@@ -1,5 +1,6 @@
 """Write days of sales: into files, or into ledger and raw table of a feed."""
 
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,9 +12,34 @@ from sales_warehouse.ledger.transaction import transaction
 DAY_ROWS = 30_000
 _FIRST_DATE = date(2001, 1, 1)
 
-# Files as the loader loads them: each is one day, with its rows in sequence. Of the 10,000 customers of a day 200 are
-# new, and of the 4,000 products 20; one line in fifty is a return, and one country has a third of the lines.
-_ADD_FILES = """
+# Three lines an order. Of the 10,000 customers of a day 200 are new, and 20 products, which is one in two hundred
+# at first; three lines in ten are of the 40 staple goods. One line in fifty is a return, and one country has a third of
+# the lines, as one store has.
+_VALUES = """
+    'I' || ({day} * 10000 + row / 3) as invoice_no, 'P' || product as stock_code, 'Product ' || product as description,
+    case when row %% 50 = 0 then -1 else 1 + abs(hashint4(row)) %% 9 end as quantity,
+    date '2001-01-01' + {day} || ' 10:' || lpad((row %% 60)::text, 2, '0') || ':00' as invoice_date,
+    ({version} + abs(hashint4(row + {day})) %% 5000) / 100.0 as unit_price,
+    case
+        when row / 3 %% 50 = 0 then 50000 + 200 * {day} + row / 150
+        else abs(hashint8(row / 3 + {day} * 10000::bigint)) %% (50000 + 200 * {day})
+    end as customer_id,
+    'Country ' || greatest(0, row / 3 %% 15 - 4) as country
+"""
+_ROWS = """
+generate_series(1, %(rows)s) as rows (row),
+    lateral (
+        select
+            case
+                when row %% 1500 = 0 then 4000 + 20 * {day} + row / 1500
+                else abs(hashint8(row * 7919 + {day} * 104729::bigint))
+                    %% case when row %% 10 < 3 then 40 else 4000 + 20 * {day} end
+            end
+    ) as products (product)
+"""
+
+# Files as the loader loads them: each is one day, with its rows in sequence.
+_ADD_FILES = f"""
 with days as (select number from generate_series(%(first)s, %(last)s) as days (number)),
 files as (
     insert into ledger.files (
@@ -34,34 +60,15 @@ events as (
 insert into raw.online_retail__invoice_lines (
     invoice_no, stock_code, description, quantity, invoice_date, unit_price, customer_id, country, _file_id, _row_number
 )
-select
-    'I' || (number * 10000 + row / 3), 'P' || product, 'Product ' || product,
-    case when row %% 50 = 0 then -1 else 1 + abs(hashint4(row)) %% 9 end,
-    date '2001-01-01' + number || ' 10:' || lpad((row %% 60)::text, 2, '0') || ':00',
-    (1 + abs(hashint4(row + number)) %% 5000) / 100.0,
-    abs(hashint8(row / 3 + number * 10000::bigint)) %% (50000 + 200 * number),
-    'Country ' || greatest(0, row / 3 %% 15 - 5), number, row
-from days, generate_series(1, %(rows)s) as rows (row),
-    lateral (select abs(hashint8(row * 7919 + number * 104729::bigint)) %% (4000 + 20 * number)) as products (product)
+select {_VALUES.format(day="number", version="1")}, number, row
+from days, {_ROWS.format(day="number")}
 order by number, row
 """
 
-# Of the 10,000 orders of a day one customer in fifty is new, and one product in two hundred; a third of them is of one
-# country, as of one store; one line in fifty is a return.
-_DAY = """
+_DAY = f"""
 copy (
-    select
-        'I' || (%(day)s * 10000 + row / 3) as invoice_no, 'P' || product as stock_code,
-        'Product ' || product as description,
-        case when row %% 50 = 0 then -1 else 1 + abs(hashint4(row)) %% 9 end as quantity,
-        date '2001-01-01' + %(day)s || ' 10:' || lpad((row %% 60)::text, 2, '0') || ':00' as invoice_date,
-        (%(version)s + abs(hashint4(row + %(day)s)) %% 5000) / 100.0 as unit_price,
-        abs(hashint8(row / 3 + %(day)s * 10000::bigint)) %% (50000 + 200 * %(day)s) as customer_id,
-        'Country ' || greatest(0, row / 3 %% 15 - 5) as country
-    from generate_series(1, %(rows)s) as rows (row),
-        lateral (
-            select abs(hashint8(row * 7919 + %(day)s * 104729::bigint)) %% (4000 + 20 * %(day)s)
-        ) as products (product)
+    select {_VALUES.format(day="%(day)s", version="%(version)s")}
+    from {_ROWS.format(day="%(day)s")}
     order by row
 ) to stdout with (format csv, header)
 """
@@ -81,22 +88,21 @@ class DayWriter:
         self._connection, self._folder = connection, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.last_day = 0
-        self.bytes = 0
+        self.bytes = 0  # of all files, also of corrected ones
+        self._versions: Counter[int] = Counter()
 
     def add(self, days: int) -> None:
         """Write so many days more."""
         with err.status(f"[bold]writing {days * DAY_ROWS:,} rows"):
             for _ in range(days):
                 self.last_day += 1
-                self.bytes += self._write(self.last_day, 1)
+                self.write(self.last_day)
 
-    def correct(self, day: int) -> None:
-        """Write a day again with other prices; the first one where history is shorter."""
-        self._write(max(day, 1), 2)
-
-    def _write(self, day: int, version: int) -> int:
+    def write(self, day: int) -> None:
+        """Write a day, or correct it: each time with other prices."""
+        self._versions[day] += 1
         path = self._folder / f"{_FIRST_DATE + timedelta(days=day)}.csv"
         with transaction(self._connection) as cursor, path.open("wb") as file:
-            values = {"day": day, "version": version, "rows": DAY_ROWS}
+            values = {"day": day, "version": self._versions[day], "rows": DAY_ROWS}
             cursor.copy_expert(cursor.mogrify(_DAY, values).decode(), file)
-        return path.stat().st_size
+        self.bytes += path.stat().st_size
