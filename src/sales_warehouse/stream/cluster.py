@@ -129,25 +129,18 @@ class Cluster:
         return {(name, number) for name, topic in topics.items() for number in topic.partitions} - read
 
     def find_ends(self, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Return the offsets behind the last message that can be read, of the partitions that there are.
+        """Return the offsets behind the last message that can be read, of partitions that there are.
 
-        Raises `KafkaAway`.
+        Raises `KafkaAway`, also when one is not there.
         """
         if not partitions:
             return {}
-        found = {}
         asked = self._admin.list_offsets(
             {TopicPartition(*key): OffsetSpec.latest() for key in partitions},
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=ANSWER_SECONDS,
         )
-        for it, future in asked.items():
-            try:
-                found[it.topic, it.partition] = int(future.result().offset)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise explain(error) from None
-        return found
+        return {(it.topic, it.partition): int(self._ask(future).offset) for it, future in asked.items()}
 
     def _note(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):

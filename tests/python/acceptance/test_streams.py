@@ -28,7 +28,7 @@ from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.settings import Settings
-from sales_warehouse.stream.cluster import Cluster
+from sales_warehouse.stream.cluster import Cluster, TopicState
 from sales_warehouse.stream.consume import StreamOptions, StreamProcess
 from sales_warehouse.stream.database import Database
 from sales_warehouse.stream.metrics import Metrics
@@ -282,7 +282,7 @@ def test_partitions_that_no_process_has_are_found_and_the_group_is_joined_again(
     )
     topics = cluster.describe(cluster.find_topics(feeds))
     assert cluster.find_unread(group, topics) == set()
-    assert cluster.find_ends([(it.topic, 0), (it.topic, 1), ("no topic", 0)]) == {(it.topic, 0): 2, (it.topic, 1): 2}
+    assert cluster.find_ends([(it.topic, 0), (it.topic, 1)]) == {(it.topic, 0): 2, (it.topic, 1): 2}
     # a member of the group that has a partition, though not of the topic
     other = Consumer({"bootstrap.servers": it.kafka.bootstrap_servers, "group.id": "another of " + group})
     other.subscribe([it.kafka.make_topic(1)])
@@ -309,8 +309,8 @@ def test_a_partition_that_is_found_unread_twice_is_stuck(
         find_unread=lambda *_: {(topic, 0) for topic in next(unread)},
         find_ends=lambda _: {(topic, 0): end for topic, end in next(behind).items()},
     )
-    watch = Watch(cluster, "group")
-    assert [watch.finds_stuck({}, {("a", 0): 5}, is_drained=True) for _ in expected] == expected
+    watch, topics = Watch(cluster, "group"), {"a": TopicState("a", "id", (0,))}
+    assert [watch.finds_stuck(topics, {("a", 0): 5}, is_drained=True) for _ in expected] == expected
 
 
 def test_a_new_client_goes_on_where_one_does_not_fetch_what_it_was_given(
