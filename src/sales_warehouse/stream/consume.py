@@ -589,11 +589,8 @@ class StreamProcess:
             self._database.run(lambda connection: forget_published(connection, self._feeds))
 
     def _look_at_cluster(self) -> None:
-        """Go on with topics that were made again, and with a new client where this one does not read what it should."""
+        """Go on with a new client where this one does not read what it should."""
         topics = self._cluster.describe(self._cluster.find_topics(self._feeds))
-        for (topic, _), part in self._partitions.items():
-            if topic in topics and topics[topic].topic_id != part.place.topic_id and not part.messages:
-                self._place_anew(part)
         fetched = {key: part.fetch_offset for key, part in self._partitions.items() if part.is_read}
         if self._watch.finds_stuck(topics, fetched, is_drained=self._is_drained):
             self._say("Kafka's client does not read all its partitions: a new one goes on.")

@@ -396,7 +396,7 @@ def test_messages_that_are_gone_are_a_loss_and_those_of_transactions_are_none(ma
     it.run()
 
 
-@pytest.mark.parametrize("count", [8, 5])  # 5: up to where the process had read the topic of before
+@pytest.mark.parametrize("count", [8, 5])  # 5: up to where the process had read the earlier topic
 def test_a_topic_that_is_made_again_is_read_from_its_beginning(make: Callable[..., Stream], count: int) -> None:
     it = make(partitions=1)
     process = it.start("--window", "0.3")
