@@ -92,8 +92,8 @@ class Project:
 class Tree:
     """One checkout with a database of its own."""
 
-    def __init__(self, settings: Settings, project: Path, folder: Path, database: str) -> None:
-        self.database, self.measured = database, Measured()
+    def __init__(self, settings: Settings, project: Path, folder: Path, database: str, measured: Measured) -> None:
+        self.database, self.measured = database, measured
         self._settings, self._folder = settings, folder
         self._commands = Commands(settings, database, folder, project)
 
@@ -137,57 +137,72 @@ class Tree:
 
 
 def bench_build(settings: Settings, rows: int, rounds: int, other: str | None) -> BuildBench:
-    """Build a tenth of the rows, then all of them, then a day, nothing and a correction, in turn in each tree.
+    """Build a tenth of the rows and days more, then in new databases all of them, a day, nothing and a correction.
 
-    At last the samples of `make dev`, in this tree alone.
+    All of it in turn in each tree, and the samples of `make dev` in this tree alone.
 
     `other` is a commit, which is checked out and installed below a temporary folder. All databases are new, on the
     settings' server, and dropped at the end. Raises `WarehouseError` when a command fails.
     """
     days = max(rows // DAY_ROWS, 10)
+    measured = {"this": Measured()} | ({"other": Measured()} if other else {})
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         projects = {"this": PROJECT} | ({"other": stack.enter_context(check_out(other, folder))} if other else {})
-        trees: dict[str, Tree] = {}
-        connections: dict[str, Connection] = {}
-        for name, project in projects.items():
-            database = BENCH_DATABASE if name == "this" else f"{BENCH_DATABASE}_{name}"
-            connections[name] = stack.enter_context(scratch_database(settings, database))
-            trees[name] = Tree(settings, project, folder, database)
-        writer = DayWriter(connections["this"], folder / "inbox" / _FEED_FOLDER)
-        _grow(trees, writer, days // 10)
-        _time_days(trees, writer, rounds, "day_on_tenth")
-        _grow(trees, writer, days - writer.last_day, then_build=False)
-        for name, tree in trees.items():
-            _time_from_nothing(settings, tree, connections[name])
-        for connection in connections.values():
-            _vacuum(connection)
-        _time_days(trees, writer, rounds, "day_on_all")
-        for tree in trees.values():
-            models, others = tree.read_seconds()
-            tree.measured.day_seconds = models | others
-        _time_rounds(trees, rounds, "nothing_new")
-        for number in range(rounds):
-            writer.write(max(writer.last_day - 365, 1) + number)
-            _load(trees)
-            _time_rounds(trees, 1, "correction")
-        for name, tree in trees.items():
-            tree.measured.bytes_by_part = _read_sizes(connections[name])
-        edited = Project(folder / "edited")
-        for model in _EDITED:
-            with err.status(f"[bold]make dev SAMPLE=30, {model} edited"):
-                trees["this"].measured.dev[Path(model).stem] = trees["this"].build_edited(edited, model)
+
+        with _make_trees(settings, projects, folder, measured) as (trees, connections):
+            writer = DayWriter(connections["this"], folder / "inbox" / _FEED_FOLDER)
+            _load_days(trees, writer, days // 10)
+            for tree in trees.values():
+                with err.status(f"[bold]building, {tree.database}"):
+                    tree.build()
+            _time_days(trees, writer, rounds, "day_on_tenth")
+        with _make_trees(settings, projects, folder, measured) as (trees, connections):
+            writer.connect(connections["this"])
+            _load_days(trees, writer, days - writer.last_day)
+            for name, tree in trees.items():
+                _time_from_nothing(settings, tree, connections[name])
+            for connection in connections.values():
+                _vacuum(connection)
+            _time_days(trees, writer, rounds, "day_on_all")
+            for tree in trees.values():
+                models, others = tree.read_seconds()
+                tree.measured.day_seconds = models | others
+            _time_rounds(trees, rounds, "nothing_new")
+            for number in range(rounds):
+                writer.write(max(writer.last_day - 365, 1) + number)
+                _load(trees)
+                _time_rounds(trees, 1, "correction")
+            for name, tree in trees.items():
+                tree.measured.bytes_by_part = _read_sizes(connections[name])
+            edited = Project(folder / "edited")
+            for model in _EDITED:
+                with err.status(f"[bold]make dev SAMPLE=30, {model} edited"):
+                    measured["this"].dev[Path(model).stem] = trees["this"].build_edited(edited, model)
+            machine = describe_machine(connections["this"])
         with scratch_database(settings, f"{BENCH_DATABASE}_empty"):
-            empty = Tree(settings, PROJECT, folder, f"{BENCH_DATABASE}_empty")
+            empty = Tree(settings, PROJECT, folder, f"{BENCH_DATABASE}_empty", Measured())
             empty.prepare()
             empty.build("--empty")
-            trees["this"].measured.empty = [empty.build("--empty") for _ in range(rounds)]
-        machine = describe_machine(connections["this"])
-    measured = {name: tree.measured for name, tree in trees.items()}
+            measured["this"].empty = [empty.build("--empty") for _ in range(rounds)]
     free = disk_usage(settings.home).free
     return BuildBench(
         days * DAY_ROWS, writer.bytes, measured["this"], measured.get("other"), other or "", free, machine
     )
+
+
+@contextmanager
+def _make_trees(
+    settings: Settings, projects: dict[str, Path], folder: Path, measured: dict[str, Measured]
+) -> Iterator[tuple[dict[str, Tree], dict[str, Connection]]]:
+    """Yield the trees, each with a new database, and connections to these."""
+    with ExitStack() as stack:
+        trees, connections = dict[str, Tree](), dict[str, Connection]()
+        for name, project in projects.items():
+            database = BENCH_DATABASE if name == "this" else f"{BENCH_DATABASE}_{name}"
+            connections[name] = stack.enter_context(scratch_database(settings, database))
+            trees[name] = Tree(settings, project, folder, database, measured[name])
+        yield trees, connections
 
 
 @contextmanager
@@ -215,16 +230,14 @@ def _load(trees: dict[str, Tree]) -> None:
             tree.load()
 
 
-def _grow(trees: dict[str, Tree], writer: DayWriter, days: int, *, then_build: bool = True) -> None:
+def _load_days(trees: dict[str, Tree], writer: DayWriter, days: int) -> None:
+    """Write so many days more and load all that there are; then correct some of the new ones."""
     first = writer.last_day + 1
     writer.add(days)
     _load(trees)
     for day in range(first, writer.last_day, _CORRECTED):
         writer.write(day)
     _load(trees)
-    for tree in trees.values() if then_build else ():
-        with err.status(f"[bold]building, {tree.database}"):
-            tree.build()
 
 
 def _time_days(trees: dict[str, Tree], writer: DayWriter, rounds: int, case: str) -> None:
@@ -244,7 +257,7 @@ def _time_rounds(trees: dict[str, Tree], rounds: int, case: str) -> None:
 def _time_from_nothing(settings: Settings, tree: Tree, connection: Connection) -> None:
     before = _read_temporary_bytes(connection)
     with err.status(f"[bold]from nothing, {tree.database}"), watch_memory(settings) as memory:
-        tree.measured.from_nothing = tree.build("--full-refresh")
+        tree.measured.from_nothing = tree.build()
     tree.measured.peak_memory_bytes = memory.peak_bytes
     tree.measured.temporary_bytes = _read_temporary_bytes(connection) - before
     tree.measured.model_seconds, tree.measured.other_seconds = tree.read_seconds()
@@ -355,7 +368,7 @@ def _describe(result: BuildBench) -> list[str]:
             "temporary files."
         )
     per_row = sum(result.this.bytes_by_part.values()) / result.rows
-    lines.append(f"80 % of the free disk holds {0.8 * result.free_bytes / per_row / 1e6:,.0f} million rows more.")
+    lines.append(f"80 % of the free disk holds {0.8 * result.free_bytes / per_row / 1e6:,.0f} million rows.")
     return lines
 
 

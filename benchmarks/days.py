@@ -85,11 +85,16 @@ class DayWriter:
     """Writes the files of days into the inbox."""
 
     def __init__(self, connection: Connection, folder: Path) -> None:
-        self._connection, self._folder = connection, folder
+        self._folder = folder
+        self.connect(connection)
         folder.mkdir(parents=True, exist_ok=True)
         self.last_day = 0
         self.bytes = 0  # of all files, also of corrected ones
         self._versions: Counter[int] = Counter()
+
+    def connect(self, connection: Connection) -> None:
+        """Let this database compute the rows."""
+        self._connection = connection
 
     def add(self, days: int) -> None:
         """Write so many days more."""

@@ -10,7 +10,17 @@ with
 
 lines as (
 
-    select *
+    -- not all columns: the rows are kept, as they are read twice
+    select
+        sales_line_id,
+        source_system,
+        customer_id,
+        customer_key,
+        country,
+        order_date,
+        ordered_at,
+        _file_id,
+        _row_number
     from {{ ref('fct_sales_lines') }}
     where {{ only_touched_dates('order_date') }} and customer_id is not null
 
