@@ -1,6 +1,8 @@
 """The benchmark measures what it states, and removes its database and files."""
 
+import csv
 import json
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from benchmarks import PROJECT, stream
+from benchmarks.days import DAY_ROWS, DayWriter
 from benchmarks.load import Case, LoadBench, bench_load, write_bench, write_bench_file
 from benchmarks.publish import bench_publish
 from benchmarks.stream import Run, bench_stream, make_events, write_stream_bench
@@ -25,13 +28,13 @@ from sales_warehouse.settings import Settings
 
 def test_each_round_times_loader_and_copy_and_their_ratio(database: Settings, tmp_path: Path) -> None:
     result = bench_load(database, rows=20_000, rounds=3, small_files=20, known_files=30)
-    one, ten, broken, small, known = result.cases
-    for case in (one, ten, broken):
+    one, ten, two, broken, small, known = result.cases
+    for case in (one, ten, two, broken):
         assert len(case.loader) == len(case.copy) == 3
         assert case.ratios == [loader / copy for loader, copy in zip(case.loader, case.copy, strict=True)]
-    assert one.copy == broken.copy != ten.copy
+    assert one.copy == broken.copy == two.copy != ten.copy
     assert not small.copy and not known.copy
-    assert [case.unit for case in result.cases] == ["rows/s"] * 3 + ["files/s", "s"]
+    assert [case.unit for case in result.cases] == ["rows/s"] * 4 + ["files/s", "s"]
     assert all(min(case.loader) > 0 for case in result.cases)
     assert 20e6 < result.peak_memory_bytes < 200e6
     page = tmp_path / "page.md"
@@ -45,6 +48,30 @@ def test_each_round_times_loader_and_copy_and_their_ratio(database: Settings, tm
     with closing(server.connect(database, application_name="test")) as connection, connection.cursor() as cursor:
         cursor.execute("select count(*) from pg_database where datname = 'warehouse_bench'")
         assert cursor.fetchone() == (0,)
+
+
+def test_days_look_like_a_business_and_each_correction_is_another_one(database: Settings, tmp_path: Path) -> None:
+    with closing(server.connect(database, application_name="test")) as connection:
+        writer = DayWriter(connection, folder := tmp_path / "days")
+        writer.add(2)
+        versions = []
+        for _ in range(3):
+            [*_, path] = sorted(folder.iterdir())
+            with path.open() as file:
+                versions.append(list(csv.DictReader(file)))
+            writer.write(2)
+    assert writer.bytes > 4 * path.stat().st_size  # of corrected files, too
+    rows = versions[0]
+    assert len(rows) == DAY_ROWS
+    assert [row | {"unit_price": ""} for row in versions[2]] == [row | {"unit_price": ""} for row in rows]
+    prices = [[row["unit_price"] for row in version] for version in versions]
+    assert all(len(set(three)) == 3 for three in zip(*prices, strict=True))
+    assert len({row["invoice_no"] for row in rows}) == DAY_ROWS // 3 + 1
+    assert sum(row["country"] == "Country 0" for row in rows) == pytest.approx(DAY_ROWS / 3, abs=5)
+    assert len({row["customer_id"] for row in rows if int(row["customer_id"]) >= 50_400}) == 201
+    staple = Counter(row["stock_code"] for row in rows).most_common(40)
+    assert sum(count for _, count in staple) == pytest.approx(0.3 * DAY_ROWS, rel=0.05)
+    assert sum(row["quantity"] == "-1" for row in rows) == DAY_ROWS // 50
 
 
 def test_the_bench_file_is_reproducible_and_has_the_stated_width(tmp_path: Path) -> None:
