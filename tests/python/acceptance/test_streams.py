@@ -283,6 +283,14 @@ def test_partitions_that_no_process_has_are_found_and_the_group_is_joined_again(
     topics = cluster.describe(cluster.find_topics(feeds))
     assert cluster.find_unread(group, topics) == set()
     assert cluster.find_ends([(it.topic, 0), (it.topic, 1)]) == {(it.topic, 0): 2, (it.topic, 1): 2}
+    producer = it.producer(**{"transactional.id": it.topic})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(it.topic, b"{}", partition=0)
+    assert producer.flush(SECONDS) == 0
+    assert cluster.find_ends([(it.topic, 0)]) == {(it.topic, 0): 2}  # what no reader may see yet does not count
+    producer.abort_transaction()
+    it.wait(lambda: cluster.find_ends([(it.topic, 0)]) == {(it.topic, 0): 4})
     # a member of the group that has a partition, though not of the topic
     other = Consumer({"bootstrap.servers": it.kafka.bootstrap_servers, "group.id": "another of " + group})
     other.subscribe([it.kafka.make_topic(1)])
@@ -342,8 +350,6 @@ def test_a_new_client_goes_on_where_one_does_not_fetch_what_it_was_given(
         finally:
             process.is_stopping = True
         running.result()
-    # on a slow machine, the second may be given up too soon by looks of a second
-    assert len(clients) == len(said) + 1 >= 2
     assert set(said) == {"Kafka's client does not read all its partitions: a new one goes on."}
     it.assert_exact()
 
