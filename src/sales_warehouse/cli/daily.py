@@ -24,6 +24,7 @@ from sales_warehouse.cli.session import (
     with_groups,
     with_inbox,
 )
+from sales_warehouse.feeds.names import name_of
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.transaction import transaction
@@ -165,10 +166,11 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
             out.print(f"{count(report.unchanged, 'file')} more: known already.")
     else:
         out.print(f"Nothing new: the ledger knows all of the inbox ({count(report.unchanged, 'file')}).")
-    for outcome in report.outcomes:
-        if outcome.message and outcome.status not in ("duplicate", "unchanged"):
-            line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
-            out.print(f"[bold]{outcome.status}[/bold] {line}")
+    for outcome, others in _group_by_message(report.outcomes):
+        line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
+        out.print(f"[bold]{outcome.status}[/bold] {line}")
+        if others:
+            out.print(escape(f"  The same holds for {len(others):,} more file{'s' * (len(others) > 1)}: {_list_some(others)}"), soft_wrap=True)
     for uri, message in report.overlaps.items():
         out.print(f"[bold]overlap[/bold] {escape(show_line(f'{uri}: {message}'))}")
     for uri, file_id in report.still_held.items():
@@ -181,8 +183,24 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
         ("Passed over, as programs leave such files behind", report.passed_over),
     ):
         if uris:
-            shown = ", ".join(map(show_line, uris[:5])) + (" …" if len(uris) > 5 else "")
-            note(f"{why} ({count(len(uris), 'file')}): {shown}")
+            note(f"{why} ({count(len(uris), 'file')}): {_list_some(uris)}")
+
+
+def _group_by_message(outcomes: Sequence[Outcome]) -> list[tuple[Outcome, list[str]]]:
+    """Return each message once: the first outcome that has it, and the URIs of the others but for the file's name."""
+    found: dict[tuple[str, str, str], tuple[Outcome, list[str]]] = {}
+    for outcome in outcomes:
+        if outcome.message and outcome.status not in ("duplicate", "unchanged"):
+            key = outcome.feed, outcome.status, outcome.message.replace(name_of(outcome.uri), "")
+            if key in found:
+                found[key][1].append(outcome.uri)
+            else:
+                found[key] = outcome, []
+    return list(found.values())
+
+
+def _list_some(uris: Sequence[str]) -> str:
+    return ", ".join(map(show_line, uris[:5])) + (" …" if len(uris) > 5 else "")
 
 
 def _sum_up(report: LoadReport, feed: str) -> list[Any]:

@@ -66,8 +66,7 @@ def _advise(content: ContentReader, feed: Feed, feeds: Sequence[Feed]) -> list[s
     formats = formats_of(head)
     if formats is None:
         content.read()  # the same block again
-        is_whole = len(head) <= _SAMPLE_BYTES and not content.read()
-        return advise_text(head[:_SAMPLE_BYTES], is_whole, feed, feeds)
+        return advise_text(head, not content.read(), feed, feeds)
     declared = {feed.file_format, *(other.file_format for other in feeds)}
     for file_format in formats:
         if file_format in declared:
@@ -79,7 +78,8 @@ def _advise(content: ContentReader, feed: Feed, feeds: Sequence[Feed]) -> list[s
 
 def advise_text(head: bytes, is_whole: bool, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
     """Return advice for the file of text that begins like this, or is this."""
-    said = []
+    is_whole = is_whole and len(head) <= _SAMPLE_BYTES
+    head, said = head[:_SAMPLE_BYTES], []
     if feed.file_format in ("csv", "aligned") and feed.dialect.header_lines:
         fits = _find_fits_of_text(head, is_whole, feed)
         if any(not fit.changes for fit in fits):
