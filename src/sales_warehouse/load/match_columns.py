@@ -40,7 +40,9 @@ def match_columns(header: Sequence[str], feed: Feed) -> list[str | None]:
         advice = " (trailing_delimiter: ignore leaves out an empty field behind the last one)" if is_last else ""
         problems.append(f"no name for column {', '.join(nameless)}{advice}")
     if long := [column for column in kept if len(column.encode()) > MAX_IDENTIFIER_BYTES]:
-        problems.append(f"names over {MAX_IDENTIFIER_BYTES} bytes: {_list_some([name[:80] for name in long], _SHOWN_LACKING)}")
+        problems.append(
+            f"names over {MAX_IDENTIFIER_BYTES} bytes: {_list_some([name[:80] for name in long], _SHOWN_LACKING)}"
+        )
     if system := [column for column in SYSTEM_COLUMNS if column in kept]:
         problems.append(
             f"PostgreSQL has columns called {', '.join(system)} of its own in every table: declare another column with "

@@ -107,9 +107,7 @@ def test_a_missing_required_column_is_refused_with_the_nearest_headers(make_inbo
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_refusal_says_what_would_fit(
-    make_inbox: MakeInbox, workers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refusal_says_what_would_fit(make_inbox: MakeInbox, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sales_warehouse.load.workers.dispatch.WORTH_WORKERS_BYTES", 0)
     inbox = make_inbox()
     returns = make_feed(name="returns", identifier="shop__returns", location="back/*", columns=("order_no", "reason"))

@@ -221,17 +221,13 @@ MAKERS: dict[str, Any] = {"xlsx": make_xlsx, "xls": make_xls}
 @pytest.mark.parametrize("file_format", MAKERS)
 def test_the_row_and_the_sheet_of_the_header_are_named(file_format: str, tmp_path: Path) -> None:
     make, declared = MAKERS[file_format], feed(file_format=file_format)
-    assert deliver(tmp_path, make({"A": TITLES + TABLE}), declared) == (
-        "header_row: 5 would give all 3 columns."
-    )
+    assert deliver(tmp_path, make({"A": TITLES + TABLE}), declared) == ("header_row: 5 would give all 3 columns.")
     sheets = {"Cover": [["Sales"]], "Input Data": TABLE}
     assert deliver(tmp_path, make(sheets), declared) == "sheet: 'Input Data' would give all 3 columns."
     sheets = {"Cover": [["Sales"]], "Input": TITLES + TABLE}
     assert deliver(tmp_path, make(sheets), declared) == "sheet: 'Input' and header_row: 5 would give all 3 columns."
     sheets = {"Cover": [["Sales"]], "May": TABLE, "June": TABLE}
-    assert deliver(tmp_path, make(sheets), declared) == (
-        "sheet: 'May', or sheet: 'June' would give all 3 columns."
-    )
+    assert deliver(tmp_path, make(sheets), declared) == ("sheet: 'May', or sheet: 'June' would give all 3 columns.")
     assert deliver(tmp_path, make({"A": TABLE}), declared) == ""
     missing = replace(declared, workbook=Workbook(sheet="Sheet1"))
     assert deliver(tmp_path, make({"A": TABLE}), missing) == "sheet: 'A' would give all 3 columns."
