@@ -113,7 +113,7 @@ def _advise_tables(tables: Sequence[Table], file_format: str, feed: Feed, feeds:
 
 
 def _find_fits_of_text(head: bytes, is_whole: bool, feed: Feed) -> list[_Fit]:
-    declared, fits = feed.dialect, []
+    declared, fits = feed.dialect, list[_Fit]()
     for encoding in _encodings(head, declared.encoding):
         for line_end in _line_ends(head, replace(declared, encoding=encoding)):
             dialect = replace(declared, encoding=encoding, line_end=line_end)

@@ -116,8 +116,9 @@ class FileLoad:
         advice = " ".join(advise(self.file, self.feeds))
         if not advice:
             return refused
-        is_of_columns = isinstance(refused, HeaderRefused)
-        return refused.with_advice(advice) if is_of_columns else FileRefused(f"{refused.message} {advice}")
+        if isinstance(refused, HeaderRefused):
+            return refused.with_advice(advice)
+        return FileRefused(f"{refused.message} {advice}")
 
     def recognise(self, content: Content) -> None:
         """Raise `FileRefused` when the first bytes are those of another format than the feed's."""
