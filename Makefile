@@ -54,14 +54,17 @@ test: install ## all checks: style, types, unit and integration tests, full buil
 	@$(MAKE) --no-print-directory --jobs 2 lint types # each keeps a core busy
 	@$(MAKE) --no-print-directory pytest
 
+# each tool runs, whatever those before it found
 lint: install
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt
-	$(BIN)/python tests/python/lint_portability.py
 	@mkdir -p target/lint && cp profiles.yml.example target/lint/profiles.yml
-	PGHOST=none.invalid $(BIN)/dbt --quiet parse --target prod --profiles-dir target/lint --target-path target/lint
-	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
+	@failed=; run() { echo "$$*"; "$$@" || { failed="$${failed}Not clean: $$*\n"; false; }; }; \
+		run $(BIN)/ruff check; \
+		run $(BIN)/ruff format --check; \
+		run $(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests/dbt; \
+		run $(BIN)/python tests/python/lint_portability.py; \
+		run env PGHOST=none.invalid $(BIN)/dbt --quiet parse --target prod --profiles-dir target/lint --target-path target/lint \
+			&& run $(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml; \
+		printf "$$failed"; test -z "$$failed"
 
 types: install
 	$(BIN)/mypy

@@ -24,6 +24,7 @@ from sales_warehouse.cli.session import (
     with_groups,
     with_inbox,
 )
+from sales_warehouse.feeds.names import name_of
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.transaction import transaction
@@ -67,7 +68,7 @@ def load(
 class _Dbt:
     """The options that decide what `dbt build` does."""
 
-    unit_tests: Annotated[bool, typer.Option(help="Run the unit tests of the models too.")] = False
+    unit_tests: Annotated[bool, typer.Option(help="Run the unit tests of all models, not only of edited ones.")] = False
     publish: Annotated[
         bool,
         typer.Option("--publish/--no-publish", help="Publish a green build, or leave that to `warehouse publish`."),
@@ -83,11 +84,16 @@ class _Dbt:
         typer.Option("--wait/--no-wait", help="Wait while another build is at work, or fail at once."),
     ] = True
 
-    @property
-    def arguments(self) -> list[str]:
-        """The arguments of dbt."""
-        # unit tests judge the models, not the data: `make test` and a plain `dbt build` run them
-        return [] if self.unit_tests else ["--exclude-resource-type", "unit_test"]
+    def arguments(self, settings: Settings) -> list[str]:
+        """Return the arguments of dbt."""
+        from sales_warehouse.transform.targets import is_edited, state_directory
+
+        if self.unit_tests:
+            return []
+        # unit tests judge the models, not the data, so those of what was not edited have nothing to say
+        if is_edited(settings):
+            return ["--selector", "with_edited_unit_tests", "--state", str(state_directory(settings))]
+        return ["--exclude-resource-type", "unit_test"]
 
     @property
     def variables(self) -> Mapping[str, object]:
@@ -119,7 +125,7 @@ def build(
         print_load_report(report, _PIPED)
     with report_progress("dbt build", quiet) as reporter:
         reporter.begin("reading the project")
-        built = run_dbt_build(settings, reporter, options.arguments, options.variables)
+        built = run_dbt_build(settings, reporter, options.arguments(settings), options.variables)
     if not built.is_green:
         _print_problems(built)
     for file in built.held:
@@ -165,10 +171,16 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
             out.print(f"{count(report.unchanged, 'file')} more: known already.")
     else:
         out.print(f"Nothing new: the ledger knows all of the inbox ({count(report.unchanged, 'file')}).")
-    for outcome in report.outcomes:
-        if outcome.message and outcome.status not in ("duplicate", "unchanged"):
-            line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
-            out.print(f"[bold]{outcome.status}[/bold] {line}")
+    for outcome, others in _group_by_message(report.outcomes):
+        line = escape(show_line(f"{outcome.uri}: {outcome.message}"))
+        out.print(f"[bold]{outcome.status}[/bold] {line}")
+        if others:
+            out.print(
+                escape(
+                    f"  The same holds for {len(others):,} more file{'s' * (len(others) > 1)}: {_list_some(others)}"
+                ),
+                soft_wrap=True,
+            )
     for uri, message in report.overlaps.items():
         out.print(f"[bold]overlap[/bold] {escape(show_line(f'{uri}: {message}'))}")
     for uri, file_id in report.still_held.items():
@@ -181,8 +193,24 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
         ("Passed over, as programs leave such files behind", report.passed_over),
     ):
         if uris:
-            shown = ", ".join(map(show_line, uris[:5])) + (" …" if len(uris) > 5 else "")
-            note(f"{why} ({count(len(uris), 'file')}): {shown}")
+            note(f"{why} ({count(len(uris), 'file')}): {_list_some(uris)}")
+
+
+def _group_by_message(outcomes: Sequence[Outcome]) -> list[tuple[Outcome, list[str]]]:
+    """Return each message once: the first outcome that has it, and the URIs of the others but for the file's name."""
+    found: dict[tuple[str, str, str], tuple[Outcome, list[str]]] = {}
+    for outcome in outcomes:
+        if outcome.message and outcome.status not in ("duplicate", "unchanged"):
+            key = outcome.feed, outcome.status, outcome.message.replace(name_of(outcome.uri), "")
+            if key in found:
+                found[key][1].append(outcome.uri)
+            else:
+                found[key] = outcome, []
+    return list(found.values())
+
+
+def _list_some(uris: Sequence[str]) -> str:
+    return ", ".join(map(show_line, uris[:5])) + (" …" if len(uris) > 5 else "")
 
 
 def _sum_up(report: LoadReport, feed: str) -> list[Any]:

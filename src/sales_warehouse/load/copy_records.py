@@ -13,19 +13,21 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.masks import Masks
 from sales_warehouse.ledger.outcomes import Fingerprint, Shape, Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
+from sales_warehouse.load.advise import advise
 from sales_warehouse.load.check_control import TrailerLines
 from sales_warehouse.load.fingerprint import Sampler
 from sales_warehouse.load.inbox.recognise import refuse_nul, refuse_other_format, refuse_other_packing
 from sales_warehouse.load.mask_rows import mask_rows
 from sales_warehouse.load.match_columns import match_columns, name_ignored
 from sales_warehouse.load.match_folders import match_folders
-from sales_warehouse.load.outcome import FileRefused, Progress
+from sales_warehouse.load.outcome import FileRefused, HeaderRefused, Progress
 from sales_warehouse.load.readers.choose_reader import Content
 from sales_warehouse.load.readers.reader import Block, Header, Reader
 
@@ -52,6 +54,7 @@ class FileLoad:
     reader: Reader
     progress: Progress
     rejects: RejectSpool
+    feeds: Sequence[Feed] = ()  # all of files: a refusal names the one that its header fits
     skipped: SkippedSpool = field(init=False)
     trailers: TrailerLines = field(init=False)
     sampler: Sampler | None = field(init=False, default=None)  # once the columns are known
@@ -89,12 +92,15 @@ class FileLoad:
         Raises `ColumnsAreMissing` before the first record when the raw table lacks some and they may not be added,
         `WidthsInDoubt` when the reader counted by the block and must not, and `FileRefused`.
         """
-        self.recognise(content)
         blocks = content.blocks()
-        header = self.reader.read_header(blocks)
-        refuse_nul(header, self.file.feed)
-        self.rejects.head = header.head
-        columns = self.match(header)
+        try:
+            self.recognise(content)
+            header = self.reader.read_header(blocks)
+            refuse_nul(header, self.file.feed)
+            self.rejects.head = header.head
+            columns = self.match(header)
+        except FileRefused as refused:
+            raise self._add_advice(refused) from None
         kept = [column for column in columns if column is not None]
         added = self.add_columns(kept, may_add_columns)
         self.sampler = Sampler(self.reader.front.encode(), self.reader.grammar, kept, self.file.feed.columns)
@@ -104,6 +110,15 @@ class FileLoad:
         there = {*kept, *self.reader.front_columns}
         missing = tuple(column for column in self.file.feed.columns if column not in there) + self.reader.missing
         return Shape(tuple(columns), tuple(added), ignored, missing, self.reader.notes)
+
+    def _add_advice(self, refused: FileRefused) -> FileRefused:
+        """Return the refusal with what would fit, as far as the file shows it."""
+        advice = " ".join(advise(self.file, self.feeds))
+        if not advice:
+            return refused
+        if isinstance(refused, HeaderRefused):
+            return refused.with_advice(advice)
+        return FileRefused(f"{refused.message} {advice}")
 
     def recognise(self, content: Content) -> None:
         """Raise `FileRefused` when the first bytes are those of another format than the feed's."""

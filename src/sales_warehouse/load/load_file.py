@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.file_index import Entry, FileIndex
@@ -76,11 +77,12 @@ def _go_on() -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """The loader, and what the caller does at two places of a load."""
+    """The loader, what the caller does at two places of a load, and what else is declared."""
 
     loader: Loader
     find_candidates: FindCandidates | None = None  # instead of a search among the task's related feeds
     before_commit: Callable[[], None] = _go_on  # only the commit is left
+    feeds: Sequence[Feed] = ()  # all of files: a refusal names the one that its header fits
 
 
 def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hooks) -> Outcome:
@@ -252,7 +254,8 @@ class _NewFile:
         file, cursor = self.task.file, self.cursor
         reader = choose_reader(file.feed, file_id, counts_by_block)
         rejects = RejectSpool(self.hooks.loader.masks(cursor, file.feed))
-        with open_content(file) as content, FileLoad(cursor, file, file_id, reader, progress, rejects) as load:
+        feeds = self.hooks.feeds
+        with open_content(file) as content, FileLoad(cursor, file, file_id, reader, progress, rejects, feeds) as load:
             shape: Shape | str  # or why the file is refused
             try:
                 shape = self._copy(load, content)

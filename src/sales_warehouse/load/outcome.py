@@ -15,6 +15,19 @@ class FileRefused(WarehouseError):
     """The file as a whole cannot be loaded; the message has the reason and the next step. The ledger keeps it."""
 
 
+class HeaderRefused(FileRefused):
+    """The columns of a file are not those of its feed."""
+
+    def __init__(self, problem: str, found: str, remedy: str) -> None:
+        """`remedy` is what may help, for a file of which nothing more certain is known."""
+        super().__init__(f"{problem} {found} {remedy}")
+        self.problem, self.found = problem, found
+
+    def with_advice(self, advice: str) -> FileRefused:
+        """Return the refusal with what certainly helps."""
+        return FileRefused(f"{self.problem} {advice} {self.found}")
+
+
 class FileChanged(WarehouseError):
     """The file was written to while it was read; the next load reads it."""
 

@@ -21,7 +21,7 @@ from sales_warehouse.load.inbox.find_rivals import mark_rivals
 from sales_warehouse.load.load_file import Hooks, Task, describe_growing, load_file
 from sales_warehouse.load.loader_lock import Loader, as_the_loader
 from sales_warehouse.load.outcome import NEEDS_A_PERSON, Outcome
-from sales_warehouse.load.same_records import Related, find_related
+from sales_warehouse.load.same_records import Related, find_related, related_feeds
 from sales_warehouse.load.workers.dispatch import dispatch, is_work_for_several
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.reporter import Reporter
@@ -113,7 +113,7 @@ def _load_one_by_one(
     reporter: Reporter,
 ) -> list[Outcome]:
     outcomes = []
-    hooks = Hooks(loader)
+    hooks = Hooks(loader, feeds=related_feeds(related))
     for file in files:
         others = related[file.feed.full_name]
         index = next(one.index for one in others if one.feed.full_name == file.feed.full_name)

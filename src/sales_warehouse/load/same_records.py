@@ -81,6 +81,11 @@ def find_related(feed: Feed, feeds: Sequence[Feed], indexes: dict[str, FileIndex
     ]
 
 
+def related_feeds(related: dict[str, list[Related]]) -> list[Feed]:
+    """Return all feeds among these, each once."""
+    return list({one.feed.full_name: one.feed for feeds in related.values() for one in feeds}.values())
+
+
 def find_candidates(file: InboxFile, related: Sequence[Related], fingerprint: Fingerprint) -> list[Candidate]:
     """Return the active files that may have the same records, those with the same delivery key first."""
     if fingerprint.value is None:

@@ -1,5 +1,6 @@
 """The dbt models as assets, their tests as checks: one dbt run builds and tests them all."""
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def define_models(
 
     @dbt_assets(manifest=manifest, project=project, dagster_dbt_translator=translator, name="dbt_build")
     def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        started = time.time()
         try:
             # Unit tests test the models, not the data; they are separate checks.
             invocation = dbt.cli(
@@ -70,7 +72,7 @@ def define_models(
             fail_or_retry(error, context.retry_number)
         _retry_for_changes(settings, invocation, context)
         _end(invocation, context.retry_number)
-        keep_manifest(settings, target_path(settings, "build") / "manifest.json")
+        keep_manifest(settings, target_path(settings, "build") / "manifest.json", started)
 
     return dbt_build
 

@@ -1,10 +1,12 @@
 """What went wrong in a build, for a person: the error itself, and a command that shows more."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _OF_SERVER = "Database Error"  # the line before a message of the server
 _SAID = ("DETAIL:", "HINT:")  # its lines that a person needs beside the error itself
+_PLACE = re.compile("LINE [0-9]+: *(.+)")  # the line of the statement where the server found the error
 _OF_DBT = (">", "compiled code at")  # where in the code
 
 
@@ -32,7 +34,9 @@ class Problem:
         for number, line in enumerate(lines[:-1], 1):
             if line.startswith(_OF_SERVER):
                 error, *others = lines[number:]
-                return " ".join([error, *(other for other in others if other.startswith(_SAID))])
+                # of a union it is the part whose type differs
+                place = next((f"(at: {found[1]})" for other in others if (found := _PLACE.fullmatch(other))), "")
+                return " ".join(filter(None, [error, place, *(other for other in others if other.startswith(_SAID))]))
         return "\n".join(line for line in lines[1:] if not line.startswith(_OF_DBT))
 
     @property

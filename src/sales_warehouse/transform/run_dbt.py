@@ -70,7 +70,7 @@ def run_dbt_build(
     Raises `WarehouseError` when dbt could not start: a model that cannot be read, a wrong selection, another build at
     work.
     """
-    started = time.monotonic()
+    started, begun_at = time.monotonic(), time.time()
     # apart from target/ of the project, where a plain `dbt` keeps what it parsed for its own target
     os.environ.setdefault("DBT_TARGET_PATH", str(settings.home / "dbt" / "target"))
     os.environ.setdefault("DBT_LOG_PATH", str(settings.home / "dbt" / "logs"))
@@ -140,7 +140,7 @@ def run_dbt_build(
     seconds = time.monotonic() - started
     report = BuildReport(done, tuple(problems), seconds, invocation_ids[0], held, changed, refusal, told_once)
     if report.is_green:
-        keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json")
+        keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json", begun_at)
     return report
 
 

@@ -208,7 +208,8 @@ def test_a_missing_rate_stops_the_build_until_it_is_added(shop: Checkout, rates:
         message = re.sub(r"\s+", " ", done.stdout)
         assert done.returncode == 1
         assert "No exchange rate into EUR for GBP on 2 day(s) from 2024-05-03 to 2024-05-05 (4 sales lines)" in message
-        assert "scripts/refresh_exchange_rates.py" in message
+        command = "python scripts/refresh_exchange_rates.py --download --currency GBP --currency USD"
+        assert f"Fetch the rates with: {command} Then build again." in message
         assert shop.value("select count(*) from marts.fct_sales_lines where net_amount_reporting is not null") == "0"
         # nothing was built from the lines without a rate
         assert shop.value(daily) == before

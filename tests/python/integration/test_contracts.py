@@ -106,6 +106,56 @@ def test_a_missing_required_column_is_refused_with_the_nearest_headers(make_inbo
     assert "the header lacks order_no (nearest in the file: OrderNr). Found in the header: OrderNr, Amount." in message
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_refusal_says_what_would_fit(make_inbox: MakeInbox, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sales_warehouse.load.workers.dispatch.WORTH_WORKERS_BYTES", 0)
+    inbox = make_inbox()
+    returns = make_feed(name="returns", identifier="shop__returns", location="back/*", columns=("order_no", "reason"))
+    inbox.deliver("2024-01-01.csv", "Order No;Product;Amount\n1;tea;2,50\n")
+    inbox.deliver("2024-01-02.csv", "Sales\n\n" + ONE)
+    inbox.deliver("2024-01-03.csv", "Order No,Reason\n1,broken\n")
+    inbox.deliver("2024-01-04.csv", "Order No,Product,Price\n1,tea,2\n")
+    inbox.deliver("2024-01-05.csv", ONE)
+    options = LoadOptions(settle_seconds=0, workers=workers)
+    report = run_load(inbox.connection, [inbox.feed, returns], inbox.folder, Listener(), options)
+    messages = [outcome.message or "" for outcome in report.outcomes]
+    assert "delimiter: ';' would give all 3 columns. Found in the header: Order No;Product;Amount." in messages[0]
+    assert messages[1].endswith(
+        "preamble_lines: 2 would give all 3 columns: the header is in line 3. Found in the header: Sales."
+    )
+    assert "Its header fits the feed shop.returns (back/*). Found in the header: Order No, Reason." in messages[2]
+    assert messages[3].endswith("Correct the file, or the columns, aliases, delimiter or encoding of the feed's "
+                                "declaration.")  # fmt: skip
+    assert messages[4] == ""
+    kept = inbox.query("select message from ledger.files order by uri")
+    assert [message for [message] in kept] == [message or None for message in messages]
+
+
+def test_advice_follows_a_header_that_cannot_be_read(make_inbox: MakeInbox) -> None:
+    inbox = make_inbox()
+    inbox.deliver("2024-01-01.csv", 'Sales "May" of\n' + ONE)
+    message = refusal(inbox.load())
+    assert message.startswith("line 1: the header cannot be read: ")
+    assert message.endswith(" preamble_lines: 1 would give all 3 columns: the header is in line 2.")
+
+
+def test_a_message_of_many_files_is_printed_once(make_inbox: MakeInbox, capsys: pytest.CaptureFixture[str]) -> None:
+    inbox = make_inbox()
+    for day in range(1, 10):
+        inbox.deliver(f"2024-01-0{day}.csv", "Order No;Product;Amount\n1;tea;2,50\n")
+    inbox.deliver("2024-02-01.csv", b"PAR1\0")
+    inbox.deliver("2024-02-02.csv", b"PAR1\0")
+    print_load_report(inbox.load())
+    said = capsys.readouterr().out
+    assert said.count("delimiter: ';' would give all 3 columns") == 1
+    assert said.count("is a Parquet file") == 1
+    assert (
+        "The same holds for 8 more files: shop/2024-01-02.csv, shop/2024-01-03.csv, shop/2024-01-04.csv, "
+        "shop/2024-01-05.csv, shop/2024-01-06.csv …"
+    ) in said
+    assert "The same holds for 1 more file: shop/2024-02-02.csv\n" in said
+
+
 def test_a_missing_optional_column_is_null_and_each_change_is_reported(make_inbox: MakeInbox) -> None:
     inbox = make_inbox(optional=("product",))
     for day, content in enumerate((HEADER + "1,tea,2\n", "Order No,Amount\n2,3\n", "Order No,Amount\n3,4\n"), 1):

@@ -242,6 +242,19 @@ def test_nearest_headers_include_aliases_and_exclude_matched_columns() -> None:
     assert "the header lacks discount." in refusal(replace(FEED, columns=("discount", "discount_2")), "Discount 2")
 
 
+def test_long_lists_of_columns_are_shortened_and_nothing_is_named_twice() -> None:
+    many = replace(FEED, columns=tuple(f"column_{number}" for number in range(1, 21)))
+    message = refusal(many, ";".join(many.columns), *(f"Field {number}" for number in range(1, 21)))
+    assert message.startswith("the header lacks column_1")
+    assert "column_5 and 15 more; names over 63 bytes: column_1" in message
+    assert ". Found in the header: column_1;column_2" in message
+    assert ", Field 9 and 11 more. Correct the file" in message
+    assert message.count("nearest in the file: column_1;column_2") <= 1
+    new = [f"new {number}" for number in range(1, 21)]
+    message = refusal(with_contract(on_new_column="refuse"), "order_id", "amount", "discount", *new)
+    assert "new_10 and 10 more. Found" in message
+
+
 def test_two_headers_that_mean_one_column_refuse_the_file() -> None:
     feed = with_contract(aliases=(("order_id", ("Bestell-Nr",)),))
     message = refusal(feed, "Order Id", "Bestell-Nr", "amount", "discount")

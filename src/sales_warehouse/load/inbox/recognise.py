@@ -104,7 +104,7 @@ _XML = _kind(_MARKUP + rb"\?xml\b", "an XML document")
 # what may also be a preamble or a comment
 _MARKED_UP = (_HTML, _XML_2003, _XML)
 
-_MARKS = (  # the longer ones first
+MARKS = (  # the longer ones first
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -131,6 +131,12 @@ def refuse_other_format(head: bytes, name: str, feed: Feed) -> None:
             f"{name} is plain text, not {feed.file_format}. Declare file_format: csv with its delimiter and encoding "
             f"for such files, or ask for the data as {feed.file_format}."
         )
+
+
+def formats_of(head: bytes) -> tuple[str, ...] | None:
+    """Return the formats whose files begin like this; none for another kind of file, None for one of text."""
+    kind = next((kind for kind in _KINDS if kind.pattern.match(head)), None)
+    return None if kind is None else kind.formats
 
 
 def refuse_other_packing(head: bytes, name: str, feed: Feed) -> None:
@@ -176,7 +182,7 @@ def _refuse_other_encoding(head: bytes, name: str, feed: Feed) -> None:
         if _is_ascii_text(head[:_PROBE_BYTES]):
             raise FileRefused(f"{name} is plain text and not {declared}. Correct encoding in the feed's declaration.")
         return
-    for mark, encoding in _MARKS:
+    for mark, encoding in MARKS:
         if head.startswith(mark):
             raise FileRefused(
                 f"{name} is {encoding.upper()}: it begins with the byte order mark of that encoding. "

@@ -129,7 +129,7 @@ def _choose_sheet(names: Sequence[str], sheet: str | int) -> str:
 def _read_xlsx(data: bytes, workbook: Workbook, unpacking: Unpacking) -> Iterator[list[Cell]]:
     import python_calamine
 
-    _refuse_bomb(data, unpacking.max_bytes or MAX_XML_BYTES, unpacking.max_ratio or MAX_XML_RATIO)
+    refuse_bomb(data, unpacking)
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     name = _choose_sheet(book.sheet_names, workbook.sheet)
     sheet = open_sheet(data, name)
@@ -182,8 +182,9 @@ def fill_down(rows: Iterator[list[Cell]], merged: dict[int, dict[int, int]]) -> 
         yield cells
 
 
-def _refuse_bomb(data: bytes, max_bytes: int, max_ratio: int) -> None:
+def refuse_bomb(data: bytes, unpacking: Unpacking) -> None:
     """Raise `TableUnreadable` when a workbook, which is a zip archive, unpacks to more than it may."""
+    max_bytes, max_ratio = unpacking.max_bytes or MAX_XML_BYTES, unpacking.max_ratio or MAX_XML_RATIO
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()

@@ -17,7 +17,7 @@ from sales_warehouse.load.inbox.open_file import hash_file, open_regular
 from sales_warehouse.load.load_file import Hooks, Task, describe_unreadable, load_file
 from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.outcome import Outcome
-from sales_warehouse.load.same_records import Related, find_candidates, may_be_alike
+from sales_warehouse.load.same_records import Related, find_candidates, may_be_alike, related_feeds
 from sales_warehouse.load.workers.pool import PooledWorker, WorkerPool
 from sales_warehouse.load.workers.worker import Answer, Assignment, FileState, Progress
 from sales_warehouse.reporter import Reporter
@@ -49,8 +49,9 @@ def dispatch(
     `connection` is that of the loader. Raises what a worker raised, or `WorkerLost` when one
     ended; the others are stopped then. What was committed before stays; the current files are rolled back.
     """
-    with WorkerPool(connection, loader, min(workers, len(files))) as pool:
-        return _Dispatcher(connection, Hooks(loader), files, related, pool, reporter).run()
+    feeds = related_feeds(related)
+    with WorkerPool(connection, loader, min(workers, len(files)), feeds) as pool:
+        return _Dispatcher(connection, Hooks(loader, feeds=feeds), files, related, pool, reporter).run()
 
 
 class Order:

@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection as Channel
 from multiprocessing.connection import wait
@@ -13,6 +13,7 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.workers.worker import Answer, Assignment, Failed, FileState, Start
@@ -94,7 +95,7 @@ class PooledWorker:
 class WorkerPool:
     """The workers of one loader; they end with this context at the latest."""
 
-    def __init__(self, connection: Connection, loader: Loader, count: int) -> None:
+    def __init__(self, connection: Connection, loader: Loader, count: int, feeds: Sequence[Feed] = ()) -> None:
         dsn = connection.info.dsn_parameters | {"password": connection.info.password}
         dsn["application_name"] = f"{dsn.get('application_name', 'warehouse')} (worker)"
         with transaction(connection) as cursor:
@@ -103,7 +104,7 @@ class WorkerPool:
             cursor.execute("select name, setting from pg_settings where source = 'session'")
             settings: dict[str, str] = dict(cursor.fetchall())
         dsn = {name: value for name, value in dsn.items() if value}
-        self._start = Start(dsn, role, settings, loader)
+        self._start = Start(dsn, role, settings, loader, feeds)
         self._count = count
         self._workers: list[PooledWorker] = []
 

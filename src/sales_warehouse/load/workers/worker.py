@@ -23,6 +23,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse.error_log import log_instead_of_print
 from sales_warehouse.errors import WarehouseError
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.file_index import Entry
 from sales_warehouse.ledger.outcomes import Fingerprint
 from sales_warehouse.ledger.prepare import ColumnsAreMissing
@@ -36,12 +37,13 @@ _REPORT_SECONDS = 0.1  # how often the worker reports its progress
 
 @dataclass(frozen=True)
 class Start:
-    """The first message to a worker: how to connect, and its loader."""
+    """The first message to a worker: how to connect, its loader, and what is declared."""
 
     dsn: dict[str, Any] = field(repr=False)
     role: str  # of the loader's session; "none" is its login
     settings: dict[str, str]  # of the loader's session
     loader: Loader
+    feeds: Sequence[Feed] = ()  # all of files
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ class _Worker:
                 return answer.candidates
 
             try:
-                outcome = load_file(connection, task, progress.advance, Hooks(self._start.loader, ask, pass_on))
+                hooks = Hooks(self._start.loader, ask, pass_on, self._start.feeds)
+                outcome = load_file(connection, task, progress.advance, hooks)
             except JudgedLater:
                 progress.take_back()
                 self.send(FileState(number, "judged later"))

@@ -1,0 +1,52 @@
+"""`warehouse build` after an edit: the unit tests of what changed run, and the failing place comes first."""
+
+from pathlib import Path
+
+import pytest
+
+from checkout import WITH_UNIT_TESTS, Checkout
+
+UNIONED = "models/intermediate/sales/int_sales__lines_unioned.sql"
+ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+
+
+@pytest.fixture(scope="module")
+def shop(checkout: Checkout) -> Checkout:
+    """A warehouse with one file, and the manifest of its green build."""
+    checkout.variables.update(WITH_UNIT_TESTS)
+    checkout.warehouse("up")
+    path = Path(checkout.variables["WAREHOUSE_INBOX"]) / "online_retail" / "2024-01-01.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(ONLINE + "1,A,Tea,1,2024-01-01 10:00:00,2.50,7,UK\n")
+    assert "unit test" not in checkout.warehouse("build", "--settle", "0")  # there is nothing to compare with
+    return checkout
+
+
+def test_a_missing_cast_in_a_union_names_its_part_before_anything_is_built(shop: Checkout) -> None:
+    path = shop.project / UNIONED
+    sound = path.read_text()
+    text = "-- the tills do not record customers\n        cast(null as {{ text_type() }}) as customer_id"
+    assert text in sound
+    path.write_text(sound.replace(text, "cast(null as bigint) as customer_id"))
+    done = shop.run("warehouse", "build", "--quiet", "--settle", "0", check=False)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 1
+    first = said.partition("more were skipped")[0]
+    assert "all_sources_have_one_shape" in first
+    assert "UNION types text and bigint cannot be matched (at: select * from store_orders)" in first
+    assert shop.value("select count(*) from marts.fct_sales_lines") == "1"
+    path.write_text(sound.replace("'return' else 'sale'", "'sale' else 'sale'", 1))
+    done = shop.run("warehouse", "build", "--quiet", "--settle", "0", check=False)
+    assert done.returncode == 1
+    assert "all_sources_have_one_shape" in done.stdout  # the data of today have no return
+    path.write_text(sound)
+
+
+def test_unit_tests_of_what_did_not_change_do_not_run(shop: Checkout) -> None:
+    path = shop.project / UNIONED
+    path.write_text(path.read_text() + "\n")
+    shop.warehouse("build", "--settle", "0")
+    assert "unit test" not in shop.warehouse("build", "--settle", "0")
+    path.write_text(path.read_text().replace("-- Grain: one row", "-- Grain: exactly one row"))
+    assert " 1 unit test" in shop.warehouse("build", "--settle", "0")
+    assert "unit test" not in shop.warehouse("build", "--settle", "0")
