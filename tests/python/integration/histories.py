@@ -31,6 +31,7 @@ from sales_warehouse.load.run_load import LoadOptions, run_load
 KEYS = 3
 STEPS = 5
 LOOKUPS = 24
+HISTORIES = LOOKUPS + 9  # in one warehouse, built together
 # the feeds of the three keys of such a history
 LOOKUP_FEEDS = (
     ("prices", "prices", "till_lines"),
@@ -43,8 +44,8 @@ SUPER = (
     "Region,Product ID,Category,Sub-Category,Product Name,Sales,Quantity,Discount,Profit\n"
 )
 TOO_SHORT = "too,short"
-# The days on which all sell. Contents 0 and 1 are of the first year, content 2 of the second, the others of all days. So a
-# correction may be far back, or move rows to another month.
+# The days on which all sell. Contents 0 and 1 are of the first year, content 2 of the second, the others of all days.
+# So a correction may be far back, or move rows to another month.
 EARLY = (date(2024, 1, 30), date(2024, 1, 31), date(2024, 2, 1))
 LATE = (date(2025, 1, 31), date(2025, 2, 1), date(2025, 3, 30))
 DAYS = EARLY + LATE
@@ -82,6 +83,27 @@ _corrections = st.builds(
 )  # fmt: skip
 _steps = st.one_of(st.lists(_acts, max_size=3), st.lists(_acts, max_size=3), _corrections)
 histories = st.lists(_steps, min_size=STEPS, max_size=STEPS)
+
+
+# The last history is the same in each run: what must occur in each. Lines of the first year are corrected twice between
+# two builds, then a price of theirs, and then the lines move to the second year. The list of products has one of two.
+GIVEN: History = (
+    (Action("deliver", 0, 0), Action("deliver", 1, 0), Action("deliver", 2, 0)),
+    (Action("deliver", 2, 1), Action("deliver", 2, 2)),
+    (Action("deliver", 1, 1),),
+    (Action("deliver", 2, 3),),
+    (),
+)
+_MARK = f"H{HISTORIES - 1:03d}"
+_GIVEN_ROWS = {
+    (0, 0): (f"{_MARK}-0,P0",),
+    (1, 0): (f"{_MARK}-0,,1.5", f"{_MARK}-1,{EARLY[0]},2.25"),
+    (1, 1): (f"{_MARK}-0,,7", f"{_MARK}-1,{EARLY[0]},2.25"),
+    **{
+        (2, content): tuple(f"{_MARK}-{content},{_MARK}-{product},2,{day}" for product in range(2))
+        for content, day in enumerate((EARLY[0], EARLY[1], EARLY[2], LATE[2]))
+    },
+}
 
 
 def describe_history(number: int, history: History) -> str:
@@ -194,6 +216,8 @@ def content(number: int, key: int, content: int) -> str:
     if number % 4 == 2 and number < LOOKUPS:
         lines = [TOO_SHORT if it.is_bad else write_line(it) for it in draw_events(number, key, content)]
         return "".join(f"{line}\n" for line in lines)
+    if number == HISTORIES - 1:
+        return "".join(f"{line}\n" for line in (",".join(FEEDS[lookup_feed(number, key)]), *_GIVEN_ROWS[key, content]))
     dice = random.Random(f"{number}-{key}-{content}")
     # most lines find what they need
     count = _draw_count(dice) + (4 if number >= LOOKUPS else 0)
