@@ -10,12 +10,13 @@
     {{ return('true') }}
 {%- endmacro %}
 
-{# Whether the side nearer to the readers can be compared: it has the sample too, or a column by which it takes its part. #}
+{# Whether the side nearer to the readers can be compared: it has the sample too, or a column by which it takes its part. Days of
+   orders that are whole have lines of days that are not in the sample, so what is `made_of` orders needs a sample of them. #}
 {% macro is_compared_in_sample(step) -%}
     {%- if not (model.build_window or {}).sample or step.farther.file or step.farther.day -%}
         {{ return(true) }}
     {%- endif -%}
-    {{ return(step.farther.reads | string in sampled_relations()) }}
+    {{ return(is_sampled(step.farther.made_of) if step.farther.made_of else step.farther.reads | string in sampled_relations()) }}
 {%- endmacro %}
 
 {% macro scope_beyond_sample(part='') -%}

@@ -9,8 +9,10 @@
 --   compares   measures that both sides must agree on
 --   nearer     the side nearer to the files: the relation it `reads`, and its `columns` that have another name there
 --   farther    the side nearer to the readers
+--              Sums of days that incremental models keep are complete, and cost no pass over all orders: fact_to_orders
 --   label      column that only the nearer side has, put in front of the scope
 --   file, day  of a side: the column by which a build with --sample takes its part, where the step can be compared then
+--   made_of    of the farther side, instead: the model that must have the sample
 {{ config(materialized='table_when_new', indexes=[{'columns': ['step', 'is_balanced']}]) }}
 {%- set measures = [
     'rows', 'quantity', 'net_amount', 'net_amount_reporting', 'net_sales_amount', 'net_sales_amount_reporting',
@@ -89,7 +91,7 @@
         'by': ['source_system', 'currency'],
         'compares': ['rows', 'net_amount', 'net_amount_reporting'],
         'nearer': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}, 'day': 'order_date'},
-        'farther': {'reads': ref('fct_orders'), 'columns': {'rows': 'line_count'}},
+        'farther': {'reads': ref('fct_orders_daily'), 'columns': {'rows': 'line_count'}, 'made_of': 'fct_orders'},
     },
     {
         'step': 'fact_to_orders',
@@ -105,11 +107,12 @@
             'day': 'order_date',
         },
         'farther': {
-            'reads': ref('fct_orders'),
+            'reads': ref('fct_orders_daily'),
             'columns': {
-                'rows': 'merchandise_line_count',
-                'net_amount': 'net_sales_amount', 'net_amount_reporting': 'net_sales_amount_reporting',
+                'rows': 'merchandise_line_count', 'net_amount': 'net_sales_amount',
+                'net_amount_reporting': 'known_net_sales_amount_reporting + unknown_net_sales_amount_reporting',
             },
+            'made_of': 'fct_orders',
         },
     },
     {

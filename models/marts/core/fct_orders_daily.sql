@@ -1,5 +1,5 @@
 -- Grain: one row per order_date, source_system and currency with an order, on the day of its first line.
--- Amounts may be summed over currencies.
+-- Amounts may be summed only within one currency, except those in the reporting currency.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_date',
@@ -23,6 +23,12 @@ final as (
         count(*) as order_count,
         -- orders in which products were sold together
         count(case when sold_product_count > 1 then 1 end) as basket_count,
+        cast(sum(line_count) as bigint) as line_count,
+        cast(sum(merchandise_line_count) as bigint) as merchandise_line_count,
+        cast(sum(quantity) as numeric(28, 4)) as quantity,
+        cast(sum(net_amount) as numeric(28, 4)) as net_amount,
+        cast(sum(net_sales_amount) as numeric(28, 4)) as net_sales_amount,
+        cast(sum(net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,
         cast(sum(case when customer_id is not null then net_sales_amount_reporting else 0 end) as numeric(28, 4))
             as known_net_sales_amount_reporting,
         cast(sum(case when customer_id is null then net_sales_amount_reporting else 0 end) as numeric(28, 4))

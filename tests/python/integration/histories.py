@@ -31,6 +31,7 @@ from sales_warehouse.load.run_load import LoadOptions, run_load
 KEYS = 3
 STEPS = 5
 LOOKUPS = 24
+HISTORIES = LOOKUPS + 9  # in one warehouse, built together
 # the feeds of the three keys of such a history
 LOOKUP_FEEDS = (
     ("prices", "prices", "till_lines"),
@@ -43,7 +44,11 @@ SUPER = (
     "Region,Product ID,Category,Sub-Category,Product Name,Sales,Quantity,Discount,Profit\n"
 )
 TOO_SHORT = "too,short"
-DAYS = date(2024, 1, 28)  # the first of six days on which all sell
+# The days on which all sell. Contents 0 and 1 are of the first year, content 2 of the second, the others of all days.
+# So a correction may be far back, or move rows to another month.
+EARLY = (date(2024, 1, 30), date(2024, 1, 31), date(2024, 2, 1))
+LATE = (date(2025, 1, 31), date(2025, 2, 1), date(2025, 3, 30))
+DAYS = EARLY + LATE
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,34 @@ _acts = st.one_of(
     st.builds(Action, st.just("deliver"), _keys, st.integers(0, 3)),
     st.builds(Action, st.sampled_from(["copy", "unload", "restore", "replay"]), _keys),
 )
-histories = st.lists(st.lists(_acts, max_size=3), min_size=STEPS, max_size=STEPS)
+# the same file twice, with two other contents
+_corrections = st.builds(
+    lambda key, first, second: [Action("deliver", key, first), Action("deliver", key, (first + second) % 4)],
+    _keys, st.integers(0, 3), st.integers(1, 3),
+)  # fmt: skip
+_steps = st.one_of(st.lists(_acts, max_size=3), st.lists(_acts, max_size=3), _corrections)
+histories = st.lists(_steps, min_size=STEPS, max_size=STEPS)
+
+
+# The last history is the same in each run: what must occur in each. Lines of the first year are corrected twice between
+# two builds, then a price of theirs, and then the lines move to the second year. The list of products has one of two.
+GIVEN: History = (
+    (Action("deliver", 0, 0), Action("deliver", 1, 0), Action("deliver", 2, 0)),
+    (Action("deliver", 2, 1), Action("deliver", 2, 2)),
+    (Action("deliver", 1, 1),),
+    (Action("deliver", 2, 3),),
+    (),
+)
+_MARK = f"H{HISTORIES - 1:03d}"
+_GIVEN_ROWS = {
+    (0, 0): (f"{_MARK}-0,P0",),
+    (1, 0): (f"{_MARK}-0,,1.5", f"{_MARK}-1,{EARLY[0]},2.25"),
+    (1, 1): (f"{_MARK}-0,,7", f"{_MARK}-1,{EARLY[0]},2.25"),
+    **{
+        (2, content): tuple(f"{_MARK}-{content},{_MARK}-{product},2,{day}" for product in range(2))
+        for content, day in enumerate((EARLY[0], EARLY[1], EARLY[2], LATE[2]))
+    },
+}
 
 
 def describe_history(number: int, history: History) -> str:
@@ -139,7 +171,7 @@ class Operator:
         messages = list[tuple[bytes | None, bytes | None, int]]()
         for event in draw_events(number, act.key, act.content):
             later = timedelta(days=dice.choice([0, 1, 2])) if act.verb == "copy" else timedelta()
-            sent_at = (event.sent_at or datetime.combine(DAYS, datetime.min.time())) + later
+            sent_at = (event.sent_at or datetime.combine(DAYS[0], datetime.min.time())) + later
             value = TOO_SHORT.encode() if event.is_bad else event.event.value()
             messages.append((event.event.order_id.encode(), value, int(sent_at.replace(tzinfo=UTC).timestamp()) * 1000))
         if messages:
@@ -184,10 +216,13 @@ def content(number: int, key: int, content: int) -> str:
     if number % 4 == 2 and number < LOOKUPS:
         lines = [TOO_SHORT if it.is_bad else write_line(it) for it in draw_events(number, key, content)]
         return "".join(f"{line}\n" for line in lines)
+    if number == HISTORIES - 1:
+        return "".join(f"{line}\n" for line in (",".join(FEEDS[lookup_feed(number, key)]), *_GIVEN_ROWS[key, content]))
     dice = random.Random(f"{number}-{key}-{content}")
     # most lines find what they need
     count = _draw_count(dice) + (4 if number >= LOOKUPS else 0)
-    records = [TOO_SHORT if dice.random() < 0.2 else _record(number, key, row, dice) for row in range(count)]
+    days = days_of(content)
+    records = [TOO_SHORT if dice.random() < 0.2 else _record(number, key, row, dice, days) for row in range(count)]
     header = SUPER if number % 4 else ONLINE
     if number >= LOOKUPS:
         header = ",".join(FEEDS[lookup_feed(number, key)]) + "\n"
@@ -210,12 +245,12 @@ def draw_events(number: int, key: int, content: int) -> list[SentEvent]:
     and have equal times or none.
     """
     dice = random.Random(f"{number}-{key}-{content}")
-    return [_draw_event(number, dice) for _ in range(_draw_count(dice))]
+    return [_draw_event(number, dice, days_of(content)) for _ in range(_draw_count(dice))]
 
 
-def _draw_event(number: int, dice: random.Random) -> SentEvent:
+def _draw_event(number: int, dice: random.Random, days: Sequence[date] = DAYS) -> SentEvent:
     mark, is_bad = name(number), dice.random() < 0.2
-    day = DAYS + timedelta(days=dice.randrange(6))
+    day = dice.choice(days)
     fields = {
         "ordered_at": f"{day}T10:00:00{dice.choice(['Z', '+09:00', '-10:00'])}",
         "country": mark,
@@ -224,7 +259,7 @@ def _draw_event(number: int, dice: random.Random) -> SentEvent:
     kind = dice.choice(["placed", "placed", "corrected", "cancelled"])
     prices = tuple(dice.choice([1, 2.5, 7, 9, "many"]) for _ in range(dice.choice([1, 1, 2])))
     event = Event(f"{mark}-{dice.randrange(6)}", f"{mark}-{dice.randrange(3)}", 0, kind, prices, other=fields)
-    sent_at = datetime.combine(DAYS, datetime.min.time()) + timedelta(hours=12 * dice.randrange(8))
+    sent_at = datetime.combine(DAYS[0], datetime.min.time()) + timedelta(hours=12 * dice.randrange(8))
     return SentEvent(event, None if dice.random() < 0.15 else sent_at, is_bad)
 
 
@@ -238,13 +273,18 @@ def _draw_count(dice: random.Random) -> int:
     return dice.choice([0, 1, 2, 3, 5])
 
 
-def _record(number: int, key: int, row: int, dice: random.Random) -> str:
+def days_of(content: int) -> Sequence[date]:
+    """Return the days of the rows of a content."""
+    return {0: EARLY, 1: EARLY, 2: LATE}.get(content, DAYS)
+
+
+def _record(number: int, key: int, row: int, dice: random.Random, days: Sequence[date] = DAYS) -> str:
     if number >= LOOKUPS:
-        return _lookup_record(name(number), lookup_feed(number, key), dice)
+        return _lookup_record(name(number), lookup_feed(number, key), dice, days)
     if number % 4 > 1:
-        return write_line(_draw_event(number, dice))
+        return write_line(_draw_event(number, dice, days))
     mark = name(number)
-    day = DAYS + timedelta(days=dice.randrange(6))
+    day = dice.choice(days)
     quantity = dice.choice(["1", "2", "-1", "many"])  # the last is quarantined
     cents = dice.randrange(1, 10_000) / 100
     if number % 4:
@@ -258,11 +298,12 @@ def _record(number: int, key: int, row: int, dice: random.Random) -> str:
     )
 
 
-def _lookup_record(mark: str, feed: str, dice: random.Random) -> str:
+def _lookup_record(mark: str, feed: str, dice: random.Random, days: Sequence[date]) -> str:
     """Draw a record of a lookup or of its lines, with so few keys and days that most of them meet."""
-    order, product = (f"{mark}-{dice.randrange(3)}" for _ in range(2))
+    # the list of products lacks one
+    order, product = f"{mark}-{dice.randrange(3)}", f"{mark}-{dice.randrange(3 if feed == 'products' else 4)}"
     # before, on and after the days of the lines, or from the beginning
-    day = DAYS + timedelta(days=dice.randrange(6))
+    day = dice.choice(days)
     values = {
         "order_id": order,
         "receipt_id": order,
@@ -270,7 +311,7 @@ def _lookup_record(mark: str, feed: str, dice: random.Random) -> str:
         "quantity": dice.choice(["1", "2", "-1", "many"]),
         "sold_on": day,
         "ordered_on": dice.choice([day, day, "unknown"]),
-        "valid_from": dice.choice([day, day, DAYS - timedelta(days=9), ""]),
+        "valid_from": dice.choice([day, day, EARLY[0] - timedelta(days=9), ""]),
         "unit_price": dice.choice(["1.5", "2.25", "7", "much"]),
         "product_name": f"P{dice.randrange(3)}",
         "customer_id": f"{mark}-{dice.randrange(2)}",

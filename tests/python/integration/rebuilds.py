@@ -39,10 +39,12 @@ def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]
                 table = sql.Identifier("raw", feed.replace(".", "__"))
                 cursor.execute(sql.SQL("delete from {} where _file_id = %s").format(table), (file_id,))
         for relation, (columns, query) in rebuilt.items():
-            there, due = f"select {columns} from {relation}", f"select {columns} from ({query}) as due"
             cursor.execute(
-                f"select 'too many', rows.* from ({there} except all {due}) as rows "
-                f"union all select 'missing', rows.* from ({due} except all {there}) as rows"
+                # once each, although both are read twice
+                f"with there as materialized (select {columns} from {relation}), "
+                f"due as materialized (select {columns} from ({query}) as rebuilt) "
+                "select 'too many', rows.* from (select * from there except all select * from due) as rows "
+                "union all select 'missing', rows.* from (select * from due except all select * from there) as rows"
             )
             assert cursor.description is not None
             file_id = (

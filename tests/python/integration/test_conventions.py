@@ -1,7 +1,9 @@
 """The rules of dbt-bouncer.yml are effective: on a manifest that breaks each of them once, each of them fails."""
 
 import json
+import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +151,34 @@ def test_each_override_strategy_and_hook_is_on_the_page_about_dbt(manifest: dict
     assert hooks <= ours
     on_page = {name.removeprefix("materialization_").removesuffix("_default") for name in extending | hooks}
     assert {name for name in on_page if f"`{name}`" not in page} == set()
+
+
+def compare_strategies(manifest: dict[str, Any]) -> dict[str, set[str]]:
+    """Return the models that the table of strategies has too many or leaves out, by materialization and strategy."""
+    page = (PROJECT / "docs" / "explanation" / "incremental-builds.md").read_text()
+    differences = dict[str, set[str]]()
+    built = dict[str, set[str]]()
+    for node in manifest["nodes"].values():
+        config = node["config"]
+        # a view without rows of its own is in no row of the table
+        if node["resource_type"] == "model" and config["materialized"] != "view_in_place":
+            strategy = f", `{config['incremental_strategy']}`" if config["incremental_strategy"] else ""
+            built.setdefault(f"`{config['materialized']}`{strategy}", set()).add(node["name"])
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)?) \|[^|]*\|([^|]*)\|[^|]*\|$", page, re.MULTILINE)
+    listed = {kind: set(re.findall(r"`([\w…]+)`", models)) for kind, models in rows if kind != "`seed`"}
+    for kind in listed | built:
+        names, patterns = built.get(kind, set()), listed.get(kind, set())
+        missing = {name for name in names if not any(fnmatch(name, it.replace("…", "*")) for it in patterns)}
+        # the project has no lookups: a pattern may match nothing
+        differences[kind] = missing | {it for it in patterns - names if "…" not in it}
+    return {kind: names for kind, names in differences.items() if names}
+
+
+def test_the_table_of_strategies_has_each_model_in_its_row(manifest: dict[str, Any]) -> None:
+    assert compare_strategies(manifest) == {}
+    broken = json.loads(json.dumps(manifest))
+    broken["nodes"]["model.sales_warehouse.fct_orders"]["config"]["incremental_strategy"] = "by_touched_date"
+    assert compare_strategies(broken) == {
+        "`incremental_by_ledger`, `by_touched_date`": {"fct_orders"},
+        "`incremental_by_ledger`, `by_touched_key`": {"fct_orders"},
+    }

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from dbt.artifacts.resources import FileHash
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
-from mutations import MUTATIONS, Mutation
+from mutations import LAST, MUTATIONS, Mutation
 
 from checkout import PROJECT, WITH_UNIT_TESTS, Checkout
 from lean_dbt import make_lean
@@ -22,6 +23,12 @@ from lean_dbt import make_lean
 EXEMPT = {path.stem: "test_live" for path in (PROJECT / "models" / "live").glob("*.sql")}
 # the inbox has no messages
 EXEMPT["stg_web_shop__order_events_typed"] = "test_rebuild_equality"
+# Tables that keep the figures of days, months and customers for reports.
+KEEPING = re.compile(r"incremental_strategy='by_touched_(date|member)'|'public': false")
+# of a key, or found by it
+DESCRIBING = {"source_system", "customer_id", "product_id", "order_id", "currency"}
+# another value of a column, by its type
+OTHER_VALUE = {"text": "{0} || '?'", "boolean": "not {0}", "timestamp without time zone": "{0} + interval '1 day'"}
 # Rows of a test are a failure. What a table rejects and a test that raises its finding are errors, as is SQL that does
 # not run, which proves nothing.
 RED = re.compile("fail|error: .*(violates|is duplicated|No exchange rate)", re.DOTALL)
@@ -41,6 +48,7 @@ class Gate:
         self._wrong: set[str] = set()  # relations built by a broken model; the models themselves are restored
         self._statuses: dict[Mutation, dict[str, str]] = {}
         self._batches: list[list[Mutation]] = []
+        self._notices: dict[tuple[str, str], list[str]] = {}
 
     def build_all(self) -> dict[str, str]:
         """Build everything and run the unit tests of the table; return the status of each node by its name."""
@@ -82,6 +90,35 @@ class Gate:
             self._statuses |= dict.fromkeys(batch, self._try_batch(batch))
         return self._statuses[mutation]
 
+    def try_figure(self, model: str, column: str) -> list[str]:
+        """Return the status of each unit test of a model when a column has other values."""
+        assert self._manifest is not None
+        if (model, column) not in self._notices:
+            place = FIGURES[model].index(column)
+            # one column of each model at once: a unit test reads no other model
+            wrong = {name: columns[place] for name, columns in FIGURES.items() if place < len(columns)}
+            right = {name: self._models[name].raw_code for name in wrong}
+            tested = {it.unique_id: it.model for it in self._manifest.unit_tests.values() if it.model in wrong}
+            try:
+                self._rewrite({name: self._change_column(name, column) for name, column in wrong.items()})
+                results = self._run("test", *(self._manifest.unit_tests[unique_id].name for unique_id in tested))
+            finally:
+                self._rewrite(right)
+            self._notices |= {
+                (name, column): [status for node, status in results if tested.get(node.unique_id) == name]
+                for name, column in wrong.items()
+            }
+        return self._notices[model, column]
+
+    def _change_column(self, model: str, column: str) -> str:
+        """Return the SQL of a model with other values in a column."""
+        node = self._models[model]
+        data_type = str(node.columns[column].data_type)
+        other = f"{OTHER_VALUE.get(data_type, '{0} + 1').format(column)} as {column}"
+        columns = (other if name == column else name for name in node.columns)
+        assert node.raw_code.count(LAST) == 1
+        return node.raw_code.replace(LAST, f"select {', '.join(columns)} from final")
+
     def _interfere(self, one: Mutation, other: Mutation) -> bool:
         """Say whether the test of one mutation could fail, or be skipped, because of the other."""
         return one.model in self._ancestors[other.test] or other.model in self._ancestors[one.test]
@@ -113,7 +150,10 @@ class Gate:
 
     def _build(self, *selection: str) -> list[tuple[Any, str]]:
         """Run `dbt build` of only this selection in this process; return each node with its status."""
-        results = self._invoke("build", "--indirect-selection", "empty", "--select", *selection)
+        return self._run("build", *selection)
+
+    def _run(self, command: str, *selection: str) -> list[tuple[Any, str]]:
+        results = self._invoke(command, "--indirect-selection", "empty", "--select", *selection)
         return [(one.node, f"error: {one.message}" if one.status == "error" else str(one.status)) for one in results]
 
     def _invoke(self, command: str, *arguments: str) -> Any:
@@ -140,6 +180,23 @@ def _find_parents(node: Any) -> list[str]:
     return [tested] if tested else node.depends_on_nodes
 
 
+def _find_figures() -> dict[str, list[str]]:
+    """Return the columns of these tables, but those of their keys."""
+    figures = dict[str, list[str]]()
+    for path in (PROJECT / "models" / "marts").rglob("*.sql"):
+        if KEEPING.search(path.read_text()):
+            [model] = yaml.safe_load(path.with_suffix(".yml").read_text())["models"]
+            keys = [test["unique_combination"] for test in model["data_tests"] if "unique_combination" in test]
+            key = {name for it in keys for name in it["arguments"]["columns"]}
+            key |= {column["name"] for column in model["columns"] if "unique" in column.get("data_tests", [])}
+            names = (column["name"] for column in model["columns"])
+            figures[path.stem] = [name for name in names if name not in key | DESCRIBING]
+    return figures
+
+
+FIGURES = _find_figures()
+
+
 @pytest.fixture(scope="module")
 def gate(checkout: Checkout) -> Gate:
     checkout.variables |= WITH_UNIT_TESTS
@@ -157,6 +214,13 @@ def gate(checkout: Checkout) -> Gate:
 def test_a_broken_model_fails_its_test(gate: Gate, mutation: Mutation) -> None:
     statuses = gate.try_mutation(mutation)
     assert RED.match(statuses.get(mutation.test, "not run")), statuses
+
+
+@pytest.mark.parametrize(("model", "column"), [(model, it) for model, columns in FIGURES.items() for it in columns])
+def test_a_unit_test_notices_a_wrong_figure(gate: Gate, model: str, column: str) -> None:
+    """Each column is broken, so a new one needs a unit test that expects its value."""
+    statuses = gate.try_figure(model, column)
+    assert any(RED.match(status) for status in statuses), statuses
 
 
 def test_every_model_has_a_mutation() -> None:

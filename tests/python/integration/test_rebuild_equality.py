@@ -7,10 +7,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from histories import KEYS, LOOKUPS, STEPS, Action, History, Operator, describe_history, histories, is_topic
+from histories import GIVEN, HISTORIES, KEYS, STEPS, Action, History, Operator, describe_history, histories, is_topic
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
 from lookup_shop import declare_lookups
@@ -24,8 +26,8 @@ from sales_warehouse import server
 from sales_warehouse.feeds.read_feeds import read_feeds
 
 SENT_MEANWHILE = 4  # number of the content that comes during a build
-HISTORIES = LOOKUPS + 9  # in one warehouse, built together
 VERBS = {"deliver", "copy", "unload", "restore", "replay"}
+FAR = 180  # days
 # what happened to the feeds of events
 SEEN = """
 select feed, array_agg(distinct decision order by decision), array_agg(distinct kind order by kind)
@@ -43,8 +45,64 @@ where
 union
 select 'touched' from audit.touched_files where relation_name like '%_periods"'
 """
+# Files that a correction replaced, with the days and months of their rows; those of two builds are compared
+DELIVERIES = """
+select
+    feed, coalesce(delivery_key, uri), _file_id, array_agg(distinct order_date),
+    array_agg(distinct date_trunc('month', order_date))
+from marts.fct_sales_lines
+inner join ledger.files on _file_id = file_id
+where feed not like '%.order_events'
+group by feed, coalesce(delivery_key, uri), _file_id
+"""
+# What came since the build before. Files of lines and lookups of a history begin with its mark.
+_CAME = """
+with came as (
+    select files.*, last_event_id
+    from ledger.files
+    inner join ledger.file_events using (file_id)
+    inner join (
+        select
+            upper_event_id as last_event_id,
+            lag(upper_event_id, 1, 0::bigint) over (order by started_at) as event_id_before
+        from audit.builds order by started_at desc limit 1
+    ) as build on event_id > event_id_before and event_id <= last_event_id
+    where kind = 'activated' and supersedes_file_id is not null
+)
+"""
+SEEN_CORRECTIONS = f"""
+{_CAME}
+select 'corrected twice' from came
+group by came.feed, coalesce(delivery_key, uri) having count(distinct file_id) > 1
+union
+select 'lookup corrected far back' from came
+inner join audit.touched_files as touched on touched.event_id = last_event_id and relation_name like '%_periods"'
+inner join marts.fct_sales_lines as lines on lines._file_id = touched.file_id
+where
+    came.feed in ('corner_shop.prices', 'corner_shop.orders', 'corner_shop.products')
+    and split_part(came.name, '_', 1) = split_part(order_id, '-', 1)
+    and order_date < (select max(order_date) - {FAR} from marts.fct_sales_lines)
+"""
+# whether a line has the unknown member of a lookup that has others of its history
+SEEN_MEMBERS = """
+select case when product_name is null then 'unknown product' else 'known product' end
+from intermediate.int_sales__corner_shop_till_lines_priced as lines
+where
+    row_status = 'accepted'
+    and split_part(product_id, '-', 1) in (
+        select split_part(product_id, '-', 1) from intermediate.int_lookups__corner_shop__products_periods
+    )
+"""
+MUST_BE_SEEN = {
+    "accepted", "waiting", "touched", "known product", "unknown product",
+    "corrected twice", "corrected far back", "moved to another month", "lookup corrected far back",
+}  # fmt: skip
 # `make soak` sets the number of warehouses, each with all its histories
 WAREHOUSES = int(os.environ.get("SOAK", "1"))
+
+
+# file, days and months of the lines of a delivery, by feed and delivery key
+Deliveries = dict[tuple[str, str], tuple[int, set[date], set[object]]]
 
 
 @pytest.mark.timeout(120 + 480 * WAREHOUSES)
@@ -58,8 +116,9 @@ WAREHOUSES = int(os.environ.get("SOAK", "1"))
     verbosity=Verbosity.quiet,
     suppress_health_check=list(HealthCheck),
 )
-@given(drawn=st.lists(histories, min_size=HISTORIES, max_size=HISTORIES))
-def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]], databases: Databases) -> None:
+@given(others=st.lists(histories, min_size=HISTORIES - 1, max_size=HISTORIES - 1))
+def test_marts_built_step_by_step_equal_a_rebuild(others: list[list[list[Action]]], databases: Databases) -> None:
+    drawn: list[History] = [*others, GIVEN]
     done = [act.verb for history in drawn for step in history for act in step]
     assume(set(done) == VERBS and len(done) > HISTORIES * STEPS // 2)
     # after the second build each partition has a sealed segment
@@ -79,7 +138,7 @@ def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]
         rebuilt = compile_whole(checkout)
         with closing(server.connect(warehouse, application_name="test")) as connection:
             operator = Operator(connection, read_feeds(checkout.project), warehouse.inbox)
-            seen = set[object]()
+            seen, before = set[object](), Deliveries()
             for step in range(STEPS):
                 for turn in range(max(len(history[step]) for history in drawn)):
                     operator.do([(n, h[step][turn]) for n, h in enumerate(drawn) if turn < len(h[step])])
@@ -99,12 +158,33 @@ def test_marts_built_step_by_step_equal_a_rebuild(drawn: list[list[list[Action]]
                 if build.returncode:
                     pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
                 assert query(connection, "select 1 from ledger.files where status = 'open'")
-                seen |= {value for (value,) in query(connection, SEEN_LOOKUPS)}
+                for text in (SEEN_LOOKUPS, SEEN_CORRECTIONS, SEEN_MEMBERS):
+                    seen |= {value for (value,) in query(connection, text)}
+                now = read_deliveries(connection)
+                seen, before = seen | compare_deliveries(before, now), now
             assert query(connection, SEEN) == [
                 (feed, ["counted", "repeated", "superseded"], ["activated", "deactivated"])
                 for feed in ("web_shop.order_event_files", "web_shop.order_events")
             ]
-            assert seen == {"accepted", "waiting", "touched"}
+            assert seen == MUST_BE_SEEN
+
+
+def read_deliveries(connection: Connection) -> Deliveries:
+    """Return the file of each delivery that has lines, with their days and months."""
+    rows = query(connection, DELIVERIES)
+    return {(feed, key): (file_id, set(days), set(months)) for feed, key, file_id, days, months in rows}
+
+
+def compare_deliveries(before: Deliveries, now: Deliveries) -> set[object]:
+    """Say what the corrections between two builds did: of files that have rows after both."""
+    newest = max((max(days) for _, days, _ in now.values()), default=date.min)
+    found = set[object]()
+    for key in before.keys() & now.keys():
+        (old, old_days, old_months), (new, days, months) = before[key], now[key]
+        if new > old:  # else an earlier file was restored
+            found |= {"moved to another month"} if months.isdisjoint(old_months) else set()
+            found |= {"corrected far back"} if max(days | old_days) < newest - timedelta(days=FAR) else set()
+    return found
 
 
 def await_upper_event(connection: Connection, builds: int) -> None:
@@ -119,7 +199,7 @@ def await_upper_event(connection: Connection, builds: int) -> None:
     raise AssertionError("the build did not begin")
 
 
-def query(connection: Connection, text: str) -> list[tuple[object, ...]]:
+def query(connection: Connection, text: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query."""
     with connection, connection.cursor() as cursor:
         cursor.execute(text)
