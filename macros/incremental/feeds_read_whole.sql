@@ -7,36 +7,33 @@
 
    Not the feed of a typed table, whose rows are its own, and not for periods, whose rows are found by their keys. #}
 {% macro feeds_read_whole(parents) -%}
-    {%- set strategy = model.config.incremental_strategy -%}
-    {%- set read_whole = [] -%}
-    {%- if strategy == 'by_lookup_key' or not rebuilt_in_part(model) -%}
+    {%- if not rebuilt_in_part(model) or model.config.incremental_strategy == 'by_lookup_key' -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set declared = feeds() -%}
+    {%- set own = declared | selectattr('rows_model', 'equalto', model.unique_id if is_typed(model) else '') | map(attribute='name') | list -%}
+    {#- the plan takes time, and most typed tables read nothing else -#}
+    {%- if not feeds_above([model.unique_id], declared) | reject('in', own) | list -%}
         {{ return([]) }}
     {%- elif is_by_file(model) -%}
-        {%- do read_whole.extend(relations_read_whole(parents)) -%}
-    {%- else -%}
-        {%- for parent in parents.followed if not graph.nodes[parent.unique_id].config.meta.get('date_column') -%}
-            {%- do read_whole.append(parent.unique_id) -%}
-        {%- endfor -%}
-        {%- for unique_id in feeds() | map(attribute='staging_model') if unique_id in parents.code | map(attribute='unique_id') -%}
-            {%- do read_whole.append(unique_id) -%}
-        {%- endfor -%}
+        {{ return(feeds_above(relations_read_whole(parents, declared), declared) | reject('in', own) | list) }}
     {%- endif -%}
-    {%- set above = ids_above(read_whole) -%}
-    {%- set names = [] -%}
-    {%- for feed in feeds() if feed.source.unique_id in above and not (is_typed(model) and feed.rows_model == model.unique_id) -%}
-        {%- do names.append(feed.name) -%}
+    {%- set read_whole = [] -%}
+    {%- for parent in parents.followed if not graph.nodes[parent.unique_id].config.meta.get('date_column') -%}
+        {%- do read_whole.append(parent.unique_id) -%}
     {%- endfor -%}
-    {{ return(names) }}
+    {%- set read = parents.code | map(attribute='unique_id') | list -%}
+    {{ return(feeds_above(read_whole + declared | map(attribute='staging_model') | select('in', read) | list, declared)) }}
 {%- endmacro %}
 
 {# The models and sources of which the plan of this model has a scan without the condition on files, and what lines are looked up
    in that are read so. A scan of the rows of the same file is none, nor one of look_up, which a build of the periods follows. #}
-{% macro relations_read_whole(parents) -%}
+{% macro relations_read_whole(parents, declared) -%}
     {%- set known = {} -%}
     {%- for parent in parents.code + parents.followed if parent.relation_name -%}
         {%- do known.update({parent.relation_name: parent.unique_id}) -%}
     {%- endfor -%}
-    {%- for feed in feeds() -%}
+    {%- for feed in declared -%}
         {%- do known.update({feed.raw_relation: feed.source.unique_id}) -%}
     {%- endfor -%}
     {%- set found = [] -%}
@@ -68,8 +65,8 @@
     {{ return(fromjson(run_query('explain (verbose, format json) ' ~ sql).rows[0][0])[0]['Plan']) }}
 {%- endmacro %}
 
-{# These models and sources, and all above them. #}
-{% macro ids_above(unique_ids) -%}
+{# The names of the feeds above these models and sources. #}
+{% macro feeds_above(unique_ids, declared) -%}
     {%- set waiting, seen = unique_ids | list, [] -%}
     {%- for _ in range(100000) if waiting -%}
         {%- set unique_id = waiting.pop() -%}
@@ -79,5 +76,9 @@
             {%- do waiting.extend(node.depends_on.nodes + feed_models(node)) if node and node.resource_type == 'model' -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return(seen) }}
+    {%- set names = [] -%}
+    {%- for feed in declared if feed.source.unique_id in seen -%}
+        {%- do names.append(feed.name) -%}
+    {%- endfor -%}
+    {{ return(names) }}
 {%- endmacro %}

@@ -13,7 +13,7 @@ from histories import ONLINE
 from lookup_shop import LookupInbox, declare_lookups, join_orders_as_sales
 from order_events import change
 from psycopg2.extensions import connection as Connection
-from rebuilds import compile_whole, find_differences
+from rebuilds import compile_whole, find_differences, list_built_whole
 
 from checkout import WITH_UNIT_TESTS, WITHOUT_TESTS, Checkout, name_server
 from databases import Databases
@@ -109,11 +109,7 @@ class Shop:
 
     def built_whole(self) -> list[str]:
         """Return the models that the last build made from nothing."""
-        found = self.checkout.sql(
-            "select relation_name as name from audit.model_watermarks where rebuilt_by = "
-            "(select invocation_id from audit.builds order by started_at desc limit 1) and event_id is not null"
-        )
-        return sorted(row["name"].split(".")[-1].strip('"') for row in found)
+        return list_built_whole(self.connection, self.checkout)
 
     def _stamps(self) -> dict[str, tuple[object, ...]]:
         """Return which transactions wrote the lines of each file."""
