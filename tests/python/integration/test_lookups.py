@@ -25,7 +25,7 @@ from marts.fct_sales_lines order by 1
 OUTCOMES = ("row_outcomes", "feed_scorecard", "quarantined_rows")
 WAITING = "select coalesce(sum(row_count), 0) from audit.row_outcomes where row_status = 'waiting'"
 
-# joins that no look_up registers: of the rows of a lookup, of the periods, and of periods that the same model looks up too
+# joins that no look_up registers: of the rows of a lookup, and of its periods
 _JOINS = {
     "rows": """\
 (
@@ -38,10 +38,18 @@ _JOINS = {
         where orders.order_id = lines.order_id
     ) as customer_id""",
 }
+# the highest price, of periods that the same model looks up too
 _DEAREST = """\
 (
         select cast(max(prices.unit_price) as {{ text_type() }})
         from {{ ref('int_lookups__corner_shop__prices_periods') }} as prices
+    ) as customer_id"""
+# the highest price of the lines of another feed, which look it up
+_DEAREST_ORDER = """\
+(
+        select cast(max(priced.unit_price) as {{ text_type() }})
+        from {{ ref('int_sales__corner_shop_order_lines_priced') }} as priced
+        where priced.row_status = 'accepted'
     ) as customer_id"""
 # models by date, by key and by member that read a lookup beside the lines
 _DATED = {
@@ -264,6 +272,18 @@ def test_lines_that_read_all_periods_beside_look_up_are_built_again(shop: Shop) 
     shop.inbox.deliver("products", "2024-02-01", ["A,Apple"])
     assert shop.build() == {"till_lines/2024-01-10"}
     assert shop.built_whole() == []
+
+
+def test_lines_that_read_priced_lines_of_another_feed_follow_their_lookups(shop: Shop) -> None:
+    shop = _join(shop, _DEAREST_ORDER)
+    shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,1.00", "B,2024-01-01,2.00"])
+    shop.inbox.deliver("orders", "2024-01-10", ["o1,2024-01-10,K1"])
+    shop.inbox.deliver("order_lines", "2024-01-10", ["o1,B,1"])
+    shop.inbox.deliver("till_lines", "2024-01-10", ["r1,A,1,2024-01-10"])
+    shop.build()
+    # no line of the till has this product
+    shop.inbox.deliver("prices", "2024-02-01", ["B,2024-01-01,9.00"])
+    assert shop.build() == {"order_lines/2024-01-10", "till_lines/2024-01-10"}
 
 
 def test_models_by_date_key_and_member_see_a_lookup_that_they_join(shop: Shop) -> None:
