@@ -191,7 +191,9 @@ with
 
 lines as (
 
-    {{ look_up('stg_corner_shop__order_lines_typed', [{'lookup': 'stg_corner_shop__products', 'key': ['product_id']}]) }}
+    {{ look_up('stg_corner_shop__order_lines_typed', [
+        {'lookup': 'stg_corner_shop__products', 'key': ['product_id']},
+    ]) }}
 
 ),
 
@@ -298,7 +300,8 @@ def join_orders_as_sales(project: Path) -> None:
     view = f"stg_{SOURCE}__orders"
     sources = staging / f"_{SOURCE}__sources.yml"
     declared = yaml.safe_load(sources.read_text())
-    del next(table for table in declared["sources"][0]["tables"] if table["name"] == "orders")["external"]["options"]["kind"]
+    [orders] = [table for table in declared["sources"][0]["tables"] if table["name"] == "orders"]
+    del orders["external"]["options"]["kind"]
     _write(sources, yaml.safe_dump(declared))
     models = yaml.safe_load((staging / f"{view}.yml").read_text())
     del models["models"][0]["config"]
