@@ -51,10 +51,8 @@
         or not (existing.is_view if model.config.materialized == 'view_of_marts' else existing.is_table)
         or own.event_id is none or own.inputs_hash != window.inputs_hash or own.code_hash != code_hash()
     }) -%}
-    {%- if not sample and not window.is_whole and model.config.incremental_strategy == 'by_file' -%}
-        {%- do window.update({
-            'is_whole': has_events(lookups_read_directly(), own.event_id | int, window.event_id)
-        }) -%}
+    {%- if not sample and not window.is_whole and own.event_id != window.event_id -%}
+        {%- do window.update({'is_whole': has_events(feeds_read_whole(parents), own.event_id | int, window.event_id)}) -%}
     {%- endif -%}
     {%- if sample -%}
         {%- do window.update({'files': sample.files if window.is_whole else []}) -%}

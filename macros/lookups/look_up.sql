@@ -31,12 +31,14 @@
     {{ join_lookups(lookups, relations) }}
 {%- endmacro %}
 
-{# One row of each lookup at most: its periods of a key do not overlap. #}
+{# One row of each lookup at most: its periods of a key do not overlap. By the alias `looked_up`, feeds_read_whole tells these
+   scans from those of a join by hand. #}
 {% macro join_lookups(lookups, relations) -%}
     {%- set before = [] -%}
     {%- for entry in lookups -%}
         {%- set alias, lookup = lookup_alias(entry), required_lookup(entry.lookup) %}
-    left join (select * from {{ relations[loop.index0] }}) as {{ alias }}
+    {#- dbt gives a relation a name of its own with --empty #}
+    left join (select * from {{ relations[loop.index0] }}{{ ' as looked_up' if not is_empty_run() }}) as {{ alias }}
         on {{ equal_lookup_key(alias, entry, before) }}
         {%- if lookup.valid_from %}
             {%- set date = lookup_operand(entry.date, before) %}

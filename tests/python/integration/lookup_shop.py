@@ -179,6 +179,51 @@ select
 from lines
 """,
 }
+# the issue of a row that is no sale, and the columns of sales
+_NO_SALE = """\
+case when issues <> '' then substring(issues, 2) else 'order:cancelled' end as row_issues,
+    cast(null as numeric(18, 4)) as quantity,
+    cast(null as numeric(18, 4)) as net_amount"""
+# the same lines, where nothing declares that order headers are a lookup
+_JOINED_ORDERS = """\
+-- Grain: one row per record of a file of corner_shop.order_lines.
+with
+
+lines as (
+
+    {{ look_up('stg_corner_shop__order_lines_typed', [
+        {'lookup': 'stg_corner_shop__products', 'key': ['product_id']},
+    ]) }}
+
+),
+
+orders as (
+
+    select * from {{ ref('stg_corner_shop__orders_typed') }}
+
+)
+
+select
+    lines.sales_line_id,
+    lines.order_id,
+    lines.product_id,
+    lines.products__product_name as product_name,
+    orders.customer_id,
+    lines.quantity,
+    cast(1 as numeric(18, 4)) as unit_price,
+    cast(lines.quantity as numeric(18, 4)) as net_amount,
+    orders.order_date,
+    case
+        when lines.row_status = 'accepted' and orders.order_id is null then 'waiting' else lines.row_status
+    end as row_status,
+    lines.row_issues,
+    lines.delivered_values,
+    lines._file_id,
+    lines._row_number
+from lines
+left join orders
+    on lines.order_id = orders.order_id and orders.row_status = 'skipped'
+"""
 _UNION = """\
 {feed} as (
 
@@ -247,6 +292,31 @@ def declare_lookups(project: Path) -> None:
         ("superstore as (", f"{parts}superstore as ("),
         ("    select * from superstore\n", f"    select * from superstore\n{selected}"),
     )
+
+
+def join_orders_as_sales(project: Path) -> None:
+    """Declare order headers as a feed of sales, whose rows are none, and join them by hand."""
+    staging, intermediate = project / "models/staging" / SOURCE, project / "models/intermediate"
+    view = f"stg_{SOURCE}__orders"
+    sources = staging / f"_{SOURCE}__sources.yml"
+    declared = yaml.safe_load(sources.read_text())
+    [orders] = [table for table in declared["sources"][0]["tables"] if table["name"] == "orders"]
+    del orders["external"]["options"]["kind"]
+    _write(sources, yaml.safe_dump(declared))
+    models = yaml.safe_load((staging / f"{view}.yml").read_text())
+    del models["models"][0]["config"]
+    for model in models["models"]:
+        model["columns"] += [{"name": "quantity"}, {"name": "net_amount"}]
+    _write(staging / f"{view}.yml", yaml.safe_dump(models))
+    change(
+        staging / f"{view}.sql",
+        ("else 'accepted' end as row_status", "else 'skipped' end as row_status"),
+        ("substring(issues, 2) as row_issues", _NO_SALE),
+    )
+    for path in (intermediate / "lookups").glob("*orders_periods.*"):
+        path.unlink()
+    (intermediate / "lookups/unit_tests.yml").unlink()
+    _write(intermediate / f"sales/int_sales__{SOURCE}_order_lines_priced.sql", _JOINED_ORDERS)
 
 
 def _write_staging(folder: Path, feed: str) -> None:

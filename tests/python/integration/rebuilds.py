@@ -55,3 +55,15 @@ def find_differences(connection: Connection, rebuilt: dict[str, tuple[str, str]]
                 found.append(f"{relation}: {' | '.join(map(str, row))} {of}")
     connection.rollback()  # brings the messages back
     return found
+
+
+def list_built_whole(connection: Connection, checkout: Checkout) -> list[str]:
+    """Return the models of an incremental strategy that the last build made from nothing."""
+    nodes = json.loads((checkout.project / "target/manifest.json").read_text())["nodes"].values()
+    names = {node["relation_name"]: node["name"] for node in nodes if node["config"].get("incremental_strategy")}
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select relation_name from audit.model_watermarks where event_id is not null and rebuilt_by = "
+            "(select invocation_id from audit.builds order by started_at desc limit 1)"
+        )
+        return sorted(names[relation] for (relation,) in cursor.fetchall() if relation in names)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from histories import ONLINE
-from lookup_shop import LookupInbox, declare_lookups
+from lookup_shop import LookupInbox, declare_lookups, join_orders_as_sales
 from order_events import change
 from psycopg2.extensions import connection as Connection
-from rebuilds import compile_whole, find_differences
+from rebuilds import compile_whole, find_differences, list_built_whole
 
 from checkout import WITH_UNIT_TESTS, WITHOUT_TESTS, Checkout, name_server
 from databases import Databases
@@ -25,11 +25,58 @@ from marts.fct_sales_lines order by 1
 OUTCOMES = ("row_outcomes", "feed_scorecard", "quarantined_rows")
 WAITING = "select coalesce(sum(row_count), 0) from audit.row_outcomes where row_status = 'waiting'"
 
-_JOINED = """\
+# joins that no look_up registers: of the rows of a lookup, and of its periods
+_JOINS = {
+    "rows": """\
 (
         select max(orders.customer_id) from {{ ref('stg_corner_shop__orders_typed') }} as orders
         where orders.order_id = lines.order_id and orders.row_status = 'accepted'
+    ) as customer_id""",
+    "periods": """\
+(
+        select max(orders.customer_id) from {{ ref('int_lookups__corner_shop__orders_periods') }} as orders
+        where orders.order_id = lines.order_id
+    ) as customer_id""",
+}
+# the highest price, of periods that the same model looks up too
+_DEAREST = """\
+(
+        select cast(max(prices.unit_price) as {{ text_type() }})
+        from {{ ref('int_lookups__corner_shop__prices_periods') }} as prices
     ) as customer_id"""
+# the highest price of the lines of another feed, which look it up
+_DEAREST_ORDER = """\
+(
+        select cast(max(priced.unit_price) as {{ text_type() }})
+        from {{ ref('int_sales__corner_shop_order_lines_priced') }} as priced
+        where priced.row_status = 'accepted'
+    ) as customer_id"""
+# models by date, by key and by member that read a lookup beside the lines
+_DATED = {
+    "int_sales__days_observed": (
+        "by_touched_date", "'date_column': 'order_date'", "order_date", "only_touched_dates('order_date')"
+    ),
+    "int_sales__orders_observed": (
+        "by_touched_key",
+        "'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date'",
+        "{{ order_key() }} as order_key, min(order_date) as order_date, max(order_date) as last_order_date",
+        "only_touched_keys(ref('fct_sales_lines'), order_key(), 'order_date')",
+    ),
+    "int_sales__customers_observed": (
+        "by_touched_member", "'member_column': 'customer_key'", "customer_key", "only_touched_members()"
+    ),
+}  # fmt: skip
+_DATED_MODEL = """\
+{{{{ config(materialized='incremental_by_ledger', incremental_strategy='{}', meta={{{}}}) }}}}
+select
+    {},
+    (
+        select max(prices.unit_price) from {{{{ ref('int_lookups__corner_shop__prices_periods') }}}} as prices
+    ) as dearest_price
+from {{{{ ref('{}') }}}}
+where {{{{ {} }}}}
+group by 1
+"""
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -41,14 +88,13 @@ class Shop:
         self.checkout, self.connection, self.inbox = checkout, connection, inbox
         self._rebuilt = compile_whole(checkout)
 
-    def build(self) -> set[str]:
-        """Load, build lines and outcomes, and compare; return the files whose lines came anew."""
+    def build(self, *more: str) -> set[str]:
+        """Load, build lines, outcomes and more models, and compare; return the files whose lines came anew."""
         self.checkout.load(self.inbox.folder.parent)
         before = self._stamps()
-        self.checkout.dbt(
-            "build", "--quiet", *WITHOUT_TESTS, "--select", "+fct_sales_lines", "quality_rules", *OUTCOMES
-        )
-        built = ("fct_sales_lines", "_typed", "_periods", *OUTCOMES)
+        above = [f"+{name}" for name in ("fct_sales_lines", *more)]
+        self.checkout.dbt("build", "--quiet", *WITHOUT_TESTS, "--select", *above, "quality_rules", *OUTCOMES)
+        built = ("fct_sales_lines", "_typed", "_periods", *OUTCOMES, *more)
         self._compare({name: code for name, code in self._rebuilt.items() if name.strip('"').endswith(built)})
         after = self._stamps()
         return {name for name in before | after if before.get(name) != after.get(name)}
@@ -68,6 +114,10 @@ class Shop:
 
     def waiting(self) -> int:
         return int(self.checkout.value(WAITING))
+
+    def built_whole(self) -> list[str]:
+        """Return the models that the last build made from nothing."""
+        return list_built_whole(self.connection, self.checkout)
 
     def _stamps(self) -> dict[str, tuple[object, ...]]:
         """Return which transactions wrote the lines of each file."""
@@ -191,12 +241,9 @@ def test_unloaded_and_restored_lookups_change_the_lines_they_cover(shop: Shop) -
     assert shop.waiting() == 0
 
 
-def test_lines_of_a_join_without_look_up_are_built_again_too(shop: Shop) -> None:
-    change(
-        shop.checkout.project / "models/intermediate/sales/int_sales__corner_shop_till_lines_priced.sql",
-        ("cast(null as {{ text_type() }}) as customer_id", _JOINED),
-    )
-    shop = Shop(shop.checkout, shop.connection, shop.inbox)
+@pytest.mark.parametrize("joined", _JOINS)
+def test_lines_of_a_join_without_look_up_are_built_again_too(shop: Shop, joined: str) -> None:
+    shop = _join(shop, _JOINS[joined])
     shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,1.00"])
     shop.inbox.deliver("orders", "2024-01-10", ["r1,2024-01-10,K1"])
     shop.inbox.deliver("till_lines", "2024-01-10", ["r1,A,1,2024-01-10"])
@@ -208,9 +255,90 @@ def test_lines_of_a_join_without_look_up_are_built_again_too(shop: Shop) -> None
     shop.inbox.deliver("orders", "2024-01-10", ["r1,2024-01-10,K2", "r2,2024-02-10,K3"])
     shop.build()
     assert shop.checkout.value(customers) == "K2 K3"
+    assert "fct_sales_lines" in shop.built_whole()
     # a file of another feed concerns its own lines
     shop.inbox.deliver("till_lines", "2024-03-10", ["r3,A,1,2024-03-10"])
     assert shop.build() == {"till_lines/2024-03-10"}
+    assert shop.built_whole() == []
+
+
+def test_lines_that_read_all_periods_beside_look_up_are_built_again(shop: Shop) -> None:
+    shop = _join(shop, _DEAREST)
+    shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,1.00"])
+    shop.inbox.deliver("till_lines", "2024-01-10", ["r1,A,1,2024-01-10"])
+    shop.build()
+    shop.inbox.deliver("prices", "2024-02-01", ["B,2024-02-01,9.00"])
+    assert shop.build() == {"till_lines/2024-01-10"}
+    shop.inbox.deliver("products", "2024-02-01", ["A,Apple"])
+    assert shop.build() == {"till_lines/2024-01-10"}
+    assert shop.built_whole() == []
+
+
+def test_lines_that_read_priced_lines_of_another_feed_follow_their_lookups(shop: Shop) -> None:
+    shop = _join(shop, _DEAREST_ORDER)
+    shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,1.00", "B,2024-01-01,2.00"])
+    shop.inbox.deliver("orders", "2024-01-10", ["o1,2024-01-10,K1"])
+    shop.inbox.deliver("order_lines", "2024-01-10", ["o1,B,1"])
+    shop.inbox.deliver("till_lines", "2024-01-10", ["r1,A,1,2024-01-10"])
+    shop.build()
+    # no line of the till has this product
+    shop.inbox.deliver("prices", "2024-02-01", ["B,2024-01-01,9.00"])
+    assert shop.build() == {"order_lines/2024-01-10", "till_lines/2024-01-10"}
+
+
+def test_models_by_date_key_and_member_see_a_lookup_that_they_join(shop: Shop) -> None:
+    for name, (strategy, meta, columns, condition) in _DATED.items():
+        folder = shop.checkout.project / "models/intermediate/sales"
+        read = "fct_orders" if strategy == "by_touched_member" else "fct_sales_lines"
+        (folder / f"{name}.sql").write_text(_DATED_MODEL.format(strategy, meta, columns, read, condition))
+        names = [column.split()[-1] for column in columns.split(", ")]
+        listed = [{"name": column} for column in (*names, "dearest_price")]
+        (folder / f"{name}.yml").write_text(yaml.safe_dump({"models": [{"name": name, "columns": listed}]}))
+    shop = Shop(shop.checkout, shop.connection, shop.inbox)
+    shop.inbox.deliver("prices", "2024-01-01", ["A,2024-01-01,1.00"])
+    shop.inbox.deliver("orders", "2024-01-10", ["o1,2024-01-10,K1"])
+    shop.inbox.deliver("order_lines", "2024-01-10", ["o1,A,1"])
+    shop.build(*_DATED)
+    # a price that concerns no line
+    shop.inbox.deliver("prices", "2024-02-01", ["B,2024-02-01,9.00"])
+    assert shop.build(*_DATED) == set()
+    for name in _DATED:
+        assert shop.checkout.value(f"select max(dearest_price)::int from intermediate.{name}") == "9"
+    assert shop.built_whole() == sorted(_DATED)
+    shop.inbox.deliver("order_lines", "2024-01-11", ["o1,A,2"])
+    assert shop.build(*_DATED) == {"order_lines/2024-01-11"}
+    assert shop.built_whole() == []
+
+
+def test_lines_of_two_joined_feeds_follow_both(shop: Shop) -> None:
+    join_orders_as_sales(shop.checkout.project)
+    shop = Shop(shop.checkout, shop.connection, shop.inbox)
+    shop.inbox.deliver("orders", "2024-01-05", ["o1,2024-01-04,K1"])
+    shop.inbox.deliver("order_lines", "2024-01-05", ["o1,A,2", "o2,A,1"])
+    shop.build()
+    assert shop.lines() == ["o1 ? 2024-01-04 2.00"]
+    # the header comes in a later build
+    shop.inbox.deliver("orders", "2024-01-08", ["o2,2024-02-04,K2"])
+    assert shop.build() == {"order_lines/2024-01-05"}
+    assert shop.lines() == ["o1 ? 2024-01-04 2.00", "o2 ? 2024-02-04 1.00"]
+    # a header is corrected, another one goes
+    shop.inbox.deliver("orders", "2024-01-05", ["o1,2024-01-03,K3"])
+    shop.checkout.warehouse("unload", "corner_shop/orders/2024-01-08.csv")
+    assert shop.build() == {"order_lines/2024-01-05"}
+    assert shop.lines() == ["o1 ? 2024-01-03 2.00"]
+    assert {"fct_sales_lines", "row_outcomes"} <= set(shop.built_whole())
+    # a file of lines concerns its own lines
+    shop.inbox.deliver("order_lines", "2024-01-09", ["o1,A,3"])
+    assert shop.build() == {"order_lines/2024-01-09"}
+    assert shop.built_whole() == []
+
+
+def _join(shop: Shop, column: str) -> Shop:
+    change(
+        shop.checkout.project / "models/intermediate/sales/int_sales__corner_shop_till_lines_priced.sql",
+        ("cast(null as {{ text_type() }}) as customer_id", column),
+    )
+    return Shop(shop.checkout, shop.connection, shop.inbox)
 
 
 def test_live_leaves_lines_with_lookups_to_the_build(shop: Shop) -> None:
