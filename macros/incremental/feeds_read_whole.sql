@@ -19,8 +19,9 @@
         {{ return(feeds_above(relations_read_whole(parents, declared), declared) | reject('in', own) | list) }}
     {%- endif -%}
     {%- set read_whole = [] -%}
-    {%- for parent in parents.followed if not graph.nodes[parent.unique_id].config.meta.get('date_column') -%}
-        {%- do read_whole.append(parent.unique_id) -%}
+    {%- for parent in parents.followed -%}
+        {%- set meta = graph.nodes[parent.unique_id].config.meta -%}
+        {%- do read_whole.append(parent.unique_id) if not (meta.get('records_dates') or meta.get('date_column')) -%}
     {%- endfor -%}
     {%- set read = parents.code | map(attribute='unique_id') | list -%}
     {{ return(feeds_above(read_whole + declared | map(attribute='staging_model') | select('in', read) | list, declared)) }}

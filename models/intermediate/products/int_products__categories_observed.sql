@@ -3,7 +3,7 @@
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_file',
-    meta={'date_column': 'order_date'},
+    meta={'records_dates': 'order_date'},
 ) }}
 with
 

@@ -308,8 +308,8 @@ def test_a_member_that_cannot_be_unpacked_is_refused(inbox: Inbox) -> None:
 def test_an_old_index_of_paths_is_replaced(inbox: Inbox) -> None:
     inbox.deliver("2024-01-01.csv", ONE)
     inbox.load()
-    inbox.query("create index files_by_uri on ledger.files (feed, uri)")
-    inbox.query("comment on table ledger.files is null")
+    inbox.query("create index files_by_uri on ledger.files (feed, uri); select 1")
+    inbox.query("comment on table ledger.files is null; select 1")
     inbox.load()
     indexes = inbox.query("select indexname from pg_indexes where indexname like 'files_by%%'")
     assert indexes == [("files_by_uri_hash",)]
