@@ -155,11 +155,12 @@ def begin_position(cursor: Cursor, place: Place, feed: str, next_offset: int) ->
         "(cluster, cluster_id, topic_id, topic, label, partition, feed, next_offset) "
         "select %s, %s, %s, %s, case when exists (select from ledger.stream_positions where label = %s "
         "and topic_id <> %s and feed = %s) then %s else %s end, %s, %s, %s "
-        "on conflict do nothing",
+        # a row that is there is no conflict: that would wait for a transaction that has just changed it
+        f"where not exists (select from ledger.stream_positions where {_KEY}) on conflict do nothing",
         (
             *(place.cluster, place.cluster_id, place.topic_id, place.topic),
             *(place.topic, place.topic_id, feed, f"{place.topic}~{place.topic_id}", place.topic),
-            *(place.partition, feed, next_offset),
+            *(place.partition, feed, next_offset, *key_of(place)),
         ),
     )
     position = read_position(cursor, place)

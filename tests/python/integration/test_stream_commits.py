@@ -479,3 +479,18 @@ def test_a_new_key_in_a_message_is_kept_or_rejected_as_declared() -> None:
 def test_positions_of_two_processes_begin_once(partition: Partition) -> None:
     with transaction(partition.connection) as cursor:
         assert begin_position(cursor, place_of(), "shop.lines", 99).next_offset == 0
+
+
+def test_a_position_that_is_there_waits_for_no_commit_that_begins_a_segment(
+    partition: Partition, database: Settings
+) -> None:
+    """Its process may sleep inside COPY, and only the lock of the next commit ends its session."""
+    partition.commit([send(0, order(1, "tea"))])
+    with (
+        closing(server.connect(database, application_name="test")) as other,
+        transaction(partition.connection) as cursor,
+        transaction(other) as another,
+    ):
+        cursor.execute("update ledger.stream_positions set segment_file_id = null")  # writes into its index
+        another.execute("set local lock_timeout = '1s'")
+        assert begin_position(another, place_of(), "shop.lines", 0).next_offset == 1
