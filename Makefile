@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream dev test lint types pytest soak soak-stream chaos accept accept-stream accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-publish bench-live bench-delay bench-year bench-stream bench-trees bench-peers lock clean
+.PHONY: help install run broker stream dev test lint types pytest soak soak-stream chaos accept accept-stream accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-delay bench-year bench-stream bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,6 +124,9 @@ bench: install ## compare the loader with psql's \copy and write the table of do
 
 bench-build: install ## measure whole builds, a day on 10 million rows beside 1 million, and all beside the commit of OTHER=a5b4ee3
 	$(BIN)/python -m benchmarks build --rows $(or $(ROWS),10000000) --other $(or $(OTHER),a5b4ee3) --write docs/benchmarks.md
+
+bench-build-most: install ## measure builds of as many rows as the disk holds, at most LIMIT, beside 10 million; takes hours
+	$(BIN)/python -m benchmarks build-most --limit $(or $(LIMIT),100000000) --write docs/benchmarks.md
 
 bench-publish: install ## measure publications: the switch, the next one, going back, and queries compared with the mart
 	$(BIN)/python -m benchmarks publish

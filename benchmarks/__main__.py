@@ -8,6 +8,7 @@ import typer
 
 from benchmarks import PROJECT
 from benchmarks.build import bench_build, print_build_bench, write_build_bench
+from benchmarks.build_most import MOST_ROWS, bench_most, print_most_bench, write_most_bench
 from benchmarks.live import bench_live, print_live_bench
 from benchmarks.load import bench_load, print_bench, write_bench
 from benchmarks.publish import bench_publish, print_publish_bench
@@ -77,6 +78,24 @@ def build(
         print_json(asdict(result))
     else:
         print_build_bench(result)
+
+
+@app.command()
+def build_most(
+    small: Annotated[int, typer.Option(min=300_000, help="Rows to compare with.")] = 10_000_000,
+    limit: Annotated[int, typer.Option(min=300_000, help="Build fewer rows than fit.")] = MOST_ROWS,
+    rounds: Annotated[int, typer.Option(min=1, help="Days that are added.")] = 3,
+    page: Annotated[Path | None, typer.Option("--write", help="Write the table into this page of the docs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure builds of as many rows as 80 % of the free disk holds: from nothing, and of a day."""
+    result = bench_most(get_settings(), small, limit, rounds)
+    if page is not None:
+        write_most_bench(result, page)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_most_bench(result)
 
 
 @app.command()

@@ -27,7 +27,7 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.settings import Settings
 
-_FEED_FOLDER = "online_retail"
+FEED_FOLDER = "online_retail"
 _PUBLICATION = "publish_build()"  # the hook; older trees have another one
 _CORRECTED = 50  # one day in so many of history
 # a report that reads the fact, and the staging model of the feed
@@ -153,21 +153,21 @@ def bench_build(settings: Settings, rows: int, rounds: int, other: str | None) -
         folder = Path(stack.enter_context(TemporaryDirectory()))
         projects = {"this": PROJECT} | ({"other": stack.enter_context(check_out(other, folder))} if other else {})
 
-        with _make_trees(settings, projects, folder, measured) as (trees, connections):
-            writer = DayWriter(connections["this"], folder / "inbox" / _FEED_FOLDER)
-            _load_days(trees, writer, days // 10)
+        with make_trees(settings, projects, folder, measured) as (trees, connections):
+            writer = DayWriter(connections["this"], folder / "inbox" / FEED_FOLDER)
+            load_days(trees, writer, days // 10)
             for tree in trees.values():
                 with err.status(f"[bold]building, {tree.database}"):
                     tree.build()
-            _time_days(trees, writer, rounds, "day_on_tenth")
-        with _make_trees(settings, projects, folder, measured) as (trees, connections):
+            time_days(trees, writer, rounds, "day_on_tenth")
+        with make_trees(settings, projects, folder, measured) as (trees, connections):
             writer.connect(connections["this"])
-            _load_days(trees, writer, days - writer.last_day)
+            load_days(trees, writer, days - writer.last_day)
             for name, tree in trees.items():
-                _time_from_nothing(settings, tree, connections[name])
+                time_from_nothing(settings, tree, connections[name])
             for connection in connections.values():
-                _vacuum(connection)
-            _time_days(trees, writer, rounds, "day_on_all")
+                vacuum(connection)
+            time_days(trees, writer, rounds, "day_on_all")
             for tree in trees.values():
                 models, others = tree.read_seconds()
                 tree.measured.day_seconds = models | others
@@ -177,7 +177,7 @@ def bench_build(settings: Settings, rows: int, rounds: int, other: str | None) -
                 _load(trees)
                 _time_rounds(trees, 1, "correction")
             for name, tree in trees.items():
-                tree.measured.bytes_by_part = _read_sizes(connections[name])
+                tree.measured.bytes_by_part = read_sizes(connections[name])
             edited = Project(folder / "edited")
             for model in _EDITED:
                 with err.status(f"[bold]make dev SAMPLE=30, {model} edited"):
@@ -195,7 +195,7 @@ def bench_build(settings: Settings, rows: int, rounds: int, other: str | None) -
 
 
 @contextmanager
-def _make_trees(
+def make_trees(
     settings: Settings, projects: dict[str, Path], folder: Path, measured: dict[str, Measured]
 ) -> Iterator[tuple[dict[str, Tree], dict[str, Connection]]]:
     """Yield the trees, each with a new database, and connections to these."""
@@ -233,7 +233,7 @@ def _load(trees: dict[str, Tree]) -> None:
             tree.load()
 
 
-def _load_days(trees: dict[str, Tree], writer: DayWriter, days: int) -> None:
+def load_days(trees: dict[str, Tree], writer: DayWriter, days: int) -> None:
     """Write so many days more and load all that there are; then correct some of the new ones."""
     first = writer.last_day + 1
     writer.add(days)
@@ -243,7 +243,8 @@ def _load_days(trees: dict[str, Tree], writer: DayWriter, days: int) -> None:
     _load(trees)
 
 
-def _time_days(trees: dict[str, Tree], writer: DayWriter, rounds: int, case: str) -> None:
+def time_days(trees: dict[str, Tree], writer: DayWriter, rounds: int, case: str) -> None:
+    """Add a day so many times and build each; the seconds are added to the list of this name in `Measured`."""
     for _ in range(rounds):
         writer.add(1)
         _load(trees)
@@ -258,7 +259,8 @@ def _time_rounds(trees: dict[str, Tree], rounds: int, case: str) -> None:
                 tree.measured.publications[case].append(tree.read_seconds()[1].get(_PUBLICATION, 0))
 
 
-def _time_from_nothing(settings: Settings, tree: Tree, connection: Connection) -> None:
+def time_from_nothing(settings: Settings, tree: Tree, connection: Connection) -> None:
+    """Build a database that has no models yet; note seconds, by node too, and what the server needed."""
     before = _read_temporary_bytes(connection)
     with err.status(f"[bold]from nothing, {tree.database}"), watch_memory(settings) as memory:
         tree.measured.from_nothing = tree.build()
@@ -274,13 +276,14 @@ def _read_temporary_bytes(connection: Connection) -> int:
     return int(size)
 
 
-def _read_sizes(connection: Connection) -> dict[str, int]:
+def read_sizes(connection: Connection) -> dict[str, int]:
+    """Return the bytes on disk of each part of a warehouse, indexes included."""
     with transaction(connection) as cursor:
         cursor.execute(_SIZES)
         return dict(cursor.fetchall())
 
 
-def _vacuum(connection: Connection) -> None:
+def vacuum(connection: Connection) -> None:
     """Vacuum and analyse, as autovacuum has long done with the older rows of a real warehouse."""
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -288,19 +291,19 @@ def _vacuum(connection: Connection) -> None:
     connection.autocommit = False
 
 
-_HEADER = ("case", "this", "other", "ratio", "at least", "aim", "reached")
+HEADER = ("case", "this", "other", "ratio", "at least", "aim", "reached")
 
 
 def print_build_bench(result: BuildBench) -> None:
     """Print seconds, ratios and targets, and where the build from nothing spent its time."""
-    print_table(_title(result), list(_HEADER), _rows(result))
+    print_table(_title(result), list(HEADER), _rows(result))
     for line in (*_describe(result), *_describe_nodes(result)):
         out.print(line, markup=False)
 
 
 def write_build_bench(result: BuildBench, path: Path) -> None:
     """Write the table into a page of the docs. Raises `ConfigurationError` when it has no markers."""
-    lines = [_title(result), "", *draw_table(_HEADER, _rows(result)), "", f"Ended {result.machine}.", ""]
+    lines = [_title(result), "", *draw_table(HEADER, _rows(result)), "", f"Ended {result.machine}.", ""]
     write_marked(path, "build", [*lines, *(f"- {line}" for line in (*_describe(result), *_describe_nodes(result)))])
 
 
@@ -316,17 +319,17 @@ def _rows(result: BuildBench) -> list[tuple[str, ...]]:
     shared, other_shared = (sum(it.model_seconds[name] for name in common) for it in (this, other))
     published, published_tenth = (this.publications[case] for case in ("day_on_all", "day_on_tenth"))
     rows = [
-        _row("from nothing, all models", [this.from_nothing], [other.from_nothing], (0.45, 0.3)),
-        _row("the models that both have, summed", [shared], [other_shared], (0.45, 0.3)),
-        _row("a day, on all rows", this.day_on_all, other.day_on_all),
-        _row("… beside a day on a tenth of them", this.day_on_all, this.day_on_tenth, (1.3, 1.1), of_this=True),
-        _row("… beside a build with nothing new", this.day_on_all, this.nothing_new, (2.0, 1.5), of_this=True),
-        _row("the publication of a day, beside on a tenth", published, published_tenth, (1.5, 1.1), of_this=True),
-        _row("a corrected day, the first or of a year ago", this.correction, other.correction),
-        _row("… beside a new day", this.correction, this.day_on_all, (1.5, 1.1), of_this=True),
-        _row("nothing new", this.nothing_new, other.nothing_new),
-        _row("… beside an empty build of its own database", this.nothing_new, this.empty, (2.0, 1.3), of_this=True),
-        _row("bytes for a byte of CSV", [size / result.csv_bytes], [other_size / result.csv_bytes], (1.0, 0.8)),
+        compare("from nothing, all models", [this.from_nothing], [other.from_nothing], (0.45, 0.3)),
+        compare("the models that both have, summed", [shared], [other_shared], (0.45, 0.3)),
+        compare("a day, on all rows", this.day_on_all, other.day_on_all),
+        compare("… beside a day on a tenth of them", this.day_on_all, this.day_on_tenth, (1.3, 1.1), of_this=True),
+        compare("… beside a build with nothing new", this.day_on_all, this.nothing_new, (2.0, 1.5), of_this=True),
+        compare("the publication of a day, beside on a tenth", published, published_tenth, (1.5, 1.1), of_this=True),
+        compare("a corrected day, the first or of a year ago", this.correction, other.correction),
+        compare("… beside a new day", this.correction, this.day_on_all, (1.5, 1.1), of_this=True),
+        compare("nothing new", this.nothing_new, other.nothing_new),
+        compare("… beside an empty build of its own database", this.nothing_new, this.empty, (2.0, 1.3), of_this=True),
+        compare("bytes for a byte of CSV", [size / result.csv_bytes], [other_size / result.csv_bytes], (1.0, 0.8)),
     ]  # fmt: skip
     if result.other is None:
         rows = [row for row in rows if "both have" not in row[0]]
@@ -343,7 +346,7 @@ def _reached(value: float, targets: tuple[float, float]) -> str:
     return "aim" if value <= aim else "at least" if value <= least else "no"
 
 
-def _row(
+def compare(
     case: str,
     over: Sequence[float],
     under: Sequence[float],
@@ -351,7 +354,10 @@ def _row(
     *,
     of_this: bool = False,
 ) -> tuple[str, ...]:
-    """Return a line of the table; `of_this`: both are of this tree, and the third column says so."""
+    """Return a line of the table, with the ratio of medians and the targets that it must not exceed: at least, aim.
+
+    `of_this`: both are of this tree, and the third column says so.
+    """
     if not any(under):
         return (case, show_range(over, 1), "", "", "", "", "")
     ratio = statistics.median(over) / statistics.median(under)
@@ -381,14 +387,16 @@ def _describe(result: BuildBench) -> list[str]:
     return lines
 
 
-def _describe_nodes(result: BuildBench, most: int = 12) -> list[str]:
+def _describe_nodes(result: BuildBench) -> list[str]:
     lines = []
     for name, it in (("this tree", result.this), ("the other", result.other)):
         if it is not None:
-            for case, seconds in (
-                ("From nothing", it.model_seconds | it.other_seconds),
-                ("A day on all rows", it.day_seconds),
-            ):
-                slowest = sorted(seconds.items(), key=lambda item: -item[1])[:most]
-                lines.append(f"{case}, {name}, seconds: {', '.join(f'{node} {s:.1f}' for node, s in slowest)}.")
+            lines.append(describe_nodes(f"From nothing, {name}", it.model_seconds | it.other_seconds))
+            lines.append(describe_nodes(f"A day on all rows, {name}", it.day_seconds))
     return lines
+
+
+def describe_nodes(case: str, seconds: dict[str, float], most: int = 12) -> str:
+    """Name the nodes of a build that took longest."""
+    slowest = sorted(seconds.items(), key=lambda item: -item[1])[:most]
+    return f"{case}, seconds: {', '.join(f'{node} {s:.1f}' for node, s in slowest)}."

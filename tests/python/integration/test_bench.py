@@ -11,6 +11,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from benchmarks import PROJECT, stream
+from benchmarks.build import Measured
+from benchmarks.build_most import MostBench, write_most_bench
 from benchmarks.days import DAY_ROWS, DayWriter
 from benchmarks.load import Case, LoadBench, bench_load, write_bench, write_bench_file
 from benchmarks.publish import bench_publish
@@ -153,6 +155,27 @@ def test_the_tables_of_a_topic_are_written_between_their_marks(tmp_path: Path) -
         "| 99.50 s | 198.00 s | 199.00 s | median 6 s, 99 % 10 s | 5,000 | 3 | 0.50 + 0.25 of the server, 150 MB |"
         in text
     )
+
+
+def test_a_day_on_the_most_rows_is_compared_with_a_day_on_fewer(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- bench build most -->\nstale\n<!-- end of bench build most -->\n")
+    small, most = (
+        Measured(
+            from_nothing=100 * times,
+            day_on_all=[10.0, 16.0 * times, 90.0],
+            day_seconds={"quick": 0.5, "slow": 7.0 * times},
+            temporary_bytes=times * 1024**2,
+            bytes_by_part={"raw": 3_000_000 * times, "marts": 1_000_000 * times},
+        )
+        for times in (1, 2)
+    )
+    write_most_bench(MostBench(70_000, 20_000, 10_000, most, small, "a machine"), page)
+    text = page.read_text()
+    assert "stale" not in text and "holds 70,000 rows" in text and "Ended a machine." in text
+    assert "| a day | 32.0 (10.0 to 90.0) | 16.0 (10.0 to 90.0), this | 2.00 | 1.5 | 1.1 | no |" in text
+    assert "20,000 rows: 400 bytes a row" in text and "wrote 2 MB" in text
+    assert "A day on 20,000 rows, seconds: slow 14.0, quick 0.5." in text
 
 
 @pytest.mark.broker
