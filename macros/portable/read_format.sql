@@ -1,6 +1,10 @@
-{# What try_date and try_timestamp need of a format of fixed width. As `Mon` stays a name in iso_text, its form for the
+{# What try_date and try_timestamp need of a format. One of fixed width needs no pattern. As `Mon` stays a name in iso_text, its form for the
    engine is 2011-Dec-01, which PostgreSQL takes under every setting. #}
-{% macro read_format(expression, format) -%}
+{% macro read_format(expression, format, months=none) -%}
+    {%- set parts = modules.re.findall('YYYY|YY|Month|Mon|MI|MM|DD|HH24|SS|.', format) -%}
+    {%- if months or format == 'ISO' or parts | select('in', ['M', 'D', 'H', 'Month', 'F', 'A', 'T', ',']) | list -%}
+        {{ return(read_loose_format(expression, format, months)) }}
+    {%- endif -%}
     {%- set widths = {'YYYY': 4, 'YY': 2, 'MM': 2, 'Mon': 3, 'DD': 2, 'HH24': 2, 'MI': 2, 'SS': 2} -%}
     {%- set texts = {} -%}
     {%- set seen = namespace(shape='') -%}

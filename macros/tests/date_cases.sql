@@ -80,6 +80,96 @@
             'cases': [('202401050930', '2024-01-05 09:30:00'), ('202401052400', none), ('202401050960', none)],
         },
         {
+            'call': "try_date('D/M/YYYY')", 'sql': try_date('given', 'D/M/YYYY'), 'refuses_all_else': true,
+            'cases': [
+                ('5/1/2024', '2024-01-05'), ('05/01/2024', '2024-01-05'), ('29/2/2024', '2024-02-29'), ('29/2/2023', none),
+                ('31/12/2024', '2024-12-31'), ('12/31/2024', none), ('0/1/2024', none), ('5/0/2024', none), ('005/1/2024', none),
+                ('5/1/24', none), ('5-1-2024', none), ('5/1/2024 ', none), ('5/1/0000', none), ('+5/1/2024', none), ('١/1/2024', none),
+                ('5//1/2024', none), ('5/1/20241', none),
+            ],
+        },
+        {
+            'call': "try_date('D-Mon-YY')", 'sql': try_date('given', 'D-Mon-YY'), 'refuses_all_else': true,
+            'cases': [
+                ('1-Dec-11', '2011-12-01'), ('31-Jan-70', '1970-01-31'), ('31-Feb-70', none), ('1-DEC-11', none), ('1-Dez-11', none),
+                ('1-December-11', none), ('1-Dec-2011', none), ('1-Dec--1', none), ('1--11', none),
+            ],
+        },
+        {
+            'call': "try_date('Month D, YYYY')", 'sql': try_date('given', 'Month D, YYYY'), 'refuses_all_else': true,
+            'cases': [
+                ('December 5, 2011', '2011-12-05'), ('May 31, 2011', '2011-05-31'), ('June 31, 2011', none), ('Dec 5, 2011', none),
+                ('December 5 2011', none), ('December 5,2011', none), ('December  5, 2011', none),
+            ],
+        },
+        {
+            'call': "try_date('D. Month YYYY', months)", 'refuses_all_else': true,
+            'sql': try_date('given', 'D. Month YYYY', [
+                'Januar', 'Februar', 'März', 'April', 'Mai', 'Juni', 'Juli', 'August', 'September', 'Oktober', 'November', 'Dezember',
+            ]),
+            'cases': [('5. März 2024', '2024-03-05'), ('31. Dezember 2024', '2024-12-31'), ('5. March 2024', none), ('31. April 2024', none)],
+        },
+        {
+            'call': "try_date('DD-M/YYYY')", 'sql': try_date('given', 'DD-M/YYYY'), 'refuses_all_else': true,
+            'cases': [('05-1/2024', '2024-01-05'), ('5-1/2024', none), ('05/1/2024', none), ('05-1-2024', none)],
+        },
+        {
+            'call': "try_date(['D/M/YYYY', 'M/D/YYYY', 'YYYY-MM-DD'])", 'refuses_all_else': true,
+            'sql': try_date('given', ['D/M/YYYY', 'M/D/YYYY', 'YYYY-MM-DD']),
+            'cases': [
+                ('13/1/2024', '2024-01-13'), ('1/13/2024', '2024-01-13'), ('5/1/2024', none), ('5/5/2024', '2024-05-05'),
+                ('2024-01-05', '2024-01-05'), ('13/13/2024', none),
+            ],
+        },
+        {
+            'call': 'is_ambiguous()', 'sql': is_ambiguous('given', ['D/M/YYYY', 'M/D/YYYY', 'YYYY-MM-DD']),
+            'cases': [
+                ('5/1/2024', 'true'), ('5/5/2024', 'false'), ('13/1/2024', 'false'), ('2024-01-05', 'false'), ('x', 'false'), (none, 'false'),
+            ],
+        },
+        {
+            'call': "try_timestamp('M/D/YYYY H24:MI')", 'sql': try_timestamp('given', 'M/D/YYYY H24:MI'), 'refuses_all_else': true,
+            'cases': [
+                ('12/1/2011 8:12', '2011-12-01 08:12:00'), ('12/01/2011 08:12', '2011-12-01 08:12:00'), ('12/1/2011 0:00', '2011-12-01 00:00:00'),
+                ('12/1/2011 24:00', none), ('12/1/2011 8:60', none), ('12/1/2011 8:1', none), ('13/1/2011 8:12', none), ('12/1/2011', none),
+                ('12/1/2011 8:12:00', none), ('12/1/2011  8:12', none),
+            ],
+        },
+        {
+            'call': "try_timestamp('M/D/YYYY H12:MI:SS AM')", 'sql': try_timestamp('given', 'M/D/YYYY H12:MI:SS AM'), 'refuses_all_else': true,
+            'cases': [
+                ('1/5/2024 12:00:00 AM', '2024-01-05 00:00:00'), ('1/5/2024 12:30:00 PM', '2024-01-05 12:30:00'),
+                ('1/5/2024 1:05:09 pm', '2024-01-05 13:05:09'), ('1/5/2024 11:59:59 PM', '2024-01-05 23:59:59'),
+                ('1/5/2024 0:30:00 AM', none), ('1/5/2024 13:00:00 PM', none), ('1/5/2024 1:05:09', none), ('1/5/2024 1:05:09 Pm', none),
+            ],
+        },
+        {
+            'call': "try_timestamp('YYYYMMDD H12:MIAM')", 'sql': try_timestamp('given', 'YYYYMMDD H12:MIAM'), 'refuses_all_else': true,
+            'cases': [
+                ('20240105 8:05PM', '2024-01-05 20:05:00'), ('20240105 08:05am', '2024-01-05 08:05:00'), ('20240230 8:05PM', none),
+                ('2024015 8:05PM', none), ('20240105 8:05', none),
+            ],
+        },
+        {
+            'call': "try_timestamp('DD.MM.YYYY HH24:MI:SS,FF')", 'refuses_all_else': true,
+            'sql': try_timestamp('given', 'DD.MM.YYYY HH24:MI:SS,FF'),
+            'cases': [
+                ('05.01.2024 09:30:00,5', '2024-01-05 09:30:00.5'), ('05.01.2024 09:30:59,999999', '2024-01-05 09:30:59.999999'),
+                ('05.01.2024 09:30:59,9999999', none), ('05.01.2024 09:30:59', none), ('05.01.2024 09:30:59.5', none),
+            ],
+        },
+        {
+            'call': "try_timestamp('ISO')", 'sql': try_timestamp('given', 'ISO'),
+            'cases': [
+                (none, none), ('', none), ('2024-01-05T09:30:00', '2024-01-05 09:30:00'), ('2024-01-05 09:30', '2024-01-05 09:30:00'),
+                ('2024-01-05T09:30:00Z', '2024-01-05 09:30:00'), ('2024-01-05T09:30:00.250+01:00', '2024-01-05 09:30:00.25'),
+                ('2024-01-05 09:30:00.123456 +0530', '2024-01-05 09:30:00.123456'), ('2024-01-05T09:30-05', '2024-01-05 09:30:00'),
+                ('2024-01-05T24:00:00', none), ('2024-01-05T23:59:60Z', none), ('2024-02-30T09:30:00Z', none), ('2024-01-05', none),
+                ('2024-01-05T09:30:00z', none), ('2024-01-05T09:30:00+24:00', none), ('2024-01-05T09:30:00.', none),
+                ('2024-01-05T09:30:00.1234567', none), ('2024-01-05  09:30:00', none), ('2024-01-05T09:30:00 +01:00 ', none),
+            ],
+        },
+        {
             'call': 'try_wall_clock()', 'sql': try_wall_clock('given'), 'refuses_all_else': true,
             'cases': [
                 ('2024-01-02T09:15:30.250+01:00', '2024-01-02 09:15:30.25'), ('2024-01-02T09:15:30Z', '2024-01-02 09:15:30'),

@@ -8,9 +8,12 @@ from psycopg2.extensions import connection as Connection
 from checkout import Checkout
 
 
-def compile_whole(checkout: Checkout) -> dict[str, tuple[str, str]]:
-    """Return columns and SQL of every table that dbt builds, by relation, as of a build from the beginning."""
-    checkout.dbt("compile", "--quiet", "--full-refresh")
+def compile_whole(checkout: Checkout, *selected: str) -> dict[str, tuple[str, str]]:
+    """Return columns and SQL of every table that dbt builds, by relation, as of a build from the beginning.
+
+    Of the selected models, or of all.
+    """
+    checkout.dbt("compile", "--quiet", "--full-refresh", *(("--select", *selected) if selected else ()))
     target = checkout.project / "target"
     nodes = json.loads((target / "manifest.json").read_text())["nodes"]
     return {

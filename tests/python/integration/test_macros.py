@@ -40,6 +40,8 @@ Oracle = Callable[[str], object]
 
 _DIGITS = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 _PARTS = {"YYYY": "%Y", "YY": "%y", "MM": "%m", "Mon": "%b", "DD": "%d", "HH24": "%H", "MI": "%M", "SS": "%S"}
+# parts of one digit or two, for Python and as they are written
+_LOOSE = {"M": "%m", "D": "%d", "H24": "%H", "H12": "%I", "AM": "%p"}
 
 
 def _decimal(precision: int, scale: int) -> Oracle:
@@ -86,6 +88,49 @@ def _moment(form: str) -> Oracle:
     return read
 
 
+def _loose_moment(form: str) -> Oracle:
+    """Return a reader of moments with parts of one digit or two; strptime reads blanks and signs that no format has."""
+    pythons = re.sub("YYYY|MI|SS|H24|H12|AM|M|D", lambda part: (_PARTS | _LOOSE)[part[0]], form)
+    shape = re.escape(form).replace("YYYY", "[0-9]{4}")
+    shape = re.sub("H24|H12|MI|SS|AM|M|D", lambda it: {"AM": "(AM|PM|am|pm)"}.get(it[0], "[0-9]{1,2}"), shape)
+    shape = re.sub(r"(?<=:)\[0-9\]\{1,2\}", "[0-9]{2}", shape)
+
+    def read(text: str) -> date | None:
+        if not re.fullmatch(shape, text):
+            return None
+        try:
+            found = datetime.strptime(text, pythons)
+        except ValueError:
+            return None
+        return found if "MI" in form else found.date()
+
+    return read
+
+
+def _agreed(*forms: str) -> Oracle:
+    def read(text: str) -> object:
+        values = {value for form in forms if (value := _loose_moment(form)(text)) is not None}
+        return values.pop() if len(values) == 1 else None
+
+    return read
+
+
+def _iso(text: str) -> datetime | None:
+    if not re.fullmatch(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?( ?(Z|[-+][0-9]{2}(:?[0-9]{2})?))?", text
+    ):
+        return None
+    zone = re.search("[-+]([0-9]{2}):?([0-9]{2})?$", text[11:])
+    if zone and (int(zone[1]) > 23 or int(zone[2] or 0) > 59):
+        return None
+    clock = re.sub(" ?(Z|[-+].*)$", "", text[11:])
+    seconds, _, fraction = clock.partition(".")
+    try:
+        return datetime.fromisoformat(f"{text[:10]} {seconds}{fraction and f'.{fraction:0<6}'}")
+    except ValueError:
+        return None
+
+
 def _excel_date(text: str) -> date | None:
     if not re.fullmatch("[0-9]{1,7}", text) or not 1 <= int(text) <= 2_958_465 or int(text) == 60:
         return None
@@ -117,6 +162,10 @@ CASTS: dict[str, Oracle] = {
         f"try_timestamp('given', '{form}')": _moment(form)
         for form in ("YYYY-MM-DD HH24:MI:SS", "MM/DD/YY HH24:MI", "DD.MM.YYYY HH24:MI:SS")
     },
+    **{f"try_date('given', '{form}')": _loose_moment(form) for form in ("D/M/YYYY", "YYYY-M-D")},
+    **{f"try_timestamp('given', '{form}')": _loose_moment(form) for form in ("M/D/YYYY H24:MI", "D.M.YYYY H12:MI:SS AM")},
+    "try_date('given', ['D/M/YYYY', 'M/D/YYYY'])": _agreed("D/M/YYYY", "M/D/YYYY"),
+    "try_timestamp('given', 'ISO')": _iso,
 }
 AMOUNT = "try_amount('given', 18, 4, decimal_mark='.', thousands_mark=',', currency_sign='£')"
 
@@ -172,9 +221,16 @@ _numbers = st.builds(
 )
 _two = st.integers(0, 62).map("{:02d}".format)
 _years = st.one_of(st.integers(0, 10_000).map("{:04d}".format), st.sampled_from(["1900", "2000", "2023", "2024"]), _two)
-_months = st.one_of(st.integers(0, 13).map("{:02d}".format), st.sampled_from(["Jan", "Feb", "DEC", "Sept"]))
-_days = st.one_of(st.integers(0, 32).map("{:02d}".format), st.sampled_from(["28", "29", "30", "31", "5"]))
-_times = st.one_of(st.just(""), st.builds(" {}:{}:{}".format, _two, _two, _two), st.builds(" {}:{}".format, _two, _two))
+_months = st.one_of(st.integers(0, 13).map("{:02d}".format), st.integers(0, 13).map(str), st.sampled_from(["Jan", "Feb", "DEC", "Sept"]))
+_days = st.one_of(st.integers(0, 32).map("{:02d}".format), st.integers(0, 32).map(str), st.sampled_from(["28", "29", "30", "31", "5"]))
+_hours = st.one_of(_two, st.integers(0, 25).map(str))
+_times = st.one_of(
+    st.just(""),
+    st.builds(" {}:{}:{}".format, _hours, _two, _two),
+    st.builds(" {}:{}".format, _hours, _two),
+    st.builds(" {}:{}:{} {}".format, _hours, _two, _two, st.sampled_from(["AM", "PM", "pm", "Pm"])),
+    st.builds("{}{}:{}:{}{}".format, st.sampled_from("T "), _two, _two, _two, st.sampled_from(["Z", ".5", ".25+01:00", " -0530"])),
+)
 _orders = ["{y}-{m}-{d}{t}", "{d}/{m}/{y}{t}", "{m}/{d}/{y}{t}", "{y}{m}{d}{t}", "{d}-{m}-{y}{t}", "{d}.{m}.{y}{t}"]
 _moments = st.builds(
     lambda order, y, m, d, t: order.format(y=y, m=m, d=d, t=t), st.sampled_from(_orders), _years, _months, _days, _times
