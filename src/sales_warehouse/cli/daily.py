@@ -188,6 +188,11 @@ def print_load_report(report: LoadReport, show_all: str = "--json") -> None:
         out.print(f"[bold]still held[/bold] {escape(show_line(uri))} (file {file_id}): decide with {decide}")
     for uri in report.still_refused:
         out.print(f"[bold]still refused[/bold] {escape(show_line(uri))}: see `warehouse files --status refused`")
+    for feed, files in report.declared_before.items():
+        note(
+            f"{feed}: {count(files, 'file')} loaded as the feed was declared before. To read them as it is declared "
+            f"now: warehouse reload {feed}"
+        )
     for why, uris in (
         ("Left alone, as no feed declares them", report.unmatched),
         ("Passed over, as programs leave such files behind", report.passed_over),
@@ -244,6 +249,7 @@ def _load_report_as_json(report: LoadReport) -> dict[str, Any]:
         "unchanged": report.unchanged,
         "still_refused": report.still_refused,
         "still_held": report.still_held,
+        "declared_before": dict(report.declared_before),
         "overlaps": report.overlaps,
         "unmatched": report.unmatched,
         "passed_over": report.passed_over,

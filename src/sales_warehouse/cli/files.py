@@ -20,6 +20,7 @@ from sales_warehouse.read_sql import read_sql
 
 if TYPE_CHECKING:
     from sales_warehouse.corrections.decide_held import Decided
+    from sales_warehouse.corrections.reload_files import Reloaded
     from sales_warehouse.corrections.restore import Restored, Unloaded
     from sales_warehouse.corrections.unload_feed import UnloadedFeed
     from sales_warehouse.verify.run_verify import Verdict, VerifyReport
@@ -161,19 +162,30 @@ def restore(
 
 @command()
 @with_groups
-def reload(file: FileOrRange, times: Times = NO_TIMES, as_json: AsJson = False) -> None:
-    """Read messages of a topic again as their feed is declared now, from the cluster, else from the ledger."""
+def reload(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Id of a file, its path, the name of a feed, or a range of a topic.")
+    ],
+    times: Times = NO_TIMES,
+    inbox: Inbox = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a file, the files of a feed or messages of a topic again as their feed is declared now."""
     from sales_warehouse.corrections.ranges import Ranges
+    from sales_warehouse.corrections.reload_files import is_of_files, reload_files
 
     wanted = find_range(file, times)
     with (
-        session("reload", "loader") as it,
+        session("reload", "loader", inbox) as it,
         report_progress("reload", as_json) as reporter,
         open_log(it.settings, it.feeds) as log,
     ):
+        if wanted is None and is_of_files(it.connection, it.feeds, file):
+            emit(reload_files(it.connection, it.feeds, it.settings.inbox, file, reporter), as_json, _print_reloaded)
+            return
         ranges = Ranges(it.connection, it.feeds, log, reporter)
         done = ranges.reload(wanted) if wanted else ranges.reload_file(file)
-    emit(done, as_json, partial(print_corrected, "Reloaded"))
+        emit(done, as_json, partial(print_corrected, "Reloaded"))
 
 
 @command()
@@ -290,6 +302,18 @@ def _print_restored(restored: "Restored") -> None:
         + (f" Superseded: {restored.replaced}." if restored.replaced else "")
     )
     out.print("`warehouse build` brings the marts up to date.")
+
+
+def _print_reloaded(reloaded: "Reloaded") -> None:
+    files = reloaded.files
+    rows, rejected = (sum(getattr(file, name) for file in files) for name in ("rows_loaded", "rows_rejected"))
+    note(
+        f"Read {count(len(files), 'file')} of {reloaded.feed} again as it is declared now: {count(rows, 'row')}, "
+        f"{rejected:,} rejected."
+        + (f" {count(reloaded.as_declared, 'file')} more: read so already." if reloaded.as_declared else "")
+    )
+    if files:
+        out.print("`warehouse build` brings the marts up to date.")
 
 
 def _read_status(connection: Connection) -> FeedStatus:

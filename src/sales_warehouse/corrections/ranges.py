@@ -144,11 +144,6 @@ class Ranges:
             loader.confirm(cursor)
             entry = find_entry(cursor, name, ("active", "unloaded"), "reloaded")
             feed = feed_of(entry, self.feeds)
-            if feed.topic is None:
-                raise ConfigurationError(
-                    f"{entry} is a file, and `warehouse reload` reads messages of topics. `warehouse restore` loads an "
-                    "unloaded file again."
-                )
             return Corrected(name, (reload_segment(cursor, feed, entry, MessageStore(cursor, self.log)),), 0)
 
     def _as_the_loader(self) -> AbstractContextManager[Loader]:

@@ -53,7 +53,7 @@ def reload_segment(cursor: Cursor, feed: Feed, entry: LedgerFile, store: Message
     )
     move_kept(cursor, entry.file_id, new.file_id)
     record_segment(cursor, feed, new.file_id)
-    _replay_again(cursor, feed, entry, new)
+    replay_again(cursor, feed, entry, new)
     return find_any_entry(cursor, str(new.file_id))
 
 
@@ -94,19 +94,25 @@ def _assert_is_allowed(cursor: Cursor, feed: Feed, entry: LedgerFile, new: Ledge
     )
 
 
-def _replay_again(cursor: Cursor, feed: Feed, entry: LedgerFile, new: LedgerFile) -> None:
+def replay_again(cursor: Cursor, feed: Feed, entry: LedgerFile, new: LedgerFile, head: str = "") -> None:
+    """Replay the repaired records of an entry for the one that took its place, as far as they are sound rejects there.
+
+    `head` is the text in front of the first record.
+    """
     cursor.execute("select row_number from ledger.rejects where file_id = %s", (new.file_id,))
     rejects = {number for (number,) in cursor}
     repaired = [RepairedRecord(*row) for row in read_replayed(cursor, entry.file_id) if row[0] in rejects]
-    sound = _find_sound(feed, repaired)
+    sound = _find_sound(feed, repaired, head)
     if sound:
-        rows = copy_repaired(cursor, new, feed, "", sound)
+        rows = copy_repaired(cursor, new, feed, head, sound)
         texts = [(record.row_number, record.text) for record in sound]
         record_replayed(cursor, feed, new.file_id, texts, rows)
 
 
-def _find_sound(feed: Feed, records: Sequence[RepairedRecord]) -> list[RepairedRecord]:
-    reader, sound = RecordReader(feed, ""), []
+def _find_sound(feed: Feed, records: Sequence[RepairedRecord], head: str) -> list[RepairedRecord]:
+    if not records:
+        return []
+    reader, sound = RecordReader(feed, head), []
     for record in records:
         try:
             reader.read(record)

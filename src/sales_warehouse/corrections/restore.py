@@ -168,17 +168,22 @@ def restore_segment(cursor: Cursor, feed: Feed, entry: LedgerFile, store: Messag
 
 def find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: LedgerFile) -> InboxFile:
     """Return the file at the entry's path, if it has the entry's bytes."""
-    found = [file for file in find_files(inbox, feeds, feed).files if file.uri == entry.uri]
+    files = {file.uri: file for file in find_files(inbox, feeds, feed).files}
+    return check_delivery(files.get(entry.uri), inbox, entry)
+
+
+def check_delivery(file: InboxFile | None, inbox: Path, entry: LedgerFile) -> InboxFile:
+    """Return the file that was found at the entry's path. Raises `RestoreRefused` unless it has the entry's bytes."""
     again = f"Put the file back there as it was delivered (SHA-256 {entry.sha256[:_SHOWN_DIGITS]}…) and try again"
-    if not found:
-        raise RestoreRefused(f"{entry}: there is no such file of {feed.full_name} below {inbox}. {again}.")
+    if file is None:
+        raise RestoreRefused(f"{entry}: there is no such file of {entry.feed} below {inbox}. {again}.")
     try:
-        sha256 = hash_file(found[0].path, found[0].member, found[0].feed.unpacking)
+        sha256 = hash_file(file.path, file.member, file.feed.unpacking)
     except OSError as error:
-        raise RestoreRefused(f"{entry}: {found[0].path} cannot be read: {error.strerror}.") from None
+        raise RestoreRefused(f"{entry}: {file.path} cannot be read: {error.strerror}.") from None
     if sha256 != entry.sha256:
         raise RestoreRefused(_describe_other_content(entry, sha256, again))
-    return found[0]
+    return file
 
 
 def _assert_content_is_not_active(cursor: Cursor, entry: LedgerFile, replaced: LedgerFile | None) -> None:

@@ -142,6 +142,7 @@ class Delivery:
     fingerprint: str = ""  # empty: that of the file
     records: Fingerprint = field(default_factory=Fingerprint)
     note: str | None = None  # what a person should know of a file that is loaded
+    reloads: Entry | None = None  # the entry whose file is read again; its rows are removed already
 
 
 def record_loaded(cursor: Cursor, delivery: Delivery, index: FileIndex) -> tuple[Entry, str | None]:
@@ -157,7 +158,7 @@ def record_loaded(cursor: Cursor, delivery: Delivery, index: FileIndex) -> tuple
     _lock_events(cursor)
     changes = find_changes(cursor, file.feed, delivery.shape)
     message = "; ".join([*map(str, changes), *delivery.shape.notes, *filter(None, [delivery.note])]) or None
-    entry = _insert(cursor, delivery, "active", message, index.next_version(key), earlier)
+    entry = _insert(cursor, delivery, "active", message, index.next_version(key), delivery.reloads or earlier)
     reach("after_entry")
     if earlier is not None:
         _insert_event(cursor, earlier.file_id, file.feed, "deactivated")
@@ -289,7 +290,7 @@ def record_split(cursor: Cursor, feed: Feed, file_id: int, part_ids: Sequence[in
 
 
 def record_superseded(cursor: Cursor, feed: Feed, file_id: int) -> None:
-    """Delete the rows of a segment that is active or unloaded, before another entry takes its place."""
+    """Delete the rows of a file that is active or unloaded, before another entry takes its place."""
     cursor.execute("select status from ledger.files where file_id = %s", (file_id,))
     was_active = cursor.fetchone() == ("active",)
     _deactivate(cursor, feed, file_id, "superseded")

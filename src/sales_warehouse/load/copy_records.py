@@ -21,7 +21,7 @@ from sales_warehouse.ledger.outcomes import Fingerprint, Shape, Tally
 from sales_warehouse.ledger.prepare import add_columns, raw_table
 from sales_warehouse.ledger.record_files import RejectSpool, SkippedSpool
 from sales_warehouse.load.advise import advise
-from sales_warehouse.load.check_control import TrailerLines
+from sales_warehouse.load.check_control import TrailerLines, check_control
 from sales_warehouse.load.fingerprint import Sampler
 from sales_warehouse.load.inbox.recognise import refuse_nul, refuse_other_format, refuse_other_packing
 from sales_warehouse.load.mask_rows import mask_rows
@@ -110,6 +110,16 @@ class FileLoad:
         there = {*kept, *self.reader.front_columns}
         missing = tuple(column for column in self.file.feed.columns if column not in there) + self.reader.missing
         return Shape(tuple(columns), tuple(added), ignored, missing, self.reader.notes)
+
+    def check(self) -> None:
+        """Check the copied file as a whole: how many rejects it has, and its control figures. Raises `FileRefused`."""
+        tally, limit = self.tally, self.file.feed.max_rejects
+        if not limit.allows(tally.rejected, tally.read):
+            raise FileRefused(
+                f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is {limit}. "
+                f"See them with: warehouse rejects {self.file_id}"
+            )
+        check_control(self.cursor, self.file, self.file_id, tally, self.trailers)
 
     def _add_advice(self, refused: FileRefused) -> FileRefused:
         """Return the refusal with what would fit, as far as the file shows it."""

@@ -27,7 +27,6 @@ from sales_warehouse.ledger.record_files import (
     record_seen_again,
 )
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.check_control import check_control
 from sales_warehouse.load.copy_records import FileLoad, WidthsInDoubt
 from sales_warehouse.load.decide import Decision, Duplicate, New, Unchanged, decide, needs_hash_first
 from sales_warehouse.load.guard import (
@@ -295,7 +294,7 @@ class _NewFile:
 
     def _copy(self, load: FileLoad, content: Content) -> Shape:
         """Copy the rows and check the file as a whole; raise `FileRefused`."""
-        file, tally = load.file, load.tally
+        file = load.file
         key = file.delivery_key
         if key is None:
             raise FileRefused(
@@ -313,12 +312,7 @@ class _NewFile:
                 "file a shorter path, or declare a delivery_key."
             )
         shape = load.copy(content, self.task.may_add_columns)
-        if not file.feed.max_rejects.allows(tally.rejected, tally.read):
-            raise FileRefused(
-                f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is {file.feed.max_rejects}. "
-                f"See them with: warehouse rejects {load.file_id}"
-            )
-        check_control(load.cursor, file, load.file_id, tally, load.trailers)
+        load.check()
         return shape
 
     def _record(self, load: FileLoad, sha256: str, shape: Shape | str, verdict: Verdict) -> tuple[Entry, str | None]:

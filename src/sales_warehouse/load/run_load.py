@@ -13,7 +13,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.fail_point import reach
-from sales_warehouse.ledger.file_index import CLOSED, FileIndex, read_index
+from sales_warehouse.ledger.file_index import CLOSED, Entry, FileIndex, read_index
 from sales_warehouse.load.decide import is_known_on_disk
 from sales_warehouse.load.find_overlaps import find_overlaps
 from sales_warehouse.load.inbox.find_files import find_files
@@ -52,6 +52,8 @@ class LoadReport:
     still_held: dict[str, int] = field(default_factory=dict)  # URIs and file ids among them that wait for a decision
     unmatched: list[str] = field(default_factory=list)  # URIs that match no feed's location
     passed_over: list[str] = field(default_factory=list)  # what programs left behind: URIs, folders with a slash
+    # by feed, the known files that are active as it was declared before
+    declared_before: Counter[str] = field(default_factory=Counter)
     overlaps: dict[str, str] = field(default_factory=dict)  # by URI: which records another active file has too
     seconds: float = 0.0
 
@@ -143,7 +145,17 @@ def _leave_out_unchanged(files: list[InboxFile], indexes: dict[str, FileIndex], 
                 report.still_refused.append(file.uri)
             elif known.entry.status == "held":
                 report.still_held[file.uri] = known.entry.file_id
+            elif known.entry.status == "active" and _is_declared_otherwise(file, known.entry):
+                report.declared_before[file.feed.full_name] += 1
     return candidates
+
+
+def _is_declared_otherwise(file: InboxFile, entry: Entry) -> bool:
+    """Say whether a file was loaded as its feed was declared before.
+
+    Never of one with a control file: that decides too, and to read all of them would cost every load.
+    """
+    return file.side is None and entry.declaration_sha256 != file.fingerprint
 
 
 def _leave_out_growing(
