@@ -28,7 +28,8 @@ JSON_FORMATS = ("jsonl", "json")  # an object a line, or documents with lists of
 # Brackets in each other in a JSON record, its own included. Loader and verify parse with recursive functions, of up to
 # three frames a level: at this depth both are far from Python's limit of 1,000 frames, so they agree on every record.
 MAX_JSON_DEPTH = 200
-FILE_FORMATS = (*TEXT_FORMATS, *JSON_FORMATS, "parquet", "xlsx", "xls")
+WORKBOOK_FORMATS = ("xlsx", "xls")
+FILE_FORMATS = (*TEXT_FORMATS, *JSON_FORMATS, "parquet", *WORKBOOK_FORMATS)
 OBJECT_FORMATS = (*JSON_FORMATS, "avro")  # records are objects; avro is a format of messages alone
 ITEM_COLUMN = "_item_number"  # of the raw table of a feed with items
 # further columns of the raw table of a topic: where its message was, and what came with its value

@@ -67,7 +67,7 @@ def make_feed(
     )
 
 
-# A location belongs to one feed, and two of the workbooks contain two tables: these are in the inbox twice.
+# One workbook is of two feeds, a sheet each. The sheets of the other have names and numbers, so it is there three times.
 FILES = {
     "superstore_formats/superstore.parquet": [make_feed("parquet", "parquet/*", SUPERSTORE, "parquet")],
     "workbooks/Sample - Superstore.xls": [
@@ -76,8 +76,8 @@ FILES = {
         make_feed("xls_people", "xls_people/*", ("person", "region"), "xls", sheet=3),
     ],
     "workbooks/SuperStoreUS-2015.xlsx": [
-        make_feed("orders_2015", "orders_2015/*", ORDERS_2015, "xlsx", sheet="Orders"),
-        make_feed("returns_2015", "returns_2015/*", ("order_id", "status"), "xlsx", sheet="Returns"),
+        make_feed("orders_2015", "us_2015/*", ORDERS_2015, "xlsx", sheet="Orders"),
+        make_feed("returns_2015", "us_2015/*", ("order_id", "status"), "xlsx", sheet="Returns"),
     ],
     "workbooks/Sales-Dashboard..xlsx": [make_feed("dashboard", "dashboard/*", DASHBOARD, "xlsx", sheet=3)],
     "electronics/electronic_sales.csv": [make_feed("electronics", "electronics/*", ELECTRONICS, "csv")],
@@ -119,7 +119,7 @@ def loaded(more: Path, databases: Any, tmp_path_factory: pytest.TempPathFactory)
     for file, feeds in FILES.items():
         for feed in feeds:
             folder = settings.inbox / feed.location.removesuffix("/*")
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
             shutil.copy(more / file, folder)
     with closing(server.connect(settings, application_name="test")) as connection:
         feeds = [feed for some in FILES.values() for feed in some]

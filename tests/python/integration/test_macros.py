@@ -117,7 +117,8 @@ def _agreed(*forms: str) -> Oracle:
 
 def _iso(text: str) -> datetime | None:
     if not re.fullmatch(
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?( ?(Z|[-+][0-9]{2}(:?[0-9]{2})?))?", text
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?( ?(Z|[-+][0-9]{2}(:?[0-9]{2})?))?",
+        text,
     ):
         return None
     zone = re.search("[-+]([0-9]{2}):?([0-9]{2})?$", text[11:])
@@ -163,7 +164,10 @@ CASTS: dict[str, Oracle] = {
         for form in ("YYYY-MM-DD HH24:MI:SS", "MM/DD/YY HH24:MI", "DD.MM.YYYY HH24:MI:SS")
     },
     **{f"try_date('given', '{form}')": _loose_moment(form) for form in ("D/M/YYYY", "YYYY-M-D")},
-    **{f"try_timestamp('given', '{form}')": _loose_moment(form) for form in ("M/D/YYYY H24:MI", "D.M.YYYY H12:MI:SS AM")},
+    **{
+        f"try_timestamp('given', '{form}')": _loose_moment(form)
+        for form in ("M/D/YYYY H24:MI", "D.M.YYYY H12:MI:SS AM")
+    },
     "try_date('given', ['D/M/YYYY', 'M/D/YYYY'])": _agreed("D/M/YYYY", "M/D/YYYY"),
     "try_timestamp('given', 'ISO')": _iso,
 }
@@ -221,15 +225,26 @@ _numbers = st.builds(
 )
 _two = st.integers(0, 62).map("{:02d}".format)
 _years = st.one_of(st.integers(0, 10_000).map("{:04d}".format), st.sampled_from(["1900", "2000", "2023", "2024"]), _two)
-_months = st.one_of(st.integers(0, 13).map("{:02d}".format), st.integers(0, 13).map(str), st.sampled_from(["Jan", "Feb", "DEC", "Sept"]))
-_days = st.one_of(st.integers(0, 32).map("{:02d}".format), st.integers(0, 32).map(str), st.sampled_from(["28", "29", "30", "31", "5"]))
+_months = st.one_of(
+    st.integers(0, 13).map("{:02d}".format), st.integers(0, 13).map(str), st.sampled_from(["Jan", "Feb", "DEC", "Sept"])
+)
+_days = st.one_of(
+    st.integers(0, 32).map("{:02d}".format), st.integers(0, 32).map(str), st.sampled_from(["28", "29", "30", "31", "5"])
+)
 _hours = st.one_of(_two, st.integers(0, 25).map(str))
 _times = st.one_of(
     st.just(""),
     st.builds(" {}:{}:{}".format, _hours, _two, _two),
     st.builds(" {}:{}".format, _hours, _two),
     st.builds(" {}:{}:{} {}".format, _hours, _two, _two, st.sampled_from(["AM", "PM", "pm", "Pm"])),
-    st.builds("{}{}:{}:{}{}".format, st.sampled_from("T "), _two, _two, _two, st.sampled_from(["Z", ".5", ".25+01:00", " -0530"])),
+    st.builds(
+        "{}{}:{}:{}{}".format,
+        st.sampled_from("T "),
+        _two,
+        _two,
+        _two,
+        st.sampled_from(["Z", ".5", ".25+01:00", " -0530"]),
+    ),
 )
 _orders = ["{y}-{m}-{d}{t}", "{d}/{m}/{y}{t}", "{m}/{d}/{y}{t}", "{y}{m}{d}{t}", "{d}-{m}-{y}{t}", "{d}.{m}.{y}{t}"]
 _moments = st.builds(

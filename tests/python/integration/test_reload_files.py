@@ -132,7 +132,9 @@ def test_a_new_delivery_key_that_two_files_would_have_is_refused(inbox: Inbox) -
     inbox.deliver(DAY_TWO, QUOTED)
     inbox.load()
     declare(inbox, delivery_key=r"(?P<month>\d{4}-\d{2})")
-    with pytest.raises(RestoreRefused, match="file 3, shop/2024-01-01.csv, is active under its delivery key, month=2024-01"):
+    with pytest.raises(
+        RestoreRefused, match="file 3, shop/2024-01-01.csv, is active under its delivery key, month=2024-01"
+    ):
         reload_named(inbox, FEED)
     assert [(row[0], row[2]) for row in entries(inbox)] == [(1, "superseded"), (2, "active"), (3, "active")]
 
@@ -140,7 +142,10 @@ def test_a_new_delivery_key_that_two_files_would_have_is_refused(inbox: Inbox) -
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"columns": ("order_no", "product", "amount", "store")}, "cannot be read as its feed is declared now: .*store"),
+        (
+            {"columns": ("order_no", "product", "amount", "store")},
+            "cannot be read as its feed is declared now: .*store",
+        ),
         ({"max_rejects": MaxRejects.parse("10%")}, "1 of 3 records are rejected"),
         ({"delivery_key": r"(?P<store>s\d+)"}, "its name has no delivery key"),
         ({"contract": Contract(), "dialect": Dialect(delimiter=";")}, "cannot be read"),
@@ -211,5 +216,7 @@ def test_a_person_reads_the_files_of_a_feed_again(checkout: Checkout) -> None:
     said = checkout.warehouse("load", "--inbox", str(inbox), "--settle", "0")
     assert "warehouse reload online_retail.invoice_lines" in " ".join(said.split())
     said = checkout.warehouse("reload", "online_retail.invoice_lines", "--inbox", str(inbox))
-    assert "Read 1 file of online_retail.invoice_lines again as it is declared now: 1 row, 0 rejected." in " ".join(said.split())
+    assert "Read 1 file of online_retail.invoice_lines again as it is declared now: 1 row, 0 rejected." in " ".join(
+        said.split()
+    )
     assert checkout.value("select customer_id is null from raw.online_retail__invoice_lines") == "t"

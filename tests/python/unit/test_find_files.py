@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import Dialect, Feed, RecordTypes
+from sales_warehouse.feeds.declare import Dialect, Feed, RecordTypes, Workbook
 from sales_warehouse.load.inbox import find_files as search
 from sales_warehouse.load.inbox.find_files import Found, find_files
 from sales_warehouse.load.inbox.open_file import hash_file
@@ -203,6 +203,25 @@ def test_a_file_of_several_record_types_may_be_of_several_feeds(inbox: Path) -> 
     assert [it.feed.name for it in find_files(inbox, both, both[1]).files] == ["two"]
     with pytest.raises(ConfigurationError, match="or declare record_types in both feeds"):
         find_files(inbox, [both[0], feed("a.csv", "two")])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "may"),
+    [("Orders", "Returns", True), (1, 2, True), ("Orders", "orders", False), (1, 1, False), (1, "Orders", False)],
+)
+def test_a_workbook_may_be_of_several_feeds_with_a_sheet_each(
+    inbox: Path, one: str | int, two: str | int, may: bool
+) -> None:
+    put(inbox, "a.xlsx")
+    feeds = [
+        replace(feed("*.xlsx", str(number)), file_format="xlsx", workbook=Workbook(sheet=sheet))
+        for number, sheet in enumerate((one, two))
+    ]
+    if may:
+        assert [it.feed.name for it in find_files(inbox, feeds).files] == ["0", "1"]
+        feeds[1] = replace(feeds[1], file_format="csv")
+    with pytest.raises(ConfigurationError, match="or of a workbook another sheet in each"):
+        find_files(inbox, feeds)
 
 
 def test_files_of_other_feeds_are_skipped_and_not_unmatched(inbox: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sales_warehouse.error_log import log_unexpected
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import WORKBOOK_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile, SideFile, mtime_ns_of
 from sales_warehouse.feeds.names import COMPRESSED_SUFFIXES, as_nfc, is_archive, member_uri, split_uri
 from sales_warehouse.load.inbox.open_file import Member, NoArchive, list_members
@@ -207,11 +207,14 @@ class _Search:
         return [feed for feed, _ in self._patterns if may_match_in(feed.location, folder)]
 
     def _match(self, uri: str, relative: str) -> list[Feed]:
-        """Return the feeds of a path, several only if each has its own record types; without one it is unmatched."""
+        """Return the feeds of a path, several only if they may share it; without one it is unmatched."""
         feeds = self._matching(relative)
-        if len(feeds) > 1 and not all(feed.dialect.record_types for feed in feeds):
+        if len(feeds) > 1 and not may_share_files(feeds):
             names = " and ".join(feed.full_name for feed in feeds)
-            advice = "Narrow one of the two locations, or declare record_types in both feeds."
+            advice = (
+                "Narrow one of the two locations, or declare record_types in both feeds, or of a workbook another sheet "
+                "in each, all by name or all by number."
+            )
             raise ConfigurationError(f"{show_line(uri)} fits the location of {names}. {advice}")
         if feeds:
             self._matched.add(uri)
@@ -221,6 +224,16 @@ class _Search:
 
     def _is_wanted(self, feed: Feed) -> bool:
         return self._only in (None, feed)
+
+
+def may_share_files(feeds: Sequence[Feed]) -> bool:
+    """Say whether no record of a file can be of two of these feeds: each has its record types, or its sheet."""
+    if all(feed.dialect.record_types for feed in feeds):
+        return True
+    sheets = [feed.workbook.sheet for feed in feeds]
+    names = {sheet.casefold() if isinstance(sheet, str) else sheet for sheet in sheets}  # as workbooks compare them
+    are_sheets = all(feed.file_format in WORKBOOK_FORMATS for feed in feeds)
+    return are_sheets and len(names) == len(sheets) and len(set(map(type, sheets))) == 1
 
 
 def _special_kind(entry: "os.DirEntry[str]") -> str | None:

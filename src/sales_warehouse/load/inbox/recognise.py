@@ -8,12 +8,12 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from sales_warehouse.feeds.declare import TEXT_FORMATS, Feed
+from sales_warehouse.feeds.declare import TEXT_FORMATS, WORKBOOK_FORMATS, Feed
 from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of, is_archive
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.reader import Header
 
-_TABLE_FORMATS = ("parquet", "xlsx", "xls")
+_TABLE_FORMATS = ("parquet", *WORKBOOK_FORMATS)
 _PROBE_BYTES = 512  # enough to see whether every second byte is NUL
 _OTHER = "Ask for the data as {format}."
 _ARCHIVE = "Unpack it, and deliver its files or a zip archive of them."
