@@ -67,7 +67,7 @@ def make_feed(
     )
 
 
-# One workbook is of two feeds, a sheet each. The sheets of the other have names and numbers, so it is there three times.
+# One workbook is of two feeds, a sheet each. The sheets of the other have names and numbers, so it is there thrice.
 FILES = {
     "superstore_formats/superstore.parquet": [make_feed("parquet", "parquet/*", SUPERSTORE, "parquet")],
     "workbooks/Sample - Superstore.xls": [

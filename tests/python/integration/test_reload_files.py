@@ -133,7 +133,7 @@ def test_a_new_delivery_key_that_two_files_would_have_is_refused(inbox: Inbox) -
     inbox.load()
     declare(inbox, delivery_key=r"(?P<month>\d{4}-\d{2})")
     with pytest.raises(
-        RestoreRefused, match="file 3, shop/2024-01-01.csv, is active under its delivery key, month=2024-01"
+        RestoreRefused, match=r"file 3, shop/2024-01-01\.csv, is active under its delivery key, month=2024-01"
     ):
         reload_named(inbox, FEED)
     assert [(row[0], row[2]) for row in entries(inbox)] == [(1, "superseded"), (2, "active"), (3, "active")]

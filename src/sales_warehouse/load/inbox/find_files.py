@@ -212,8 +212,8 @@ class _Search:
         if len(feeds) > 1 and not may_share_files(feeds):
             names = " and ".join(feed.full_name for feed in feeds)
             advice = (
-                "Narrow one of the two locations, or declare record_types in both feeds, or of a workbook another sheet "
-                "in each, all by name or all by number."
+                "Narrow one of the two locations, or declare record_types in both feeds, or of a workbook another "
+                "sheet in each, all by name or all by number."
             )
             raise ConfigurationError(f"{show_line(uri)} fits the location of {names}. {advice}")
         if feeds:
