@@ -3,5 +3,5 @@
 {%- endmacro %}
 
 {% macro default__try_date(expression, format, months) -%}
-    {{ try_format(expression, format, 'date', months) }}
+    {{ read_by_formats(expression, format, 'date', months) }}
 {%- endmacro %}

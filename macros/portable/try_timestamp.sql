@@ -3,5 +3,5 @@
 {%- endmacro %}
 
 {% macro default__try_timestamp(expression, format, months) -%}
-    {{ try_format(expression, format, 'timestamp', months) }}
+    {{ read_by_formats(expression, format, 'timestamp', months) }}
 {%- endmacro %}

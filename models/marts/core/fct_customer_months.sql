@@ -1,9 +1,9 @@
 -- Grain: one row per customer and month_start_date with an order; orders without a customer are left out.
 {{ config(
     materialized='incremental_by_ledger',
-    incremental_strategy='by_touched_member',
-    meta={'member_column': 'customer_key', 'public': false},
-    indexes=[{'columns': ['customer_key']}],
+    incremental_strategy='by_touched_date',
+    meta={'date_column': 'month_start_date', 'period': 'month', 'public': false},
+    indexes=[{'columns': ['month_start_date'], 'type': 'brin'}],
 ) }}
 with
 
@@ -11,7 +11,7 @@ orders as (
 
     select *
     from {{ ref('fct_orders') }}
-    where {{ only_touched_members() }} and customer_id is not null
+    where {{ only_touched_dates('order_date', 'month') }} and customer_id is not null
 
 ),
 

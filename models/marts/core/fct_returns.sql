@@ -9,46 +9,46 @@
         'records_dates': 'return_date',
     },
 ) }}
+{% set line_columns = [
+    'sales_line_id', 'source_system', 'order_id', 'line_type', 'customer_key', 'product_key', 'currency', 'quantity', 'net_amount',
+    'net_amount_reporting', 'order_date', 'ordered_at', '_file_id', '_row_number',
+] %}
+-- A build reads all lines of a customer and product of which a sale or a return came or went.
+{% set is_due = only_lines_of_touched_returns(ref('fct_sales_lines')) %}
+
 with
 
--- A build reads all lines of a customer and product of which a sale or a return came or went.
-lines_of_customers as (
+-- the lines are read twice, because PostgreSQL would write a CTE of all that is read twice to disk
+sales_of_customers as (
 
-    select *
+    select {{ column_list(line_columns) }}
+    from {{ ref('fct_sales_lines') }}
+    where is_merchandise and customer_id is not null and line_type = 'sale' and {{ is_due }}
+
+),
+
+returns_of_customers as (
+
+    select {{ column_list(line_columns) }}
     from {{ ref('fct_sales_lines') }}
     where
         is_merchandise
         and customer_id is not null
-        and {{ only_lines_of_touched_returns(ref('fct_sales_lines')) }}
+        and line_type in ('return', 'cancellation')
+        and {{ is_due }}
 
 ),
 
 -- A line without a customer cannot be matched to a sale.
 other_returns as (
 
-    select *
+    select {{ column_list(line_columns) }}
     from {{ ref('fct_sales_lines') }}
     where
         is_merchandise
         and customer_id is null
         and line_type in ('return', 'cancellation')
         and {{ only_touched_dates('order_date') }}
-
-),
-
-returns_of_customers as (
-
-    select *
-    from lines_of_customers
-    where line_type in ('return', 'cancellation')
-
-),
-
-return_lines as (
-
-    select * from returns_of_customers
-    union all
-    select * from other_returns
 
 ),
 
@@ -62,47 +62,27 @@ returned_products as (
 
 ),
 
-sales_of_returned_products as (
-
-    select lines_of_customers.*
-    from lines_of_customers
-    inner join returned_products
-        on
-            lines_of_customers.customer_key = returned_products.customer_key
-            and lines_of_customers.product_key = returned_products.product_key
-    where lines_of_customers.line_type = 'sale'
-
-),
-
 -- Sales and returns of one customer and product in one sequence, in order of time: each return belongs to the sale
 -- before it. A join on customer and product would pair every return with every sale.
 purchases_and_returns as (
 
     select
-        sales_line_id,
-        customer_key,
-        product_key,
-        order_date,
-        ordered_at,
+        sales_of_customers.*,
         1 as is_sale,
         -- where only the day is known, sales come first and returns last
-        0 as is_end_of_day,
-        _file_id,
-        _row_number
-    from sales_of_returned_products
+        0 as is_end_of_day
+    from sales_of_customers
+    inner join returned_products
+        on
+            sales_of_customers.customer_key = returned_products.customer_key
+            and sales_of_customers.product_key = returned_products.product_key
 
     union all
 
     select
-        sales_line_id,
-        customer_key,
-        product_key,
-        order_date,
-        ordered_at,
+        *,
         0 as is_sale,
-        case when ordered_at is null then 1 else 0 end as is_end_of_day,
-        _file_id,
-        _row_number
+        case when ordered_at is null then 1 else 0 end as is_end_of_day
     from returns_of_customers
 
 ),
@@ -129,59 +109,61 @@ numbered as (
 
 ),
 
-numbered_sales as (
+-- Each number has one sale and the returns up to the next; 0 has no sale.
+matched as (
 
     select
-        customer_key,
-        product_key,
-        sale_number,
-        sales_line_id as sale_line_id,
-        order_date as sale_date
+        *,
+        max(case when is_sale = 1 then sales_line_id end) over (
+            partition by customer_key, product_key, sale_number
+        ) as sale_line_id,
+        max(case when is_sale = 1 then order_date end) over (
+            partition by customer_key, product_key, sale_number
+        ) as sale_date
     from numbered
-    where is_sale = 1
 
 ),
 
-sales_of_returns as (
+return_lines as (
 
     select
-        numbered.sales_line_id,
-        numbered_sales.sale_line_id,
-        numbered_sales.sale_date
-    from numbered
-    inner join numbered_sales
-        on
-            numbered.customer_key = numbered_sales.customer_key
-            and numbered.product_key = numbered_sales.product_key
-            and numbered.sale_number = numbered_sales.sale_number
-    where numbered.is_sale = 0
+        {{ column_list(line_columns) }},
+        sale_line_id,
+        sale_date
+    from matched
+    where is_sale = 0
+
+    union all
+
+    select
+        *,
+        cast(null as {{ text_type() }}) as sale_line_id,
+        cast(null as date) as sale_date
+    from other_returns
 
 ),
 
 final as (
 
     select
-        return_lines.sales_line_id,
-        return_lines.source_system,
-        return_lines.order_id,
-        return_lines.line_type,
-        return_lines.customer_key,
-        return_lines.product_key,
-        sales_of_returns.sale_line_id,
-        return_lines.currency,
-        cast(-return_lines.quantity as numeric(18, 4)) as quantity,
-        cast(-return_lines.net_amount as numeric(18, 4)) as return_amount,
-        cast(-return_lines.net_amount_reporting as numeric(28, 4)) as return_amount_reporting,
-        {{ days_between('sales_of_returns.sale_date', 'return_lines.order_date') }} as days_to_return,
-        sales_of_returns.sale_line_id is not null as is_matched,
-        return_lines.order_date as return_date,
-        sales_of_returns.sale_date,
-        return_lines._file_id,
-        return_lines._row_number
+        sales_line_id,
+        source_system,
+        order_id,
+        line_type,
+        customer_key,
+        product_key,
+        sale_line_id,
+        currency,
+        cast(-quantity as numeric(18, 4)) as quantity,
+        cast(-net_amount as numeric(18, 4)) as return_amount,
+        cast(-net_amount_reporting as numeric(28, 4)) as return_amount_reporting,
+        {{ days_between('sale_date', 'order_date') }} as days_to_return,
+        sale_line_id is not null as is_matched,
+        order_date as return_date,
+        sale_date,
+        _file_id,
+        _row_number
     from return_lines
-    -- no match where no sale was found
-    left join sales_of_returns
-        on return_lines.sales_line_id = sales_of_returns.sales_line_id
 
 )
 

@@ -195,7 +195,7 @@ def test_a_name_is_a_feed_or_a_file(inbox: Inbox) -> None:
     inbox.load()
     assert is_of_files(inbox.connection, [inbox.feed], FEED)
     assert is_of_files(inbox.connection, [inbox.feed], "1")
-    with pytest.raises(ConfigurationError, match="knows no file"):
+    with pytest.raises(ConfigurationError, match=r"The ledger has no file shop\.line, "):
         is_of_files(inbox.connection, [inbox.feed], "shop.line")
 
 

@@ -1,7 +1,7 @@
 {# A text in one of these formats, or the only value that those of several which fit agree on. #}
-{% macro try_format(expression, formats, kind, months=none) -%}
+{% macro read_by_formats(expression, formats, kind, months=none) -%}
     {%- if formats is string -%}
-        {{ return(try_one_format(expression, formats, kind, months)) }}
+        {{ return(read_by_format(expression, formats, kind, months)) }}
     {%- endif -%}
     {%- set values = values_of_formats(expression, formats, kind, months) | join(', ') -%}
     {#- of what is NULL both leave out -#}
@@ -21,7 +21,7 @@
 {% macro values_of_formats(expression, formats, kind, months) -%}
     {%- set values = [] -%}
     {%- for format in formats -%}
-        {%- do values.append(try_one_format(expression, format, kind, months)) -%}
+        {%- do values.append(read_by_format(expression, format, kind, months)) -%}
     {%- endfor -%}
     {{ return(values) }}
 {%- endmacro %}
@@ -29,7 +29,7 @@
 {# A format of fixed width is written back and must give the same text. This refuses texts that the engine reads more freely,
    and 24:00:00 and 23:59:60, which it would move to the next day or minute; a pattern with the same effect takes twice as
    long on PostgreSQL. #}
-{% macro try_one_format(expression, format, kind, months) -%}
+{% macro read_by_format(expression, format, kind, months) -%}
     {%- set read = read_format(expression, format, months) -%}
     {%- if read.has_time != (kind == 'timestamp') -%}
         {{ exceptions.raise_compiler_error(
