@@ -13,7 +13,7 @@
         {%- endfor %}
     on conflict do nothing;
     {%- endif %}
-    {{ record_gone_members(arg_dict, gone) }}
+    {{ record_gone_members(arg_dict, [gone]) }}
     delete from {{ arg_dict['target_relation'] }}
     where {{ gone }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})

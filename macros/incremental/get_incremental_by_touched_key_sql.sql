@@ -15,7 +15,7 @@
     {%- endfor %}
     on conflict do nothing;
     {%- endif %}
-    {{ record_gone_members(arg_dict, is_built_again ~ ' or ' ~ was_touched) }}
+    {{ record_gone_members(arg_dict, [is_built_again, was_touched]) }}
     delete from {{ target }}
     where {{ is_built_again }};
     delete from {{ target }}

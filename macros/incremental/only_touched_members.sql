@@ -32,7 +32,7 @@
     {{ return(column ~ ' in (' ~ members | join(' union all ') ~ ')') }}
 {%- endmacro %}
 
-{# Before a strategy replaces the rows that meet a condition: with meta.member_column record the members of rows that go or come,
+{# Before a strategy replaces the rows that meet one of some conditions: with meta.member_column record the members of rows that go or come,
    except those that have a row on a touched date then. These are found by their dates, so a new day records none. An order that
    loses its line of a touched date is not found by it. #}
 {% macro record_gone_members(arg_dict, gone) -%}
@@ -42,8 +42,10 @@
     insert into {{ build_state('touched_members') }} (relation_name, event_id, member_key)
     select '{{ model.relation_name }}', {{ model.build_window.event_id }}, {{ column }}
     from (
-        select {{ column }} from {{ arg_dict['target_relation'] }} where {{ gone }}
+        {%- for condition in gone %}
+        select {{ column }} from {{ arg_dict['target_relation'] }} where {{ condition }}
         union
+        {%- endfor %}
         select {{ column }} from {{ arg_dict['temp_relation'] }}
         except
         select {{ column }} from {{ arg_dict['temp_relation'] }}

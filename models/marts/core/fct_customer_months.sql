@@ -37,4 +37,6 @@ final as (
 
 )
 
+-- in the order of months, so that the block range index finds a month
 select * from final
+order by month_start_date asc nulls last

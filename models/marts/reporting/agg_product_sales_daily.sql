@@ -33,4 +33,6 @@ final as (
 
 )
 
+-- in the order of days, so that the block range index finds a day
 select * from final
+order by order_date asc nulls last
