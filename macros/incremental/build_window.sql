@@ -17,7 +17,7 @@
     {%- endfor -%}
     {%- set rows = run_query(
         "select upper_event_id, build_state.* from " ~ build_state('builds') ~ " as builds left join "
-        ~ readable_build_state('model_watermarks', ['relation_name', 'code_hash', 'inputs_hash', 'rebuilt_by', 'event_id'])
+        ~ readable_build_state('model_watermarks', ['relation_name', 'code_hash', 'inputs_hash', 'rebuilt_by', 'written_by', 'event_id'])
         ~ " on relation_name in ('" ~ names | join("', '") ~ "') where invocation_id = '" ~ invocation_id ~ "'"
     ).rows -%}
     {%- set state = {} -%}
@@ -31,7 +31,10 @@
     {%- set reached = [rows[0].upper_event_id | int] -%}
     {%- set followed_names = [] -%}
     {%- for parent in parents.followed | sort(attribute='unique_id') if parent.relation_name in state -%}
-        {%- do inputs.append(parent.unique_id ~ '=' ~ (state[parent.relation_name].rebuilt_by or '')) -%}
+        {#- a table with meta.rows_decide is made anew in each build, and whole again is what reads it when its rows change -#}
+        {%- set decides = graph.nodes[parent.unique_id].config.meta.get('rows_decide') -%}
+        {%- set changed_by = state[parent.relation_name]['written_by' if decides else 'rebuilt_by'] -%}
+        {%- do inputs.append(parent.unique_id ~ '=' ~ (changed_by or '')) -%}
         {%- do reached.append(
             event_reached(parent.unique_id, (state[parent.relation_name].event_id or 0) | int, reached[0])
         ) -%}

@@ -3,7 +3,7 @@
 
    by file    the files that are due: by a join, a window or an aggregate. The plan says which, because dbt knows what a model
               reads and not how
-   otherwise  the dates that a relation records, because it records none
+   otherwise  the dates that a relation records, because it records none, unless its rows decide (look_up_window)
 
    Not the feed of a typed table, whose rows are its own, and not for periods, whose rows are found by their keys. #}
 {% macro feeds_read_whole(parents) -%}
@@ -21,7 +21,9 @@
     {%- set read_whole = [] -%}
     {%- for parent in parents.followed -%}
         {%- set meta = graph.nodes[parent.unique_id].config.meta -%}
-        {%- do read_whole.append(parent.unique_id) if not (meta.get('records_dates') or meta.get('date_column')) -%}
+        {%- do read_whole.append(parent.unique_id) if not (
+            meta.get('records_dates') or meta.get('date_column') or meta.get('rows_decide')
+        ) -%}
     {%- endfor -%}
     {%- set read = parents.code | map(attribute='unique_id') | list -%}
     {{ return(feeds_above(read_whole + declared | map(attribute='staging_model') | select('in', read) | list, declared)) }}

@@ -43,63 +43,38 @@ products as (
 
 ),
 
--- Not more than the orders with several products: an order may be a basket in two currencies.
-known_baskets as (
-
-    select
-        source_system,
-        max(basket_count) as basket_count
-    from (
-        select
-            source_system,
-            currency,
-            sum(basket_count) as basket_count
-        from {{ ref('fct_orders_daily') }}
-        where {{ only_sampled_dates('order_date') }}
-        group by source_system, currency
-    ) as baskets_per_currency
-    group by source_system
-
-),
-
-sold_products as (
-
-    select
-        source_system,
-        product_key,
-        -- not less than the orders with the product: an order may count in two months or currencies
-        sum(order_count) as order_count
-    from {{ ref('agg_product_sales_monthly') }}
-    group by source_system, product_key
-
-),
-
--- A pair is in no more orders than either of its products. Products that are too rare for a pair are removed first, by
--- figures that are there already: most of the lines need not be sorted, and an order of a thousand lines does not make
--- half a million pairs.
 candidates as (
 
+    select * from {{ ref('product_pair_candidates') }}
+
+),
+
+monthly_pairs as (
+
+    select * from {{ ref('agg_product_pairs_monthly') }}
+
+),
+
+daily_orders as (
+
+    -- of the days that the pairs are of
+    select *
+    from {{ ref('fct_orders_daily') }}
+    where {{ only_sampled_dates('order_date') if is_sampled('agg_product_pairs_monthly') else 'true' }}
+
+),
+
+sources as (
+
     select
-        sold_products.source_system,
-        sold_products.product_key
-    from sold_products
-    inner join known_baskets
-        on sold_products.source_system = known_baskets.source_system
-    where
-        sold_products.order_count
-        >= greatest({{ var('affinity_min_orders') }}, known_baskets.basket_count * {{ var('affinity_min_support') }})
-
-),
-
-candidate_sources as (
-
-    select source_system
+        source_system,
+        is_of_one_currency
     from candidates
-    group by source_system
-    having count(*) > 1
+    group by source_system, is_of_one_currency
 
 ),
 
+-- The orders of a source with several currencies are looked at as a whole: one may be in two of them, and months.
 sales_per_order as (
 
     select
@@ -108,8 +83,9 @@ sales_per_order as (
         max(orders.sold_product_count) as product_count,
         count(*) as currency_count
     from orders
-    inner join candidate_sources
-        on orders.source_system = candidate_sources.source_system
+    inner join sources
+        on orders.source_system = sources.source_system
+    where not sources.is_of_one_currency
     group by orders.source_system, orders.order_id
 
 ),
@@ -151,38 +127,26 @@ baskets as (
 
 ),
 
--- minimum number of orders for a product or a pair
-limits as (
-
-    select
-        source_system,
-        count(*) as order_count,
-        greatest({{ var('affinity_min_orders') }}, count(*) * {{ var('affinity_min_support') }}) as min_order_count
-    from baskets
-    group by source_system
-
-),
-
 -- a product on two lines of an order counts once for that order
 candidates_per_order as (
 
     select
         lines.source_system,
         lines.order_id,
-        lines.product_key
+        candidates.product_number
     from sold_lines_again as lines
     inner join candidates
         on lines.source_system = candidates.source_system and lines.product_key = candidates.product_key
-    group by lines.source_system, lines.order_id, lines.product_key
+    where not candidates.is_of_one_currency
+    group by lines.source_system, lines.order_id, candidates.product_number
 
 ),
 
 products_per_basket as (
 
     select
-        candidates_per_order.source_system,
-        candidates_per_order.product_key,
-        baskets.order_number
+        baskets.order_number,
+        candidates_per_order.product_number
     from candidates_per_order
     inner join baskets
         on
@@ -191,58 +155,91 @@ products_per_basket as (
 
 ),
 
-orders_per_product as (
+-- with each product by itself as a pair of equal numbers, as in agg_product_pairs_monthly
+numbered_pairs as (
 
     select
-        source_system,
-        product_key,
+        first_products.product_number as first_product_number,
+        second_products.product_number as second_product_number,
         count(*) as order_count
-    from products_per_basket
-    group by source_system, product_key
-
-),
-
-frequent_products as (
-
-    select
-        orders_per_product.*,
-        limits.order_count as all_order_count,
-        limits.min_order_count,
-        row_number() over (
-            order by orders_per_product.source_system asc nulls last, orders_per_product.product_key asc nulls last
-        ) as product_number
-    from orders_per_product
-    inner join limits
-        on orders_per_product.source_system = limits.source_system
-    where orders_per_product.order_count >= limits.min_order_count
-
-),
-
-frequent_baskets as (
-
-    select
-        products_per_basket.order_number,
-        frequent_products.product_number
-    from products_per_basket
-    inner join frequent_products
+    from products_per_basket as first_products
+    inner join products_per_basket as second_products
         on
-            products_per_basket.source_system = frequent_products.source_system
-            and products_per_basket.product_key = frequent_products.product_key
+            first_products.order_number = second_products.order_number
+            and first_products.product_number <= second_products.product_number
+    group by first_products.product_number, second_products.product_number
 
 ),
 
 pairs as (
 
     select
-        first_products.product_number as first_product_number,
-        second_products.product_number as second_product_number,
-        count(*) as pair_order_count
-    from frequent_baskets as first_products
-    inner join frequent_baskets as second_products
-        on
-            first_products.order_number = second_products.order_number
-            and first_products.product_number < second_products.product_number
-    group by first_products.product_number, second_products.product_number
+        source_system,
+        first_product_key,
+        second_product_key,
+        sum(order_count) as order_count
+    from monthly_pairs
+    group by source_system, first_product_key, second_product_key
+
+    union all
+
+    select
+        first_candidates.source_system,
+        first_candidates.product_key as first_product_key,
+        second_candidates.product_key as second_product_key,
+        numbered_pairs.order_count
+    from numbered_pairs
+    inner join candidates as first_candidates
+        on numbered_pairs.first_product_number = first_candidates.product_number
+    inner join candidates as second_candidates
+        on numbered_pairs.second_product_number = second_candidates.product_number
+
+),
+
+orders_per_source as (
+
+    select
+        daily_orders.source_system,
+        sum(daily_orders.basket_count) as order_count
+    from daily_orders
+    inner join sources
+        on daily_orders.source_system = sources.source_system
+    where sources.is_of_one_currency
+    group by daily_orders.source_system
+
+    union all
+
+    select
+        source_system,
+        count(*) as order_count
+    from baskets
+    group by source_system
+
+),
+
+-- minimum number of orders for a product or a pair
+limits as (
+
+    select
+        source_system,
+        order_count,
+        greatest({{ var('affinity_min_orders') }}, order_count * {{ var('affinity_min_support') }}) as min_order_count
+    from orders_per_source
+
+),
+
+frequent_products as (
+
+    select
+        pairs.source_system,
+        pairs.first_product_key as product_key,
+        pairs.order_count,
+        limits.order_count as all_order_count,
+        limits.min_order_count
+    from pairs
+    inner join limits
+        on pairs.source_system = limits.source_system
+    where pairs.first_product_key = pairs.second_product_key and pairs.order_count >= limits.min_order_count
 
 ),
 
@@ -254,30 +251,32 @@ final as (
         second_products.product_key as second_product_key,
         first_names.product_name as first_product_name,
         second_names.product_name as second_product_name,
-        first_products.all_order_count as order_count,
-        first_products.order_count as first_order_count,
-        second_products.order_count as second_order_count,
-        pairs.pair_order_count,
-        {{ div('pairs.pair_order_count', 'first_products.all_order_count', 9, 6) }} as support,
-        {{ div('pairs.pair_order_count', 'first_products.order_count', 9, 6) }} as confidence_first_to_second,
-        {{ div('pairs.pair_order_count', 'second_products.order_count', 9, 6) }} as confidence_second_to_first,
+        cast(first_products.all_order_count as bigint) as order_count,
+        cast(first_products.order_count as bigint) as first_order_count,
+        cast(second_products.order_count as bigint) as second_order_count,
+        cast(pairs.order_count as bigint) as pair_order_count,
+        {{ div('pairs.order_count', 'first_products.all_order_count', 9, 6) }} as support,
+        {{ div('pairs.order_count', 'first_products.order_count', 9, 6) }} as confidence_first_to_second,
+        {{ div('pairs.order_count', 'second_products.order_count', 9, 6) }} as confidence_second_to_first,
         {{ div(
-            'pairs.pair_order_count * first_products.all_order_count',
+            'pairs.order_count * first_products.all_order_count',
             'first_products.order_count * second_products.order_count',
             18,
             4,
         ) }} as lift
     from pairs
     inner join frequent_products as first_products
-        on pairs.first_product_number = first_products.product_number
+        on pairs.first_product_key = first_products.product_key
     inner join frequent_products as second_products
-        on pairs.second_product_number = second_products.product_number
+        on pairs.second_product_key = second_products.product_key
     -- both always match: all are built from the products of the facts
     inner join products as first_names
         on first_products.product_key = first_names.product_key
     inner join products as second_names
         on second_products.product_key = second_names.product_key
-    where pairs.pair_order_count >= first_products.min_order_count
+    where
+        pairs.first_product_key < pairs.second_product_key
+        and pairs.order_count >= first_products.min_order_count
 
 )
 
