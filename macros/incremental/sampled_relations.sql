@@ -15,7 +15,10 @@
 {# Whether the relation that is read for the model of this name has a sample. #}
 {% macro is_sampled(name) -%}
     {%- set sampled = sampled_relations() -%}
-    {%- for node in graph.nodes.values() if sampled and node.resource_type == 'model' and node.name == name -%}
+    {%- if not sampled -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == name -%}
         {{ return(read_relation(node) in sampled) }}
     {%- endfor -%}
     {{ return(false) }}
