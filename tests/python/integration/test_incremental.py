@@ -187,34 +187,26 @@ def test_pairs_of_products_are_counted_by_month_until_a_product_becomes_frequent
 
     def pairs() -> list[dict[str, str]]:
         return shop.sql(
-            "select first_product_key || second_product_key as keys, sum(order_count) as orders "
+            "select right(first_product_key, 2) || right(second_product_key, 2) as keys, sum(order_count) as orders "
             "from marts.agg_product_pairs_monthly group by 1 order by 1"
         )
 
     # the last order has a product that is in too few orders
     deliver(shop, 20, baskets(20, 1, "X1", "X2") + "B6,X3,X3,1,2024-01-20 10:00:00,1.00,,UK\n")
     shop.dbt("build", "--quiet", *WITHOUT_TESTS)
-    one, two, three = (f"online_retail:X{number}" for number in (1, 2, 3))
-    assert pairs() == [{"keys": keys, "orders": "6"} for keys in (one + one, one + two, two + two)]
+    assert pairs() == [{"keys": keys, "orders": "6"} for keys in ("X1X1", "X1X2", "X2X2")]
     counted_by = rebuilt_by(shop, "agg_product_pairs_monthly")
     deliver(shop, 21, "B7,X1,X1,1,2024-01-21 10:00:00,1.00,,UK\nB7,X2,X2,1,2024-01-21 10:00:00,1.00,,UK\n")
     shop.dbt("build", "--quiet", *WITHOUT_TESTS)
-    assert pairs() == [{"keys": keys, "orders": "7"} for keys in (one + one, one + two, two + two)]
+    assert pairs() == [{"keys": keys, "orders": "7"} for keys in ("X1X1", "X1X2", "X2X2")]
     assert rebuilt_by(shop, "agg_product_pairs_monthly") == counted_by
     deliver(shop, 22, baskets(22, 11, "X1", "X3"))
     shop.dbt("build", "--quiet", *WITHOUT_TESTS)
     found = {row["keys"]: row["orders"] for row in pairs()}
     # with the order of before it was frequent
-    assert found == {
-        one + one: "13",
-        one + two: "7",
-        one + three: "7",
-        two + two: "7",
-        two + three: "1",
-        three + three: "7",
-    }
+    assert found == {"X1X1": "13", "X1X2": "7", "X1X3": "7", "X2X2": "7", "X2X3": "1", "X3X3": "7"}
     assert rebuilt_by(shop, "agg_product_pairs_monthly") != counted_by
-    assert shop.value(
-        f"select pair_order_count from marts.product_affinity where first_product_key = '{one}' "
-        f"and second_product_key = '{three}'"
-    ) == "7"  # fmt: skip
+    assert (
+        shop.value("select max(pair_order_count) from marts.product_affinity where second_product_key like '%X3'")
+        == "7"
+    )
