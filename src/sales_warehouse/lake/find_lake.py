@@ -54,5 +54,11 @@ def claim(connection: Connection, location: Path | None, home: Path) -> Folder:
         )
         cursor.execute("select lake_id from lake.lake")
         [(lake_id,)] = cursor.fetchall()
-    folder.claim(lake_id)
+    try:
+        folder.claim(lake_id)
+    except ConfigurationError:
+        if found is None:  # so that another folder can be named
+            with transaction(connection) as cursor:
+                cursor.execute("delete from lake.lake")
+        raise
     return folder
