@@ -37,7 +37,7 @@ def forget_snapshots(table: Table, kept: Collection[StateTable], grace: timedelt
         table.maintenance.expire_snapshots().by_ids(old).commit()
 
 
-def remove_orphans(store: Store, table: Table, kept: Iterable[StateTable], grace: timedelta) -> list[str]:
+def remove_unneeded(store: Store, table: Table, kept: Iterable[StateTable], grace: timedelta) -> list[str]:
     """Remove the objects below a table's folder that no snapshot and no kept state refers to; return their URIs.
 
     One that is younger than the grace period stays: a run may be about to commit it, or a reader still at work with it.

@@ -1,4 +1,4 @@
-"""Columns of a table in PostgreSQL, in the CSV of COPY, in Arrow and in Iceberg."""
+"""Columns of a table in PostgreSQL, in the CSV of COPY, in pyarrow and in Iceberg."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

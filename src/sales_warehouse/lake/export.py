@@ -25,7 +25,7 @@ from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.lake import catalogue as iceberg
 from sales_warehouse.lake import objects, states
-from sales_warehouse.lake.clean import forget_snapshots, remove_orphans
+from sales_warehouse.lake.clean import forget_snapshots, remove_unneeded
 from sales_warehouse.lake.columns import Columns, with_ids
 from sales_warehouse.lake.find_lake import claim
 from sales_warehouse.lake.objects import ObjectEntry, Origin
@@ -335,7 +335,7 @@ class _Export:
         for table in [*tables, *([list_table] if list_table else [])]:
             kept = [one for one in listed if one.table_name == ".".join(table.name())]
             forget_snapshots(table, kept, grace)
-            removed += remove_orphans(self._store, table, kept, grace)
+            removed += remove_unneeded(self._store, table, kept, grace)
         objects.forget(self._writer, removed)
         report.files_removed = len(removed)
 

@@ -126,7 +126,7 @@ class Lake:
                     os.kill(os.getpid(), signal.SIGKILL)
 
             exporting.reach = reach  # type: ignore[assignment]
-            exporting.remove_orphans.__globals__["reach"] = reach
+            exporting.remove_unneeded.__globals__["reach"] = reach
             try:
                 self.export(**options)
             finally:

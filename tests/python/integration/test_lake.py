@@ -232,13 +232,13 @@ def test_an_export_that_is_killed_anywhere_is_finished_by_the_next_one(lake: Lak
     assert lake.export().rows_written == 0
 
 
-def test_orphans_stay_for_the_grace_period(lake: Lake) -> None:
+def test_files_that_nothing_needs_stay_for_the_grace_period(lake: Lake) -> None:
     fill(lake)
     lake.export_and_die("lake_object")
-    orphan = lake.folder / "raw" / "shop__lines" / "data" / "1.parquet.1234.draft"
-    orphan.write_bytes(b"of a process that was killed")
+    draft = lake.folder / "raw" / "shop__lines" / "data" / "1.parquet.1234.draft"
+    draft.write_bytes(b"of a process that was killed")
     lake.export()
-    assert str(orphan) in "".join(lake.find_unneeded())
+    assert str(draft) in "".join(lake.find_unneeded())
     lake.export(grace=0)
     assert lake.find_unneeded() == []
 

@@ -7,7 +7,7 @@ create table if not exists lake.lake (
     location text not null
 );
 
--- Objects that are complete and were compared with the rows in PostgreSQL. One without a row here is an orphan.
+-- Objects that are complete and were compared with the rows in PostgreSQL. One without a row here does not count.
 create table if not exists lake.objects (
     uri text primary key,
     -- of the catalogue: raw.<table> or ledger.<table>
