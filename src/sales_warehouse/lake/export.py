@@ -6,7 +6,7 @@ state before or the state after.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -168,7 +168,7 @@ class _Export:
             report.tables.append(export(source, table, sources.erasure_id))
             tables[source.name] = table
             reach("lake_table")
-        others = self._empty_others({*tables, states.TABLE}, namespaces)
+        others = self._empty_others(tables)
         self._list_state(report, tables, sources, options)
         self._clean([*tables.values(), *others], options.grace, report)
         return report
@@ -282,16 +282,18 @@ class _Export:
 
     # --- state ------------------------------------------------------------------------------------------------------
 
-    def _empty_others(self, tables: set[str], namespaces: Sequence[str]) -> list[Table]:
-        """Remove the rows of tables that are not exported any more, because their feed is not declared; return them."""
+    def _empty_others(self, exported: Collection[str]) -> list[Table]:
+        """Remove the rows of tables that are not exported any more, because their feed is not declared; return them.
+
+        Tables that other programs made in the catalogue have no entries, so they are left alone.
+        """
         found = []
-        for namespace in namespaces:
-            for name in map(".".join, self._catalogue.list_tables(namespace)):
-                table = iceberg.find_table(self._catalogue, name) if name not in tables else None
-                if table is not None:
-                    if present := iceberg.list_objects(table):
-                        iceberg.replace_objects(table, [], list(present.values()))
-                    found.append(table)
+        for name in objects.read_table_names(self._writer):
+            table = iceberg.find_table(self._catalogue, name) if name not in exported else None
+            if table is not None:
+                if present := iceberg.list_objects(table):
+                    iceberg.replace_objects(table, [], list(present.values()))
+                found.append(table)
         return found
 
     def _list_state(self, report: Exported, tables: dict[str, Table], sources: Sources, options: LakeOptions) -> None:

@@ -54,6 +54,13 @@ def read_entries(connection: Connection, table_name: str) -> dict[str, ObjectEnt
         }
 
 
+def read_table_names(connection: Connection) -> list[str]:
+    """Return the names of the tables that have entries."""
+    with transaction(connection) as cursor:
+        cursor.execute("select distinct table_name from lake.objects order by table_name")
+        return [name for (name,) in cursor]
+
+
 def forget(connection: Connection, uris: Iterable[str]) -> None:
     """Remove the entries of objects that are gone; commit."""
     with transaction(connection) as cursor:

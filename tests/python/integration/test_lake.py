@@ -22,6 +22,8 @@ from sales_warehouse.erase.erase import erase
 from sales_warehouse.erase.steps import list_steps
 from sales_warehouse.errors import ConfigurationError, WarehouseError
 from sales_warehouse.feeds.declare import Nesting
+from sales_warehouse.feeds.read_feeds import read_feeds
+from sales_warehouse.grants.write_grants import apply_grants
 from sales_warehouse.lake import export as exporting
 from sales_warehouse.lake import write_objects
 from sales_warehouse.lake.catalogue import LakeChanged
@@ -440,6 +442,9 @@ def test_the_command_and_its_exit_codes(database: Settings, tmp_path: Path) -> N
     (project / "models" / "_shop__sources.yml").write_text(SOURCES)
     variables = name_server(database) | {"WAREHOUSE_INBOX": str(database.inbox)}
     checkout = Checkout(project, variables)
+    with closing(server.connect(database, application_name="test")) as connection:  # with roles: it runs as transformer
+        prepare_warehouse(connection, read_feeds(project))
+        assert apply_grants(connection)
     (database.inbox / "shop").mkdir()
     (database.inbox / "shop" / "1.csv").write_text(day(1, 1, 2))
     checkout.load(database.inbox)
