@@ -82,7 +82,7 @@ def test_pyiceberg_and_duckdb_read_the_rows_of_raw_and_ledger(lake: Lake) -> Non
     assert lake.read_by_duckdb() == expected
     products = [row[3] for row in lake.read()["raw.shop__lines"] if str(row[2]).startswith("03-")]
     assert sorted(products, key=str) == sorted(ODD, key=str) and None in products and "" in products
-    [row] = [row for row in lake.read()["raw.shop__events"] if row[-2] == "0.5" or "pot" in row]
+    [row] = [row for row in lake.read()["raw.shop__events"] if "pot" in row]
     assert row[2:6] == (1, "orders", 0, 1) and '{"colour": "red"}' in row
 
 
@@ -236,7 +236,7 @@ def test_an_export_that_is_killed_anywhere_is_finished_by_the_next_one(lake: Lak
 
 def test_files_that_nothing_needs_stay_for_the_grace_period(lake: Lake) -> None:
     fill(lake)
-    lake.export_and_die("lake_object")
+    assert lake.export_and_die("lake_object", 2)
     draft = lake.folder / "raw" / "shop__lines" / "data" / "1.parquet.1234.draft"
     draft.write_bytes(b"of a process that was killed")
     lake.export()
