@@ -23,7 +23,7 @@ from sales_warehouse.lake.store import Store
 
 ROW_GROUP_ROWS = 1_000_000
 _ROW_GROUP_BYTES = 256 * 1024 * 1024  # in memory; rows with many columns make smaller groups
-_CHUNK_BYTES = 8 * 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024  # more than the caches hold makes each row cost a quarter more
 _READ_ROWS = 65_536
 
 
