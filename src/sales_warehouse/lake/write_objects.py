@@ -180,7 +180,9 @@ def _compare(store: Store, columns: Columns, uris: Sequence[str], expected: str)
             if own is not total:
                 total.update(text)
         with store.open(uri) as file:
-            found.append((uri, count, own.hexdigest(), hashlib.file_digest(file, "sha256").hexdigest(), file.tell()))
+            found.append(
+                (uri, count, own.hexdigest(), hashlib.file_digest(cast(Any, file), "sha256").hexdigest(), file.tell())
+            )
     if total.hexdigest() != expected:
         for uri in uris:
             store.remove(uri)
