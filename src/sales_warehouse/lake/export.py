@@ -261,6 +261,7 @@ class _Export:
         query = sql.SQL("select {} from {} order by {}").format(
             columns.select_list, source.identifier, sql.SQL(source.order)
         )
+        self._use_index(False)
         written = write_whole(self._cursor, query, columns, self._store, uri)
         report = ExportedTable(source.name, written.row_count, min(1, written.row_count))
         self._reporter.finish(None)
