@@ -111,7 +111,7 @@ def make_table(catalogue: SqlCatalog, name: str, columns: Sequence[Column]) -> T
     if missing := missing_in(table.schema(), columns):
         with table.update_schema() as update:
             for column in missing:
-                update.add_column(column.name, column.kind.iceberg)
+                update.add_column(column.lake_name, column.kind.iceberg)
     if table.current_snapshot() is None:
         replace_objects(table, [], [])
     return table

@@ -61,6 +61,14 @@ _KINDS = {
     "bytea": _Kind("encode({}, 'hex')", pa.string(), BinaryType(), pa.binary(), _to_bytes, _to_digits),
     "text": _Kind("{}", pa.string(), StringType()),
 }
+# Iceberg has columns of these names itself, and Spark reads no table that has another one.
+_RESERVED = frozenset(
+    [
+        *("_file", "_pos", "_deleted", "_spec_id", "_partition", "_row_id", "_last_updated_sequence_number"),
+        *("_change_type", "_change_ordinal", "_commit_snapshot_id"),
+    ]
+)
+_RENAMED = {"_partition": "_topic_partition"}
 _TEXT = _Kind("{}::text", pa.string(), StringType())
 _LIST = _Kind("to_json({})::text", pa.string(), StringType())
 
@@ -72,6 +80,11 @@ class Column:
     name: str
     type_name: str
     is_not_null: bool = False
+
+    @property
+    def lake_name(self) -> str:
+        """Its name in the lake: the same, unless Iceberg has it for a column of its own."""
+        return _RENAMED.get(self.name, f"{self.name}_" if self.name in _RESERVED else self.name)
 
     @property
     def kind(self) -> _Kind:
@@ -102,7 +115,7 @@ class Columns:
         """The schema of a new Iceberg table, which numbers the columns itself."""
         return Schema(
             *(
-                NestedField(field_id=number, name=column.name, field_type=column.kind.iceberg, required=False)
+                NestedField(field_id=number, name=column.lake_name, field_type=column.kind.iceberg, required=False)
                 for number, column in enumerate(self.all, 1)
             )
         )
@@ -113,7 +126,9 @@ class Columns:
         return pa.schema(
             [
                 pa.field(
-                    column.name, column.kind.arrow or column.kind.text_type, metadata={"PARQUET:field_id": str(one)}
+                    column.lake_name,
+                    column.kind.arrow or column.kind.text_type,
+                    metadata={"PARQUET:field_id": str(one)},
                 )
                 for column, one in zip(self.all, self.ids, strict=True)
             ]
@@ -154,9 +169,9 @@ def read_columns(cursor: Cursor, schema: str, table: str) -> tuple[Column, ...]:
 def missing_in(schema: Schema, columns: Sequence[Column]) -> list[Column]:
     """Return the columns that a table of the catalogue does not have yet."""
     present = {one.name for one in schema.fields}
-    return [column for column in columns if column.name not in present]
+    return [column for column in columns if column.lake_name not in present]
 
 
 def with_ids(schema: Schema, columns: tuple[Column, ...]) -> Columns:
     """Return the columns with their ids in a table of the catalogue, which has them all."""
-    return Columns(columns, tuple(schema.find_field(column.name).field_id for column in columns))
+    return Columns(columns, tuple(schema.find_field(column.lake_name).field_id for column in columns))

@@ -199,4 +199,4 @@ def read_rows(store: Store, columns: Columns, uri: str) -> Iterator[pa.Table]:
     """Give the rows of an object, in parts."""
     with store.open(uri) as file, pq.ParquetFile(file, page_checksum_verification=True) as content:
         for rows in content.iter_batches(_READ_ROWS, use_threads=False):
-            yield pa.Table.from_batches([rows]).select([column.name for column in columns.all])
+            yield pa.Table.from_batches([rows]).select([column.lake_name for column in columns.all])

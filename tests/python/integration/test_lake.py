@@ -84,6 +84,10 @@ def test_pyiceberg_and_duckdb_read_the_rows_of_raw_and_ledger(lake: Lake) -> Non
     assert lake.read_by_duckdb() == expected
     products = [row[3] for row in lake.read()["raw.shop__lines"] if str(row[2]).startswith("03-")]
     assert sorted(products, key=str) == sorted(ODD, key=str) and None in products and "" in products
+    assert lake.with_catalogue(lambda it: it.load_table("raw.shop__events").schema().column_names) == [
+        "_file_id", "_row_number", "_item_number", "_topic", "_topic_partition", "_offset", "_key", "_headers",
+        "_sent_at", "order_no", "product", "amount", "_extra",
+    ]  # fmt: skip
     [row] = [row for row in lake.read()["raw.shop__events"] if "pot" in row]
     assert row[2:6] == (1, "orders", 0, 1) and '{"colour": "red"}' in row
 
