@@ -26,7 +26,9 @@ class _Retention:
     keep: Annotated[int, typer.Option(min=1, help="Keep so many states.")] = 10
     grace: Annotated[
         float,
-        typer.Option(min=0, help="Hours for which a state that readers may have begun, and what nothing names, stay."),
+        typer.Option(
+            min=0, help="Hours for which a state stays after it was the newest, and a file that nothing names."
+        ),
     ] = 24.0
 
 

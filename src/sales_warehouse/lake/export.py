@@ -6,7 +6,8 @@ state before or the state after.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ from sales_warehouse.lake.objects import ObjectEntry, Origin
 from sales_warehouse.lake.read_sources import Source, Sources, read_sources
 from sales_warehouse.lake.states import StateTable
 from sales_warehouse.lake.store import Store
-from sales_warehouse.lake.write_objects import Written, write_by_file, write_whole
+from sales_warehouse.lake.write_objects import write_object
 from sales_warehouse.ledger.fail_point import reach
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.pooler import require_own_session
@@ -41,9 +42,9 @@ from sales_warehouse.reporter import Reporter
 
 _LAKE_LOCK = 0x5A1E_0012  # held as long as the session lives, so a killed exporter leaves no lock
 
-# Small files are read together, up to so many rows and files: a query for each would look through the table each time.
+# Small files are put together, up to so many rows: readers open each object, and a correction of a file rewrites it.
 _TOGETHER_ROWS = 200_000
-_TOGETHER_FILES = 500
+_MANY_SMALL = 100  # objects of a table with less than half so many rows; if there are more they are put together
 _FEW = 0.25  # of a feed's rows, which are found by the index; more are read faster without it
 
 File = tuple[Origin, int]  # and how many rows the ledger says it has
@@ -176,29 +177,23 @@ class _Export:
     # --- raw --------------------------------------------------------------------------------------------------------
 
     def _export_files(self, source: Source, table: Table, _: int) -> ExportedTable:
-        """Bring a raw table up to date, with an object for each active file, in one commit."""
-        report = ExportedTable(source.name, sum(rows for _, rows in source.files), len(source.files))
+        """Bring a raw table up to date in one commit: each active file is in one object, small files together."""
         present, ready = self._find_objects(source.name, table)
         wanted = {origin for origin, _ in source.files}
-        there: set[Origin] = set()
-        gone = []
-        for uri, file in present.items():
-            origin = ready[uri].origin if uri in ready else None
-            if origin is None or origin not in wanted or origin in there:
-                gone.append(file)
-            else:
-                there.add(origin)
-        added = {one.origin: uri for uri, one in ready.items() if uri not in present and one.origin in wanted - there}
-        missing = [file for file in source.files if file[0] not in there and file[0] not in added]
+        kept, covered = _choose_objects(present, ready, wanted)
+        # complete objects of a run that was killed
+        added, found = _choose_objects([uri for uri in ready if uri not in present], ready, wanted - covered)
+        missing = [file for file in source.files if file[0] not in covered | found]
+        report = ExportedTable(source.name, sum(rows for _, rows in source.files))
         for _ in range(len(source.files) - len(missing) or int(not source.files)):
             self._reporter.finish(None)
         columns = with_ids(table.schema(), source.columns)
         for group in _group(missing):
-            for entry in self._write(source, table, columns, group, report):
-                added[entry.origin] = entry.written.uri
+            added.append(self._write(source, table, columns, group, report))
+        gone = [file for uri, file in present.items() if uri not in kept]
+        report.objects, report.objects_removed = len(kept) + len(added), len(gone)
         if added or gone:
-            report.objects_removed = len(gone)
-            iceberg.replace_objects(table, list(added.values()), gone)
+            iceberg.replace_objects(table, added, gone)
         return report
 
     def _find_objects(self, name: str, table: Table) -> tuple[dict[str, DataFile], dict[str, ObjectEntry]]:
@@ -210,44 +205,36 @@ class _Export:
 
     def _write(
         self, source: Source, table: Table, columns: Columns, files: Sequence[File], report: ExportedTable
-    ) -> list[ObjectEntry]:
-        """Write files into an object each, and record the objects."""
-        uris = {
-            origin.file_id: f"{table.location()}/data/{origin.file_id:010d}-{origin.event_id}-{token_hex(8)}.parquet"
-            for origin, _ in files
-            if origin.file_id is not None
-        }
+    ) -> str:
+        """Write files into an object, record it, and return its URI."""
+        ids = [origin.file_id for origin, _ in files]
+        uri = f"{table.location()}/data/{ids[0]:010d}-{token_hex(8)}.parquet"
         rows = sum(rows for _, rows in files)
         self._use_index(rows < _FEW * report.rows)
-        query = _select_files(source, columns, list(uris))
-        if len(uris) == 1:
-            made = [write_whole(self._cursor, query, columns, self._store, *uris.values())]
-        else:
-            made = write_by_file(self._cursor, query, columns, self._store, uris)
-        self._check_counts(source, files, made)
-        entries = [ObjectEntry(source.name, origin, written) for (origin, _), written in zip(files, made, strict=True)]
+        query = _select_files(source, columns, ids)
+        written, counts = write_object(self._cursor, query, columns, self._store, uri)
+        self._check_counts(source, files, counts, uri)
         reach("lake_object")
-        objects.record(self._writer, entries)
+        objects.record(self._writer, ObjectEntry(source.name, tuple(origin for origin, _ in files), written))
         reach("lake_entry")
         for _ in files:
             self._reporter.finish(None)
-        report.objects_written += len(made)
+        report.objects_written += 1
         report.rows_written += rows
-        return entries
+        return uri
 
     def _use_index(self, is_used: bool) -> None:
         self._cursor.execute("select set_config('enable_seqscan', %s, true)", ("off" if is_used else "on",))
 
-    def _check_counts(self, source: Source, files: Sequence[File], made: Sequence[Written]) -> None:
-        """Raise `WarehouseError` where raw does not have the rows that the ledger counts; the objects are removed."""
-        for (origin, rows), written in zip(files, made, strict=True):
-            if rows != written.row_count:
-                for one in made:
-                    self._store.remove(one.uri)
+    def _check_counts(self, source: Source, files: Sequence[File], counts: Counter[int], uri: str) -> None:
+        """Raise `WarehouseError` where raw does not have the rows that the ledger counts; the object is removed."""
+        for origin, rows in files:
+            if rows != counts[origin.file_id]:
+                self._store.remove(uri)
                 raise WarehouseError(
-                    f"{source.name} has {written.row_count:,} rows of file {origin.file_id}, and the ledger counts "
-                    f"{rows:,}. Nothing of it was exported. `warehouse verify {origin.file_id}` finds the difference; "
-                    "unload the file and restore it, then run `warehouse lake` again."
+                    f"{source.name} has {counts[origin.file_id]:,} rows of file {origin.file_id}, and the ledger "
+                    f"counts {rows:,}. Nothing of it was exported. `warehouse verify {origin.file_id}` finds the "
+                    "difference; unload the file and restore it, then run `warehouse lake` again."
                 )
 
     # --- ledger -----------------------------------------------------------------------------------------------------
@@ -256,21 +243,21 @@ class _Export:
         """Bring a table of the ledger up to date: one object, which is replaced when its rows are others."""
         present, ready = self._find_objects(source.name, table)
         columns = with_ids(table.schema(), source.columns)
-        origin = Origin(None, 0, erasure_id, ())
+        origin = Origin(0, 0, erasure_id, ())
         uri = f"{table.location()}/data/{source.table}-{token_hex(8)}.parquet"
         query = sql.SQL("select {} from {} order by {}").format(
             columns.select_list, source.identifier, sql.SQL(source.order)
         )
         self._use_index(False)
-        written = write_whole(self._cursor, query, columns, self._store, uri)
+        written, _ = write_object(self._cursor, query, columns, self._store, uri)
         report = ExportedTable(source.name, written.row_count, min(1, written.row_count))
         self._reporter.finish(None)
-        now = [(ready[one].origin, ready[one].written.rows_sha256) if one in ready else None for one in present]
+        now = [(*ready[one].origins, ready[one].written.rows_sha256) if one in ready else None for one in present]
         if not written.row_count:
             self._store.remove(uri)
         elif now != [(origin, written.rows_sha256)]:
             reach("lake_object")
-            objects.record(self._writer, [ObjectEntry(source.name, origin, written)])
+            objects.record(self._writer, ObjectEntry(source.name, (origin,), written))
             reach("lake_entry")
             report.rows_written, report.objects_written = written.row_count, 1
         else:
@@ -343,12 +330,33 @@ class _Export:
         report.files_removed = len(removed)
 
 
+def _choose_objects(
+    uris: Iterable[str], entries: Mapping[str, ObjectEntry], wanted: Set[Origin]
+) -> tuple[list[str], set[Origin]]:
+    """Return those of the objects of which all rows are wanted, each once, and which files these objects have.
+
+    Where they have become very many small ones, none of the small ones is chosen, so that their files are put together.
+    """
+    chosen: list[str] = []
+    covered: set[Origin] = set()
+    for uri in uris:
+        origins = set(entries[uri].origins) if uri in entries else set()
+        if origins and origins <= wanted and not origins & covered:
+            chosen.append(uri)
+            covered |= origins
+    small = [uri for uri in chosen if entries[uri].written.row_count < _TOGETHER_ROWS // 2]
+    if len(small) > _MANY_SMALL:
+        chosen = [uri for uri in chosen if uri not in set(small)]
+        covered = {origin for uri in chosen for origin in entries[uri].origins}
+    return chosen, covered
+
+
 def _group(files: Sequence[File]) -> Iterator[list[File]]:
-    """Give groups of files that are read together; a file with many rows is alone."""
+    """Give groups of files that are put together; a file with many rows is alone."""
     group: list[File] = []
     rows = 0
     for file in files:
-        if group and (rows + file[1] > _TOGETHER_ROWS or len(group) >= _TOGETHER_FILES):
+        if group and rows + file[1] > _TOGETHER_ROWS:
             yield group
             group, rows = [], 0
         group.append(file)
@@ -359,16 +367,8 @@ def _group(files: Sequence[File]) -> Iterator[list[File]]:
 
 def _select_files(source: Source, columns: Columns, file_ids: Sequence[int]) -> sql.Composed:
     """Return the query for the rows of these files, whose ids are in order; the index finds the range of ids."""
-    if len(file_ids) == 1:
-        return sql.SQL("select {} from {} where _file_id = {}").format(
-            columns.select_list, source.identifier, sql.Literal(file_ids[0])
-        )
-    return sql.SQL(
-        "select {} from {} where _file_id between {} and {} and _file_id = any({}) order by _file_id"
-    ).format(
-        columns.select_list,
-        source.identifier,
-        sql.Literal(file_ids[0]),
-        sql.Literal(file_ids[-1]),
-        sql.Literal(list(file_ids)),
-    )
+    some = sql.SQL("= {}").format(sql.Literal(file_ids[0]))
+    if len(file_ids) > 1:
+        first, last, all_ids = map(sql.Literal, (file_ids[0], file_ids[-1], list(file_ids)))
+        some = sql.SQL("between {} and {} and _file_id = any({})").format(first, last, all_ids)
+    return sql.SQL("select {} from {} where _file_id {}").format(columns.select_list, source.identifier, some)

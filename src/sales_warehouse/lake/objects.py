@@ -1,10 +1,9 @@
 """The entries of complete objects, in `lake.objects`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
 from psycopg2.extensions import connection as Connection
-from psycopg2.extras import execute_values
 
 from sales_warehouse.lake.write_objects import Written
 from sales_warehouse.ledger.transaction import transaction
@@ -12,9 +11,9 @@ from sales_warehouse.ledger.transaction import transaction
 
 @dataclass(frozen=True)
 class Origin:
-    """Which rows an object has; rows of the same origin are the same."""
+    """Of which file the rows are; rows of the same origin are the same."""
 
-    file_id: int | None  # None: a table of the ledger
+    file_id: int  # 0: the rows are those of a table of the ledger
     event_id: int
     erasure_id: int
     not_null_columns: tuple[str, ...]
@@ -22,36 +21,41 @@ class Origin:
 
 @dataclass(frozen=True)
 class ObjectEntry:
-    """An object and what it has."""
+    """An object and what it has: the rows of one file or of several, or those of a table of the ledger."""
 
     table_name: str
-    origin: Origin
+    origins: tuple[Origin, ...]
     written: Written
 
 
 _COLUMNS = (
-    "table_name, file_id, event_id, erasure_id, not_null_columns, uri, row_count, size_bytes, sha256, rows_sha256"
+    "table_name, file_ids, event_ids, erasure_ids, not_null_columns, uri, row_count, size_bytes, sha256, rows_sha256"
 )
 
 
-def record(connection: Connection, entries: Sequence[ObjectEntry]) -> None:
-    """Record objects that are complete; commit."""
-    rows = [
-        (one.table_name, *astuple(one.origin)[:3], list(one.origin.not_null_columns), *astuple(one.written))
-        for one in entries
+def record(connection: Connection, entry: ObjectEntry) -> None:
+    """Record an object that is complete; commit."""
+    origins = [astuple(one)[:3] for one in entry.origins]
+    row = [
+        entry.table_name,
+        *map(list, zip(*origins, strict=True)),
+        list(entry.origins[0].not_null_columns),
+        *astuple(entry.written),
     ]
     with transaction(connection) as cursor:
-        execute_values(cursor, f"insert into lake.objects ({_COLUMNS}) values %s", rows)
+        cursor.execute(f"insert into lake.objects ({_COLUMNS}) values ({', '.join(['%s'] * len(row))})", row)
 
 
 def read_entries(connection: Connection, table_name: str) -> dict[str, ObjectEntry]:
     """Return the entries of a table by URI."""
     with transaction(connection) as cursor:
         cursor.execute(f"select {_COLUMNS} from lake.objects where table_name = %s", (table_name,))
-        return {
-            uri: ObjectEntry(name, Origin(file_id, event_id, erasure_id, tuple(columns)), Written(uri, *figures))
-            for name, file_id, event_id, erasure_id, columns, uri, *figures in cursor
-        }
+        found = {}
+        for name, file_ids, event_ids, erasure_ids, columns, uri, *figures in cursor:
+            places = zip(file_ids, event_ids, erasure_ids, strict=True)
+            origins = tuple(Origin(*place, tuple(columns)) for place in places)
+            found[uri] = ObjectEntry(name, origins, Written(uri, *figures))
+        return found
 
 
 def read_table_names(connection: Connection) -> list[str]:

@@ -5,7 +5,8 @@ that of an object is made of what is read back from the store. They are equal on
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,8 +43,13 @@ class Written:
     rows_sha256: str
 
 
-def write_whole(cursor: Cursor, query: sql.Composable, columns: Columns, store: Store, uri: str) -> Written:
-    """Write the rows of a query into one object. Raises `ObjectDiffers`."""
+def write_object(
+    cursor: Cursor, query: sql.Composable, columns: Columns, store: Store, uri: str
+) -> tuple[Written, Counter[int]]:
+    """Write the rows of a query into an object; return it, and how many rows of each file are in it.
+
+    Raises `ObjectDiffers`; then there is no object.
+    """
     digest = hashlib.sha256()
     with store.create(uri) as file, _Groups(file, columns) as groups:
 
@@ -52,33 +58,14 @@ def write_whole(cursor: Cursor, query: sql.Composable, columns: Columns, store: 
             groups.add(columns.parse(rows))
 
         _copy(cursor, query, take)
-    [written] = _compare(store, columns, [uri], digest.hexdigest())
-    return written
-
-
-def write_by_file(
-    cursor: Cursor, query: sql.Composable, columns: Columns, store: Store, uris: dict[int, str]
-) -> list[Written]:
-    """Write the rows of a query, which come file by file in the order of `uris`, into an object for each file.
-
-    All rows are in memory, so they must be few. Raises `ObjectDiffers`, also for rows of another file.
-    """
-    digest = hashlib.sha256()
-    tables = [columns.arrow_schema.empty_table()]
-
-    def take(rows: bytes) -> None:
-        digest.update(rows)
-        tables.append(columns.parse(rows))
-
-    _copy(cursor, query, take)
-    rows = pa.concat_tables(tables)
-    parts = dict(_split(rows))
-    if strange := parts.keys() - uris.keys():
-        raise ObjectDiffers(f"PostgreSQL sent rows of the files {sorted(strange)}, which were not asked for.")
-    for file_id, uri in uris.items():
-        with store.create(uri) as file, _Groups(file, columns) as groups:
-            groups.add(parts.get(file_id, columns.arrow_schema.empty_table()))
-    return list(_compare(store, columns, list(uris.values()), digest.hexdigest()))
+    written, counts = _read_back(store, columns, uri)
+    if written.rows_sha256 != digest.hexdigest():
+        store.remove(uri)
+        raise ObjectDiffers(
+            f"What was read back from {uri} is not what PostgreSQL sent, so it was removed. Nothing was changed in the "
+            "lake. Check the disk, then run the same command again; if it comes back, please report it."
+        )
+    return written, counts
 
 
 class _Groups:
@@ -158,41 +145,18 @@ def _copy(cursor: Cursor, query: sql.Composable, take: Callable[[bytes], None]) 
         chunks.pass_on()  # waits for the last one
 
 
-def _split(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    """Give the rows of each file; those of a file are next to each other."""
-    runs = pc.run_end_encode(rows["_file_id"].combine_chunks())
-    start = 0
-    for file_id, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-        yield file_id, rows.slice(start, end - start)
-        start = end
-
-
-def _compare(store: Store, columns: Columns, uris: Sequence[str], expected: str) -> Iterator[Written]:
-    """Read objects back, give what they have, and remove them if that is not what PostgreSQL sent."""
-    total, found = hashlib.sha256(), []
-    for uri in uris:
-        own = total if len(uris) == 1 else hashlib.sha256()
-        count = 0
-        for rows in read_rows(store, columns, uri):
-            count += rows.num_rows
-            text = columns.write(rows)
-            own.update(text)
-            if own is not total:
-                total.update(text)
-        with store.open(uri) as file:
-            found.append(
-                (uri, count, own.hexdigest(), hashlib.file_digest(cast(Any, file), "sha256").hexdigest(), file.tell())
-            )
-    if total.hexdigest() != expected:
-        for uri in uris:
-            store.remove(uri)
-        raise ObjectDiffers(
-            f"What was read back from {', '.join(uris[:3])} is not what PostgreSQL sent, so it was removed. "
-            "Nothing was changed in the lake. Check the disk, then run the same command again; if it comes back, "
-            "please report it."
-        )
-    for uri, count, rows_sha256, sha256, size_bytes in found:
-        yield Written(uri, count, size_bytes, sha256, rows_sha256)
+def _read_back(store: Store, columns: Columns, uri: str) -> tuple[Written, Counter[int]]:
+    """Return what an object has, and the rows of each file if they tell it."""
+    digest, row_count, counts = hashlib.sha256(), 0, Counter[int]()
+    for rows in read_rows(store, columns, uri):
+        digest.update(columns.write(rows))
+        row_count += rows.num_rows
+        if "_file_id" in rows.column_names:
+            for found in pc.value_counts(rows["_file_id"]).to_pylist():
+                counts[found["values"]] += found["counts"]
+    with store.open(uri) as file:
+        sha256 = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+        return Written(uri, row_count, file.tell(), sha256, digest.hexdigest()), counts
 
 
 def read_rows(store: Store, columns: Columns, uri: str) -> Iterator[pa.Table]:

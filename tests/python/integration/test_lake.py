@@ -12,6 +12,7 @@ import pytest
 from deliver import make_feed
 from lakes import HEADER, Lake, Rows
 from psycopg2.extensions import connection as Connection
+from pyarrow.parquet import ParquetFile
 from pyiceberg.catalog.sql import SqlCatalog
 
 from checkout import Checkout, name_server
@@ -120,7 +121,7 @@ def test_an_export_writes_what_is_new_and_superseded_files_leave(lake: Lake) -> 
     fill(lake)
     first, before = lake.export(), lake.all_rows()
     assert {one.table: one.objects_written for one in first.tables if one.table.startswith("raw.")} == {
-        "raw.shop__events": 1, "raw.shop__lines": 2, "raw.shop__orders": 1,
+        "raw.shop__events": 1, "raw.shop__lines": 1, "raw.shop__orders": 1,
     }  # fmt: skip
     again = lake.export()
     assert (again.is_new, again.state, again.rows_written) == (False, first.state, 0)
@@ -132,7 +133,7 @@ def test_an_export_writes_what_is_new_and_superseded_files_leave(lake: Lake) -> 
     lake.stream(2)
     report = lake.export()
     assert {one.table: (one.objects_written, one.objects_removed) for one in report.tables[:3]} == {
-        "raw.shop__events": (1, 0), "raw.shop__lines": (2, 1), "raw.shop__orders": (0, 1),
+        "raw.shop__events": (1, 0), "raw.shop__lines": (1, 1), "raw.shop__orders": (0, 1),
     }  # fmt: skip
     assert lake.read() == lake.all_rows() == lake.read_by_duckdb() != before
     assert lake.read(first.state) == before
@@ -147,21 +148,36 @@ def test_an_export_writes_what_is_new_and_superseded_files_leave(lake: Lake) -> 
     assert lake.read() == lake.all_rows()
 
 
-def test_many_small_files_are_read_together_and_large_ones_in_groups(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_files_are_put_together_and_large_ones_in_row_groups(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "_TOGETHER_ROWS", 10)
     monkeypatch.setattr(write_objects, "ROW_GROUP_ROWS", 7)
     monkeypatch.setattr(write_objects, "_CHUNK_BYTES", 200)
     for number in range(1, 9):
         lake.deliver(DAY.format(number), day(number, *range(number * 3)))
     lake.load()
-    asked: list[Any] = []
-    group = exporting._group
-    monkeypatch.setattr(exporting, "_group", lambda files: (asked.append(one) or one for one in group(files)))
     lake.export()
-    assert [len(one) for one in asked] == [2, 1, 1, 1, 1, 1, 1]
+    files = (
+        "select cardinality(file_ids), row_count from lake.objects where table_name = 'raw.shop__lines' order by uri"
+    )
+    assert lake.query(files) == [(2, 9), *((1, number * 3) for number in range(3, 9))]
+    paths = (lake.folder / "raw" / "shop__lines" / "data").glob("*.parquet")
+    assert sorted(ParquetFile(path).num_row_groups for path in paths) == [2, 2, 2, 3, 3, 3, 4]
     assert lake.read() == lake.all_rows() == lake.read_by_duckdb()
+
+
+def test_many_small_objects_of_many_exports_are_put_together(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "_MANY_SMALL", 2)
+    lake.deliver(DAY.format(9), day(9, *range(20)))
+    monkeypatch.setattr(exporting, "_TOGETHER_ROWS", 20)
+    done = []
+    for number in range(1, 6):
+        lake.deliver(DAY.format(number), day(number, 1))
+        lake.load()
+        [lines] = [one for one in lake.export().tables if one.table == "raw.shop__lines"]
+        done.append((lines.objects, lines.objects_written, lines.rows_written))
+        assert lake.read() == lake.all_rows()
+    # the large one stays; three small ones become one with the new file, and so on
+    assert done == [(2, 2, 21), (3, 1, 1), (4, 1, 1), (2, 1, 4), (3, 1, 1)]
 
 
 # --- states ---------------------------------------------------------------------------------------------------------
@@ -397,7 +413,7 @@ def test_an_erased_person_is_in_no_file_after_the_next_export(lake: Lake) -> Non
     [exports] = [step["detail"] for step in steps if step["step"] == "exports"]
     assert "run `warehouse lake`" in exports and str(lake.folder) in exports
     report = lake.export()
-    assert report.states_removed == [1, 2] and report.tables[0].objects_written == 1  # the other file has no person
+    assert report.states_removed == [1, 2] and report.tables[0].objects_written == 1
     assert not any(b"Zoe" in text for text in _texts(lake.folder))
     assert lake.read() == lake.all_rows() and lake.find_unneeded() == []
 

@@ -1,7 +1,9 @@
 -- Objects that have a person who was erased since, and that no grace period keeps.
 select exists (
     select from lake.objects
-    where
-        erasure_id < (select coalesce(max(erasures.erasure_id), 0) from ledger.erasures
-            where objects.file_id is null or objects.file_id = any(erasures.file_ids))
+    cross join unnest(objects.file_ids, objects.erasure_ids) as origins (file_id, erasure_id)
+    inner join ledger.erasures
+        on
+            erasures.erasure_id > origins.erasure_id
+            and (origins.file_id = 0 or origins.file_id = any(erasures.file_ids))
 )

@@ -12,11 +12,11 @@ create table if not exists lake.objects (
     uri text primary key,
     -- of the catalogue: raw.<table> or ledger.<table>
     table_name text not null,
-    -- NULL: a table of the ledger, as a whole
-    file_id bigint,
-    -- the last event that changed the rows of the file, and the last erasure in it: with another one they are read again
-    event_id bigint not null default 0,
-    erasure_id bigint not null default 0,
+    -- several where files are small; 0: a table of the ledger, as a whole
+    file_ids bigint[] not null,
+    -- of each file the last event that changed its rows, and the last erasure in it: with another one they are read again
+    event_ids bigint[] not null,
+    erasure_ids bigint[] not null,
     -- of the raw table: an object that was written before one was added does not have its values
     not_null_columns text[] not null,
     row_count bigint not null check (row_count >= 0),
@@ -26,4 +26,4 @@ create table if not exists lake.objects (
     rows_sha256 text not null,
     written_at timestamptz not null default clock_timestamp()
 );
-create index if not exists objects_of_table on lake.objects (table_name, file_id);
+create index if not exists objects_of_table on lake.objects (table_name);
