@@ -10,7 +10,7 @@ import typer
 
 from sales_warehouse import server
 from sales_warehouse.cli.console import count, note, report_progress
-from sales_warehouse.cli.output import emit, print_table
+from sales_warehouse.cli.output import emit, print_json, print_table
 from sales_warehouse.cli.session import AsJson, Quiet, session, with_groups
 
 if TYPE_CHECKING:
@@ -39,12 +39,18 @@ def lake(
         Path | None, typer.Argument(metavar="LOCATION", help="Folder of the lake; default `lake` in the home.")
     ] = None,
     retention: _Retention = _Retention(),
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Export nothing; compare the files of the newest state with their digests.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Export the rows of all active files, and the ledger, as Parquet in Iceberg tables; write only what is new."""
     from sales_warehouse.lake.export import LakeOptions, export_lake
 
+    if verify:
+        _verify(quiet, as_json)
+        return
     options = LakeOptions(location, retention.keep, timedelta(hours=retention.grace))
     with session("lake") as it:
         it.prepare()
@@ -59,6 +65,24 @@ def lake(
                 f"Not exported, because the project does not declare them: {', '.join(exported.undeclared)}. Bring the "
                 "declaration back, or unload their files: warehouse unload --feed FEED"
             )
+        raise typer.Exit(1)
+
+
+def _verify(quiet: bool, as_json: bool) -> None:
+    from sales_warehouse.lake.verify_objects import verify_objects
+
+    with session("lake") as it:
+        connect = partial(server.connect, it.settings, application_name="warehouse lake", role="transformer")
+        with report_progress("lake", quiet or as_json) as reporter:
+            verified = verify_objects(connect, reporter)
+    if as_json:
+        print_json(verified)
+    else:
+        for uri in verified.damaged:
+            note(f"Not as it was written: {uri}. Remove the file; the next `warehouse lake` writes it again.")
+        if not quiet:
+            note(f"{count(verified.objects, 'file')} of state {verified.state} compared.")
+    if verified.damaged:
         raise typer.Exit(1)
 
 

@@ -30,6 +30,7 @@ from sales_warehouse.lake import export as exporting
 from sales_warehouse.lake import write_objects
 from sales_warehouse.lake.catalogue import LakeChanged
 from sales_warehouse.lake.columns import Columns
+from sales_warehouse.lake.verify_objects import Verified, verify_objects
 from sales_warehouse.lake.write_objects import ObjectDiffers
 from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.prepare import prepare_warehouse
@@ -381,6 +382,26 @@ def test_an_object_that_is_gone_is_written_again(lake: Lake) -> None:
     assert lake.read() == lake.all_rows()
 
 
+def test_changed_and_lost_objects_are_found(lake: Lake) -> None:
+    fill(lake)
+    with pytest.raises(ConfigurationError, match="Nothing was exported yet"):
+        verify_objects(lake.connect, Reporter())
+    lake.export()
+    objects = len(lake.query("select 1 from lake.objects"))
+    assert verify_objects(lake.connect, Reporter()) == Verified(1, objects, ())
+    [lines] = (lake.folder / "raw" / "shop__lines" / "data").iterdir()
+    [orders] = (lake.folder / "raw" / "shop__orders" / "data").iterdir()
+    content = bytearray(lines.read_bytes())
+    content[len(content) // 2] ^= 1
+    lines.write_bytes(content)
+    orders.unlink()
+    found = verify_objects(lake.connect, Reporter())
+    assert sorted(found.damaged) == [f"file://{lines}", f"file://{orders}"] and found.objects == objects
+    lines.unlink()
+    lake.export()
+    assert verify_objects(lake.connect, Reporter()).damaged == () and lake.read() == lake.all_rows()
+
+
 def test_a_feed_that_is_not_declared_any_more_leaves(lake: Lake) -> None:
     fill(lake)
     lake.export()
@@ -490,6 +511,11 @@ def test_the_command_and_its_exit_codes(
     code, text = run()
     assert code == 0 and "Nothing is new since state 1" in text and "raw.shop__lines" in text
     assert run("--quiet") == (0, "")
+    objects = sum(one["objects"] for one in report["tables"])
+    assert run("--verify") == (0, f"{objects} files of state 1 compared.\n")
+    next((database.home / "lake" / "raw").rglob("*.parquet")).write_bytes(b"")
+    code, text = run("--verify", "--json")
+    assert code == 1 and len(json.loads(text)["damaged"]) == 1
     code, text = run(str(tmp_path / "other"))
     assert code == 2 and f"The lake of this warehouse is in {database.home / 'lake'}" in text
     (project / "models" / "_shop__sources.yml").write_text(SOURCES.replace("name: lines", "name: others"))
