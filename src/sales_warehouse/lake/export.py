@@ -190,7 +190,7 @@ class _Export:
         columns = with_ids(table.schema(), source.columns)
         for group in _group(missing):
             added.append(self._write(source, table, columns, group, report))
-        gone = [file for uri, file in present.items() if uri not in kept]
+        gone = [present[uri] for uri in present.keys() - set(kept)]
         report.objects, report.objects_removed = len(kept) + len(added), len(gone)
         if added or gone:
             iceberg.replace_objects(table, added, gone)
