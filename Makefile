@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream dev test lint types pytest soak soak-stream chaos accept accept-stream accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-delay bench-year bench-stream bench-trees bench-peers lock clean
+.PHONY: help install run broker stream dev test lint types pytest soak soak-stream chaos accept accept-stream accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ bench-publish: install ## measure publications: the switch, the next one, going 
 
 bench-live: install ## measure `live` with 3 million lines since the publication: fills, and each view
 	$(BIN)/python -m benchmarks live
+
+bench-lake: install ## measure `warehouse lake` on one core: 3 million rows from nothing, nothing new, and a day
+	$(BIN)/python -m benchmarks lake
 
 bench-delay: .venv/broker ## measure the delay from a message in Kafka to its sale in `live`, with 3 million rows since the publication
 	$(BIN)/python -m benchmarks delay --write docs/benchmarks.md

@@ -9,6 +9,7 @@ import typer
 from benchmarks import PROJECT
 from benchmarks.build import bench_build, print_build_bench, write_build_bench
 from benchmarks.build_most import MOST_ROWS, bench_most, print_most_bench, write_most_bench
+from benchmarks.lake import bench_lake, print_lake_bench
 from benchmarks.live import bench_live, print_live_bench
 from benchmarks.load import bench_load, print_bench, write_bench
 from benchmarks.publish import bench_publish, print_publish_bench
@@ -110,6 +111,20 @@ def live(
         print_json(asdict(result))
     else:
         print_live_bench(result)
+
+
+@app.command()
+def lake(
+    rows: Annotated[int, typer.Option(min=1000, help="Rows of the large file.")] = 3_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each case.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure exports into the lake on one core: a large file, nothing new, and a day."""
+    result = bench_lake(get_settings(), rows, rounds)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_lake_bench(result)
 
 
 @app.command()

@@ -134,15 +134,7 @@ def bench_load(
     """
     if with_peers:
         find_peers_python(settings.project)
-    feed = Feed(
-        source="bench",
-        name="lines",
-        schema="raw",
-        identifier="bench__lines",
-        location="*.csv",
-        columns=_COLUMNS,
-        max_rejects=MaxRejects.parse("2%"),
-    )
+    feed = make_bench_feed()
     copied, sound, ten_copied, ten, two, broken, small, known = [], [], [], [], [], [], [], []
     with tempfile.TemporaryDirectory() as folder, scratch_database(settings) as connection:
         inboxes = {name: Path(folder) / name for name in ("sound", "ten", "two", "broken", "small", "known")}
@@ -203,6 +195,19 @@ def bench_load(
     )  # fmt: skip
     return LoadBench(
         rows, cases, loader.peak_memory_bytes, machine, tuple(peer.result(tuple(copied)) for peer in peers)
+    )
+
+
+def make_bench_feed() -> Feed:
+    """Return the feed of the files that `write_bench_file` writes."""
+    return Feed(
+        source="bench",
+        name="lines",
+        schema="raw",
+        identifier="bench__lines",
+        location="*.csv",
+        columns=_COLUMNS,
+        max_rejects=MaxRejects.parse("2%"),
     )
 
 

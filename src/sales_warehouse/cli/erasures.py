@@ -104,5 +104,10 @@ def _print_erased(erased: "Erased") -> None:
             f"A text of the person is still in {count(rows, 'row')} of {table}, column {column}. Declare the column as "
             "personal and erase again, or change it there; refresh a materialized view."
         )
+    if erased.erasure_id is not None and erased.lake is not None:
+        note(
+            f"The lake in {erased.lake} has the person still, in all of its states. Run `warehouse lake`: it writes "
+            "the files anew and removes every earlier state at once."
+        )
     if erased.erasure_id is not None:
         out.print(f"What is left to do: warehouse erasures {erased.erasure_id}")

@@ -27,6 +27,7 @@ from sales_warehouse.erase.mask_ledger import mask_ledger
 from sales_warehouse.erase.steps import open_steps
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.lake.find_lake import find_location
 from sales_warehouse.ledger.masks import (
     Masks,
     as_value,
@@ -63,6 +64,7 @@ class Erased:
     files: tuple[int, ...]
     changed: tuple[str, ...]
     left: Left
+    lake: str | None = None  # where the lake is, which has the person until it is exported again
 
 
 class _OnlyTried(Exception):
@@ -150,6 +152,7 @@ class _Erasure:
             tuple(sorted(files)),
             tuple(sorted(self._changed)),
             left,
+            find_location(cursor),
         )
 
     def _lock_tables(self) -> list[Table]:

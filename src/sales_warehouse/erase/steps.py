@@ -12,6 +12,7 @@ from psycopg2.extras import execute_values
 
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.lake.find_lake import find_location
 from sales_warehouse.ledger.masks import read_masks
 from sales_warehouse.ledger.read_ledger import Page, fetch_page
 from sales_warehouse.ledger.transaction import transaction
@@ -28,6 +29,10 @@ _TOLD = {
     "exports": "delete what `warehouse export` wrote of these files, and every copy of marts outside of the warehouse",
     "backups": "delete the backups from before the erasure, or erase again whenever one of them was restored",
 }
+_LAKE = (
+    "; run `warehouse lake`, which writes these files anew and removes every earlier state of the lake at once, and "
+    "delete copies of the lake in {}"
+)
 _STEPS = ("vacuum", "logs", "inbox", *_TOLD)
 _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SHOWN = 5  # files named in a message
@@ -43,8 +48,11 @@ class _Erasure:
 
 
 def open_steps(cursor: Cursor, erasure_id: int) -> None:
-    """Record the steps of a new erasure as open."""
-    rows = [(erasure_id, step, _TOLD.get(step)) for step in _STEPS]
+    """Record the steps of a new erasure as open. A lake is one more export, which has the person until the next one."""
+    details = dict(_TOLD)
+    if (location := find_location(cursor)) is not None:
+        details["exports"] += _LAKE.format(show_line(location))
+    rows = [(erasure_id, step, details.get(step)) for step in _STEPS]
     execute_values(cursor, "insert into ledger.erasure_steps (erasure_id, step, detail) values %s", rows)
 
 

@@ -192,7 +192,7 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
         "Rejects": ("rejects", "export", "replay"),
         "Persons": ("erase", "erasures"),
         "Lineage": ("explain", "changes", "diff"),
-        "Readers": ("publish", "publications", "rollback", "sql", "mf", "live"),
+        "Readers": ("publish", "publications", "rollback", "sql", "mf", "live", "lake"),
         "Set-up": ("up", "down", "status", "sample", "grants"),
     }
     titles = re.findall(r"─ ([A-Z][a-z-]+) ─", printed)
