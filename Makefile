@@ -138,17 +138,17 @@ bench-lake: install ## measure `warehouse lake` on one core: 3 million rows from
 	$(BIN)/python -m benchmarks lake
 
 bench-delay: .venv/broker ## measure the delay from a message in Kafka to its sale in `live`, with 3 million rows since the publication
-	$(BIN)/python -m benchmarks delay --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks delay --write docs/benchmarks-of-topics.md
 
 bench-year: install ## compare commands with nothing new with a year of segments in the ledger, and without
-	$(BIN)/python -m benchmarks year --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks year --write docs/benchmarks-of-topics.md
 
 # whichever way it ends, the broker ends too; a broker of your own does not
 bench-stream: .venv/broker .venv-stream-peers/installed ## compare `warehouse stream` with the loader, a plain consumer and Spark
 	@$(BIN)/warehouse up > /dev/null
 	@$(BIN)/warehouse broker up > /dev/null
 	@trap 'test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/warehouse broker down' EXIT; trap 'exit 1' INT TERM; \
-		$(BIN)/python -m benchmarks stream --peers --write docs/benchmarks.md
+		$(BIN)/python -m benchmarks stream --peers --write docs/benchmarks-of-topics.md
 
 bench-trees: install ## compare the CPU seconds of load, build and publish with another checkout: OTHER=path
 	$(BIN)/python -m benchmarks trees $(OTHER)
