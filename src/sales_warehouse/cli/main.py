@@ -12,7 +12,20 @@ from psycopg2 import errors
 from rich.markup import escape
 
 from sales_warehouse import __version__
-from sales_warehouse.cli import broker, daily, demo, erasures, files, lineage, live, readers, rejects, set_up, stream
+from sales_warehouse.cli import (
+    broker,
+    daily,
+    demo,
+    erasures,
+    files,
+    lineage,
+    live,
+    readers,
+    rejects,
+    set_up,
+    spark,
+    stream,
+)
 from sales_warehouse.cli.console import err, log_error, out
 from sales_warehouse.error_log import log_instead_of_print, log_unexpected
 from sales_warehouse.errors import ConfigurationError, WarehouseError
@@ -26,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # in the order of the help
-for module in (daily, stream, broker, demo, files, rejects, erasures, lineage, readers, live, set_up):
+for module in (daily, stream, broker, demo, files, rejects, erasures, lineage, readers, live, set_up, spark):
     app.add_typer(module.group)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, in Typer as in shells
