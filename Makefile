@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream dev test lint types pytest soak soak-stream chaos accept accept-stream accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
+.PHONY: help install run broker stream spark dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,14 @@ run: install ## start the server, load the inbox (demonstration files if it is e
 
 broker: .venv/broker ## install Apache Kafka and start it on this machine; `warehouse broker down` stops it
 	@$(BIN)/warehouse broker up
+
+# Apache Spark on this machine; it needs a Java of the system, which `warehouse spark up` looks for
+.venv/spark: .venv/installed requirements-spark.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-spark.lock
+	@touch $@
+
+spark: .venv/spark ## install Apache Spark and start it on this machine, with the server; `warehouse spark down` stops it
+	@$(BIN)/warehouse spark up
 
 # whichever way the consumer ends, the others end too; a broker of your own does not. A build makes `live`.
 stream: .venv/broker ## start server and broker, send events of invented orders (RATE a second), and show them in `live` until Ctrl-C
@@ -70,7 +78,7 @@ types: install
 	$(BIN)/mypy
 
 pytest: install
-	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance and not broker"
+	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance and not broker and not spark"
 
 soak: install ## random examples of the property tests, and random histories of deliveries (WAREHOUSES=20 of 24 each)
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/unit tests/python/integration/test_rebuild_equality.py
@@ -88,7 +96,10 @@ accept: install ## acceptance tests: Dagster in a browser, and the published fig
 accept-stream: .venv/broker ## tests of streams with Apache Kafka itself
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m broker
 
-accept-all: accept accept-stream suites faults faults-stream chaos soak ## the acceptance tests and all long runs: about two hours
+accept-spark: .venv/spark ## tests with Apache Spark itself
+	$(BIN)/pytest -m spark tests/python/acceptance
+
+accept-all: accept accept-stream accept-spark suites faults faults-stream chaos soak ## the acceptance tests and all long runs: about two hours
 	@$(MAKE) --no-print-directory soak-stream MINUTES=10 WRITE=
 
 suites: install ## load public suites of difficult files and the field cases, and write docs/reference/suites.md
@@ -175,12 +186,15 @@ lock: ## renew the locks of the Python packages (needs uv)
 	uv pip compile --group broker --universal --python-version 3.11 --generate-hashes \
 		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file requirements-broker.lock
+	uv pip compile --group spark --universal --python-version 3.11 --generate-hashes \
+		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
+		--output-file requirements-spark.lock
 	uv pip compile benchmarks/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file benchmarks/peers/requirements.txt
 	uv pip compile benchmarks/stream_peers/requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file benchmarks/stream_peers/requirements.txt
 
-clean: ## stop server and broker and remove everything made here, the warehouse too
-	-@test ! -x $(BIN)/warehouse || { $(BIN)/warehouse down; $(BIN)/warehouse broker down; }
+clean: ## stop server, broker and Spark and remove everything made here, the warehouse too
+	-@test ! -x $(BIN)/warehouse || { $(BIN)/warehouse spark down; $(BIN)/warehouse down; $(BIN)/warehouse broker down; }
 	rm -rf .venv .venv-peers .venv-stream-peers .warehouse target logs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -33,11 +33,12 @@ from benchmarks.page import draw_table, show_range, write_marked
 from benchmarks.run_peer import PeerCannotRun
 from sales_warehouse import server
 from sales_warehouse.broker import Config, client_settings
-from sales_warehouse.broker.fetch_jars import fetch_jars, find_java, parse_lock
+from sales_warehouse.broker.libraries import find_java
 from sales_warehouse.cli.console import err, out
 from sales_warehouse.cli.output import print_table
 from sales_warehouse.errors import WarehouseError
 from sales_warehouse.feeds.declare import Feed, MaxRejects, Topic
+from sales_warehouse.java import fetch_jars, parse_lock
 from sales_warehouse.ledger.prepare import raw_table
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.prepare import prepare_warehouse

@@ -60,7 +60,7 @@ class Checkout:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PG", "WAREHOUSE_", "DBT_", "KAFKA_", "SCHEMA_REGISTRY_"))
+            if not name.startswith(("PG", "WAREHOUSE_", "DBT_", "KAFKA_", "SCHEMA_REGISTRY_", "SPARK_"))
         }
         # the debug log costs dbt a twentieth of its time, and only one test reads it
         quiet = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_LOG_LEVEL_FILE": "none"}

@@ -6,26 +6,16 @@ import subprocess
 import time
 import uuid
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Literal
 
 from sales_warehouse.broker.client import ask_cluster, client_settings, is_external
-from sales_warehouse.broker.fetch_jars import fetch_jars, find_java, kafka_version, read_lock
-from sales_warehouse.broker.process import (
-    BrokerRecord,
-    broker_directory,
-    find_process,
-    log_file,
-    read_record,
-    start_process,
-    stop_process,
-    write_record,
-)
+from sales_warehouse.broker.libraries import PACKAGE, find_java, kafka_jars, kafka_version
+from sales_warehouse.broker.record import BrokerRecord, broker_daemon, broker_directory, read_record, write_record
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
+from sales_warehouse.java import fetch_jars
 from sales_warehouse.server.observe import choose_port, port_is_taken
-from sales_warehouse.server.record import HOST, exclusive, write_private
+from sales_warehouse.server.record import HOST, exclusive, fill_template, write_private
 from sales_warehouse.settings import Settings
 
 CONFIGURATION = "kafka.properties"
@@ -64,7 +54,7 @@ def up(settings: Settings) -> BrokerState:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with exclusive(directory / "lock", wait_seconds=_LOCK_SECONDS):
-            is_new = find_process(home) is None
+            is_new = broker_daemon(home).find() is None
             if is_new:
                 _start(home)
             _wait_until_it_answers(settings, is_new)
@@ -90,7 +80,7 @@ def down(settings: Settings) -> bool:
     if not directory.is_dir():
         return False
     with exclusive(directory / "lock", wait_seconds=_LOCK_SECONDS):
-        return stop_process(settings.home)
+        return broker_daemon(settings.home).stop()
 
 
 def status(settings: Settings) -> BrokerState:
@@ -112,9 +102,9 @@ def status(settings: Settings) -> BrokerState:
         cluster_id=record.cluster_id,
         version=kafka_version(),
         data_directory=broker_directory(home) / _DATA,
-        log=log_file(home),
+        log=broker_daemon(home).log,
     )
-    pid = find_process(home)
+    pid = broker_daemon(home).find()
     if pid is None:
         return state
     try:
@@ -125,17 +115,16 @@ def status(settings: Settings) -> BrokerState:
 
 
 def _start(home: Path) -> None:
-    java, jars = find_java(), fetch_jars(read_lock())
+    java, jars = find_java(), fetch_jars(kafka_jars())
     record = _choose_ports(read_record(home))
     write_record(home, record)
     directory = broker_directory(home)
-    template = (files("sales_warehouse.broker") / CONFIGURATION).read_text(encoding="utf-8")
     values = {"host": HOST, "port": record.port, "controller_port": record.controller_port}
-    write_private(directory / CONFIGURATION, Template(template).substitute(values))
+    write_private(directory / CONFIGURATION, fill_template(PACKAGE, CONFIGURATION, **values))
     run = [str(java), "-cp", ":".join(map(str, jars)), "-Xmx512m", "-Dorg.apache.logging.log4j.level=WARN"]
     if not (directory / _DATA / "meta.properties").is_file():
         _format(directory, [*run, "kafka.tools.StorageTool", "format", "-t", record.cluster_id, "-c", CONFIGURATION])
-    start_process(home, [*run, "kafka.Kafka", CONFIGURATION])
+    broker_daemon(home).start([*run, "kafka.Kafka", CONFIGURATION])
 
 
 def _choose_ports(record: BrokerRecord | None) -> BrokerRecord:
@@ -163,16 +152,17 @@ def _format(directory: Path, command: list[str]) -> None:
 
 def _wait_until_it_answers(settings: Settings, is_new: bool) -> None:
     deadline = time.monotonic() + START_SECONDS
+    daemon = broker_daemon(settings.home)
     while not _answers(settings):
-        if find_process(settings.home) is None:
+        if daemon.find() is None:
             if not is_new:  # a killed one takes a moment to end
                 _start(settings.home)
                 is_new = True
                 continue
-            raise ServerUnreachable(f"The broker ended: {_read_complaint(settings.home)}")
+            raise ServerUnreachable(f"The broker ended: {daemon.read_complaint()}")
         if time.monotonic() > deadline:
             raise ServerUnreachable(
-                f"The broker has not answered for {START_SECONDS} seconds: {_read_complaint(settings.home)}"
+                f"The broker has not answered for {START_SECONDS} seconds: {daemon.read_complaint()}"
             )
         time.sleep(_PAUSE_SECONDS)
 
@@ -187,9 +177,3 @@ def _answers(settings: Settings) -> bool:
     except (OSError, ServerUnreachable, ConfigurationError):
         return False
     return True
-
-
-def _read_complaint(home: Path) -> str:
-    lines = log_file(home).read_text(encoding="utf-8", errors="replace").splitlines()
-    errors = [line for line in lines[-200:] if " ERROR " in line or " FATAL " in line or line.startswith("Caused by")]
-    return " ".join(errors[-3:] or lines[-5:] or ["no reason given."]) + f" The whole log is {log_file(home)}."

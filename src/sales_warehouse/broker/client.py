@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from sales_warehouse.broker.process import find_process, read_record
+from sales_warehouse.broker.record import broker_daemon, read_record
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.settings import Settings
 
@@ -38,7 +38,7 @@ def client_settings(settings: Settings, cluster: str | None = None) -> Config:
     if "bootstrap.servers" in found:
         return found
     record = read_record(settings.home)
-    if record is None or find_process(settings.home) is None:
+    if record is None or broker_daemon(settings.home).find() is None:
         raise ConfigurationError(
             "There is no Kafka broker. `warehouse broker up` starts one on this machine; to use another, set "
             "KAFKA_BOOTSTRAP_SERVERS to its host:port."

@@ -24,6 +24,7 @@ from sales_warehouse.cli import (
     readers,
     rejects,
     set_up,
+    spark,
     stream,
 )
 from sales_warehouse.cli.console import err, log_error, out
@@ -39,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # in the order of the help
-for module in (daily, stream, broker, demo, files, rejects, erasures, lineage, readers, live, lake, set_up):
+for module in (daily, stream, broker, demo, files, rejects, erasures, lineage, readers, live, lake, set_up, spark):
     app.add_typer(module.group)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, in Typer as in shells

@@ -1,17 +1,29 @@
-"""profiles.yml, from which a plain `dbt` learns where the server is.
+"""profiles.yml, from which a plain `dbt` learns where the server is, and Spark.
 
 Each home has its own: that of the default home is in the project, where dbt looks for it; that of another home is in
 the home, and DBT_PROFILES_DIR leads to it. With an external server the file is in the project and follows the PG*
-variables.
+variables. The target `spark` follows SPARK_THRIFT_HOST and SPARK_THRIFT_PORT, and leads to the Spark of the home
+without them.
 """
 
+import json
 import os
 from pathlib import Path
 
-from sales_warehouse.server.record import HOST, ServerRecord, exclusive, fill_template, read_record, write_private
+from sales_warehouse.server.record import (
+    HOST,
+    PACKAGE,
+    ServerRecord,
+    exclusive,
+    fill_template,
+    read_private,
+    read_record,
+    write_private,
+)
 from sales_warehouse.settings import DEFAULT_DATABASE, DEFAULT_HOME, DEFAULT_PORT, DEFAULT_USER, Settings
 
 PROFILES_FILE = "profiles.yml"
+DEFAULT_THRIFT_PORT = 10_000  # of HiveServer2, which Spark's Thrift server follows
 MARKER = "# Written by `warehouse up`, and again whenever a server changes."
 
 # macros/project/check_target.sql compares this server with the variables of the shell
@@ -30,7 +42,7 @@ def write_profiles(settings: Settings) -> tuple[str, ...]:
         before = _read(path)
         if before is not None and not before.startswith(MARKER):
             return (f"{path} is your own and was left alone; profiles.yml.example shows what dbt needs.",)
-        after = render(None if settings.external else read_record(settings.home))
+        after = render(None if settings.external else read_record(settings.home), read_thrift_port(settings.home))
         if after != before or path.stat().st_mode & 0o777 != 0o600:
             write_private(path, after)
     empty = [name for name in ("PGPORT", "PGUSER", "PGDATABASE") if settings.external and os.environ.get(name) == ""]
@@ -46,7 +58,16 @@ def profiles_directory(settings: Settings) -> Path:
     return settings.home
 
 
-def render(record: ServerRecord | None) -> str:
+def read_thrift_port(home: Path) -> int:
+    """Return the port of the home's Spark, or the usual one when no Spark was made there."""
+    try:
+        # written by `warehouse spark up`
+        return int(json.loads(read_private(home / "spark" / "spark.json") or "{}")["thrift_port"])
+    except (ValueError, TypeError, KeyError):
+        return DEFAULT_THRIFT_PORT
+
+
+def render(record: ServerRecord | None, thrift_port: int = DEFAULT_THRIFT_PORT) -> str:
     """Return the text of profiles.yml: of an embedded server its values, of another the PG* variables."""
     values: dict[str, object] = {
         "host": _variable("PGHOST"),
@@ -55,11 +76,13 @@ def render(record: ServerRecord | None) -> str:
         "password": _variable("PGPASSWORD", ""),
         "database": _variable("PGDATABASE", DEFAULT_DATABASE),
         "mark": "",
+        "thrift_host": _variable("SPARK_THRIFT_HOST", HOST),
+        "thrift_port": _variable("SPARK_THRIFT_PORT", f"{thrift_port}", " | as_number"),
     }
     if record is not None:
         password = record.password.replace("'", "''")
-        values = vars(record) | {"host": HOST, "password": f"'{password}'", "mark": _EMBEDDED}
-    return fill_template("profiles.yml.template", marker=MARKER, **values)
+        values |= vars(record) | {"host": HOST, "password": f"'{password}'", "mark": _EMBEDDED}
+    return fill_template(PACKAGE, "profiles.yml.template", marker=MARKER, **values)
 
 
 def _variable(name: str, default: str | None = None, convert: str = "") -> str:

@@ -16,6 +16,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import Account
 
 HOST = "127.0.0.1"
+PACKAGE = "sales_warehouse.server"  # where the templates are
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,9 @@ def write_private(path: Path, content: str, account: Account | None = None) -> N
     fresh.replace(path)
 
 
-def fill_template(name: str, **values: object) -> str:
-    """Return the text of a template beside this module, with each `$name` replaced by its value."""
-    template = (files("sales_warehouse.server") / name).read_text(encoding="utf-8")
+def fill_template(package: str, name: str, /, **values: object) -> str:
+    """Return the text of a template in a Python package, with each `$name` replaced by its value."""
+    template = (files(package) / name).read_text(encoding="utf-8")
     return Template(template).substitute(values)
 
 

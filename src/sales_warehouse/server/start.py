@@ -10,7 +10,15 @@ from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.server.account import Account, user_name
 from sales_warehouse.server.locate import CONFIGURATION_FILE, MAJOR_VERSION, START_SECONDS, pg_ctl
 from sales_warehouse.server.observe import drop_misleading_lock_file, find_postmaster, port_is_taken, read_lock_file
-from sales_warehouse.server.record import HOST, ServerRecord, fill_template, log_file, record_file, write_private
+from sales_warehouse.server.record import (
+    HOST,
+    PACKAGE,
+    ServerRecord,
+    fill_template,
+    log_file,
+    record_file,
+    write_private,
+)
 from sales_warehouse.server.sessions import describe_refusal, is_passing, open_embedded
 
 APPLICATION = "warehouse up"
@@ -113,7 +121,7 @@ def _waited(record: ServerRecord) -> bool:
 
 def _start(home: Path, record: ServerRecord, account: Account) -> None:
     # at every start, because port and tuning may have changed
-    configuration = fill_template(CONFIGURATION_FILE, host=HOST, port=record.port)
+    configuration = fill_template(PACKAGE, CONFIGURATION_FILE, host=HOST, port=record.port)
     write_private(record.data_directory / CONFIGURATION_FILE, configuration, account)
     drop_misleading_lock_file(record.data_directory)
     deadline = time.monotonic() + ORPHAN_SECONDS

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from avro_messages import encode, logical, record
-from sales_warehouse.broker.fetch_jars import find_java
+from sales_warehouse.broker.libraries import find_java
 from sales_warehouse.feeds.messages import Messages
 from sales_warehouse.load.readers.parse_object import Unfit
 from sales_warehouse.stream.decoders.choose import choose_value_decoder

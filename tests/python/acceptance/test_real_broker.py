@@ -5,49 +5,18 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from own_home import LOOPBACK, Home, find_listeners
 
 from brokers import Broker
 from checkout import BIN, PROJECT
 from sales_warehouse import broker
-from sales_warehouse.settings import Settings
 
 pytestmark = pytest.mark.broker
 
 VALUES = [b'{"n": 1}', None, "größer".encode()]
-
-
-class Home:
-    """A home with a broker, and the commands in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @property
-    def settings(self) -> Settings:
-        return Settings(project=PROJECT, home=self.folder, inbox=self.folder / "inbox")
-
-    def run(self, *arguments: str, exit_code: int = 0, **variables: str) -> str:
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("WAREHOUSE_", "KAFKA_", "PG"))
-        }
-        done = subprocess.run(
-            [BIN / "warehouse", *arguments],
-            env=kept | {"WAREHOUSE_HOME": str(self.folder), "WAREHOUSE_PROJECT": str(PROJECT)} | variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == exit_code, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def status(self, exit_code: int = 0) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.run("broker", "status", "--json", exit_code=exit_code))
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 def test_messages_are_there_after_a_restart(home: Home) -> None:
-    started = home.status()
+    started = home.status("broker")
     assert (started["kind"], started["condition"]) == ("embedded", "running")
     client = Broker(started["bootstrap_servers"])
     topic = client.make_topic(partitions=1)
@@ -69,14 +38,14 @@ def test_messages_are_there_after_a_restart(home: Home) -> None:
 
     # the command that started it has ended long ago, and a second one changes nothing
     home.run("broker", "up")
-    assert home.status() == started
+    assert home.status("broker") == started
 
     assert "The broker is stopped." in home.run("broker", "down")
-    assert home.status(exit_code=3)["condition"] == "stopped"
+    assert home.status("broker", exit_code=3)["condition"] == "stopped"
     assert "The broker was not running." in home.run("broker", "down")
 
     home.run("broker", "up")
-    restarted = home.status()
+    restarted = home.status("broker")
     assert restarted["pid"] != started["pid"]
     assert restarted["cluster_id"] == started["cluster_id"]
     assert [message.value() for message in Broker(restarted["bootstrap_servers"]).read(topic)] == VALUES
@@ -96,20 +65,10 @@ def test_messages_are_there_after_a_crash(home: Home) -> None:
 
 def test_only_this_machine_reaches_it(home: Home) -> None:
     pid = broker.status(home.settings).pid
-    opened = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            opened.append(str(path.readlink()))
-    inodes = {name[len("socket:[") : -1] for name in opened if name.startswith("socket:")}
-    found = []
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            _, local, _, state, *rest = line.split()
-            if state == "0A" and rest[5] in inodes:
-                found.append(local.partition(":")[0])
-    # listeners of Java are IPv6 sockets, here with the address 127.0.0.1 in them
+    assert pid
+    found = find_listeners(pid)
     assert len(found) == 2
-    assert set(found) <= {"0100007F", "0000000000000000FFFF00000100007F"}
+    assert set(found) <= LOOPBACK
 
 
 def test_a_named_broker_is_described_and_nothing_is_started(home: Home, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from proxy import Proxy
 from sales_warehouse.broker.bring_up import CONFIGURATION
-from sales_warehouse.broker.fetch_jars import fetch_jars, find_java, read_lock
+from sales_warehouse.broker.libraries import find_java, kafka_jars
+from sales_warehouse.java import fetch_jars
 from sales_warehouse.server.observe import choose_port
 
 SECONDS = 60
@@ -47,7 +48,7 @@ class OwnBroker:
         self._java = [
             str(find_java()),
             "-cp",
-            ":".join(map(str, fetch_jars(read_lock()))),
+            ":".join(map(str, fetch_jars(kafka_jars()))),
             "-Xmx400m",
             "-XX:TieredStopAtLevel=1",
         ]

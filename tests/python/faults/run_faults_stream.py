@@ -23,7 +23,7 @@ from all_stream_faults import FAULTS, StreamFault
 from checkout import PROJECT
 from run_faults import as_cell, run_lots, say_ending
 from run_stream_fault import StreamRow, run_fault
-from sales_warehouse.broker.fetch_jars import kafka_version
+from sales_warehouse.broker.libraries import kafka_version
 from small_disk import mounted, why_no_small_disk
 from stream_stage import make_stream_stage
 

@@ -1,34 +1,23 @@
-"""The broker without Kafka: its libraries, its process, and the settings of its clients."""
+"""The broker without Kafka: its libraries, its ports, and the settings of its clients."""
 
-import os
-import signal
-import sys
-from hashlib import sha256
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pytest
 
 from sales_warehouse import broker
-from sales_warehouse.broker import bring_up, client_settings, fetch_jars
-from sales_warehouse.broker.fetch_jars import Jar, find_java, kafka_version, read_lock
-from sales_warehouse.broker.process import (
+from sales_warehouse.broker import bring_up, client_settings, libraries
+from sales_warehouse.broker.libraries import find_java, kafka_jars, kafka_version
+from sales_warehouse.broker.record import (
     BrokerRecord,
+    broker_daemon,
     broker_directory,
-    find_process,
     read_record,
     record_file,
-    start_process,
-    stop_process,
     write_record,
 )
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 from sales_warehouse.server.observe import port_is_taken
 from sales_warehouse.settings import Settings
-
-CONTENT = b"a library"
-JAR = Jar("org.example", "thing", "1.0", sha256(CONTENT).hexdigest())
 
 
 @pytest.fixture
@@ -37,36 +26,8 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(project=tmp_path, home=tmp_path, inbox=tmp_path / "inbox")
 
 
-def offer(monkeypatch: pytest.MonkeyPatch, repository: Path, content: bytes | Exception) -> list[str]:
-    """Let jgo find every library with this content; return the list of what is asked for, which grows."""
-    asked: list[str] = []
-
-    class MavenContext:
-        def __init__(self, repo_cache: Path = repository, timeout: int = 0) -> None:
-            self.repo_cache = repo_cache
-
-        def project(self, group: str, artifact: str) -> Any:
-            def resolve() -> Path:
-                asked.append(artifact)
-                if isinstance(content, Exception):
-                    raise content
-                path = self.repo_cache / "fresh.jar"
-                path.write_bytes(content)
-                return path
-
-            return SimpleNamespace(
-                at_version=lambda _: SimpleNamespace(artifact=lambda: SimpleNamespace(resolve=resolve))
-            )
-
-    module = ModuleType("jgo.maven")
-    vars(module)["MavenContext"] = MavenContext
-    monkeypatch.setitem(sys.modules, "jgo", ModuleType("jgo"))
-    monkeypatch.setitem(sys.modules, "jgo.maven", module)
-    return asked
-
-
 def test_the_lock_names_each_library_once_with_its_hash() -> None:
-    jars = read_lock()
+    jars = kafka_jars()
     assert len({(jar.group, jar.artifact) for jar in jars}) == len(jars) > 40
     assert all(len(jar.sha256) == 64 and int(jar.sha256, 16) for jar in jars)
     assert kafka_version() == "4.4.0"
@@ -74,39 +35,8 @@ def test_the_lock_names_each_library_once_with_its_hash() -> None:
     assert {"scala-library", "log4j-slf4j-impl"} <= {jar.artifact for jar in jars}
 
 
-def test_a_library_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked = offer(monkeypatch, tmp_path, CONTENT)
-    (path,) = fetch_jars.fetch_jars([JAR])
-    assert path == tmp_path / "org" / "example" / "thing" / "1.0" / "thing-1.0.jar"
-    assert path.read_bytes() == CONTENT
-    assert fetch_jars.fetch_jars([JAR]) == (path,)
-    assert asked == ["thing"]
-    assert [one.name for one in path.parent.iterdir()] == ["thing-1.0.jar"]
-
-
-def test_a_damaged_library_is_fetched_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    offer(monkeypatch, tmp_path, CONTENT)
-    (path,) = fetch_jars.fetch_jars([JAR])
-    path.write_bytes(CONTENT[:4])  # as a killed download of another program leaves it
-    assert fetch_jars.fetch_jars([JAR]) == (path,)
-    assert path.read_bytes() == CONTENT
-
-
-def test_a_library_with_other_content_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    offer(monkeypatch, tmp_path, b"something else")
-    with pytest.raises(ConfigurationError, match=r"org\.example:thing:1\.0 was delivered with other content"):
-        fetch_jars.fetch_jars([JAR])
-    assert not list(tmp_path.rglob("*.jar"))
-
-
-def test_a_library_that_cannot_be_fetched_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    offer(monkeypatch, tmp_path, ConnectionError("no route"))
-    with pytest.raises(ServerUnreachable, match=r"org\.example:thing:1\.0 cannot be fetched: no route"):
-        fetch_jars.fetch_jars([JAR])
-
-
 def test_missing_packages_are_named_with_their_command(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    monkeypatch.setattr(fetch_jars, "PACKAGES", ("no_such_package", "json"))
+    monkeypatch.setattr(libraries, "PACKAGES", ("no_such_package", "json"))
     with pytest.raises(ConfigurationError, match=r"not installed: no_such_package\. `make broker` installs them"):
         find_java()
     with pytest.raises(ConfigurationError, match=r"requirements-broker\.lock") as caught:
@@ -115,39 +45,11 @@ def test_missing_packages_are_named_with_their_command(monkeypatch: pytest.Monke
     assert broker.status(settings).condition == "never made"
 
 
-def test_a_process_outlives_its_starter_and_is_stopped(settings: Settings) -> None:
-    home = settings.home
-    assert find_process(home) is None
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as in a background job of a shell
-    start_process(home, ["sleep", "600"])
-    signal.signal(signal.SIGTERM, before)
-    pid = find_process(home)
-    assert pid is not None
-    assert os.getsid(pid) == pid
-    assert stop_process(home)
-    assert find_process(home) is None
-    assert not stop_process(home)
-
-
-def test_a_process_number_of_a_crash_names_nobody(settings: Settings) -> None:
-    home = settings.home
-    start_process(home, ["sleep", "600"])
-    pid = find_process(home)
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    assert find_process(home) is None
-    # the number belongs to another program now
-    (broker_directory(home) / "broker.pid").write_text(f"{os.getpid()}\n")
-    assert find_process(home) is None
-    assert not stop_process(home)
-
-
 def test_a_broker_that_ends_says_why(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     write_record(settings.home, BrokerRecord(1, 2, "c"))
 
     def fail(home: Path) -> None:
-        start_process(home, ["sh", "-c", "echo 2026-11-29 main ERROR no room left"])
+        broker_daemon(home).start(["sh", "-c", "echo 2026-11-29 main ERROR no room left"])
 
     monkeypatch.setattr(bring_up, "_start", fail)
     with pytest.raises(ServerUnreachable, match=r"The broker ended: 2026-11-29 main ERROR no room left The whole log"):
@@ -177,9 +79,9 @@ def test_clients_need_a_broker(settings: Settings) -> None:
     write_record(settings.home, BrokerRecord(29_001, 29_002, "c"))
     with pytest.raises(ConfigurationError, match="There is no Kafka broker"):
         client_settings(settings)  # stopped
-    start_process(settings.home, ["sleep", "600"])
+    broker_daemon(settings.home).start(["sleep", "600"])
     assert client_settings(settings) == {"bootstrap.servers": "127.0.0.1:29001"}
-    stop_process(settings.home)
+    broker_daemon(settings.home).stop()
 
 
 def test_properties_are_those_of_librdkafka(settings: Settings, tmp_path: Path) -> None:

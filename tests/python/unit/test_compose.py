@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from checkout import PROJECT
-from sales_warehouse.broker.fetch_jars import kafka_version
+from sales_warehouse.broker.libraries import kafka_version
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.server.account import SYSTEM_USER
 from sales_warehouse.server.locate import MAJOR_VERSION

@@ -15,6 +15,8 @@ from dbt_common.context import set_invocation_context
 from sales_warehouse.server.profiles import profiles_directory, render, write_profiles
 from sales_warehouse.server.record import ServerRecord, record_file, write_record
 from sales_warehouse.settings import ExternalServer, Settings
+from sales_warehouse.spark.record import SparkRecord, spark_directory
+from sales_warehouse.spark.record import write_record as write_spark_record
 from sales_warehouse.transform.targets import write_shell_line
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,14 +89,14 @@ def test_dev_is_the_target_of_a_plain_dbt_and_prod_another(default: Settings) ->
 @pytest.mark.parametrize("record", [None, make_record(Path("/home/of/a"), 20001)])
 def test_a_written_profile_is_short_and_holds_no_code(record: ServerRecord | None) -> None:
     text = render(record)
-    assert len(text.splitlines()) <= 30
+    assert len(text.splitlines()) <= 36
     # only PGHOST has no default: without it no server is known
-    assert {re.sub(r"'[A-Z]+'(, '\w*')?", "", found) for found in re.findall(r"{{(.*?)}}", text)} <= {
+    assert {re.sub(r"'[A-Z_]+'(, '[\w.]*')?", "", found) for found in re.findall(r"{{(.*?)}}", text)} <= {
         " env_var() ", " env_var() | as_number ",
     }  # fmt: skip
     assert "{%" not in text
     assert set(yaml.safe_load(text)["sales_warehouse"]) == {"target", "outputs"}
-    assert set(yaml.safe_load(text)["sales_warehouse"]["outputs"]) == {"dev", "prod"}
+    assert set(yaml.safe_load(text)["sales_warehouse"]["outputs"]) == {"dev", "prod", "spark"}
 
 
 def test_each_home_has_its_own_profile(default: Settings, tmp_path: Path) -> None:
@@ -204,6 +206,24 @@ def test_a_profiles_file_of_the_user_is_never_changed(project: Path, tmp_path: P
         assert not (home / "profiles.yml").exists()
     assert file.read_bytes() == content
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_the_target_spark_leads_to_the_spark_of_the_home(default: Settings) -> None:
+    file = default.project / "profiles.yml"
+
+    def ask(**variables: str) -> tuple[str, str, int]:
+        set_invocation_context(variables)
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))["sales_warehouse"]
+        _, found = Profile.render_profile(raw, "sales_warehouse", "spark", ProfileRenderer({}))
+        return found["method"], found["host"], found["port"]
+
+    assert ask() == ("thrift", "127.0.0.1", 10_000)
+    spark_directory(default.home).mkdir()
+    write_spark_record(default.home, SparkRecord(thrift_port=20_005))
+    write_profiles(default)
+    assert ask() == ("thrift", "127.0.0.1", 20_005)
+    assert ask_dbt(file)["port"] == 20_001  # as before
+    assert ask(SPARK_THRIFT_HOST="spark.example", SPARK_THRIFT_PORT="10001") == ("thrift", "spark.example", 10_001)
 
 
 def test_a_damaged_generated_file_is_written_again(default: Settings) -> None:

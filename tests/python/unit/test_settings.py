@@ -148,5 +148,7 @@ def test_the_example_has_every_variable_and_no_other() -> None:
     example = re.findall(r"^#? ?([A-Z_]+)=", (root / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     compose = re.findall(r"(?<!\$)\$\{([A-Z_]+)", (root / "docker-compose.yml").read_text(encoding="utf-8"))
     assert len(example) == len(set(example))
+    template = root / "src" / "sales_warehouse" / "server" / "profiles.py"
+    profile = re.findall(r'"(SPARK_[A-Z_]+)"', template.read_text(encoding="utf-8"))
     # of a registry, each of which may have variables of its own
-    assert set(example) == set(VARIABLES) | set(compose) | {URL_VARIABLE, USER_VARIABLE}
+    assert set(example) == set(VARIABLES) | set(compose) | set(profile) | {URL_VARIABLE, USER_VARIABLE}

