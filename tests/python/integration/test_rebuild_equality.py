@@ -99,6 +99,8 @@ MUST_BE_SEEN = {
 }  # fmt: skip
 # `make soak` sets the number of warehouses, each with all its histories
 WAREHOUSES = int(os.environ.get("SOAK", "1"))
+# its months are counted again when another product is in enough orders
+DECIDED_BY_ROWS = {"agg_product_pairs_monthly"}
 
 
 # file, days and months of the lines of a delivery, by feed and delivery key
@@ -157,8 +159,8 @@ def test_marts_built_step_by_step_equal_a_rebuild(others: list[list[list[Action]
                 # every step of the reconciliation balances, and no other test fails
                 if build.returncode:
                     pytest.fail(f"build {step + 1} of {STEPS}: {build.stdout}", pytrace=False)
-                # no model of ours reads rows beyond the files and dates that are due
-                assert step == 0 or list_built_whole(connection, checkout) == []
+                # no model of ours reads rows beyond the files and dates that are due, but where rows of a table decide
+                assert step == 0 or {*list_built_whole(connection, checkout)} <= DECIDED_BY_ROWS
                 assert query(connection, "select 1 from ledger.files where status = 'open'")
                 for text in (SEEN_LOOKUPS, SEEN_CORRECTIONS, SEEN_MEMBERS):
                     seen |= {value for (value,) in query(connection, text)}
