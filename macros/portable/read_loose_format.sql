@@ -80,17 +80,16 @@
     {%- set texts = {} -%}
     {%- for parts in fields -%}
         {%- set field = blanked if fields | length == 1 else 'split_part(' ~ blanked ~ ", ' ', " ~ loop.index ~ ')' -%}
-        {%- set loose = namespace(count=0, left=0, right=0) -%}
+        {%- set loose = namespace(count=0, left=0, right=0, is_behind=false) -%}
         {%- for part in parts -%}
             {%- set loose.count = loose.count + (known[part][0] == 0) -%}
             {%- set loose.right = loose.right + known[part][0] -%}
         {%- endfor -%}
         {%- if loose.count > 1 -%}
             {{ exceptions.raise_compiler_error(
-                'The format ' ~ format ~ ' has ' ~ parts | join(' and ') ~ ' without a sign between them, so nobody can say where one ends'
+                'The format ' ~ format ~ ' has ' ~ parts | join(' and ') ~ ' without a sign between them, so that it is unknown where one ends'
             ) }}
         {%- endif -%}
-        {%- set is_behind = namespace(value=false) -%}
         {%- for part in parts -%}
             {%- set width = known[part][0] -%}
             {%- set loose.right = loose.right - width -%}
@@ -101,8 +100,8 @@
                 {%- do texts.update(
                     {part: 'substring(' ~ field ~ ', ' ~ (loose.left + 1) ~ ', length(' ~ field ~ ') - ' ~ rest ~ ')'}
                 ) -%}
-                {%- set is_behind.value = true -%}
-            {%- elif is_behind.value -%}
+                {%- set loose.is_behind = true -%}
+            {%- elif loose.is_behind -%}
                 {%- do texts.update(
                     {part: 'substring(' ~ field ~ ', length(' ~ field ~ ') - ' ~ (loose.right + width - 1) ~ ', ' ~ width ~ ')'}
                 ) -%}

@@ -48,10 +48,6 @@
     where got is distinct from expected
 {%- endmacro %}
 
-{% macro as_literal(value) -%}
-    {{ return('null' if value is none else "'" ~ (value | string | replace("'", "''")) ~ "'") }}
-{%- endmacro %}
-
 {# Texts that an engine reads as a number or a date, or fails on, and that no file means as one. #}
 {% macro refused_texts() -%}
     {%- set refused = [] -%}
