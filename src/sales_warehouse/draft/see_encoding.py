@@ -1,0 +1,116 @@
+"""Which encoding the bytes of a sample are in: what they prove, and what a person must decide."""
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from charset_normalizer import from_bytes
+
+from sales_warehouse.load.inbox.recognise import MARKS
+from sales_warehouse.load.readers.decode_lines import MARK
+
+# tried where the bytes are not UTF-8; in this order where the letters they give are the same
+_SINGLE_BYTE = ("cp1252", "cp1250", "cp1251", "cp850", "cp437", "mac_roman", "iso8859_15")
+_LIKELY_BYTES = 64 * 1024  # of other bytes than ASCII, for charset-normalizer
+_NAMES = {"mac_roman": "mac-roman", "iso8859_15": "iso-8859-15", "iso8859_1": "latin-1"}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """An encoding, what proves it, and others that the bytes are text in too."""
+
+    name: str
+    evidence: str
+    others: tuple[str, ...] = ()
+
+
+def see_encoding(samples: Sequence[bytes]) -> Encoding:
+    """Return the encoding of samples of text; the others in it are for a person to exclude."""
+    whole = b"\n".join(samples)
+    for mark, name in (*MARKS, (MARK, "utf-8")):
+        if all(data.startswith(mark) for data in samples if data):
+            return Encoding(name, "byte order mark")
+    if wide := _see_wide(whole):
+        return wide
+    if whole.isascii():
+        return Encoding("utf-8", "ASCII only")
+    if all(map(_is_utf8, samples)):
+        beyond = len(whole.decode("utf-8", "ignore")) - sum(byte < 128 for byte in whole)
+        return Encoding("utf-8", f"valid UTF-8, {beyond:,} characters beyond ASCII")
+    return _see_single_byte(whole)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)  # the last character may be cut
+    except UnicodeError:
+        return False
+    return True
+
+
+def _see_wide(data: bytes) -> Encoding | None:
+    """Return UTF-16 without a mark: every second byte of text in Latin letters is NUL then."""
+    head = data[:4096]
+    for name, start in (("utf-16-le", 1), ("utf-16-be", 0)):
+        other = head[1 - start :: 2]
+        if len(head) > 3 and head[start::2].count(0) * 2 > len(head[start::2]) and not other.count(0):
+            return Encoding(name, "every second byte is NUL")
+    return None
+
+
+def _see_single_byte(data: bytes) -> Encoding:
+    words = _find_words(data)
+    common = b" ".join(word for word, _ in words.most_common(2_000))[:_LIKELY_BYTES]
+    likely = [match.encoding for match in from_bytes(common or data[:_LIKELY_BYTES])]
+    tried = list(dict.fromkeys([*likely[:3], *_SINGLE_BYTE]))
+    decoded = {name: text for name in tried if (text := _decode(common, name)) is not None}
+    c1 = sum(rows for word, rows in words.items() if re.search(rb"[\x80-\x9f]", word))
+    first = _choose(decoded, likely)
+    shown = _shows(words, first)
+    told = f"not UTF-8; {sum(words.values()):,} words with other letters, such as {shown}"
+    told += f"; {c1:,} with bytes 80 to 9F, which are no letters in latin-1" if c1 else ""
+    others = tuple(
+        f"{_NAMES.get(name, name)}: {_shows(words, name)}"
+        for name, text in decoded.items()
+        if text != decoded.get(first) and _is_plausible(text)
+    )
+    return Encoding(_NAMES.get(first, first), told, others)
+
+
+def _choose(decoded: dict[str, str], likely: Sequence[str]) -> str:
+    """Return the encoding that charset-normalizer prefers, or cp1252 where it gives the same text."""
+    first = next((name for name in likely if name in decoded), next(iter(decoded), "cp1252"))
+    plausible = [name for name in decoded if _is_plausible(decoded[name])]
+    if first not in plausible and plausible:
+        first = plausible[0]
+    return next((name for name in _SINGLE_BYTE if decoded.get(name) == decoded.get(first)), first)
+
+
+def _is_plausible(text: str) -> bool:
+    """Say whether what is not ASCII are mostly letters, in words of one script, in one case or with a capital first."""
+    words = [word for word in text.split() if not word.isascii()]
+    sound = 0
+    for word in words:
+        letters = [letter for letter in word if letter.isalpha()]
+        beyond = [letter for letter in word if not letter.isascii()]
+        is_cased = word[1:] == word[1:].lower() or word == word.upper() or not word.isalpha()
+        sound += bool(letters) and all(letter.isalpha() or letter in "€£’‘“”–—°½" for letter in beyond) and is_cased
+    return bool(words) and sound >= 0.9 * len(words)
+
+
+def _find_words(data: bytes) -> "Counter[bytes]":
+    return Counter(re.findall(rb"[0-9A-Za-z]*[\x80-\xff][0-9A-Za-z\x80-\xff]*", data))
+
+
+def _decode(data: bytes, name: str) -> str | None:
+    try:
+        return data.decode(name)
+    except (UnicodeError, LookupError):
+        return None
+
+
+def _shows(words: "Counter[bytes]", name: str) -> str:
+    texts = [word.decode(name, "replace") for word, _ in words.most_common(3)]
+    return ", ".join(texts)
