@@ -17,6 +17,7 @@ from sales_warehouse.cli import (
     daily,
     demo,
     erasures,
+    feed,
     files,
     lake,
     lineage,
@@ -40,7 +41,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # in the order of the help
-for module in (daily, stream, broker, demo, files, rejects, erasures, lineage, readers, live, lake, set_up, spark):
+for module in (
+    daily,
+    feed,
+    stream,
+    broker,
+    demo,
+    files,
+    rejects,
+    erasures,
+    lineage,
+    readers,
+    live,
+    lake,
+    set_up,
+    spark,
+):
     app.add_typer(module.group)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C, in Typer as in shells

@@ -10,7 +10,10 @@ from itertools import product
 from sales_warehouse.draft.evidence import Form
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_FULL_MONTHS = "january february march april may june july august september october november december".split()
+_FULL_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 _PARTS = {
     "YYYY": r"(?P<year>[0-9]{4})", "YY": r"(?P<short>[0-9]{2})",
     "MM": r"(?P<month>0[1-9]|1[0-2])", "M": r"(?P<month>0?[1-9]|1[0-2])",
@@ -35,7 +38,9 @@ _TIMES = ("", " H24:MI", " H24:MI:SS", " H24:MI:SS.FF", " H12:MI AM", " H12:MI:S
 _SERIAL = re.compile(r"(?:[2-5][0-9]{4})(?:\.[0-9]+)?")
 SERIAL = "serial day of a workbook"
 ISO = "ISO"
-_MAY_BE = re.compile(r"(?=.*[0-9])(?:[0-9]{1,4}[-/. ][0-9A-Za-z]{1,9}[-/. ][0-9]{2,4}|[0-9]{8}\b|[A-Za-z]{3,9} [0-9]).*")
+_MAY_BE = re.compile(
+    r"(?=.*[0-9])(?:[0-9]{1,4}[-/. ][0-9A-Za-z]{1,9}[-/. ][0-9]{2,4}|[0-9]{8}\b|[A-Za-z]{3,9} [0-9]).*"
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ def find_date_forms(counts: Mapping[str, int], may_be_serial: bool = False) -> t
 
 def _candidates(counts: Mapping[str, int]) -> Iterator[_Format]:
     """Yield the formats whose separators and time some value has."""
-    sample = list(counts)[:200]
+    texts = list(counts)
+    sample = [*texts[:100], *texts[100 :: max(1, len(texts) // 200)]]
     has_zone = any("T" in text or text[-1:] == "Z" or re.search(r":[0-9]{2}[+-][0-9]{2}", text) for text in sample)
     if has_zone:
         yield _make(ISO)

@@ -92,6 +92,12 @@ class Records:
         return sum(count for _, count in self.files)
 
 
+class Call(str):
+    """A call of a macro, which is written without quotes."""
+
+    __slots__ = ()
+
+
 # A column of the staging model, with the keys of `staging_model`.
 Entry = dict[str, str | bool | list[str]]
 

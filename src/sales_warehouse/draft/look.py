@@ -6,19 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sales_warehouse.draft.plan_staging import plan_staging
 from sales_warehouse.draft.evidence import Evidence, list_some
 from sales_warehouse.draft.find_samples import choose_location, find_samples
 from sales_warehouse.draft.look_tables import look_at_json, look_at_parquet, look_at_workbook
 from sales_warehouse.draft.look_text import look_at_text
 from sales_warehouse.draft.name_columns import name_columns
+from sales_warehouse.draft.plan_staging import plan_staging
 from sales_warehouse.draft.read_records import MOST_RECORDS, read_records
 from sales_warehouse.draft.see_columns import see_columns
 from sales_warehouse.draft.see_encoding import see_encoding
 from sales_warehouse.draft.see_names import see_names
 from sales_warehouse.draft.see_orders import see_repeats
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import JSON_FORMATS, WORKBOOK_FORMATS, Contract, Dialect, Feed, MaxRejects
+from sales_warehouse.feeds.declare import (
+    JSON_FORMATS,
+    TEXT_FORMATS,
+    WORKBOOK_FORMATS,
+    Contract,
+    Dialect,
+    Feed,
+    MaxRejects,
+)
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, compression_of, normalise_header
 from sales_warehouse.load.inbox.open_file import ContentReader
@@ -35,6 +43,7 @@ class Samples:
 
     paths: Sequence[Path]
     inbox: Path
+    columns: tuple[str, ...] = ()  # of files without a header
 
 
 def look_at_samples(source: str, name: str, samples: Samples) -> Evidence:
@@ -51,6 +60,8 @@ def look_at_samples(source: str, name: str, samples: Samples) -> Evidence:
     evidence = Evidence(feed)
     try:
         headers = _look(evidence, files)
+        if samples.columns:
+            headers = _name_columns(evidence, headers, samples.columns)
         if not headers:
             raise FileRefused(f"{files[0].uri}: no header was found.")
         _read(evidence, files, headers)
@@ -85,6 +96,15 @@ def _look(evidence: Evidence, files: Sequence[InboxFile]) -> list[str]:
     if formats[0] in WORKBOOK_FORMATS:
         return look_at_workbook(evidence, files[0])
     return look_at_parquet(evidence, files[0])
+
+
+def _name_columns(evidence: Evidence, headers: Sequence[str], given: Sequence[str]) -> list[str]:
+    """Return the given names of the columns of files without a header. Raises `ConfigurationError`."""
+    if evidence.feed.file_format not in TEXT_FORMATS or len(given) != len(headers):
+        raise ConfigurationError(f"The files have {len(headers)} columns, and --columns names {len(given)}.")
+    evidence.feed = replace(evidence.feed, dialect=replace(evidence.feed.dialect, header_lines=0))
+    evidence.questions = [question for question in evidence.questions if question.about != "header"]
+    return list(given)
 
 
 def _wide(content: bytes, feed: Feed) -> Dialect:
@@ -124,6 +144,10 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
     if len(records.headers) > len(headers):
         names, aliases = _name_raw(records.headers)
         feed = replace(feed, columns=tuple(names), contract=replace(feed.contract, aliases=aliases))
+    if len(missing) == len(records.headers):
+        raise FileRefused(
+            "The samples have no column in common, so they are no files of one feed. Draft a feed for each kind."
+        )
     if missing:
         optional = tuple(name for name, text in zip(names, records.headers, strict=True) if text in missing)
         feed = replace(feed, contract=replace(feed.contract, optional=optional))
@@ -131,7 +155,11 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
         evidence.ask("optional", f"not every sample has {list_some(missing)}: may a file lack them?")
     evidence.feed, evidence.records = feed, records
     cut = f", the first {MOST_RECORDS:,}" if records.is_cut else ""
-    evidence.see("records", f"{records.count:,}{cut}", f"{records.blank:,} blank, {records.repeated_headers:,} repeated headers besides")
+    evidence.see(
+        "records",
+        f"{records.count:,}{cut}",
+        f"{records.blank:,} blank, {records.repeated_headers:,} repeated headers besides",
+    )
     if records.totals:
         evidence.see("total rows", f"{records.totals:,}", "the first value says total, and most others are empty")
         if feed.file_format in WORKBOOK_FORMATS:
@@ -141,7 +169,10 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
     if records.rejected:
         evidence.see("rejects", f"{records.rejected:,}", list_some(records.rejects, 2, 120))
         share = max(1, -(-100 * records.rejected // max(1, records.count + records.rejected)))
-        evidence.ask("max_rejects", f"{records.rejected:,} records are rejected, {share}% or less: {list_some(records.rejects, 1, 90)}")
+        evidence.ask(
+            "max_rejects",
+            f"{records.rejected:,} records are rejected, {share}% or less: {list_some(records.rejects, 1, 90)}",
+        )
     evidence.columns = [
         column
         for column in see_columns(records, names)
@@ -151,7 +182,9 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
     evidence.feed = replace(evidence.feed, columns=tuple(column.name for column in evidence.columns))
     evidence.roles = name_columns(evidence.columns)
     repeats = see_repeats(records)
-    evidence.see("records that come again", f"{repeats.in_a_file:,} in their file", "they count; row:exact_duplicate flags them")
+    evidence.see(
+        "records that come again", f"{repeats.in_a_file:,} in their file", "they count; row:exact_duplicate flags them"
+    )
     if repeats.in_several_files:
         evidence.see("records in several files", f"{repeats.in_several_files:,}", " and ".join(repeats.files))
         evidence.ask(
@@ -170,7 +203,10 @@ def _name_raw(headers: Sequence[str]) -> tuple[list[str], tuple[tuple[str, tuple
         name = _make_possible(plain)
         if name in names:
             words = [word for sign, word in _SIGNS.items() if sign in text]
-            tried = [*(f"{name}_{word}" for word in words), *(f"{name}_{number}" for number in range(2, len(headers) + 2))]
+            tried = [
+                *(f"{name}_{word}" for word in words),
+                *(f"{name}_{number}" for number in range(2, len(headers) + 2)),
+            ]
             name = next(one for one in tried if one not in names)
         if name != plain and normalise_header(text):
             aliases.append((name, (text,)))
@@ -184,7 +220,11 @@ def _make_possible(name: str) -> str:
         return f"{name}_value"
     if name[0].isdigit():
         name = f"column_{name}"
-    return name.encode()[: MAX_IDENTIFIER_BYTES - 4].decode("utf-8", "ignore") if len(name.encode()) > MAX_IDENTIFIER_BYTES else name
+    return (
+        name.encode()[: MAX_IDENTIFIER_BYTES - 4].decode("utf-8", "ignore")
+        if len(name.encode()) > MAX_IDENTIFIER_BYTES
+        else name
+    )
 
 
 def _see_delivery(evidence: Evidence, files: Sequence[InboxFile]) -> None:
@@ -193,14 +233,29 @@ def _see_delivery(evidence: Evidence, files: Sequence[InboxFile]) -> None:
     if not keys:
         evidence.see("delivery key", "the path", "no date in every name")
         if len(files) > 1:
-            evidence.ask("delivery_key", "no date is in every name: what in it says what a file is about? Now a file of the same name replaces the earlier one")
+            evidence.ask(
+                "delivery_key",
+                "no date is in every name: what in it says what a file is about? Now a file of the same name replaces the earlier one",
+            )
         return
     best = keys[0]
     evidence.feed = replace(evidence.feed, delivery_key=best.pattern)
-    evidence.see("delivery key", best.pattern, f"{best.meaning}; {best.keys:,} keys for {best.files:,} files, such as {best.example}")
+    evidence.see(
+        "delivery key",
+        best.pattern,
+        f"{best.meaning}; {best.keys:,} keys for {best.files:,} files, such as {best.example}",
+    )
     if len(keys) > 1:
-        evidence.ask("delivery_key", f"{best.meaning} fits every name, and so does {' and '.join(key.meaning for key in keys[1:])}: {keys[1].pattern}")
+        evidence.ask(
+            "delivery_key",
+            f"{best.meaning} fits every name, and so does {' and '.join(key.meaning for key in keys[1:])}: {keys[1].pattern}",
+        )
     if best.is_shared:
-        evidence.ask("delivery_key", f"several files have the key {best.example}: the later one would replace the earlier one")
+        evidence.ask(
+            "delivery_key", f"several files have the key {best.example}: the later one would replace the earlier one"
+        )
     if "(?P<part>" in best.pattern:
-        evidence.ask("delivery_key", "what differs in the names beside the date is the group `part`: give it its name, such as store")
+        evidence.ask(
+            "delivery_key",
+            "what differs in the names beside the date is the group `part`: give it its name, such as store",
+        )

@@ -1,7 +1,6 @@
 """Look at samples that are workbooks, Parquet or JSON: where the table is, and what its columns are called."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,9 +24,13 @@ def look_at_workbook(evidence: Evidence, file: InboxFile) -> list[str]:
     with ContentReader(file.path, file.member) as content, SubprocessContent(content, evidence.feed, _SHAPES) as shapes:
         sheets = see_sheets(json.loads(shapes.read())["header"])
     for sheet in sheets:
-        where = f"header in row {sheet.header_row}: {list_some(sheet.headers, 6, 25)}" if sheet.header_row else "no table"
+        where = (
+            f"header in row {sheet.header_row}: {list_some(sheet.headers, 6, 25)}" if sheet.header_row else "no table"
+        )
         hidden = ", hidden" if sheet.is_hidden else ""
-        evidence.see(f"sheet {sheet.number}", sheet.name, f"{sheet.rows:,} rows × {sheet.columns:,} columns{hidden}; {where}")
+        evidence.see(
+            f"sheet {sheet.number}", sheet.name, f"{sheet.rows:,} rows × {sheet.columns:,} columns{hidden}; {where}"
+        )
     tables = [sheet for sheet in sheets if sheet.header_row]
     if not tables:
         return []
@@ -35,13 +38,15 @@ def look_at_workbook(evidence: Evidence, file: InboxFile) -> list[str]:
     best = tables[0]
     alike = [sheet for sheet in tables[1:] if _count_roles(sheet) >= _count_roles(best)]
     if alike:
-        evidence.ask("sheet", f"{best.name!r} is read; as many columns of sales have: {list_some([it.name for it in alike])}")
+        evidence.ask(
+            "sheet", f"{best.name!r} is read; as many columns of sales have: {list_some([it.name for it in alike])}"
+        )
     elif len(tables) > 1:
         evidence.see("sheet", best.name, "has most of the columns of sales by name")
     if best.headers and len(best.headers) < best.columns:
         evidence.see("columns beside the table", f"{best.columns - len(best.headers):,}", "without a header")
-    sheet: str | int = best.name if len(sheets) > 1 else 1
-    workbook = replace(evidence.feed.workbook, sheet=sheet, header_row=best.header_row)
+    chosen: str | int = best.name if len(sheets) > 1 else 1
+    workbook = replace(evidence.feed.workbook, sheet=chosen, header_row=best.header_row)
     evidence.feed = replace(evidence.feed, workbook=workbook)
     return list(best.headers)
 
@@ -68,7 +73,10 @@ def look_at_json(evidence: Evidence, content: bytes) -> list[str]:
     lists = {key for one in objects for key, value in one.items() if _is_list_of_objects(value)}
     items = next(iter(lists)) if len(lists) == 1 else ""
     if len(lists) > 1:
-        evidence.ask("items", f"several keys have lists of objects: {', '.join(sorted(lists))}. Declare the one whose items are lines")
+        evidence.ask(
+            "items",
+            f"several keys have lists of objects: {', '.join(sorted(lists))}. Declare the one whose items are lines",
+        )
     if items:
         each = [len(one[items]) for one in objects if items in one]
         evidence.see("items", items, f"a list of objects in each record; {sum(each):,} in {len(objects):,} records")
@@ -92,11 +100,11 @@ def _find_objects(evidence: Evidence, text: str) -> tuple[list[dict[str, Any]], 
             found.append(json.loads(line))
         except ValueError:
             break
-    if found and len(found) >= max(1, len(lines) - 1) and all(isinstance(one, dict) for one in found):
-        if len(lines) > 1 or not any(_is_list_of_objects(value) for value in found[0].values()):
-            evidence.feed = replace(evidence.feed, file_format="jsonl")
-            evidence.see("format", "jsonl", "an object a line")
-            return found, ""
+    are_objects = len(found) >= max(1, len(lines) - 1) and all(isinstance(one, dict) for one in found)
+    if are_objects and (len(lines) > 1 or not any(map(_is_list_of_objects, found[0].values()))):
+        evidence.feed = replace(evidence.feed, file_format="jsonl")
+        evidence.see("format", "jsonl", "an object a line")
+        return found, ""
     evidence.feed = replace(evidence.feed, file_format="json")
     document, _ = json.JSONDecoder().raw_decode(text.lstrip("\ufeff \t\r\n"))
     if isinstance(document, list):
@@ -136,4 +144,6 @@ def _add_paths(names: dict[str, str], value: dict[str, Any], path: str, name: st
 
 
 def _needs_path(name: str, path: str, items: str) -> bool:
-    return path.removeprefix(f"{items}.") != path.rpartition(".")[2] or normalise_header(path.rpartition(".")[2]) != name
+    return (
+        path.removeprefix(f"{items}.") != path.rpartition(".")[2] or normalise_header(path.rpartition(".")[2]) != name
+    )

@@ -7,9 +7,9 @@ from sales_warehouse.draft.evidence import Evidence, list_some
 from sales_warehouse.draft.see_encoding import see_encoding
 from sales_warehouse.draft.see_text import TOTAL_WORDS, Text, Try, see_text
 from sales_warehouse.feeds.declare import Dialect
+from sales_warehouse.load.readers.choose_reader import choose_grammar
 from sales_warehouse.load.readers.decode_lines import LineDecoder
 from sales_warehouse.load.readers.find_header import find_header
-from sales_warehouse.load.readers.choose_reader import choose_grammar
 
 _TEXT_BYTES = 1024 * 1024  # of each sample, in which the dialect is looked for
 _NAMES = {"\t": "tab", "\x1f": "U+001F", "\x01": "U+0001"}
@@ -28,6 +28,8 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
             "encoding",
             f"{encoding.name} reads the letters as in the evidence. Others read them too: {list_some(encoding.others, 4, 60)}",
         )
+    if encoding.is_mixed:
+        evidence.ask("encoding", f"some samples are UTF-8, others {encoding.name}: a feed has one encoding")
     line_end = _see_line_end(evidence, contents[0], encoding.name)
     seen = see_text(_decode(contents[0], encoding.name, line_end), encoding.name, line_end)
     _tell_dialect(evidence, seen)
@@ -36,7 +38,15 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
     if seen.trailers:
         dialect = replace(dialect, trailer=rf"(?i)^\W*({TOTAL_WORDS})\b")
         evidence.see("total lines", f"{len(seen.trailers):,}", f"such as {list_some(seen.trailers, 2)}")
-        evidence.ask("trailer", f"lines such as {seen.trailers[0]!r} are left out as totals. Keep the option, or remove it")
+        evidence.ask(
+            "trailer", f"lines such as {seen.trailers[0]!r} are left out as totals. Keep the option, or remove it"
+        )
+    if seen.short:
+        evidence.ask(
+            "short_records",
+            f"{seen.short:,} records have fewer fields than the header. Are the last ones left out (null), or are the records "
+            "cut (reject)?",
+        )
     if seen.is_fixed:
         evidence.ask("positions", "all lines are equally long and nothing separates fields: declare file_format: fixed")
     evidence.feed = replace(evidence.feed, dialect=dialect, file_format=seen.file_format, positions=positions)
@@ -75,7 +85,10 @@ def _tell_dialect(evidence: Evidence, seen: Text) -> None:
         duckdb = f"DuckDB's sniffer: {_show(seen.duckdb)}" if seen.duckdb else "DuckDB's sniffer finds none"
         evidence.see("delimiter", _show(dialect.delimiter), "; ".join([*tried, duckdb]))
         if seen.duckdb and seen.duckdb != dialect.delimiter and not seen.is_fixed:
-            evidence.ask("delimiter", f"{_show(dialect.delimiter)} by the widths of records, {_show(seen.duckdb)} by DuckDB's sniffer")
+            evidence.ask(
+                "delimiter",
+                f"{_show(dialect.delimiter)} by the widths of records, {_show(seen.duckdb)} by DuckDB's sniffer",
+            )
         elif seen.rivals:
             others = ", ".join(_describe(it) for it in seen.rivals)
             evidence.ask("delimiter", f"{_show(dialect.delimiter)} is used; {others}")
@@ -85,6 +98,10 @@ def _tell_dialect(evidence: Evidence, seen: Text) -> None:
             if value != getattr(usual, name):
                 shown = ", ".join(value) if isinstance(value, tuple) else value or "none"
                 evidence.see(name.replace("_", " "), shown, "more records have all fields so")
+    if not seen.is_fixed and max((it.width for it in seen.tries), default=0) < 2:
+        evidence.ask(
+            "delimiter", "nothing separates fields in all lines: is there one column, or is it file_format: fixed?"
+        )
     if seen.comments:
         evidence.see("comments", f"{seen.comments:,}", "lines that begin with #")
 
@@ -111,7 +128,9 @@ def _read_header(evidence: Evidence, content: bytes, seen: Text) -> list[str]:
         return [f"column_{number}" for number in range(1, len(texts) + 1)]
     evidence.see("header", f"line {head.lines if head else 1}", list_some(texts, 8, 30))
     if not seen.header_is_sure and not _looks_like_names(texts):
-        evidence.ask("header", "line 1 is read as the header, and no value below shows that it is none: `header: false`?")
+        evidence.ask(
+            "header", "line 1 is read as the header, and no value below shows that it is none: `header: false`?"
+        )
     return texts
 
 

@@ -72,7 +72,9 @@ def role_needs(role: str) -> str:
 
 def _score(column: Column, role: Role) -> int:
     text = plain(column.header)
-    without_unit = re.sub(r" (?:in )?(?:eur|usd|gbp|chf|euro|euros|dollar|dollars|pln|sek|dkk|nok|percent|pct)$", "", text)
+    without_unit = re.sub(
+        r" (?:in )?(?:eur|usd|gbp|chf|euro|euros|dollar|dollars|pln|sek|dkk|nok|percent|pct)$", "", text
+    )
     score = 0
     if text in role.exact or without_unit in role.exact or text.replace(" ", "") in _joined(role):
         score = _EXACT

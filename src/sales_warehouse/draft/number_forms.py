@@ -110,8 +110,7 @@ def rivals(forms: tuple[Form, ...], filled: int) -> list[Form]:
     # a number without a thousands mark fits forms with one too, and means the same there
     if len(plain) == 1 and all(_same_decimal(form, plain[0]) for form in different):
         return plain
-    without = [form for form in different if not any(_is_wider(form, other) for other in different)]
-    return without
+    return [form for form in different if not any(_is_wider(form, other) for other in different)]
 
 
 def _same_decimal(one: Form, other: Form) -> bool:

@@ -26,11 +26,16 @@ def cast_number(evidence: Evidence, column: Column, is_count: bool = False, is_m
     several = rivals(column.numbers, best.rows)
     if len(several) > 1:
         told = "; ".join(f"{form.name} fits {form.rows:,}" for form in several)
-        evidence.ask(column.name, f"numbers such as {column.examples[0]!r} have two meanings: {told}. Declare cast: amount with its marks")
+        evidence.ask(
+            column.name,
+            f"numbers such as {column.examples[0]!r} have two meanings: {told}. Declare cast: amount with its marks",
+        )
         return {"cast": "decimal"}
     form = several[0] if several else best
     if column.trailing_minus:
-        evidence.ask(column.name, f"{column.trailing_minus:,} rows have the minus behind the number, which no cast reads")
+        evidence.ask(
+            column.name, f"{column.trailing_minus:,} rows have the minus behind the number, which no cast reads"
+        )
     if form.name.endswith(", %"):
         return {"cast": "rate(18, 10)", "decimal_mark": marks_of(form.name.removesuffix(", %")).decimal}
     if is_count and form.name == INTEGER and not column.currency_signs:
@@ -135,6 +140,8 @@ def _describe_periods(evidence: Evidence, column: Column, forms: Sequence[Form])
             inside[form.name] += sum(rows for day, rows in days.items() if period[0] <= day <= period[1])
     if not has_periods:
         return ""
-    return " In the periods of the files' names: " + ", ".join(f"{rows:,} by {name}" for name, rows in inside.items()) + "."
-
-
+    return (
+        " In the periods of the files' names: "
+        + ", ".join(f"{rows:,} by {name}" for name, rows in inside.items())
+        + "."
+    )

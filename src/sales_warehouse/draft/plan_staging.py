@@ -4,14 +4,22 @@ import re
 from collections import Counter
 from decimal import Decimal
 
-from sales_warehouse.draft.evidence import Column, Entry, Evidence, list_some
+from sales_warehouse.draft.evidence import Call, Column, Entry, Evidence, list_some
 from sales_warehouse.draft.plan_casts import cast_date, cast_number
 from sales_warehouse.draft.see_amounts import Relation, read_number, see_amounts
 from sales_warehouse.draft.see_orders import see_identity
 
 CANONICAL = (
     *("sales_line_id", "source_system", "store_id", "order_id", "line_type", "ordered_at", "order_date", "customer_id"),
-    *("customer_segment", "product_id", "product_name", "product_category", "product_subcategory", "channel", "country"),
+    *(
+        "customer_segment",
+        "product_id",
+        "product_name",
+        "product_category",
+        "product_subcategory",
+        "channel",
+        "country",
+    ),
     *("region", "promotion_code", "return_reason", "quantity", "unit_price", "gross_amount", "discount_amount"),
     *("net_amount", "tax_amount", "shipping_amount", "cost_amount", "currency", "is_merchandise"),
     *("row_status", "row_issues", "delivered_values"),
@@ -20,6 +28,7 @@ UNKNOWN_CURRENCY = "XXX"  # of ISO 4217: no currency; no rates exist for it
 _TEXTS = ("store_id", "customer_id", "product_category", "product_subcategory", "channel", "country", "region")
 _CODES = re.compile(r"\b(EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|JPY|BRL|MXN|TRY|INR|CNY)\b")
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "zł": "PLN"}
+_TIME = re.compile(r"[T ][0-9]{1,2}:[0-9]{2}.*")  # of day, behind a date
 _MOST_STATES = 12
 _ALL = Decimal("0.999")  # of the records that must agree with a formula
 
@@ -47,12 +56,12 @@ class _Plan:
         self.by_role[role] = column.name
         return column
 
-    def add(self, name: str, column: Column | None = None, **keys: str | bool | list[str]) -> None:
-        """Add a column of the staging model."""
+    def add(self, name: str, column: Column | None = None, keys: Entry | None = None) -> None:
+        """Add a column of the staging model, from a column of the raw table or made by the keys."""
         entry: Entry = {"name": name}
         if column is not None and column.name != name:
             entry["from"] = column.name
-        self.entries.append(entry | keys)
+        self.entries.append(entry | (keys or {}))
 
 
 def plan_staging(evidence: Evidence) -> list[Entry]:
@@ -64,7 +73,7 @@ def plan_staging(evidence: Evidence) -> list[Entry]:
     for role in _TEXTS:
         if (column := plan.pick(role)) is not None:
             is_float = role == "customer_id" and _is_float_id(evidence, column)
-            plan.add(role, column, **({"is": _without_fraction(role)} if is_float else {}))
+            plan.add(role, column, {"is": _without_fraction(role)} if is_float else None)
     _plan_currency(plan)
     _plan_amounts(plan, relations)
     _plan_date(plan)
@@ -78,8 +87,15 @@ def _see_relations(evidence: Evidence) -> list[Relation]:
     columns = {role: [evidence.column(name) for name in evidence.roles.get(role, [])] for role in roles}
     values = {column.name: evidence.values(column.name) for some in columns.values() for column in some}
     found = see_amounts(columns, values)
-    for relation in found[:4]:
-        evidence.see("amounts", f"{relation.formula} = {relation.total}", f"in {relation.agreeing:,} of {relation.rows:,} records")
+    best: dict[int, Relation] = {}
+    for relation in found:  # of formulas that agree equally often the simplest
+        best.setdefault(relation.agreeing, relation)
+    for relation in list(best.values())[:3]:
+        evidence.see(
+            "amounts",
+            f"{relation.formula} = {relation.total}",
+            f"in {relation.agreeing:,} of {relation.rows:,} records",
+        )
     return found
 
 
@@ -97,31 +113,38 @@ def _plan_order(plan: _Plan) -> None:
     evidence = plan.evidence
     column = plan.pick("order_id")
     if column is None:
-        plan.add("order_id", **{"is": "sales_line_id"})
-        evidence.ask("order_id", "no column names the order, so each line is an order of its own. Is there a column, or several that make one?")
+        items = "item_number='_item_number'" if evidence.feed.nesting.items else ""
+        plan.add("order_id", keys={"is": Call(f"sales_line_id({items})")})
+        evidence.ask(
+            "order_id",
+            "no column names the order, so each line is an order of its own. Is there a column, or several that make one?",
+        )
         return
-    plan.add("order_id", column, required=True)
+    plan.add("order_id", column, {"required": True})
     dates, customers, stores = (evidence.roles.get(role, []) for role in ("order_date", "customer_id", "store_id"))
-    days = [text[:10] if text else None for text in evidence.values(dates[0])] if dates else []
+    days = [_TIME.sub("", text) if text else None for text in evidence.values(dates[0])] if dates else []
     others = [evidence.values(names[0]) if names else () for names in (customers, stores)]
     seen = see_identity(evidence.values(column.name), days, *others)
     told = f"{seen.orders:,} orders; {seen.on_several_days:,} have several days, {seen.of_several_customers:,} several customers"
     told += f", {seen.of_several_stores:,} several stores" if stores else ""
     evidence.see("order", column.name, told)
-    parts = [name for name, split in ((stores, seen.of_several_stores), (dates, seen.on_several_days)) if split * 20 > seen.orders for name in name[:1]]
+    splits = ((stores, seen.of_several_stores), (dates, seen.on_several_days))
+    parts = [some[0] for some, split in splits if some and split * 20 > seen.orders]
     if parts:
-        evidence.ask("order_id", f"{column.name} alone does not name an order: {told}. Together with {' and '.join(parts)}?")
+        evidence.ask(
+            "order_id", f"{column.name} alone does not name an order: {told}. Together with {' and '.join(parts)}?"
+        )
 
 
 def _plan_products(plan: _Plan) -> None:
     code, name = plan.pick("product_id"), plan.pick("product_name")
     if code is None and name is None:
-        plan.add("product_id", constant="unknown")
+        plan.add("product_id", keys={"constant": "unknown"})
         plan.evidence.ask("product_id", "no column names the product: all lines are of one product, `unknown`")
         return
     if code is None:
         plan.evidence.see("product", name.name if name else "", "no code of the product, so its name is its id")
-    plan.add("product_id", code or name, required=True)
+    plan.add("product_id", code or name, {"required": True})
     if name is not None or code is not None:
         plan.add("product_name", name or code)
 
@@ -129,20 +152,33 @@ def _plan_products(plan: _Plan) -> None:
 def _plan_currency(plan: _Plan) -> None:
     evidence = plan.evidence
     if (column := plan.pick("currency")) is not None:
-        plan.add("currency", column, required=True)
-        evidence.see("currency", column.name, list_some([f"{code} {rows:,}" for code, rows in evidence.counts(column.name).most_common(6)], 6))
+        plan.add("currency", column, {"required": True})
+        evidence.see(
+            "currency",
+            column.name,
+            list_some([f"{code} {rows:,}" for code, rows in evidence.counts(column.name).most_common(6)], 6),
+        )
         return
     money = [evidence.column(name) for role in ("net_amount", "unit_price") for name in evidence.roles.get(role, [])]
     signs = {sign for column in money for sign in column.currency_signs}
-    codes = {found[1] for column in money if (found := _CODES.search(column.header.upper()))} | signs & {*_SIGNS.values()}
+    codes = {found[1] for column in money if (found := _CODES.search(column.header.upper()))} | signs & {
+        *_SIGNS.values()
+    }
     codes |= {_SIGNS[sign] for sign in signs if sign in _SIGNS}
     if len(codes) == 1 and not signs - {*_SIGNS, *codes}:
-        plan.add("currency", constant=(code := codes.pop()))
+        plan.add("currency", keys={"constant": (code := codes.pop())})
         evidence.see("currency", code, "the header or the sign of the amounts")
         return
-    hints = [*signs, *codes, *(column.header for column in money if re.search("dollar|euro|pound|pfund", column.header, re.IGNORECASE))]
-    plan.add("currency", constant=UNKNOWN_CURRENCY)
-    evidence.ask("currency", f"no column says it{' (' + list_some(hints) + ')' if hints else ''}: write its code in place of {UNKNOWN_CURRENCY}")
+    hints = [
+        *signs,
+        *codes,
+        *(column.header for column in money if re.search("dollar|euro|pound|pfund", column.header, re.IGNORECASE)),
+    ]
+    plan.add("currency", keys={"constant": UNKNOWN_CURRENCY})
+    evidence.ask(
+        "currency",
+        f"no column says it{' (' + list_some(hints) + ')' if hints else ''}: write its code in place of {UNKNOWN_CURRENCY}",
+    )
 
 
 def _plan_amounts(plan: _Plan, relations: list[Relation]) -> None:
@@ -154,31 +190,39 @@ def _plan_amounts(plan: _Plan, relations: list[Relation]) -> None:
         evidence.roles["net_amount"] = list(dict.fromkeys(it.total for it in exact))
     total = plan.pick("net_amount") or (plan.pick("gross_amount") if price is None else None)
     if quantity is None:
-        plan.add("quantity", **{"is": "1"})
+        plan.add("quantity", keys={"is": "1"})
         evidence.ask("quantity", "no column is the quantity, so each line has 1")
     else:
-        plan.add("quantity", quantity, required=True, **cast_number(evidence, quantity, is_count=True))
+        plan.add("quantity", quantity, {"required": True} | cast_number(evidence, quantity, is_count=True))
     if price is not None:
-        plan.add("unit_price", price, required=True, **cast_number(evidence, price))
+        plan.add("unit_price", price, {"required": True} | cast_number(evidence, price))
+        below = sum(rows for text, rows in evidence.counts(price.name).items() if (read_number(text, price) or 0) < 0)
+        if below:
+            evidence.ask(
+                "unit_price",
+                f"{below:,} rows are below 0, which are quarantined: without=['unit_price:negative'] accepts them",
+            )
     elif total is not None:
-        plan.add("unit_price", **{"is": "net_amount / nullif(quantity, 0)", "cast": "decimal"})
+        plan.add("unit_price", keys={"is": "net_amount / nullif(quantity, 0)", "cast": "decimal"})
     if total is not None:
-        plan.add("net_amount", total, required=True, **cast_number(evidence, total))
+        plan.add("net_amount", total, {"required": True} | cast_number(evidence, total))
         _plan_discount(plan, total, exact)
         if total.name in evidence.roles.get("gross_amount", []):
             evidence.ask("net_amount", f"{total.name} is read, which may hold tax or what was paid before a discount")
     elif price is not None:
-        plan.add("net_amount", **{"is": "cast(quantity as numeric(18, 4)) * unit_price", "cast": "decimal"})
-        evidence.see("net amount", f"{quantity.name if quantity else 1} × {price.name}", "no column has the total of a line")
+        plan.add("net_amount", keys={"is": "cast(quantity as numeric(18, 4)) * unit_price", "cast": "decimal"})
+        evidence.see(
+            "net amount", f"{quantity.name if quantity else 1} × {price.name}", "no column has the total of a line"
+        )
         _plan_discount(plan, None, exact)
     else:
-        plan.add("unit_price", **{"is": "cast(null as numeric(18, 4))"})
-        plan.add("net_amount", **{"is": "cast(null as numeric(18, 4))"})
+        plan.add("unit_price", keys={"is": "cast(null as numeric(18, 4))"})
+        plan.add("net_amount", keys={"is": "cast(null as numeric(18, 4))"})
         numbers = [column.name for column in evidence.columns if column.is_number and column.name not in plan.used]
         evidence.ask("net_amount", f"no column is an amount by its name; numbers are {list_some(numbers, 8)}")
     for role in ("tax_amount", "shipping_amount"):
         if (column := plan.pick(role)) is not None and column.is_number:
-            plan.add(role, column, **cast_number(evidence, column))
+            plan.add(role, column, cast_number(evidence, column))
     _plan_cost(plan)
 
 
@@ -191,12 +235,14 @@ def _plan_discount(plan: _Plan, total: Column | None, exact: list[Relation]) -> 
     formulas = [it for it in exact if total is not None and it.total == total.name]
     reduced = next((it for it in formulas if it.discount == column.name), None)
     if reduced is not None and not any(not it.discount for it in formulas):
-        plan.add("gross_amount", **{"is": "cast(quantity as numeric(18, 4)) * unit_price", "cast": "decimal"})
-        plan.add("discount_amount", **{"is": "gross_amount - net_amount", "cast": "decimal"})
+        plan.add("gross_amount", keys={"is": "cast(quantity as numeric(18, 4)) * unit_price", "cast": "decimal"})
+        plan.add("discount_amount", keys={"is": "gross_amount - net_amount", "cast": "decimal"})
     elif column.distinct > 1:
         shown = f"{column.name} ({list_some(column.examples, 3)}, …)"
         named = total.name if total else "the price"
-        evidence.ask("discount_amount", f"{shown} is not used: is it taken off {named} already, and is it a rate or an amount?")
+        evidence.ask(
+            "discount_amount", f"{shown} is not used: is it taken off {named} already, and is it a rate or an amount?"
+        )
     plan.used.discard(column.name)
 
 
@@ -204,11 +250,11 @@ def _plan_cost(plan: _Plan) -> None:
     evidence = plan.evidence
     cost, profit = plan.pick("cost_amount"), plan.pick("profit")
     if cost is not None and cost.is_number:
-        plan.add("cost_amount", cost, **cast_number(evidence, cost))
+        plan.add("cost_amount", cost, cast_number(evidence, cost))
         plan.evidence.see("cost", cost.name, "by its name")
     elif profit is not None and profit.is_number and _is_money(evidence, profit):
-        plan.add("profit", profit, **cast_number(evidence, profit))
-        plan.add("cost_amount", **{"is": "net_amount - profit", "cast": "decimal"})
+        plan.add("profit", profit, cast_number(evidence, profit, is_money=False))
+        plan.add("cost_amount", keys={"is": "net_amount - profit", "cast": "decimal"})
         evidence.see("cost", f"net amount − {profit.name}", "by its name")
         return
     if profit is not None:
@@ -226,18 +272,21 @@ def _plan_date(plan: _Plan) -> None:
     if column is None:
         dates = [it for it in evidence.columns if it.is_date and it.name not in plan.used]
         if not dates:
-            plan.add("order_date", **{"is": "cast(null as date)"})
+            plan.add("order_date", keys={"is": "cast(null as date)"})
             evidence.ask("order_date", "no column has the day of the sale")
             return
         column = dates[0]
         plan.used.add(column.name)
-        evidence.ask("order_date", f"{column.name} is read; no column is the day of the sale by its name, and dates are {list_some([it.name for it in dates])}")
+        evidence.ask(
+            "order_date",
+            f"{column.name} is read; no column is the day of the sale by its name, and dates are {list_some([it.name for it in dates])}",
+        )
     keys, is_moment = cast_date(evidence, column)
     if is_moment:
-        plan.add("ordered_at", column, required=True, **keys)
-        plan.add("order_date", **{"is": "cast(ordered_at as date)"})
+        plan.add("ordered_at", column, {"required": True} | keys)
+        plan.add("order_date", keys={"is": "cast(ordered_at as date)"})
     else:
-        plan.add("order_date", column, required=True, **keys)
+        plan.add("order_date", column, {"required": True} | keys)
 
 
 def _ask_of_status(plan: _Plan) -> None:
@@ -279,7 +328,7 @@ def _plan_rest(plan: _Plan) -> None:
             keys = {"cast": "decimal" if column.scale <= 4 else f"decimal(28, {column.scale})"}
         elif column.dates and column.dates[0].rows == column.filled and column.dates[0].name == "YYYY-MM-DD":
             keys = {"cast": "date"}
-        plan.add(name, column, **keys)
+        plan.add(name, column, keys)
         taken.add(name)
 
 
@@ -288,7 +337,7 @@ def _in_order(entries: list[Entry]) -> list[Entry]:
 
     def rank(entry: Entry) -> int:
         cast = str(entry.get("cast", ""))
-        if cast.startswith(("date", "timestamp", "excel", "wall")) or "date" in str(entry["name"]) and "is" in entry:
+        if cast.startswith(("date", "timestamp", "excel", "wall")) or ("date" in str(entry["name"]) and "is" in entry):
             return 2
         return 1 if cast or entry["name"] in ("quantity", "unit_price", "net_amount") else 0
 

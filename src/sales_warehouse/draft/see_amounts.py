@@ -1,6 +1,6 @@
 """Which columns agree as quantity, price, discount and total of a line: counted over the records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import product
@@ -40,7 +40,7 @@ def read_number(text: str | None, column: Column, form: str = "") -> Decimal | N
     return -number if is_negative else number
 
 
-def see_amounts(columns: dict[str, Sequence[Column]], values: dict[str, Sequence[str | None]]) -> list[Relation]:
+def see_amounts(columns: Mapping[str, Sequence[Column]], values: Mapping[str, Sequence[str | None]]) -> list[Relation]:
     """Return the relations that some records agree with, those with most records first.
 
     `columns` are the candidates by role (quantity, unit_price, net_amount, discount), `values` their texts by name.
@@ -68,9 +68,7 @@ def _discounts(columns: Sequence[Column], numbers: dict[str, list[Decimal | None
         yield column.name, "amount"
 
 
-def _count(
-    numbers: dict[str, list[Decimal | None]], names: tuple[str, str, str], discount: str, kind: str
-) -> Relation:
+def _count(numbers: dict[str, list[Decimal | None]], names: tuple[str, str, str], discount: str, kind: str) -> Relation:
     total, quantity, price = (numbers[name] for name in names)
     off = numbers[discount] if discount else [Decimal(0)] * len(total)
     agreeing = rows = 0
@@ -80,8 +78,15 @@ def _count(
         rows += 1
         reduced = _reduce(q * p, d or Decimal(0), kind)
         agreeing += abs(reduced - t) <= _NEAR
-    shown = {"": "", "rate": f" × (1 − {discount})", "percent": f" × (1 − {discount} / 100)", "amount": f" − {discount}"}
-    return Relation(names[0], f"{names[1]} × {names[2]}{shown[kind]}", agreeing, rows, names[1], names[2], discount, kind)
+    shown = {
+        "": "",
+        "rate": f" × (1 − {discount})",
+        "percent": f" × (1 − {discount} / 100)",
+        "amount": f" − {discount}",
+    }
+    return Relation(
+        names[0], f"{names[1]} × {names[2]}{shown[kind]}", agreeing, rows, names[1], names[2], discount, kind
+    )
 
 
 def _reduce(gross: Decimal, discount: Decimal, kind: str) -> Decimal:

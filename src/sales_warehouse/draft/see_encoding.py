@@ -4,7 +4,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charset_normalizer import from_bytes
 
@@ -13,6 +13,13 @@ from sales_warehouse.load.readers.decode_lines import MARK
 
 # tried where the bytes are not UTF-8; in this order where the letters they give are the same
 _SINGLE_BYTE = ("cp1252", "cp1250", "cp1251", "cp850", "cp437", "mac_roman", "iso8859_15")
+# others that charset-normalizer may find; what it finds besides are encodings that no program writes any more
+_KNOWN = (
+    *_SINGLE_BYTE,
+    *("cp1253", "cp1254", "cp1257", "cp852", "iso8859_1", "iso8859_2", "iso8859_9", "koi8_r", "mac_latin2"),
+    *("cp932", "shift_jis", "euc_jp", "gb18030", "gbk", "big5", "euc_kr", "cp949"),
+)
+_FEW_WORDS = 20  # in fewer, charset-normalizer has too little to go by
 _LIKELY_BYTES = 64 * 1024  # of other bytes than ASCII, for charset-normalizer
 _NAMES = {"mac_roman": "mac-roman", "iso8859_15": "iso-8859-15", "iso8859_1": "latin-1"}
 
@@ -24,6 +31,7 @@ class Encoding:
     name: str
     evidence: str
     others: tuple[str, ...] = ()
+    is_mixed: bool = False  # some samples are UTF-8, others are not
 
 
 def see_encoding(samples: Sequence[bytes]) -> Encoding:
@@ -39,7 +47,10 @@ def see_encoding(samples: Sequence[bytes]) -> Encoding:
     if all(map(_is_utf8, samples)):
         beyond = len(whole.decode("utf-8", "ignore")) - sum(byte < 128 for byte in whole)
         return Encoding("utf-8", f"valid UTF-8, {beyond:,} characters beyond ASCII")
-    return _see_single_byte(whole)
+    beyond_ascii = [data for data in samples if not data.isascii()]
+    wide = [data for data in beyond_ascii if _is_utf8(data)]
+    found = _see_single_byte(b"\n".join(data for data in beyond_ascii if data not in wide))
+    return replace(found, is_mixed=bool(wide))
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -63,7 +74,8 @@ def _see_wide(data: bytes) -> Encoding | None:
 def _see_single_byte(data: bytes) -> Encoding:
     words = _find_words(data)
     common = b" ".join(word for word, _ in words.most_common(2_000))[:_LIKELY_BYTES]
-    likely = [match.encoding for match in from_bytes(common or data[:_LIKELY_BYTES])]
+    matches = from_bytes(common or data[:_LIKELY_BYTES])
+    likely = [match.encoding for match in matches if match.encoding in _KNOWN] if len(words) >= _FEW_WORDS else []
     tried = list(dict.fromkeys([*likely[:3], *_SINGLE_BYTE]))
     decoded = {name: text for name in tried if (text := _decode(common, name)) is not None}
     c1 = sum(rows for word, rows in words.items() if re.search(rb"[\x80-\x9f]", word))
@@ -81,10 +93,8 @@ def _see_single_byte(data: bytes) -> Encoding:
 
 def _choose(decoded: dict[str, str], likely: Sequence[str]) -> str:
     """Return the encoding that charset-normalizer prefers, or cp1252 where it gives the same text."""
-    first = next((name for name in likely if name in decoded), next(iter(decoded), "cp1252"))
-    plausible = [name for name in decoded if _is_plausible(decoded[name])]
-    if first not in plausible and plausible:
-        first = plausible[0]
+    tried = [*(name for name in likely if name in decoded), *decoded, "cp1252"]
+    first = next((name for name in tried if _is_plausible(decoded.get(name, ""))), tried[0])
     return next((name for name in _SINGLE_BYTE if decoded.get(name) == decoded.get(first)), first)
 
 

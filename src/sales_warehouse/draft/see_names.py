@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sales_warehouse.feeds.names import name_of, without_compression
+from sales_warehouse.feeds.names import as_nfc, name_of, without_compression
 
 _MONTH = (
     "January|February|March|April|May|June|July|August|September|October|November|December"
@@ -19,6 +19,10 @@ _KEYS = (
     (r"(?P<year>20\d{2})[_.](?P<month>\d{2})[_.](?P<day>\d{2})", "a day, year first"),
     (r"(?<!\d)(?P<day>\d{2})[-_.](?P<month>\d{2})[-_.](?P<year>20\d{2})(?!\d)", "a day, day first"),
     (r"(?<!\d)(?P<month>\d{2})[-_.](?P<day>\d{2})[-_.](?P<year>20\d{2})(?!\d)", "a day, month first"),
+    *(
+        (rf"(?P<month>[A-Z][a-z]+){mark}(?P<year>\d{{4}})", "a month by its English name")
+        for mark in ("_", "-", " ", "")
+    ),
     (rf"(?i:(?P<month>{_MONTH}))[a-z]*[-_ .]?(?P<year>20\d{{2}})", "a month by its English name"),
     (rf"(?P<year>20\d{{2}})[-_ .]?(?i:(?P<month>{_MONTH}))", "a month by its English name"),
     (r"(?P<year>20\d{2})[-_.]?(?P<month>0[1-9]|1[0-2])(?!\d)", "a month, YYYY-MM"),
@@ -40,7 +44,7 @@ class DeliveryKey:
 
 def see_names(uris: Sequence[str]) -> list[DeliveryKey]:
     """Return the patterns that find a key in every name, those that tell more files apart first."""
-    names = [name_of(uri) for uri in uris]
+    names = [as_nfc(name_of(uri)) for uri in uris]
     found = [key for pattern, meaning in _KEYS for key in _try(names, pattern, meaning)]
     # a day names its month too, and the other order of day and month is the same pattern
     best = max((key.keys for key in found), default=0)
@@ -81,7 +85,7 @@ def _search(pattern: str, name: str) -> dict[str, str]:
 def _is_period(groups: dict[str, str]) -> bool:
     day = groups.get("business_date", "").replace("-", "")
     year, month = day[:4] or groups.get("year", "2000"), day[4:6] or groups.get("month", "1")
-    number = int(month) if month.isdigit() else 1
+    number = int(month) if month.isdigit() else 1 if re.fullmatch(f"(?i:{_MONTH})", month) else 0
     try:
         date(int(year), number, int(day[6:] or groups.get("day", "1")))
     except ValueError:

@@ -26,7 +26,9 @@ class Repeats:
     files: tuple[str, str] = ("", "")  # two that share records
 
 
-def see_identity(orders: Sequence[str | None], days: Sequence[str | None] = (), *others: Sequence[str | None]) -> Identity:
+def see_identity(
+    orders: Sequence[str | None], days: Sequence[str | None] = (), *others: Sequence[str | None]
+) -> Identity:
     """Return what a number of orders tells; `days` and the `others`, customers and stores, are columns as long."""
     counts = [_count_split(orders, column) for column in (days, *others)]
     days_split, customers, stores = [*counts, 0, 0, 0][:3]

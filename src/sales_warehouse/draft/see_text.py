@@ -17,9 +17,7 @@ from sales_warehouse.load.readers.parse_record import RecordGrammar
 _DELIMITERS = (",", ";", "\t", "|", "||", "^", "~", "\x1f", "\x01", ":")
 _MOST_LINES = 3_000
 _NUMBER = re.compile(r"[-+(]?[£$€]?\s?[0-9][0-9.,' \u00a0]*\)?%?|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}.*")
-TOTAL_WORDS = (
-    "grand total|sub-?total|total|sum|summe|gesamt(?:summe)?|totaux|total général|somme|suma|totale|totaal|som|totalt|soma"
-)
+TOTAL_WORDS = "grand total|sub-?total|total|sum|summe|gesamt(?:summe)?|totaux|total général|somme|suma|totale|totaal|som|totalt|soma"
 _TOTAL = re.compile(rf"\W*(?:{TOTAL_WORDS})\b", re.IGNORECASE)
 
 
@@ -58,6 +56,7 @@ class Text:
     header_is_sure: bool = True
     trailers: list[str] = field(default_factory=list)
     comments: int = 0
+    short: int = 0  # records with fewer fields than the first, if no record has more
     is_fixed: bool = False  # each line as long as the others, with nothing between fields
 
 
@@ -73,8 +72,12 @@ def see_text(text: str, encoding: str, line_end: str) -> Text:
     body = [line for line in lines if not (comments and line.startswith("#"))]
     tries = [_try(body, replace(base, delimiter=one, quote=_quote_of(body, one)), "csv") for one in _present(body)]
     tries.sort(key=lambda it: (-round(it.share, 2), -(it.width > 1), -it.width))
-    sound = [it for it in tries if it.width > 1 and it.share >= 0.5]
     proposed = _ask_duckdb("\n".join(body))
+    tries = [
+        _improve(body, it) if it.width > 1 and (n < 2 or it.dialect.delimiter == proposed) else it
+        for n, it in enumerate(tries)
+    ]
+    sound = [it for it in tries if it.width > 1 and (it.share >= 0.5 or it.dialect.delimiter == proposed)]
     aligned = _try(body, base, "aligned")
     if aligned.width > 2 and aligned.share > 0.98 and not (sound and sound[0].share > 0.98):
         seen = Text(base, "aligned", [*tries, aligned], duckdb=proposed)
@@ -82,7 +85,6 @@ def see_text(text: str, encoding: str, line_end: str) -> Text:
         best = aligned
     elif sound:
         best = _choose(sound, proposed)
-        best = _improve(body, best)
         seen = Text(best.dialect, "csv", tries, duckdb=proposed)
         seen.rivals = [
             it for it in sound if it.dialect.delimiter != best.dialect.delimiter and it.share >= best.share > 0.98
@@ -95,8 +97,13 @@ def see_text(text: str, encoding: str, line_end: str) -> Text:
     found = list(records)
     if comments:
         seen.comments, seen.dialect = comments, replace(seen.dialect, comment="^#")
-    _see_header(seen, lines, found, best.width)
-    _see_trailers(seen, found, best.width)
+    first = next((record for _, record in found if record), [])
+    shorter = [record for _, record in found if record and len(record) < len(first)]
+    width = len(first) if best.share < 0.5 and len(first) > best.width else best.width
+    if width == len(first) and len(shorter) > 1 and not any(len(record or ()) > width for _, record in found):
+        seen.short = len([record for record in shorter if not is_total(record)])
+    _see_header(seen, lines, found, width)
+    _see_trailers(seen, found, width)
     return seen
 
 
@@ -210,7 +217,12 @@ def _see_header(seen: Text, lines: Sequence[str], found: Sequence[tuple[int, lis
         seen.dialect = replace(seen.dialect, header_lines=0)
     elif not any(below):  # nothing but text: the first line may be data too
         seen.header_is_sure = False
-    if seen.dialect.header_lines and width > 1 and seen.dialect.trailing_delimiter == "field" and not header[-1].strip():
+    if (
+        seen.dialect.header_lines
+        and width > 1
+        and seen.dialect.trailing_delimiter == "field"
+        and not header[-1].strip()
+    ):
         is_empty = all(not record[-1].strip() for record in records)
         if is_empty and seen.file_format == "csv":
             seen.dialect = replace(seen.dialect, trailing_delimiter="ignore")

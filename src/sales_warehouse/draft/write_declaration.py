@@ -13,7 +13,18 @@ from sales_warehouse.feeds.declare import TEXT_FORMATS, WORKBOOK_FORMATS, Dialec
 
 # where a question is beside an option; all others are in the staging model
 OPTION_QUESTIONS = (
-    *("encoding", "delimiter", "header", "trailer", "positions", "sheet", "total_rows", "items", "optional"),
+    *(
+        "encoding",
+        "delimiter",
+        "header",
+        "trailer",
+        "short_records",
+        "positions",
+        "sheet",
+        "total_rows",
+        "items",
+        "optional",
+    ),
     *("max_rejects", "on_new_column", "delivery_key"),
 )
 _DIALECT = (
@@ -83,9 +94,11 @@ def _write_table(evidence: Evidence) -> str:
     for name, kind in (("_file_id", "bigint"), ("_row_number", "bigint"), ("_item_number", "integer")):
         if name in feed.lineage_columns:
             lines += [f"          - name: {name}\n", f"            data_type: {kind}\n"]
-            lines += [f"            description: '{{{{ doc(\"{name}\") }}}}'\n"] if name != "_item_number" else [
-                "            description: Position of the item in its record, from 1.\n"
-            ]
+            lines += (
+                [f"            description: '{{{{ doc(\"{name}\") }}}}'\n"]
+                if name != "_item_number"
+                else ["            description: Position of the item in its record, from 1.\n"]
+            )
     return "".join(lines)
 
 

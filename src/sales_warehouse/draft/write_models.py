@@ -15,7 +15,16 @@ from sales_warehouse.draft.write_text import jinja_entry, jinja_text, mask, todo
 from sales_warehouse.errors import ConfigurationError
 
 _DOCS = (
-    *("sales_line_id", "source_system", "order_id", "line_type", "ordered_at", "order_date", "customer_id", "product_id"),
+    *(
+        "sales_line_id",
+        "source_system",
+        "order_id",
+        "line_type",
+        "ordered_at",
+        "order_date",
+        "customer_id",
+        "product_id",
+    ),
     *("product_name", "channel", "country", "quantity", "unit_price", "gross_amount", "discount_amount", "net_amount"),
     *("cost_amount", "currency", "row_status", "row_issues", "delivered_values", "_file_id", "_row_number"),
 )
@@ -62,10 +71,7 @@ def _wrap(names: Sequence[str]) -> str:
 def write_typed(evidence: Evidence) -> str:
     """Return the SQL of the typed table."""
     name = model_name(evidence)
-    return (
-        f"-- Grain: that of {name}, of the files that builds have seen.\n"
-        f"{{{{ typed_rows('{name}') }}}}\n"
-    )
+    return f"-- Grain: that of {name}, of the files that builds have seen.\n{{{{ typed_rows('{name}') }}}}\n"
 
 
 def write_yaml(evidence: Evidence) -> str:
@@ -152,7 +158,9 @@ def _choose_rows(evidence: Evidence) -> Iterator[dict[str, str | None]]:
     found, wants_negative = 0, False
     for number in range(min(evidence.records.count, _MOST_LOOKED_AT)):
         row = {name: evidence.values(name)[number] for name in names}
-        if any(not (row.get(name) or "").strip() for name in needed) or any(re.search("[\r\n]", text or "") for text in row.values()):
+        if any(not (row.get(name) or "").strip() for name in needed) or any(
+            re.search("[\r\n]", text or "") for text in row.values()
+        ):
             continue
         is_negative = any((read_number(row[column.name], column) or 0) < 0 for column in amounts)
         if is_negative == wants_negative and all(_reads(evidence, entry, row) for entry in evidence.plan):
@@ -174,7 +182,11 @@ def _read_date(entry: Entry, text: str) -> date | None:
     """Return the day of a text, if all formats of its column that fit agree."""
     usual = "YYYY-MM-DD HH24:MI:SS" if entry.get("cast") == "timestamp" else "YYYY-MM-DD"
     formats = entry.get("format", usual)
-    days = {day for form in (formats if isinstance(formats, list) else [str(formats)]) for day in read_days({text.strip(): 1}, form)}
+    days = {
+        day
+        for form in (formats if isinstance(formats, list) else [str(formats)])
+        for day in read_days({text.strip(): 1}, form)
+    }
     return days.pop() if len(days) == 1 else None
 
 
@@ -184,13 +196,23 @@ def _expect(evidence: Evidence, row: dict[str, str | None], number: int) -> dict
     known: dict[str, Decimal] = {}
     for entry in evidence.plan:
         name, source = str(entry["name"]), str(entry.get("from", entry["name"]))
-        text = (row[source] or "").strip() if source in evidence.places and "is" not in entry and "constant" not in entry else ""
+        text = (
+            (row[source] or "").strip()
+            if source in evidence.places and "is" not in entry and "constant" not in entry
+            else ""
+        )
         cast = str(entry.get("cast", ""))
         if text and name in ("order_id", "product_id") and not cast:
             expected[name] = yaml_text(f"{text}") if not text.isdigit() else f'"{text}"'
-        elif text and cast.startswith(("integer", "decimal", "amount")) and name in ("quantity", "unit_price", "net_amount"):
+        elif (
+            text
+            and cast.startswith(("integer", "decimal", "amount"))
+            and name in ("quantity", "unit_price", "net_amount")
+        ):
             column = evidence.column(source)
-            is_sure = cast.startswith("amount") or column.is_number and column.numbers[0].name in ("integer", "decimal point")
+            is_sure = cast.startswith("amount") or (
+                column.is_number and column.numbers[0].name in ("integer", "decimal point")
+            )
             value = read_number(text, column) if is_sure else None
             if value is not None and -value.as_tuple().exponent <= 4:  # type: ignore[operator]
                 known[name] = value
@@ -211,7 +233,9 @@ def write_union(text: str, name: str) -> str:
     """Return the union with one more line. Raises `ConfigurationError` when it has another shape."""
     found = _UNION.search(text)
     if found is None:
-        raise ConfigurationError("int_sales__lines_unioned.sql has no list of union_sales_lines to which the feed can be added.")
+        raise ConfigurationError(
+            "int_sales__lines_unioned.sql has no list of union_sales_lines to which the feed can be added."
+        )
     if f"'{name}'" in found["names"]:
         return text
     indent = re.match(r"\s*", found["names"])

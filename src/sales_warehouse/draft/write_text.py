@@ -3,7 +3,7 @@
 import re
 import textwrap
 
-from sales_warehouse.draft.evidence import Entry, Question
+from sales_warehouse.draft.evidence import Call, Entry, Question
 
 _WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*")
@@ -33,6 +33,8 @@ def _escape(one: str) -> str:
 
 def jinja_text(value: object) -> str:
     """Return a value as Jinja has it in an expression."""
+    if isinstance(value, Call):
+        return value
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
@@ -52,9 +54,15 @@ def jinja_entry(entry: Entry) -> str:
 
 def todo_lines(question: Question, mark: str, indent: str = "") -> str:
     """Return what a person must decide as comment lines, the first with TODO, each with its line end."""
-    text = re.sub(r"\s+", " ", f"TODO {question.about}: {question.text}".replace("{%", "{ %").replace("{{", "{ {").replace("{#", "{ #"))
+    text = re.sub(
+        r"\s+",
+        " ",
+        f"TODO {question.about}: {question.text}".replace("{%", "{ %").replace("{{", "{ {").replace("{#", "{ #"),
+    )
     first, more = f"{indent}{mark} ", f"{indent}{mark}   "
-    lines = textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=more, break_long_words=True, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=more, break_long_words=True, break_on_hyphens=False
+    )
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -18,6 +18,7 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.printable import show_line
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.server.profiles import PROFILES_FILE, render
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.problems import Problem
 from sales_warehouse.transform.targets import PROD, keep_manifest, on_prod
@@ -200,6 +201,29 @@ def parse_project(settings: Settings, target: str, target_path: Path | None = No
     if result.exception is not None or not result.success:
         raise ConfigurationError(f"dbt cannot read the project: {result.exception}")
     return result.result
+
+
+def build_in_scratch(settings: Settings, folder: Path, command: Sequence[str]) -> tuple[Problem, ...]:
+    """Run a dbt command on the database of the settings, an external server; return what did not end well.
+
+    All that dbt writes goes into `folder`. Raises `ConfigurationError` with dbt's words when it could not start.
+    """
+    (folder / PROFILES_FILE).write_text(render(None), encoding="utf-8")
+    os.environ |= {"DBT_PROFILES_DIR": str(folder), "DBT_LOG_PATH": str(folder / "logs")}
+    result = _invoke_dbt(settings, [*command, *on_prod(), "--target-path", str(folder / "target")])
+    if result.exception is not None:
+        raise ConfigurationError(f"dbt cannot read or build the project: {result.exception}")
+    return tuple(
+        Problem(
+            name=one.node.name,
+            kind=str(one.node.resource_type),
+            status=str(one.status),
+            message=(one.message or "").strip(),
+            path=one.node.original_file_path,
+        )
+        for one in getattr(result.result, "results", ())
+        if one.status not in ("success", "pass", "no-op")
+    )
 
 
 def run_metricflow(settings: Settings, arguments: Sequence[str]) -> None:

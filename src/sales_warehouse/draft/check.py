@@ -1,0 +1,143 @@
+"""Try a feed: load samples into a scratch database, build its staging model there, and sum up what comes out."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from sales_warehouse import server
+from sales_warehouse.draft.find_samples import uri_of
+from sales_warehouse.draft.scratch_database import scratch_database
+from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.ledger.transaction import transaction
+from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
+from sales_warehouse.read_sql import read_sql
+from sales_warehouse.reporter import Reporter
+from sales_warehouse.settings import Settings
+from sales_warehouse.transform.problems import Problem
+from sales_warehouse.transform.run_dbt import build_in_scratch
+
+_TODO = re.compile(r"^\s*(?:#|--) (TODO [^\n]*(?:\n\s*(?:#|--)   [^\n]*)*)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A column of the staging view over its accepted rows: how many have a value, and its sum, least and greatest."""
+
+    column: str
+    rows: int
+    total: Any
+    least: Any
+    greatest: Any
+
+
+@dataclass
+class CheckReport:
+    """What came of the samples."""
+
+    load: LoadReport
+    problems: tuple[Problem, ...] = ()
+    outcomes: list[tuple[str, str, int]] = field(default_factory=list)  # status, issues, rows
+    sums: list[Sums] = field(default_factory=list)
+    todos: list[str] = field(default_factory=list)
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Say whether a file was not loaded, or a model or test failed."""
+        return self.load.needs_a_person or bool(self.load.unmatched) or any(one.is_failure for one in self.problems)
+
+
+def check_feed(settings: Settings, feed: Feed, paths: Sequence[Path], reporter: Reporter) -> CheckReport:
+    """Load the samples, build and test the staging model, and leave nothing behind.
+
+    Raises `ConfigurationError` for a sample that is no file, a project that dbt cannot read and a login without rights.
+    """
+    model = f"stg_{feed.source}__{feed.name}"
+    if feed.topic is not None:
+        raise ConfigurationError(f"{feed.full_name} is a topic and has no files.")
+    with scratch_database(settings) as scratch, _scratch_folder() as folder:
+        inbox = folder / "inbox"
+        for path in paths:
+            _put(path, inbox, settings.inbox, feed)
+        scratch = replace(scratch, home=folder / "home", inbox=inbox)
+        with closing(server.connect(scratch, application_name="warehouse feed check")) as connection:
+            report = CheckReport(run_load(connection, [feed], inbox, reporter, LoadOptions(settle_seconds=0)))
+            report.todos = find_todos(settings.project, feed)
+            if not any(outcome.status == "active" for outcome in report.load.outcomes):
+                return report
+            reporter.begin("dbt build")
+            report.problems = build_in_scratch(scratch, folder, ["build", "--select", model])
+            if not _is_built(connection, model):  # a unit test failed, which shows less than the rows
+                build_in_scratch(scratch, folder, ["run", "--select", model])
+            if _is_built(connection, model):
+                _sum_up(connection, model, report)
+    return report
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="warehouse-check-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _put(path: Path, inbox: Path, real_inbox: Path, feed: Feed) -> None:
+    """Put a sample where the feed expects it, with its control file if it has one; the time stays."""
+    if not path.is_file():
+        raise ConfigurationError(f"{path} is {'a folder: name its files' if path.is_dir() else 'not there'}.")
+    target = inbox / uri_of(path, real_inbox, feed)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise ConfigurationError(f"Two samples are called {path.name}. Check one of them at a time.")
+    shutil.copy2(path, target)
+    control = feed.contract.control
+    if control is not None and control.file is not None:
+        side = path.with_name(control.side_file_of(path.name))
+        with suppress(FileNotFoundError):
+            shutil.copy2(side, target.with_name(side.name))
+
+
+def find_todos(project: Path, feed: Feed) -> list[str]:
+    """Return what is still to be decided: the TODO lines of the feed's files."""
+    folder = project / "models" / "staging" / feed.source
+    names = (
+        f"_{feed.source}__sources.yml",
+        f"stg_{feed.source}__{feed.name}.sql",
+        f"stg_{feed.source}__{feed.name}.yml",
+    )
+    found = []
+    for name in names:
+        with suppress(FileNotFoundError):
+            text = (folder / name).read_text(encoding="utf-8")
+            for match in _TODO.finditer(text):
+                line = text.count("\n", 0, match.start(1)) + 1
+                told = re.sub(r"\n\s*(?:#|--)\s*", " ", match[1]).removeprefix("TODO ")
+                found.append(f"{(folder / name).relative_to(project)}:{line}: {told}")
+    return found
+
+
+def _is_built(connection: Connection, model: str) -> bool:
+    with transaction(connection) as cursor:
+        cursor.execute("select to_regclass(%s) is not null", (f"staging.{model}",))
+        return cursor.fetchone() == (True,)
+
+
+def _sum_up(connection: Connection, model: str, report: CheckReport) -> None:
+    with transaction(connection) as cursor:
+        view = sql.Identifier("staging", model)
+        cursor.execute(sql.SQL(read_sql("draft/sql/count_outcomes.sql")).format(view))
+        report.outcomes = [(status, issues, rows) for status, issues, rows in cursor.fetchall()]
+        cursor.execute(read_sql("draft/sql/columns.sql"), (model,))
+        for name, is_number in cursor.fetchall():
+            column = sql.Identifier(name)
+            total = sql.SQL("sum({})").format(column) if is_number else sql.SQL("null")
+            cursor.execute(sql.SQL(read_sql("draft/sql/sum_column.sql")).format(view, column, total))
+            [row] = cursor.fetchall()
+            report.sums.append(Sums(name, *row))
