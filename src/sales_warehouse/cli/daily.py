@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +29,7 @@ from sales_warehouse.feeds.names import name_of
 from sales_warehouse.feeds.read_feeds import read_feeds
 from sales_warehouse.ledger.outcomes import Tally
 from sales_warehouse.ledger.transaction import transaction
-from sales_warehouse.load.outcome import Outcome
+from sales_warehouse.load.outcome import NEEDS_A_PERSON, Outcome
 from sales_warehouse.load.retry import load_with_retries
 from sales_warehouse.load.run_load import DEFAULT_WORKERS, SETTLE_SECONDS, LoadOptions, LoadReport
 from sales_warehouse.printable import show_line
@@ -54,14 +55,54 @@ def load(
     settle: Settle = SETTLE_SECONDS,
     workers: Workers = DEFAULT_WORKERS,
     quiet: Quiet = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen to each file; write nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Load every new or changed file of the inbox; exit code 1 when a file needs a person."""
+    if dry_run:
+        _dry_run(with_inbox(inbox), feed, quiet or as_json, as_json)
+        return
     report = _load(with_inbox(inbox), feed, settle, workers, quiet or as_json)
     if as_json or not quiet or report.needs_a_person:
         emit(report, as_json, print_load_report, _load_report_as_json)
     if report.needs_a_person:
         raise typer.Exit(1)
+
+
+def _dry_run(settings: Settings, feed: str | None, quiet: bool, as_json: bool) -> None:
+    """Print what a load would do to each file."""
+    from sales_warehouse.load.dry_run import DryRun, dry_run
+
+    def show(found: DryRun) -> None:
+        rows = [
+            (one.uri, one.feed, _WOULD.get(one.status, one.status), one.version, one.tally.read, one.tally.rejected)
+            for one in found.outcomes
+        ]
+        if rows:
+            columns = ["file", "feed", "would be", "version", "records", "rejected"]
+            print_table("Nothing was written", columns, rows, least=["feed", "version", "rejected"])
+        for one in found.outcomes:
+            if one.message:
+                status = _WOULD.get(one.status, one.status)
+                out.print(f"[bold]{status}[/bold] {escape(show_line(f'{one.uri}: {one.message}'))}", soft_wrap=True)
+        if found.unchanged:
+            out.print(f"{count(found.unchanged, 'file')}: known already.")
+        for uri in found.unmatched:
+            out.print(f"[bold]no feed[/bold] {escape(show_line(uri))}")
+
+    with (
+        report_progress("dry run", quiet) as reporter,
+        closing(server.connect(settings, application_name="warehouse load", role="loader")) as connection,
+    ):
+        found = dry_run(connection, list(read_feeds(settings.project)), settings.inbox, feed, reporter)
+    emit(found, as_json, show)
+    if NEEDS_A_PERSON & {one.status for one in found.outcomes}:
+        raise typer.Exit(1)
+
+
+_WOULD = {"active": "loaded"}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Try a feed: load samples into a scratch database, build its staging model there, and sum up what comes out."""
 
+import csv
 import re
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from psycopg2.extensions import connection as Connection
 
 from sales_warehouse import server
 from sales_warehouse.draft.find_samples import uri_of
+from sales_warehouse.draft.plan_staging import UNKNOWN_CURRENCY
 from sales_warehouse.draft.scratch_database import scratch_database
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
@@ -25,6 +27,7 @@ from sales_warehouse.settings import Settings
 from sales_warehouse.transform.problems import Problem
 from sales_warehouse.transform.run_dbt import build_in_scratch
 
+RATES = Path("seeds/reference/exchange_rates.csv")
 _TODO = re.compile(r"^\s*(?:#|--) (TODO [^\n]*(?:\n\s*(?:#|--)   [^\n]*)*)", re.MULTILINE)
 
 
@@ -48,6 +51,7 @@ class CheckReport:
     outcomes: list[tuple[str, str, int]] = field(default_factory=list)  # status, issues, rows
     sums: list[Sums] = field(default_factory=list)
     todos: list[str] = field(default_factory=list)
+    without_rates: list[str] = field(default_factory=list)  # currencies of accepted rows
 
     @property
     def needs_a_person(self) -> bool:
@@ -79,6 +83,7 @@ def check_feed(settings: Settings, feed: Feed, paths: Sequence[Path], reporter: 
                 build_in_scratch(scratch, folder, ["run", "--select", model])
             if _is_built(connection, model):
                 _sum_up(connection, model, report)
+                report.without_rates = _find_currencies_without_rates(connection, model, settings.project)
     return report
 
 
@@ -127,6 +132,16 @@ def _is_built(connection: Connection, model: str) -> bool:
     with transaction(connection) as cursor:
         cursor.execute("select to_regclass(%s) is not null", (f"staging.{model}",))
         return cursor.fetchone() == (True,)
+
+
+def _find_currencies_without_rates(connection: Connection, model: str, project: Path) -> list[str]:
+    """Return the currencies of accepted rows that the seed of exchange rates lacks; not the one of an open question."""
+    with (project / RATES).open(encoding="utf-8", newline="") as rates:
+        known = {row["currency"] for row in csv.DictReader(rates)} | {"EUR", UNKNOWN_CURRENCY}
+    with transaction(connection) as cursor:
+        view = sql.Identifier("staging", model)
+        cursor.execute(sql.SQL("select distinct currency from {} where row_status = 'accepted'").format(view))
+        return sorted(currency for (currency,) in cursor if currency and currency not in known)
 
 
 def _sum_up(connection: Connection, model: str, report: CheckReport) -> None:

@@ -139,8 +139,10 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
     if any(not normalise_header(text) for text in headers) and feed.file_format not in JSON_FORMATS:
         feed = replace(feed, contract=replace(feed.contract, on_new_column="ignore"))
         evidence.ask("on_new_column", "a column without a name is left out (ignore)")
-    files = [replace(file, feed=feed) for file in files]
-    records, missing = read_records(feed, files, headers)
+    # a sample in UTF-8 beside others is read too: that is asked
+    reading = replace(feed, dialect=replace(feed.dialect, on_encoding_drift="warn"))
+    files = [replace(file, feed=reading) for file in files]
+    records, missing = read_records(reading, files, headers)
     if len(records.headers) > len(headers):
         names, aliases = _name_raw(records.headers)
         feed = replace(feed, columns=tuple(names), contract=replace(feed.contract, aliases=aliases))

@@ -48,9 +48,8 @@ def see_encoding(samples: Sequence[bytes]) -> Encoding:
         beyond = len(whole.decode("utf-8", "ignore")) - sum(byte < 128 for byte in whole)
         return Encoding("utf-8", f"valid UTF-8, {beyond:,} characters beyond ASCII")
     beyond_ascii = [data for data in samples if not data.isascii()]
-    wide = [data for data in beyond_ascii if _is_utf8(data)]
-    found = _see_single_byte(b"\n".join(data for data in beyond_ascii if data not in wide))
-    return replace(found, is_mixed=bool(wide))
+    others = [data for data in beyond_ascii if not _is_utf8(data)]
+    return replace(_see_single_byte(b"\n".join(others)), is_mixed=len(others) < len(beyond_ascii))
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -77,7 +77,7 @@ def run_load(
     when the database fails and `WorkerLost` when a worker ends too early; files that were committed before stay.
     """
     started = time.monotonic()
-    only_feed = _find_feed(feeds, options.only) if options.only else None
+    only_feed = find_feed(feeds, options.only) if options.only else None
     if not inbox.is_dir():
         raise ConfigurationError(f"The inbox {inbox} is no directory. Make it, or name another with --inbox.")
 
@@ -124,7 +124,8 @@ def _load_one_by_one(
     return outcomes
 
 
-def _find_feed(feeds: Sequence[Feed], name: str) -> Feed:
+def find_feed(feeds: Sequence[Feed], name: str) -> Feed:
+    """Return the feed of files with this full name. Raises `ConfigurationError` if there is none."""
     for feed in feeds:
         if name == feed.full_name and feed.topic is not None:
             raise ConfigurationError(f"{name} is a topic and has no files. Load its messages: warehouse stream")
