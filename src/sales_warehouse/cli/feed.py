@@ -169,11 +169,7 @@ def _print_check(report: "CheckReport", feed: Feed) -> None:
         rows = [tuple(asdict(one).values()) for one in report.sums]
         print_table("The accepted rows by column", ["column", "filled", "sum", "least", "greatest"], rows)
     if report.without_rates:
-        wanted = " ".join(f"--currency {code}" for code in report.without_rates)
-        note(
-            f"There are no exchange rates of {', '.join(report.without_rates)}. Fetch them, with those that are there: python "
-            f"scripts/refresh_exchange_rates.py --download {wanted} (docs/how-to/renew-rates-and-holidays.md)"
-        )
+        note(f"There are no exchange rates of {', '.join(report.without_rates)}. Fetch them: {report.rates_command}")
     if report.todos:
         out.print(f"[bold]To be decided[/bold] ({count(len(report.todos), 'TODO line')})")
         for line in report.todos:

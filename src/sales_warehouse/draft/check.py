@@ -52,6 +52,7 @@ class CheckReport:
     sums: list[Sums] = field(default_factory=list)
     todos: list[str] = field(default_factory=list)
     without_rates: list[str] = field(default_factory=list)  # currencies of accepted rows
+    rates_command: str = ""  # that fetches these, and those that are there
 
     @property
     def needs_a_person(self) -> bool:
@@ -83,7 +84,7 @@ def check_feed(settings: Settings, feed: Feed, paths: Sequence[Path], reporter: 
                 build_in_scratch(scratch, folder, ["run", "--select", model])
             if _is_built(connection, model):
                 _sum_up(connection, model, report)
-                report.without_rates = _find_currencies_without_rates(connection, model, settings.project)
+                _look_for_rates(connection, model, settings.project, report)
     return report
 
 
@@ -134,14 +135,18 @@ def _is_built(connection: Connection, model: str) -> bool:
         return cursor.fetchone() == (True,)
 
 
-def _find_currencies_without_rates(connection: Connection, model: str, project: Path) -> list[str]:
-    """Return the currencies of accepted rows that the seed of exchange rates lacks; not the one of an open question."""
+def _look_for_rates(connection: Connection, model: str, project: Path, report: CheckReport) -> None:
+    """Name the currencies of accepted rows that the seed of exchange rates lacks; not the one of an open question."""
     with (project / RATES).open(encoding="utf-8", newline="") as rates:
-        known = {row["currency"] for row in csv.DictReader(rates)} | {"EUR", UNKNOWN_CURRENCY}
+        known = {row["currency"] for row in csv.DictReader(rates)}
     with transaction(connection) as cursor:
         view = sql.Identifier("staging", model)
         cursor.execute(sql.SQL("select distinct currency from {} where row_status = 'accepted'").format(view))
-        return sorted(currency for (currency,) in cursor if currency and currency not in known)
+        found = {currency for (currency,) in cursor if currency}
+    report.without_rates = sorted(found - known - {"EUR", UNKNOWN_CURRENCY})
+    # the script writes the currencies it is given and no others
+    wanted = " ".join(f"--currency {code}" for code in sorted(known.union(report.without_rates)))
+    report.rates_command = f"python scripts/refresh_exchange_rates.py --download {wanted}"
 
 
 def _sum_up(connection: Connection, model: str, report: CheckReport) -> None:

@@ -101,7 +101,7 @@ def _find_objects(evidence: Evidence, text: str) -> tuple[list[dict[str, Any]], 
         except ValueError:
             break
     are_objects = len(found) >= max(1, len(lines) - 1) and all(isinstance(one, dict) for one in found)
-    if are_objects and (len(lines) > 1 or not any(map(_is_list_of_objects, found[0].values()))):
+    if are_objects and len(lines) > 1:  # one line may be a document; json reads both
         evidence.feed = replace(evidence.feed, file_format="jsonl")
         evidence.see("format", "jsonl", "an object a line")
         return found, ""

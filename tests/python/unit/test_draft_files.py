@@ -1,0 +1,313 @@
+"""What a draft sees in sample files: encoding, dialect, header, sheets, records; and what it asks."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from sales_warehouse.draft.evidence import Evidence
+from sales_warehouse.draft.look import Samples, look_at_samples
+from sales_warehouse.draft.write_models import write_staging, write_yaml
+from sales_warehouse.draft.write_declaration import write_declaration
+from sales_warehouse.errors import ConfigurationError
+from workbook import make_xlsx
+
+HEADER = "Order No;Sold On;Article;Pieces;Price Each\n"
+LINES = "1001;2024-05-13;A-17;2;3.50\n1002;2024-05-14;B-02;1;1.80\n"
+
+
+def look(folder: Path, *contents: str | bytes, name: str = "day-{}.csv", columns: tuple[str, ...] = ()) -> Evidence:
+    """Return the evidence of files with these contents."""
+    paths = []
+    for number, content in enumerate(contents, 1):
+        path = folder / name.format(number)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        paths.append(path)
+    return look_at_samples("shop", "lines", Samples(paths, folder / "inbox", columns))
+
+
+def fact(evidence: Evidence, name: str) -> str:
+    return next(fact.value for fact in evidence.facts if fact.name == name)
+
+
+def asked(evidence: Evidence) -> set[str]:
+    return {question.about for question in evidence.questions}
+
+
+def question(evidence: Evidence, about: str) -> str:
+    return next(it.text for it in evidence.questions if it.about == about)
+
+
+def planned(evidence: Evidence) -> dict[str, Any]:
+    return {str(entry["name"]): entry for entry in evidence.plan}
+
+
+# --- encoding ---
+
+
+def test_ascii_and_utf_8_are_certain(tmp_path: Path) -> None:
+    assert fact(look(tmp_path, HEADER + LINES), "encoding") == "utf-8"
+    seen = look(tmp_path, HEADER + LINES.replace("A-17", "Crème"))
+    assert (fact(seen, "encoding"), "encoding" in asked(seen)) == ("utf-8", False)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> None:
+    seen = look(tmp_path, (HEADER + LINES).encode(encoding))
+    assert fact(seen, "encoding") == encoding.removesuffix("-sig")
+    assert seen.records.count == 2
+
+
+def test_utf_16_without_a_mark_is_seen_by_its_zeros(tmp_path: Path) -> None:
+    assert fact(look(tmp_path, (HEADER + LINES).encode("utf-16-le")), "encoding") == "utf-16-le"
+
+
+def test_letters_of_one_byte_are_asked_with_what_each_encoding_makes_of_them(tmp_path: Path) -> None:
+    seen = look(tmp_path, (HEADER + LINES.replace("A-17", "Crème brûlée")).encode("cp1252"))
+    assert fact(seen, "encoding") == "cp1252"
+    assert "cp1250: Crčme" in question(seen, "encoding")
+
+
+def test_bytes_that_are_no_letters_in_latin_1_are_counted(tmp_path: Path) -> None:
+    seen = look(tmp_path, (HEADER + LINES.replace("A-17", "Tea – 5€ “best”")).encode("cp1252"))
+    evidence = next(fact.evidence for fact in seen.facts if fact.name == "encoding")
+    assert "80 to 9F" in evidence
+
+
+def test_samples_of_two_encodings_are_asked(tmp_path: Path) -> None:
+    text = HEADER + LINES.replace("A-17", "Crème")
+    seen = look(tmp_path, text.encode("cp1252"), text.encode())
+    assert any("some samples are UTF-8" in it.text for it in seen.questions)
+
+
+# --- dialect ---
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "||", "^"])
+def test_the_delimiter_that_gives_every_line_the_same_width_is_found(tmp_path: Path, delimiter: str) -> None:
+    seen = look(tmp_path, (HEADER + LINES * 3).replace(";", delimiter))
+    assert seen.feed.dialect.delimiter == delimiter
+    assert seen.records.count == 6
+
+
+def test_a_decimal_comma_does_not_make_the_comma_a_delimiter(tmp_path: Path) -> None:
+    seen = look(tmp_path, (HEADER + LINES * 3).replace(".", ","))
+    assert seen.feed.dialect.delimiter == ";"
+    assert planned(seen)["unit_price"] == {
+        "name": "unit_price", "from": "price_each", "required": True, "cast": "amount", "decimal_mark": ",",
+    }  # fmt: skip
+
+
+def test_a_preamble_blank_lines_and_comments_are_counted(tmp_path: Path) -> None:
+    seen = look(tmp_path, "Sales of May\nShop: Paris\n\n" + HEADER + LINES * 3)
+    assert seen.feed.dialect.preamble_lines == 3
+    assert seen.records.count == 6
+    seen = look(tmp_path, "# made by a till\n# shop 7\n" + HEADER + LINES * 3)
+    assert (seen.feed.dialect.comment, seen.records.count) == ("^#", 6)
+
+
+def test_total_lines_are_asked(tmp_path: Path) -> None:
+    seen = look(tmp_path, HEADER + LINES * 3 + "Total;;;9;15.90\n")
+    assert "trailer" in asked(seen)
+    assert seen.records.count == 6
+
+
+def test_quotes_escapes_and_null_texts_are_found(tmp_path: Path) -> None:
+    quoted = look(tmp_path, HEADER + '1;2024-05-13;"Tea; loose";2;3.50\n' * 3)
+    assert quoted.records.values[2][0] == "Tea; loose"
+    escaped = look(tmp_path, HEADER + '1;2024-05-13;"a \\" b";\\N;3.50\n' * 3)
+    assert (escaped.feed.dialect.escape, escaped.feed.dialect.null_text) == ("\\", ("\\N",))
+    blanks = look(tmp_path, HEADER + '1; 2024-05-13; "Tea; loose"; 2; 3.50\n' * 3)
+    assert blanks.feed.dialect.blanks == "delimiter"
+
+
+def test_a_delimiter_at_the_end_of_every_line_is_no_column(tmp_path: Path) -> None:
+    seen = look(tmp_path, (HEADER + LINES * 3).replace("\n", ";\n"))
+    assert seen.feed.dialect.trailing_delimiter == "ignore"
+    assert len(seen.columns) == 5
+
+
+def test_records_with_fewer_fields_are_asked_and_not_filled_up(tmp_path: Path) -> None:
+    seen = look(tmp_path, HEADER + LINES * 3 + "1003;2024-05-15\n1004;2024-05-15\n")
+    assert "short_records" in asked(seen)
+    assert seen.feed.dialect.short_records == "reject"
+
+
+def test_runs_of_blanks_and_files_without_a_header_are_seen(tmp_path: Path) -> None:
+    text = " 00004 0001 19970101  2   29.33\n 00021 0002 19970118  3   63.34\n" * 3
+    seen = look(tmp_path, text, name="sample.txt")
+    assert (seen.feed.file_format, seen.feed.dialect.header_lines) == ("aligned", 0)
+    assert "header" in asked(seen)
+    named = look(tmp_path, text, name="sample.txt", columns=("customer_id", "no", "date", "quantity", "amount"))
+    assert "header" not in asked(named)
+    assert planned(named)["order_date"]["format"] == "YYYYMMDD"
+    with pytest.raises(ConfigurationError, match="5 columns, and --columns names 2"):
+        look(tmp_path, text, name="sample.txt", columns=("a", "b"))
+
+
+def test_line_ends_of_old_macs_are_seen(tmp_path: Path) -> None:
+    assert look(tmp_path, (HEADER + LINES).replace("\n", "\r")).feed.dialect.line_end == "cr"
+
+
+# --- other formats ---
+
+
+def test_compressed_files_and_archives_are_looked_into(tmp_path: Path) -> None:
+    packed = zstandard.ZstdCompressor().compress((HEADER + LINES).encode())
+    seen = look(tmp_path, packed, name="day.csv.zst")
+    assert (fact(seen, "compression"), seen.feed.location, seen.records.count) == (".zst", "shop/*.csv", 2)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("2024-05-13.csv", HEADER + LINES)
+        archive.writestr("2024-05-14.csv", HEADER + LINES)
+    seen = look(tmp_path, out.getvalue(), name="may.zip")
+    assert (seen.feed.location, seen.records.count, len(seen.records.files)) == ("shop/*.csv", 4, 2)
+
+
+def test_the_sheet_with_the_columns_of_sales_and_its_header_are_found(tmp_path: Path) -> None:
+    rows = [["Report of May"], [], ["Order No", "Date", "Product", "Quantity", "Amount"]]
+    rows += [[n, "2024-05-13", "Tea", 2, 7.5] for n in range(1, 6)]
+    content = make_xlsx({"Notes": [["Key", "Text"], ["a", "b"], ["c", "d"], ["e", "f"]], "Data": rows})
+    seen = look(tmp_path, content, name="may.xlsx")
+    assert (seen.feed.workbook.sheet, seen.feed.workbook.header_row) == ("Data", 3)
+    assert (seen.records.count, "sheet" in asked(seen)) == (5, False)
+
+
+def test_two_sheets_with_the_same_columns_are_asked(tmp_path: Path) -> None:
+    rows = [["Order No", "Date", "Quantity"], *([n, "2024-05-13", 2] for n in range(1, 5))]
+    assert "sheet" in asked(look(tmp_path, make_xlsx({"May": rows, "June": rows}), name="both.xlsx"))
+
+
+def test_parquet_and_json_have_their_columns(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"Order ID": ["1", "2"], "Quantity": [1, 2], "Amount": [1.5, 2.5]}), out)
+    seen = look(tmp_path, out.getvalue(), name="a.parquet")
+    assert (seen.feed.file_format, seen.feed.columns) == ("parquet", ("order_id", "quantity", "amount"))
+    line = {"id": 1, "customer": {"id": "c1"}, "lines": [{"sku": "tea", "qty": 2}, {"sku": "cup", "qty": 1}]}
+    seen = look(tmp_path, json.dumps(line) + "\n" + json.dumps(line) + "\n", name="a.jsonl")
+    assert (seen.feed.file_format, seen.feed.nesting.items) == ("jsonl", ("lines",))
+    assert (seen.records.count, "customer_id" in seen.feed.columns) == (4, True)
+    seen = look(tmp_path, json.dumps({"data": {"orders": [line]}}), name="a.json")
+    assert (seen.feed.file_format, seen.feed.nesting.records) == ("json", ("data", "orders"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is empty"), (b"%PDF-1.4 ...", "is a PDF"), (b"\x1f\x8b\x08\0" + b"x" * 50, "a gzip file")],
+)
+def test_a_file_that_no_feed_can_have_is_refused_with_its_reason(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        look(tmp_path, content)
+
+
+def test_a_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="a folder: name its files"):
+        look_at_samples("shop", "lines", Samples([tmp_path], tmp_path))
+    with pytest.raises(ConfigurationError, match="not there"):
+        look_at_samples("shop", "lines", Samples([tmp_path / "none.csv"], tmp_path))
+
+
+# --- records and questions ---
+
+
+def test_blank_rows_repeated_headers_and_repeated_records_are_counted(tmp_path: Path) -> None:
+    seen = look(tmp_path, HEADER + LINES + ";;;;\n" + HEADER + LINES)
+    assert (seen.records.count, seen.records.blank, seen.records.repeated_headers) == (4, 1, 1)
+    assert fact(seen, "records that come again") == "2 in their file"
+
+
+def test_records_that_an_earlier_sample_has_are_asked(tmp_path: Path) -> None:
+    assert "overlap" in asked(look(tmp_path, HEADER + LINES, HEADER + LINES))
+
+
+def test_a_column_that_a_sample_lacks_is_optional_and_asked(tmp_path: Path) -> None:
+    other = "Order No;Sold On;Article;Pieces;Price Each;Note\n1003;2024-05-15;A-17;1;3.50;x\n"
+    seen = look(tmp_path, HEADER + LINES, other)
+    assert seen.feed.contract.optional == ("note",)
+    assert "optional" in asked(seen)
+
+
+def test_samples_without_a_common_column_are_no_feed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no column in common"):
+        look(tmp_path, HEADER + LINES, "Region;Manager\nWest;Ada\n")
+
+
+def test_day_and_month_in_doubt_stay_in_doubt(tmp_path: Path) -> None:
+    lines = "1001;05/06/2024;A-17;2;3.50\n1002;07/08/2024;B-02;1;1.80\n"
+    seen = look(tmp_path, HEADER + lines)
+    assert planned(seen)["order_date"]["format"] == ["DD/MM/YYYY", "MM/DD/YYYY"]
+    assert "DD/MM/YYYY fits all 2; MM/DD/YYYY fits all 2" in question(seen, "sold_on")
+    decided = look(tmp_path, HEADER + lines + "1003;13/08/2024;B-02;1;1.80\n")
+    assert planned(decided)["order_date"]["format"] == "DD/MM/YYYY"
+    assert "sold_on" not in asked(decided)
+
+
+def test_the_period_in_the_names_is_evidence_for_day_and_month(tmp_path: Path) -> None:
+    seen = look(tmp_path, HEADER + "1001;05/06/2024;A-17;2;3.50\n", name="2024-05-06_{}.csv")
+    assert "0 by DD/MM/YYYY, 1 by MM/DD/YYYY" in question(seen, "sold_on")
+
+
+def test_numbers_with_two_meanings_are_asked(tmp_path: Path) -> None:
+    seen = look(tmp_path, HEADER + "1001;2024-05-13;A-17;2;1,234\n1002;2024-05-14;B-02;1;2,500\n")
+    assert "two meanings" in question(seen, "price_each")
+    assert planned(seen)["unit_price"]["cast"] == "decimal"
+
+
+def test_what_the_files_do_not_say_is_asked(tmp_path: Path) -> None:
+    seen = look(tmp_path, "Article;Amount\nTea;1.50\nCup;2.50\n")
+    assert {"order_id", "currency", "quantity", "order_date"} <= asked(seen)
+    assert planned(seen)["currency"]["constant"] == "XXX"
+    euro = look(tmp_path, HEADER.replace("Price Each", "Price (EUR)") + LINES)
+    assert planned(euro)["currency"]["constant"] == "EUR"
+    assert "currency" not in asked(euro)
+
+
+def test_states_of_orders_are_asked_with_their_amounts(tmp_path: Path) -> None:
+    text = "Order No,Date,SKU,Quantity,Amount,Status\n1,2024-05-13,a,1,5.00,done\n2,2024-05-13,a,1,7.00,cancelled\n"
+    assert "cancelled 1 (amount 7.00)" in question(look(tmp_path, text), "status")
+
+
+# --- what is written ---
+
+
+def test_every_question_is_a_todo_line_in_the_draft(tmp_path: Path) -> None:
+    lines = "1001;05/06/2024;Crème;2;1,234\n1002;07/08/2024;B-02;1;2,500\n"
+    seen = look(tmp_path, (HEADER + lines).encode("cp1252"))
+    written = write_declaration(seen, tmp_path / "none.yml") + write_staging(seen)
+    assert len(seen.questions) >= 4
+    assert written.count(" TODO ") == len(seen.questions)
+    assert all(f"TODO {it.about}:" in written for it in seen.questions)
+    assert max(map(len, written.splitlines())) <= 120
+
+
+def test_personal_values_are_masked_in_the_unit_test_and_left_out_of_descriptions(tmp_path: Path) -> None:
+    text = "Order No,Date,SKU,Quantity,Amount,Customer Name,E-Mail,Customer ID\n"
+    seen = look(tmp_path, text + "1,2024-05-13,a,1,5.00,Ada Lovelace,ada@example.org,K-77\n")
+    written = write_declaration(seen, tmp_path / "none.yml") + write_staging(seen) + write_yaml(seen)
+    assert "Xxx Xxxxxxxx" in written
+    assert "xxx@xxxxxxx.xxx" in written
+    assert "X-99" in written
+    assert not any(secret in written for secret in ("Ada", "Lovelace", "example.org"))
+    assert written.count("{meta: {personal: true}}") == 4
+
+
+def test_a_feed_is_added_behind_the_other_tables_of_its_source(tmp_path: Path) -> None:
+    path = tmp_path / "_shop__sources.yml"
+    seen = look(tmp_path, HEADER + LINES)
+    path.write_text(write_declaration(seen, path))
+    with pytest.raises(ConfigurationError, match="declares shop.lines already"):
+        write_declaration(seen, path)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "a.csv").write_text(HEADER + LINES)
+    other = look_at_samples("shop", "more", Samples([folder / "a.csv"], folder))
+    assert write_declaration(other, path).count("- name: more\n") == 1
+    path.write_text(path.read_text() + "  - name: another\n    schema: raw\n    tables: []\n")
+    with pytest.raises(ConfigurationError, match="does not end with the tables of shop"):
+        write_declaration(other, path)
