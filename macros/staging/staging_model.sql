@@ -22,6 +22,11 @@
     {%- set levels = columns | map(attribute='level') | max -%}
     {%- set in_sequence = columns | selectattr('in_sequence') | map(attribute='name') | list -%}
     {%- set steps = namespace(last='typed') -%}
+    {%- set shown = columns | rejectattr('hidden') | map(attribute='name') | list -%}
+    {%- set places = ['_file_id', '_row_number'] + lineage -%}
+    {%- do config(meta={
+        'staged_columns': ['sales_line_id'] + shown + ['row_status', 'row_issues', 'delivered_values'] + places,
+    }) -%}
 with
 
 delivered as (
@@ -124,7 +129,7 @@ typed as (
         {%- endif %}
         {{ delivered_values(delivered) }} as delivered_values,
         {{ computed_once() }} as _computed_once,
-        {{ (['_file_id', '_row_number'] + lineage) | join(',\n        ') }}
+        {{ places | join(',\n        ') }}
     from {{ 'rearranged' if rearranged else 'texts' }}
 
 ),
@@ -183,13 +188,13 @@ final as (
 
     select
         sales_line_id,
-        {%- for column in columns if not column.hidden %}
-        {{ column_name(column.name) }},
+        {%- for name in shown %}
+        {{ column_name(name) }},
         {%- endfor %}
         {{ row_status(checks) }} as row_status,
         {{ row_issues(checks) }} as row_issues,
         delivered_values,
-        {{ (['_file_id', '_row_number'] + lineage) | join(',\n        ') }}
+        {{ places | join(',\n        ') }}
     from checked
 
 )
