@@ -69,10 +69,7 @@ texts as (
         {%- if 'row:exact_duplicate' in codes %}
         row_number() over (
             partition by _file_id, {{ '_row_number, ' if '_offset' in lineage }}{{ column_list(delivered) }}
-            order by
-                {{ '_row_number asc nulls last' if '_offset' not in lineage }}
-                {{- ', ' if '_offset' not in lineage and '_item_number' in lineage }}
-                {{- '_item_number asc nulls last' if '_item_number' in lineage }}
+            order by {{ places_of_rows(lineage) | join(' asc nulls last, ') }} asc nulls last
         ) as occurrence_number
         {%- else %}
         {{ computed_once() }} as _trimmed_once
@@ -200,6 +197,11 @@ final as (
 )
 
 select * from final
+{%- endmacro %}
+
+{# What orders the rows that may be duplicates: of a file all, of a topic the items of one message. #}
+{% macro places_of_rows(lineage) -%}
+    {{ return(([] if '_offset' in lineage else ['_row_number']) + (['_item_number'] if '_item_number' in lineage else [])) }}
 {%- endmacro %}
 
 {# The columns of the ledger that a model needs: those that it has itself, and those that its checks ask for. #}

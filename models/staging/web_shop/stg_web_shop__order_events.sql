@@ -11,8 +11,8 @@
     and position('sent_at:after_delivery' in issues) = 0
 {% endset %}
 
--- An event without discount need not say so. ordered_at is the clock of the store: an order belongs to the day on which it was made
--- there.
+-- An event without discount need not say so. ordered_at is the clock of the store: an order belongs to the day on which
+-- it was made there.
 {% set columns = [
     {'name': 'event_id', 'required': true},
     {'name': 'event_type', 'accepted': ['order_placed', 'order_corrected', 'order_cancelled']},

@@ -41,7 +41,11 @@ DECIDED = "int_events__records_decided"
 MADE = ") }}"
 PRODUCT = "'is': 'cast(quantity as numeric(18, 4)) * unit_price'"
 PRODUCT_OF_TENTHS = "'is': 'round(cast(quantity as numeric(18, 4)) * unit_price, 1)'"
-PRODUCT_UNITED = """\
+PRODUCT_TURNED = "'is': '-cast(quantity as numeric(18, 4)) * unit_price'"
+ONLINE_RAW = "source('online_retail', 'invoice_lines')"
+WITHOUT_FIRST_FILE = f"""'(select * from ' ~ {ONLINE_RAW} ~ ' where _file_id <> (select min(_file_id) from '
+    ~ {ONLINE_RAW} ~ ')) as some_rows'"""
+UNITED = """\
 {{ union_sales_lines([
     'int_sales__online_retail_lines_typed',
     'stg_store_orders__order_lines_typed',
