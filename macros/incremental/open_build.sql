@@ -75,7 +75,7 @@
 {% macro touch_later_files() -%}
     {%- set compared = [] -%}
     {%- for feed in (feeds() if target.name == 'prod' and flags.WHICH in ('build', 'run', 'retry') else []) -%}
-        {%- if feed.staging_model and 'row:delivered_before' in graph.nodes[feed.staging_model].raw_code -%}
+        {%- if feed.staging_model and 'row:delivered_before' in staged_codes(graph.nodes[feed.staging_model]) -%}
             {%- do compared.append(feed.name) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -7,8 +7,9 @@
     {%- endif -%}
     {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
     {%- set code = namespace(text=node.raw_code) -%}
-    {#- what event_decision and event_records read is not in the text -#}
-    {%- for name in instead if instead_of(name) not in code.text and name not in rows_of_fill() and name != 'int_events__records_decided' -%}
+    {#- what these macros read is not in the text -#}
+    {%- set read = rows_of_fill().keys() | list + ['int_events__records_decided'] + (node.config.meta or {}).get('united_models', []) -%}
+    {%- for name in instead if instead_of(name) not in code.text and name not in read -%}
         {{ exceptions.raise_compiler_error(
             'The models of `live` read another relation in place of ' ~ name ~ ', and do not find ' ~ instead_of(name) ~ ' in '
             ~ node.original_file_path ~ '. Write it so, or name in models/live what the model reads now.'
@@ -85,9 +86,11 @@
     {{ return((model.instead or {}).get(name) or ref(name)) }}
 {%- endmacro %}
 
-{# The columns of a model as its contract lists them. #}
+{# The columns of a model as its YAML lists them, or of a staging model without any as it declares them. #}
 {% macro columns_of(model_name) -%}
-    {{ return(
-        graph.nodes['model.' ~ project_name ~ '.' ~ model_name].columns.keys() | list if execute else ['nothing']
-    ) }}
+    {%- if not execute -%}
+        {{ return(['nothing']) }}
+    {%- endif -%}
+    {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
+    {{ return(node.columns.keys() | list or (node.config.meta or {}).get('staged_columns', [])) }}
 {%- endmacro %}

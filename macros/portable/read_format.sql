@@ -34,6 +34,11 @@
     {%- endif -%}
     {%- set date_text = year ~ " || '-' || " ~ month ~ " || '-' || " ~ texts.DD -%}
     {%- set time_text = " || ' ' || " ~ texts.HH24 ~ " || ':' || " ~ texts.MI ~ " || ':' || " ~ (texts.SS or "'00'") -%}
+    {#- a time that is in the order of ISO already is one text: each || costs -#}
+    {%- set time_at = format.find(' HH24:MI') -%}
+    {%- if time_at >= 0 and (format[time_at:].startswith(' HH24:MI:SS') or not texts.SS) -%}
+        {%- set time_text = ' || substring(' ~ expression ~ ', ' ~ (time_at + 1) ~ ', ' ~ (9 if texts.SS else 6) ~ ')' ~ ('' if texts.SS else " || ':00'") -%}
+    {%- endif -%}
     {%- if format in ('YYYY-MM-DD', 'YYYY-MM-DD HH24:MI', 'YYYY-MM-DD HH24:MI:SS') -%}
         {%- set iso_text = expression -%}
     {%- else -%}

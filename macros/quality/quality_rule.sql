@@ -1,6 +1,9 @@
-{# The rule of a code for one feed: code, outcome, limit (none without one), description. #}
+{# The rule of a code for one feed: code, outcome, limit (none without one), description. A code that the table does not have takes
+   the rule of its issue for any column, such as *:not_a_decimal. #}
 {% macro quality_rule(code, feed) -%}
-    {%- set found = quality_rules() | selectattr('code', 'equalto', code) | list -%}
+    {%- set column, issue = code.split(':') -%}
+    {%- set found = quality_rules() | selectattr('code', 'equalto', code) | list
+        or quality_rules() | selectattr('code', 'equalto', '*:' ~ issue) | list -%}
     {%- if found | length != 1 -%}
         {{ exceptions.raise_compiler_error(
             feed ~ ': the code ' ~ code ~ ' is in the table of quality rules ' ~ found | length ~ ' times, not once. '
@@ -9,6 +12,7 @@
     {%- endif -%}
     {%- set rule = {'code': code, 'limit': none, 'is_fixed': false, 'is_offered': false, 'feeds': {}} -%}
     {%- do rule.update(found[0]) -%}
+    {%- do rule.update({'code': code, 'description': rule.description | replace('{column}', column)}) -%}
     {%- set usual_outcome = rule.outcome -%}
     {%- set known_outcomes = ['quarantined', 'flagged', 'skipped', 'repeated', 'superseded', 'waiting'] -%}
     {%- set exception = rule.feeds.get(feed, {}) -%}

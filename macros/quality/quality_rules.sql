@@ -1,6 +1,6 @@
 {# The table of quality rules: the meaning of each code in row_issues, and the outcome of a row that has it.
 
-   code         column:issue, as in row_issues
+   code         column:issue, as in row_issues; *:issue is for columns that have no rule of their own for it
    outcome      quarantined: the row is not in the facts; flagged: it counts, and row_issues has the code;
                 skipped: it is not a sale
                 repeated, superseded: decided by macros/events/decide_events.sql, for feeds of events
@@ -126,6 +126,23 @@
         {'code': 'order_date:out_of_sequence', 'outcome': 'flagged', 'limit': 7, 'is_offered': true,
             'description': 'The date is more days away from those before and after it in the file than the limit: day and '
                 ~ 'month in the wrong order?'},
+
+        {'code': '*:missing', 'outcome': 'quarantined', 'is_offered': true,
+            'description': 'No value of {column}.'},
+        {'code': '*:not_an_integer', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'The value of {column} is no whole number of the declared digits; the row counts without it.'},
+        {'code': '*:not_a_decimal', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'The value of {column} is no decimal number that fits its type exactly; the row counts without it.'},
+        {'code': '*:not_a_date', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'The value of {column} is no real day in the declared form; the row counts without it.'},
+        {'code': '*:not_a_timestamp', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'The value of {column} is no real moment in the declared form; the row counts without it.'},
+        {'code': '*:ambiguous', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'Two of the declared forms read {column} as different days; the row counts without it.'},
+        {'code': '*:unknown', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'The value of {column} is none of those that the model knows.'},
+        {'code': '*:out_of_range', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'The computed {column} is too large for its type; the row counts without it.'},
 
         {'code': 'file:late', 'outcome': 'flagged',
             'feeds': {

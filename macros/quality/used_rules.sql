@@ -1,5 +1,5 @@
-{# The rules in use: feed, and the result of quality_rule. The codes are found in the text of the staging models;
-   a feed of events uses the two of decide_events, one whose lines are looked up that of look_up; file:late is used by every feed for which it has a limit. Empty while dbt parses. #}
+{# The rules in use: feed, and the result of quality_rule. The codes are those that the staging models declare by staging_model,
+   issue_codes and row_status; a feed of events uses the two of decide_events, one whose lines are looked up that of look_up; file:late is used by every feed for which it has a limit. Empty while dbt parses. #}
 {% macro used_rules() -%}
     {%- set used = [] -%}
     {%- if not execute -%}
@@ -9,8 +9,7 @@
     {%- set codes = [] -%}
     {%- for feed in feeds() if feed.staging_model -%}
         {%- do names.append(feed.name) -%}
-        {%- set raw_code = graph.nodes[feed.staging_model].raw_code -%}
-        {%- set own_codes = modules.re.findall("'([a-z0-9_]+:[a-z0-9_]+)'", raw_code) | unique | list -%}
+        {%- set own_codes = staged_codes(graph.nodes[feed.staging_model]) -%}
         {%- for code in own_codes -%}
             {%- do codes.append(code) -%}
             {%- do used.append({'feed': feed.name, 'rule': quality_rule(code, feed.name)}) -%}

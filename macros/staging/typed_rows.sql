@@ -1,6 +1,11 @@
 {# The rows of a staging view for the table of the same name with `_typed`, with the columns that the view's YAML lists. What was
-   delivered is in it for quarantined rows. #}
-{% macro typed_rows(staging_model) -%}
+   delivered is in it for quarantined rows. `indexes` are further ones, such as those of the keys of lookups. #}
+{% macro typed_rows(staging_model, indexes=[]) -%}
+    {{- config(
+        materialized='incremental_by_ledger',
+        incremental_strategy='by_file',
+        indexes=[{'columns': ['_file_id'], 'type': 'brin'}] + indexes,
+    ) -}}
     {%- set staged = ref(staging_model) -%}
     {%- if not execute -%}
         {{ return('select * from ' ~ staged) }}

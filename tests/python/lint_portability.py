@@ -44,6 +44,8 @@ NO_SQL = {
     "join",
     "split",
     "return",
+    "fullmatch",
+    "findall",
     "literal_pattern",
     "number_pattern",
 }

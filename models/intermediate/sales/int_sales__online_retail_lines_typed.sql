@@ -22,6 +22,7 @@ final as (
         invoice_lines.product_id,
         invoice_lines.product_name,
         invoice_lines.customer_id,
+        cast('online' as {{ text_type() }}) as channel,
         invoice_lines.country,
         invoice_lines.currency,
         -- the order of the branches is the rule: a cancelled postage is a cancellation, a paid-back postage is a fee

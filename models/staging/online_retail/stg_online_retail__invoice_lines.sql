@@ -1,168 +1,31 @@
 -- Grain: one row per record of a file of online_retail.invoice_lines; none is left out.
 -- Only rows with row_status = 'accepted' are sales lines: do not sum over all rows.
-{% set delivered_columns = [
+{% set delivered = [
     'invoice_no', 'stock_code', 'description', 'quantity', 'invoice_date', 'unit_price', 'customer_id', 'country',
 ] %}
 
-with
+-- spreadsheets write numbers of customers as 17850.0
+{% set customer_id %}
+    case
+        when {{ matches('customer_id_text', '^[0-9]+[.]0$') }}
+            then substring(customer_id_text, 1, length(customer_id_text) - 2)
+        else customer_id_text
+    end
+{% endset %}
 
-delivered as (
-
-    select * from {{ source('online_retail', 'invoice_lines') }}
-
-),
-
-arrivals as (
-
-    select
-        file_id,
-        period_start_date,
-        period_end_date,
-        started_at as delivered_at
-    from {{ source('ledger', 'files') }}
-
-),
-
--- Trimmed here, because each cast uses its text several times. PostgreSQL drops the window when a query does not use
--- row_issues, and never merges a query with a window into the next one, so nothing here is computed twice.
-texts as (
-
-    select
-        *,
-        {{ trimmed('quantity') }} as quantity_text,
-        {{ trimmed('unit_price') }} as unit_price_text,
-        {{ trimmed('invoice_date') }} as ordered_at_text,
-        row_number() over (
-            partition by _file_id, {{ column_list(delivered_columns) }}
-            order by _row_number asc nulls last
-        ) as occurrence_number
-    from delivered
-
-),
-
-typed as (
-
-    select
-        {{ sales_line_id() }} as sales_line_id,
-        {{ trimmed('invoice_no') }} as order_id,
-        {{ trimmed('stock_code') }} as product_id,
-        {{ trimmed('description') }} as product_name,
-        {{ trimmed('customer_id') }} as customer_id_text,
-        {{ trimmed('country') }} as country,
-        quantity_text,
-        -- 14 digits: as many as the canonical numeric(18, 4) has before its decimal point
-        {{ try_integer('quantity_text', 14) }} as quantity,
-        unit_price_text,
-        {{ try_decimal('unit_price_text', 18, 4) }} as unit_price,
-        ordered_at_text,
-        {{ try_timestamp('ordered_at_text') }} as ordered_at,
-        {{ is_blank_record(delivered_columns) }} as is_blank,
-        {{ is_repeated_header(delivered_columns) }} as is_repeated_header,
-        {{ has_control_character(delivered_columns) }} as has_control_character,
-        {{ delivered_values(delivered_columns) }} as delivered_values,
-        occurrence_number,
-        {{ computed_once() }} as _computed_once,
-        _file_id,
-        _row_number
-    from texts
-
-),
-
-priced as (
-
-    select
-        *,
-        cast(ordered_at as date) as order_date,
-        {{ fit_decimal('cast(quantity as numeric(18, 4)) * unit_price', 18, 4) }} as net_amount
-    from typed
-
-),
-
--- A staging model joins nothing but the ledger. file_id is the key of the ledger, so no row is lost or doubled;
--- PostgreSQL leaves the join out when a query does not use row_issues.
-placed as (
-
-    select
-        priced.*,
-        arrivals.period_start_date,
-        arrivals.period_end_date,
-        arrivals.delivered_at
-    from priced
-    left join arrivals
-        on priced._file_id = arrivals.file_id
-
-),
-
-{% set checks = [
-    ('order_id:missing', 'order_id is null'),
-    ('order_id:too_long', 'length(order_id) > {limit}'),
-    ('product_id:missing', 'product_id is null'),
-    ('product_id:too_long', 'length(product_id) > {limit}'),
-    ('product_name:too_long', 'length(product_name) > {limit}'),
-    ('customer_id:too_long', 'length(customer_id_text) > {limit}'),
-    ('country:too_long', 'length(country) > {limit}'),
-    ('quantity:missing', 'quantity_text is null'),
-    ('quantity:not_an_integer', 'quantity_text is not null and quantity is null'),
-    ('unit_price:missing', 'unit_price_text is null'),
-    ('unit_price:not_a_decimal', 'unit_price_text is not null and unit_price is null'),
-    ('unit_price:negative', 'unit_price < 0'),
-    ('unit_price:zero', 'unit_price = 0'),
-    ('net_amount:out_of_range', 'quantity is not null and unit_price is not null and net_amount is null'),
-    ('ordered_at:missing', 'ordered_at_text is null'),
-    ('ordered_at:not_a_timestamp', 'ordered_at_text is not null and ordered_at is null'),
-    ('order_date:outside_calendar', is_outside_calendar('order_date')),
-    ('order_date:outside_period', 'order_date not between period_start_date and period_end_date'),
-    ('order_date:after_delivery', is_after_delivery('order_date', 'delivered_at')),
-    ('text:control_character', 'has_control_character'),
-    ('row:exact_duplicate', 'occurrence_number > 1'),
+{% set columns = [
+    {'name': 'order_id', 'from': 'invoice_no', 'required': true},
+    {'name': 'product_id', 'from': 'stock_code', 'required': true},
+    {'name': 'product_name', 'from': 'description'},
+    {'name': 'customer_id', 'from': 'customer_id', 'is': customer_id},
+    {'name': 'country'},
+    {'name': 'currency', 'constant': 'GBP'},
+    {'name': 'quantity', 'cast': 'integer', 'required': true},
+    {'name': 'unit_price', 'cast': 'decimal', 'required': true},
+    {'name': 'net_amount', 'is': 'cast(quantity as numeric(18, 4)) * unit_price', 'cast': 'decimal'},
+    {'name': 'is_cancellation', 'is': "coalesce(order_id like 'C%', false)"},
+    {'name': 'ordered_at', 'from': 'invoice_date', 'cast': 'timestamp', 'required': true},
+    {'name': 'order_date', 'is': 'ordered_at', 'cast': 'date'},
 ] %}
 
-checked as (
-
-    select
-        *,
-        {{ issue_codes(checks, 'quarantined') }} as issues,
-        {{ issue_codes(checks, 'flagged') }} as remarks,
-        {{ computed_once() }} as _checked_once
-    from placed
-
-),
-
-final as (
-
-    select
-        sales_line_id,
-        order_id,
-        product_id,
-        product_name,
-        case
-            when {{ matches('customer_id_text', '^[0-9]+[.]0$') }}
-                then substring(customer_id_text, 1, length(customer_id_text) - 2)
-            else customer_id_text
-        end as customer_id,
-        country,
-        cast('GBP' as {{ text_type() }}) as currency,
-        case
-            when is_blank or is_repeated_header then 'skipped'
-            when issues <> '' then 'quarantined'
-            else 'accepted'
-        end as row_status,
-        case
-            when is_blank then 'row:blank'
-            when is_repeated_header then 'row:repeated_header'
-            else substring(issues || remarks, 2)
-        end as row_issues,
-        delivered_values,
-        quantity,
-        unit_price,
-        net_amount,
-        coalesce(order_id like 'C%', false) as is_cancellation,
-        order_date,
-        ordered_at,
-        _file_id,
-        _row_number
-    from checked
-
-)
-
-select * from final
+{{ staging_model(source('online_retail', 'invoice_lines'), delivered, columns) }}

@@ -1,8 +1,3 @@
 -- Grain: that of stg_online_retail__invoice_lines, of the files that builds have seen.
 -- Each row is cast once: the models that follow read this table, and people the view.
-{{ config(
-    materialized='incremental_by_ledger',
-    incremental_strategy='by_file',
-    indexes=[{'columns': ['_file_id'], 'type': 'brin'}],
-) }}
 {{ typed_rows('stg_online_retail__invoice_lines') }}

@@ -139,6 +139,7 @@ select
     quantity,
     prices__unit_price as unit_price,
     cast(quantity * prices__unit_price as numeric(18, 4)) as net_amount,
+    cast('USD' as {{ text_type() }}) as currency,
     order_date,
     looked_up_status as row_status,
     looked_up_issues as row_issues,
@@ -170,6 +171,7 @@ select
     quantity,
     prices__unit_price as unit_price,
     cast(quantity * prices__unit_price as numeric(18, 4)) as net_amount,
+    cast('USD' as {{ text_type() }}) as currency,
     orders__order_date as order_date,
     looked_up_status as row_status,
     looked_up_issues as row_issues,
@@ -212,6 +214,7 @@ select
     lines.quantity,
     cast(1 as numeric(18, 4)) as unit_price,
     cast(lines.quantity as numeric(18, 4)) as net_amount,
+    cast('USD' as {{ text_type() }}) as currency,
     orders.order_date,
     case
         when lines.row_status = 'accepted' and orders.order_id is null then 'waiting' else lines.row_status
@@ -224,37 +227,12 @@ from lines
 left join orders
     on lines.order_id = orders.order_id and orders.row_status = 'skipped'
 """
-_UNION = """\
-{feed} as (
-
-    select
-        sales_line_id,
-        cast('corner_shop' as {{{{ text_type() }}}}) as source_system,
-        order_id,
-        case when quantity < 0 then 'return' else 'sale' end as line_type,
-        cast(null as {{{{ wall_clock_type() }}}}) as ordered_at,
-        order_date,
-        customer_id,
-        product_id,
-        product_name,
-        cast('store' as {{{{ text_type() }}}}) as channel,
-        cast('United States' as {{{{ text_type() }}}}) as country,
-        cast(quantity as numeric(18, 4)) as quantity,
-        unit_price,
-        net_amount as gross_amount,
-        cast(0 as numeric(18, 4)) as discount_amount,
-        net_amount,
-        cast(null as numeric(18, 4)) as cost_amount,
-        cast('USD' as {{{{ text_type() }}}}) as currency,
-        true as is_merchandise,
-        _file_id,
-        _row_number
-    from {{{{ ref('int_sales__corner_shop_{feed}_priced') }}}}
-    where row_status = 'accepted'
-
-),
-
-"""
+_LAST_OF_UNION = "    'stg_web_shop__order_events_typed',\n"
+# what the union takes of them
+_PRICED_COLUMNS = (
+    "sales_line_id", "order_id", "product_id", "product_name", "customer_id", "quantity", "unit_price", "net_amount",
+    "currency", "order_date", "row_status", "row_issues", "delivered_values", "_file_id", "_row_number",
+)  # fmt: skip
 
 
 def declare_lookups(project: Path) -> None:
@@ -284,14 +262,12 @@ def declare_lookups(project: Path) -> None:
     _write(staging / f"_{SOURCE}__sources.yml", yaml.safe_dump({"sources": [source]}))
     _write(intermediate / "lookups/unit_tests.yml", _UNIT_TESTS.read_text())
     for feed, model in _READERS.items():
-        _write(intermediate / f"sales/int_sales__{SOURCE}_{feed}_priced.sql", model)
-    parts = "".join(_UNION.format(feed=feed) for feed in _READERS)
-    selected = "".join(f"    union all\n    select * from {feed}\n" for feed in _READERS)
-    change(
-        intermediate / "sales/int_sales__lines_unioned.sql",
-        ("superstore as (", f"{parts}superstore as ("),
-        ("    select * from superstore\n", f"    select * from superstore\n{selected}"),
-    )
+        name = f"int_sales__{SOURCE}_{feed}_priced"
+        _write(intermediate / f"sales/{name}.sql", model)
+        columns = [{"name": column} for column in _PRICED_COLUMNS]
+        _write(intermediate / f"sales/{name}.yml", yaml.safe_dump({"models": [{"name": name, "columns": columns}]}))
+    readers = "".join(f"    'int_sales__{SOURCE}_{feed}_priced',\n" for feed in _READERS)
+    change(intermediate / "sales/int_sales__lines_unioned.sql", (_LAST_OF_UNION, _LAST_OF_UNION + readers))
 
 
 def join_orders_as_sales(project: Path) -> None:
@@ -312,6 +288,7 @@ def join_orders_as_sales(project: Path) -> None:
         staging / f"{view}.sql",
         ("else 'accepted' end as row_status", "else 'skipped' end as row_status"),
         ("substring(issues, 2) as row_issues", _NO_SALE),
+        ("with\n", "{% do declare_codes('skipped', ['order:cancelled']) %}\nwith\n"),
     )
     for path in (intermediate / "lookups").glob("*orders_periods.*"):
         path.unlink()

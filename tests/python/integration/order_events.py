@@ -23,8 +23,8 @@ START_MS = 1_709_280_000_000  # 2024-03-01 08:00 UTC
 FEED = "web_shop.order_events"
 KINDS = ("placed", "corrected", "cancelled")
 MESSAGE_COLUMNS = ("_topic", "_partition", "_offset", "_key", "_headers", "_sent_at")
-_PLACE = "".join(f",\n        {column}" for column in ("_topic", "_partition", "_offset"))
-_UNION = "    union all\n    select * from event_files\n"
+_PLACES = "    {'name': 'delivery_key', 'of_file': true},\n    {'name': 'file_partition', 'is': '0'},\n"
+_UNITED = "    'stg_web_shop__order_events_typed',\n"
 
 
 @dataclass(frozen=True)
@@ -173,23 +173,21 @@ def declare_event_files(project: Path, **events: Any) -> None:
     change(
         staging / "stg_web_shop__order_events.sql",
         ("source('web_shop', 'order_events')", "source('web_shop', 'order_event_files')"),
-        ("started_at as delivered_at", "started_at as delivered_at, delivery_key"),
-        ("{{ utc_clock('_sent_at') }} as sent_at", "{{ try_timestamp('sent_at') }} as sent_at"),
-        (f"{_PLACE}\n    from texts", "\n    from texts"),
-        ("        arrivals.delivered_at\n", "arrivals.delivered_at, arrivals.delivery_key, 0 as file_partition\n"),
-        (f"{_PLACE}\n    from judged", ", delivery_key, file_partition\n    from judged"),
+        ("'unit_price', 'discount_amount',\n", "'unit_price', 'discount_amount', 'sent_at',\n"),
+        ("'is': utc_clock('_sent_at')}", "'cast': 'timestamp'}"),
+        ("] %}\n\n{{ staging", f"{_PLACES}] %}}\n\n{{{{ staging"),
+        ("without=[", "without=['row:exact_duplicate', "),
+        ("lineage=['_item_number', '_topic', '_partition', '_offset']", "lineage=['_item_number']"),
         to=staging / f"{name}.sql",
     )
     # this one has no typed table, so models read its view
     records = "{{ event_records('stg_web_shop__order_events_typed') }}"
     both = f"{records}\nunion all\n{records.replace('order_events_typed', 'order_event_files')}"
     change(models / "intermediate/events/int_events__records_decided.sql", (records, both))
-    union = models / "intermediate/sales/int_sales__lines_unioned.sql"
-    text = union.read_text()
-    lines = text[text.index("web_shop_staged as (") : text.index("superstore as (")]
-    of_files = lines.replace("order_events_typed", "order_event_files").replace("web_shop_staged", "event_files_staged")
-    of_files = of_files.replace("web_shop as (", "event_files as (")
-    change(union, (lines, lines + of_files), ("select * from web_shop\n", f"select * from web_shop\n{_UNION}"))
+    change(
+        models / "intermediate/sales/int_sales__lines_unioned.sql",
+        (_UNITED, f"{_UNITED}    'stg_web_shop__order_event_files',\n"),
+    )
 
 
 def change(path: Path, *replacements: tuple[str, str], to: Path | None = None) -> None:

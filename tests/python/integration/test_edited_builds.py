@@ -7,6 +7,7 @@ import pytest
 from checkout import WITH_UNIT_TESTS, Checkout
 
 UNIONED = "models/intermediate/sales/int_sales__lines_unioned.sql"
+SHAPE = "macros/sales/union_sales_lines.sql"
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 
 
@@ -23,17 +24,19 @@ def shop(checkout: Checkout) -> Checkout:
 
 
 def test_a_missing_cast_in_a_union_names_its_part_before_anything_is_built(shop: Checkout) -> None:
-    path = shop.project / UNIONED
+    path = shop.project / SHAPE
     sound = path.read_text()
-    text = "-- the tills do not record customers\n        cast(null as {{ text_type() }}) as customer_id"
+    text = "{'name': 'customer_id', 'value': 'cast(null as ' ~ text_type() ~ ')'}"
     assert text in sound
-    path.write_text(sound.replace(text, "cast(null as bigint) as customer_id"))
+    path.write_text(sound.replace(text, "{'name': 'customer_id', 'value': 'cast(null as bigint)'}"))
     done = shop.run("warehouse", "build", "--quiet", "--settle", "0", check=False)
     said = " ".join(done.stdout.split())
     assert done.returncode == 1
     first = said.partition("more were skipped")[0]
     assert "all_sources_have_one_shape" in first
-    assert "UNION types text and bigint cannot be matched (at: select * from store_orders)" in first
+    assert (
+        "UNION types text and bigint cannot be matched (at: select * from stg_store_orders__order_lines_typed)" in first
+    )
     assert shop.value("select count(*) from marts.fct_sales_lines") == "1"
     path.write_text(sound.replace("'return' else 'sale'", "'sale' else 'sale'", 1))
     done = shop.run("warehouse", "build", "--quiet", "--settle", "0", check=False)

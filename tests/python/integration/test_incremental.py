@@ -92,7 +92,7 @@ def test_a_failed_test_checks_its_rows_again_until_it_passes(shop: Checkout) -> 
 def test_a_changed_model_or_parent_rebuilds_the_model_and_its_children(shop: Checkout) -> None:
     before = {model: rebuilt_by(shop, model) for model in ("fct_sales_lines", "agg_sales_daily", "raw_figures")}
     staging = "models/staging/online_retail/stg_online_retail__invoice_lines.sql"
-    edit(shop, staging, "cast('GBP' as", "cast('EUR' as")
+    edit(shop, staging, "'constant': 'GBP'", "'constant': 'EUR'")
     shop.dbt("build", "--quiet", *WITHOUT_TESTS)
     assert shop.value("select distinct currency from marts.agg_sales_monthly") == "EUR"
     assert all(rebuilt_by(shop, model) != build for model, build in before.items())

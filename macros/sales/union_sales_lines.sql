@@ -1,0 +1,141 @@
+{# The accepted lines of these models in the canonical shape. dbt makes its graph from refs that it sees while it parses, so the models
+   are named; which columns they have is read from what is there. A feed of sales whose rows are in none of them is an error. #}
+{% macro union_sales_lines(models) -%}
+    {%- do config(meta={'united_models': models}) -%}
+    {%- if not execute -%}
+        {#- of a feed of events only what counts -#}
+        {%- for name in models + ['int_events__records_decided'] -%}
+            {%- do ref(name) -%}
+        {%- endfor -%}
+        {{ return('select 1 as nothing') }}
+    {%- endif -%}
+    {%- set parts = lines_to_union(models) -%}
+with
+    {%- for lines in parts %}
+
+{{ lines.model }} as (
+
+    select
+        {%- for column in sales_line_columns() %}
+        {{ sales_line_value(column, lines) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    {#- dbt gives a relation a name of its own with --empty #}
+    from (select * from {{ read_model(lines.model) }}) as lines
+    {%- set conditions = [] %}
+    {%- do conditions.append("lines.row_status = 'accepted'") if 'row_status' in lines.columns %}
+    {%- do conditions.append(event_decision('lines') ~ " = 'counted'") if lines.has_events %}
+    {%- if conditions %}
+    where {{ conditions | join(' and ') }}
+    {%- endif %}
+
+),
+    {%- endfor %}
+
+final as (
+    {% for lines in parts %}
+    {{ 'union all\n    ' if not loop.first }}select * from {{ lines.model }}
+    {%- endfor %}
+
+)
+
+select * from final
+{%- endmacro %}
+
+{# The canonical columns of a sales line in their order. `value` is SQL for models without the column; one without it is required. #}
+{% macro sales_line_columns() -%}
+    {{ return([
+        {'name': 'sales_line_id'},
+        {'name': 'source_system', 'value': "cast('{source}' as " ~ text_type() ~ ')'},
+        {'name': 'order_id'},
+        {'name': 'line_type', 'value': "case when lines.quantity < 0 then 'return' else 'sale' end"},
+        {'name': 'ordered_at', 'value': 'cast(null as ' ~ wall_clock_type() ~ ')'},
+        {'name': 'order_date'},
+        {'name': 'customer_id', 'value': 'cast(null as ' ~ text_type() ~ ')'},
+        {'name': 'product_id'},
+        {'name': 'product_name', 'value': 'cast(null as ' ~ text_type() ~ ')'},
+        {'name': 'channel', 'value': "cast('unknown' as " ~ text_type() ~ ')'},
+        {'name': 'country', 'value': 'cast(null as ' ~ text_type() ~ ')'},
+        {'name': 'quantity', 'type': 'numeric(18, 4)'},
+        {'name': 'unit_price'},
+        {'name': 'gross_amount', 'value': 'lines.net_amount'},
+        {'name': 'discount_amount', 'value': 'cast(0 as numeric(18, 4))'},
+        {'name': 'net_amount'},
+        {'name': 'cost_amount', 'value': 'cast(null as numeric(18, 4))'},
+        {'name': 'currency'},
+        {'name': 'is_merchandise', 'value': 'true'},
+        {'name': '_file_id'},
+        {'name': '_row_number'},
+    ]) }}
+{%- endmacro %}
+
+{# A column of the canonical shape as one model has it. #}
+{% macro sales_line_value(column, lines) -%}
+    {%- if column.name in lines.columns -%}
+        {%- set value = 'lines.' ~ column.name -%}
+        {{ return('cast(' ~ value ~ ' as ' ~ column.type ~ ') as ' ~ column.name if column.type else value) }}
+    {%- endif -%}
+    {#- one amount follows from the two others -#}
+    {%- if column.name == 'discount_amount' and 'gross_amount' in lines.columns -%}
+        {{ return('cast(lines.gross_amount - lines.net_amount as numeric(18, 4)) as discount_amount') }}
+    {%- elif column.name == 'gross_amount' and 'discount_amount' in lines.columns -%}
+        {{ return('cast(lines.net_amount + lines.discount_amount as numeric(18, 4)) as gross_amount') }}
+    {%- elif not column.value -%}
+        {{ exceptions.raise_compiler_error(
+            lines.model ~ ' has no column ' ~ column.name ~ ', which every sales line needs. Give it one, and list it in the YAML of '
+            ~ 'the model, or take the model out of union_sales_lines.'
+        ) }}
+    {%- endif -%}
+    {{ return((column.value | replace('{source}', lines.source or '')) ~ ' as ' ~ column.name) }}
+{%- endmacro %}
+
+{# What the union has to know of its models: columns, source, and whether their feed is one of events. dbt shows no other nodes to
+   unit tests, which override this. #}
+{% macro lines_to_union(models) -%}
+    {%- set found = [] -%}
+    {%- set united = [] -%}
+    {%- for name in models -%}
+        {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ name] -%}
+        {%- set feeds_of_model = sales_feeds_above(node) -%}
+        {%- set sources = feeds_of_model | map(attribute='source') | map(attribute='source_name') | unique | list -%}
+        {%- if sources | length != 1 and 'source_system' not in node.columns -%}
+            {{ exceptions.raise_compiler_error(
+                name ~ ' has lines of ' ~ (sources | length) ~ ' sources (' ~ sources | join(', ')
+                ~ '). Give it the column source_system, and list it in the YAML of the model.'
+            ) }}
+        {%- endif -%}
+        {%- do united.extend(feeds_of_model | map(attribute='name') | list) -%}
+        {%- do found.append({
+            'model': name,
+            'columns': columns_of(name),
+            'source': sources | first,
+            'has_events': feeds_of_model | selectattr('events') | list | length > 0,
+        }) -%}
+    {%- endfor -%}
+    {%- for feed in feeds() if feed.staging_model and not feed.is_lookup and feed.name not in united -%}
+        {{ exceptions.raise_compiler_error(
+            'The lines of ' ~ feed.name ~ ' are not in the union. Add ' ~ graph.nodes[feed.rows_model].name
+            ~ ', or the model that reads it, to the list in ' ~ model.name ~ '. A feed without sales is declared with '
+            ~ 'external.options.kind: lookup.'
+        ) }}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{# The feeds of sales whose staging models a model reads, or is. #}
+{% macro sales_feeds_above(node) -%}
+    {%- set waiting = [node.unique_id] -%}
+    {%- set seen = [] -%}
+    {# Jinja cannot loop over a list that grows #}
+    {%- for _ in range(graph.nodes | length) if waiting -%}
+        {%- set unique_id = waiting.pop() -%}
+        {%- if unique_id in graph.nodes and unique_id not in seen -%}
+            {%- do seen.append(unique_id) -%}
+            {%- do waiting.extend(graph.nodes[unique_id].depends_on.nodes) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set found = [] -%}
+    {%- for feed in feeds() if feed.staging_model in seen and not feed.is_lookup -%}
+        {%- do found.append(feed) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
