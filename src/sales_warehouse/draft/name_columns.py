@@ -14,6 +14,9 @@ from sales_warehouse.draft.evidence import Column
 from sales_warehouse.feeds.names import normalise_header
 
 _EXACT, _PART = 3, 1
+_UNIT = re.compile(
+    " (?:in )?(?:eur|usd|gbp|chf|sek|nok|dkk|pln|czk|huf|cad|aud|jpy|brl|mxn|try|inr|cny|euros?|dollars?|percent|pct)$"
+)
 _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "đ": "d"})
 
 
@@ -72,9 +75,7 @@ def role_needs(role: str) -> str:
 
 def _score(column: Column, role: Role) -> int:
     text = plain(column.header)
-    without_unit = re.sub(
-        r" (?:in )?(?:eur|usd|gbp|chf|euro|euros|dollar|dollars|pln|sek|dkk|nok|percent|pct)$", "", text
-    )
+    without_unit = _UNIT.sub("", text)
     score = 0
     if text in role.exact or without_unit in role.exact or text.replace(" ", "") in _joined(role):
         score = _EXACT

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from checkout import Checkout, name_server
+from checkout import WITHOUT_TESTS, Checkout, name_server
 from databases import Databases
 
 HEADER = "Beleg-Nr;Verkauft am;Artikelnummer;Bezeichnung;Menge;Einzelpreis;Kundenname\n"
@@ -148,7 +148,7 @@ def test_an_answered_draft_reaches_the_union(checkout: Checkout, samples: list[P
     for path in samples:
         (inbox / path.name).write_bytes(path.read_bytes())
     checkout.load(inbox.parent)
-    checkout.dbt("build", "--quiet", "--select", "+int_sales__lines_unioned", "--exclude-resource-type", "unit_test")
+    checkout.dbt("build", "--quiet", "--select", "+int_sales__lines_unioned", *WITHOUT_TESTS)
     [row] = checkout.sql(
         "select count(*) as lines, sum(net_amount) as net from intermediate.int_sales__lines_unioned "
         "where source_system = 'bakery'"
