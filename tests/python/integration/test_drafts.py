@@ -94,7 +94,7 @@ def test_a_check_sums_up_the_samples_and_leaves_nothing_behind(
     assert scratch_databases(checkout) == []
     assert sorted(path for path in checkout.project.rglob("*")) == before
     assert checkout.value("select count(*) from ledger.files") == "0"
-    assert checkout.value("select to_regclass('staging.stg_bakery__till') is null") == "True"
+    assert checkout.value("select to_regclass('staging.stg_bakery__till') is null") == "t"
 
 
 def test_a_check_that_fails_names_the_reason_and_leaves_nothing_behind(
