@@ -56,7 +56,7 @@ select * from final
         {'name': 'channel', 'value': "cast('unknown' as " ~ text_type() ~ ')'},
         {'name': 'country', 'value': 'cast(null as ' ~ text_type() ~ ')'},
         {'name': 'quantity', 'type': 'numeric(18, 4)'},
-        {'name': 'unit_price'},
+        {'name': 'unit_price', 'value': 'cast(null as numeric(18, 4))'},
         {'name': 'gross_amount', 'value': 'lines.net_amount'},
         {'name': 'discount_amount', 'value': 'cast(0 as numeric(18, 4))'},
         {'name': 'net_amount'},

@@ -1,0 +1,194 @@
+"""`staging_model` with the keys that the feeds of the project do not use, by unit tests of dbt in a copy of the project."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from checkout import WITH_UNIT_TESTS, Checkout
+
+SOURCES = r"""
+sources:
+  - name: till
+    description: A till.
+    schema: raw
+    tables:
+      - name: returns
+        identifier: till__returns
+        description: What was brought back, without numbers of orders and products.
+        external: {location: "till/returns/*.csv", file_format: csv}
+        columns:
+          - {name: store, data_type: text}
+          - {name: day, data_type: text}
+          - {name: receipt, data_type: text}
+          - {name: article, data_type: text}
+          - {name: pieces, data_type: text}
+          - {name: amount, data_type: text}
+      - name: exports
+        identifier: till__exports
+        description: Everything at once.
+        external: {location: "till/exports/*.csv", file_format: csv, options: {sorted_by: date}}
+        columns:
+          - {name: order, data_type: text}
+          - {name: day, data_type: text}
+          - {name: sent, data_type: text}
+          - {name: price, data_type: text}
+          - {name: fee, data_type: text}
+          - {name: share, data_type: text}
+          - {name: kind, data_type: text}
+"""
+RETURNS = """\
+{% set delivered = ['store', 'day', 'receipt', 'article', 'pieces', 'amount'] %}
+{% set columns = [
+    {'name': 'order_id', 'is': key_of(['store', 'day', 'receipt']), 'required': true},
+    {'name': 'product_name', 'from': 'article'},
+    {'name': 'product_id', 'is': 'product_name', 'required': true},
+    {'name': 'currency', 'constant': 'EUR'},
+    {'name': 'returned_pieces', 'from': 'pieces', 'cast': 'integer', 'required': true, 'hidden': true},
+    {'name': 'quantity', 'is': '-returned_pieces'},
+    {'name': 'net_amount', 'from': 'amount', 'cast': 'decimal', 'required': true},
+    {'name': 'order_date', 'from': 'day', 'cast': 'date', 'required': true},
+] %}
+{{ staging_model(
+    source('till', 'returns'), delivered, columns, without=['order_date:outside_period', 'order_date:after_delivery'],
+) }}
+"""
+EXPORTS = """\
+{% set delivered = ['order', 'day', 'sent', 'price', 'fee', 'share', 'kind'] %}
+{% set columns = [
+    {'name': 'order_id', 'from': 'order', 'required': true},
+    {'name': 'order', 'accepted': ['1', '2', '3']},
+    {'name': 'order_date', 'from': 'day', 'cast': 'date', 'format': ['D.M.YYYY', 'M.D.YYYY'], 'in_sequence': true},
+    {'name': 'sent_on', 'from': 'sent', 'cast': 'timestamp', 'format': 'DD-Mon-YYYY HH24:MI'},
+    {'name': 'net_amount', 'from': 'price', 'cast': 'amount', 'decimal_mark': ',', 'thousands_mark': '.',
+        'currency_sign': '€'},
+    {'name': 'fee', 'cast': 'decimal(5, 2)', 'default': '0', 'checks': [('fee:zero', 'fee = 0 and fee_text is not null')]},
+    {'name': 'share', 'cast': 'rate(9, 4)', 'decimal_mark': '.'},
+    {'name': 'kind', 'from': 'kind', 'is': "case kind_text when 'b' then 'box' else kind_text end"},
+    {'name': 'total', 'is': 'net_amount + fee', 'cast': 'decimal(6, 2)'},
+    {'name': 'quantity', 'is': 'cast(1 as bigint)'},
+    {'name': 'delivery_key', 'of_file': true},
+] %}
+{{ staging_model(
+    source('till', 'exports'), delivered, columns,
+    checks=[('row:delivered_before', ['order', 'day'])],
+    without=['row:exact_duplicate', 'order_date:outside_period'],
+) }}
+"""
+RULE = """\
+        {'code': 'fee:zero', 'outcome': 'flagged', 'description': 'A fee of 0 was delivered.'},
+"""
+TESTS = """\
+unit_tests:
+  - name: lines_without_ids_take_what_the_source_says
+    model: stg_till__returns
+    given:
+      - input: source('till', 'returns')
+        format: csv
+        rows: |
+          store,day,receipt,article,pieces,amount,_file_id,_row_number
+          S1,2024-05-02,7,Tea,2,-9,1,1
+          S1,2024-05-02,7,Mug,1,-4.50,1,2
+          " S1 ",2024-05-02,7,Pot,1,-1,1,3
+          S1:2024-05-02,2024-05-02,7,Tea,1,-1,1,4
+          S1%3A2024-05-02,2024-05-02,7,Tea,1,-1,1,5
+          S1,2024-05-02,,Tea,1,-1,1,6
+          S1,2024-05-02,7,,1,-1,1,7
+    expect:
+      format: csv
+      rows: |
+        _row_number,order_id,product_id,quantity,net_amount,row_status,row_issues
+        1,S1:2024-05-02:7,Tea,-2,-9,accepted,
+        2,S1:2024-05-02:7,Mug,-1,-4.5,accepted,
+        3,S1:2024-05-02:7,Pot,-1,-1,accepted,
+        4,S1%3A2024-05-02:2024-05-02:7,Tea,-1,-1,accepted,
+        5,S1%253A2024-05-02:2024-05-02:7,Tea,-1,-1,accepted,
+        6,,Tea,-1,-1,quarantined,order_id:missing
+        7,S1:2024-05-02:7,,-1,-1,quarantined,product_id:missing
+
+  - name: every_key_of_a_column_has_its_effect
+    model: stg_till__exports
+    given:
+      - input: source('ledger', 'files')
+        format: sql
+        rows: |
+          select
+              cast(number as bigint) as file_id, cast('key ' || number as text) as delivery_key, cast('active' as text) as status,
+              timestamp with time zone '2024-02-15 06:00:00+00' as started_at
+          from (values (1), (2)) as files (number)
+      - input: source('till', 'exports')
+        format: csv
+        rows: |
+          order,day,sent,price,fee,share,kind,_file_id,_row_number
+          1,13.1.2024,01-Dec-2023 09:30,"1.234,50",,12%,b,1,1
+          2,5.5.2024,01-Dez-2023 09:30,€5,0,12,c,1,2
+          3,1.5.2024,,"-1,00",1.005,,,1,3
+          4,13.1.2024,,x,9999,,,1,4
+          1,13.1.2024,,"9.999,00",1,,,2,5
+    expect:
+      format: csv
+      rows: |
+        _row_number,order_id,order,order_date,sent_on,net_amount,fee,share,kind,total,delivery_key,row_status,row_issues
+        1,1,1,2024-01-13,2023-12-01 09:30:00,1234.5,0,0.12,box,1234.5,key 1,accepted,
+        2,2,2,2024-05-05,,5,0,,c,5,key 1,accepted,sent_on:not_a_timestamp;fee:zero;share:not_a_decimal;order_date:after_delivery
+        3,3,3,,,-1,,,,,key 1,quarantined,order_date:ambiguous;fee:not_a_decimal
+        4,4,4,2024-01-13,,,,,,,key 1,quarantined,net_amount:not_a_decimal;order:unknown;fee:not_a_decimal
+        5,1,1,2024-01-13,,9999,1,,,,key 2,skipped,row:delivered_before
+"""
+BEFORE = "{'code': 'row:delivered_before', 'outcome': 'flagged', 'is_offered': true,"
+SKIPPED = f"{BEFORE}\n            'feeds': {{'till.exports': {{'outcome': 'skipped'}}}},"
+
+
+@pytest.fixture(scope="module")
+def shop(checkout: Checkout) -> Checkout:
+    checkout.variables |= WITH_UNIT_TESTS
+    folder = checkout.project / "models/staging/till"
+    folder.mkdir()
+    for name, text in (
+        ("_till__sources.yml", SOURCES),
+        ("stg_till__returns.sql", RETURNS),
+        ("stg_till__exports.sql", EXPORTS),
+        ("stg_till.yml", TESTS),
+    ):
+        (folder / name).write_text(text)
+    table = checkout.project / "macros/quality/quality_rules.sql"
+    text = table.read_text()
+    assert text.count(BEFORE) == text.count("    {{ return([\n") == 1
+    table.write_text(text.replace(BEFORE, SKIPPED).replace("    {{ return([\n", "    {{ return([\n" + RULE))
+    checkout.warehouse("up")
+    checkout.load(Path(checkout.variables["WAREHOUSE_INBOX"]))
+    return checkout
+
+
+def test_a_table_of_columns_gives_types_codes_and_outcomes(shop: Checkout) -> None:
+    built = shop.dbt("build", "--quiet", "--select", "stg_till__returns", "stg_till__exports", check=False)
+    assert built.returncode == 0, built.stdout
+
+
+def test_the_codes_of_a_model_are_data(shop: Checkout) -> None:
+    """Also those that no text of the model has."""
+    query = "select '{{ staged_codes(graph.nodes['model.sales_warehouse.stg_till__exports']) | join(' ') }}' as codes"
+    shown = shop.dbt("compile", "--quiet", "--inline", query).stdout
+    assert set(re.findall(r"[a-z_]+:[a-z_]+", shown)) >= {
+        "order_id:missing", "order_date:ambiguous", "order_date:out_of_sequence", "sent_on:not_a_timestamp",
+        "share:not_a_decimal", "total:out_of_range", "row:delivered_before", "row:blank", "fee:zero",
+    }  # fmt: skip
+
+
+def test_a_feed_that_is_not_in_the_union_is_an_error_that_names_it(shop: Checkout) -> None:
+    compiled = shop.dbt("compile", "--quiet", "--select", "int_sales__lines_unioned", check=False)
+    assert compiled.returncode != 0
+    said = re.sub(r"\s+", " ", compiled.stdout)
+    assert re.search(r"lines of till\.\w+ are not in the union. Add stg_till__\w+, or the model that reads it", said)
+
+
+def test_a_required_column_that_is_missing_is_an_error_that_names_it(shop: Checkout) -> None:
+    union = shop.project / "models/intermediate/sales/int_sales__lines_unioned.sql"
+    before = union.read_text()
+    last = "    'stg_web_shop__order_events_typed',\n"
+    union.write_text(before.replace(last, f"{last}    'stg_till__returns',\n    'stg_till__exports',\n"))
+    compiled = shop.dbt("compile", "--quiet", "--select", "int_sales__lines_unioned", check=False)
+    union.write_text(before)
+    assert compiled.returncode != 0
+    said = re.sub(r"\s+", " ", compiled.stdout)
+    assert "stg_till__exports has no column product_id, which every sales line needs" in said
