@@ -59,7 +59,7 @@ class _Plan:
     def add(self, name: str, column: Column | None = None, keys: Entry | None = None) -> None:
         """Add a column of the staging model, from a column of the raw table or made by the keys."""
         entry: Entry = {"name": name}
-        if column is not None and column.name != name:
+        if column is not None and (column.name != name or "is" in (keys or {})):
             entry["from"] = column.name
         self.entries.append(entry | (keys or {}))
 
@@ -113,12 +113,7 @@ def _plan_order(plan: _Plan) -> None:
     evidence = plan.evidence
     column = plan.pick("order_id")
     if column is None:
-        items = "item_number='_item_number'" if evidence.feed.nesting.items else ""
-        plan.add("order_id", keys={"is": Call(f"sales_line_id({items})")})
-        evidence.ask(
-            "order_id",
-            "no column names the order, so each line is an order of its own. Is there a column, or several that make one?",
-        )
+        _plan_key_of_orders(plan)
         return
     plan.add("order_id", column, {"required": True})
     dates, customers, stores = (evidence.roles.get(role, []) for role in ("order_date", "customer_id", "store_id"))
@@ -134,6 +129,21 @@ def _plan_order(plan: _Plan) -> None:
         evidence.ask(
             "order_id", f"{column.name} alone does not name an order: {told}. Together with {' and '.join(parts)}?"
         )
+
+
+def _plan_key_of_orders(plan: _Plan) -> None:
+    """Propose what names a purchase together where no column does; nothing where only a day or less is there."""
+    evidence = plan.evidence
+    parts = [names[0] for role in ("store_id", "customer_id", "order_date") if (names := evidence.roles.get(role, []))]
+    if len(parts) < 2:
+        plan.add("order_id", keys={"is": Call("'cast(null as ' ~ text_type() ~ ')'"), "required": True})
+        why = "so every row is quarantined. Which columns make one? key_of([…]) takes them"
+        evidence.ask("order_id", f"no column names the order, {why}")
+        return
+    orders = len(set(zip(*map(evidence.values, parts), strict=True)))
+    plan.add("order_id", keys={"is": Call(f"key_of([{', '.join(map(repr, parts))}])"), "required": True})
+    told = f"{evidence.records.count:,} records would be {orders:,} orders"
+    evidence.ask("order_id", f"no column names the order. By {' and '.join(parts)} {told}; is that an order?")
 
 
 def _plan_products(plan: _Plan) -> None:
@@ -202,8 +212,6 @@ def _plan_amounts(plan: _Plan, relations: list[Relation]) -> None:
                 "unit_price",
                 f"{below:,} rows are below 0, which are quarantined: without=['unit_price:negative'] accepts them",
             )
-    elif total is not None:
-        plan.add("unit_price", keys={"is": "net_amount / nullif(quantity, 0)", "cast": "decimal"})
     if total is not None:
         plan.add("net_amount", total, {"required": True} | cast_number(evidence, total))
         _plan_discount(plan, total, exact)
@@ -216,7 +224,6 @@ def _plan_amounts(plan: _Plan, relations: list[Relation]) -> None:
         )
         _plan_discount(plan, None, exact)
     else:
-        plan.add("unit_price", keys={"is": "cast(null as numeric(18, 4))"})
         plan.add("net_amount", keys={"is": "cast(null as numeric(18, 4))"})
         numbers = [column.name for column in evidence.columns if column.is_number and column.name not in plan.used]
         evidence.ask("net_amount", f"no column is an amount by its name; numbers are {list_some(numbers, 8)}")
@@ -341,11 +348,4 @@ def _in_order(entries: list[Entry]) -> list[Entry]:
             return 2
         return 1 if cast or entry["name"] in ("quantity", "unit_price", "net_amount") else 0
 
-    entries = sorted(entries, key=rank)
-    # a price that is computed follows the amount it is made of
-    for place, entry in enumerate(entries):
-        if entry["name"] == "unit_price" and "net_amount" in str(entry.get("is", "")):
-            amount = next(n for n, other in enumerate(entries) if other["name"] == "net_amount")
-            entries.insert(amount, entries.pop(place))
-            break
-    return entries
+    return sorted(entries, key=rank)
