@@ -94,7 +94,8 @@ def _split(name: str) -> tuple[str, str]:
     found = _NAME.fullmatch(name)
     if found is None or "__" in name:
         raise ConfigurationError(
-            f"{name} is no name of a feed: write <source>.<feed>, both of lower-case letters, digits and single _, such as "
+            f"{name} is no name of a feed: write <source>.<feed>, both of lower-case letters, digits and "
+            "single _, such as "
             "corner_shop.receipts."
         )
     return found["source"], found["feed"]

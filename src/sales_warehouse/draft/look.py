@@ -191,7 +191,8 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
         evidence.see("records in several files", f"{repeats.in_several_files:,}", " and ".join(repeats.files))
         evidence.ask(
             "overlap",
-            f"{repeats.in_several_files:,} records are in an earlier sample too, as in {' and '.join(repeats.files)}: do the "
+            f"{repeats.in_several_files:,} records are in an earlier sample too, as in "
+            f"{' and '.join(repeats.files)}: do the "
             "exports overlap (rule row:delivered_before)?",
         )
 
@@ -237,7 +238,8 @@ def _see_delivery(evidence: Evidence, files: Sequence[InboxFile]) -> None:
         if len(files) > 1:
             evidence.ask(
                 "delivery_key",
-                "no date is in every name: what in it says what a file is about? Now a file of the same name replaces the earlier one",
+                "no date is in every name: what in it says what a file is about? Now a file of the same name "
+                "replaces the earlier one",
             )
         return
     best = keys[0]
@@ -250,7 +252,8 @@ def _see_delivery(evidence: Evidence, files: Sequence[InboxFile]) -> None:
     if len(keys) > 1:
         evidence.ask(
             "delivery_key",
-            f"{best.meaning} fits every name, and so does {' and '.join(key.meaning for key in keys[1:])}: {keys[1].pattern}",
+            f"{best.meaning} fits every name, and so does {' and '.join(key.meaning for key in keys[1:])}: "
+            f"{keys[1].pattern}",
         )
     if best.is_shared:
         evidence.ask(

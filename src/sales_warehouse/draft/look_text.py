@@ -26,7 +26,8 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
     if encoding.others:
         evidence.ask(
             "encoding",
-            f"{encoding.name} reads the letters as in the evidence. Others read them too: {list_some(encoding.others, 4, 60)}",
+            f"{encoding.name} reads the letters as in the evidence. Others read them too: "
+            f"{list_some(encoding.others, 4, 60)}",
         )
     if encoding.is_mixed:
         evidence.ask("encoding", f"some samples are UTF-8, others {encoding.name}: a feed has one encoding")
@@ -44,7 +45,8 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
     if seen.short:
         evidence.ask(
             "short_records",
-            f"{seen.short:,} records have fewer fields than the header. Are the last ones left out (null), or are the records "
+            f"{seen.short:,} records have fewer fields than the header. Are the last ones left out (null), "
+            "or are the records "
             "cut (reject)?",
         )
     if seen.is_fixed:

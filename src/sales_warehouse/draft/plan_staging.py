@@ -120,7 +120,8 @@ def _plan_order(plan: _Plan) -> None:
     days = [_TIME.sub("", text) if text else None for text in evidence.values(dates[0])] if dates else []
     others = [evidence.values(names[0]) if names else () for names in (customers, stores)]
     seen = see_identity(evidence.values(column.name), days, *others)
-    told = f"{seen.orders:,} orders; {seen.on_several_days:,} have several days, {seen.of_several_customers:,} several customers"
+    told = f"{seen.orders:,} orders; {seen.on_several_days:,} have several days"
+    told += f", {seen.of_several_customers:,} several customers" if customers else ""
     told += f", {seen.of_several_stores:,} several stores" if stores else ""
     evidence.see("order", column.name, told)
     splits = ((stores, seen.of_several_stores), (dates, seen.on_several_days))
@@ -187,7 +188,8 @@ def _plan_currency(plan: _Plan) -> None:
     plan.add("currency", keys={"constant": UNKNOWN_CURRENCY})
     evidence.ask(
         "currency",
-        f"no column says it{' (' + list_some(hints) + ')' if hints else ''}: write its code in place of {UNKNOWN_CURRENCY}",
+        f"no column says it{' (' + list_some(hints) + ')' if hints else ''}: write its code in place of "
+        f"{UNKNOWN_CURRENCY}",
     )
 
 
@@ -286,7 +288,8 @@ def _plan_date(plan: _Plan) -> None:
         plan.used.add(column.name)
         evidence.ask(
             "order_date",
-            f"{column.name} is read; no column is the day of the sale by its name, and dates are {list_some([it.name for it in dates])}",
+            f"{column.name} is read; no column is the day of the sale by its name, and dates are "
+            f"{list_some([it.name for it in dates])}",
         )
     keys, is_moment = cast_date(evidence, column)
     if is_moment:
@@ -340,7 +343,9 @@ def _plan_rest(plan: _Plan) -> None:
 
 
 def _in_order(entries: list[Entry]) -> list[Entry]:
-    """Return ids and texts first, then numbers, then dates, as the models have them; formulas stay behind their parts."""
+    """Return ids and texts first, then numbers, then dates, as the models have them; formulas stay "
+    "behind their parts.
+    """
 
     def rank(entry: Entry) -> int:
         cast = str(entry.get("cast", ""))

@@ -17,7 +17,9 @@ from sales_warehouse.load.readers.parse_record import RecordGrammar
 _DELIMITERS = (",", ";", "\t", "|", "||", "^", "~", "\x1f", "\x01", ":")
 _MOST_LINES = 3_000
 _NUMBER = re.compile(r"[-+(]?[£$€]?\s?[0-9][0-9.,' \u00a0]*\)?%?|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}.*")
-TOTAL_WORDS = "grand total|sub-?total|total|sum|summe|gesamt(?:summe)?|totaux|total général|somme|suma|totale|totaal|som|totalt|soma"
+TOTAL_WORDS = (
+    "grand total|sub-?total|total|sum|summe|gesamt(?:summe)?|totaux|somme|suma|totale|totaal|som|totalt|soma|razem"
+)
 _TOTAL = re.compile(rf"\W*(?:{TOTAL_WORDS})\b", re.IGNORECASE)
 
 

@@ -1,4 +1,6 @@
-"""Describe the sheets of a workbook: how large each is, and its first rows. A subprocess as `parse_in_subprocess` is one."""
+"""Describe the sheets of a workbook: how large each is, and its first rows. A subprocess as "
+"`parse_in_subprocess` is one.
+"""
 
 import io
 from itertools import islice

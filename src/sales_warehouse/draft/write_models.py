@@ -1,4 +1,6 @@
-"""Write the staging model of a drafted feed, its typed table, their YAML with a unit test, and the line of the union."""
+"""Write the staging model of a drafted feed, its typed table, their YAML with a unit test, and "
+"the line of the union.
+"""
 
 import csv
 import io
@@ -89,10 +91,12 @@ def write_yaml(evidence: Evidence) -> str:
         lineage += _named("_item_number", "Position of the item in its record, from 1.")
     return (
         f"models:\n  - name: {name}\n"
-        f"    description: >\n      Records of {feed.full_name}, typed and validated. Grain: one row per delivered record; none is left out.\n"
+        f"    description: >\n      Records of {feed.full_name}, typed and validated. Grain: one row per "
+        "delivered record; none is left out.\n"
         f"      Primary key: sales_line_id.\n    columns: &columns\n{front}{columns}{back}{lineage}\n"
         f"  - name: {name}_typed\n"
-        f"    description: >\n      The rows of {name} of the files that builds have seen, each cast once. Grain and primary key are\n"
+        f"    description: >\n      The rows of {name} of the files that builds have seen, each cast "
+        "once. Grain and primary key are\n"
         f"      those of the view. delivered_values is NULL but for quarantined rows.\n    columns: *columns\n\n"
         f"{_write_unit_test(evidence)}"
     )
@@ -142,10 +146,12 @@ def _write_unit_test(evidence: Evidence) -> str:
         "      # no file in the ledger, so there is no period to check against\n"
         "      - input: source('ledger', 'files')\n        format: sql\n        rows: |\n"
         "          select\n"
-        "              cast(0 as bigint) as file_id, cast(null as date) as period_start_date, cast(null as date) as period_end_date,\n"
+        "              cast(0 as bigint) as file_id, cast(null as date) as period_start_date, cast(null "
+        "as date) as period_end_date,\n"
         "              cast(null as timestamp with time zone) as started_at, cast(null as text) as delivery_key\n"
         "          where false\n"
-        f"      - input: source('{feed.source}', '{feed.name}')\n        format: csv\n        rows: |\n{without_jinja(given)}"
+        f"      - input: source('{feed.source}', '{feed.name}')\n        format: csv\n        rows: "
+        f"|\n{without_jinja(given)}"
         f"    expect:\n      rows:\n{expected}"
     )
 

@@ -39,7 +39,8 @@ def state(checkout: Checkout) -> list[dict[str, str]]:
         "(select count(*) from raw.store_orders__order_lines) as rows, "
         "(select count(*) from ledger.file_events) as events, "
         "(select count(*) from ledger.rejects) as rejects, "
-        "(select last_value from pg_sequences where schemaname = 'ledger' and sequencename = 'files_file_id_seq') as last_id, "
+        "(select last_value from pg_sequences where schemaname = 'ledger' and sequencename = "
+        "'files_file_id_seq') as last_id, "
         "(select count(*) from pg_attribute where attrelid = 'raw.store_orders__order_lines'::regclass) as columns"
     )
 

@@ -13,8 +13,8 @@ import zstandard
 
 from sales_warehouse.draft.evidence import Evidence
 from sales_warehouse.draft.look import Samples, look_at_samples
-from sales_warehouse.draft.write_models import write_staging, write_yaml
 from sales_warehouse.draft.write_declaration import write_declaration
+from sales_warehouse.draft.write_models import write_staging, write_yaml
 from sales_warehouse.errors import ConfigurationError
 from workbook import make_xlsx
 
@@ -68,7 +68,7 @@ def test_utf_16_without_a_mark_is_seen_by_its_zeros(tmp_path: Path) -> None:
     assert fact(look(tmp_path, (HEADER + LINES).encode("utf-16-le")), "encoding") == "utf-16-le"
 
 
-def test_letters_of_one_byte_are_asked_with_what_each_encoding_makes_of_them(tmp_path: Path) -> None:
+def test_letters_of_one_byte_are_asked_as_each_encoding_reads_them(tmp_path: Path) -> None:
     seen = look(tmp_path, (HEADER + LINES.replace("A-17", "Crème brûlée")).encode("cp1252"))
     assert fact(seen, "encoding") == "cp1252"
     assert "cp1250: Crčme" in question(seen, "encoding")
@@ -286,7 +286,7 @@ def test_every_question_is_a_todo_line_in_the_draft(tmp_path: Path) -> None:
     assert max(map(len, written.splitlines())) <= 120
 
 
-def test_personal_values_are_masked_in_the_unit_test_and_left_out_of_descriptions(tmp_path: Path) -> None:
+def test_personal_values_are_masked_and_in_no_description(tmp_path: Path) -> None:
     text = "Order No,Date,SKU,Quantity,Amount,Customer Name,E-Mail,Customer ID\n"
     seen = look(tmp_path, text + "1,2024-05-13,a,1,5.00,Ada Lovelace,ada@example.org,K-77\n")
     written = write_declaration(seen, tmp_path / "none.yml") + write_staging(seen) + write_yaml(seen)
@@ -301,7 +301,7 @@ def test_a_feed_is_added_behind_the_other_tables_of_its_source(tmp_path: Path) -
     path = tmp_path / "_shop__sources.yml"
     seen = look(tmp_path, HEADER + LINES)
     path.write_text(write_declaration(seen, path))
-    with pytest.raises(ConfigurationError, match="declares shop.lines already"):
+    with pytest.raises(ConfigurationError, match=r"declares shop\.lines already"):
         write_declaration(seen, path)
     folder = tmp_path / "other"
     folder.mkdir()
