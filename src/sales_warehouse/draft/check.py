@@ -51,7 +51,8 @@ class CheckReport:
     outcomes: list[tuple[str, str, int]] = field(default_factory=list)  # status, issues, rows
     sums: list[Sums] = field(default_factory=list)
     todos: list[str] = field(default_factory=list)
-    without_rates: list[str] = field(default_factory=list)  # currencies of accepted rows
+    currencies: list[str] = field(default_factory=list)  # of accepted rows
+    without_rates: list[str] = field(default_factory=list)  # those among them
     rates_command: str = ""  # that fetches these, and those that are there
 
     @property
@@ -84,7 +85,7 @@ def check_feed(settings: Settings, feed: Feed, paths: Sequence[Path], reporter: 
                 build_in_scratch(scratch, folder, ["run", "--select", model])
             if _is_built(connection, model):
                 _sum_up(connection, model, report)
-                _look_for_rates(connection, model, settings.project, report)
+                _look_for_rates(settings.project, report)
     return report
 
 
@@ -135,29 +136,28 @@ def _is_built(connection: Connection, model: str) -> bool:
         return cursor.fetchone() == (True,)
 
 
-def _look_for_rates(connection: Connection, model: str, project: Path, report: CheckReport) -> None:
+def _look_for_rates(project: Path, report: CheckReport) -> None:
     """Name the currencies of accepted rows that the seed of exchange rates lacks; not the one of an open question."""
     with (project / RATES).open(encoding="utf-8", newline="") as rates:
         known = {row["currency"] for row in csv.DictReader(rates)}
-    with transaction(connection) as cursor:
-        view = sql.Identifier("staging", model)
-        cursor.execute(sql.SQL("select distinct currency from {} where row_status = 'accepted'").format(view))
-        found = {currency for (currency,) in cursor if currency}
-    report.without_rates = sorted(found - known - {"EUR", UNKNOWN_CURRENCY})
+    report.without_rates = sorted({*report.currencies} - known - {"EUR", UNKNOWN_CURRENCY})
     # the script writes the currencies it is given and no others
     wanted = " ".join(f"--currency {code}" for code in sorted(known.union(report.without_rates)))
     report.rates_command = f"python scripts/refresh_exchange_rates.py --download {wanted}"
 
 
 def _sum_up(connection: Connection, model: str, report: CheckReport) -> None:
+    """Count the rows by outcome, and sum up the accepted ones; the view casts each row once."""
     with transaction(connection) as cursor:
-        view = sql.Identifier("staging", model)
-        cursor.execute(sql.SQL(read_sql("draft/sql/count_outcomes.sql")).format(view))
+        cursor.execute(sql.SQL(read_sql("draft/sql/keep_rows.sql")).format(sql.Identifier("staging", model)))
+        cursor.execute(read_sql("draft/sql/count_outcomes.sql"))
         report.outcomes = [(status, issues, rows) for status, issues, rows in cursor.fetchall()]
         cursor.execute(read_sql("draft/sql/columns.sql"), (model,))
         for name, is_number in cursor.fetchall():
             column = sql.Identifier(name)
             total = sql.SQL("sum({})").format(column) if is_number else sql.SQL("null")
-            cursor.execute(sql.SQL(read_sql("draft/sql/sum_column.sql")).format(view, column, total))
+            cursor.execute(sql.SQL(read_sql("draft/sql/sum_column.sql")).format(column, total))
             [row] = cursor.fetchall()
             report.sums.append(Sums(name, *row))
+        cursor.execute("select distinct currency from checked_rows where row_status = 'accepted'")
+        report.currencies = sorted(currency for (currency,) in cursor if currency)

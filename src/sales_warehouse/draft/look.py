@@ -17,6 +17,7 @@ from sales_warehouse.draft.see_columns import see_columns
 from sales_warehouse.draft.see_encoding import see_encoding
 from sales_warehouse.draft.see_names import see_names
 from sales_warehouse.draft.see_orders import see_repeats
+from sales_warehouse.draft.see_text import TOTAL_WORDS
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import (
     JSON_FORMATS,
@@ -32,9 +33,12 @@ from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, co
 from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.inbox.recognise import formats_of, refuse_other_format, refuse_other_packing
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.load.readers.parse_in_subprocess import ParserBroken
 
 _SIGNS = {"%": "pct", "#": "no", "€": "eur", "$": "usd", "£": "gbp"}  # in headers that give the same name
 _CONTENT_BYTES = 8 * 1024 * 1024  # of each sample, for its encoding and dialect
+_DOCUMENT_BYTES = 256 * 1024 * 1024  # of a document of JSON, which is read as a whole
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def look_at_samples(source: str, name: str, samples: Samples) -> Evidence:
         _read(evidence, files, headers)
     except FileRefused as refused:
         raise ConfigurationError(refused.message) from None
+    except ParserBroken as broken:
+        raise ConfigurationError(f"A sample cannot be read: {broken}. Is it damaged?") from None
     _see_delivery(evidence, files)
     evidence.plan = plan_staging(evidence)
     return evidence
@@ -81,7 +87,7 @@ def _look(evidence: Evidence, files: Sequence[InboxFile]) -> list[str]:
     contents = [_read_content(evidence.feed, file) for file in files]
     formats = formats_of(contents[0][:4096])
     if formats is None:
-        if re.match(rb"(?:\xef\xbb\xbf)?\s*[\[{]", contents[0]):
+        if _JSON.match(contents[0]):
             encoding = see_encoding(contents)
             evidence.feed = replace(evidence.feed, dialect=replace(evidence.feed.dialect, encoding=encoding.name))
             evidence.see("encoding", encoding.name, encoding.evidence)
@@ -127,7 +133,7 @@ def _read_content(feed: Feed, file: InboxFile) -> bytes:
         for block in content.blocks():
             blocks.append(block)
             size += len(block)
-            if size > _CONTENT_BYTES:
+            if size > (_DOCUMENT_BYTES if _JSON.match(first) else _CONTENT_BYTES):
                 break
     return b"".join(blocks)
 
@@ -163,17 +169,13 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
         f"{records.blank:,} blank, {records.repeated_headers:,} repeated headers besides",
     )
     if records.totals:
-        evidence.see("total rows", f"{records.totals:,}", "the first value says total, and most others are empty")
-        if feed.file_format in WORKBOOK_FORMATS:
-            pattern = "(?i)^(Grand )?Total"
-            evidence.feed = replace(feed, workbook=replace(feed.workbook, total_rows=pattern))
-        evidence.ask("total_rows", f"{records.totals:,} rows look like sums of others: should they be left out?")
+        _leave_out_totals(evidence, records.totals)
     if records.rejected:
         evidence.see("rejects", f"{records.rejected:,}", list_some(records.rejects, 2, 120))
         share = max(1, -(-100 * records.rejected // max(1, records.count + records.rejected)))
         evidence.ask(
             "max_rejects",
-            f"{records.rejected:,} records are rejected, {share}% or less: {list_some(records.rejects, 1, 90)}",
+            f"rejected records: {records.rejected:,}, {share}% or less. The first is {records.rejects[0][:90]}",
         )
     evidence.columns = [
         column
@@ -191,10 +193,21 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
         evidence.see("records in several files", f"{repeats.in_several_files:,}", " and ".join(repeats.files))
         evidence.ask(
             "overlap",
-            f"{repeats.in_several_files:,} records are in an earlier sample too, as in "
-            f"{' and '.join(repeats.files)}: do the "
-            "exports overlap (rule row:delivered_before)?",
+            f"records that an earlier sample has too: {repeats.in_several_files:,}, as in {' and '.join(repeats.files)}. Do "
+            "the exports overlap (rule row:delivered_before)?",
         )
+
+
+def _leave_out_totals(evidence: Evidence, totals: int) -> None:
+    """Declare rows that look like sums of others as such, and ask."""
+    feed, pattern = evidence.feed, rf"(?i)^\W*({TOTAL_WORDS})\b"
+    evidence.see("total rows", f"{totals:,}", "the first value says total, and most others are empty")
+    option = "total_rows" if feed.file_format in WORKBOOK_FORMATS else "trailer"
+    if feed.file_format in WORKBOOK_FORMATS:
+        evidence.feed = replace(feed, workbook=replace(feed.workbook, total_rows=pattern))
+    elif feed.file_format in TEXT_FORMATS:
+        evidence.feed = replace(feed, dialect=replace(feed.dialect, trailer=pattern))
+    evidence.ask(option, f"rows that look like sums of others are left out ({totals:,}). Keep the option, or remove it")
 
 
 def _name_raw(headers: Sequence[str]) -> tuple[list[str], tuple[tuple[str, tuple[str, ...]], ...]]:

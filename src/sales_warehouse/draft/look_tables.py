@@ -11,6 +11,7 @@ from sales_warehouse.feeds.declare import Nesting
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.names import normalise_header
 from sales_warehouse.load.inbox.open_file import ContentReader
+from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import open_content
 from sales_warehouse.load.readers.parse_in_subprocess import SubprocessContent
 
@@ -106,11 +107,14 @@ def _find_objects(evidence: Evidence, text: str) -> tuple[list[dict[str, Any]], 
         evidence.see("format", "jsonl", "an object a line")
         return found, ""
     evidence.feed = replace(evidence.feed, file_format="json")
-    document, _ = json.JSONDecoder().raw_decode(text.lstrip("\ufeff \t\r\n"))
+    try:
+        document, _ = json.JSONDecoder().raw_decode(text.lstrip("\ufeff \t\r\n"))
+    except (ValueError, RecursionError) as error:
+        raise FileRefused(f"The first sample begins like JSON and is none: {error}.") from None
     if isinstance(document, list):
         evidence.see("format", "json", "a list of objects")
         return [one for one in document if isinstance(one, dict)][:_MOST_OBJECTS], ""
-    return _find_list(evidence, document)
+    return _find_list(evidence, document) if isinstance(document, dict) else ([], "")
 
 
 def _find_list(evidence: Evidence, document: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:

@@ -165,7 +165,7 @@ def _choose_rows(evidence: Evidence) -> Iterator[dict[str, str | None]]:
     for number in range(min(evidence.records.count, _MOST_LOOKED_AT)):
         row = {name: evidence.values(name)[number] for name in names}
         if any(not (row.get(name) or "").strip() for name in needed) or any(
-            re.search("[\r\n]", text or "") for text in row.values()
+            text and not text.replace("\u00a0", " ").isprintable() for text in row.values()
         ):
             continue
         is_negative = any((read_number(row[column.name], column) or 0) < 0 for column in amounts)

@@ -4,6 +4,7 @@ import re
 import textwrap
 
 from sales_warehouse.draft.evidence import Call, Entry, Question
+from sales_warehouse.printable import show_line
 
 _WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*")
@@ -54,11 +55,10 @@ def jinja_entry(entry: Entry) -> str:
 
 def todo_lines(question: Question, mark: str, indent: str = "") -> str:
     """Return what a person must decide as comment lines, the first with TODO, each with its line end."""
-    text = re.sub(
-        r"\s+",
-        " ",
-        f"TODO {question.about}: {question.text}".replace("{%", "{ %").replace("{{", "{ {").replace("{#", "{ #"),
-    )
+    told = f"TODO {question.about}: {question.text}"
+    for sign in ("{%", "{{", "{#"):  # dbt reads Jinja in comments too
+        told = told.replace(sign, f"{{ {sign[1]}")
+    text = show_line(re.sub(r"\s+", " ", told))
     first, more = f"{indent}{mark} ", f"{indent}{mark}   "
     lines = textwrap.wrap(
         text, _WIDTH, initial_indent=first, subsequent_indent=more, break_long_words=True, break_on_hyphens=False

@@ -179,6 +179,14 @@ def test_the_sheet_with_the_columns_of_sales_and_its_header_are_found(tmp_path: 
     assert (seen.records.count, "sheet" in asked(seen)) == (5, False)
 
 
+def test_total_rows_of_a_sheet_are_left_out_and_asked(tmp_path: Path) -> None:
+    rows: list[Any] = [["Order No", "Date", "Quantity", "Amount"], *([n, "2024-05-13", 2, 7.5] for n in range(1, 5))]
+    seen = look(tmp_path, make_xlsx({"May": [*rows, ["Summe", None, None, 30]]}), name="may.xlsx")
+    assert (seen.records.count, seen.records.totals) == (4, 1)
+    assert "total_rows" in asked(seen)
+    assert re.search(str(seen.feed.workbook.total_rows), "Summe")
+
+
 def test_two_sheets_with_the_same_columns_are_asked(tmp_path: Path) -> None:
     rows = [["Order No", "Date", "Quantity"], *([n, "2024-05-13", 2] for n in range(1, 5))]
     assert "sheet" in asked(look(tmp_path, make_xlsx({"May": rows, "June": rows}), name="both.xlsx"))
@@ -199,7 +207,13 @@ def test_parquet_and_json_have_their_columns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (b"%PDF-1.4 ...", "is a PDF"), (b"\x1f\x8b\x08\0" + b"x" * 50, "a gzip file")],
+    [
+        (b"{not json", "begins like JSON"),
+        (b"PK\x03\x04" + b"x" * 99, "cannot be read|is a zip"),
+        (b"", "is empty"),
+        (b"%PDF-1.4 ...", "is a PDF"),
+        (b"\x1f\x8b\x08\0" + b"x" * 50, "a gzip file"),
+    ],
 )
 def test_a_file_that_no_feed_can_have_is_refused_with_its_reason(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
@@ -263,6 +277,12 @@ def test_what_the_files_do_not_say_is_asked(tmp_path: Path) -> None:
     seen = look(tmp_path, "Article;Amount\nTea;1.50\nCup;2.50\n")
     assert {"order_id", "currency", "quantity", "order_date"} <= asked(seen)
     assert planned(seen)["currency"]["constant"] == "XXX"
+    assert str(planned(seen)["order_id"]["is"]).startswith("'cast(null")
+    till = look(
+        tmp_path, "Filiale;Datum;Artikel;Betrag\n7;2024-05-13;Tee;1,50\n7;2024-05-13;Cup;2,50\n8;2024-05-13;x;1,00\n"
+    )
+    assert planned(till)["order_id"]["is"] == "key_of(['filiale', 'datum'])"
+    assert "3 records would be 2 orders" in question(till, "order_id")
     euro = look(tmp_path, HEADER.replace("Price Each", "Price (EUR)") + LINES)
     assert planned(euro)["currency"]["constant"] == "EUR"
     assert "currency" not in asked(euro)

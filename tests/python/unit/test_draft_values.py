@@ -97,9 +97,7 @@ def test_two_forms_that_read_the_same_days_are_told_apart_by_their_days() -> Non
         (["1,234", "2,500", "3.5"], ["decimal point, thousands ','"]),
     ],
 )
-def test_marks_that_fit_every_number_are_found_with_their_rivals(
-    texts: list[str], forms: list[str]
-) -> None:
+def test_marks_that_fit_every_number_are_found_with_their_rivals(texts: list[str], forms: list[str]) -> None:
     assert numbers(*texts) == forms
 
 

@@ -1,4 +1,4 @@
 select row_status, row_issues, count(*) as rows
-from {}
+from checked_rows
 group by row_status, row_issues
 order by row_status, rows desc, row_issues

@@ -1,3 +1,3 @@
-select count({1}) as rows, {2} as total, min({1}) as least, max({1}) as greatest
-from {0}
+select count({0}) as rows, {1} as total, min({0}) as least, max({0}) as greatest
+from checked_rows
 where row_status = 'accepted'

@@ -1,0 +1,2 @@
+create temporary table checked_rows on commit drop as
+select * from {}
