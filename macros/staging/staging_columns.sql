@@ -108,6 +108,8 @@
         {{ return('cast(' ~ column['is'] | trim ~ ' as date)') }}
     {%- elif column['is'] -%}
         {{ return(column['is'] | trim) }}
+    {%- elif column.of_file -%}
+        {{ return(column.name) }}
     {%- elif column.constant is not none -%}
         {{ return("cast('" ~ column.constant | replace("'", "''") ~ "' as " ~ text_type() ~ ')') }}
     {%- elif column.kind == 'integer' -%}

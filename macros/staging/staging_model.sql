@@ -164,7 +164,7 @@ computed_{{ level }} as (
 
 sequenced as (
 
-    {{ flag_out_of_sequence(steps.last, name) }}
+    {{ flag_out_of_sequence(steps.last, name, items='_item_number' in lineage) }}
 
 ),
 {%- set steps.last = 'sequenced' %}

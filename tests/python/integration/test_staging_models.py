@@ -1,4 +1,4 @@
-"""`staging_model` with the keys that the feeds of the project do not use, by unit tests of dbt in a copy of the project."""
+"""`staging_model` with the keys that the feeds of the project do not use, by unit tests of dbt."""
 
 import re
 from pathlib import Path
@@ -62,7 +62,8 @@ EXPORTS = """\
     {'name': 'sent_on', 'from': 'sent', 'cast': 'timestamp', 'format': 'DD-Mon-YYYY HH24:MI'},
     {'name': 'net_amount', 'from': 'price', 'cast': 'amount', 'decimal_mark': ',', 'thousands_mark': '.',
         'currency_sign': '€'},
-    {'name': 'fee', 'cast': 'decimal(5, 2)', 'default': '0', 'checks': [('fee:zero', 'fee = 0 and fee_text is not null')]},
+    {'name': 'fee', 'cast': 'decimal(5, 2)', 'default': '0',
+        'checks': [('fee:free', 'fee = 0 and fee_text is not null')]},
     {'name': 'share', 'cast': 'rate(9, 4)', 'decimal_mark': '.'},
     {'name': 'kind', 'from': 'kind', 'is': "case kind_text when 'b' then 'box' else kind_text end"},
     {'name': 'total', 'is': 'net_amount + fee', 'cast': 'decimal(6, 2)'},
@@ -76,7 +77,7 @@ EXPORTS = """\
 ) }}
 """
 RULE = """\
-        {'code': 'fee:zero', 'outcome': 'flagged', 'description': 'A fee of 0 was delivered.'},
+        {'code': 'fee:free', 'outcome': 'flagged', 'description': 'A fee of 0 was delivered.'},
 """
 TESTS = """\
 unit_tests:
@@ -95,16 +96,35 @@ unit_tests:
           S1,2024-05-02,,Tea,1,-1,1,6
           S1,2024-05-02,7,,1,-1,1,7
     expect:
-      format: csv
-      rows: |
-        _row_number,order_id,product_id,quantity,net_amount,row_status,row_issues
-        1,S1:2024-05-02:7,Tea,-2,-9,accepted,
-        2,S1:2024-05-02:7,Mug,-1,-4.5,accepted,
-        3,S1:2024-05-02:7,Pot,-1,-1,accepted,
-        4,S1%3A2024-05-02:2024-05-02:7,Tea,-1,-1,accepted,
-        5,S1%253A2024-05-02:2024-05-02:7,Tea,-1,-1,accepted,
-        6,,Tea,-1,-1,quarantined,order_id:missing
-        7,S1:2024-05-02:7,,-1,-1,quarantined,product_id:missing
+      rows:
+        - {
+            _row_number: 1, order_id: "S1:2024-05-02:7", product_id: "Tea",
+            quantity: -2, net_amount: "-9.0000", row_status: "accepted", row_issues: ""
+          }
+        - {
+            _row_number: 2, order_id: "S1:2024-05-02:7", product_id: "Mug",
+            quantity: -1, net_amount: "-4.5000", row_status: "accepted", row_issues: ""
+          }
+        - {
+            _row_number: 3, order_id: "S1:2024-05-02:7", product_id: "Pot",
+            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+          }
+        - {
+            _row_number: 4, order_id: "S1%3A2024-05-02:2024-05-02:7", product_id: "Tea",
+            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+          }
+        - {
+            _row_number: 5, order_id: "S1%253A2024-05-02:2024-05-02:7", product_id: "Tea",
+            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+          }
+        - {
+            _row_number: 6, order_id: null, product_id: "Tea",
+            quantity: -1, net_amount: "-1.0000", row_status: "quarantined", row_issues: "order_id:missing"
+          }
+        - {
+            _row_number: 7, order_id: "S1:2024-05-02:7", product_id: null,
+            quantity: -1, net_amount: "-1.0000", row_status: "quarantined", row_issues: "product_id:missing"
+          }
 
   - name: every_key_of_a_column_has_its_effect
     model: stg_till__exports
@@ -113,7 +133,8 @@ unit_tests:
         format: sql
         rows: |
           select
-              cast(number as bigint) as file_id, cast('key ' || number as text) as delivery_key, cast('active' as text) as status,
+              cast(number as bigint) as file_id, cast('key ' || number as text) as delivery_key,
+              cast('active' as text) as status,
               timestamp with time zone '2024-02-15 06:00:00+00' as started_at
           from (values (1), (2)) as files (number)
       - input: source('till', 'exports')
@@ -126,14 +147,34 @@ unit_tests:
           4,13.1.2024,,x,9999,,,1,4
           1,13.1.2024,,"9.999,00",1,,,2,5
     expect:
-      format: csv
-      rows: |
-        _row_number,order_id,order,order_date,sent_on,net_amount,fee,share,kind,total,delivery_key,row_status,row_issues
-        1,1,1,2024-01-13,2023-12-01 09:30:00,1234.5,0,0.12,box,1234.5,key 1,accepted,
-        2,2,2,2024-05-05,,5,0,,c,5,key 1,accepted,sent_on:not_a_timestamp;fee:zero;share:not_a_decimal;order_date:after_delivery
-        3,3,3,,,-1,,,,,key 1,quarantined,order_date:ambiguous;fee:not_a_decimal
-        4,4,4,2024-01-13,,,,,,,key 1,quarantined,net_amount:not_a_decimal;order:unknown;fee:not_a_decimal
-        5,1,1,2024-01-13,,9999,1,,,,key 2,skipped,row:delivered_before
+      rows:
+        - {
+            _row_number: 1, order_id: "1", order: "1", order_date: "2024-01-13",
+            sent_on: "2023-12-01 09:30:00", net_amount: "1234.5000",
+            fee: "0.00", share: "0.1200", kind: "box", total: "1234.50", delivery_key: "key 1",
+            row_status: "accepted", row_issues: ""
+          }
+        - {
+            _row_number: 2, order_id: "2", order: "2", order_date: "2024-05-05", sent_on: null, net_amount: "5.0000",
+            fee: "0.00", share: null, kind: "c", total: "5.00", delivery_key: "key 1",
+            row_status: "accepted",
+            row_issues: "order_date:after_delivery;sent_on:not_a_timestamp;fee:free;share:not_a_decimal"
+          }
+        - {
+            _row_number: 3, order_id: "3", order: "3", order_date: null, sent_on: null, net_amount: "-1.0000",
+            fee: null, share: null, kind: null, total: null, delivery_key: "key 1",
+            row_status: "quarantined", row_issues: "order_date:ambiguous;fee:not_a_decimal"
+          }
+        - {
+            _row_number: 4, order_id: "4", order: "4", order_date: "2024-01-13", sent_on: null, net_amount: null,
+            fee: null, share: null, kind: null, total: null, delivery_key: "key 1",
+            row_status: "quarantined", row_issues: "net_amount:not_a_decimal;order:unknown;fee:not_a_decimal"
+          }
+        - {
+            _row_number: 5, order_id: "1", order: "1", order_date: "2024-01-13", sent_on: null, net_amount: "9999.0000",
+            fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2", row_status: "skipped",
+            row_issues: "row:delivered_before"
+          }
 """
 BEFORE = "{'code': 'row:delivered_before', 'outcome': 'flagged', 'is_offered': true,"
 SKIPPED = f"{BEFORE}\n            'feeds': {{'till.exports': {{'outcome': 'skipped'}}}},"
@@ -171,7 +212,7 @@ def test_the_codes_of_a_model_are_data(shop: Checkout) -> None:
     shown = shop.dbt("compile", "--quiet", "--inline", query).stdout
     assert set(re.findall(r"[a-z_]+:[a-z_]+", shown)) >= {
         "order_id:missing", "order_date:ambiguous", "order_date:out_of_sequence", "sent_on:not_a_timestamp",
-        "share:not_a_decimal", "total:out_of_range", "row:delivered_before", "row:blank", "fee:zero",
+        "share:not_a_decimal", "total:out_of_range", "row:delivered_before", "row:blank", "fee:free",
     }  # fmt: skip
 
 
