@@ -29,7 +29,7 @@ _TEXTS = ("store_id", "customer_id", "product_category", "product_subcategory", 
 _CODES = re.compile(r"\b(EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|JPY|BRL|MXN|TRY|INR|CNY)\b")
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "zł": "PLN"}
 _TIME = re.compile(r"[T ][0-9]{1,2}:[0-9]{2}.*")  # of day, behind a date
-_MOST_STATES = 12
+_MOST_STATES = 20
 _ALL = Decimal("0.999")  # of the records that must agree with a formula
 
 
@@ -217,6 +217,7 @@ def _plan_amounts(plan: _Plan, relations: list[Relation]) -> None:
     if total is not None:
         plan.add("net_amount", total, {"required": True} | cast_number(evidence, total))
         _plan_discount(plan, total, exact)
+        _ask_of_formula(plan, total, relations)
         if total.name in evidence.roles.get("gross_amount", []):
             evidence.ask("net_amount", f"{total.name} is read, which may hold tax or what was paid before a discount")
     elif price is not None:
@@ -233,6 +234,18 @@ def _plan_amounts(plan: _Plan, relations: list[Relation]) -> None:
         if (column := plan.pick(role)) is not None and column.is_number:
             plan.add(role, column, cast_number(evidence, column))
     _plan_cost(plan)
+
+
+def _ask_of_formula(plan: _Plan, total: Column, relations: list[Relation]) -> None:
+    """Ask what the total holds if it is not quantity times price, with or without a discount."""
+    quantity, price = plan.by_role.get("quantity"), plan.by_role.get("unit_price")
+    if quantity is None or price is None:
+        return
+    best = next((it for it in relations if it.total == total.name), None)
+    rows, agreeing = (best.rows, best.agreeing) if best else (total.filled, 0)
+    if agreeing < _ALL * rows:
+        told = f"{total.name} is read; {quantity} × {price} gives it in {agreeing:,} of {rows:,} records"
+        plan.evidence.ask("net_amount", f"{told}: does it hold tax, shipping or a discount?")
 
 
 def _plan_discount(plan: _Plan, total: Column | None, exact: list[Relation]) -> None:

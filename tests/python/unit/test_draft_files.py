@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,12 @@ def test_what_the_files_do_not_say_is_asked(tmp_path: Path) -> None:
     euro = look(tmp_path, HEADER.replace("Price Each", "Price (EUR)") + LINES)
     assert planned(euro)["currency"]["constant"] == "EUR"
     assert "currency" not in asked(euro)
+
+
+def test_a_total_that_is_not_quantity_times_price_is_asked(tmp_path: Path) -> None:
+    text = "Invoice ID,Date,SKU,Quantity,Unit Price,Total\n1,2024-05-13,a,2,5.00,10.50\n2,2024-05-13,a,1,7.00,7.35\n"
+    assert "in 0 of 2 records: does it hold tax" in question(look(tmp_path, text), "net_amount")
+    assert "net_amount" not in asked(look(tmp_path, text.replace("10.50", "10.00").replace("7.35", "7.00")))
 
 
 def test_states_of_orders_are_asked_with_their_amounts(tmp_path: Path) -> None:
