@@ -193,7 +193,7 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
         evidence.see("records in several files", f"{repeats.in_several_files:,}", " and ".join(repeats.files))
         evidence.ask(
             "overlap",
-            f"records that an earlier sample has too: {repeats.in_several_files:,}, as in {' and '.join(repeats.files)}. "
+            f"records that an earlier sample has too: {repeats.in_several_files:,}, in {' and '.join(repeats.files)}. "
             "Do the exports overlap (rule row:delivered_before)?",
         )
 

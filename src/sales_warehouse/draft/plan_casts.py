@@ -42,7 +42,7 @@ def cast_number(evidence: Evidence, column: Column, is_count: bool = False, is_m
         return {"cast": "integer"}
     scale = _SCALE
     if column.scale > _SCALE and is_money:
-        evidence.ask(column.name, f"up to {column.scale} decimals; more than {_SCALE} are quarantined, not rounded")
+        _ask_of_scale(evidence, column, marks_of(form.name).decimal)
     elif column.scale > _SCALE:
         scale = column.scale
     size = "" if scale == _SCALE else f"(28, {scale})"
@@ -57,6 +57,19 @@ def cast_number(evidence: Evidence, column: Column, is_count: bool = False, is_m
     if len(column.currency_signs) > 1:
         evidence.ask(column.name, f"several currency signs: {' '.join(column.currency_signs)}")
     return entry
+
+
+def _ask_of_scale(evidence: Evidence, column: Column, mark: str) -> None:
+    """Ask whether amounts with more decimals than money has are to be rounded."""
+    counts = evidence.counts(column.name)
+    finer = sum(rows for text, rows in counts.items() if len(text.partition(mark)[2].rstrip("0% )€")) > _SCALE)
+    exact = f"exact_{column.name}"
+    keys = f"'from': '{column.name}', 'cast': 'decimal(28, {column.scale})', 'hidden': true"
+    evidence.ask(
+        column.name,
+        f"{finer:,} of {column.filled:,} rows have more than {_SCALE} decimals, which are quarantined. To round them "
+        f"once: {{'name': '{exact}', {keys}}}, and behind it the column with 'is': '{exact}', 'cast': 'decimal'",
+    )
 
 
 def _has_brackets(column: Column) -> bool:

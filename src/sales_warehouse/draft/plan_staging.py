@@ -175,7 +175,8 @@ def _plan_currency(plan: _Plan) -> None:
     codes = {found[1] for column in money if (found := _CODES.search(column.header.upper()))} | signs & {
         *_SIGNS.values()
     }
-    codes |= {_SIGNS[sign] for sign in signs if sign in _SIGNS}
+    shown = {sign for sign in _SIGNS if sign in signs or any(sign in column.header for column in money)}
+    codes |= {_SIGNS[sign] for sign in shown}
     if len(codes) == 1 and not signs - {*_SIGNS, *codes}:
         plan.add("currency", keys={"constant": (code := codes.pop())})
         evidence.see("currency", code, "the header or the sign of the amounts")

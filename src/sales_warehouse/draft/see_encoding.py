@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ _KNOWN = (
     *("cp1253", "cp1254", "cp1257", "cp852", "iso8859_1", "iso8859_2", "iso8859_9", "koi8_r", "mac_latin2"),
     *("cp932", "shift_jis", "euc_jp", "gb18030", "gbk", "big5", "euc_kr", "cp949"),
 )
+_SIGNS = "€£¥’‘“”„–—…°½¼²³·•®©™«»§"
+_MOST = 0.9  # of the words
 _FEW_WORDS = 20  # in fewer, charset-normalizer has too little to go by
 _LIKELY_BYTES = 64 * 1024  # of other bytes than ASCII, for charset-normalizer
 _NAMES = {"mac_roman": "mac-roman", "iso8859_15": "iso-8859-15", "iso8859_1": "latin-1"}
@@ -98,15 +101,20 @@ def _choose(decoded: dict[str, str], likely: Sequence[str]) -> str:
 
 
 def _is_plausible(text: str) -> bool:
-    """Say whether what is not ASCII are mostly letters, in words of one script, in one case or with a capital first."""
-    words = [word for word in text.split() if not word.isascii()]
-    sound = 0
-    for word in words:
-        letters = [letter for letter in word if letter.isalpha()]
-        beyond = [letter for letter in word if not letter.isascii()]
-        is_cased = word[1:] == word[1:].lower() or word == word.upper() or not word.isalpha()
-        sound += bool(letters) and all(letter.isalpha() or letter in "€£’‘“”–—°½" for letter in beyond) and is_cased
-    return bool(words) and sound >= 0.9 * len(words)
+    """Say whether what is not ASCII are letters, in words of one case or with a capital first, and common signs."""
+    words = [word for word in text.split() if any(letter not in _SIGNS for letter in word if not letter.isascii())]
+    sound = sum(_is_word(word) for word in words)
+    return sound >= _MOST * len(words)
+
+
+def _is_word(word: str) -> bool:
+    beyond = [letter for letter in word if not letter.isascii() and letter not in _SIGNS]
+    # ˆ and ﬂ are letters too, but of no word
+    are_letters = all(
+        unicodedata.category(letter) in ("Ll", "Lu", "Lo") and not unicodedata.decomposition(letter).startswith("<")
+        for letter in beyond
+    )
+    return are_letters and (word[1:] == word[1:].lower() or word == word.upper() or not word.isalpha())
 
 
 def _find_words(data: bytes) -> "Counter[bytes]":

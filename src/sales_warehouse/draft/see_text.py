@@ -16,6 +16,8 @@ from sales_warehouse.load.readers.parse_record import RecordGrammar
 
 _DELIMITERS = (",", ";", "\t", "|", "||", "^", "~", "\x1f", "\x01", ":")
 _MOST_LINES = 3_000
+_MOST_TITLES = 50  # records in which the header is looked for
+_OF_A_HEADER = 0.6  # of the fields of the fullest record have a text in a header
 _NUMBER = re.compile(r"[-+(]?[£$€]?\s?[0-9][0-9.,' \u00a0]*\)?%?|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}.*")
 TOTAL_WORDS = (
     "grand total|sub-?total|total|sum|summe|gesamt(?:summe)?|totaux|somme|suma|totale|totaal|som|totalt|soma|razem"
@@ -207,11 +209,15 @@ def _see_header(seen: Text, lines: Sequence[str], found: Sequence[tuple[int, lis
     full = [(at, record) for at, record in found if record is not None and len(record) == width]
     if not full:
         return
+    # the cells of a title may be padded with delimiters: a header has about as many texts as its table is wide
+    filled = [sum(bool(text.strip()) for text in record) for _, record in full[:_MOST_TITLES]]
+    place = next((n for n, count in enumerate(filled) if count >= min(width, max(2, max(filled) * _OF_A_HEADER))), 0)
+    full = full[place:]
     first, header = full[0]
     kept = [number for number, line in enumerate(lines) if not (seen.comments and line.startswith("#"))]
-    place = kept[first]  # of the lines themselves, comments among them
+    line = kept[first]  # of the lines themselves, comments among them
     if any(lines[number].strip() for number in kept[:first]):
-        seen.dialect = replace(seen.dialect, preamble_lines=place)
+        seen.dialect = replace(seen.dialect, preamble_lines=line)
     records = [record for _, record in full[1:200]]
     has_values = any(_NUMBER.fullmatch(text.strip()) for text in header if text.strip())
     below = [any(_NUMBER.fullmatch(record[n].strip()) for record in records) for n in range(width)]

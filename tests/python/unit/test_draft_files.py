@@ -113,6 +113,13 @@ def test_a_preamble_blank_lines_and_comments_are_counted(tmp_path: Path) -> None
     assert (seen.feed.dialect.comment, seen.records.count) == ("^#", 6)
 
 
+def test_title_rows_padded_with_delimiters_are_a_preamble(tmp_path: Path) -> None:
+    text = f"Umsatzbericht;;;;\nFiliale: Köln (€);;;;\n;;;;\n{HEADER}{LINES * 3}"
+    seen = look(tmp_path, text.encode("cp1252"))
+    assert (seen.feed.dialect.preamble_lines, seen.records.count) == (3, 6)
+    assert seen.feed.dialect.encoding == "cp1252"
+
+
 def test_total_lines_are_asked(tmp_path: Path) -> None:
     seen = look(tmp_path, HEADER + LINES * 3 + "Total;;;9;15.90\n")
     assert "trailer" in asked(seen)
@@ -274,6 +281,12 @@ def test_numbers_with_two_meanings_are_asked(tmp_path: Path) -> None:
     assert planned(seen)["unit_price"]["cast"] == "decimal"
 
 
+def test_more_decimals_than_money_has_are_asked_and_not_rounded(tmp_path: Path) -> None:
+    seen = look(tmp_path, HEADER + LINES.replace("1.80", "1.80005"))
+    assert "1 of 2 rows have more than 4 decimals" in question(seen, "price_each")
+    assert planned(seen)["unit_price"]["cast"] == "decimal"
+
+
 def test_what_the_files_do_not_say_is_asked(tmp_path: Path) -> None:
     seen = look(tmp_path, "Article;Amount\nTea;1.50\nCup;2.50\n")
     assert {"order_id", "currency", "quantity", "order_date"} <= asked(seen)
@@ -286,6 +299,7 @@ def test_what_the_files_do_not_say_is_asked(tmp_path: Path) -> None:
     assert "3 records would be 2 orders" in question(till, "order_id")
     euro = look(tmp_path, HEADER.replace("Price Each", "Price (EUR)") + LINES)
     assert planned(euro)["currency"]["constant"] == "EUR"
+    assert planned(look(tmp_path, HEADER.replace("Price Each", "Price (£)") + LINES))["currency"]["constant"] == "GBP"
     assert "currency" not in asked(euro)
 
 
