@@ -85,14 +85,17 @@ typed as (
     from {{ source('till', 'returns') }}
 ),
 checked as (
-    select *, {{ issue_codes([('net_amount:not_a_decimal', 'net_amount is null')], 'quarantined') }} as issues from typed
+    select *, {{ issue_codes([('net_amount:not_a_decimal', 'net_amount is null')], 'quarantined') }} as issues
+    from typed
 )
 select
     {{ sales_line_id() }} as sales_line_id, net_amount,
     case
         when is_blank or article = 'void' then 'skipped' when issues <> '' then 'quarantined' else 'accepted'
     end as row_status,
-    case when is_blank then 'row:blank' when article = 'void' then 'order:cancelled' else substring(issues, 2) end as row_issues
+    case
+        when is_blank then 'row:blank' when article = 'void' then 'order:cancelled' else substring(issues, 2)
+    end as row_issues
 from checked
 """
 RULE = """\
