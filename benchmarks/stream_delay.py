@@ -151,11 +151,12 @@ def _copy_project(folder: Path, with_events: bool) -> Path:
     for name in ("dbt_project.yml", "selectors.yml", "profiles.yml.example"):
         shutil.copy(PROJECT / name, folder / name)
     if not with_events:
-        union = folder / "models/intermediate/sales/int_sales__lines_unioned.sql"
-        text, found = re.subn(r" and \{\{ event_decision\('lines'\) \}\} = 'counted'", "", union.read_text("utf-8"))
-        if found != 1:
-            raise WarehouseError("The benchmark is broken: int_sales__lines_unioned does not look up event_decision.")
-        union.write_text(text, "utf-8")
+        union = folder / "macros/sales/union_sales_lines.sql"
+        asked = " if lines.has_events"
+        text = union.read_text("utf-8")
+        if text.count(asked) != 1:
+            raise WarehouseError("The benchmark is broken: union_sales_lines does not ask for events.")
+        union.write_text(text.replace(asked, " if false"), "utf-8")
     return folder
 
 

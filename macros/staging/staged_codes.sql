@@ -4,10 +4,12 @@
     {%- do config(meta={'codes_' ~ outcome: codes}) if codes -%}
 {%- endmacro %}
 
-{# The codes of a staging model. #}
+{# The codes of a staging model. One that is written by hand and looks for blank rows or headers has the codes of both. #}
 {% macro staged_codes(node) -%}
     {%- set meta = node.config.meta or {} -%}
-    {{ return(
-        (meta.get('codes_skipped', []) + meta.get('codes_quarantined', []) + meta.get('codes_flagged', [])) | unique | list
-    ) }}
+    {%- set codes = meta.get('codes_skipped', []) + meta.get('codes_quarantined', []) + meta.get('codes_flagged', []) -%}
+    {%- for macro, code in [('is_blank_record', 'row:blank'), ('is_repeated_header', 'row:repeated_header')] -%}
+        {%- do codes.append(code) if 'macro.sales_warehouse.' ~ macro in (node.depends_on or {}).get('macros', []) -%}
+    {%- endfor -%}
+    {{ return(codes | unique | list) }}
 {%- endmacro %}

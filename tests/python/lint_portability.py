@@ -82,6 +82,8 @@ JINJA_RULES: tuple[tuple[str, str, str], ...] = (
     ("float", r"\btype_float\b", "numeric with precision, or a dispatched macro"),
     ("ordered aggregate", r"\bdbt\.listagg\b", "a dispatched macro: the order is lost on Spark"),
 )
+# In the lists of a staging model: what stands before an expression of a column, or before the condition of a check.
+LISTED_SQL = re.compile(r"(?:'is'\s*:|\(\s*'[a-z_]+:[a-z_]+'\s*,)\s*\Z")
 EXEMPTION = re.compile(r"(?:--|\{#-?)\s*portable:[ \t]*(?P<reason>[^\n#]*)")
 
 
@@ -164,6 +166,8 @@ def _read_jinja(text: str, start: int, parts: Parts, in_literal: bool = False) -
                 at += 2 if text[at] == "\\" else 1
             named = [(name, place) for name, place in calls if name]
             name, place = named[-1] if named else ("", 0)
+            if not named and LISTED_SQL.search(text[start : begun - 1]):
+                name = "staging_model"
             parts.arguments.append((begun, text[begun:at], name, place))
         else:
             parts.jinja[at] = character

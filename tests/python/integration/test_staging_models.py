@@ -76,6 +76,28 @@ EXPORTS = """\
     without=['row:exact_duplicate', 'order_date:outside_period'],
 ) }}
 """
+BY_HAND = """\
+{% do declare_codes('skipped', ['order:cancelled']) %}
+{% set columns = ['store', 'day', 'receipt', 'article', 'pieces', 'amount'] %}
+with
+typed as (
+    select *, {{ is_blank_record(columns) }} as is_blank, {{ try_decimal('amount', 18, 4) }} as net_amount
+    from {{ source('till', 'returns') }}
+),
+checked as (
+    select *, {{ issue_codes([('net_amount:not_a_decimal', 'net_amount is null')], 'quarantined') }} as issues
+    from typed
+)
+select
+    {{ sales_line_id() }} as sales_line_id, net_amount,
+    case
+        when is_blank or article = 'void' then 'skipped' when issues <> '' then 'quarantined' else 'accepted'
+    end as row_status,
+    case
+        when is_blank then 'row:blank' when article = 'void' then 'order:cancelled' else substring(issues, 2)
+    end as row_issues
+from checked
+"""
 RULE = """\
         {'code': 'fee:free', 'outcome': 'flagged', 'description': 'A fee of 0 was delivered.'},
 """
@@ -233,3 +255,13 @@ def test_a_required_column_that_is_missing_is_an_error_that_names_it(shop: Check
     assert compiled.returncode != 0
     said = re.sub(r"\s+", " ", compiled.stdout)
     assert "stg_till__exports has no column product_id, which every sales line needs" in said
+
+
+def test_a_model_by_hand_has_the_codes_that_its_macros_make(shop: Checkout) -> None:
+    path = shop.project / "models/staging/till/stg_till__returns.sql"
+    before = path.read_text()
+    path.write_text(BY_HAND)
+    query = "select '{{ staged_codes(graph.nodes['model.sales_warehouse.stg_till__returns']) | join(' ') }}' as codes"
+    shown = shop.dbt("compile", "--quiet", "--inline", query).stdout
+    path.write_text(before)
+    assert set(re.findall(r"[a-z_]+:[a-z_]+", shown)) == {"net_amount:not_a_decimal", "row:blank", "order:cancelled"}

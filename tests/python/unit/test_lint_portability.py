@@ -118,3 +118,15 @@ def test_the_project_is_clean_and_the_engines_own_folders_are_left_out() -> None
     assert "models/marts/core/fct_sales_lines.sql" in names
     assert "macros/staging/trimmed.sql" not in names
     assert not any(name.startswith(("macros/portable/", "macros/incremental/")) for name in names)
+
+
+def test_expressions_and_conditions_in_lists_are_sql() -> None:
+    """Names, formats and constants beside them are not."""
+    text = """\
+{% set columns = [
+    {'name': 'day', 'cast': 'date', 'format': 'DD/MM/YYYY'},
+    {'name': 'share', 'is': 'a / b'},
+    {'name': 'total', 'checks': [('total:zero', 'total::text = 0')]},
+] %}
+"""
+    assert [(found.line, found.construct) for found in lint.lint_text(text)] == [(3, "division"), (4, "type name")]
