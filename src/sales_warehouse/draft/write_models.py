@@ -158,8 +158,9 @@ def _write_unit_test(evidence: Evidence) -> str:
 
 def _choose_rows(evidence: Evidence) -> Iterator[dict[str, str | None]]:
     """Yield the first record with all that is required, and the first with a negative amount; each in one line."""
-    needed = [str(entry.get("from", entry["name"])) for entry in evidence.plan if entry.get("required")]
-    amounts = [evidence.column(name) for name in needed if name in evidence.places and evidence.column(name).is_number]
+    required = [str(entry.get("from", entry["name"])) for entry in evidence.plan if entry.get("required")]
+    needed = [name for name in required if name in evidence.places]  # the others are computed
+    amounts = [evidence.column(name) for name in needed if evidence.column(name).is_number]
     names = [column.name for column in evidence.columns]
     found, wants_negative = 0, False
     for number in range(min(evidence.records.count, _MOST_LOOKED_AT)):
