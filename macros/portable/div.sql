@@ -22,8 +22,11 @@
     {%- set bottom = 'cast(abs(cast(nullif(' ~ divisor ~ ', 0) as numeric(28, 10))) * 20000000000 as numeric(38, 0))' -%}
     {%- set half = 'cast(abs(cast(nullif(' ~ divisor ~ ', 0) as numeric(28, 10))) * 10000000000 as numeric(38, 0))' -%}
     cast(
-        case when ({{ dividend }} < 0) = ({{ divisor }} < 0) then 1 else -1 end
-        * cast(({{ top }} + {{ half }} - ({{ top }} + {{ half }}) % {{ bottom }}) / {{ bottom }} as numeric({{ precision }}, 0))
+        cast(
+            case when ({{ dividend }} < 0) = ({{ divisor }} < 0) then 1 else -1 end
+            * (({{ top }} + {{ half }} - ({{ top }} + {{ half }}) % {{ bottom }}) / {{ bottom }})
+            as numeric({{ precision }}, 0)
+        )
         * {{ '0.' ~ '0' * (scale - 1) ~ '1' if scale else '1' }}
         as numeric({{ precision }}, {{ scale }})
     )

@@ -64,7 +64,8 @@
     {%- set columns = columns_of_contract(context.sql) if config.get('contract').enforced
         else ['* except (_partition)', '_partition as _topic_partition'] if is_shown else ['*'] -%}
     {% call statement('main') %}
-        create or replace table {{ stored }} using iceberg as
+        create or replace table {{ stored }} using iceberg
+        tblproperties ('warehouse.event_id' = '{{ upper_event() }}') as
         select
             {{ columns | join(',\n            ') }}
         from (
