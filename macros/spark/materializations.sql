@@ -47,7 +47,7 @@
     {%- for row in loaded.rows -%}
         {%- set values = [] -%}
         {%- for value in row -%}
-            {%- do values.append(as_literal(value) | replace('\u005c', '\u005c\u005c')) -%}
+            {%- do values.append(as_literal(value)) -%}
         {%- endfor -%}
         {%- do rows.append('(' ~ values | join(', ') ~ ')') -%}
     {%- endfor -%}

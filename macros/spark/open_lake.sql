@@ -6,6 +6,11 @@
     {%- if invocation_args_dict.get('sample') -%}
         {{ exceptions.raise_compiler_error('A build on Spark is whole and takes no sample. Nothing was built.') }}
     {%- endif -%}
+    {%- if is_deferring() -%}
+        {{ exceptions.raise_compiler_error(
+            'Spark does not read what another target has built. Nothing was built. Use: --no-defer --no-favor-state'
+        ) }}
+    {%- endif -%}
     {%- set state = newest_lake_state() -%}
     {%- set made = [] -%}
     {%- for row in state -%}
