@@ -62,4 +62,5 @@ def _print_spark(state: spark.SparkState) -> None:
 
 def _show_piece(it: Piece) -> tuple[str | int | None, ...]:
     number = None if it.pid is None else str(it.pid)
-    return it.name, it.condition, it.page, number, it.work and it.work.tasks, it.work and round(it.work.seconds)
+    tasks, seconds = (None, None) if it.work is None else (it.work.tasks, round(it.work.seconds))
+    return it.name, it.condition, it.page, number, tasks, seconds

@@ -29,7 +29,9 @@ def run_spark_query(settings: Settings, query: str) -> tuple[list[str], list[tup
     try:
         session = hive.connect(host, port, username=getpass.getuser())
     except (OSError, TException) as error:
-        raise ServerUnreachable(f"Spark's Thrift server does not answer on {host}:{port}: {error}. Try: make spark") from None
+        raise ServerUnreachable(
+            f"Spark's Thrift server does not answer on {host}:{port}: {error}. Try: make spark"
+        ) from None
     with closing(session), closing(session.cursor()) as cursor:
         try:
             # accepts nothing but a query, so that this command cannot write
