@@ -57,7 +57,9 @@ def run_spark_diff(
         [(schema,)] = cursor.fetchall() or [("pg_temp",)]
     brought = [replace(model, schema_after=schema) for model in models]
     report = run_diff(connection, ADAPTER, brought, examples)
-    return replace(report, models=tuple(replace(it, event_after=events[it.name]) for it in report.models))
+    # of models that follow no files prod has no event
+    followed = {it.name: None if it.event_before is None else events[it.name] for it in report.models}
+    return replace(report, models=tuple(replace(it, event_after=followed[it.name]) for it in report.models))
 
 
 def _bring(cursor: Cursor, catalogue: SqlCatalog, model: Model, contract: Any) -> int | None:
