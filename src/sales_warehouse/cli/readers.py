@@ -81,7 +81,7 @@ def sql(
     if target == "spark":
         from sales_warehouse.spark.query import run_spark_query
 
-        columns, rows = run_spark_query(get_settings(), query)
+        columns, rows = run_spark_query(get_settings(), query, as_text=as_csv)
     elif target == "prod":
         from sales_warehouse.query import run_query
 

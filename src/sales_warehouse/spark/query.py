@@ -12,10 +12,13 @@ from sales_warehouse.settings import Settings
 from sales_warehouse.spark.ask import find_reason
 from sales_warehouse.spark.needs import find_spark
 
+_TRUTH = {True: "t", False: "f"}
 
-def run_spark_query(settings: Settings, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+
+def run_spark_query(settings: Settings, query: str, as_text: bool) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run a query at the Thrift server that the target `spark` leads to; return its column names and rows.
 
+    With `as_text`, truth values are written as PostgreSQL writes them; all others have one form on both.
     Raises `ConfigurationError` with the message of Spark when it is no query, or cannot run, and `ServerUnreachable`
     when there is no Thrift server.
     """
@@ -37,6 +40,12 @@ def run_spark_query(settings: Settings, query: str) -> tuple[list[str], list[tup
             # accepts nothing but a query, so that this command cannot write
             cursor.execute(f"describe query {statement}")
             cursor.execute(statement)
-            return [column[0] for column in cursor.description], cursor.fetchall()
+            rows = cursor.fetchall()
+            if as_text:
+                rows = [
+                    tuple(_TRUTH.get(value, value) if isinstance(value, bool) else value for value in row)
+                    for row in rows
+                ]
+            return [column[0] for column in cursor.description], rows
         except (hive.Error, TException) as error:
             raise ConfigurationError(f"The query cannot run: {find_reason(error)}") from None

@@ -6,7 +6,8 @@ import shutil
 import pytest
 from spark_home import Spark
 
-pytestmark = pytest.mark.spark
+# a start of Spark and three builds come before the first test
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 MARTS = ("agg_sales_daily", "dim_product", "dim_channel")
 _SELECT = ("--select", *(f"+{name}" for name in MARTS))
