@@ -26,7 +26,7 @@ def run_spark_query(settings: Settings, query: str, as_text: bool) -> tuple[list
     from pyhive import hive
     from thrift.Thrift import TException
 
-    host = os.environ.get("SPARK_THRIFT_HOST", HOST)
+    host = os.environ.get("SPARK_THRIFT_HOST") or HOST
     port = int(os.environ.get("SPARK_THRIFT_PORT") or read_thrift_port(settings.home))
     statement = query.strip().rstrip(";")
     try:
