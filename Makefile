@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream spark dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
+.PHONY: help install run broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,15 @@ broker: .venv/broker ## install Apache Kafka and start it on this machine; `ware
 
 spark: .venv/spark ## install Apache Spark and start it on this machine, with the server; `warehouse spark down` stops it
 	@$(BIN)/warehouse spark up
+
+# Without tests, which `dbt test --target spark` runs; MODELS limits it to these marts and what they read.
+spark-compare: .venv/spark run ## build the marts on PostgreSQL and on Spark, compare them row by row, and show which worker ran how many tasks (MODELS="…")
+	@$(BIN)/warehouse spark up > /dev/null
+	@$(BIN)/warehouse lake --quiet
+	@$(SHELL_LINE) && $(BIN)/dbt build --quiet --target spark --target-path target/spark --no-defer --no-favor-state \
+		--resource-type seed --resource-type model $(if $(MODELS),--select $(MODELS:%=+%))
+	@$(BIN)/warehouse diff --target spark $(MODELS)
+	@$(BIN)/warehouse spark status
 
 # whichever way the consumer ends, the others end too; a broker of your own does not. A build makes `live`.
 stream: .venv/broker ## start server and broker, send events of invented orders (RATE a second), and show them in `live` until Ctrl-C

@@ -32,7 +32,7 @@
             'source': source,
             'name': source.source_name ~ '.' ~ source.name,
             'is_topic': source.external.location.startswith('kafka:'),
-            'raw_relation': source.relation_name,
+            'raw_relation': source_relation(source),
             'staging_model': model.unique_id if model else none,
             'staging_relation': read_relation(model) if model else none,
             'rows_model': rows_model.unique_id if rows_model else none,

@@ -20,7 +20,7 @@
 {# Pre-hook of models and seeds. dbt began its transaction before, perhaps with another isolation level. Materializations that
    follow the ledger did this in look_up_window. #}
 {% macro begin_write() -%}
-    {%- if execute and not model.build_window -%}
+    {%- if execute and not model.build_window and keeps_build_state() -%}
         commit;
         {{ begin_transaction() }}
     {%- endif -%}

@@ -2,7 +2,7 @@
    `touched_dates`, `touched_members`, `touched_files`. #}
 {% macro build_state(name) -%}
     {{ return(api.Relation.create(
-        database=target.database, schema=generate_schema_name('audit', none), identifier=name, type='table'
+        database=target.database or none, schema=generate_schema_name('audit', none), identifier=name, type='table'
     )) }}
 {%- endmacro %}
 

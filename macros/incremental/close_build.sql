@@ -1,7 +1,7 @@
 {# When all tests of a relation passed in the build that wrote it, its rows are tested up to the watermark. Until then
    the tests of the next build read the same rows again. #}
 {% macro close_build(results) -%}
-    {%- if not execute -%}
+    {%- if not execute or not keeps_build_state() -%}
         {{ return('') }}
     {%- endif -%}
     {%- set passed = [] -%}

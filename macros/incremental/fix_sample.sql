@@ -2,7 +2,7 @@
    the window in which prod has a line, for a source without one its newest days before; the files with a line or a period on
    these days, for a feed without one its newest file, of a lookup all files. dbt's own filter of ref() has no part in it: it knows no files. #}
 {% macro fix_sample() -%}
-    {%- if not execute or target.name == 'prod' -%}
+    {%- if not execute or target.name == 'prod' or not keeps_build_state() -%}
         {{ return('') }}
     {%- endif -%}
     {%- set window = invocation_args_dict.get('sample') -%}

@@ -16,7 +16,7 @@
 {# `true`, for all rows, when the relation was built from nothing or when no build wrote it. #}
 {% macro untested_rows() -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and is_build() and model.attached_node else none -%}
-    {%- if not node or not has_watermark(node) -%}
+    {%- if not node or not has_watermark(node) or not keeps_build_state() -%}
         {{ return('true') }}
     {%- endif -%}
     {%- set rows = run_query(

@@ -1,5 +1,8 @@
 {# On-run-start: take the lease, create the build state, and fix the last event of the ledger that this build sees. #}
 {% macro open_build() -%}
+    {%- if not keeps_build_state() -%}
+        {{ return(open_lake() if execute and is_build() else '') }}
+    {%- endif -%}
     {%- do assert_role() -%}
     {%- do take_build_lease() -%}
     {%- set filtered = feeds() | map(attribute='raw_relation') | list -%}

@@ -1,7 +1,7 @@
 {# Post-hook of every model and seed, in the transaction of its rows: the digest of its code and, where it follows the
    ledger, the last event that it has seen. #}
 {% macro record_build() -%}
-    {%- if not execute or not model.relation_name -%}
+    {%- if not execute or not model.relation_name or not keeps_build_state() -%}
         {{ return('') }}
     {%- endif -%}
     {%- set window = model.build_window or {'is_whole': true, 'event_id': none, 'inputs_hash': '', 'files': []} -%}

@@ -1,7 +1,7 @@
 {# The relations of the target that have a sample, by name, each with its sample. Those of prod have none. #}
 {% macro sampled_relations() -%}
     {%- set found = {} -%}
-    {%- if execute and target.name != 'prod' and is_build() -%}
+    {%- if execute and target.name != 'prod' and is_build() and keeps_build_state() -%}
         {%- for row in run_query(
             'select relation_name, days, files from ' ~ build_state('sampled_relations') ~ ' as relations inner join '
             ~ build_state('samples') ~ ' as samples on relations.invocation_id = samples.invocation_id'

@@ -10,3 +10,7 @@
             cast('{{ first_day }}' as timestamp), cast('{{ last_day }}' as timestamp), interval '1 day'
         ) as days (moment)
 {%- endmacro %}
+
+{% macro spark__calendar_days(first_day, last_day) -%}
+    select explode(sequence(cast('{{ first_day }}' as date), cast('{{ last_day }}' as date), interval 1 day)) as date_day
+{%- endmacro %}

@@ -7,3 +7,8 @@
 {% macro default__computed_once() -%}
     row_number() over (partition by _file_id, _row_number order by _row_number asc nulls last)
 {%- endmacro %}
+
+{# Spark computes an expression once that several others read. #}
+{% macro spark__computed_once() -%}
+    1
+{%- endmacro %}

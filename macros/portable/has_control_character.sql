@@ -9,3 +9,9 @@
         '[' || chr(1) || '-' || chr(8) || chr(11) || chr(12) || chr(14) || '-' || chr(31) || chr(127) || '-' || chr(159) || ']'
     )
 {%- endmacro %}
+
+{% macro spark__has_control_character(values) -%}
+    concat_ws('', {{ values }}) rlike (
+        '[' || chr(1) || '-' || chr(8) || chr(11) || chr(12) || chr(14) || '-' || chr(31) || chr(127) || '-' || chr(159) || ']'
+    )
+{%- endmacro %}

@@ -6,3 +6,7 @@
 {% macro default__instant(text) -%}
     cast('{{ text }}' as timestamp with time zone)
 {%- endmacro %}
+
+{% macro spark__instant(text) -%}
+    cast('{{ text }}' as timestamp)
+{%- endmacro %}

@@ -5,3 +5,7 @@
 {% macro default__instant_type() -%}
     timestamp with time zone
 {%- endmacro %}
+
+{% macro spark__instant_type() -%}
+    timestamp
+{%- endmacro %}

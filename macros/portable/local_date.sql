@@ -6,3 +6,7 @@
 {% macro default__local_date(instant_expression, time_zone) -%}
     cast({{ instant_expression }} at time zone {{ time_zone }} as date)
 {%- endmacro %}
+
+{% macro spark__local_date(instant_expression, time_zone) -%}
+    cast(from_utc_timestamp({{ instant_expression }}, {{ time_zone }}) as date)
+{%- endmacro %}

@@ -30,12 +30,12 @@
    and 24:00:00 and 23:59:60, which it would move to the next day or minute; a pattern with the same effect takes twice as
    long on PostgreSQL. #}
 {% macro read_by_format(expression, format, kind, months) -%}
+    {{ return(adapter.dispatch('read_by_format', 'sales_warehouse')(expression, format, kind, months)) }}
+{%- endmacro %}
+
+{% macro default__read_by_format(expression, format, kind, months) -%}
     {%- set read = read_format(expression, format, months) -%}
-    {%- if read.has_time != (kind == 'timestamp') -%}
-        {{ exceptions.raise_compiler_error(
-            format ~ (' has a time; use try_timestamp' if read.has_time else ' has no time; use try_date')
-        ) }}
-    {%- endif -%}
+    {%- do assert_kind(read, format, kind) -%}
     {%- set value = 'cast(' ~ read.iso_text ~ ' as ' ~ (wall_clock_type() if kind == 'timestamp' else kind) ~ ')' -%}
     {%- if read.pattern -%}
     case
@@ -47,5 +47,23 @@
         when {{ expression }} like '{{ read.shape }}' and pg_input_is_valid({{ read.iso_text }}, '{{ kind }}')
             then case when to_char({{ value }}, '{{ format }}') = {{ expression }} then {{ value }} end
     end
+    {%- endif -%}
+{%- endmacro %}
+
+{# Always by a pattern, as Spark reads texts more freely; it also knows the year 0, which PostgreSQL does not. #}
+{% macro spark__read_by_format(expression, format, kind, months) -%}
+    {%- set read = read_loose_format(expression, format, months) -%}
+    {%- do assert_kind(read, format, kind) -%}
+    case
+        when {{ matches(expression, read.pattern) }} and {{ read.iso_text }} not like '0000%'
+            then try_cast({{ read.iso_text }} as {{ wall_clock_type() if kind == 'timestamp' else kind }})
+    end
+{%- endmacro %}
+
+{% macro assert_kind(read, format, kind) -%}
+    {%- if read.has_time != (kind == 'timestamp') -%}
+        {{ exceptions.raise_compiler_error(
+            format ~ (' has a time; use try_timestamp' if read.has_time else ' has no time; use try_date')
+        ) }}
     {%- endif -%}
 {%- endmacro %}

@@ -5,3 +5,7 @@
 {% macro default__text_type() -%}
     text
 {%- endmacro %}
+
+{% macro spark__text_type() -%}
+    string
+{%- endmacro %}

@@ -7,6 +7,25 @@
 {# Only a text that follows the declared marks reaches the cast, so removing the marks cannot change the number and the
    cast cannot round. #}
 {% macro default__try_amount(expression, precision, scale, decimal_mark, thousands_mark, currency_sign) -%}
+    {%- set read = read_amount(expression, scale, decimal_mark, thousands_mark, currency_sign) -%}
+    case
+        when
+            {{ matches(expression, read.pattern) }}
+            and pg_input_is_valid({{ read.plain }}, 'numeric({{ precision }}, {{ scale }})')
+            then cast({{ read.plain }} as numeric({{ precision }}, {{ scale }}))
+    end
+{%- endmacro %}
+
+{% macro spark__try_amount(expression, precision, scale, decimal_mark, thousands_mark, currency_sign) -%}
+    {%- set read = read_amount(expression, scale, decimal_mark, thousands_mark, currency_sign) -%}
+    case
+        when {{ matches(expression, read.pattern) }}
+            then try_cast({{ read.plain }} as numeric({{ precision }}, {{ scale }}))
+    end
+{%- endmacro %}
+
+{# What try_amount needs of the marks: the pattern of an amount, and its text as a plain number. #}
+{% macro read_amount(expression, scale, decimal_mark, thousands_mark, currency_sign) -%}
     {%- set number = number_pattern(scale, decimal_mark, thousands_mark) -%}
     {%- set bare = expression -%}
     {%- set forms = ['[-+]?' ~ number, '[(]' ~ number ~ '[)]'] -%}
@@ -20,10 +39,5 @@
     {%- endif -%}
     {%- set marks = decimal_mark ~ (thousands_mark | replace("'", "''")) -%}
     {%- set plain = "translate(" ~ bare ~ ", '(" ~ marks ~ ") ', '-.')" -%}
-    case
-        when
-            {{ matches(expression, '^(' ~ forms | join('|') ~ ')$') }}
-            and pg_input_is_valid({{ plain }}, 'numeric({{ precision }}, {{ scale }})')
-            then cast({{ plain }} as numeric({{ precision }}, {{ scale }}))
-    end
+    {{ return({'pattern': '^(' ~ forms | join('|') ~ ')$', 'plain': plain}) }}
 {%- endmacro %}

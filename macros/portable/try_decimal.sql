@@ -14,3 +14,12 @@
             then cast({{ expression }} as numeric({{ precision }}, {{ scale }}))
     end
 {%- endmacro %}
+
+{% macro spark__try_decimal(expression, precision, scale) -%}
+    case
+        when
+            translate({{ expression }}, '0123456789', '') in ('', '.', '-', '-.', '+', '+.')
+            and length(trim(trailing '0' from split_part({{ expression }}, '.', 2))) <= {{ scale }}
+            then try_cast({{ expression }} as numeric({{ precision }}, {{ scale }}))
+    end
+{%- endmacro %}

@@ -19,3 +19,18 @@
             then cast({{ expression }} as bigint)
     end
 {%- endmacro %}
+
+{% macro spark__try_integer(expression, digits) -%}
+    {%- if digits > 18 -%}
+        {{ exceptions.raise_compiler_error('try_integer: bigint holds 18 digits of any value, not ' ~ digits) }}
+    {%- endif -%}
+    case
+        when
+            translate({{ expression }}, '0123456789', '') in ('', '-', '+')
+            and (
+                length({{ expression }}) <= {{ digits }}
+                or length(trim(leading '0' from trim(leading '+-' from {{ expression }}))) <= {{ digits }}
+            )
+            then try_cast({{ expression }} as bigint)
+    end
+{%- endmacro %}

@@ -6,3 +6,8 @@
 {% macro default__utc_clock(instant_expression) -%}
     ({{ instant_expression }} at time zone 'UTC')
 {%- endmacro %}
+
+{# The time zone of the session is UTC, as open_build asserts. #}
+{% macro spark__utc_clock(instant_expression) -%}
+    cast({{ instant_expression }} as timestamp_ntz)
+{%- endmacro %}

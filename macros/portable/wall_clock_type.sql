@@ -5,3 +5,7 @@
 {% macro default__wall_clock_type() -%}
     timestamp without time zone
 {%- endmacro %}
+
+{% macro spark__wall_clock_type() -%}
+    timestamp_ntz
+{%- endmacro %}

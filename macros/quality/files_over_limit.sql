@@ -27,8 +27,7 @@ limits as (
 
 published as (
 
-    select coalesce(max(upper_event_id), 0) as upper_event_id
-    from ledger.publications
+    {{ published_event() }}
 
 ),
 

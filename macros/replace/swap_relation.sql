@@ -57,7 +57,7 @@
    view that does not accept a changed type is seen when its model is built, as only its query tells. #}
 {% macro check_dependents() -%}
     {%- set declared = [] -%}
-    {%- for unique_id in (selected_resources if execute and flags.WHICH in ('build', 'run', 'retry') and not var('drop_dependents')) -%}
+    {%- for unique_id in (selected_resources if execute and flags.WHICH in ('build', 'run', 'retry') and keeps_build_state() and not var('drop_dependents')) -%}
         {%- set node = graph.nodes.get(unique_id, {'config': {}}) -%}
         {%- for column in (node.columns.values() if node.resource_type == 'model' and node.config.contract.enforced else []) -%}
             {%- set is_full = 'not_null' in column.constraints | map(attribute='type') | map('string') -%}

@@ -2,7 +2,7 @@
    First and last character of the first column are tested first: they decide nearly every row and cost a fiftieth of the whole
    comparison. A header such as `# Order` begins with punctuation. #}
 {% macro is_repeated_header(columns) -%}
-    {%- set punctuation = '!"#$%&()*+,-./:;<=>?@[]^_`{|}~\u005c§°±·×«»¡¿–—‘’“”„…†•€£¥¢' ~ "''" -%}
+    {%- set punctuation = '!"#$%&()*+,-./:;<=>?@[]^_`{|}~' ~ backslash_in_literal() ~ '§°±·×«»¡¿–—‘’“”„…†•€£¥¢' ~ "''" -%}
     {%- set blanks = 'chr(9) || chr(10) || chr(13) || chr(32) || chr(160)' -%}
     {%- set separator = ' || chr(31) || ' -%}
     {%- set names = [] -%}

@@ -36,7 +36,7 @@
             ],
         },
         {
-            'call': "try_date('DD-Mon-YYYY') of initcap", 'sql': try_date('initcap(given)', 'DD-Mon-YYYY'),
+            'call': "try_date('DD-Mon-YYYY') of capitalised", 'sql': try_date(capitalised('given'), 'DD-Mon-YYYY'),
             'cases': [('01-DEC-2011', '2011-12-01'), ('01-dec-2011', '2011-12-01'), ('01-Dec-2011', '2011-12-01')],
         },
         {

@@ -10,7 +10,8 @@ the conditions of issue_codes, are checked like the SQL around them. A line can 
 
 Not checked: macros/portable, which is where the engines may differ; macros/incremental and macros/publish, whose
 statements keep the ledger in transactions of this engine; models/live and macros/live, which add to its publications;
-macros/replace, which asks its catalog what depends on what; macros/project, which has no SQL; macros/tests, which holds
+macros/replace, which asks its catalog what depends on what; macros/spark, which is for the other engine;
+macros/project, which has no SQL; macros/tests, which holds
 tables of input texts, not SQL.
 """
 
@@ -24,7 +25,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 FOLDERS = ("models", "tests/dbt", "macros")
 LEFT_OUT = (
     "models/live/",
-    *(f"macros/{folder}/" for folder in ("portable", "incremental", "live", "project", "publish", "replace", "tests")),
+    *(
+        f"macros/{folder}/"
+        for folder in ("portable", "incremental", "live", "project", "publish", "replace", "spark", "tests")
+    ),
 )
 
 # replaces a Jinja expression: an operand
@@ -61,6 +65,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("day of week", r"\bextract\s*\(\s*(?:iso)?(?:dow|epoch)\b|\bdate_part\s*\(", "date_part_number(part, date)"),
     ("float", r"\btype_float\b|\b(?:as|::)\s*(?:float|real)\b", "numeric with precision, or a dispatched macro"),
     ("case of letters", r"\b(?:upper|lower)\s*\(", "ASCII keys only, with `-- portable: reason`"),
+    ("initcap", r"\binitcap\s*\(", "capitalised(expression): Spark begins words behind blanks only"),
     ("collate", r"\bcollate\b", "nothing: the database orders text by its bytes"),
     ("distinct on", r"\bdistinct\s+on\b", "row_number() over (partition by … order by …) = 1"),
     ("qualify", r"\bqualify\b", "a CTE with the window function and a where after it"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sales_warehouse import server
 from sales_warehouse.cli.console import count, note, out
 from sales_warehouse.cli.output import emit, emit_page, print_table
 from sales_warehouse.cli.session import AsJson, Limit, read_page, session, with_groups
@@ -87,8 +88,15 @@ def diff(
     from sales_warehouse.transform.run_dbt import parse_project
 
     with session("diff") as it:
-        found = find_models(parse_project(it.settings, target), models or ())
-        report = run_diff(it.connection, target, found, examples)
+        manifest = parse_project(it.settings, target)
+        found = find_models(manifest, models or ())
+        if manifest.metadata.adapter_type == "spark":
+            from sales_warehouse.diff.bring_from_spark import run_spark_diff
+
+            connect = partial(server.connect, it.settings, application_name="warehouse diff")
+            report = run_spark_diff(connect, it.connection, manifest, found, examples)
+        else:
+            report = run_diff(it.connection, target, found, examples)
     emit(report, as_json, _print_diff_report)
     if not report.is_equal:
         raise typer.Exit(1)

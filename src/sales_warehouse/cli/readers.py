@@ -75,12 +75,20 @@ def rollback(
 def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="One query; it can read, not write.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
+    target: Annotated[str, typer.Option(help="prod, or spark for the marts that Spark has built.")] = "prod",
 ) -> None:
     """Run one query and print its rows."""
-    from sales_warehouse.query import run_query
+    if target == "spark":
+        from sales_warehouse.spark.query import run_spark_query
 
-    with session("sql") as it:
-        columns, rows = run_query(it.connection, query, as_text=as_csv)
+        columns, rows = run_spark_query(get_settings(), query, as_text=as_csv)
+    elif target == "prod":
+        from sales_warehouse.query import run_query
+
+        with session("sql") as it:
+            columns, rows = run_query(it.connection, query, as_text=as_csv)
+    else:
+        raise typer.BadParameter(f"{target} is neither prod nor spark.", param_hint="--target")
     if as_csv:
         print_csv(columns, rows)
     else:

@@ -9,6 +9,7 @@ from sales_warehouse.cli.console import note, out
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson
 from sales_warehouse.settings import get_settings
+from sales_warehouse.spark.bring_up import Piece
 
 group = typer.Typer()
 commands = typer.Typer(no_args_is_help=True)
@@ -53,7 +54,13 @@ def _print_spark(state: spark.SparkState) -> None:
     ]
     print_table(None, ["spark", ""], rows)
     if state.pieces:
-        shown = [(it.name, it.condition, it.page, None if it.pid is None else str(it.pid)) for it in state.pieces]
-        print_table(None, ["process", "condition", "page", "number"], shown)
+        shown = [_show_piece(it) for it in state.pieces]
+        print_table(None, ["process", "condition", "page", "number", "tasks", "seconds of tasks"], shown)
     for line in state.notes:
         note(line)
+
+
+def _show_piece(it: Piece) -> tuple[str | int | None, ...]:
+    number = None if it.pid is None else str(it.pid)
+    tasks, seconds = (None, None) if it.work is None else (it.work.tasks, round(it.work.seconds))
+    return it.name, it.condition, it.page, number, tasks, seconds

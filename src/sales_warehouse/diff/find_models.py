@@ -67,7 +67,9 @@ def find_key(manifest: Any, node: Any) -> tuple[str, ...]:
             tested.append((str(test.column_name),))
         elif metadata.name == "unique_combination":
             tested.append(tuple(metadata.kwargs["columns"]))
-    return min(tested, key=lambda columns: (len(columns), columns), default=())
+    # a combination may have an expression, which is no column to match rows by
+    keys = [columns for columns in tested if set(columns) <= set(node.columns)]
+    return min(keys, key=lambda columns: (len(columns), columns), default=())
 
 
 def _is_key(constraints: Sequence[Any]) -> bool:

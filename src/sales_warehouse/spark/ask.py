@@ -48,6 +48,34 @@ def read_json(page: int, path: str) -> Any:
         return json.loads(connection.getresponse().read())
 
 
+@dataclass(frozen=True)
+class Work:
+    """The tasks that executors have run for the Thrift server since its start, and the time they took together."""
+
+    tasks: int
+    seconds: float
+
+
+def read_work(page: int) -> dict[str, Work]:
+    """Return what the executors of each worker have run, by the address of the worker's page.
+
+    By the interface of the Thrift server's page; empty when it does not answer.
+    """
+    found: dict[str, Work] = {}
+    try:
+        for app in read_json(page, "/api/v1/applications"):
+            # those that ended too
+            for one in read_json(page, f"/api/v1/applications/{app['id']}/allexecutors"):
+                if log := one["executorLogs"].get("stderr"):
+                    worker = log.partition("/logPage/")[0]
+                    before = found.get(worker, Work(0, 0))
+                    seconds = before.seconds + one["totalDuration"] / 1000
+                    found[worker] = Work(before.tasks + one["completedTasks"], seconds)
+    except (OSError, HTTPException, ValueError, KeyError):
+        return {}
+    return found
+
+
 def accepts_sessions(port: int) -> bool:
     """Say whether the Thrift server listens, which it does when it is ready."""
     try:
@@ -73,11 +101,12 @@ def make_default_namespace(port: int) -> None:
             session.cursor().execute(f"create namespace if not exists {CATALOGUE}.default")
     except (OSError, TException, hive.Error) as error:
         raise ServerUnreachable(
-            f"Spark's Thrift server on {HOST}:{port} cannot create a namespace: {_find_reason(error)}"
+            f"Spark's Thrift server on {HOST}:{port} cannot create a namespace: {find_reason(error)}"
         ) from None
 
 
-def _find_reason(error: Exception) -> str:
+def find_reason(error: Exception) -> str:
+    """Return the message of the server in an error of a session."""
     # an error of the server is a whole answer, with its message in the middle
     status = getattr(error.args[0] if error.args else None, "status", None)
     return str(getattr(status, "errorMessage", None) or error)[:1000]

@@ -13,7 +13,14 @@ from sales_warehouse.server.profiles import write_profiles
 from sales_warehouse.server.record import HOST, exclusive
 from sales_warehouse.settings import Settings
 from sales_warehouse.spark import configure
-from sales_warehouse.spark.ask import accepts_sessions, ask_master, make_default_namespace, page_address
+from sales_warehouse.spark.ask import (
+    Work,
+    accepts_sessions,
+    ask_master,
+    make_default_namespace,
+    page_address,
+    read_work,
+)
 from sales_warehouse.spark.catalogue import find_catalogue, prepare_catalogue
 from sales_warehouse.spark.launch import Launcher
 from sales_warehouse.spark.needs import find_java, find_spark, require_memory, spark_version
@@ -38,13 +45,17 @@ _PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Piece:
-    """One of the processes. `silent` is one that runs and does not answer, as in the seconds after its start."""
+    """One of the processes. `silent` is one that runs and does not answer, as in the seconds after its start.
+
+    `work` is what a worker has done since the start of the Thrift server.
+    """
 
     name: str
     condition: Literal["running", "silent", "stopped"]
     page: str
     pid: int | None
     log: Path
+    work: Work | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,8 @@ def status(settings: Settings) -> SparkState:
     record = read_record(home)
     if record is None:
         return SparkState("never made", notes=("`make spark` makes it.",))
-    pieces = _describe(home, record)
+    work = read_work(record.thrift_server_page)
+    pieces = tuple(replace(piece, work=work.get(piece.page)) for piece in _describe(home, record))
     notes: tuple[str, ...] = ()
     if all(piece.condition == "running" for piece in pieces):
         condition: Literal["running", "incomplete", "stopped"] = "running"

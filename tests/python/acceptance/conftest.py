@@ -1,11 +1,14 @@
 """Paths of the real files. They are not part of this project; the README of their folder gives their exact figures."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from homes import Homes
+from spark_home import Spark
 
 from checkout import PROJECT, Checkout
 
@@ -59,3 +62,20 @@ def built(make_checkout: Homes, inbox: Path) -> Checkout:
     assert report["totals"]["files"] == {"active": 318}
     checkout.dbt("build", "--quiet")
     return checkout
+
+
+@pytest.fixture(scope="session")
+def spark_home() -> Iterator[Spark]:
+    """A home with a running Spark. The last test of test_real_spark.py stops it."""
+    # a blank in the path must not matter
+    folder = Path(tempfile.mkdtemp(prefix="warehouse test "))
+    folder.chmod(0o755)  # the server's own user must be able to enter
+    # a copy of the project, so that no profiles.yml of the user is touched
+    home = Spark(folder / "home", Checkout.copy_to(folder / "project").project)
+    try:
+        home.run("spark", "up")
+        yield home
+    finally:
+        home.run("spark", "down")
+        home.run("down")
+        shutil.rmtree(folder)

@@ -4,17 +4,14 @@ import json
 import os
 import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from own_home import LOOPBACK, Home, find_family, find_listeners
+from own_home import LOOPBACK, find_family, find_listeners
+from spark_home import Spark
 
 from checkout import PROJECT
 from sales_warehouse import server, spark
@@ -29,63 +26,9 @@ MACROS = ("spark__list_relations_without_caching.sql",)
 SECONDS = 60
 
 
-@dataclass
-class Session:
-    """A session of the Thrift server."""
-
-    connection: Any
-
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        with closing(self.connection.cursor()) as cursor:
-            cursor.execute(statement)
-            found: list[tuple[Any, ...]] = cursor.fetchall()
-            return found
-
-
-class Spark(Home):
-    """A home with a running Spark."""
-
-    def open(self) -> Session:
-        from pyhive import hive
-
-        record = read_record(self.folder)
-        assert record
-        return Session(hive.connect("127.0.0.1", record.thrift_port, username="test"))
-
-    def pieces(self, exit_code: int = 0) -> dict[str, dict[str, Any]]:
-        """Return the processes by name, as the status describes them."""
-        return {piece["name"]: piece for piece in self.status("spark", exit_code)["pieces"]}
-
-    def dbt(self, project: Path, *arguments: str, exit_code: int = 0) -> str:
-        options = ("--target", "spark", "--project-dir", str(project), "--profiles-dir", str(self.folder))
-        variables = {"DBT_LOG_PATH": str(self.folder / "logs"), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-        return self.run_program("dbt", *arguments, *options, exit_code=exit_code, **variables)
-
-    def executors(self) -> list[dict[str, Any]]:
-        """Return what the driver's page says of its executors."""
-        record = read_record(self.folder)
-        assert record
-        [app] = read_json(record.thrift_server_page, "/api/v1/applications")
-        found = read_json(record.thrift_server_page, f"/api/v1/applications/{app['id']}/executors")
-        return [one for one in found if one["id"] != "driver"]
-
-
 @pytest.fixture(scope="module")
-def home() -> Iterator[Spark]:
-    # a blank in the path must not matter
-    folder = Path(tempfile.mkdtemp(prefix="warehouse test "))
-    folder.chmod(0o755)  # the server's own user must be able to enter
-    # a separate project folder, so that no profiles.yml of the user is touched
-    home = Spark(folder / "home", folder / "project")
-    shutil.copytree(PROJECT / "models", home.project / "models")
-    (home.project / "dbt_project.yml").touch()
-    try:
-        home.run("spark", "up")
-        yield home
-    finally:
-        home.run("spark", "down")
-        home.run("down")
-        shutil.rmtree(folder)
+def home(spark_home: Spark) -> Spark:
+    return spark_home
 
 
 @pytest.fixture(scope="module")
