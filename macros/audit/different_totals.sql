@@ -27,7 +27,7 @@ others as (
         {{ total }} as total_{{ loop.index }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ other }}
-    where {{ untested_rows() }} and {{ only_rows_of_sample(other_by or by) }}
+    where {{ untested_rows() if (config.get('meta') or {}).get('rows') == 'untested' else 'true' }} and {{ only_rows_of_sample(other_by or by) }}
     group by {{ (other_by or by) | join(', ') }}
 
 ),

@@ -1,11 +1,12 @@
-{# Delete the keys that are inserted again, and those that had a line on a touched date and may have none left. The
+{# Delete the keys that are inserted again, in the periods that only_touched_keys found, and those that had a line on a touched date and may have none left. The
    dates of both in the column meta.records_dates are recorded, for publications and for the models that read this one. #}
 {% macro get_incremental_by_touched_key_sql(arg_dict) -%}
     {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set meta = model.config.meta -%}
     {%- set target, temp = arg_dict['target_relation'], arg_dict['temp_relation'] -%}
-    {%- set is_built_again = meta.key_column ~ ' in (select ' ~ meta.key_column ~ ' from ' ~ temp ~ ')' -%}
+    {%- set is_known = in_periods(meta.date_column, window.key_periods, meta.last_date_column) if window.key_periods else 'true' -%}
+    {%- set is_built_again = is_known ~ ' and ' ~ meta.key_column ~ ' in (select ' ~ meta.key_column ~ ' from ' ~ temp ~ ')' -%}
     {%- set was_touched = in_periods(meta.date_column, merged_periods(window.dates), meta.last_date_column) -%}
     {%- if meta.get('records_dates') %}
     insert into {{ build_state('touched_dates') }} (relation_name, event_id, touched_date)

@@ -15,8 +15,9 @@
     {%- set periods = run_query(
         known ~ meta.key_column ~ ' in (' ~ there_now ~ ') union ' ~ known ~ was_touched
     ).rows -%}
+    {%- do window.update({'key_periods': merged_periods(window.dates, periods)}) -%}
     {{ return(
-        in_periods(date_column, merged_periods(window.dates, periods))
+        in_periods(date_column, window.key_periods)
         ~ ' and ' ~ key ~ ' in (' ~ there_now ~ ' union all ' ~ there_before ~ ')'
     ) }}
 {%- endmacro %}

@@ -1,7 +1,7 @@
-{% macro only_touched_members(date_column='order_date') -%}
+{% macro only_touched_members(date_column='order_date', period='day') -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
-        {{ return(only_sampled_dates(date_column)) }}
+        {{ return(only_sampled_dates(date_column, month_end(date_column) if period == 'month' else none)) }}
     {%- endif -%}
     {{ return(in_members(model, window.after_event_id, window.event_id)) }}
 {%- endmacro %}

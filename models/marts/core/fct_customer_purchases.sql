@@ -1,4 +1,7 @@
 -- Grain: one row per customer with a sales line; lines without a customer are left out.
+-- Which customers came or went is known of the orders and days; what they bought is added up by month.
+-- depends_on: {{ ref('fct_orders') }}
+-- depends_on: {{ ref('fct_customer_days') }}
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_member',
@@ -6,19 +9,11 @@
 ) }}
 with
 
-customer_days as (
+months as (
 
     select *
-    from {{ ref('fct_customer_days') }}
-    where {{ only_touched_members() }}
-
-),
-
-orders as (
-
-    select *
-    from {{ ref('fct_orders') }}
-    where {{ only_touched_members() }} and customer_id is not null
+    from {{ ref('fct_customer_months') }}
+    where {{ only_touched_members('month_start_date', 'month') }}
 
 ),
 
@@ -28,23 +23,13 @@ customers as (
         customer_key,
         source_system,
         customer_id,
-        max(case when country is not null then order_date end) as country_date
-    from customer_days
-    group by customer_key, source_system, customer_id
-
-),
-
-purchases as (
-
-    select
-        customer_key,
-        -- an order in two currencies is one order
-        count(distinct case when is_sale then order_id end) as order_count,
+        sum(order_count) as order_count,
         sum(net_sales_amount_reporting) as net_sales_amount_reporting,
-        min(case when is_sale then order_date end) as first_order_date,
-        max(case when is_sale then order_date end) as last_order_date
-    from orders
-    group by customer_key
+        min(first_order_date) as first_order_date,
+        max(last_order_date) as last_order_date,
+        max(case when country is not null then month_start_date end) as country_month_start_date
+    from months
+    group by customer_key, source_system, customer_id
 
 ),
 
@@ -54,19 +39,15 @@ final as (
         customers.customer_key,
         customers.source_system,
         customers.customer_id,
-        customer_days.country,
-        -- a customer who never bought has 0 orders, not NULL
-        coalesce(purchases.order_count, 0) as order_count,
-        cast(coalesce(purchases.net_sales_amount_reporting, 0) as numeric(28, 4)) as net_sales_amount_reporting,
-        purchases.first_order_date,
-        purchases.last_order_date
+        months.country,
+        cast(customers.order_count as bigint) as order_count,
+        cast(customers.net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
+        customers.first_order_date,
+        customers.last_order_date
     from customers
     -- no match for a customer whose lines all have a blank country
-    left join customer_days
-        on customers.customer_key = customer_days.customer_key and customers.country_date = customer_days.order_date
-    -- no match for a customer whose orders all have another customer too, and count for that one
-    left join purchases
-        on customers.customer_key = purchases.customer_key
+    left join months
+        on customers.customer_key = months.customer_key and customers.country_month_start_date = months.month_start_date
 
 )
 

@@ -1,18 +1,15 @@
 -- Grain: one row per source_system, order_id and currency that has a sales line.
 -- product_count and sold_product_count must not be summed: a product of two orders counts in both. Amounts may be
 -- summed only within one currency, except those in the reporting currency. cost_amount leaves out lines without a known
--- cost.
+-- cost. An order in two currencies has two rows; is_counted is true in one of them.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',
     meta={
-        'key_column': 'order_key', 'date_column': 'order_date', 'last_date_column': 'last_order_date', 'records_dates': 'order_date',
+        'key_column': "source_system || ':' || order_id", 'date_column': 'order_date', 'last_date_column': 'last_order_date', 'records_dates': 'order_date',
         'member_column': 'customer_key',
     },
-    indexes=[
-        {'columns': ['order_date', 'last_order_date'], 'type': 'brin'},
-        {'columns': ['customer_key']},
-    ],
+    indexes=[{'columns': ['order_date', 'last_order_date'], 'type': 'brin'}],
 ) }}
 with
 
@@ -20,7 +17,7 @@ lines as (
 
     select *
     from {{ ref('fct_sales_lines') }}
-    where {{ only_touched_keys(ref('fct_sales_lines'), order_key(), 'order_date') }}
+    where {{ only_touched_keys(ref('fct_sales_lines'), "source_system || ':' || order_id", 'order_date') }}
 
 ),
 
@@ -41,9 +38,9 @@ orders as (
         count(*) as line_count,
         count(case when is_merchandise then 1 end) as merchandise_line_count,
         count(case when is_merchandise and line_type = 'sale' then 1 end) as sale_line_count,
-        -- a product on two lines of the order is one product
-        count(distinct case when is_merchandise then product_key end) as product_count,
-        count(distinct case when is_merchandise and line_type = 'sale' then product_key end) as sold_product_count,
+        -- A product on two lines of the order is one product. One form for both counts: lines are sorted once.
+        count(distinct product_key) filter (where is_merchandise) as product_count,
+        count(distinct product_key) filter (where is_merchandise and line_type = 'sale') as sold_product_count,
         sum(case when is_merchandise then quantity else 0 end) as quantity,
         sum(case when is_merchandise and line_type = 'sale' then gross_amount else 0 end) as gross_sales_amount,
         sum(case when is_merchandise and line_type = 'sale' then discount_amount else 0 end) as discount_amount,
@@ -90,6 +87,10 @@ final as (
         cast(net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
         cast(net_amount_reporting as numeric(28, 4)) as net_amount_reporting,
         sale_line_count > 0 as is_sale,
+        sale_line_count > 0 and row_number() over (
+            partition by source_system, order_id, customer_id, sale_line_count > 0
+            order by order_date asc nulls last, currency asc nulls last
+        ) = 1 as is_counted,
         order_date,
         last_order_date,
         ordered_at

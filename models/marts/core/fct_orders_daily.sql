@@ -21,6 +21,7 @@ final as (
         source_system,
         currency,
         count(*) as order_count,
+        count(case when customer_id is not null and is_counted then 1 end) as known_sale_count,
         -- orders in which products were sold together
         count(case when sold_product_count > 1 then 1 end) as basket_count,
         cast(sum(line_count) as bigint) as line_count,

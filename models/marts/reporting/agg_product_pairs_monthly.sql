@@ -5,7 +5,7 @@
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_date',
     meta={'date_column': 'month_start_date', 'period': 'month', 'public': false},
-    pre_hook='{{ without_nested_loops() }}',
+    pre_hook='{{ only_hash_joins() }}',
 ) }}
 with
 

@@ -39,15 +39,24 @@ sources as (
 
 ),
 
+purchases as (
+
+    select *
+    from {{ ref('fct_customer_purchases') }}
+    where first_order_date is not null
+
+),
+
 customers as (
 
     select
-        source_system,
-        customer_key,
-        min(month_start_date) as cohort_month_start_date
-    from customer_months
-    where is_active
-    group by source_system, customer_key
+        purchases.source_system,
+        purchases.customer_key,
+        calendar.month_start_date as cohort_month_start_date
+    from purchases
+    -- always matches: a line dated outside the calendar is quarantined
+    inner join calendar
+        on purchases.first_order_date = calendar.date_day
 
 ),
 
@@ -72,9 +81,7 @@ activity as (
         sum(customer_months.net_sales_amount_reporting) as net_sales_amount_reporting
     from customers
     inner join customer_months
-        on
-            customers.source_system = customer_months.source_system
-            and customers.customer_key = customer_months.customer_key
+        on customers.customer_key = customer_months.customer_key
     group by customers.source_system, customers.cohort_month_start_date, customer_months.month_start_date
 
 ),

@@ -9,6 +9,14 @@ customer_months as (
 
     select *
     from {{ ref('fct_customer_months') }}
+    where has_order
+
+),
+
+purchases as (
+
+    select *
+    from {{ ref('fct_customer_purchases') }}
 
 ),
 
@@ -38,18 +46,6 @@ unknown_months as (
 
 ),
 
-customers as (
-
-    select
-        source_system,
-        customer_key,
-        min(month_start_date) as first_month_start_date
-    from customer_months
-    where is_active
-    group by source_system, customer_key
-
-),
-
 -- A customer with a return but no known earlier purchase bought before the data begin, and counts as returning.
 told_apart as (
 
@@ -58,16 +54,14 @@ told_apart as (
         customer_months.month_start_date,
         case when customer_months.is_active then 1 else 0 end as is_active,
         customer_months.net_sales_amount_reporting,
+        -- first_order_date is NULL for customers who never bought
         case
-            when customer_months.month_start_date = customers.first_month_start_date then 'new'
+            when customer_months.first_order_date = purchases.first_order_date then 'new'
             else 'returning'
         end as kind
     from customer_months
-    -- no match for customers who never bought
-    left join customers
-        on
-            customer_months.source_system = customers.source_system
-            and customer_months.customer_key = customers.customer_key
+    inner join purchases
+        on customer_months.customer_key = purchases.customer_key
 
     union all
 

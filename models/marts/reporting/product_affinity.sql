@@ -2,7 +2,7 @@
 -- Nothing here may be summed: an order with three products counts in three pairs.
 {{ config(
     materialized='table_when_new',
-    pre_hook='{{ without_nested_loops() }}',
+    pre_hook='{{ only_hash_joins() }}',
 ) }}
 with
 

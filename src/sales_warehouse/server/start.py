@@ -20,6 +20,7 @@ from sales_warehouse.server.record import (
     write_private,
 )
 from sales_warehouse.server.sessions import describe_refusal, is_passing, open_embedded
+from sales_warehouse.server.size_memory import choose_work_mem, read_memory_bytes
 
 APPLICATION = "warehouse up"
 # exists on every server; the warehouse's database is created from it
@@ -121,7 +122,8 @@ def _waited(record: ServerRecord) -> bool:
 
 def _start(home: Path, record: ServerRecord, account: Account) -> None:
     # at every start, because port and tuning may have changed
-    configuration = fill_template(PACKAGE, CONFIGURATION_FILE, host=HOST, port=record.port)
+    values = {"host": HOST, "port": record.port, "work_mem_mb": choose_work_mem(read_memory_bytes()) // 1024**2}
+    configuration = fill_template(PACKAGE, CONFIGURATION_FILE, **values)
     write_private(record.data_directory / CONFIGURATION_FILE, configuration, account)
     drop_misleading_lock_file(record.data_directory)
     deadline = time.monotonic() + ORPHAN_SECONDS

@@ -147,7 +147,7 @@ def test_each_override_strategy_and_hook_is_on_the_page_about_dbt(manifest: dict
     }
     assert {"get_where_subquery", "postgres__load_csv_rows", "materialization_seed_default"} <= extending
     hooks = {"open_build", "begin_write", "record_build", "close_personal", "close_build", "give_back_build_lease"}
-    hooks |= {"without_nested_loops"}
+    hooks |= {"only_hash_joins"}
     assert hooks <= ours
     on_page = {name.removeprefix("materialization_").removesuffix("_default") for name in extending | hooks}
     assert {name for name in on_page if f"`{name}`" not in page} == set()
