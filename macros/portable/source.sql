@@ -14,7 +14,10 @@
 
 {# A view that open_build makes, in a schema of the target. The source of a unit test is a CTE. #}
 {% macro spark__as_of_build(relation) -%}
-    {{ return(relation if relation.is_cte else relation.incorporate(path={'schema': generate_schema_name(relation.schema, none)})) }}
+    {%- if relation.is_cte or relation.schema.startswith(generate_schema_name('', none)) -%}
+        {{ return(relation) }}
+    {%- endif -%}
+    {{ return(relation.incorporate(path={'schema': generate_schema_name(relation.schema, none)})) }}
 {%- endmacro %}
 
 {# The name of the relation to read for a source of the graph. #}

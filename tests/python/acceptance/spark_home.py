@@ -42,9 +42,9 @@ class Spark(Home):
         """Run `dbt` of a project on a target; return all that it prints."""
         # dbt parses everything again where the last command of a target path had another target
         parsed = self.folder / "parsed" / project.name / target
-        options = ("--target", target, "--target-path", str(parsed), "--project-dir", str(project))
-        options += ("--profiles-dir", str(self.folder))
+        options = ("--target", target, "--project-dir", str(project), "--profiles-dir", str(self.folder))
         variables = {"DBT_LOG_PATH": str(self.folder / "logs"), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        variables["DBT_TARGET_PATH"] = str(parsed)
         return self.run_program("dbt", *arguments, *options, exit_code=exit_code, **variables)
 
     def executors(self) -> list[dict[str, Any]]:

@@ -187,6 +187,7 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
     printed = checkout.warehouse("--help")
     panels = {
         "Daily": ("load", "build"),
+        "Feeds": ("feed",),
         "Streams": ("stream", "broker", "demo"),
         "Files": ("files", "verify", "unload", "restore", "reload", "feeds"),
         "Rejects": ("rejects", "export", "replay"),
