@@ -24,15 +24,24 @@
     {%- do when_free(statements | join('\n'), target, oids) -%}
 {%- endmacro %}
 
+{# Another model of this build may make one of the views again meanwhile: one view reads several models. PostgreSQL waits for the
+   transaction of the other one to describe the view, and then finds it gone; so it is asked once more. #}
 {% macro read_dependents(relations) -%}
-    {{ return(run_query(write_dependents(relations.target, relations.columns)).rows) }}
+    {%- set found = run_query(
+        "do $read_dependents$ declare found text; begin for attempt in 1..100 loop begin "
+        ~ "found := (select json_agg(upon order by depth, oid) from (" ~ write_dependents(relations.target, relations.columns)
+        ~ ") as upon); exit; exception when internal_error then if attempt = 100 then raise; end if; end; end loop; "
+        ~ "perform set_config('warehouse.dependents', coalesce(found, '[]'), true); end $read_dependents$; "
+        ~ "select current_setting('warehouse.dependents')"
+    ).rows[0][0] -%}
+    {{ return(fromjson(found)) }}
 {%- endmacro %}
 
 {# The views that cannot be made again, with the reason. #}
 {% macro find_lost(upon) -%}
     {%- set lost = {} -%}
     {%- for view in upon if view.depth -%}
-        {%- set lost_parents = fromjson(view.reads) | select('in', lost) | list -%}
+        {%- set lost_parents = view.reads | select('in', lost) | list -%}
         {%- if view.reason or lost_parents -%}
             {%- do lost.update({view.oid: {
                 'name': view.name, 'owner': view.owner, 'is_built_later': is_built_by_this_run(view.relation_name),

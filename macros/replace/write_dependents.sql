@@ -78,7 +78,6 @@
             )
         end as reason
     from relations
-    order by depth, oid
 {%- endmacro %}
 
 {# A list of columns as an array of texts. #}

@@ -146,6 +146,26 @@ def test_one_staging_model_alone_changes_no_other_relation(shop: Shop) -> None:
     ) == [("mine", True, True)]
 
 
+def test_a_view_that_another_model_makes_again_meanwhile_stays(shop: Shop) -> None:
+    """As one view may read two models, whose columns change in one build."""
+    before = shop.objects()
+    staging = "models/staging/shop/stg_shop__lines.sql"
+    with shop.idle_in_transaction("drop view alice.on_staging") as other, other.cursor() as cursor:
+        cursor.execute("create view alice.on_staging as select amount from staging.stg_shop__lines")
+        shop.edit(staging, "select _row_number as line_number, cast", "select cast")
+        build = shop.checkout.start("dbt", "run", "--target", "prod", "--select", "stg_shop__lines")
+        # the model waits for the transaction, to read what the view is
+        while build.poll() is None and not shop.execute(
+            "select 1 from pg_locks where not granted and relation = 'alice.on_staging'::regclass"
+        ):
+            pass
+        assert build.poll() is None
+        other.commit()
+    said, _ = build.communicate()
+    assert build.returncode == 0, said
+    assert shop.objects().keys() == before.keys()
+
+
 @pytest.mark.parametrize(("old", "new"), [("numeric(18, 4)", "numeric(20, 4)"), ("bigint", "integer")])
 def test_a_changed_type_names_what_would_go_before_anything_is_built(shop: Shop, old: str, new: str) -> None:
     builds, before = shop.execute("select count(*) from audit.builds"), shop.objects()
