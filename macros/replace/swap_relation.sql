@@ -24,17 +24,33 @@
     {%- do when_free(statements | join('\n'), target, oids) -%}
 {%- endmacro %}
 
-{# Another model of this build may make one of the views again meanwhile: one view reads several models. PostgreSQL waits for the
-   transaction of the other one to describe the view, and then finds it gone; so it is asked once more. #}
+{# One view may read several models whose columns change in one build. While another model makes such a view again, PostgreSQL waits
+   for it and then finds the view gone, so it is asked once more. To describe a view locks all that it reads until the end of the
+   transaction, and two models would wait for each other; so it is asked in a subtransaction, which is rolled back. #}
 {% macro read_dependents(relations) -%}
-    {%- set found = run_query(
-        "do $read_dependents$ declare found text; begin for attempt in 1..100 loop begin "
-        ~ "found := (select json_agg(upon order by depth, oid) from (" ~ write_dependents(relations.target, relations.columns)
-        ~ ") as upon); exit; exception when internal_error then if attempt = 100 then raise; end if; end; end loop; "
-        ~ "perform set_config('warehouse.dependents', coalesce(found, '[]'), true); end $read_dependents$; "
-        ~ "select current_setting('warehouse.dependents')"
-    ).rows[0][0] -%}
-    {{ return(fromjson(found)) }}
+    {%- set statement -%}
+        do $read_dependents$
+        declare
+            found text;
+        begin
+            for attempt in 1..100 loop
+                begin
+                    found := (select json_agg(upon order by depth, oid) from (
+                        {{ write_dependents(relations.target, relations.columns) }}
+                    ) as upon);
+                    raise exception using errcode = 'WHASK';
+                exception
+                when sqlstate 'WHASK' then
+                    exit;
+                when internal_error then
+                    if attempt = 100 then raise; end if;
+                end;
+            end loop;
+            perform set_config('warehouse.dependents', coalesce(found, '[]'), true);
+        end $read_dependents$;
+        select current_setting('warehouse.dependents')
+    {%- endset -%}
+    {{ return(fromjson(run_query(statement).rows[0][0])) }}
 {%- endmacro %}
 
 {# The views that cannot be made again, with the reason. #}

@@ -166,6 +166,25 @@ def test_a_view_that_another_model_makes_again_meanwhile_stays(shop: Shop) -> No
     assert shop.objects().keys() == before.keys()
 
 
+def test_a_model_that_waits_locks_nothing_that_views_upon_it_read(shop: Shop) -> None:
+    """Two models under one view would wait for each other."""
+    shop.execute("create view alice.both as select amount from staging.stg_shop__lines, reference.codes")
+    shop.edit("models/staging/shop/stg_shop__lines.sql", "select cast", "select _row_number as line_number, cast")
+    with shop.idle_in_transaction("select * from alice.on_staging") as reader:
+        build = shop.checkout.start("dbt", "run", "--target", "prod", "--select", "stg_shop__lines")
+        waiting = "select pid from pg_stat_activity where query like '%pg_sleep(1)%' and pid <> pg_backend_pid()"
+        while build.poll() is None and not (found := shop.execute(waiting)):
+            pass
+        assert build.poll() is None
+        [(pid,)] = found
+        locked = f"select relation::regclass::text from pg_locks where pid = {pid} and relation is not null"
+        assert ("reference.codes",) not in shop.execute(locked)
+        reader.commit()
+    said, _ = build.communicate()
+    assert build.returncode == 0, said
+    shop.execute("drop view alice.both")
+
+
 @pytest.mark.parametrize(("old", "new"), [("numeric(18, 4)", "numeric(20, 4)"), ("bigint", "integer")])
 def test_a_changed_type_names_what_would_go_before_anything_is_built(shop: Shop, old: str, new: str) -> None:
     builds, before = shop.execute("select count(*) from audit.builds"), shop.objects()
