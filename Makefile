@@ -110,6 +110,7 @@ accept-spark: .venv/spark ## tests with Apache Spark itself
 
 accept-all: accept accept-stream accept-spark suites faults faults-stream chaos soak ## the acceptance tests and all long runs: about two hours
 	@$(MAKE) --no-print-directory soak-stream MINUTES=10 WRITE=
+	@$(MAKE) --no-print-directory spark-compare; compared=$$?; $(BIN)/warehouse spark down; exit $$compared
 
 suites: install ## load public suites of difficult files and the field cases, and write docs/reference/suites.md
 	$(BIN)/python tests/python/acceptance/write_suites.py
