@@ -50,20 +50,22 @@ class _Format:
 
     def fits(self, text: str) -> bool:
         """Say whether the text is a real day in this format."""
+        return self.read(text) is not None
+
+    def read(self, text: str) -> date | None:
+        """Return the day of the text; None when it is of another form, or no real day."""
         found = self.pattern.fullmatch(text)
-        return found is not None and _is_day(found)
-
-
-def _is_day(found: re.Match[str]) -> bool:
-    parts = found.groupdict()
-    name = parts.get("name")
-    month = _MONTHS.index(name[:3].lower()) + 1 if name else int(parts["month"])
-    # of a year of two digits the century is declared: a leap year in both that are likely, or in neither
-    year = int(parts["year"]) if parts.get("year") else 2000 + int(parts["short"])
-    try:
-        return date(year, month, int(parts["day"])) is not None
-    except ValueError:
-        return False
+        if found is None:
+            return None
+        parts = found.groupdict()
+        name = parts.get("name")
+        month = _MONTHS.index(name[:3].lower()) + 1 if name else int(parts["month"])
+        # of a year of two digits the century is declared: a leap year in both that are likely, or in neither
+        year = int(parts["year"]) if parts.get("year") else 2000 + int(parts["short"])
+        try:
+            return date(year, month, int(parts["day"]))
+        except ValueError:
+            return None
 
 
 @lru_cache(maxsize=512)
@@ -128,12 +130,6 @@ def read_days(counts: Mapping[str, int], name: str) -> dict[date, int]:
     """Return the rows of each day, as this format reads the values; of a year of two digits, in the years 20YY."""
     form, found = _make(name), dict[date, int]()
     for text, rows in counts.items():
-        match = form.pattern.fullmatch(text)
-        if match and _is_day(match):
-            parts = match.groupdict()
-            month = parts.get("month")
-            number = int(month) if month else _MONTHS.index(parts["name"][:3].lower()) + 1
-            year = int(parts["year"]) if parts.get("year") else 2000 + int(parts["short"])
-            day = date(year, number, int(parts["day"]))
+        if day := form.read(text):
             found[day] = found.get(day, 0) + rows
     return found

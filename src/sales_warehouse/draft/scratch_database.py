@@ -82,7 +82,7 @@ def _lead_to(settings: Settings, name: str) -> ExternalServer:
 
 @contextmanager
 def _ends_on_signals() -> Iterator[None]:
-    """End by an exception also when the process is told to end, so that the database is dropped."""
+    """End by an exception also when the process is asked to end, so that the database is dropped."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -127,15 +127,7 @@ def run_dbt_build(
         elif one.status in ("success", "pass"):
             done[str(one.node.resource_type)] += 1
         elif one.status != "no-op":
-            problems.append(
-                Problem(
-                    name=one.node.name,
-                    kind=str(one.node.resource_type),
-                    status=str(one.status),
-                    message=(one.message or "").strip(),
-                    path=one.node.original_file_path,
-                )
-            )
+            problems.append(_as_problem(one))
     # a build that held files is followed by another one, which warns again
     told_once = tuple(dict.fromkeys(warnings))
     seconds = time.monotonic() - started
@@ -143,6 +135,16 @@ def run_dbt_build(
     if report.is_green:
         keep_manifest(settings, Path(os.environ["DBT_TARGET_PATH"]) / "manifest.json", begun_at)
     return report
+
+
+def _as_problem(result: Any) -> Problem:
+    return Problem(
+        name=result.node.name,
+        kind=str(result.node.resource_type),
+        status=str(result.status),
+        message=(result.message or "").strip(),
+        path=result.node.original_file_path,
+    )
 
 
 def is_refused_publication(unique_id: str, message: str | None) -> bool:
@@ -214,13 +216,7 @@ def build_in_scratch(settings: Settings, folder: Path, command: Sequence[str]) -
     if result.exception is not None:
         raise ConfigurationError(f"dbt cannot read or build the project: {result.exception}")
     return tuple(
-        Problem(
-            name=one.node.name,
-            kind=str(one.node.resource_type),
-            status=str(one.status),
-            message=(one.message or "").strip(),
-            path=one.node.original_file_path,
-        )
+        _as_problem(one)
         for one in getattr(result.result, "results", ())
         if one.status not in ("success", "pass", "no-op")
     )
