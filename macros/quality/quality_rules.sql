@@ -37,6 +37,9 @@
         {'code': 'sent_at:after_delivery', 'outcome': 'quarantined', 'limit': 1, 'is_offered': true,
             'description': 'The time of the event is more days later than its arrival, in UTC, than the limit: a wrong clock? It '
                 ~ 'would supersede what happens later.'},
+        {'code': 'changed_at:after_delivery', 'outcome': 'quarantined', 'limit': 1, 'is_offered': true,
+            'description': 'The time of the state is more days later than its arrival, in UTC, than the limit: a wrong clock? It '
+                ~ 'would supersede what happens later.'},
         {'code': 'order:cancelled', 'outcome': 'skipped', 'is_fixed': true, 'is_offered': true,
             'description': 'The order was cancelled, so its lines are no sale.'},
 

@@ -53,7 +53,7 @@
     {%- set ruled = quality_rules() | map(attribute='code') | list -%}
     {%- set found = [] -%}
     {%- if column.required -%}
-        {%- do found.append(('missing', text ~ ' is null')) -%}
+        {%- do found.append(('missing', (name if column['is'] else text) ~ ' is null')) -%}
     {%- endif -%}
     {%- if column.kind == 'text' -%}
         {%- do found.append(('too_long', 'length(' ~ text ~ ') > {limit}')) if column.constant is none -%}

@@ -378,6 +378,10 @@ MUTATIONS = (
     Mutation("quality_rules", "drop a code", "from final", "from final where issue_code <> 'row:exact_duplicate'",
              "feed_issues__every_code_is_counted"),
     # the reports about feeds and files
+    Mutation("overlapping_lines", "compare with later files", "first_file_id < _file_id", "first_file_id <= _file_id",
+             "overlapping_lines__the_other_file_is_earlier"),
+    Mutation("overlapping_lines", "compare all equal lines", "            partition by {{ compared | join(', ') }}, _file_id\n",
+             "            partition by sales_line_id\n", "lines_of_two_files_are_found_one_by_one"),
     Mutation("quarantined_rows", "include skipped rows", "row_status = 'quarantined'", "row_status <> 'accepted'",
              "quarantined_rows"),
     Mutation("quarantined_rows", "double a join", "on staged_rows._file_id = files.file_id",
