@@ -65,6 +65,8 @@
             'description': 'No quantity.'},
         {'code': 'quantity:not_an_integer', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'The quantity is no whole number of at most 14 digits.'},
+        {'code': 'quantity:zero', 'outcome': 'flagged',
+            'description': 'No pieces: money without goods, such as a refund of a part of the price, is an adjustment.'},
 
         {'code': 'unit_price:missing', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'No price.'},

@@ -53,7 +53,8 @@
     {%- set ruled = quality_rules() | map(attribute='code') | list -%}
     {%- set found = [] -%}
     {%- if column.required -%}
-        {%- do found.append(('missing', (name if column['is'] else text) ~ ' is null')) -%}
+        {%- set condition = ' and (' ~ column.required ~ ')' if column.required is string else '' -%}
+        {%- do found.append(('missing', (name if column['is'] else text) ~ ' is null' ~ condition)) -%}
     {%- endif -%}
     {%- if column.kind == 'text' -%}
         {%- do found.append(('too_long', 'length(' ~ text ~ ') > {limit}')) if column.constant is none -%}

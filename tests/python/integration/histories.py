@@ -20,6 +20,7 @@ from pathlib import Path
 from deliver import Listener
 from hypothesis import strategies as st
 from lookup_shop import FEEDS, SOURCE
+from market import DELIVERED_AGAIN
 from market import FEEDS as MARKET_FEEDS
 from market import SOURCE as MARKET
 from order_events import Event, OrderTopic
@@ -214,7 +215,7 @@ def is_topic(number: int) -> bool:
 
 def market_feed(number: int) -> str:
     """Return the feed of a history of deliveries."""
-    return sorted(MARKET_FEEDS)[number % 2]
+    return DELIVERED_AGAIN[number % 2]
 
 
 def lookup_feed(number: int, key: int) -> str:
@@ -301,6 +302,9 @@ def _record(number: int, key: int, row: int, dice: random.Random, days: Sequence
     day = dice.choice(days)
     quantity = dice.choice(["1", "2", "-1", "many"])  # the last is quarantined
     cents = dice.randrange(1, 10_000) / 100
+    if number % 8 == 0:
+        # equal lines in several files, and some that differ by a cent
+        return f"{mark},{mark},P,1,{days[0]} 10:00:00,{dice.choice([5.01, 5.02])},{mark},{mark}"
     if number % 4:
         return (
             f"{row},{mark}-{dice.randrange(3)},{day},{day},First,{mark}-{dice.randrange(2)},N,S,{mark},C,S,1,R,"

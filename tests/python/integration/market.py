@@ -1,7 +1,7 @@
-"""A source whose orders change after they were sent, and one whose tills send whole months again."""
+"""A source with several kinds of files: changed orders, months sent again, receipts with payments among the lines."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,11 @@ SOURCE = "market"
 FEEDS = {
     "changed_orders": ("order_no", "status", "product", "pieces", "amount", "ordered_on", "changed_at", "country"),
     "month_lines": ("till", "receipt", "product", "pieces", "amount", "sold_on", "country"),
+    "receipts": ("receipt", "product", "pieces", "amount", "sold_on", "country"),
+    "payments": ("receipt", "paid_with", "amount", "paid_on"),
 }
+DELIVERED_AGAIN = ("changed_orders", "month_lines")
+WITH_PAYMENTS = ("receipts", "payments")
 DELIVERIES: Mapping[str, Mapping[str, Any]] = {
     "changed_orders": {"kind": "changing_orders", "key": ["order_id"], "changed_at": "changed_at"},
     "month_lines": {"kind": "restated_periods", "period": "month", "by": ["till"]},
@@ -38,9 +42,22 @@ _COLUMNS = {
     {{'name': 'order_date', 'from': 'sold_on', 'cast': 'date', 'required': true}},
     {{'name': 'order_id', 'from': 'receipt', 'unique_within': ['till', 'order_date'], 'required': true}},
 {_LINE}""",
+    "receipts": f"""\
+    {{'name': 'order_id', 'from': 'receipt', 'required': true}},
+    {{'name': 'order_date', 'from': 'sold_on', 'cast': 'date', 'required': true}},
+    {{'name': 'line_code', 'from': 'product'}},
+{_LINE}""",
+    "payments": """\
+    {'name': 'order_id', 'from': 'receipt', 'required': true},
+    {'name': 'payment_method', 'from': 'paid_with'},
+    {'name': 'currency', 'constant': 'EUR'},
+    {'name': 'quantity', 'is': '1', 'cast': 'decimal'},
+    {'name': 'net_amount', 'from': 'amount', 'cast': 'decimal', 'required': true},
+    {'name': 'order_date', 'from': 'paid_on', 'cast': 'date', 'required': true},
+""",
 }
 _LAST = ("row_status", "row_issues", "delivered_values", "_file_id", "_row_number")
-_CHECKS = {"changed_orders": """[('order:cancelled', "order_status = 'cancelled'")]""", "month_lines": "[]"}
+_CHECKS = {"changed_orders": """[('order:cancelled', "order_status = 'cancelled'")]"""}
 _STAGING = """\
 -- Grain: one row per record of a file of {source}.{feed}; none is left out.
 {{% set delivered = {delivered} %}}
@@ -53,13 +70,13 @@ _STAGING = """\
 """
 
 
-def declare_market(project: Path) -> None:
-    """Add both feeds to a copy of the project, with typed tables, decisions and their part of the union."""
+def declare_market(project: Path, feeds: Sequence[str]) -> None:
+    """Add feeds to a copy of the project, with typed tables, decisions and their part of the union."""
     folder = project / "models/staging" / SOURCE
     folder.mkdir()
     tables = []
     names = []
-    for feed, columns in FEEDS.items():
+    for feed, columns in ((feed, FEEDS[feed]) for feed in feeds):
         name = f"stg_{SOURCE}__{feed}"
         names.append(f"{name}_typed")
         tables.append(
@@ -80,13 +97,18 @@ def declare_market(project: Path) -> None:
         )
         (folder / f"{name}.sql").write_text(
             _STAGING.format(
-                source=SOURCE, feed=feed, delivered=list(columns), columns=_COLUMNS[feed], checks=_CHECKS[feed]
+                source=SOURCE,
+                feed=feed,
+                delivered=list(columns),
+                columns=_COLUMNS[feed],
+                checks=_CHECKS.get(feed, "[]"),
             )
         )
         (folder / f"{name}_typed.sql").write_text(f"-- Grain: that of {name}.\n{{{{ typed_rows('{name}') }}}}\n")
         staged = ["sales_line_id", *re.findall("'name': '([a-z_]+)'", _COLUMNS[feed]), *_LAST]
         listed = {"columns": [{"name": column} for column in staged]}
-        properties = {"name": name, "config": {"meta": {"deliveries": dict(DELIVERIES[feed])}}} | listed
+        meta = {"deliveries": dict(DELIVERIES[feed])} if feed in DELIVERIES else {}
+        properties = {"name": name, "config": {"meta": meta}} | listed
         models = [properties, {"name": f"{name}_typed"} | listed]
         (folder / f"{name}.yml").write_text(yaml.safe_dump({"models": models}))
     sources = {"sources": [{"name": SOURCE, "description": "A market.", "schema": "raw", "tables": tables}]}
@@ -97,4 +119,5 @@ def declare_market(project: Path) -> None:
         ("    'stg_store_orders__order_lines_typed',\n", f"    'stg_store_orders__order_lines_typed',\n{united}"),
     )
     decided = project / "models/intermediate/events/int_events__records_decided.sql"
-    change(decided, ("records_of_events([", f"records_of_events({names} + ["))
+    again = [f"stg_{SOURCE}__{feed}_typed" for feed in feeds if feed in DELIVERIES]
+    change(decided, ("records_of_events([", f"records_of_events({again} + ["))

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from market import FEEDS, SOURCE, declare_market
+from market import DELIVERED_AGAIN, FEEDS, SOURCE, declare_market
 from order_events import change
 from rebuilds import compile_whole, find_differences
 
@@ -53,7 +53,7 @@ def market(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ma
     folder = tmp_path_factory.mktemp("market")
     settings = databases.make(folder)
     checkout = Checkout.copy_to(folder / "project", WAREHOUSE_INBOX=str(settings.inbox), **name_server(settings))
-    declare_market(checkout.project)
+    declare_market(checkout.project, DELIVERED_AGAIN)
     checkout.warehouse("up")
     return Market(checkout, settings.inbox)
 

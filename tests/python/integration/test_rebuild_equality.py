@@ -17,7 +17,7 @@ from histories import GIVEN, HISTORIES, KEYS, STEPS, Action, History, Operator, 
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
 from lookup_shop import declare_lookups
-from market import declare_market
+from market import DELIVERED_AGAIN, declare_market
 from order_events import declare_event_files
 from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole, find_differences, list_built_whole
@@ -138,7 +138,7 @@ def test_marts_built_step_by_step_equal_a_rebuild(others: list[list[list[Action]
         # a sending more than a day after the one before it is another event
         declare_event_files(checkout.project, window_days=1)
         declare_lookups(checkout.project)
-        declare_market(checkout.project)
+        declare_market(checkout.project, DELIVERED_AGAIN)
         checkout.warehouse("up")
         rebuilt = compile_whole(checkout)
         with closing(server.connect(warehouse, application_name="test")) as connection:
