@@ -138,6 +138,9 @@
             'description': 'The value of {column} is no whole number of the declared digits; the row counts without it.'},
         {'code': '*:not_a_decimal', 'outcome': 'flagged', 'is_offered': true,
             'description': 'The value of {column} is no decimal number that fits its type exactly; the row counts without it.'},
+        {'code': '*:rounded', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'The value of {column} has more decimals than its type, and was rounded: the noise of floating point '
+                ~ 'numbers, at most 1 in 10^13, or what its model declares.'},
         {'code': '*:not_a_date', 'outcome': 'flagged', 'is_offered': true,
             'description': 'The value of {column} is no real day in the declared form; the row counts without it.'},
         {'code': '*:not_a_timestamp', 'outcome': 'flagged', 'is_offered': true,

@@ -29,7 +29,7 @@
     {%- set column = {
         'name': none, 'from': none, 'cast': 'text', 'format': none, 'months': none, 'decimal_mark': none, 'thousands_mark': '',
         'currency_sign': '', 'default': none, 'required': false, 'accepted': none, 'is': none, 'constant': none, 'of_file': false,
-        'in_sequence': false, 'checks': [], 'hidden': false, 'unique_within': none,
+        'in_sequence': false, 'checks': [], 'hidden': false, 'unique_within': none, 'round': false,
     } -%}
     {%- for key in given if key not in column -%}
         {{ exceptions.raise_compiler_error(
@@ -50,6 +50,11 @@
         ) }}
     {%- endif -%}
     {%- set cast = staging_cast(column) -%}
+    {%- if column.round and (cast.kind != 'decimal' or column['is']) -%}
+        {{ exceptions.raise_compiler_error(
+            staged_feed() ~ ': the column ' ~ column.name ~ ' has round, which is for a delivered text with the cast decimal.'
+        ) }}
+    {%- endif -%}
     {%- do column.update({'source': source, 'kind': cast.kind, 'size': cast.size, 'shape': none, 'text': none}) -%}
     {%- if is_read and (cast.kind != 'text' or column['is'] or column.default is not none) -%}
         {%- do column.update({'text': column.name ~ '_text'}) -%}
@@ -137,7 +142,7 @@
     {%- elif column.kind == 'integer' -%}
         {{ return(try_integer(text, column.size[0])) }}
     {%- elif column.kind == 'decimal' -%}
-        {{ return(try_decimal(text, column.size[0], column.size[1])) }}
+        {{ return(try_long_decimal(text, column.size[0], column.size[1], column.round)) }}
     {%- elif column.kind == 'amount' -%}
         {{ return(try_amount(text, column.size[0], column.size[1], column.decimal_mark, column.thousands_mark, column.currency_sign)) }}
     {%- elif column.kind == 'rate' -%}
