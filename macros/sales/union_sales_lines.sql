@@ -1,5 +1,6 @@
-{# The accepted lines of these models in the canonical shape; those with is_payment are no sales lines, and go to fct_payments. dbt makes its graph from refs that it sees while it parses, so the models
-   are named; which columns they have is read from what is there. A feed of sales whose rows are in none of them is an error. #}
+{# The accepted lines of these models in the canonical shape; those with is_payment are no sales lines, and go to fct_payments. dbt
+   makes its graph from refs that it sees while it parses, so the models are named; which columns they have is read from what is
+   there. A feed of sales whose rows are in none of them is an error. #}
 {% macro union_sales_lines(models) -%}
     {%- do config(meta={'united_models': models}) -%}
     {%- if not execute -%}
@@ -123,9 +124,10 @@ select * from final
     {%- elif name == 'is_merchandise' and name not in columns and 'line_type' in columns -%}
         {{ return("lines.line_type in ('sale', 'return', 'cancellation')") }}
     {%- elif name == 'is_merchandise' and name not in columns -%}
-        {#- by the code alone, also of a cancelled fee -#}
-        {%- set code = "coalesce(codes.line_type in ('sale', 'return'), true) and " if has_codes else '' -%}
-        {{ return(code ~ 'not coalesce(' ~ is_money_only ~ ', false)') }}
+        {#- by the code alone where there is one, also of a cancelled fee -#}
+        {%- set is_cancelled = 'coalesce(lines.is_cancellation, false) or ' if 'is_cancellation' in columns else '' -%}
+        {%- set has_goods = is_cancelled ~ 'not coalesce(' ~ is_money_only ~ ', false)' -%}
+        {{ return("coalesce(codes.line_type in ('sale', 'return'), " ~ has_goods ~ ')' if has_codes else '(' ~ has_goods ~ ')') }}
     {%- elif name == 'payment_method' and has_codes -%}
         {{ return('coalesce(' ~ ('lines.payment_method, ' if name in columns else '') ~ 'codes.payment_method)') }}
     {%- elif name == 'is_payment' and name not in columns -%}
