@@ -8,7 +8,8 @@
     indexes=[{'columns': ['order_date'], 'type': 'brin'}],
 ) }}
 {% set compared = [
-    'source_system', 'order_id', 'line_type', 'ordered_at', 'order_date', 'customer_id', 'product_id', 'quantity', 'net_amount', 'currency',
+    'source_system', 'order_id', 'line_type', 'ordered_at', 'order_date', 'customer_id', 'product_id', 'quantity',
+    'net_amount', 'currency',
 ] %}
 with
 
