@@ -36,17 +36,25 @@ shared_days as (
 
 ),
 
+-- the lines are read twice, because PostgreSQL would write a CTE of all that is read twice to disk
 lines as (
 
     select
-        lines.sales_line_id,
-        {%- for column in compared %}
-        lines.{{ column }},
-        {%- endfor %}
-        files.feed,
-        lines._file_id,
-        lines._row_number
-    from (select * from {{ ref('fct_sales_lines') }} where {{ only_touched_dates('order_date') }}) as lines
+        sales_line_id,
+        {{ column_list(compared) }},
+        _file_id,
+        _row_number
+    from {{ ref('fct_sales_lines') }}
+    where {{ only_touched_dates('order_date') }}
+
+),
+
+lines_of_shared_days as (
+
+    select
+        lines.*,
+        files.feed
+    from lines
     inner join shared_days
         on lines.source_system = shared_days.source_system and lines.order_date = shared_days.order_date
     inner join files
@@ -63,7 +71,7 @@ numbered as (
             partition by {{ compared | join(', ') }}, _file_id
             order by _row_number asc nulls last, sales_line_id asc nulls last
         ) as occurrence_number
-    from lines
+    from lines_of_shared_days
 
 ),
 

@@ -109,7 +109,7 @@ DECIDED_BY_ROWS = {"agg_product_pairs_monthly"}
 Deliveries = dict[tuple[str, str], tuple[int, set[date], set[object]]]
 
 
-@pytest.mark.timeout(120 + 480 * WAREHOUSES)
+@pytest.mark.timeout(3000 + 480 * WAREHOUSES)
 @settings(
     max_examples=WAREHOUSES,
     deadline=None,
