@@ -1,6 +1,7 @@
 {# The one place where it is decided which events count. The relation has a row for each record of an event.
    repeated: the same event was sent before. superseded: of those that are not repeated, another is a later state.
-   First and last are by the time of the event and its place in the source, never by arrival.
+   First and last are by the time of the event and its place in the source, never by arrival. Records of the same place are one
+   state, and count together: the lines of an order in one file.
    `known_repeat`, of an incremental build and of live.fill(), is SQL for records whose other sendings are not in the relation:
    whether the record is repeated, or NULL where they are. #}
 {% macro decide_events(relation, known_repeat='null') -%}
@@ -17,7 +18,7 @@
     from (
         select
             *,
-            row_number() over (
+            dense_rank() over (
                 partition by feed, state_key, is_repeated
                 order by
                     state_rank desc nulls last, event_at desc nulls last, event_place desc nulls last,

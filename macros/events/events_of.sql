@@ -1,4 +1,5 @@
-{# What a staging model declares about its events, from `meta.events` of its YAML; none where it has none:
+{# What a staging model declares about its events, from `meta.events` of its YAML, or about its deliveries (deliveries_of); none
+   where it has none:
 
    event_key     column that is equal in all sendings of one event
    event_at      column with the time of the event, a date and time without time zone
@@ -13,9 +14,14 @@
     {%- set found = [] -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == staging_model -%}
         {%- do found.append((node.config.meta or {}).get('events')) -%}
+        {%- do found.append(deliveries_of(node)) -%}
     {%- endfor -%}
     {%- set declared = found | first if found else none -%}
-    {%- if not declared -%}
+    {%- if found and found[1] and not declared -%}
+        {{ return(found[1]) }}
+    {%- elif found and found[1] -%}
+        {{ exceptions.raise_compiler_error(staging_model ~ ' declares meta.events and meta.deliveries: one of them.') }}
+    {%- elif not declared -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set events = {

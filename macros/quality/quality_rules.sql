@@ -37,6 +37,9 @@
         {'code': 'sent_at:after_delivery', 'outcome': 'quarantined', 'limit': 1, 'is_offered': true,
             'description': 'The time of the event is more days later than its arrival, in UTC, than the limit: a wrong clock? It '
                 ~ 'would supersede what happens later.'},
+        {'code': 'changed_at:after_delivery', 'outcome': 'quarantined', 'limit': 1, 'is_offered': true,
+            'description': 'The time of the state is more days later than its arrival, in UTC, than the limit: a wrong clock? It '
+                ~ 'would supersede what happens later.'},
         {'code': 'order:cancelled', 'outcome': 'skipped', 'is_fixed': true, 'is_offered': true,
             'description': 'The order was cancelled, so its lines are no sale.'},
 
@@ -62,6 +65,8 @@
             'description': 'No quantity.'},
         {'code': 'quantity:not_an_integer', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'The quantity is no whole number of at most 14 digits.'},
+        {'code': 'quantity:zero', 'outcome': 'flagged',
+            'description': 'No pieces: money without goods, such as a refund of a part of the price, is an adjustment.'},
 
         {'code': 'unit_price:missing', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'No price.'},
@@ -133,6 +138,9 @@
             'description': 'The value of {column} is no whole number of the declared digits; the row counts without it.'},
         {'code': '*:not_a_decimal', 'outcome': 'flagged', 'is_offered': true,
             'description': 'The value of {column} is no decimal number that fits its type exactly; the row counts without it.'},
+        {'code': '*:rounded', 'outcome': 'flagged', 'is_offered': true,
+            'description': 'The value of {column} has more decimals than its type, and was rounded: the noise of floating point '
+                ~ 'numbers, at most 1 in 10^13, or what its model declares.'},
         {'code': '*:not_a_date', 'outcome': 'flagged', 'is_offered': true,
             'description': 'The value of {column} is no real day in the declared form; the row counts without it.'},
         {'code': '*:not_a_timestamp', 'outcome': 'flagged', 'is_offered': true,

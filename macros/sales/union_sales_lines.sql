@@ -1,10 +1,11 @@
-{# The accepted lines of these models in the canonical shape. dbt makes its graph from refs that it sees while it parses, so the models
-   are named; which columns they have is read from what is there. A feed of sales whose rows are in none of them is an error. #}
+{# The accepted lines of these models in the canonical shape; those with is_payment are no sales lines, and go to fct_payments. dbt
+   makes its graph from refs that it sees while it parses, so the models are named; which columns they have is read from what is
+   there. A feed of sales whose rows are in none of them is an error. #}
 {% macro union_sales_lines(models) -%}
     {%- do config(meta={'united_models': models}) -%}
     {%- if not execute -%}
         {#- of a feed of events only what counts -#}
-        {%- for name in models + ['int_events__records_decided'] -%}
+        {%- for name in models + ['int_events__records_decided', 'line_codes'] -%}
             {%- do ref(name) -%}
         {%- endfor -%}
         {{ return('select 1 as nothing') }}
@@ -21,6 +22,11 @@ with
         {%- endfor %}
     {#- dbt gives a relation a name of its own with --empty #}
     from (select * from {{ read_model(lines.model) }}) as lines
+    {%- if 'line_code' in lines.columns %}
+    -- one row per source and code (tested), so no line is doubled
+    left join (select * from {{ read_model('line_codes') }} where source_system = '{{ lines.source }}') as codes
+        on lines.line_code = codes.line_code
+    {%- endif %}
     {%- set conditions = [] %}
     {%- do conditions.append("lines.row_status = 'accepted'") if 'row_status' in lines.columns %}
     {%- do conditions.append(event_decision('lines') ~ " = 'counted'") if lines.has_events %}
@@ -47,7 +53,7 @@ select * from final
         {'name': 'sales_line_id'},
         {'name': 'source_system', 'value': "cast('{source}' as " ~ text_type() ~ ')'},
         {'name': 'order_id'},
-        {'name': 'line_type', 'value': "case when lines.quantity < 0 then 'return' else 'sale' end"},
+        {'name': 'line_type'},
         {'name': 'ordered_at', 'value': 'cast(null as ' ~ wall_clock_type() ~ ')'},
         {'name': 'order_date'},
         {'name': 'customer_id', 'value': 'cast(null as ' ~ text_type() ~ ')'},
@@ -62,7 +68,9 @@ select * from final
         {'name': 'net_amount'},
         {'name': 'cost_amount', 'value': 'cast(null as numeric(18, 4))'},
         {'name': 'currency'},
-        {'name': 'is_merchandise', 'value': 'true'},
+        {'name': 'is_merchandise'},
+        {'name': 'payment_method', 'value': 'cast(null as ' ~ text_type() ~ ')'},
+        {'name': 'is_payment'},
         {'name': '_file_id'},
         {'name': '_row_number'},
     ]) }}
@@ -70,7 +78,10 @@ select * from final
 
 {# A column of the canonical shape as one model has it. #}
 {% macro sales_line_value(column, lines) -%}
-    {%- if column.name in lines.columns -%}
+    {%- set of_kind = value_of_kind(column.name, lines) -%}
+    {%- if of_kind -%}
+        {{ return(of_kind ~ ' as ' ~ column.name) }}
+    {%- elif column.name in lines.columns -%}
         {%- set value = 'lines.' ~ column.name -%}
         {{ return('cast(' ~ value ~ ' as ' ~ column.type ~ ') as ' ~ column.name if column.type else value) }}
     {%- endif -%}
@@ -86,6 +97,47 @@ select * from final
         ) }}
     {%- endif -%}
     {{ return((column.value | replace('{source}', lines.source or '')) ~ ' as ' ~ column.name) }}
+{%- endmacro %}
+
+{# The columns that say what kind of line it is, where they follow from others; nothing where the model has the column itself, or
+   where its usual value does. The order of the branches is the rule: what the source says of a cancellation goes before the code
+   of the line, and the code before pieces and amount. Money without goods, such as a refund of a part of the price, is an
+   adjustment. #}
+{% macro value_of_kind(name, lines) -%}
+    {%- set columns = lines.columns -%}
+    {%- set has_codes = 'line_code' in columns -%}
+    {%- set is_money_only = 'lines.quantity >= 0 and lines.net_amount < 0 or lines.quantity = 0 and lines.net_amount > 0' -%}
+    {%- set has_payments_only = 'payment_method' in columns and 'product_id' not in columns -%}
+    {%- if has_payments_only and name in ('line_type', 'is_merchandise', 'is_payment', 'product_id') -%}
+        {{ return({
+            'line_type': "cast('payment' as " ~ text_type() ~ ')', 'is_merchandise': 'false', 'is_payment': 'true',
+            'product_id': 'cast(null as ' ~ text_type() ~ ')',
+        }[name]) }}
+    {%- elif name == 'line_type' and name not in columns -%}
+        {%- set branches = [] -%}
+        {%- do branches.append("when lines.is_cancellation then 'cancellation'") if 'is_cancellation' in columns -%}
+        {%- do branches.append('when codes.line_type is not null then codes.line_type') if has_codes -%}
+        {{ return(
+            'case ' ~ branches | join(' ') ~ " when lines.quantity < 0 then 'return' when " ~ is_money_only
+            ~ " then 'adjustment' else 'sale' end"
+        ) }}
+    {%- elif name == 'is_merchandise' and name not in columns and 'line_type' in columns -%}
+        {{ return("lines.line_type in ('sale', 'return', 'cancellation')") }}
+    {%- elif name == 'is_merchandise' and name not in columns -%}
+        {#- by the code alone where there is one, also of a cancelled fee -#}
+        {%- set is_cancelled = 'coalesce(lines.is_cancellation, false) or ' if 'is_cancellation' in columns else '' -%}
+        {%- set has_goods = is_cancelled ~ 'not coalesce(' ~ is_money_only ~ ', false)' -%}
+        {{ return("coalesce(codes.line_type in ('sale', 'return'), " ~ has_goods ~ ')' if has_codes else '(' ~ has_goods ~ ')') }}
+    {%- elif name == 'payment_method' and has_codes -%}
+        {{ return('coalesce(' ~ ('lines.payment_method, ' if name in columns else '') ~ 'codes.payment_method)') }}
+    {%- elif name == 'is_payment' and name not in columns -%}
+        {#- a constant where no line can be one, so that no plan reads the lines for their payments -#}
+        {{ return(
+            "lines.line_type = 'payment'" if 'payment_method' in columns and 'line_type' in columns
+            else "coalesce(codes.line_type = 'payment', false)" if has_codes else 'false'
+        ) }}
+    {%- endif -%}
+    {{ return(none) }}
 {%- endmacro %}
 
 {# What the union has to know of its models: columns, source, and whether their feed is one of events. dbt shows no other nodes to

@@ -4,9 +4,22 @@
 {% macro key_of(columns) -%}
     {%- set values = [] -%}
     {%- for column in columns -%}
-        {%- do values.append(
-            "replace(replace(" ~ trimmed(column_name(column)) ~ ", '%', '%25'), ':', '%3A')"
-        ) -%}
+        {%- do values.append(key_part(trimmed(column_name(column)))) -%}
     {%- endfor -%}
     {{ return(values | join(" || ':' || ")) }}
+{%- endmacro %}
+
+{# The same of typed columns, with an expression before them or a text behind them. #}
+{% macro key_of_values(columns, first=none, last=none) -%}
+    {%- set values = [] -%}
+    {%- do values.append('cast(' ~ first ~ ' as ' ~ text_type() ~ ')') if first -%}
+    {%- for column in columns -%}
+        {%- do values.append(key_part('cast(' ~ column_name(column) ~ ' as ' ~ text_type() ~ ')')) -%}
+    {%- endfor -%}
+    {%- do values.append(key_part(last)) if last -%}
+    {{ return(values | join(" || ':' || ")) }}
+{%- endmacro %}
+
+{% macro key_part(text) -%}
+    {{ return("replace(replace(" ~ text ~ ", '%', '%25'), ':', '%3A')") }}
 {%- endmacro %}

@@ -53,7 +53,8 @@
     {%- set ruled = quality_rules() | map(attribute='code') | list -%}
     {%- set found = [] -%}
     {%- if column.required -%}
-        {%- do found.append(('missing', text ~ ' is null')) -%}
+        {%- set condition = ' and (' ~ column.required ~ ')' if column.required is string else '' -%}
+        {%- do found.append(('missing', (name if column['is'] else text) ~ ' is null' ~ condition)) -%}
     {%- endif -%}
     {%- if column.kind == 'text' -%}
         {%- do found.append(('too_long', 'length(' ~ text ~ ') > {limit}')) if column.constant is none -%}
@@ -71,6 +72,7 @@
             {%- set is_unreadable = is_unreadable ~ ' and not ' ~ ambiguous -%}
         {%- endif -%}
         {%- do found.append((unreadable_issue(column.kind), is_unreadable)) -%}
+        {%- do found.append(('rounded', is_rounded(column, text, name))) if column.kind == 'decimal' -%}
     {%- endif -%}
     {%- if column.accepted -%}
         {%- do found.append(('unknown', 'coalesce(' ~ name ~ ", '') not in ('" ~ column.accepted | join("', '") ~ "')")) -%}
@@ -93,6 +95,14 @@
         {%- do checks.append((column.name ~ ':' ~ issue, condition)) -%}
     {%- endfor -%}
     {{ return(checks) }}
+{%- endmacro %}
+
+{# Whether a number was delivered with more decimals than its type has. Noise has 15 digits or more: a length is compared first. #}
+{% macro is_rounded(column, text, name) -%}
+    {{ return(
+        ('' if column.round else 'length(' ~ text ~ ') > 15 and ') ~ name ~ ' is not null and length(trim(trailing '
+        ~ "'0' from split_part(" ~ text ~ ", '.', 2))) > " ~ column.size[1]
+    ) }}
 {%- endmacro %}
 
 {# What a text is not that a cast cannot read. #}

@@ -10,11 +10,11 @@
 {% macro staging_columns(columns, delivered) -%}
     {%- set found = [] -%}
     {%- for given in columns -%}
-        {%- set column = staging_column(given, delivered) -%}
+        {%- set column = staging_column(given, delivered, found) -%}
         {%- if column.name in found | map(attribute='name') | list -%}
             {{ exceptions.raise_compiler_error(staged_feed() ~ ': the column ' ~ column.name ~ ' is there twice.') }}
         {%- endif -%}
-        {%- set words = words_of(given.get('is') or '') -%}
+        {%- set words = words_of(column['is'] or '') -%}
         {%- set referred = found | selectattr('name', 'in', words) | list -%}
         {%- do column.update({
             'refers_to': referred | map(attribute='name') | list,
@@ -25,11 +25,11 @@
     {{ return(found) }}
 {%- endmacro %}
 
-{% macro staging_column(given, delivered) -%}
+{% macro staging_column(given, delivered, earlier) -%}
     {%- set column = {
         'name': none, 'from': none, 'cast': 'text', 'format': none, 'months': none, 'decimal_mark': none, 'thousands_mark': '',
         'currency_sign': '', 'default': none, 'required': false, 'accepted': none, 'is': none, 'constant': none, 'of_file': false,
-        'in_sequence': false, 'checks': [], 'hidden': false,
+        'in_sequence': false, 'checks': [], 'hidden': false, 'unique_within': none, 'round': false,
     } -%}
     {%- for key in given if key not in column -%}
         {{ exceptions.raise_compiler_error(
@@ -38,6 +38,9 @@
         ) }}
     {%- endfor -%}
     {%- do column.update(given) -%}
+    {%- if column.unique_within -%}
+        {%- do column.update(key_within(column, earlier | map(attribute='name') | list)) -%}
+    {%- endif -%}
     {%- set is_read = column['from'] or not (column['is'] or column.of_file or column.constant is not none) -%}
     {%- set source = (column['from'] or column.name) if is_read else none -%}
     {%- if not column.name or is_read and source not in delivered and not source.startswith('_') -%}
@@ -47,6 +50,11 @@
         ) }}
     {%- endif -%}
     {%- set cast = staging_cast(column) -%}
+    {%- if column.round and (cast.kind != 'decimal' or column['is']) -%}
+        {{ exceptions.raise_compiler_error(
+            staged_feed() ~ ': the column ' ~ column.name ~ ' has round, which is for a delivered text with the cast decimal.'
+        ) }}
+    {%- endif -%}
     {%- do column.update({'source': source, 'kind': cast.kind, 'size': cast.size, 'shape': none, 'text': none}) -%}
     {%- if is_read and (cast.kind != 'text' or column['is'] or column.default is not none) -%}
         {%- do column.update({'text': column.name ~ '_text'}) -%}
@@ -62,6 +70,25 @@
     {%- endif -%}
     {%- do column.update({'expression': staging_expression(column)}) -%}
     {{ return(column) }}
+{%- endmacro %}
+
+{# A number that is unique only together with earlier columns, such as that of a receipt within store, till and day. #}
+{% macro key_within(column, earlier) -%}
+    {%- for name in column.unique_within if name not in earlier -%}
+        {{ exceptions.raise_compiler_error(
+            staged_feed() ~ ': unique_within of the column ' ~ column.name ~ ' names ' ~ name ~ ', which is no earlier column. Those are: '
+            ~ earlier | join(', ') ~ '.'
+        ) }}
+    {%- endfor -%}
+    {%- if column['is'] or column.cast != 'text' -%}
+        {{ exceptions.raise_compiler_error(
+            staged_feed() ~ ': the column ' ~ column.name ~ ' has unique_within, so it is a delivered text, without is or cast.'
+        ) }}
+    {%- endif -%}
+    {{ return({
+        'from': column['from'] or column.name,
+        'is': key_of_values(column.unique_within, last=column.name ~ '_text'),
+    }) }}
 {%- endmacro %}
 
 {# Kind and size of a cast such as decimal(9, 4). #}
@@ -115,7 +142,7 @@
     {%- elif column.kind == 'integer' -%}
         {{ return(try_integer(text, column.size[0])) }}
     {%- elif column.kind == 'decimal' -%}
-        {{ return(try_decimal(text, column.size[0], column.size[1])) }}
+        {{ return(try_long_decimal(text, column.size[0], column.size[1], column.round)) }}
     {%- elif column.kind == 'amount' -%}
         {{ return(try_amount(text, column.size[0], column.size[1], column.decimal_mark, column.thousands_mark, column.currency_sign)) }}
     {%- elif column.kind == 'rate' -%}

@@ -17,6 +17,7 @@
 {%- set measures = [
     'rows', 'quantity', 'net_amount', 'net_amount_reporting', 'net_sales_amount', 'net_sales_amount_reporting',
 ] -%}
+{%- set counted = '_file_id, row_count, quantity, net_amount' -%}
 {%- set accepted = "case when row_status = 'accepted' then %s else 0 end" -%}
 {%- set month_of_day = 'make_date(' ~ date_part_number('year', 'order_date') ~ ', '
     ~ date_part_number('month', 'order_date') ~ ', 1)' -%}
@@ -65,7 +66,12 @@
             },
             'file': '_file_id',
         },
-        'farther': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}, 'file': '_file_id'},
+        'farther': {
+            'reads': '(select ' ~ counted ~ ' from ' ~ ref('fact_figures') ~ ' union all select ' ~ counted ~ ' from '
+                ~ ref('payment_figures') ~ ') as facts',
+            'columns': {'rows': 'row_count'},
+            'file': '_file_id',
+        },
     },
     {
         'step': 'fact_to_daily',

@@ -1,6 +1,6 @@
 -- Grain: one row per record of a feed of events that has an accepted row, or is a state without a sale.
 -- A table, unlike other intermediate models: whether an event counts depends on events of any other file.
--- To add a feed, declare meta.events in the YAML of its staging model and add it to `records`.
+-- To add a feed, declare meta.events or meta.deliveries in the YAML of its staging model and add it to `records`.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_event_key',
@@ -14,7 +14,7 @@ with
 
 records as (
 
-    {{ event_records('stg_web_shop__order_events_typed') }}
+    {{ records_of_events(['stg_web_shop__order_events_typed']) }}
 
 ),
 

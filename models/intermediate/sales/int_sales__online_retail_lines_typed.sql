@@ -10,7 +10,8 @@ invoice_lines as (
 
 non_product_codes as (
 
-    select * from {{ ref('online_retail_non_product_codes') }}
+    select * from {{ ref('line_codes') }}
+    where source_system = 'online_retail'
 
 ),
 
@@ -36,15 +37,15 @@ final as (
         invoice_lines.unit_price,
         invoice_lines.net_amount,
         -- by the code alone, whatever the line type: a cancelled postage is not merchandise either
-        non_product_codes.stock_code is null as is_merchandise,
+        non_product_codes.line_code is null as is_merchandise,
         invoice_lines.order_date,
         invoice_lines.ordered_at,
         invoice_lines._file_id,
         invoice_lines._row_number
     from invoice_lines
-    -- stock_code is unique in the seed (tested), so no line is doubled; the comparison is case-sensitive
+    -- line_code is unique in the seed (tested), so no line is doubled; the comparison is case-sensitive
     left join non_product_codes
-        on invoice_lines.product_id = non_product_codes.stock_code
+        on invoice_lines.product_id = non_product_codes.line_code
     where invoice_lines.row_status = 'accepted'
 
 )

@@ -54,7 +54,7 @@ final as (
     -- one rate per currency and day (tested), so no line is doubled; a test reports a line without a rate
     left join exchange_rates
         on lines.currency = exchange_rates.currency and lines.order_date = exchange_rates.rate_date
-    where {{ only_new_files('lines._file_id') }}
+    where not lines.is_payment and {{ only_new_files('lines._file_id') }}
 
 )
 

@@ -61,6 +61,10 @@ sums as (
             as cancellation_amount,
         cast(sum(case when line_type = 'fee' then net_amount else 0 end) as numeric(28, 4)) as fee_amount,
         cast(sum(case when line_type = 'adjustment' then net_amount else 0 end) as numeric(28, 4)) as adjustment_amount,
+        cast(coalesce(sum(net_amount) filter (where line_type = 'tip'), 0) as numeric(28, 4)) as tip_amount,
+        cast(coalesce(sum(net_amount) filter (where line_type = 'deposit'), 0) as numeric(28, 4)) as deposit_amount,
+        cast(coalesce(sum(net_amount) filter (where line_type = 'voucher_sale'), 0) as numeric(28, 4))
+            as voucher_sale_amount,
         cast(sum(cost_amount) as numeric(28, 4)) as cost_amount,
         cast(sum(case when is_merchandise then net_amount else 0 end) as numeric(28, 4)) as net_sales_amount,
         cast(sum(net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,

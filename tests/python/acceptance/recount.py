@@ -34,8 +34,8 @@ def rounded(value: Decimal, digits: int) -> Decimal:
 
 def read_goods(inbox: Path, seeds: Path) -> list[Line]:
     """Return the lines of goods in all files of online_retail, without charges and adjustments."""
-    with (seeds / "online_retail_non_product_codes.csv").open(encoding="utf-8", newline="") as file:
-        no_products = {row["stock_code"] for row in csv.DictReader(file)}
+    with (seeds / "line_codes.csv").open(encoding="utf-8", newline="") as file:
+        no_products = {row["line_code"] for row in csv.DictReader(file) if row["source_system"] == "online_retail"}
     rates = _euros_a_pound(seeds / "exchange_rates.csv")
     lines = []
     for path in sorted((inbox / "online_retail").glob("*.csv")):

@@ -181,8 +181,8 @@ def declare_event_files(project: Path, **events: Any) -> None:
         to=staging / f"{name}.sql",
     )
     # this one has no typed table, so models read its view
-    records = "{{ event_records('stg_web_shop__order_events_typed') }}"
-    both = f"{records}\nunion all\n{records.replace('order_events_typed', 'order_event_files')}"
+    records = "['stg_web_shop__order_events_typed']"
+    both = f"{records[:-1]}, 'stg_web_shop__order_event_files']"
     change(models / "intermediate/events/int_events__records_decided.sql", (records, both))
     change(
         models / "intermediate/sales/int_sales__lines_unioned.sql",

@@ -17,6 +17,7 @@ from histories import GIVEN, HISTORIES, KEYS, STEPS, Action, History, Operator, 
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, settings
 from hypothesis import strategies as st
 from lookup_shop import declare_lookups
+from market import DELIVERED_AGAIN, declare_market
 from order_events import declare_event_files
 from psycopg2.extensions import connection as Connection
 from rebuilds import compile_whole, find_differences, list_built_whole
@@ -108,7 +109,7 @@ DECIDED_BY_ROWS = {"agg_product_pairs_monthly"}
 Deliveries = dict[tuple[str, str], tuple[int, set[date], set[object]]]
 
 
-@pytest.mark.timeout(120 + 480 * WAREHOUSES)
+@pytest.mark.timeout(3000 + 480 * WAREHOUSES)
 @settings(
     max_examples=WAREHOUSES,
     deadline=None,
@@ -137,6 +138,7 @@ def test_marts_built_step_by_step_equal_a_rebuild(others: list[list[list[Action]
         # a sending more than a day after the one before it is another event
         declare_event_files(checkout.project, window_days=1)
         declare_lookups(checkout.project)
+        declare_market(checkout.project, DELIVERED_AGAIN)
         checkout.warehouse("up")
         rebuilt = compile_whole(checkout)
         with closing(server.connect(warehouse, application_name="test")) as connection:
@@ -169,11 +171,15 @@ def test_marts_built_step_by_step_equal_a_rebuild(others: list[list[list[Action]
                 decided |= {(feed, word) for feed, *words in query(connection, SEEN) for word in chain(*words)}
                 now = read_deliveries(connection)
                 seen, before = seen | compare_deliveries(before, now), now
+            words = {"counted", "superseded", "activated", "deactivated"}
             assert decided == {
+                (feed, word) for feed in ("market.changed_orders", "market.month_lines") for word in words
+            } | {
                 (feed, word)
                 for feed in ("web_shop.order_event_files", "web_shop.order_events")
-                for word in ("counted", "repeated", "superseded", "activated", "deactivated")
+                for word in words | {"repeated"}
             }
+            assert query(connection, "select 1 from audit.overlapping_lines limit 1")
             assert seen == MUST_BE_SEEN
 
 

@@ -32,8 +32,13 @@ left join lateral (
         limit 1
     )
     union all
-    select last_state.*, null::bigint from {table} as last_state
-    where
-        mine.decision = 'superseded' and last_state.feed = mine.feed and last_state.state_key = mine.state_key
-        and last_state.decision = 'counted'
+    (
+        -- the first of its records
+        select last_state.*, null::bigint from {table} as last_state
+        where
+            mine.decision = 'superseded' and last_state.feed = mine.feed and last_state.state_key = mine.state_key
+            and last_state.decision = 'counted'
+        order by last_state._file_id, last_state._row_number
+        limit 1
+    )
 ) as other on true

@@ -1,0 +1,28 @@
+-- Grain: one row per file with payments.
+-- Amounts of different currencies are added up: for comparisons, not for reports.
+{{ config(
+    materialized='incremental_by_ledger',
+    incremental_strategy='by_file',
+) }}
+with
+
+payments as (
+
+    select * from {{ ref('fct_payments') }}
+
+),
+
+final as (
+
+    select
+        count(*) as row_count,
+        cast(sum(quantity) as numeric(28, 4)) as quantity,
+        cast(sum(amount) as numeric(28, 4)) as net_amount,
+        _file_id
+    from payments
+    where {{ only_new_files() }}
+    group by _file_id
+
+)
+
+select * from final
