@@ -58,6 +58,9 @@
         {'code': 'country:too_long', 'outcome': 'quarantined', 'limit': 200,
             'description': 'A country with more characters than the limit.'},
 
+        {'code': 'store_id:too_long', 'outcome': 'quarantined', 'limit': 200, 'is_offered': true,
+            'description': 'A store number with more characters than the limit.'},
+
         {'code': 'quantity:missing', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'No quantity.'},
         {'code': 'quantity:not_an_integer', 'outcome': 'quarantined', 'is_fixed': true,

@@ -33,7 +33,6 @@ STORE = "stg_store_orders__order_lines"
 SUPER = "stg_superstore__order_lines"
 TYPED = "int_sales__online_retail_lines_typed"
 UNION = "int_sales__lines_unioned"
-CATEGORIES = "int_products__categories_observed"
 EVENTS = "stg_web_shop__order_events"
 DECIDED = "int_events__records_decided"
 
@@ -56,6 +55,10 @@ TURNED = f"""\
 select
     {{{{ columns_of('int_sales__lines_unioned') | join(', ') | replace('gross_amount', '-gross_amount as gross_amount')
         | replace('net_amount', '-net_amount as net_amount') }}}}
+from ({UNITED}) as united"""
+WITHOUT_REGION = f"""\
+select
+    {{{{ columns_of('int_sales__lines_unioned') | join(', ') | replace(', region', ', cast(null as text) as region') }}}}
 from ({UNITED}) as united"""
 RATE_OF_DAY = "and lines.order_date = exchange_rates.rate_date"
 CALENDAR_DAY = "on daily_sales.order_date = days.date_day"
@@ -113,8 +116,7 @@ MUTATIONS = (
     Mutation(UNION, "double a source", MADE, f"{MADE} union all {LAST} where source_system = 'superstore'",
              STAGING_TO_FACT),
     Mutation(UNION, "swap a sign", UNITED, TURNED, STAGING_TO_FACT),
-    Mutation(CATEGORIES, "double rows", LAST, f"{LAST} union all {LAST}",
-             "unique_combination_int_products__categories_observed__file_id__product_key__order_date"),
+    Mutation(UNION, "forget where an order was sold", UNITED, WITHOUT_REGION, "all_sources_have_one_shape"),
     # the topic has no messages here: unit tests have some
     Mutation(EVENTS, "read another clock", "'is': utc_clock('_sent_at')", "'is': 'cast(null as timestamp)'",
              "web_shop_orders_belong_to_the_day_of_their_store"),
@@ -200,6 +202,10 @@ MUTATIONS = (
              "the_latest_line_of_a_day_gives_the_country"),
     Mutation("fct_customer_days", "take the first line of the day", "lines.ordered_at desc", "lines.ordered_at asc",
              "the_latest_line_of_a_day_gives_the_country"),
+    Mutation("fct_customer_days", "settle countries only", "coalesce(last_customer_segment, '')",
+             "coalesce(first_customer_segment, '')", "the_latest_line_of_a_day_gives_the_country"),
+    Mutation("fct_customer_days", "settle lines without a value too", ", lines.{{ attribute }} is null", "",
+             "the_latest_line_of_a_day_gives_the_country"),
     Mutation("fct_customer_purchases", "drop a customer", LAST, f"{LAST} where order_count <> 1",
              "fct_customer_purchases__customers_have_all_orders"),
     Mutation("fct_customer_purchases", "count months as orders", "sum(order_count)", "count(*)",
@@ -238,11 +244,15 @@ MUTATIONS = (
              "a_version_lasts_until_the_name_or_category_changes"),
     Mutation("fct_product_days", "drop a source", "{{ only_touched_dates('order_date') }}\n    group by",
              "source_system <> 'store_orders'\n    group by", KNOWN.format("product_key", "product")),
-    Mutation("fct_product_days", "double a join", "where recency = 1\n\n),\n\ncategories",
-             "\n\n),\n\ncategories", "the_latest_line_of_a_day_gives_the_product_name"),
-    Mutation("fct_product_days", "take the first category of the day",
-             "by _file_id desc nulls last, _row_number desc nulls last\n",
-             "by _file_id asc nulls last, _row_number asc nulls last\n",
+    Mutation("fct_product_days", "settle lines without a value too", ", lines.{{ attribute }} is null", "",
+             "the_latest_line_of_a_day_gives_the_product_name"),
+    Mutation("fct_product_days", "take the first line of the day", "lines._file_id desc", "lines._file_id asc",
+             "the_latest_line_of_a_day_gives_the_product_name"),
+    Mutation("fct_product_days", "settle names only", "< (coalesce(last_name, ''), coalesce(last_category, '')",
+             "< (coalesce(last_name, ''), coalesce(first_category, '')",
+             "the_latest_line_of_a_day_gives_the_product_name"),
+    Mutation("fct_product_days", "forget that a category has no sub-category",
+             "case when product_category is not null then 'unknown' end", "case when false then 'unknown' end",
              "the_latest_line_of_a_day_gives_the_product_name"),
     Mutation("fct_product_observations", "drop a source", "ref('fct_product_days') }}\n    where ",
              "ref('fct_product_days') }}\n    where source_system <> 'store_orders' and ",
