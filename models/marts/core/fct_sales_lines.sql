@@ -27,6 +27,7 @@ final as (
         lines.sales_line_id,
         lines.source_system,
         lines.store_id,
+        {{ member_key('lines.source_system', 'lines.store_id') }} as store_key,
         lines.order_id,
         lines.line_type,
         lines.ordered_at,

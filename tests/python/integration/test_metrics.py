@@ -39,6 +39,8 @@ def shop(checkout: Checkout) -> Checkout:
         "+agg_sales_monthly",
         "+dim_customer",
         "+dim_product",
+        "+dim_store",
+        "+delivered_countries",
     )
     return checkout
 

@@ -1,0 +1,154 @@
+-- Grain: one row per store and version, and one unknown member of one version.
+-- Join a line by store_key, with order_date >= valid_from_date and < valid_to_date.
+{{ config(
+    materialized='table_when_new',
+) }}
+{% set attributes = store_attributes() %}
+with
+
+listed as (
+
+    select
+        *,
+        {{ member_key('source_system', 'store_id') }} as store_key
+    from {{ ref('int_stores__listed') }}
+
+),
+
+stores_with_sales as (
+
+    select
+        store_key,
+        source_system,
+        store_id
+    from {{ ref('fct_store_sales_daily') }}
+    group by store_key, source_system, store_id
+
+),
+
+-- A list that says the same again is no new version.
+changes as (
+
+    select
+        *,
+        case
+            {%- for attribute in attributes %}
+            when {{ attribute }} is distinct from lag({{ attribute }}) over stores_in_turn then 1
+            {%- endfor %}
+            when lag(store_id) over stores_in_turn is null then 1
+            else 0
+        end as is_change
+    from listed
+    window stores_in_turn as (partition by store_key order by valid_from_date asc nulls first)
+
+),
+
+numbered as (
+
+    select
+        *,
+        sum(is_change) over (
+            partition by store_key
+            order by valid_from_date asc nulls first
+            rows between unbounded preceding and current row
+        ) as version_number
+    from changes
+
+),
+
+versions as (
+
+    select
+        store_key,
+        source_system,
+        store_id,
+        {{ attributes | join(',\n        ') }},
+        version_number,
+        min(valid_from_date) as listed_from_date
+    from numbered
+    group by
+        store_key, source_system, store_id, version_number,
+        {{ attributes | join(', ') }}
+
+),
+
+-- The first version holds from the start: a store had sales before its first list came.
+dated as (
+
+    select
+        *,
+        case
+            when version_number > 1 then listed_from_date
+            else least(listed_from_date, cast('{{ var("calendar_start") }}' as date))
+        end as valid_from_date,
+        true as is_listed
+    from versions
+
+    union all
+
+    select
+        stores_with_sales.store_key,
+        stores_with_sales.source_system,
+        stores_with_sales.store_id,
+        {%- for column in store_columns() %}
+        cast(null as {{ column.type }}) as {{ column.name }},
+        {%- endfor %}
+        1 as version_number,
+        cast(null as date) as listed_from_date,
+        cast('{{ var("calendar_start") }}' as date) as valid_from_date,
+        false as is_listed
+    from stores_with_sales
+    -- no match for stores that no list has
+    left join listed
+        on stores_with_sales.store_key = listed.store_key
+    where listed.store_key is null
+
+),
+
+unknown_member as (
+
+    select
+        {{ unknown_member_key() }} as store_key,
+        'unknown' as source_system,
+        cast(null as {{ text_type() }}) as store_id,
+        {%- for column in store_columns() %}
+        cast(null as {{ column.type }}) as {{ column.name }},
+        {%- endfor %}
+        1 as version_number,
+        true as is_current,
+        false as is_listed,
+        cast('{{ var("calendar_start") }}' as date) as valid_from_date,
+        cast(null as date) as valid_to_date
+
+),
+
+followed as (
+
+    select
+        *,
+        lead(valid_from_date) over (partition by store_key order by version_number asc nulls last) as valid_to_date
+    from dated
+
+),
+
+final as (
+
+    select
+        store_key,
+        source_system,
+        store_id,
+        {{ attributes | join(',\n        ') }},
+        cast(version_number as integer) as version_number,
+        valid_to_date is null as is_current,
+        is_listed,
+        valid_from_date,
+        valid_to_date
+    from followed
+
+    union all
+
+    select * from unknown_member
+
+)
+
+select * from final
