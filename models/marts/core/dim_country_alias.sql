@@ -16,14 +16,14 @@ aliases as (
 final as (
 
     select
-        lower(country_name) as alias,
+        lower(country_name) as alias, -- portable: a letter that an engine keeps is a name that is reported
         country_code
     from countries
 
     union all
 
     select
-        lower(country_code) as alias,
+        lower(country_code) as alias, -- portable: two ASCII letters
         country_code
     from countries
 

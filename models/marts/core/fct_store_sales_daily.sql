@@ -1,6 +1,6 @@
 -- Grain: one row per order_date, store and currency with a sales line of the store. Lines without a store are left out.
--- order_count must not be summed: an order with lines on two days counts in both. Amounts may be summed only within one currency, except
--- those that end in _reporting.
+-- order_count must not be summed: an order with lines on two days counts in both. Amounts may be summed only within one
+-- currency, except those that end in _reporting.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_date',

@@ -42,7 +42,7 @@ final as (
     from daily_sales
     -- no match for a name that is not in the seed yet, which a test reports
     left join aliases
-        on lower(daily_sales.country) = aliases.alias
+        on lower(daily_sales.country) = aliases.alias -- portable: a letter that an engine keeps is reported
     -- always matches: the unknown member is one of them
     inner join countries
         on coalesce(aliases.country_code, 'unknown') = countries.country_code

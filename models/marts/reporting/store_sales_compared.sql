@@ -1,6 +1,6 @@
--- Grain: one row per period_kind, period, store_key and currency with a sale in the period or in the same period a year before.
--- Each kind of period has all sales: amounts must not be summed over kinds, and only within one currency, except those that end in
--- _reporting. Like-for-like is the sum of the rows where is_comparable.
+-- Grain: one row per period_kind, period, store_key and currency with a sale in the period or in the one a year before.
+-- Each kind of period has all sales: amounts must not be summed over kinds, and only within one currency, except those
+-- that end in _reporting. Like-for-like is the sum of the rows where is_comparable.
 {{ config(
     materialized='table_when_new',
 ) }}
@@ -150,8 +150,8 @@ period_days as (
 
 ),
 
--- The days with which a period is compared: the same month a year before, and of retail periods the days 364 days before, so a period
--- with a 53rd week has as many days on both sides.
+-- The days with which a period is compared: the same month a year before, and of retail periods the days 364 days
+-- before, so a period with a 53rd week has as many days on both sides.
 last_year_days as (
 
     select

@@ -146,6 +146,8 @@ OFFICE_PRODUCTS = _list_office()
 OFFICE_RANKS = Weighted(
     (OFFICE_PRODUCTS[rank * 31 % len(OFFICE_PRODUCTS)], 9_000 // (rank + 20)) for rank in range(len(OFFICE_PRODUCTS))
 )
+
+
 @dataclass(frozen=True, slots=True)
 class CityProduct:
     """An article of the chain of stores: price in cents, tax on it in per cent."""

@@ -1,7 +1,7 @@
 """Two years of a chain of ten stores: monthly receipts, and dated lists of its stores.
 
-One store opens, one closes, one is shut for a refurbishment, one moves to another region, and the day of one ends at four in the
-morning.
+One store opens, one closes, one is shut for a refurbishment, one moves to another region, and the day of one ends at
+four in the morning.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from sales_warehouse.demo.catalogue import CITY_RANKS, CITY_STORES, CityProduct
-from sales_warehouse.demo.draft_file import ZERO, Draft, Outcome, Reason, Record, Sale, draft_file, quote
+from sales_warehouse.demo.draft_file import Draft, Outcome, Reason, Record, Sale, draft_file, quote
 from sales_warehouse.demo.roll_dice import SHOP_WEEK, Dice, Weighted, spread, weigh_days
 
 FEED, LIST_FEED = "city_stores.receipt_lines", "city_stores.stores"
-HEADER = b"Receipt,Store,Sold At,Article,Article Name,Category,Sub-Category,Pieces,Price,Discount,Promotion,Tax,Return Reason"
+HEADER = (
+    b"Receipt,Store,Sold At,Article,Article Name,Category,Sub-Category,Pieces,Price,Discount,Promotion,Tax,"
+    b"Return Reason"
+)
 LIST_HEADER = (
-    b"Store,Store Name,Format,Region,Country,Currency,Time Zone,Day Ends At,Opened,Closed,Refurbished From,Refurbished To"
+    b"Store,Store Name,Format,Region,Country,Currency,Time Zone,Day Ends At,Opened,Closed,Refurbished From,"
+    b"Refurbished To"
 )
 BLANK_ROW = Record(b",,,,,,,,,,,,", Outcome.SKIPPED, Reason.BLANK)
 HEADER_ROW = Record(HEADER, Outcome.SKIPPED, Reason.REPEATED_HEADER)
@@ -62,7 +66,7 @@ class CityStore:
         return self.opened <= day and (self.closed is None or day <= self.closed) and not is_shut
 
     def is_comparable(self, first: date, last: date, same_first: date, same_last: date) -> bool:
-        """Say whether the store sold in the whole of a period and of the same one a year before, by the default rule."""
+        """Say whether the store was open in the whole of a period and of the same one a year before."""
         for start, end in ((first, last), (same_first, same_last)):
             shut_from, shut_to = self.refurbished_from, self.refurbished_to
             if shut_from is not None and shut_to is not None and shut_from <= end and shut_to >= start:
@@ -134,6 +138,16 @@ def draft_lists(months: Sequence[Sequence[date]], delivered_on: date) -> Iterato
         yield draft_file(uri, LIST_FEED, key, _arrive(delivered_on), LIST_HEADER, listed)
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receipt: its store and business day, and the clock of the store."""
+
+    number: str
+    store: CityStore
+    day: date
+    at: datetime
+
+
 class Counter:
     """Writes the receipts of all stores, with increasing numbers."""
 
@@ -166,24 +180,23 @@ class Counter:
         dice = self.dice
         store = dice.draw(Weighted((store, store.weight) for store in self.stores if store.is_open(day)))
         hour = dice.draw(NIGHT_HOURS if store.day_ends_at else DAY_HOURS)
-        # A night begins in the evening of the day and ends in the morning of the next, which must not be of another month.
+        # A night ends in the morning of the next day, which must not be of another file.
         is_night = hour < 4 and day != self.months[-1][-1] and (day + timedelta(days=1)).day != 1
-        at = datetime.combine(day + timedelta(days=int(is_night)), time(hour if is_night else max(hour, 8), dice.below(60)))
-        receipt = self._number(store)
+        at = datetime.combine(
+            day + timedelta(days=int(is_night)), time(hour if is_night else max(hour, 8), dice.below(60))
+        )
+        receipt = Receipt(self._number(store), store, day, at)
         if dice.chance(30):
-            return [self._write_line(receipt, store, day, at, dice.draw(CITY_RANKS), -1, dice.pick(REASONS))]
-        return [
-            self._write_line(receipt, store, day, at, dice.draw(CITY_RANKS), dice.draw(PIECES), "") for _ in range(count)
-        ]
+            return [self._write_line(receipt, dice.draw(CITY_RANKS), -1, dice.pick(REASONS))]
+        return [self._write_line(receipt, dice.draw(CITY_RANKS), dice.draw(PIECES), "") for _ in range(count)]
 
     def _number(self, store: CityStore) -> str:
         self.next_receipt += 1
         return f"{store.number}-{self.next_receipt}"
 
     @staticmethod
-    def _write_line(  # noqa: PLR0913
-        receipt: str, store: CityStore, day: date, at: datetime, product: CityProduct, pieces: int, reason: str
-    ) -> Record:
+    def _write_line(receipt: Receipt, product: CityProduct, pieces: int, reason: str) -> Record:
+        store, day = receipt.store, receipt.day
         gross = product.cents * pieces
         code, per_cent, categories = PROMOTIONS.get(day.month, ("", 0, ()))
         has_promotion = pieces > 0 and product.category in categories
@@ -191,14 +204,15 @@ class Counter:
         net = gross - discount
         tax = net * product.tax_per_cent // 100
         fields = (
-            *(receipt, store.number, f"{at:%Y-%m-%d %H:%M}", product.article, quote(product.name), product.category),
-            *(product.sub_category, str(pieces), _write_cents(product.cents), _write_cents(discount)),
+            *(receipt.number, store.number, f"{receipt.at:%Y-%m-%d %H:%M}", product.article, quote(product.name)),
+            *(product.category, product.sub_category, str(pieces), _write_cents(product.cents), _write_cents(discount)),
             *(code if has_promotion else "", _write_cents(tax), reason),
         )
         amounts = (Decimal(cents).scaleb(-2) for cents in (gross, discount, net))
+        kind = "sale" if pieces > 0 else "return"
         sale = Sale(
-            receipt, "sale" if pieces > 0 else "return", day.isoformat(), None, product.article, store.country, pieces,
-            *amounts, store_id=store.number, tax_amount=Decimal(tax).scaleb(-2),
+            receipt.number, kind, day.isoformat(), None, product.article, store.country, pieces, *amounts,
+            store_id=store.number, tax_amount=Decimal(tax).scaleb(-2),
         )  # fmt: skip
         return Record(",".join(fields).encode(), Outcome.ACCEPTED, sale=sale)
 
@@ -215,7 +229,7 @@ class Counter:
 
 
 def draft_city_stores(last: date, records: int, dice: Dice) -> Iterator[Draft]:
-    """Yield the files of the two years that end with the month of a day: lists of stores, and one file of receipts a month.
+    """Yield the lists of stores, and one file of receipts a month, of the two years that end with the month of a day.
 
     All arrive on the day after: the chain was bought, and its history came at once.
     """

@@ -39,8 +39,8 @@ class Truth:
     make of an active file with sales, None for the others. `feeds` and `totals` are sums over the active files, but
     `totals.files_*` count all. A feed's amounts are in its currency, over accepted rows of every line type;
     `rows_skipped` counts the loader's blank lines, `skipped` the models' rows by reason. `daily` is the daily
-    aggregate, row by row. `lookups` are the feeds without sales. `stores` are the sums by store and month, and `like_for_like` those of
-    the comparable stores in the months of the second year.
+    aggregate, row by row. `lookups` are the feeds without sales. `stores` are the sums by store and month, and
+    `like_for_like` those of the comparable stores in the months of the second year.
     """
 
     options: SimpleNamespace
@@ -81,7 +81,9 @@ def sum_truth(
             tallies[draft.feed].add(draft.tally)
             counts[draft.feed] += 1
     lookups = {
-        feed: SimpleNamespace(files=counts[feed], **_count_records(tallies.pop(feed))) for feed in LOOKUPS if feed in tallies
+        feed: SimpleNamespace(files=counts[feed], **_count_records(tallies.pop(feed)))
+        for feed in LOOKUPS
+        if feed in tallies
     }
     feeds = {feed: _sum_feed(feed, counts[feed], tally) for feed, tally in tallies.items()}
     of_stores = tallies[RECEIPTS].stores if RECEIPTS in tallies else {}

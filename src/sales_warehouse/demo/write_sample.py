@@ -34,8 +34,8 @@ def write_sample(directory: Path, *, days: int = 90, records: int = 100_000, see
     """Write files of four sources below the directory, and truth.json beside them.
 
     The same options give the same bytes and file times everywhere; only the packing of the gzip file may differ
-    between zlib builds, never its content. `records` is what the active files hold, within one per cent. The chain of stores has two
-    years, whatever `days` says; a sample that is too small to spare records for it has none.
+    between zlib builds, never its content. `records` is what the active files hold, within one per cent. The chain of
+    stores has two years, whatever `days` says; a sample that is too small to spare records for it has none.
 
     Returns the truth, as in truth.json. Raises ValueError for options out of range, and if the folders hold a
     file that is not an unchanged part of an earlier sample: no other file is overwritten.

@@ -5,7 +5,7 @@
 select {{ name_column }}
 from {{ model }}
 where not is_known and {{ name_column }} <> 'unknown'
-order by line_count desc, {{ name_column }} asc
+order by line_count desc nulls last, {{ name_column }} asc nulls last
 {%- endset -%}
 {%- if execute and is_build() -%}
     {%- set names = run_query(unknown).columns[0].values() -%}

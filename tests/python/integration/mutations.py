@@ -59,7 +59,7 @@ select
 from ({UNITED}) as united"""
 WITHOUT_REGION = f"""\
 select
-    {{{{ columns_of('int_sales__lines_unioned') | join(', ') | replace(', region', ', cast(null as text) as region') }}}}
+    {{{{ columns_of('int_sales__lines_unioned') | join(', ') | replace(', region', ', null as region') }}}}
 from ({UNITED}) as united"""
 RATE_OF_DAY = "and lines.order_date = exchange_rates.rate_date"
 CALENDAR_DAY = "on daily_sales.order_date = days.date_day"

@@ -206,8 +206,9 @@ def judge_city(row: list[str]) -> tuple[str | None, dict[str, Any]]:
     day = at - timedelta(days=int(store == "03" and at.hour < 4))
     countries = {"05": "France", "06": "France", "07": "France", "08": "Austria", "09": "Austria"}
     return None, {
-        "order": receipt, "type": "sale" if int(quantity) >= 0 else "return", "day": day.date().isoformat(), "customer": "",
-        "product": article, "country": countries.get(store, "Germany"), "quantity": int(quantity), "gross": gross,
+        "order": receipt, "type": "sale" if int(quantity) >= 0 else "return", "day": day.date().isoformat(),
+        "customer": "", "product": article, "country": countries.get(store, "Germany"), "quantity": int(quantity),
+        "gross": gross,
         "net": gross - Decimal(discount), "store": store,
     }  # fmt: skip
 
@@ -305,7 +306,10 @@ def test_lists_tell_of_an_opening_a_closing_a_move_and_a_refurbishment(sample: t
     assert [it["04"][9] for it in lists] == [""] * 5 + ["2023-09-20"]
     assert [it["06"][10:] for it in lists] == [["", ""]] * 3 + [["2023-05-10", ""]] + [["2023-05-10", "2023-06-12"]] * 2
     assert (lists[-1]["10"][8], lists[-1]["03"][7]) == ("2022-12-15", "04:00")
-    sold = {store: [sale["day"] for sale in read_receipts(directory, truth) if sale["store"] == store] for store in lists[-1]}
+    sold = {
+        store: [sale["day"] for sale in read_receipts(directory, truth) if sale["store"] == store]
+        for store in lists[-1]
+    }
     assert max(sold["04"]) <= "2023-09-20" and min(sold["10"]) >= "2022-12-15"
     assert not [day for day in sold["06"] if "2023-05-10" <= day <= "2023-06-12"]
 
