@@ -1,4 +1,4 @@
--- Grain: one row per product and order_date with a sales line.
+-- Grain: one row per product and order_date with a sales line. Lines without a product are of none.
 -- There is nothing to sum: fct_product_observations is built from this table.
 {{ config(
     materialized='incremental_by_ledger',
@@ -26,7 +26,7 @@ days as (
         min({{ subcategory }}) as first_subcategory,
         max({{ subcategory }}) as last_subcategory
     from {{ ref('fct_sales_lines') }}
-    where {{ only_touched_dates('order_date') }}
+    where product_id is not null and {{ only_touched_dates('order_date') }}
     group by product_key, source_system, product_id, order_date
 
 ),
