@@ -7,7 +7,6 @@
     pre_hook='{{ only_hash_joins() }}',
     indexes=[{'columns': ['order_date'], 'type': 'brin'}],
 ) }}
-{% set attributes = ['country', 'region', 'customer_segment'] %}
 with
 
 days as (
@@ -16,10 +15,12 @@ days as (
         customer_key,
         source_system,
         customer_id,
-        {%- for attribute in attributes %}
-        min({{ attribute }}) as first_{{ attribute }},
-        max({{ attribute }}) as last_{{ attribute }},
-        {%- endfor %}
+        min(country) as first_country,
+        max(country) as last_country,
+        min(region) as first_region,
+        max(region) as last_region,
+        min(customer_segment) as first_customer_segment,
+        max(customer_segment) as last_customer_segment,
         order_date
     from {{ ref('fct_sales_lines') }}
     where {{ only_touched_dates('order_date') }} and customer_id is not null
@@ -46,7 +47,9 @@ lines as (
     select
         sales_line_id,
         customer_key,
-        {{ attributes | join(',\n        ') }},
+        country,
+        region,
+        customer_segment,
         order_date,
         ordered_at,
         _file_id,
@@ -62,18 +65,36 @@ disputed_lines as (
     select
         lines.customer_key,
         lines.order_date,
-        {%- for attribute in attributes %}
-        lines.{{ attribute }},
+        lines.country,
+        lines.region,
+        lines.customer_segment,
         row_number() over (
-            partition by lines.customer_key, lines.order_date, lines.{{ attribute }} is null
+            partition by lines.customer_key, lines.order_date, lines.country is null
             order by
                 lines.ordered_at desc nulls last,
                 lines._file_id desc nulls last,
                 lines._row_number desc nulls last,
                 -- items of one record
                 lines.sales_line_id desc nulls last
-        ) as recency_of_{{ attribute }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        ) as recency_of_country,
+        row_number() over (
+            partition by lines.customer_key, lines.order_date, lines.region is null
+            order by
+                lines.ordered_at desc nulls last,
+                lines._file_id desc nulls last,
+                lines._row_number desc nulls last,
+                -- items of one record
+                lines.sales_line_id desc nulls last
+        ) as recency_of_region,
+        row_number() over (
+            partition by lines.customer_key, lines.order_date, lines.customer_segment is null
+            order by
+                lines.ordered_at desc nulls last,
+                lines._file_id desc nulls last,
+                lines._row_number desc nulls last,
+                -- items of one record
+                lines.sales_line_id desc nulls last
+        ) as recency_of_customer_segment
     from lines
     inner join disputed_days
         on lines.customer_key = disputed_days.customer_key and lines.order_date = disputed_days.order_date
@@ -86,9 +107,9 @@ settled_days as (
     select
         customer_key,
         order_date,
-        {%- for attribute in attributes %}
-        max(case when recency_of_{{ attribute }} = 1 then {{ attribute }} end) as {{ attribute }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        max(case when recency_of_country = 1 then country end) as country,
+        max(case when recency_of_region = 1 then region end) as region,
+        max(case when recency_of_customer_segment = 1 then customer_segment end) as customer_segment
     from disputed_lines
     group by customer_key, order_date
 
@@ -101,9 +122,9 @@ final as (
         days.source_system,
         days.customer_id,
         -- the same value twice, or none, where the day is not settled
-        {%- for attribute in attributes %}
-        coalesce(settled_days.{{ attribute }}, days.last_{{ attribute }}) as {{ attribute }},
-        {%- endfor %}
+        coalesce(settled_days.country, days.last_country) as country,
+        coalesce(settled_days.region, days.last_region) as region,
+        coalesce(settled_days.customer_segment, days.last_customer_segment) as customer_segment,
         days.order_date
     from days
     -- no match where the lines of the day agree

@@ -29,7 +29,8 @@ calendar as (
 
 ),
 
--- Days with a line say what is known of the customer, days of the first line of an order have its figures: often, but not always, the same.
+-- Days with a line say what is known of the customer, days of the first line of an order have its figures: often, but not
+-- always, the same.
 days as (
 
     select

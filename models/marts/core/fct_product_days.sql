@@ -71,17 +71,24 @@ disputed_lines as (
         lines.product_name,
         lines.product_category,
         lines.product_subcategory,
-        {%- for attribute in ['product_name', 'product_category'] %}
         row_number() over (
-            partition by lines.product_key, lines.order_date, lines.{{ attribute }} is null
+            partition by lines.product_key, lines.order_date, lines.product_name is null
             order by
                 lines.ordered_at desc nulls last,
                 lines._file_id desc nulls last,
                 lines._row_number desc nulls last,
                 -- items of one record
                 lines.sales_line_id desc nulls last
-        ) as recency_of_{{ attribute }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        ) as recency_of_product_name,
+        row_number() over (
+            partition by lines.product_key, lines.order_date, lines.product_category is null
+            order by
+                lines.ordered_at desc nulls last,
+                lines._file_id desc nulls last,
+                lines._row_number desc nulls last,
+                -- items of one record
+                lines.sales_line_id desc nulls last
+        ) as recency_of_product_category
     from lines
     inner join disputed_days
         on lines.product_key = disputed_days.product_key and lines.order_date = disputed_days.order_date

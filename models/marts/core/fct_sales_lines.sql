@@ -1,6 +1,6 @@
 -- Grain: one row per accepted sales line.
 -- unit_price and fx_rate must not be summed; amounts only within one currency, except net_amount_reporting.
--- tax_amount and shipping_amount are beside net_amount, not in it. They and cost_amount are NULL where the source has none.
+-- tax_amount and shipping_amount are beside net_amount, not in it; they and cost_amount are NULL where there is none.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_file',

@@ -267,14 +267,12 @@ shut_stores as (
         on
             compared.store_key = refurbishments.store_key
             and (
-                {%- for first_date, last_date in [
-                    ('compared.period_start_date', 'compared.period_end_date'),
-                    ('last_years.last_year_start_date', 'last_years.last_year_end_date'),
-                ] %}
-                {{ 'or ' if not loop.first }}refurbishments.refurbished_from_date <= {{ last_date }}
                 -- without an end it is still shut
-                and coalesce(refurbishments.refurbished_to_date, {{ last_date }}) >= {{ first_date }}
-                {%- endfor %}
+                refurbishments.refurbished_from_date <= compared.period_end_date
+                and coalesce(refurbishments.refurbished_to_date, compared.period_end_date) >= compared.period_start_date
+                or refurbishments.refurbished_from_date <= last_years.last_year_end_date
+                and coalesce(refurbishments.refurbished_to_date, last_years.last_year_end_date)
+                >= last_years.last_year_start_date
             )
 
 ),

@@ -1,7 +1,7 @@
 {% test known_names(model, name_column, seed) %}
 
 -- Warns with the names themselves; failing rows would only be counted.
-{%- set unknown -%}
+{%- set unknown %}
 select {{ name_column }}
 from {{ model }}
 where not is_known and {{ name_column }} <> 'unknown'

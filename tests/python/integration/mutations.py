@@ -201,11 +201,13 @@ MUTATIONS = (
              "ref('fct_customer_purchases') }} where order_count > 0\n", "dim_customer__all_customers_are_there"),
     Mutation("fct_customer_days", "drop days without a country", LAST, f"{LAST} where country is not null",
              "the_latest_line_of_a_day_gives_the_country"),
-    Mutation("fct_customer_days", "take the first line of the day", "lines.ordered_at desc", "lines.ordered_at asc",
+    Mutation("fct_customer_days", "take the first line of the day", "lines.country is null\n            order by\n"
+             "                lines.ordered_at desc", "lines.country is null\n            order by\n"
+             "                lines.ordered_at asc",
              "the_latest_line_of_a_day_gives_the_country"),
     Mutation("fct_customer_days", "settle countries only", "coalesce(last_customer_segment, '')",
              "coalesce(first_customer_segment, '')", "the_latest_line_of_a_day_gives_the_country"),
-    Mutation("fct_customer_days", "settle lines without a value too", ", lines.{{ attribute }} is null", "",
+    Mutation("fct_customer_days", "settle lines without a value too", ", lines.customer_segment is null", "",
              "the_latest_line_of_a_day_gives_the_country"),
     Mutation("fct_customer_purchases", "drop a customer", LAST, f"{LAST} where order_count <> 1",
              "fct_customer_purchases__customers_have_all_orders"),
@@ -245,9 +247,13 @@ MUTATIONS = (
              "a_version_lasts_until_the_name_or_category_changes"),
     Mutation("fct_product_days", "drop a source", "{{ only_touched_dates('order_date') }}\n    group by",
              "source_system <> 'store_orders'\n    group by", KNOWN.format("product_key", "product")),
-    Mutation("fct_product_days", "settle lines without a value too", ", lines.{{ attribute }} is null", "",
+    Mutation("fct_product_days", "settle lines without a value too", ", lines.product_category is null", "",
              "the_latest_line_of_a_day_gives_the_product_name"),
-    Mutation("fct_product_days", "take the first line of the day", "lines._file_id desc", "lines._file_id asc",
+    Mutation("fct_product_days", "take the first line of the day",
+             "is null\n            order by\n                lines.ordered_at desc nulls last,\n                lines._file_id desc nulls last,\n"
+             "                lines._row_number desc nulls last,\n                -- items of one record\n"
+             "                lines.sales_line_id desc nulls last\n        ) as recency_of_product_name",
+             "is null\n            order by lines.sales_line_id asc nulls last\n        ) as recency_of_product_name",
              "the_latest_line_of_a_day_gives_the_product_name"),
     Mutation("fct_product_days", "settle names only", "< (coalesce(last_name, ''), coalesce(last_category, '')",
              "< (coalesce(last_name, ''), coalesce(first_category, '')",
