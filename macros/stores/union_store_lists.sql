@@ -1,5 +1,5 @@
-{# The periods of the stores of all sources in one shape, from their lookups, named by staging model. Such a model is keyed by store_id
-   alone; which of the other columns it has is read from its YAML. With no list at all there is no row. #}
+{# The periods of the stores of all sources in one shape, from their lookups, named by staging model. Such a model is keyed by
+   store_id alone; which of the other columns it has is read from its YAML. With no list at all there is no row. #}
 {% macro union_store_lists(staging_models) -%}
     {%- set relations = [] -%}
     {%- for name in staging_models -%}
@@ -36,7 +36,7 @@ where 1 = 0
     {%- endfor %}
 {%- endmacro %}
 
-{# What a list may say of a store. #}
+{# What a list may say of a store; dim_store_history and dim_store have these columns too. #}
 {% macro store_columns() -%}
     {{ return([
         {'name': 'store_name', 'type': text_type()},
@@ -51,9 +51,4 @@ where 1 = 0
         {'name': 'refurbished_from_date', 'type': 'date'},
         {'name': 'refurbished_to_date', 'type': 'date'},
     ]) }}
-{%- endmacro %}
-
-{# Their names. #}
-{% macro store_attributes() -%}
-    {{ return(store_columns() | map(attribute='name') | list) }}
 {%- endmacro %}

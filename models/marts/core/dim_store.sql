@@ -30,9 +30,17 @@ final as (
         current_versions.store_key,
         current_versions.source_system,
         current_versions.store_id,
-        {%- for attribute in store_attributes() %}
-        current_versions.{{ attribute }},
-        {%- endfor %}
+        current_versions.store_name,
+        current_versions.store_format,
+        current_versions.region,
+        current_versions.country,
+        current_versions.currency,
+        current_versions.time_zone,
+        current_versions.day_ends_at,
+        current_versions.opened_date,
+        current_versions.closed_date,
+        current_versions.refurbished_from_date,
+        current_versions.refurbished_to_date,
         current_versions.is_listed,
         lives.first_sale_date,
         lives.last_sale_date

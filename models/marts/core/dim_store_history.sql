@@ -3,7 +3,6 @@
 {{ config(
     materialized='table_when_new',
 ) }}
-{% set attributes = store_attributes() %}
 with
 
 listed as (
@@ -32,9 +31,17 @@ changes as (
     select
         *,
         case
-            {%- for attribute in attributes %}
-            when {{ attribute }} is distinct from lag({{ attribute }}) over stores_in_turn then 1
-            {%- endfor %}
+            when store_name is distinct from lag(store_name) over stores_in_turn then 1
+            when store_format is distinct from lag(store_format) over stores_in_turn then 1
+            when region is distinct from lag(region) over stores_in_turn then 1
+            when country is distinct from lag(country) over stores_in_turn then 1
+            when currency is distinct from lag(currency) over stores_in_turn then 1
+            when time_zone is distinct from lag(time_zone) over stores_in_turn then 1
+            when day_ends_at is distinct from lag(day_ends_at) over stores_in_turn then 1
+            when opened_date is distinct from lag(opened_date) over stores_in_turn then 1
+            when closed_date is distinct from lag(closed_date) over stores_in_turn then 1
+            when refurbished_from_date is distinct from lag(refurbished_from_date) over stores_in_turn then 1
+            when refurbished_to_date is distinct from lag(refurbished_to_date) over stores_in_turn then 1
             when lag(store_id) over stores_in_turn is null then 1
             else 0
         end as is_change
@@ -62,13 +69,23 @@ versions as (
         store_key,
         source_system,
         store_id,
-        {{ attributes | join(',\n        ') }},
+        store_name,
+        store_format,
+        region,
+        country,
+        currency,
+        time_zone,
+        day_ends_at,
+        opened_date,
+        closed_date,
+        refurbished_from_date,
+        refurbished_to_date,
         version_number,
         min(valid_from_date) as listed_from_date
     from numbered
     group by
-        store_key, source_system, store_id, version_number,
-        {{ attributes | join(', ') }}
+        store_key, source_system, store_id, version_number, store_name, store_format, region, country, currency, time_zone,
+        day_ends_at, opened_date, closed_date, refurbished_from_date, refurbished_to_date
 
 ),
 
@@ -90,9 +107,17 @@ dated as (
         stores_with_sales.store_key,
         stores_with_sales.source_system,
         stores_with_sales.store_id,
-        {%- for column in store_columns() %}
-        cast(null as {{ column.type }}) as {{ column.name }},
-        {%- endfor %}
+        cast(null as {{ text_type() }}) as store_name,
+        cast(null as {{ text_type() }}) as store_format,
+        cast(null as {{ text_type() }}) as region,
+        cast(null as {{ text_type() }}) as country,
+        cast(null as {{ text_type() }}) as currency,
+        cast(null as {{ text_type() }}) as time_zone,
+        cast(null as {{ text_type() }}) as day_ends_at,
+        cast(null as date) as opened_date,
+        cast(null as date) as closed_date,
+        cast(null as date) as refurbished_from_date,
+        cast(null as date) as refurbished_to_date,
         1 as version_number,
         cast(null as date) as listed_from_date,
         cast('{{ var("calendar_start") }}' as date) as valid_from_date,
@@ -111,9 +136,17 @@ unknown_member as (
         {{ unknown_member_key() }} as store_key,
         'unknown' as source_system,
         cast(null as {{ text_type() }}) as store_id,
-        {%- for column in store_columns() %}
-        cast(null as {{ column.type }}) as {{ column.name }},
-        {%- endfor %}
+        cast(null as {{ text_type() }}) as store_name,
+        cast(null as {{ text_type() }}) as store_format,
+        cast(null as {{ text_type() }}) as region,
+        cast(null as {{ text_type() }}) as country,
+        cast(null as {{ text_type() }}) as currency,
+        cast(null as {{ text_type() }}) as time_zone,
+        cast(null as {{ text_type() }}) as day_ends_at,
+        cast(null as date) as opened_date,
+        cast(null as date) as closed_date,
+        cast(null as date) as refurbished_from_date,
+        cast(null as date) as refurbished_to_date,
         1 as version_number,
         true as is_current,
         false as is_listed,
@@ -137,7 +170,17 @@ final as (
         store_key,
         source_system,
         store_id,
-        {{ attributes | join(',\n        ') }},
+        store_name,
+        store_format,
+        region,
+        country,
+        currency,
+        time_zone,
+        day_ends_at,
+        opened_date,
+        closed_date,
+        refurbished_from_date,
+        refurbished_to_date,
         cast(version_number as integer) as version_number,
         valid_to_date is null as is_current,
         is_listed,

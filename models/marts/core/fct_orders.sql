@@ -21,8 +21,8 @@ lines as (
 
 ),
 
--- Lines of one order seldom disagree about store, customer, channel or country. Where they do, the alphabetically first value
--- counts. This needs no sort of all lines; the first value by time would.
+-- Lines of one order seldom disagree about store, customer, channel or country. Where they do, the alphabetically first
+-- value counts. This needs no sort of all lines; the first value by time would.
 orders as (
 
     select

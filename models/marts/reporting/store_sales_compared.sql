@@ -268,9 +268,9 @@ shut_stores as (
             compared.store_key = refurbishments.store_key
             and (
                 -- without an end it is still shut
-                refurbishments.refurbished_from_date <= compared.period_end_date
+                compared.period_end_date >= refurbishments.refurbished_from_date
                 and coalesce(refurbishments.refurbished_to_date, compared.period_end_date) >= compared.period_start_date
-                or refurbishments.refurbished_from_date <= last_years.last_year_end_date
+                or last_years.last_year_end_date >= refurbishments.refurbished_from_date
                 and coalesce(refurbishments.refurbished_to_date, last_years.last_year_end_date)
                 >= last_years.last_year_start_date
             )

@@ -250,10 +250,7 @@ MUTATIONS = (
     Mutation("fct_product_days", "settle lines without a value too", ", lines.product_category is null", "",
              "the_latest_line_of_a_day_gives_the_product_name"),
     Mutation("fct_product_days", "take the first line of the day",
-             "is null\n            order by\n                lines.ordered_at desc nulls last,\n                lines._file_id desc nulls last,\n"
-             "                lines._row_number desc nulls last,\n                -- items of one record\n"
-             "                lines.sales_line_id desc nulls last\n        ) as recency_of_product_name",
-             "is null\n            order by lines.sales_line_id asc nulls last\n        ) as recency_of_product_name",
+             "nulls last\n        ) as recency_of_product_name", "nulls last\n        ) + 1 as recency_of_product_name",
              "the_latest_line_of_a_day_gives_the_product_name"),
     Mutation("fct_product_days", "settle names only", "< (coalesce(last_name, ''), coalesce(last_category, '')",
              "< (coalesce(last_name, ''), coalesce(first_category, '')",
