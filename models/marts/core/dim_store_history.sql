@@ -25,45 +25,59 @@ stores_with_sales as (
 
 ),
 
--- A list that says the same again is no new version.
-changes as (
-
-    select
-        *,
-        case
-            when store_name is distinct from lag(store_name) over stores_in_turn then 1
-            when store_format is distinct from lag(store_format) over stores_in_turn then 1
-            when region is distinct from lag(region) over stores_in_turn then 1
-            when country is distinct from lag(country) over stores_in_turn then 1
-            when currency is distinct from lag(currency) over stores_in_turn then 1
-            when time_zone is distinct from lag(time_zone) over stores_in_turn then 1
-            when day_ends_at is distinct from lag(day_ends_at) over stores_in_turn then 1
-            when opened_date is distinct from lag(opened_date) over stores_in_turn then 1
-            when closed_date is distinct from lag(closed_date) over stores_in_turn then 1
-            when refurbished_from_date is distinct from lag(refurbished_from_date) over stores_in_turn then 1
-            when refurbished_to_date is distinct from lag(refurbished_to_date) over stores_in_turn then 1
-            when lag(store_id) over stores_in_turn is null then 1
-            else 0
-        end as is_change
-    from listed
-    window stores_in_turn as (partition by store_key order by valid_from_date asc nulls first)
-
-),
-
+-- A list that says the same again is no new version: rows in turn that are equal have the same difference of numbers.
 numbered as (
 
     select
         *,
-        sum(is_change) over (
-            partition by store_key
+        row_number() over (partition by store_key order by valid_from_date asc nulls first)
+        - row_number() over (
+            partition by
+                store_key, store_name, store_format, region, country, currency, time_zone, day_ends_at, opened_date,
+                closed_date, refurbished_from_date, refurbished_to_date
             order by valid_from_date asc nulls first
-            rows between unbounded preceding and current row
-        ) as version_number
-    from changes
+        ) as run_number
+    from listed
+
+),
+
+runs as (
+
+    select
+        store_key,
+        source_system,
+        store_id,
+        store_name,
+        store_format,
+        region,
+        country,
+        currency,
+        time_zone,
+        day_ends_at,
+        opened_date,
+        closed_date,
+        refurbished_from_date,
+        refurbished_to_date,
+        min(valid_from_date) as listed_from_date
+    from numbered
+    group by
+        source_system, store_id, run_number,
+        store_key, store_name, store_format, region, country, currency, time_zone, day_ends_at, opened_date,
+        closed_date, refurbished_from_date, refurbished_to_date
 
 ),
 
 versions as (
+
+    select
+        *,
+        row_number() over (partition by store_key order by listed_from_date asc nulls first) as version_number
+    from runs
+
+),
+
+-- The first version holds from the start: a store had sales before its first list came.
+dated as (
 
     select
         store_key,
@@ -81,19 +95,6 @@ versions as (
         refurbished_from_date,
         refurbished_to_date,
         version_number,
-        min(valid_from_date) as listed_from_date
-    from numbered
-    group by
-        store_key, source_system, store_id, version_number, store_name, store_format, region, country, currency, time_zone,
-        day_ends_at, opened_date, closed_date, refurbished_from_date, refurbished_to_date
-
-),
-
--- The first version holds from the start: a store had sales before its first list came.
-dated as (
-
-    select
-        *,
         case
             when version_number > 1 then listed_from_date
             else least(listed_from_date, cast('{{ var("calendar_start") }}' as date))
@@ -119,7 +120,6 @@ dated as (
         cast(null as date) as refurbished_from_date,
         cast(null as date) as refurbished_to_date,
         1 as version_number,
-        cast(null as date) as listed_from_date,
         cast('{{ var("calendar_start") }}' as date) as valid_from_date,
         false as is_listed
     from stores_with_sales

@@ -33,22 +33,6 @@ calendar as (
 -- not always, the same.
 days as (
 
-    select *
-    from {{ ref('fct_customer_days') }}
-    where {{ only_touched_dates('order_date', 'month') }}
-
-),
-
-calendar as (
-
-    select * from {{ ref('dim_date') }}
-
-),
-
--- Days with a line say what is known of the customer, days of the first line of an order have its figures: often, but not
--- always, the same.
-days as (
-
     select
         customer_key,
         source_system,
