@@ -208,12 +208,23 @@ class Counter:
             *(product.category, product.sub_category, str(pieces), _write_cents(product.cents), _write_cents(discount)),
             *(code if has_promotion else "", _write_cents(tax), reason),
         )
-        amounts = (Decimal(cents).scaleb(-2) for cents in (gross, discount, net))
-        kind = "sale" if pieces > 0 else "return"
+        gross_amount, discount_amount, net_amount, tax_amount = (
+            Decimal(cents).scaleb(-2) for cents in (gross, discount, net, tax)
+        )
         sale = Sale(
-            receipt.number, kind, day.isoformat(), None, product.article, store.country, pieces, *amounts,
-            store_id=store.number, tax_amount=Decimal(tax).scaleb(-2),
-        )  # fmt: skip
+            receipt.number,
+            "sale" if pieces > 0 else "return",
+            day.isoformat(),
+            None,
+            product.article,
+            store.country,
+            pieces,
+            gross_amount,
+            discount_amount,
+            net_amount,
+            store_id=store.number,
+            tax_amount=tax_amount,
+        )
         return Record(",".join(fields).encode(), Outcome.ACCEPTED, sale=sale)
 
     def _spoil(self, day: date) -> Iterator[Record]:
