@@ -61,6 +61,12 @@
         {'code': 'country:too_long', 'outcome': 'quarantined', 'limit': 200,
             'description': 'A country with more characters than the limit.'},
 
+        {'code': 'store_id:too_long', 'outcome': 'quarantined', 'limit': 200, 'is_offered': true,
+            'description': 'A store number with more characters than the limit.'},
+
+        {'code': 'day_ends_at:not_a_time', 'outcome': 'quarantined',
+            'description': 'The end of the business day of a store is no time HH:MM before noon.'},
+
         {'code': 'quantity:missing', 'outcome': 'quarantined', 'is_fixed': true,
             'description': 'No quantity.'},
         {'code': 'quantity:not_an_integer', 'outcome': 'quarantined', 'is_fixed': true,

@@ -29,7 +29,8 @@ calendar as (
 
 ),
 
--- Days with a line have the country, days of the first line of an order its figures: often, but not always, the same.
+-- Days with a line say what is known of the customer, days of the first line of an order have its figures: often, but
+-- not always, the same.
 days as (
 
     select
@@ -41,7 +42,9 @@ days as (
         is_counted,
         true as is_order,
         order_date,
-        cast(null as date) as country_date
+        cast(null as {{ text_type() }}) as country,
+        cast(null as {{ text_type() }}) as region,
+        cast(null as {{ text_type() }}) as customer_segment
     from orders
 
     union all
@@ -55,7 +58,9 @@ days as (
         false as is_counted,
         false as is_order,
         order_date,
-        case when country is not null then order_date end as country_date
+        country,
+        region,
+        customer_segment
     from customer_days
 
 ),
@@ -71,7 +76,9 @@ months as (
         count(case when days.is_counted then 1 end) as order_count,
         min(case when days.is_sale then days.order_date end) as first_order_date,
         max(case when days.is_sale then days.order_date end) as last_order_date,
-        max(days.country_date) as country_date,
+        {{ latest_value('days.order_date', 'days.country') }} as country,
+        {{ latest_value('days.order_date', 'days.region') }} as region,
+        {{ latest_value('days.order_date', 'days.customer_segment') }} as customer_segment,
         calendar.month_start_date
     from days
     -- always matches: a line dated outside the calendar is quarantined
@@ -84,21 +91,20 @@ months as (
 final as (
 
     select
-        months.customer_key,
-        months.source_system,
-        months.customer_id,
-        customer_days.country,
-        months.order_count,
-        cast(months.net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
-        months.row_count > 0 as has_order,
-        months.first_order_date is not null as is_active,
-        months.first_order_date,
-        months.last_order_date,
-        months.month_start_date
+        customer_key,
+        source_system,
+        customer_id,
+        country,
+        region,
+        customer_segment,
+        order_count,
+        cast(net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
+        row_count > 0 as has_order,
+        first_order_date is not null as is_active,
+        first_order_date,
+        last_order_date,
+        month_start_date
     from months
-    -- one row a day and customer; no match where no line of the month has a country
-    left join customer_days
-        on months.customer_key = customer_days.customer_key and months.country_date = customer_days.order_date
 
 )
 

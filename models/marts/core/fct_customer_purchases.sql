@@ -27,7 +27,9 @@ customers as (
         sum(net_sales_amount_reporting) as net_sales_amount_reporting,
         min(first_order_date) as first_order_date,
         max(last_order_date) as last_order_date,
-        max(case when country is not null then month_start_date end) as country_month_start_date
+        {{ latest_value('month_start_date', 'country') }} as country,
+        {{ latest_value('month_start_date', 'region') }} as region,
+        {{ latest_value('month_start_date', 'customer_segment') }} as customer_segment
     from months
     group by customer_key, source_system, customer_id
 
@@ -36,18 +38,17 @@ customers as (
 final as (
 
     select
-        customers.customer_key,
-        customers.source_system,
-        customers.customer_id,
-        months.country,
-        cast(customers.order_count as bigint) as order_count,
-        cast(customers.net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
-        customers.first_order_date,
-        customers.last_order_date
+        customer_key,
+        source_system,
+        customer_id,
+        country,
+        region,
+        customer_segment,
+        cast(order_count as bigint) as order_count,
+        cast(net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
+        first_order_date,
+        last_order_date
     from customers
-    -- no match for a customer whose lines all have a blank country
-    left join months
-        on customers.customer_key = months.customer_key and customers.country_month_start_date = months.month_start_date
 
 )
 

@@ -21,13 +21,14 @@ lines as (
 
 ),
 
--- Lines of one order seldom disagree about customer, channel or country. Where they do, the alphabetically first value
--- counts. This needs no sort of all lines; the first value by time would.
+-- Lines of one order seldom disagree about store, customer, channel or country. Where they do, the alphabetically first
+-- value counts. This needs no sort of all lines; the first value by time would.
 orders as (
 
     select
         source_system,
         order_id,
+        min(store_id) as store_id,
         min(customer_id) as customer_id,
         min(channel) as channel,
         min(country) as country,
@@ -71,6 +72,8 @@ final as (
         {{ order_key() }} as order_key,
         source_system,
         order_id,
+        {{ member_key('source_system', 'store_id') }} as store_key,
+        store_id,
         {{ member_key('source_system', 'customer_id') }} as customer_key,
         customer_id,
         channel,

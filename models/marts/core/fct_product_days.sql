@@ -1,4 +1,4 @@
--- Grain: one row per product and order_date with a sales line.
+-- Grain: one row per product and order_date with a sales line. Lines without a product are of none.
 -- There is nothing to sum: fct_product_observations is built from this table.
 {{ config(
     materialized='incremental_by_ledger',
@@ -7,15 +7,10 @@
     pre_hook='{{ only_hash_joins() }}',
     indexes=[{'columns': ['order_date'], 'type': 'brin'}],
 ) }}
+-- Category and sub-category belong together, so where a line has one of them alone the other is unknown.
+{% set category = "coalesce(product_category, case when product_subcategory is not null then 'unknown' end)" %}
+{% set subcategory = "coalesce(product_subcategory, case when product_category is not null then 'unknown' end)" %}
 with
-
-categories as (
-
-    select *
-    from {{ ref('int_products__categories_observed') }}
-    where {{ only_touched_dates('order_date') }}
-
-),
 
 days as (
 
@@ -25,21 +20,27 @@ days as (
         product_id,
         order_date,
         min(product_name) as first_name,
-        max(product_name) as last_name
+        max(product_name) as last_name,
+        min({{ category }}) as first_category,
+        max({{ category }}) as last_category,
+        min({{ subcategory }}) as first_subcategory,
+        max({{ subcategory }}) as last_subcategory
     from {{ ref('fct_sales_lines') }}
-    where {{ only_touched_dates('order_date') }}
+    where product_id is not null and {{ only_touched_dates('order_date') }}
     group by product_key, source_system, product_id, order_date
 
 ),
 
--- `<`, not `<>`: a planner takes nearly all rows for different
+-- `<` of whole rows, not `<>` or `or`: a planner takes nearly all rows for different
 disputed_days as (
 
     select
         product_key,
         order_date
     from days
-    where first_name < last_name
+    where
+        (coalesce(first_name, ''), coalesce(first_category, ''), coalesce(first_subcategory, ''))
+        < (coalesce(last_name, ''), coalesce(last_category, ''), coalesce(last_subcategory, ''))
 
 ),
 
@@ -50,65 +51,61 @@ lines as (
         sales_line_id,
         product_key,
         product_name,
+        {{ category }} as product_category,
+        {{ subcategory }} as product_subcategory,
         order_date,
         ordered_at,
         _file_id,
         _row_number
     from {{ ref('fct_sales_lines') }}
-    where {{ only_touched_dates('order_date') }} and product_name is not null
+    where {{ only_touched_dates('order_date') }}
 
 ),
 
--- Only the lines of a day with different names are sorted. File and row number make the order total.
-disputed_names_latest_first as (
+-- Only the lines of a day with different names or categories are sorted. File and row number make the order total.
+disputed_lines as (
 
     select
         lines.product_key,
         lines.order_date,
         lines.product_name,
+        lines.product_category,
+        lines.product_subcategory,
         row_number() over (
-            partition by lines.product_key, lines.order_date
+            partition by lines.product_key, lines.order_date, lines.product_name is null
             order by
                 lines.ordered_at desc nulls last,
                 lines._file_id desc nulls last,
                 lines._row_number desc nulls last,
                 -- items of one record
                 lines.sales_line_id desc nulls last
-        ) as recency
+        ) as recency_of_product_name,
+        row_number() over (
+            partition by lines.product_key, lines.order_date, lines.product_category is null
+            order by
+                lines.ordered_at desc nulls last,
+                lines._file_id desc nulls last,
+                lines._row_number desc nulls last,
+                -- items of one record
+                lines.sales_line_id desc nulls last
+        ) as recency_of_product_category
     from lines
     inner join disputed_days
         on lines.product_key = disputed_days.product_key and lines.order_date = disputed_days.order_date
 
 ),
 
-settled_names as (
+-- lines without a value are numbered apart from those with one, and add NULL here
+settled_days as (
 
     select
         product_key,
         order_date,
-        product_name
-    from disputed_names_latest_first
-    where recency = 1
-
-),
-
-categories_latest_first as (
-
-    select
-        *,
-        row_number() over (
-            partition by product_key, order_date
-            order by _file_id desc nulls last, _row_number desc nulls last
-        ) as recency
-    from categories
-
-),
-
-latest_categories as (
-
-    select *
-    from categories_latest_first
-    where recency = 1
+        max(case when recency_of_product_name = 1 then product_name end) as product_name,
+        max(case when recency_of_product_category = 1 then product_category end) as product_category,
+        max(case when recency_of_product_category = 1 then product_subcategory end) as product_subcategory
+    from disputed_lines
+    group by product_key, order_date
 
 ),
 
@@ -118,18 +115,15 @@ final as (
         days.product_key,
         days.source_system,
         days.product_id,
-        -- the same name twice, or no name, where the day is not settled
-        coalesce(settled_names.product_name, days.last_name) as product_name,
-        latest_categories.product_category,
-        latest_categories.product_sub_category,
+        -- the same value twice, or none, where the day is not settled
+        coalesce(settled_days.product_name, days.last_name) as product_name,
+        coalesce(settled_days.product_category, days.last_category) as product_category,
+        coalesce(settled_days.product_subcategory, days.last_subcategory) as product_sub_category,
         days.order_date
     from days
     -- no match where the lines of the day agree
-    left join settled_names
-        on days.product_key = settled_names.product_key and days.order_date = settled_names.order_date
-    -- no match for sources without categories
-    left join latest_categories
-        on days.product_key = latest_categories.product_key and days.order_date = latest_categories.order_date
+    left join settled_days
+        on days.product_key = settled_days.product_key and days.order_date = settled_days.order_date
 
 )
 

@@ -1,6 +1,6 @@
 -- Grain: one row per accepted sales line.
 -- unit_price and fx_rate must not be summed; amounts only within one currency, except net_amount_reporting.
--- cost_amount is NULL where the source has no cost.
+-- tax_amount and shipping_amount are beside net_amount, not in it; they and cost_amount are NULL where there is none.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_file',
@@ -26,22 +26,32 @@ final as (
     select
         lines.sales_line_id,
         lines.source_system,
+        lines.store_id,
+        {{ member_key('lines.source_system', 'lines.store_id') }} as store_key,
         lines.order_id,
         lines.line_type,
         lines.ordered_at,
         lines.order_date,
         lines.customer_id,
         {{ member_key('lines.source_system', 'lines.customer_id') }} as customer_key,
+        lines.customer_segment,
         lines.product_id,
         {{ member_key('lines.source_system', 'lines.product_id') }} as product_key,
         lines.product_name,
+        lines.product_category,
+        lines.product_subcategory,
         lines.channel,
         lines.country,
+        lines.region,
+        lines.promotion_code,
+        lines.return_reason,
         lines.quantity,
         lines.unit_price,
         lines.gross_amount,
         lines.discount_amount,
         lines.net_amount,
+        lines.tax_amount,
+        lines.shipping_amount,
         lines.cost_amount,
         lines.currency,
         exchange_rates.fx_rate,

@@ -23,7 +23,7 @@
     {'name': 'product_id', 'required': true},
     {'name': 'product_name'},
     {'name': 'product_category', 'from': 'category'},
-    {'name': 'product_sub_category', 'from': 'sub_category'},
+    {'name': 'product_subcategory', 'from': 'sub_category'},
     {'name': 'customer_id'},
     {'name': 'customer_name'},
     {'name': 'customer_segment', 'from': 'segment'},

@@ -18,7 +18,7 @@
     {'name': 'event_type', 'accepted': ['order_placed', 'order_corrected', 'order_cancelled']},
     {'name': 'sent_at', 'is': utc_clock('_sent_at')},
     {'name': 'order_id', 'required': true},
-    {'name': 'store'},
+    {'name': 'store_id', 'from': 'store'},
     {'name': 'channel', 'from': 'channel',
         'is': "case when channel_text in ('online', 'store') then channel_text else 'unknown' end"},
     {'name': 'product_id', 'required': true},

@@ -1,4 +1,4 @@
-"""Demonstration files: three feeds with the dirt of real deliveries, and the exact answers."""
+"""Demonstration files: four sources with the dirt of real deliveries, and the exact answers."""
 
 from sales_warehouse.demo.sum_truth import Truth
 from sales_warehouse.demo.write_sample import write_sample

@@ -1,5 +1,6 @@
 """The invented world of the demonstration files: goods, buyers, places. Its texts are in catalogue.yml."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -145,5 +146,27 @@ OFFICE_PRODUCTS = _list_office()
 OFFICE_RANKS = Weighted(
     (OFFICE_PRODUCTS[rank * 31 % len(OFFICE_PRODUCTS)], 9_000 // (rank + 20)) for rank in range(len(OFFICE_PRODUCTS))
 )
+
+
+@dataclass(frozen=True, slots=True)
+class CityProduct:
+    """An article of the chain of stores: price in cents, tax on it in per cent."""
+
+    article: str
+    name: str
+    category: str
+    sub_category: str
+    cents: int
+    tax_per_cent: int
+
+
+def _list_city_goods() -> Iterator[tuple[CityProduct, int]]:
+    for group, (category, sub_category, tax_per_cent, articles) in enumerate(_TEXTS["city_goods"], start=1):
+        for number, (name, cents, weight) in enumerate(articles, start=1):
+            yield CityProduct(f"{group:02d}-{number:03d}", name, category, sub_category, cents, tax_per_cent), weight
+
+
+CITY_RANKS = Weighted(_list_city_goods())
+CITY_STORES: list[list[Any]] = _TEXTS["city_stores"]
 OFFICE_COLUMNS: list[str] = _TEXTS["office_columns"]
 SHIP_MODES = Weighted([((mode, longest), weight) for mode, longest, weight in _TEXTS["ship_modes"]])

@@ -53,6 +53,8 @@ class Sale:
     discount_amount: Decimal
     net_amount: Decimal
     cost_amount: Decimal | None = None
+    store_id: str | None = None
+    tax_amount: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,11 @@ class Quarantine:
 
 @dataclass
 class Tally:
-    """Counts and sums over records: outcomes by reason, measures by order date, country and line type."""
+    """Counts and sums over records: outcomes by reason, measures by order date, country and line type, and by store."""
 
     outcomes: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
     measures: defaultdict[tuple[str, str, str], Any] = field(default_factory=lambda: defaultdict(Counter))
+    stores: defaultdict[tuple[str, str], Any] = field(default_factory=lambda: defaultdict(Counter))
     exact_duplicates: int = 0
     orders: set[str] = field(default_factory=set)
     customers: set[str | None] = field(default_factory=set)
@@ -112,12 +115,17 @@ class Tally:
             names = ("quantity", "gross_amount", "discount_amount", "net_amount", "cost_amount")
             measures = {name: getattr(sale, name) for name in names if getattr(sale, name) is not None}
             self.measures[sale.order_date, sale.country, sale.line_type].update(measures, lines=1)
+            if sale.store_id is not None:
+                of_store = {"net_amount": sale.net_amount, "tax_amount": sale.tax_amount or ZERO}
+                self.stores[sale.store_id, sale.order_date[:7]].update(of_store, lines=1)
 
     def add(self, other: Tally) -> None:
         """Add another file's tally of the same feed."""
         self.outcomes.update(other.outcomes)
         for key, measures in other.measures.items():
             self.measures[key].update(measures)
+        for store, sums in other.stores.items():
+            self.stores[store].update(sums)
         self.exact_duplicates += other.exact_duplicates
         self.orders |= other.orders
         self.customers |= other.customers

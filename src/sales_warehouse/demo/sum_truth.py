@@ -5,19 +5,26 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 from types import SimpleNamespace
+from typing import Any
 
+from sales_warehouse.demo.draft_city_stores import FEED as RECEIPTS
+from sales_warehouse.demo.draft_city_stores import LIST_FEED, CityStore
 from sales_warehouse.demo.draft_file import ZERO, Draft, Outcome, Tally
 
 CURRENCIES = {
     "online_retail.invoice_lines": "GBP",
     "store_orders.order_lines": "USD",
     "superstore.order_lines": "USD",
+    RECEIPTS: "EUR",
 }
+# feeds that bring no sales
+LOOKUPS = (LIST_FEED,)
 MEASURES = ("quantity", "gross_amount", "discount_amount", "net_amount", "cost_amount")
 MEASURES_OF_A_FILE = ("quantity", "gross_amount", "net_amount")
 LOADER_COUNTS = ("records_read", "rows_loaded", "rows_rejected", "rows_skipped")
@@ -29,10 +36,11 @@ class Truth:
 
     `files` is in order of (modified_at, uri), as the ledger must know each delivery after the load. `sha256` is of the
     file, `content_sha256` of its unpacked bytes. A duplicate has no version and zero counts; `rows` is what the models
-    make of an active file, None for the others. `feeds` and `totals` are sums over the active files, but
+    make of an active file with sales, None for the others. `feeds` and `totals` are sums over the active files, but
     `totals.files_*` count all. A feed's amounts are in its currency, over accepted rows of every line type;
     `rows_skipped` counts the loader's blank lines, `skipped` the models' rows by reason. `daily` is the daily
-    aggregate, row by row.
+    aggregate, row by row. `lookups` are the feeds without sales. `stores` are the sums by store and month, and
+    `like_for_like` those of the comparable stores in the months of the second year.
     """
 
     options: SimpleNamespace
@@ -40,6 +48,9 @@ class Truth:
     feeds: dict[str, SimpleNamespace]
     totals: SimpleNamespace
     daily: tuple[SimpleNamespace, ...]
+    lookups: dict[str, SimpleNamespace]
+    stores: tuple[SimpleNamespace, ...]
+    like_for_like: tuple[SimpleNamespace, ...]
 
     def to_json(self) -> str:
         """Return the text of truth.json: amounts as text with four decimals, raw bytes as base64."""
@@ -54,17 +65,28 @@ def _write_value(value: object) -> object:
     return vars(value)
 
 
-def sum_truth(options: SimpleNamespace, drafts: Sequence[Draft]) -> Truth:
-    """Return the truth about all drafts, which are given in the order in which their files are loaded."""
+def sum_truth(
+    options: SimpleNamespace, drafts: Sequence[Draft], stores: Sequence[CityStore], months: Sequence[Sequence[date]]
+) -> Truth:
+    """Return the truth about all drafts, which are given in the order in which their files are loaded.
+
+    A feed without a file is left out.
+    """
     files = []
-    tallies = {feed: Tally() for feed in CURRENCIES}
-    counts = dict.fromkeys(CURRENCIES, 0)
+    tallies = {feed: Tally() for feed in (*CURRENCIES, *LOOKUPS) if any(draft.feed == feed for draft in drafts)}
+    counts = dict.fromkeys(tallies, 0)
     for draft, (status, version) in zip(drafts, _judge(drafts), strict=True):
         files.append(_describe(draft, status, version))
         if status == "active":
             tallies[draft.feed].add(draft.tally)
             counts[draft.feed] += 1
+    lookups = {
+        feed: SimpleNamespace(files=counts[feed], **_count_records(tallies.pop(feed)))
+        for feed in LOOKUPS
+        if feed in tallies
+    }
     feeds = {feed: _sum_feed(feed, counts[feed], tally) for feed, tally in tallies.items()}
+    of_stores = tallies[RECEIPTS].stores if RECEIPTS in tallies else {}
     daily = tuple(
         SimpleNamespace(
             source_system=feed.split(".")[0],
@@ -77,7 +99,36 @@ def sum_truth(options: SimpleNamespace, drafts: Sequence[Draft]) -> Truth:
         for feed, tally in tallies.items()
         for (day, country), sums in tally.sum_by(lambda key: key[:2]).items()
     )
-    return Truth(options, tuple(files), feeds, _sum_totals(files, feeds), daily)
+    by_store = tuple(
+        SimpleNamespace(
+            store_id=store,
+            month=month,
+            lines=sums["lines"],
+            net_amount=sums["net_amount"],
+            tax_amount=sums["tax_amount"],
+        )
+        for (store, month), sums in sorted(of_stores.items())
+    )
+    compared = tuple(_compare(stores, months, of_stores)) if of_stores else ()
+    return Truth(options, tuple(files), feeds, _sum_totals(files, feeds, lookups), daily, lookups, by_store, compared)
+
+
+def _compare(
+    stores: Sequence[CityStore], months: Sequence[Sequence[date]], sums: Mapping[tuple[str, str], Any]
+) -> Iterator[SimpleNamespace]:
+    """Yield the comparable stores of each month that has one a year before, with the sums of both."""
+    for days, same_days in zip(months[12:], months, strict=False):
+        comparable = [it.number for it in stores if it.is_comparable(days[0], days[-1], same_days[0], same_days[-1])]
+
+        def add_up(day: date, numbers: Sequence[str] = comparable) -> Decimal:
+            return sum((sums[number, f"{day:%Y-%m}"]["net_amount"] for number in numbers), ZERO)
+
+        yield SimpleNamespace(
+            month=f"{days[0]:%Y-%m}",
+            store_ids=comparable,
+            net_amount=add_up(days[0]),
+            last_year_amount=add_up(same_days[0]),
+        )
 
 
 def _judge(drafts: Sequence[Draft]) -> list[tuple[str, int | None]]:
@@ -111,7 +162,9 @@ def _describe(draft: Draft, status: str, version: int | None) -> SimpleNamespace
         delivery_key=draft.delivery_key,
         **_count_records(tally),
         rejects=() if status == "duplicate" else draft.rejects,
-        rows=SimpleNamespace(**_sum_rows(tally, draft.quarantined, MEASURES_OF_A_FILE)) if status == "active" else None,
+        rows=SimpleNamespace(**_sum_rows(tally, draft.quarantined, MEASURES_OF_A_FILE))
+        if status == "active" and draft.feed not in LOOKUPS
+        else None,
     )
 
 
@@ -152,14 +205,17 @@ def _sum_feed(feed: str, files: int, tally: Tally) -> SimpleNamespace:
     )
 
 
-def _sum_totals(files: Sequence[SimpleNamespace], feeds: dict[str, SimpleNamespace]) -> SimpleNamespace:
+def _sum_totals(
+    files: Sequence[SimpleNamespace], feeds: dict[str, SimpleNamespace], lookups: dict[str, SimpleNamespace]
+) -> SimpleNamespace:
     statuses = [file.status for file in files]
     net: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for feed in feeds.values():
         net[feed.currency] += feed.net_amount
 
     def total(*names: str) -> dict[str, int]:
-        return {name: sum(getattr(feed, name) for feed in feeds.values()) for name in names}
+        counted = (*feeds.values(), *lookups.values())
+        return {name: sum(getattr(feed, name, 0) for feed in counted) for name in names}
 
     return SimpleNamespace(
         files_delivered=len(files),

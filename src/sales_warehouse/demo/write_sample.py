@@ -12,6 +12,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from types import SimpleNamespace
 
+from sales_warehouse.demo.draft_city_stores import draft_city_stores, list_months, list_stores
 from sales_warehouse.demo.draft_file import Draft
 from sales_warehouse.demo.draft_online_retail import SMALLEST_FILE, draft_online_retail
 from sales_warehouse.demo.draft_store_orders import draft_store_orders
@@ -20,7 +21,7 @@ from sales_warehouse.demo.roll_dice import OFFICE_WEEK, SHOP_WEEK, Dice, spread,
 from sales_warehouse.demo.sum_truth import Truth, sum_truth
 
 FIRST_DATE = date(2024, 1, 1)
-FOLDERS = ("online_retail", "store_orders", "superstore")
+FOLDERS = ("city_stores", "online_retail", "store_orders", "superstore")
 # With fewer days two faults would share a file; after 1000 days the seed may have no exchange rate.
 FEWEST_DAYS, MOST_DAYS = 14, 1000
 # With fewer records a day the rejects of some file would come to 1 % of it, and the loader would refuse the file.
@@ -30,19 +31,21 @@ MOST_RECORDS = 5_000_000
 
 
 def write_sample(directory: Path, *, days: int = 90, records: int = 100_000, seed: int = 20240101) -> Truth:
-    """Write files of three feeds below the directory, and truth.json beside them.
+    """Write files of four sources below the directory, and truth.json beside them.
 
     The same options give the same bytes and file times everywhere; only the packing of the gzip file may differ
-    between zlib builds, never its content. `records` is what the active files hold, within one per cent.
+    between zlib builds, never its content. `records` is what the active files hold, within one per cent. The chain of
+    stores has two years, whatever `days` says; a sample that is too small to spare records for it has none.
 
-    Returns the truth, as in truth.json. Raises ValueError for options out of range, and if the three folders hold a
+    Returns the truth, as in truth.json. Raises ValueError for options out of range, and if the folders hold a
     file that is not an unchanged part of an earlier sample: no other file is overwritten.
     """
     check_options(days, records, seed)
     with localcontext(Context(prec=38)):
         drafts = _draft_all(days, records, seed)
         options = SimpleNamespace(days=days, records=records, seed=seed, first_date=FIRST_DATE.isoformat())
-        truth = sum_truth(options, drafts)
+        months = list_months(last_date(days))
+        truth = sum_truth(options, drafts, list_stores(months), months)
     refuse_foreign_files(directory, drafts)
     for draft in drafts:
         _write_file(directory, draft.uri, draft.delivered, draft.modified_at.timestamp())
@@ -92,18 +95,32 @@ def _draft_all(days: int, records: int, seed: int) -> list[Draft]:
     """Return every draft in the order in which the files are loaded."""
     calendar = [FIRST_DATE + timedelta(days=number) for number in range(days)]
     months = [list(month) for _, month in groupby(calendar, key=lambda day: (day.year, day.month))]
+    city = _spare_for_stores(days, records)
+    records -= city
     online, store = records * 70 // 100, records * 22 // 100
     office = records - online - store
     daily = spread(online, weigh_days(calendar, OFFICE_WEEK), SMALLEST_FILE)
     monthly = spread(store, [sum(weigh_days(month, SHOP_WEEK)) for month in months])
     # Each feed has its own random numbers: a change to one generator does not change the files of the others.
-    dice = [Dice(seed * 3 + number) for number in range(3)]
+    dice = [Dice(seed * 3 + number) for number in range(4)]
     drafts = chain(
         draft_online_retail(calendar, daily, dice[0]),
         draft_store_orders(months, monthly, dice[1]),
         draft_superstore(calendar, office, dice[2]),
+        draft_city_stores(calendar[-1], city, dice[3]) if city else (),
     )
     return sorted(drafts, key=lambda draft: (draft.modified_at, draft.uri))
+
+
+def last_date(days: int) -> date:
+    """Return the last business day of a sample."""
+    return FIRST_DATE + timedelta(days=days - 1)
+
+
+def _spare_for_stores(days: int, records: int) -> int:
+    """Return how many of the records are those of the chain of stores; 0 where the others would be too few."""
+    share = records * 16 // 100
+    return share if records - share >= days * FEWEST_RECORDS_A_DAY else 0
 
 
 def _write_file(directory: Path, uri: str, content: bytes, modified_at: float) -> None:

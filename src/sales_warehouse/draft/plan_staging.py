@@ -25,7 +25,10 @@ CANONICAL = (
     *("row_status", "row_issues", "delivered_values"),
 )
 UNKNOWN_CURRENCY = "XXX"  # of ISO 4217: no currency; no rates exist for it
-_TEXTS = ("store_id", "customer_id", "product_category", "product_subcategory", "channel", "country", "region")
+_TEXTS = (
+    *("store_id", "customer_id", "customer_segment", "product_category", "product_subcategory", "channel", "country"),
+    *("region", "promotion_code", "return_reason"),
+)
 _CODES = re.compile(r"\b(EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|JPY|BRL|MXN|TRY|INR|CNY)\b")
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "zł": "PLN"}
 _TIME = re.compile(r"[T ][0-9]{1,2}:[0-9]{2}.*")  # of day, behind a date

@@ -239,7 +239,7 @@ def declare_lookups(project: Path) -> None:
     """Add the feeds of the shop and all their models to a copy of the project."""
     staging, intermediate = project / "models/staging" / SOURCE, project / "models/intermediate"
     for folder in (staging, intermediate / "lookups"):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
     tables = []
     for feed, names in FEEDS.items():
         options = {"delivery_key": r"(?P<business_date>\d{4}-\d{2}-\d{2})"}

@@ -33,7 +33,6 @@ STORE = "stg_store_orders__order_lines"
 SUPER = "stg_superstore__order_lines"
 TYPED = "int_sales__online_retail_lines_typed"
 UNION = "int_sales__lines_unioned"
-CATEGORIES = "int_products__categories_observed"
 EVENTS = "stg_web_shop__order_events"
 DECIDED = "int_events__records_decided"
 
@@ -47,6 +46,7 @@ WITHOUT_FIRST_FILE = f"""'(select * from ' ~ {ONLINE_RAW} ~ ' where _file_id <> 
     ~ {ONLINE_RAW} ~ ')) as some_rows'"""
 UNITED = """\
 {{ union_sales_lines([
+    'int_sales__city_stores_lines_located',
     'int_sales__online_retail_lines_typed',
     'stg_store_orders__order_lines_typed',
     'stg_superstore__order_lines_typed',
@@ -56,6 +56,10 @@ TURNED = f"""\
 select
     {{{{ columns_of('int_sales__lines_unioned') | join(', ') | replace('gross_amount', '-gross_amount as gross_amount')
         | replace('net_amount', '-net_amount as net_amount') }}}}
+from ({UNITED}) as united"""
+WITHOUT_REGION = f"""\
+select
+    {{{{ columns_of('int_sales__lines_unioned') | join(', ') | replace(', region', ', null as region') }}}}
 from ({UNITED}) as united"""
 RATE_OF_DAY = "and lines.order_date = exchange_rates.rate_date"
 CALENDAR_DAY = "on daily_sales.order_date = days.date_day"
@@ -80,7 +84,7 @@ MUTATIONS = (
             f"{{{{ typed_rows('{staged}') }}}} and _row_number <> 1",
             RAW_TO_STAGING,
         )
-        for staged in (ONLINE, STORE, SUPER)
+        for staged in (ONLINE, STORE, SUPER, "stg_city_stores__receipt_lines", "stg_city_stores__stores")
     ),
     Mutation(STORE, "filter out quarantined rows", MADE, f"{MADE} where row_status <> 'quarantined'", RAW_TO_STAGING),
     Mutation(STORE, "double rows", MADE, f"{MADE} union all {LAST}", RAW_TO_STAGING),
@@ -113,8 +117,7 @@ MUTATIONS = (
     Mutation(UNION, "double a source", MADE, f"{MADE} union all {LAST} where source_system = 'superstore'",
              STAGING_TO_FACT),
     Mutation(UNION, "swap a sign", UNITED, TURNED, STAGING_TO_FACT),
-    Mutation(CATEGORIES, "double rows", LAST, f"{LAST} union all {LAST}",
-             "unique_combination_int_products__categories_observed__file_id__product_key__order_date"),
+    Mutation(UNION, "forget where an order was sold", UNITED, WITHOUT_REGION, "all_sources_have_one_shape"),
     # the topic has no messages here: unit tests have some
     Mutation(EVENTS, "read another clock", "'is': utc_clock('_sent_at')", "'is': 'cast(null as timestamp)'",
              "web_shop_orders_belong_to_the_day_of_their_store"),
@@ -205,7 +208,13 @@ MUTATIONS = (
              "ref('fct_customer_purchases') }} where order_count > 0\n", "dim_customer__all_customers_are_there"),
     Mutation("fct_customer_days", "drop days without a country", LAST, f"{LAST} where country is not null",
              "the_latest_line_of_a_day_gives_the_country"),
-    Mutation("fct_customer_days", "take the first line of the day", "lines.ordered_at desc", "lines.ordered_at asc",
+    Mutation("fct_customer_days", "take the first line of the day", "lines.country is null\n            order by\n"
+             "                lines.ordered_at desc", "lines.country is null\n            order by\n"
+             "                lines.ordered_at asc",
+             "the_latest_line_of_a_day_gives_the_country"),
+    Mutation("fct_customer_days", "settle countries only", "coalesce(last_customer_segment, '')",
+             "coalesce(first_customer_segment, '')", "the_latest_line_of_a_day_gives_the_country"),
+    Mutation("fct_customer_days", "settle lines without a value too", ", lines.customer_segment is null", "",
              "the_latest_line_of_a_day_gives_the_country"),
     Mutation("fct_customer_purchases", "drop a customer", LAST, f"{LAST} where order_count <> 1",
              "fct_customer_purchases__customers_have_all_orders"),
@@ -245,15 +254,64 @@ MUTATIONS = (
              "a_version_lasts_until_the_name_or_category_changes"),
     Mutation("fct_product_days", "drop a source", "{{ only_touched_dates('order_date') }}\n    group by",
              "source_system <> 'store_orders'\n    group by", KNOWN.format("product_key", "product")),
-    Mutation("fct_product_days", "double a join", "where recency = 1\n\n),\n\ncategories",
-             "\n\n),\n\ncategories", "the_latest_line_of_a_day_gives_the_product_name"),
-    Mutation("fct_product_days", "take the first category of the day",
-             "by _file_id desc nulls last, _row_number desc nulls last\n",
-             "by _file_id asc nulls last, _row_number asc nulls last\n",
+    Mutation("fct_product_days", "settle lines without a value too", ", lines.product_category is null", "",
+             "the_latest_line_of_a_day_gives_the_product_name"),
+    Mutation("fct_product_days", "take the first line of the day",
+             "nulls last\n        ) as recency_of_product_name", "nulls last\n        ) + 1 as recency_of_product_name",
+             "the_latest_line_of_a_day_gives_the_product_name"),
+    Mutation("fct_product_days", "settle names only", "< (coalesce(last_name, ''), coalesce(last_category, '')",
+             "< (coalesce(last_name, ''), coalesce(first_category, '')",
+             "the_latest_line_of_a_day_gives_the_product_name"),
+    Mutation("fct_product_days", "forget that a category has no sub-category",
+             "case when product_category is not null then 'unknown' end", "case when false then 'unknown' end",
              "the_latest_line_of_a_day_gives_the_product_name"),
     Mutation("fct_product_observations", "drop a source", "ref('fct_product_days') }}\n    where ",
              "ref('fct_product_days') }}\n    where source_system <> 'store_orders' and ",
              KNOWN.format("product_key", "product")),
+    # stores
+    Mutation("stg_city_stores__receipt_lines", "drop a row", f"columns{MADE}", f"columns{MADE} where _row_number <> 1",
+             RAW_TO_STAGING),
+    Mutation("stg_city_stores__receipt_lines", "swap a sign", PRODUCT, PRODUCT_TURNED, PRICED),
+    Mutation("stg_city_stores__stores", "drop a row", f"columns{MADE}", f"columns{MADE} where _row_number <> 1",
+             RAW_TO_STAGING),
+    Mutation("int_lookups__city_stores__stores_periods", "drop a store", f"stores'{MADE}",
+             f"stores'{MADE} and store_id <> '01'", "a_store_is_as_the_last_list_before_the_day_says"),
+    Mutation("int_sales__city_stores_lines_located", "end all days at midnight",
+             "{{ business_day('ordered_at', 'stores__day_ends_at') }}", "cast(ordered_at as date)",
+             "a_sale_at_night_belongs_to_the_day_before"),
+    Mutation("int_sales__city_stores_lines_located", "drop a row", LAST, f"{LAST} where _row_number <> 1",
+             STAGING_TO_FACT),
+    Mutation("int_stores__listed", "double rows", "stores'])", "stores', 'stg_city_stores__stores'])",
+             "unique_combination_int_stores__listed_source_system__store_id__valid_from_date"),
+    Mutation("fct_store_sales_daily", "keep lines without a store", " and store_id is not null", "",
+             "a_store_has_its_lines_of_the_day"),
+    Mutation("fct_store_sales_daily", "drop a store", LAST, f"{LAST} where store_id <> '01'",
+             "fct_store_sales_daily__stores_have_all_their_lines"),
+    Mutation("fct_store_sales_daily", "count fees as sales",
+             "sum(case when is_merchandise then net_amount_reporting else 0 end)", "sum(net_amount_reporting)",
+             "a_store_has_its_lines_of_the_day"),
+    Mutation("dim_store_history", "begin a version with each list", "        - row_number() over (",
+             "        - 0 * row_number() over (", "a_version_of_a_store_lasts_until_a_list_says_something_else"),
+    Mutation("dim_store_history", "forget stores of lines alone", "where listed.store_key is null", "where false",
+             "a_version_of_a_store_lasts_until_a_list_says_something_else"),
+    Mutation("dim_store_history", "begin with the first list", "when version_number > 1 then",
+             "when version_number > 0 then", "a_version_of_a_store_lasts_until_a_list_says_something_else"),
+    Mutation("dim_store", "drop the unknown member", LAST, f"{LAST} where store_id is not null",
+             KNOWN.format("store_key", "store")),
+    Mutation("dim_store", "keep old versions", "    where is_current\n", "", "a_store_is_its_current_version"),
+    Mutation("store_sales_compared", "drop what no store sold",
+             "where all_days.line_count > coalesce(days_of_all_stores.line_count, 0)", "where false",
+             "store_sales_compared__months_have_all_sales"),
+    Mutation("store_sales_compared", "double a join", "            and compared.store_key = shut_stores.store_key\n",
+             "", "comparable_stores_are_open_in_both_periods"),
+    Mutation("dim_country", "drop the unknown member", LAST, f"{LAST} where country_code <> 'unknown'",
+             "delivered_countries__all_sales_are_included"),
+    Mutation("dim_country_alias", "double an alias", LAST, f"{LAST} union all {LAST} where alias = 'ie'",
+             "dim_country_alias"),
+    Mutation("delivered_countries", "know all names", "aliases.alias is not null", "daily_sales.country is not null",
+             "names_of_one_country_are_conformed"),
+    Mutation("delivered_countries", "drop unknown names", "left join aliases", "inner join aliases",
+             "names_of_one_country_are_conformed"),
     # reports, whose totals are those of their sources
     Mutation("agg_product_sales_monthly", "double a join", CALENDAR_DAY, A_DAY_LATE,
              "agg_product_sales_monthly__products_have_the_net_sales_of_the_month"),

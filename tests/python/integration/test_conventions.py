@@ -169,7 +169,7 @@ def compare_strategies(manifest: dict[str, Any]) -> dict[str, set[str]]:
     for kind in listed | built:
         names, patterns = built.get(kind, set()), listed.get(kind, set())
         missing = {name for name in names if not any(fnmatch(name, it.replace("…", "*")) for it in patterns)}
-        # the project has no lookups: a pattern may match nothing
+        # a pattern may match nothing: not each project has lookups
         differences[kind] = missing | {it for it in patterns - names if "…" not in it}
     return {kind: names for kind, names in differences.items() if names}
 

@@ -104,6 +104,58 @@ def test_the_fact_holds_every_accepted_row_and_every_cent(checkout: Checkout, tr
             assert (row[name] == "") if expected is None else Decimal(row[name]) == Decimal(expected), (feed, name)
 
 
+def test_the_stores_have_their_sales_taxes_and_categories(checkout: Checkout, truth: dict[str, Any]) -> None:
+    rows = checkout.sql(
+        "select store_id, to_char(order_date, 'YYYY-MM') as month, sum(line_count) as lines, sum(net_amount) as net, "
+        "sum(tax_amount) as tax from marts.fct_store_sales_daily group by 1, 2"
+    )
+    assert {
+        (row["store_id"], row["month"]): (int(row["lines"]), Decimal(row["net"]), Decimal(row["tax"])) for row in rows
+    } == {
+        (it["store_id"], it["month"]): (it["lines"], Decimal(it["net_amount"]), Decimal(it["tax_amount"]))
+        for it in truth["stores"]
+    }
+    assert checkout.value("select count(*) from marts.dim_store") == "11"
+    assert (
+        checkout.value(
+            "select string_agg(region || ' from ' || valid_from_date, ', ' order by version_number) "
+            "from marts.dim_store_history where store_id = '02'"
+        )
+        == "South from 2000-01-01, West from 2023-04-01"
+    )
+    # each feed that says a category is in the dimension
+    assert checkout.sql(
+        "select source_system, bool_or(product_category = 'unknown') as has_unknown from marts.dim_product "
+        "where source_system in ('city_stores', 'superstore') group by 1 order by 1"
+    ) == [{"source_system": "city_stores", "has_unknown": "f"}, {"source_system": "superstore", "has_unknown": "f"}]
+
+
+def test_comparable_stores_have_the_sales_of_both_years(checkout: Checkout, truth: dict[str, Any]) -> None:
+    rows = checkout.sql(
+        "select to_char(period_start_date, 'YYYY-MM') as month, sum(net_sales_amount) as net, "
+        "string_agg(store_id, ' ' order by store_id) as store_ids, sum(last_year_amount) as last_year "
+        "from marts.store_sales_compared inner join marts.dim_store using (store_key) "
+        "where period_kind = 'month' and is_comparable group by 1 order by 1"
+    )
+    assert [
+        (row["month"], row["store_ids"].split(), Decimal(row["net"]), Decimal(row["last_year"])) for row in rows
+    ] == [
+        (it["month"], it["store_ids"], Decimal(it["net_amount"]), Decimal(it["last_year_amount"]))
+        for it in truth["like_for_like"]
+    ]
+    reasons = checkout.sql(
+        "select store_id, exclusion_reason, "
+        "string_agg(to_char(period_start_date, 'YYMM'), ' ' order by period_start_date) as months "
+        "from marts.store_sales_compared inner join marts.dim_store using (store_key) where period_kind = 'month' "
+        "and exclusion_reason not in ('no_last_year', 'not_complete') group by 1, 2 order by 1, 2"
+    )
+    assert [(row["store_id"], row["exclusion_reason"], row["months"]) for row in reasons] == [
+        ("04", "closed", "2309 2310 2311 2312 2401 2402 2403"),
+        ("06", "refurbished", "2305 2306"),
+        ("10", "opened", "2304 2305 2306 2307 2308 2309 2310 2311 2312"),
+    ]
+
+
 def test_line_types_and_months_agree(checkout: Checkout, truth: dict[str, Any]) -> None:
     types = {
         (row["source_system"], row["line_type"]): (int(row["lines"]), Decimal(row["net"]))

@@ -20,7 +20,7 @@ MONTHLY = (
 @pytest.fixture(scope="module")
 def shop(checkout: Checkout) -> Checkout:
     """A built warehouse with sales in several currencies, a return, a postage and a cancelled postage."""
-    checkout.warehouse("sample", "--days", "40", "--records", "9000")
+    checkout.warehouse("sample", "--days", "40", "--records", "11000")
     checkout.run("warehouse", "load", "--settle", "0", "--quiet", check=False)
     inbox = Path(checkout.variables["WAREHOUSE_INBOX"])
     (inbox / "online_retail" / "2024-03-02.csv").write_text(
@@ -39,6 +39,8 @@ def shop(checkout: Checkout) -> Checkout:
         "+agg_sales_monthly",
         "+dim_customer",
         "+dim_product",
+        "+dim_store",
+        "+delivered_countries",
     )
     return checkout
 
@@ -88,6 +90,33 @@ def test_net_sales_by_country_and_currency_equal_the_monthly_report(shop: Checko
         (row["month_start_date"], row["source_system"], row["country"], row["currency"],
          Decimal(row["net_sales_amount"]), Decimal(row["net_sales_amount_reporting"])) for row in expected
     )  # fmt: skip
+
+
+def test_net_sales_by_category_and_region_of_the_store_equal_the_lines(shop: Checkout) -> None:
+    found = query(shop, "--saved-query", "category_sales")
+    expected = shop.sql(
+        "select product_category, coalesce(dim_store.region, 'unknown') as region, "
+        "sum(net_amount_reporting) as net_sales "
+        "from marts.fct_sales_lines inner join marts.dim_product using (product_key) "
+        "inner join marts.dim_store using (store_key) where is_merchandise group by 1, 2"
+    )
+    assert len({row["region"] for row in expected}) == 4 and len({row["product_category"] for row in expected}) == 9
+    assert {(row["product__product_category"], row["store__region"]): Decimal(row["net_sales"]) for row in found} == {
+        (row["product_category"], row["region"]): Decimal(row["net_sales"]) for row in expected
+    }
+
+
+def test_net_sales_by_country_are_those_of_all_its_names(shop: Checkout) -> None:
+    group = "delivered_country__country_name"
+    found = query(shop, "--metrics", "net_sales", "--group-by", group)
+    expected = shop.sql(
+        "select country_name, sum(net_sales_amount_reporting) as net_sales from marts.delivered_countries group by 1"
+    )
+    # EIRE
+    assert "Ireland" in {row["country_name"] for row in expected}
+    assert {row[group]: Decimal(row["net_sales"]) for row in found} == {
+        row["country_name"]: Decimal(row["net_sales"]) for row in expected
+    }
 
 
 def test_amounts_of_several_currencies_are_never_added(shop: Checkout) -> None:

@@ -201,7 +201,7 @@ FIGURES = _find_figures()
 def gate(checkout: Checkout) -> Gate:
     checkout.variables |= WITH_UNIT_TESTS
     checkout.warehouse("up")
-    checkout.warehouse("sample", "--days", "14", "--records", "3500")
+    checkout.warehouse("sample", "--days", "14", "--records", "3700")
     checkout.load(Path(checkout.variables["WAREHOUSE_INBOX"]))
     make_lean()
     gate = Gate(checkout)

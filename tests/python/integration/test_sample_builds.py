@@ -159,7 +159,7 @@ def test_an_edited_report_reads_the_days(shop: Checkout) -> None:
         "marts/core/fct_orders_daily",
         "marts/core/fct_product_days",
         "marts/reporting/product_affinity",
-        "intermediate/products/int_products__categories_observed",
+        "marts/core/fct_customer_days",
     ],
 )
 def test_the_tests_pass_on_a_sample_of_any_model(shop: Checkout, model: str) -> None:

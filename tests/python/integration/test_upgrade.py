@@ -35,12 +35,18 @@ select
     (
         select md5(string_agg(o.text, ',' order by o.text))
         from (
-            select cast(to_jsonb(o) - 'sold_product_count' - 'is_counted' as text) as text from {schema}.fct_orders as o
+            select cast(to_jsonb(o) - 'sold_product_count' - 'is_counted' - 'store_key' - 'store_id' as text) as text
+            from {schema}.fct_orders as o
         ) as o
     ),
     (select md5(string_agg(p::text, ',' order by p::text)) from {schema}.dim_product as p),
     -- tables in the dump, views since
-    (select md5(string_agg(c::text, ',' order by c::text)) from {schema}.dim_customer as c),
+    (
+        select md5(string_agg(c.text, ',' order by c.text))
+        from (
+            select cast(to_jsonb(c) - 'region' - 'customer_segment' as text) as text from {schema}.dim_customer as c
+        ) as c
+    ),
     (select md5(string_agg(c::text, ',' order by c::text)) from {schema}.customer_lifetime_value as c),
     (select md5(string_agg(c::text, ',' order by c::text)) from {schema}.customer_rfm as c)
 """

@@ -296,6 +296,17 @@ def test_the_picture_in_the_readme_shows_the_demonstration_files(tmp_path: Path)
         amount = f"{float(feed['net_amount']):,.4f}"
         mart = ["marts.fct_sales_lines", name.split(".")[0], f"{feed['accepted']:,}", amount, feed["currency"]]
         assert f"|{'|'.join(mart)}|" in shown
+    for name, feed in truth["lookups"].items():
+        figures = (
+            feed["files"],
+            feed["records_read"],
+            feed["rows_rejected"],
+            feed["rows_skipped"],
+            0,
+            feed["rows_loaded"],
+        )
+        totals = [total + figure for total, figure in zip(totals, figures, strict=True)]
+        assert f"|{'|'.join([name, *(f'{figure:,}' for figure in figures)])}|" in shown
     assert f"|{'|'.join(['all', *(f'{total:,}' for total in totals)])}|" in shown
     files, records, rejected, skipped, quarantined, accepted = (f"{total:,}" for total in totals)
     assert (

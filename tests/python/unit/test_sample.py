@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections import Counter, defaultdict
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import pytest
 from sales_warehouse.demo import Truth, write_sample
 from sales_warehouse.demo.draft_file import pack_gzip
 
-SMALL: dict[str, Any] = {"days": 90, "records": 20_000}
+SMALL: dict[str, Any] = {"days": 90, "records": 23_809}
 FEEDS = ("online_retail.invoice_lines", "store_orders.order_lines", "superstore.order_lines")
+CITY, LISTS = "city_stores.receipt_lines", "city_stores.stores"
 FEES = {"POST", "DOT", "C2", "BANK CHARGES", "AMAZONFEE", "CRUK"}
 ADJUSTMENTS = {"M", "D", "S", "B"}
 
@@ -37,8 +38,8 @@ def read_content(directory: Path, uri: str) -> bytes:
 
 
 def read_all(directory: Path) -> dict[str, bytes]:
-    """Return the uncompressed content of every file below the three folders."""
-    uris = [path.relative_to(directory).as_posix() for path in directory.glob("*/*")]
+    """Return the uncompressed content of every file below the folders."""
+    uris = [path.relative_to(directory).as_posix() for path in directory.glob("*/**/*") if path.is_file()]
     return {uri: read_content(directory, uri) for uri in uris}
 
 
@@ -71,7 +72,8 @@ def test_other_seed_gives_other_bytes(sample: tuple[Path, Truth], tmp_path: Path
     write_sample(tmp_path, **SMALL, seed=7)
     ours, theirs = read_all(directory), read_all(tmp_path)
     assert ours.keys() == theirs.keys()
-    assert not [uri for uri in ours if ours[uri] == theirs[uri]]
+    # the stores are the same, what they sell is not
+    assert {uri.rpartition("/")[0] for uri in ours if ours[uri] == theirs[uri]} == {"city_stores/stores"}
 
 
 def test_truth_json_equals_the_returned_truth(sample: tuple[Path, Truth]) -> None:
@@ -189,6 +191,29 @@ def judge_superstore(row: list[str]) -> tuple[str | None, dict[str, Any]]:
     }  # fmt: skip
 
 
+def judge_city(row: list[str]) -> tuple[str | None, dict[str, Any]]:
+    receipt, store, when, article, *_, quantity, price, discount, _, _, reason = row
+    if not any(row):
+        return "row:blank", {}
+    if receipt == "Receipt":
+        return "row:repeated_header", {}
+    issue = judge(receipt, quantity, price, when, "%Y-%m-%d %H:%M")
+    if issue:
+        return issue, {}
+    assert (int(quantity) < 0) == (reason != "")
+    gross = int(quantity) * Decimal(price)
+    # the day of store 03 ends at four
+    at = datetime.strptime(when, "%Y-%m-%d %H:%M")
+    day = at - timedelta(days=int(store == "03" and at.hour < 4))
+    countries = {"05": "France", "06": "France", "07": "France", "08": "Austria", "09": "Austria"}
+    return None, {
+        "order": receipt, "type": "sale" if int(quantity) >= 0 else "return", "day": day.date().isoformat(),
+        "customer": "", "product": article, "country": countries.get(store, "Germany"), "quantity": int(quantity),
+        "gross": gross,
+        "net": gross - Decimal(discount), "store": store,
+    }  # fmt: skip
+
+
 def judge(order: str, quantity: str, price: str, when: str, pattern: str) -> str | None:
     if not order:
         return "order_id:missing"
@@ -205,8 +230,8 @@ def judge(order: str, quantity: str, price: str, when: str, pattern: str) -> str
 
 @pytest.mark.parametrize(
     ("feed", "judge_row"),
-    list(zip(FEEDS, (judge_online, judge_store, judge_superstore), strict=True)),
-    ids=FEEDS,
+    list(zip((*FEEDS, CITY), (judge_online, judge_store, judge_superstore, judge_city), strict=True)),
+    ids=(*FEEDS, CITY),
 )
 def test_recount_with_another_reader_agrees(sample: tuple[Path, Truth], feed: str, judge_row: Any) -> None:
     directory, truth = sample
@@ -254,6 +279,60 @@ def test_recount_with_another_reader_agrees(sample: tuple[Path, Truth], feed: st
     assert {key: (len(net), sum(net)) for key, net in days.items()} == {
         (day.order_date, day.country): (day.lines, day.net_amount) for day in daily
     }
+
+
+def read_receipts(directory: Path, truth: Truth) -> list[dict[str, Any]]:
+    """Return the sales of the chain of stores, as another reader sees them."""
+    rows = (row for file in truth.files if file.feed == CITY for row in read_rows(directory, file.uri))
+    return [sale for row in rows if not (judged := judge_city(row))[0] for sale in [judged[1]]]
+
+
+def test_the_stores_have_what_their_receipts_say(sample: tuple[Path, Truth]) -> None:
+    directory, truth = sample
+    sums: defaultdict[tuple[str, str], list[Decimal]] = defaultdict(list)
+    for sale in read_receipts(directory, truth):
+        sums[sale["store"], sale["day"][:7]].append(sale["net"])
+    assert {(it.store_id, it.month): (it.lines, it.net_amount) for it in truth.stores} == {
+        key: (len(net), sum(net)) for key, net in sums.items()
+    }
+    assert len({store for store, _ in sums}) == 10 and len({month for _, month in sums}) == 24
+    assert sum(it.tax_amount for it in truth.stores) > 0
+
+
+def test_lists_tell_of_an_opening_a_closing_a_move_and_a_refurbishment(sample: tuple[Path, Truth]) -> None:
+    directory, truth = sample
+    lists = [{row[0]: row for row in read_rows(directory, file.uri)} for file in truth.files if file.feed == LISTS]
+    assert [len(it) for it in lists] == [9, 10, 10, 10, 10, 10]
+    assert [it["02"][3] for it in lists] == ["South", "South", "West", "West", "West", "West"]
+    assert [it["04"][9] for it in lists] == [""] * 5 + ["2023-09-20"]
+    assert [it["06"][10:] for it in lists] == [["", ""]] * 3 + [["2023-05-10", ""]] + [["2023-05-10", "2023-06-12"]] * 2
+    assert (lists[-1]["10"][8], lists[-1]["03"][7]) == ("2022-12-15", "04:00")
+    sold = {
+        store: [sale["day"] for sale in read_receipts(directory, truth) if sale["store"] == store]
+        for store in lists[-1]
+    }
+    assert max(sold["04"]) <= "2023-09-20" and min(sold["10"]) >= "2022-12-15"
+    assert not [day for day in sold["06"] if "2023-05-10" <= day <= "2023-06-12"]
+
+
+def test_like_for_like_is_of_the_stores_that_were_open_in_both_months(sample: tuple[Path, Truth]) -> None:
+    directory, truth = sample
+    sales = read_receipts(directory, truth)
+    for told in truth.like_for_like:
+        year, month = map(int, told.month.split("-"))
+        # from the 15th of December a year before, to the 20th of September, and the refurbishment
+        left_out = {"10"} if date(year - 1, month, 1) < date(2022, 12, 15) else set[str]()
+        left_out |= {"04"} if told.month >= "2023-09" else set()
+        left_out |= {"06"} if told.month in ("2023-05", "2023-06") else set()
+        assert set(told.store_ids) == {f"{number:02d}" for number in range(1, 11)} - left_out
+        for amount, of in ((told.net_amount, told.month), (told.last_year_amount, f"{year - 1}-{month:02d}")):
+            assert amount == sum(it["net"] for it in sales if it["store"] in told.store_ids and it["day"][:7] == of)
+    assert [told.month for told in truth.like_for_like][::11] == ["2023-04", "2024-03"]
+
+
+def test_a_small_sample_has_no_stores(tmp_path: Path) -> None:
+    truth = write_sample(tmp_path, days=14, records=3_600)
+    assert set(truth.feeds) == set(FEEDS) and not truth.stores and not (tmp_path / "city_stores").exists()
 
 
 def test_quarantined_rows_are_at_the_place_named_by_the_truth(sample: tuple[Path, Truth]) -> None:
@@ -330,8 +409,9 @@ def test_copy_and_correction_are_judged_in_order_of_arrival(sample: tuple[Path, 
     assert original.sha256 == copy.sha256
     packed = files["online_retail/2024-02-20.csv.gz"]
     assert packed.sha256 != packed.content_sha256
-    assert {file.delivery_key.get("month") for file in truth.files} == {None, "January", "February", "March"}
-    assert (truth.totals.files_delivered, truth.totals.files_active) == (96, 94)
+    months = {file.delivery_key.get("month") for file in truth.files if not file.uri.startswith("city_stores")}
+    assert months == {None, "January", "February", "March"}
+    assert (truth.totals.files_delivered, truth.totals.files_active) == (126, 124)
 
 
 def test_gzip_has_no_time_and_no_name() -> None:
@@ -380,6 +460,8 @@ def test_an_untouched_sample_is_replaced_and_a_changed_one_is_not(tmp_path: Path
 
 
 PINNED: dict[str, str] = {
+    "city_stores/receipts/receipts_2023-07.csv": "2fca9ed181e924a2",
+    "city_stores/stores/stores_2023-06-13.csv": "9f4bdddbaac2052c",
     "online_retail/2024-01-01.csv": "9aeca68f79d1d0ca",
     "online_retail/2024-02-20.csv.gz": "c35d41f9f9f7fce0",
     "store_orders/Sales_March_2024.csv": "e1f96f2e590e1b3a",

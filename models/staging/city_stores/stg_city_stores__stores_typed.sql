@@ -1,0 +1,3 @@
+-- Grain: that of stg_city_stores__stores, of the files that builds have seen.
+-- Each row is cast once: the models that follow read this table, and people the view.
+{{ typed_rows('stg_city_stores__stores') }}
