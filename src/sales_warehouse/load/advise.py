@@ -51,6 +51,7 @@ def advise(file: InboxFile, feeds: Sequence[Feed]) -> list[str]:
 
     `feeds` are all declared feeds of files. Whatever the file holds, no error is raised.
     """
+    feeds = [way for feed in feeds for way in feed.ways]
     try:
         with ContentReader(file.path, file.member, file.feed.unpacking) as content:
             return _advise(content, file.feed, feeds)
@@ -93,7 +94,7 @@ def advise_text(head: bytes, is_whole: bool, feed: Feed, feeds: Sequence[Feed]) 
         if other != feed and other.file_format in TEXT_FORMATS and other.dialect.header_lines
         if _is_header_of(_read_header(begun, other, is_whole), other)
     ]
-    return [*said, *_describe_feeds(others)]
+    return [*said, *_describe_feeds(others, feed)]
 
 
 def _advise_tables(tables: Sequence[Table], file_format: str, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
@@ -109,7 +110,7 @@ def _advise_tables(tables: Sequence[Table], file_format: str, feed: Feed, feeds:
         for other in feeds
         if other != feed and other.file_format == file_format and _is_header_of(_declared_row(tables, other), other)
     ]
-    return [*said, *_describe_feeds(others)]
+    return [*said, *_describe_feeds(others, feed)]
 
 
 def _find_fits_of_text(head: bytes, is_whole: bool, feed: Feed) -> list[_Fit]:
@@ -275,7 +276,10 @@ def _describe_fits(fits: Sequence[_Fit], feed: Feed) -> list[str]:
     return [f"{shown} would give all {required:,} {kind}" + (f": the header is {lines}." if lines else ".")]
 
 
-def _describe_feeds(feeds: Sequence[Feed]) -> list[str]:
+def _describe_feeds(fitting: Sequence[Feed], feed: Feed) -> list[str]:
+    if any(one.full_name == feed.full_name for one in fitting):
+        return ["Its header fits other files of its feed: see location and from of the feed's variants."]
+    feeds = list({one.full_name: one for one in fitting}.values())
     if not feeds:
         return []
     named = [f"{feed.full_name} ({feed.location})" for feed in feeds[:_SHOWN_FEEDS]]
