@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from sales_warehouse.draft.see_fixed import Fixed, see_fixed
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.load.readers.grammar import AlignedGrammar, Grammar, Parsed
 from sales_warehouse.load.readers.parse_record import RecordGrammar
@@ -61,7 +62,7 @@ class Text:
     trailers: list[str] = field(default_factory=list)
     comments: int = 0
     short: int = 0  # records with fewer fields than the first, if no record has more
-    is_fixed: bool = False  # each line as long as the others, with nothing between fields
+    fixed: Fixed | None = None  # the columns of lines that are equally long, with nothing between fields
 
 
 def see_text(text: str, encoding: str, line_end: str) -> Text:
@@ -95,8 +96,8 @@ def see_text(text: str, encoding: str, line_end: str) -> Text:
         ]
         records = _records(body, RecordGrammar(best.dialect))
     else:
-        is_fixed = len(body) > 1 and len({len(line) for line in body if line.strip()}) == 1 and len(body[0]) > 8
-        seen = Text(base, "csv", [*tries, aligned], duckdb=proposed, is_fixed=is_fixed)
+        fixed = see_fixed([line for line in body if line.strip()])
+        seen = Text(base, "csv", [*tries, aligned], duckdb=proposed, fixed=fixed)
         best, records = _try(body, base, "csv"), _records(body, RecordGrammar(base))
     found = list(records)
     if comments:

@@ -112,6 +112,13 @@ def _options(feed: Feed) -> Iterator[tuple[str, Any]]:
                 yield name, value
         if dialect.null_text:
             yield "null_text", list(dialect.null_text)
+        if feed.positions:
+            yield (
+                "positions",
+                {name: f"{first}-{last}" for name, (first, last) in zip(feed.columns, feed.positions, strict=True)},
+            )
+        if dialect.bytes_of:
+            yield "positions_in", "bytes"
         yield "encoding", dialect.encoding
         yield "header", bool(dialect.header_lines) if dialect.header_lines < 2 else dialect.header_lines
     elif feed.file_format in WORKBOOK_FORMATS:

@@ -105,9 +105,7 @@ class _DryLoad(FileLoad):
 
     def check(self) -> None:
         """Raise `FileRefused` when too many records are rejected."""
-        tally, limit = self.tally, self.file.feed.max_rejects
-        if not limit.allows(tally.rejected, tally.read):
-            raise FileRefused(f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is {limit}.")
+        self.check_rejects("")
 
 
 def _look(
