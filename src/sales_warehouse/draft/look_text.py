@@ -34,7 +34,7 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
         evidence.ask("encoding", f"some samples are UTF-8, others {encoding.name}: a feed has one encoding")
     line_end = _see_line_end(evidence, contents[0], encoding.name)
     seen = see_text(_decode(contents[0], encoding.name, line_end), encoding.name, line_end)
-    if seen.fixed is None and max((it.width for it in seen.tries), default=0) < 2:
+    if seen.fixed is None and all(it.width < 2 for it in seen.tries if it.file_format == seen.file_format):
         seen.fixed = _see_fixed_in_bytes(contents[0], encoding.name, line_end)
         seen.dialect = replace(seen.dialect, bytes_of=encoding.name if seen.fixed else None)
     if seen.fixed is not None:

@@ -62,7 +62,7 @@ def _is_header(line: str, body: Sequence[str]) -> bool:
 
 def _name(text: str, number: int) -> str:
     name = normalise_header(text)
-    return name if name and not name[0] in digits else f"column_{number}"
+    return name if name and name[0] not in digits else f"column_{number}"
 
 
 def _runs(lines: Sequence[str]) -> list[Place]:
@@ -85,6 +85,8 @@ def _split(lines: Sequence[str], place: Place) -> list[Place]:
 
 
 def _kind(characters: set[str]) -> str:
+    if all(one in _SIGNS for one in characters):
+        return "signs"  # of the number or the text beside them
     if all(one in digits or one in _SIGNS for one in characters):
         return "digits"
     return "letters" if not any(one in digits for one in characters) else "mixed"
