@@ -48,6 +48,7 @@ class Samples:
     paths: Sequence[Path]
     inbox: Path
     columns: tuple[str, ...] = ()  # of files without a header
+    are_objects: bool = False  # one in each line, also where there is one line
 
 
 def look_at_samples(source: str, name: str, samples: Samples) -> Evidence:
@@ -57,6 +58,7 @@ def look_at_samples(source: str, name: str, samples: Samples) -> Evidence:
     """
     location = choose_location(samples.paths, samples.inbox, source)
     feed = Feed(source, name, "raw", f"{source}__{name}", location, (), max_rejects=MaxRejects.parse("1%"))
+    feed = replace(feed, file_format="jsonl") if samples.are_objects else feed
     files = find_samples(samples.paths, samples.inbox, feed)
     members = [file.member for file in files if file.member]
     if members and len(members) == len(files):

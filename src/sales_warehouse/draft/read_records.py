@@ -72,7 +72,7 @@ def _read_file(feed: Feed, file: InboxFile, found: _Gathered, known: dict[str, s
                 line = reject.raw.decode("utf-8", "replace")[:60]
                 found.rejects.append(f"{reject.reason}: {reject.detail} (line {reject.line_number:,}: {line})")
             for row in _rows(block.copy_data, delimiter, quote):
-                values = row[2 + len(reader.front_columns) :][: len(texts)]
+                values = row[len(feed.lineage_columns) + len(reader.front_columns) :][: len(texts)]
                 if not any(value.strip(" \t\r\n\u00a0") for value in values):
                     found.blank += 1
                 elif [normalise_header(value) for value in values[:1]] == normal[:1] and (

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PlainValidator, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import (
     EXTRA_COLUMN,
     FILE_FORMATS,
@@ -98,6 +99,14 @@ _MARK_PATTERN = r"^[^\p{L}\p{N}\r\n\x00 ]?$"
 _PATTERN = "a regular expression such as "
 _PATH = "keys joined by dots, as they are written in the files, such as order.lines"
 _IDENTIFIER = f"1 to {MAX_IDENTIFIER_BYTES} bytes"
+
+
+def split_topic(location: str) -> tuple[str, str]:
+    """Return cluster and topic of a location such as ``kafka://main/orders``. Raises `ConfigurationError`."""
+    found = _TOPIC.fullmatch(location)
+    if found is None:
+        raise ConfigurationError(f"{location} is no topic: write kafka://<cluster>/<topic>.")
+    return found["cluster"], found["name"]
 
 
 class InvalidFeed(ValueError):

@@ -210,6 +210,7 @@ def test_parquet_and_json_have_their_columns(tmp_path: Path) -> None:
     seen = look(tmp_path, json.dumps(line) + "\n" + json.dumps(line) + "\n", name="a.jsonl")
     assert (seen.feed.file_format, seen.feed.nesting.items) == ("jsonl", ("lines",))
     assert (seen.records.count, "customer_id" in seen.feed.columns) == (4, True)
+    assert seen.values("sku") == ("tea", "cup", "tea", "cup")
     seen = look(tmp_path, json.dumps({"data": {"orders": [line]}}), name="a.json")
     assert (seen.feed.file_format, seen.feed.nesting.records) == ("json", ("data", "orders"))
 
