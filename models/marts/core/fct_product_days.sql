@@ -1,4 +1,4 @@
--- Grain: one row per product and order_date with a sales line.
+-- Grain: one row per product and order_date with a sales line. Lines without a product are of none.
 -- There is nothing to sum: fct_product_observations is built from this table.
 {{ config(
     materialized='incremental_by_ledger',
@@ -27,7 +27,7 @@ days as (
         min(product_name) as first_name,
         max(product_name) as last_name
     from {{ ref('fct_sales_lines') }}
-    where {{ only_touched_dates('order_date') }}
+    where product_id is not null and {{ only_touched_dates('order_date') }}
     group by product_key, source_system, product_id, order_date
 
 ),
