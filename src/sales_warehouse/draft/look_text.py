@@ -6,13 +6,12 @@ from dataclasses import replace
 from sales_warehouse.draft.evidence import Evidence, list_some
 from sales_warehouse.draft.see_encoding import see_encoding
 from sales_warehouse.draft.see_fixed import Fixed, see_fixed
-from sales_warehouse.draft.see_text import TOTAL_WORDS, Text, Try, see_text
+from sales_warehouse.draft.see_text import TEXT_BYTES, TOTAL_WORDS, Text, Try, decode_lines, see_text
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.load.readers.choose_reader import choose_grammar
 from sales_warehouse.load.readers.decode_lines import LineDecoder
 from sales_warehouse.load.readers.find_header import find_header
 
-_TEXT_BYTES = 1024 * 1024  # of each sample, in which the dialect is looked for
 _NAMES = {"\t": "tab", "\x1f": "U+001F", "\x01": "U+0001"}
 NOT_SURE = "TODO_"
 
@@ -31,9 +30,11 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
             f"{list_some(encoding.others, 4, 60)}",
         )
     if encoding.is_mixed:
-        evidence.ask("encoding", f"some samples are UTF-8, others {encoding.name}: a feed has one encoding")
+        evidence.ask(
+            "encoding", f"some samples are UTF-8, others {encoding.name}: which of them, from which day (variants)?"
+        )
     line_end = _see_line_end(evidence, contents[0], encoding.name)
-    seen = see_text(_decode(contents[0], encoding.name, line_end), encoding.name, line_end)
+    seen = see_text(decode_lines(contents[0], encoding.name, line_end), encoding.name, line_end)
     if seen.fixed is None and all(it.width < 2 for it in seen.tries if it.file_format == seen.file_format):
         seen.fixed = _see_fixed_in_bytes(contents[0], encoding.name, line_end)
         seen.dialect = replace(seen.dialect, bytes_of=encoding.name if seen.fixed else None)
@@ -61,7 +62,7 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
 def _see_fixed_in_bytes(content: bytes, encoding: str, line_end: str) -> Fixed | None:
     """Return the columns of lines that are equally long in bytes, though not in characters."""
     decoder = LineDecoder(encoding, "\r" if line_end == "cr" else "\n")
-    lines = map(decoder.strip_carriage_return, decoder.split(content[decoder.start(content) :][:_TEXT_BYTES]))
+    lines = map(decoder.strip_carriage_return, decoder.split(content[decoder.start(content) :][:TEXT_BYTES]))
     # each byte as one character
     return see_fixed([line.decode("latin-1") for line in lines if line.strip()])
 
@@ -95,16 +96,6 @@ def _see_line_end(evidence: Evidence, content: bytes, encoding: str) -> str:
         with_cr = content.count(ends["cr"] + ends["lf"])
         evidence.see("line end", "CR LF" if with_cr else "LF")
     return "cr" if is_cr else "lf"
-
-
-def _decode(content: bytes, encoding: str, line_end: str) -> str:
-    decoder = LineDecoder(encoding, "\r" if line_end == "cr" else "\n")
-    start = decoder.start(content)
-    body = content[start : start + _TEXT_BYTES]
-    if len(content) - start > _TEXT_BYTES:
-        body = body[: decoder.end_of_last_line(body)]
-    text, _, _ = decoder.to_utf8(body)
-    return text.decode("utf-8", "replace")
 
 
 def _tell_dialect(evidence: Evidence, seen: Text) -> None:

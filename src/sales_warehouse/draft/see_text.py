@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from sales_warehouse.draft.see_fixed import Fixed, see_fixed
 from sales_warehouse.feeds.declare import Dialect
+from sales_warehouse.load.readers.decode_lines import LineDecoder
 from sales_warehouse.load.readers.grammar import AlignedGrammar, Grammar, Parsed
 from sales_warehouse.load.readers.parse_record import RecordGrammar
 
 _DELIMITERS = (",", ";", "\t", "|", "||", "^", "~", "\x1f", "\x01", ":")
 _MOST_LINES = 3_000
+TEXT_BYTES = 1024 * 1024  # of each sample, in which the dialect is looked for
 _MOST_TITLES = 50  # records in which the header is looked for
 _OF_A_HEADER = 0.6  # of the fields of the fullest record have a text in a header
 _NUMBER = re.compile(r"[-+(]?[£$€]?\s?[0-9][0-9.,' \u00a0]*\)?%?|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}.*")
@@ -63,6 +65,17 @@ class Text:
     comments: int = 0
     short: int = 0  # records with fewer fields than the first, if no record has more
     fixed: Fixed | None = None  # the columns of lines that are equally long, with nothing between fields
+
+
+def decode_lines(content: bytes, encoding: str, line_end: str) -> str:
+    """Return the first lines of a content as text, without one that is cut."""
+    decoder = LineDecoder(encoding, "\r" if line_end == "cr" else "\n")
+    start = decoder.start(content)
+    body = content[start : start + TEXT_BYTES]
+    if len(content) - start > TEXT_BYTES:
+        body = body[: decoder.end_of_last_line(body)]
+    text, _, _ = decoder.to_utf8(body)
+    return text.decode("utf-8", "replace")
 
 
 def see_text(text: str, encoding: str, line_end: str) -> Text:

@@ -25,6 +25,7 @@ OPTION_QUESTIONS = (
         "items",
         "optional",
         "tombstones",
+        "variants",
     ),
     *("max_rejects", "on_new_column", "delivery_key"),
 )
@@ -33,6 +34,7 @@ _DIALECT = (
     *("comment", "trailer"),
 )
 _ALWAYS = {"csv": ("delimiter", "quote")}
+_OF_THE_FEED = ("delivery_key", "aliases", "optional", "on_new_column", "max_rejects")  # options of all variants
 _SHOWN_CHARACTERS = 40
 _LINEAGE = {  # columns of the loader that no doc block describes
     "_item_number": "Position of the item in its record, from 1.",
@@ -88,6 +90,7 @@ def _write_table(evidence: Evidence) -> str:
         f"          location: {yaml_text(feed.location)}\n",
         f"          file_format: {feed.file_format}\n",
     ]
+    lines += _write_variants(feed)
     options = dict(_options(feed))
     questions = [question for question in evidence.questions if question.about in OPTION_QUESTIONS]
     if options or questions:
@@ -145,6 +148,29 @@ def _options(feed: Feed) -> Iterator[tuple[str, Any]]:
     if contract.on_new_column != "add":
         yield "on_new_column", contract.on_new_column
     yield "max_rejects", str(feed.max_rejects)
+
+
+def _write_variants(feed: Feed) -> Iterator[str]:
+    """Yield the variants of a feed, each with the options in which it differs."""
+    own = dict(_options(feed))
+    for number, variant in enumerate(feed.variants):
+        if number == 0:
+            yield "          variants:\n"
+        keys: dict[str, Any] = {}
+        if variant.location is not None:
+            keys["location"] = variant.location
+        if variant.first_day is not None:
+            keys["from"] = str(variant.first_day)
+        if variant.feed.file_format != feed.file_format:
+            keys["file_format"] = variant.feed.file_format
+        options = {name: value for name, value in _options(variant.feed) if name not in _OF_THE_FEED}
+        if variant.feed.file_format == feed.file_format:
+            usual = {name: getattr(Dialect(), name) for name in own if name in _DIALECT and name not in options}
+            options = usual | {name: value for name, value in options.items() if value != own.get(name)}
+        told = [f"{name}: {yaml_text(value)}" for name, value in keys.items()]
+        pairs = ", ".join(f"{name}: {yaml_text(value)}" for name, value in options.items())
+        told += [f"options: {{{pairs}}}"] if options else []
+        yield "".join(f"            {'  ' if line else '- '}{text}\n" for line, text in enumerate(told))
 
 
 def _nesting_options(feed: Feed) -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,7 @@ from sales_warehouse.draft.look import Samples, look_at_samples
 from sales_warehouse.draft.write_declaration import write_declaration
 from sales_warehouse.draft.write_models import write_staging, write_yaml
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.validate import validate_feed
 from workbook import make_xlsx
 
 HEADER = "Order No;Sold On;Article;Pieces;Price Each\n"
@@ -437,3 +438,54 @@ def test_a_time_that_no_format_fits_is_asked(tmp_path: Path) -> None:
     )
     assert "no one format fits" in question(seen, "ordered_at")
     assert "ordered_at" not in planned(seen)
+
+
+# --- samples that are read in several ways ---
+
+COMMAS = "Order No,Sold On,Article,Pieces,Amount EUR\n{0},2024-0{1}-13,A-17,2,7.00\n"
+PIPES = "Order No|Sold On|Article|Pieces|Amount EUR\n{0}|2024-0{1}-13|A-17|2|7.50\n"
+
+
+def look_named(folder: Path, contents: dict[str, str | bytes]) -> Evidence:
+    """Return the evidence of files with these names."""
+    for name, content in contents.items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return look_at_samples("shop", "lines", Samples([folder / name for name in contents], folder / "inbox"))
+
+
+def drafted(seen: Evidence, folder: Path) -> tuple[dict[str, Any], Any]:
+    """Return `external` of the draft, and the feed that the loader makes of it."""
+    [source] = yaml.safe_load(write_declaration(seen, folder / "none.yml"))["sources"]
+    [table] = source["tables"]
+    return table["external"], validate_feed(source, table)
+
+
+def test_a_sender_who_changed_the_delimiter_is_drafted_as_a_variant_from_that_day(tmp_path: Path) -> None:
+    seen = look_named(
+        tmp_path,
+        {f"2024-0{n}-13.csv": (COMMAS if n < 3 else PIPES).format(n, n) for n in (3, 1, 2, 4)},
+    )
+    external, feed = drafted(seen, tmp_path)
+    assert external["variants"] == [{"from": "2024-03-13", "options": {"delimiter": "|"}}]
+    assert external["options"]["delimiter"] == ","
+    assert sorted(text or "" for text in seen.values("order_no")) == ["1", "2", "3", "4"]
+    assert feed.for_file("shop/2024-04-01.csv").dialect.delimiter == "|"
+    assert "rejects" not in {it.name for it in seen.facts}
+
+
+def test_a_workbook_beside_text_is_drafted_as_a_variant_by_its_suffix(tmp_path: Path) -> None:
+    rows = [["Order No", "Sold On", "Article", "Pieces", "Amount EUR"], ["2", "2024-01-14", "A-17", 1, 3.5]]
+    book = make_xlsx({"Sheet": [["Title"], [], *rows]})
+    seen = look_named(tmp_path, {"2024-01-13.csv": COMMAS.format(1, 1), "2024-01-14.xlsx": book})
+    external, feed = drafted(seen, tmp_path)
+    assert external["location"] == "shop/*.csv"
+    assert external["variants"] == [{"location": "shop/*.xlsx", "file_format": "xlsx", "options": {"header_row": 3}}]
+    assert seen.values("amount_eur") == ("7.00", "3.5")
+    assert feed.for_file("shop/2024-01-14.xlsx").workbook.header_row == 3
+
+
+def test_samples_that_nothing_tells_apart_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="neither its suffix nor the day in its name"):
+        look_named(tmp_path, {"a.csv": COMMAS.format(1, 1), "b.csv": PIPES.format(2, 2)})
+    with pytest.raises(ConfigurationError, match="is JSON, and other samples are not"):
+        look_named(tmp_path, {"a.csv": COMMAS.format(1, 1), "b.json": '{"a": 1}\n{"a": 2}\n'})
