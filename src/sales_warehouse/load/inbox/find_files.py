@@ -57,7 +57,8 @@ class _Search:
     """One search through the inbox."""
 
     def __init__(self, feeds: Sequence[Feed], only: Feed | None) -> None:
-        self._locations = [(feed, it) for feed in feeds if feed.topic is None for it in feed.locations]
+        of_files = [(feed, location) for feed in feeds if feed.topic is None for location in feed.locations]
+        self._locations = [(feed, location, compile_location(location)) for feed, location in of_files]
         self._only = only
         self._matched: set[str] = set()
         self._deliveries: dict[str, str] = {}  # the delivery of each control file there could be
@@ -119,7 +120,7 @@ class _Search:
             why = f"is {kind}%s, and links are not followed: they may lead out of the inbox."
             message = why % "" + " Put the file itself there, or a hard link to it."
             if not feeds and _leads_to_folder(entry):
-                feeds = _once(feed for feed, it in self._locations if may_match_below(it, relative))
+                feeds = _once(feed for feed, it, _ in self._locations if may_match_below(it, relative))
                 message = why % " to a folder" + " Put the folder itself there, or name its target with --inbox."
         if not feeds:
             self._found.unmatched.append(f"{uri} ({kind})")
@@ -193,17 +194,17 @@ class _Search:
         if leftover is None:
             return False
         path = as_nfc(relative)
-        if any(find_leftover(it) and compile_location(it).fullmatch(path) for _, it in self._locations):
+        if any(find_leftover(it) and pattern.fullmatch(path) for _, it, pattern in self._locations):
             return False
         self._passed_over[archive + _as_uri(leftover)] = None
         return True
 
     def _matching(self, relative: str) -> list[Feed]:
         path = as_nfc(relative)
-        return _once(feed for feed, it in self._locations if compile_location(it).fullmatch(path))
+        return _once(feed for feed, _, pattern in self._locations if pattern.fullmatch(path))
 
     def _feeds_in(self, folder: str) -> list[Feed]:
-        return _once(feed for feed, it in self._locations if may_match_in(it, folder))
+        return _once(feed for feed, it, _ in self._locations if may_match_in(it, folder))
 
     def _match(self, uri: str, relative: str) -> list[Feed]:
         """Return the feeds of a path as they read it, several only if they share it; without one it is unmatched."""
