@@ -28,7 +28,7 @@ CANONICAL = (
 )
 UNKNOWN_CURRENCY = "XXX"  # of ISO 4217: no currency; no rates exist for it
 _TEXTS = ("store_id", "customer_id", "product_category", "product_subcategory", "channel", "country", "region")
-_CODES = re.compile(r"\b(EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|JPY|BRL|MXN|TRY|INR|CNY)\b")
+_CODES = re.compile(r"(?<![A-Z])(EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|JPY|BRL|MXN|TRY|INR|CNY)(?![A-Z])")
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "zł": "PLN"}
 _TIME = re.compile(r"[T ][0-9]{1,2}:[0-9]{2}.*")  # of day, behind a date
 _MOST_STATES = 20
