@@ -10,7 +10,9 @@
     {%- set came -%}
         select customer_key, product_key, line_type
         from {{ lines }}
-        where is_merchandise and customer_id is not null and {{ in_dates('order_date', window.dates) }}
+        where
+            is_merchandise and customer_id is not null and product_key <> {{ unknown_member_key() }}
+            and {{ in_dates('order_date', window.dates) }}
     {%- endset -%}
     {%- set known = 'select customer_key, product_key from ' ~ this ~ ' where ' -%}
     {%- do run_query(

@@ -48,7 +48,7 @@ arrivals as (
 
     select
         {%- for name in ledger %}
-        {{ 'started_at as delivered_at' if name == 'delivered_at' else name }},
+        {{ {'delivered_at': 'started_at as delivered_at', 'file_name': 'name as file_name'}.get(name, name) }},
         {%- endfor %}
         file_id
     from {{ source('ledger', 'files') }}
@@ -206,7 +206,7 @@ select * from final
 
 {# The columns of the ledger that a model needs: those that it has itself, and those that its checks ask for. #}
 {% macro ledger_columns(columns, checks) -%}
-    {%- set known = ['delivered_at', 'period_start_date', 'period_end_date', 'delivery_key'] -%}
+    {%- set known = ['delivered_at', 'period_start_date', 'period_end_date', 'delivery_key', 'file_name'] -%}
     {%- set needed = columns | selectattr('of_file') | map(attribute='name') | list -%}
     {%- for name in needed if name not in known -%}
         {{ exceptions.raise_compiler_error(

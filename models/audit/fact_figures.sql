@@ -1,4 +1,4 @@
--- Grain: one row per file, order_date, source_system, country and currency that has a sales line.
+-- Grain: one row per file, order_date, source_system, country, currency and has_order that has a sales line.
 -- Amounts may be summed only within one currency.
 {{ config(
     materialized='incremental_by_ledger',
@@ -19,6 +19,8 @@ final as (
         -- part of the key, so never NULL
         coalesce(country, 'unknown') as country,
         currency,
+        -- lines without one are in no row of fct_orders
+        order_id is not null as has_order,
         count(*) as row_count,
         cast(sum(quantity) as numeric(28, 4)) as quantity,
         cast(sum(net_amount) as numeric(28, 4)) as net_amount,
@@ -48,7 +50,7 @@ final as (
         _file_id
     from lines
     where {{ only_new_files() }}
-    group by source_system, coalesce(country, 'unknown'), currency, order_date, _file_id
+    group by source_system, coalesce(country, 'unknown'), currency, order_id is not null, order_date, _file_id
 
 )
 

@@ -96,7 +96,9 @@
         'part': 'all lines',
         'by': ['source_system', 'currency'],
         'compares': ['rows', 'net_amount', 'net_amount_reporting'],
-        'nearer': {'reads': ref('fact_figures'), 'columns': {'rows': 'row_count'}, 'day': 'order_date'},
+        'nearer': {
+            'reads': ref('fact_figures'), 'where': 'has_order', 'columns': {'rows': 'row_count'}, 'day': 'order_date',
+        },
         'farther': {'reads': ref('fct_orders_daily'), 'columns': {'rows': 'line_count'}, 'made_of': 'fct_orders'},
     },
     {
@@ -106,6 +108,7 @@
         'compares': ['rows', 'quantity', 'net_amount', 'net_amount_reporting'],
         'nearer': {
             'reads': ref('fact_figures'),
+            'where': 'has_order',
             'columns': {
                 'rows': 'merchandise_row_count', 'quantity': 'merchandise_quantity',
                 'net_amount': 'net_sales_amount', 'net_amount_reporting': 'net_sales_amount_reporting',

@@ -1,7 +1,7 @@
 -- Grain: one row per source_system, order_id and currency that has a sales line.
 -- product_count and sold_product_count must not be summed: a product of two orders counts in both. Amounts may be
 -- summed only within one currency, except those in the reporting currency. cost_amount leaves out lines without a known
--- cost. An order in two currencies has two rows; is_counted is true in one of them.
+-- cost. An order in two currencies has two rows; is_counted is true in one of them. Lines without an order are in none.
 {{ config(
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',
@@ -17,7 +17,9 @@ lines as (
 
     select *
     from {{ ref('fct_sales_lines') }}
-    where {{ only_touched_keys(ref('fct_sales_lines'), "source_system || ':' || order_id", 'order_date') }}
+    where
+        order_id is not null
+        and {{ only_touched_keys(ref('fct_sales_lines'), "source_system || ':' || order_id", 'order_date') }}
 
 ),
 

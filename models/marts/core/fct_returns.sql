@@ -4,7 +4,7 @@
     materialized='incremental_by_ledger',
     incremental_strategy='by_touched_key',
     meta={
-        'key_column': "case when customer_key = 'unknown' then sales_line_id else customer_key || ' ' || product_key end",
+        'key_column': "case when 'unknown' in (customer_key, product_key) then sales_line_id else customer_key || ' ' || product_key end",
         'date_column': 'coalesce(sale_date, return_date)', 'last_date_column': 'return_date',
         'records_dates': 'return_date',
     },
@@ -23,7 +23,12 @@ sales_of_customers as (
 
     select {{ column_list(line_columns) }}
     from {{ ref('fct_sales_lines') }}
-    where is_merchandise and customer_id is not null and line_type = 'sale' and {{ is_due }}
+    where
+        is_merchandise
+        and customer_id is not null
+        and product_key <> {{ unknown_member_key() }}
+        and line_type = 'sale'
+        and {{ is_due }}
 
 ),
 
@@ -34,19 +39,20 @@ returns_of_customers as (
     where
         is_merchandise
         and customer_id is not null
+        and product_key <> {{ unknown_member_key() }}
         and line_type in ('return', 'cancellation')
         and {{ is_due }}
 
 ),
 
--- A line without a customer cannot be matched to a sale.
+-- A line without a customer or a product cannot be matched to a sale.
 other_returns as (
 
     select {{ column_list(line_columns) }}
     from {{ ref('fct_sales_lines') }}
     where
         is_merchandise
-        and customer_id is null
+        and (customer_id is null or product_key = {{ unknown_member_key() }})
         and line_type in ('return', 'cancellation')
         and {{ only_touched_dates('order_date') }}
 

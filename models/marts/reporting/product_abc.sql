@@ -7,8 +7,10 @@ with
 
 monthly_sales as (
 
+    -- what is not known to be one product has no class
     select *
     from {{ ref('agg_product_sales_monthly') }}
+    where product_key <> {{ unknown_member_key() }}
 
 ),
 

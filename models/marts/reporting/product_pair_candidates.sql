@@ -44,6 +44,7 @@ sold_products as (
         -- not less than the orders with the product: an order may count in two months or currencies
         sum(order_count) as order_count
     from {{ ref('agg_product_sales_monthly') }}
+    where product_key <> {{ unknown_member_key() }}
     group by source_system, product_key
 
 ),

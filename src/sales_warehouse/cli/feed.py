@@ -29,6 +29,7 @@ group.add_typer(commands, name="feed", rich_help_panel="Feeds", help="Draft a fe
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The feed: <source>.<feed>.")]
 Samples = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Sample files, old and new ones.")]
+SomeSamples = Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Sample files, old and new ones.")]
 
 _NAME = re.compile(r"(?P<source>[a-z][a-z0-9_]*)\.(?P<feed>[a-z][a-z0-9_]*)")
 _SHOWN_FORMS = 3
@@ -42,7 +43,11 @@ def feed() -> None:
 @commands.command()
 def draft(
     name: Name,
-    file: Samples,
+    file: SomeSamples = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(metavar="LOCATION", help="Look at the first messages of kafka://<cluster>/<topic> instead."),
+    ] = None,
     inbox: Inbox = None,
     columns: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Names of the columns, with commas, of files without a header.")
@@ -53,18 +58,28 @@ def draft(
 
     What is ambiguous is not decided: it is a TODO line in the draft, and in the list at the end.
     """
-    from sales_warehouse.draft.look import Samples, look_at_samples
     from sales_warehouse.draft.write_draft import compose_draft, write_draft
+
+    if bool(file) == bool(topic):
+        raise ConfigurationError("Name sample files, or a topic with --topic.")
 
     settings = with_inbox(inbox)
     source, feed_name = _split(name)
     if any(feed.full_name == name for feed in read_feeds(settings.project)):
         raise ConfigurationError(f"{name} is declared already. Try it: warehouse feed check {name} FILE")
     given = tuple(part.strip() for part in columns.split(",")) if columns else ()
-    evidence = look_at_samples(source, feed_name, Samples(file, settings.inbox, given))
+    if topic:
+        from sales_warehouse.draft.look_topic import look_at_topic
+        from sales_warehouse.stream.read_first import read_first_messages
+
+        evidence = look_at_topic(source, feed_name, read_first_messages(settings, topic), given)
+    else:
+        from sales_warehouse.draft.look import Samples, look_at_samples
+
+        evidence = look_at_samples(source, feed_name, Samples(file or [], settings.inbox, given))
     compose_draft(evidence, settings.project)  # so that nothing is printed of a draft that cannot be written
     written = write_draft(evidence, settings.project)
-    emit(evidence, as_json, lambda it: _print_draft(it, written, file), lambda it: _draft_as_json(it, written))
+    emit(evidence, as_json, lambda it: _print_draft(it, written, file or []), lambda it: _draft_as_json(it, written))
 
 
 @commands.command()
@@ -118,7 +133,11 @@ def _print_draft(evidence: "Evidence", draft: "Draft", files: Sequence[Path]) ->
         for number, question in enumerate(evidence.questions, 1):
             line = escape(show_line(f"{question.about}: {question.text}"))
             out.print(f"  {number}. {line}", soft_wrap=True)
-    note(f"\nTry it: warehouse feed check {evidence.feed.full_name} {' '.join(map(str, files[:1]))}")
+    name = evidence.feed.full_name
+    if evidence.feed.topic:
+        note(f"\nTry it: warehouse stream --feed {name} --once, then make dev")
+    else:
+        note(f"\nTry it: warehouse feed check {name} {' '.join(map(str, files[:1]))}")
 
 
 def _describe(column: "Column", becomes: str | None, role: str | None) -> tuple[Any, ...]:

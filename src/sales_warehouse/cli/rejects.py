@@ -31,7 +31,7 @@ def rejects(
     with session("rejects") as it:
         it.prepare()
         page = read_rejects(it.connection, file, None if as_json else limit)
-    page = page.with_text("raw", {feed.full_name: feed.dialect.encoding for feed in it.feeds})
+    page = page.with_text("raw", it.feeds)
     shown = ["uri", "line_number", "row_number", "reason", "detail", "raw"]
     if any(row[page.columns.index("replayed_as")] is not None for row in page.rows):
         shown.append("replayed_as")

@@ -35,6 +35,17 @@ _DATES = (
     *("D-Mon-YYYY", "D Mon YYYY", "D-Mon-YY", "D Mon YY", "Mon D, YYYY", "Month D, YYYY", "D Month YYYY"),
 )
 _TIMES = ("", " H24:MI", " H24:MI:SS", " H24:MI:SS.FF", " H12:MI AM", " H12:MI:SS AM")
+_CLOCKS = (
+    "HH24:MI:SS",
+    "HH24:MI",
+    "H24:MI:SS",
+    "H24:MI",
+    "HH24:MI:SS.FF",
+    "HH12:MI:SS AM",
+    "HH12:MI AM",
+    "H12:MI:SS AM",
+    "H12:MI AM",
+)
 _SERIAL = re.compile(r"(?:[2-5][0-9]{4})(?:\.[0-9]+)?")
 SERIAL = "serial day of a workbook"
 ISO = "ISO"
@@ -44,7 +55,9 @@ _MAY_BE = re.compile(
 
 
 @dataclass(frozen=True)
-class _Format:
+class DateFormat:
+    """A format of `try_date` or `try_timestamp`, and the texts that have it."""
+
     name: str
     pattern: re.Pattern[str]
 
@@ -69,10 +82,11 @@ class _Format:
 
 
 @lru_cache(maxsize=512)
-def _make(name: str) -> _Format:
+def make_format(name: str) -> DateFormat:
+    """Return a format of dates and moments, or of times of day, by its name."""
     if name == ISO:
-        return _Format(name, _ISO)
-    return _Format(name, re.compile("".join(_PARTS.get(part, re.escape(part)) for part in _SPLIT.findall(name))))
+        return DateFormat(name, _ISO)
+    return DateFormat(name, re.compile("".join(_PARTS.get(part, re.escape(part)) for part in _SPLIT.findall(name))))
 
 
 def find_date_forms(counts: Mapping[str, int], may_be_serial: bool = False) -> tuple[Form, ...]:
@@ -96,16 +110,16 @@ def find_date_forms(counts: Mapping[str, int], may_be_serial: bool = False) -> t
     return tuple(_name_by_widths(form, counts) for form in forms)
 
 
-def _candidates(counts: Mapping[str, int]) -> Iterator[_Format]:
+def _candidates(counts: Mapping[str, int]) -> Iterator[DateFormat]:
     """Yield the formats whose separators and time some value has."""
     texts = list(counts)
     sample = [*texts[:100], *texts[100 :: max(1, len(texts) // 200)]]
     has_zone = any("T" in text or text[-1:] == "Z" or re.search(r":[0-9]{2}[+-][0-9]{2}", text) for text in sample)
     if has_zone:
-        yield _make(ISO)
+        yield make_format(ISO)
         return
     for day, time in product(_DATES, _TIMES):
-        form = _make(day + time)
+        form = make_format(day + time)
         if any(form.pattern.fullmatch(text) for text in sample):
             yield form
 
@@ -116,7 +130,7 @@ def _name_by_widths(form: Form, counts: Mapping[str, int]) -> Form:
     fixed = re.sub(r"(?<![MA])M(?![MIo])", "MM", re.sub("(?<!D)D(?!D)", "DD", fixed))
     if fixed == form.name or form.name == ISO:
         return form
-    made = _make(fixed)
+    made = make_format(fixed)
     rows = sum(rows for text, rows in counts.items() if made.fits(text))
     return Form(fixed, form.rows, form.example) if rows == form.rows else form
 
@@ -126,9 +140,15 @@ def has_time(name: str) -> bool:
     return name == ISO or "MI" in name
 
 
+def find_clock_form(counts: Mapping[str, int]) -> str | None:
+    """Return the format of times of day that all values of a column have; None if there is none."""
+    forms = (name for name in _CLOCKS if all(make_format(name).pattern.fullmatch(text) for text in counts))
+    return next(forms, None) if counts else None
+
+
 def read_days(counts: Mapping[str, int], name: str) -> dict[date, int]:
     """Return the rows of each day, as this format reads the values; of a year of two digits, in the years 20YY."""
-    form, found = _make(name), dict[date, int]()
+    form, found = make_format(name), dict[date, int]()
     for text, rows in counts.items():
         if day := form.read(text):
             found[day] = found.get(day, 0) + rows

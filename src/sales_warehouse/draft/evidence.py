@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.inbox_file import InboxFile
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Evidence:
     questions: list[Question] = field(default_factory=list)
     records: Records = Records((), (), ())
     plan: list[Entry] = field(default_factory=list)  # of the staging model
+    ways: list[tuple[Feed, list[InboxFile]]] = field(default_factory=list)  # samples that are read in another way
 
     def ask(self, about: str, text: str) -> None:
         """Add what a person must decide."""

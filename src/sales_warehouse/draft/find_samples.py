@@ -6,7 +6,8 @@ from pathlib import Path
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile, mtime_ns_of
-from sales_warehouse.feeds.names import is_archive, member_uri, without_compression
+from sales_warehouse.feeds.locations import compile_location
+from sales_warehouse.feeds.names import as_nfc, is_archive, member_uri, without_compression
 from sales_warehouse.load.inbox.open_file import NoArchive, list_members
 
 
@@ -43,8 +44,9 @@ def uri_of(path: Path, inbox: Path, feed: Feed) -> str:
     resolved, root = path.resolve(), inbox.resolve()
     if resolved.is_relative_to(root):
         return resolved.relative_to(root).as_posix()
-    folder = feed.location.rpartition("/")[0]
-    return f"{folder}/{path.name}" if folder else path.name
+    uris = [f"{location.rpartition('/')[0]}/{path.name}".lstrip("/") for location in feed.locations]
+    fitting = (uri for uri, it in zip(uris, feed.locations, strict=True) if compile_location(it).fullmatch(as_nfc(uri)))
+    return next(fitting, uris[0])
 
 
 def choose_location(paths: Sequence[Path], inbox: Path, source: str, members: Sequence[str] = ()) -> str:

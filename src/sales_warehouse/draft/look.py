@@ -1,7 +1,6 @@
 """Look at sample files of one feed, and gather the evidence of a draft."""
 
 import codecs
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from sales_warehouse.draft.see_encoding import see_encoding
 from sales_warehouse.draft.see_names import see_names
 from sales_warehouse.draft.see_orders import see_repeats
 from sales_warehouse.draft.see_text import TOTAL_WORDS
+from sales_warehouse.draft.split_samples import JSON, Sample, split_samples, tell_apart
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import (
     JSON_FORMATS,
@@ -27,6 +27,7 @@ from sales_warehouse.feeds.declare import (
     Dialect,
     Feed,
     MaxRejects,
+    Workbook,
 )
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, compression_of, normalise_header
@@ -38,7 +39,7 @@ from sales_warehouse.load.readers.parse_in_subprocess import ParserBroken
 _SIGNS = {"%": "pct", "#": "no", "€": "eur", "$": "usd", "£": "gbp"}  # in headers that give the same name
 _CONTENT_BYTES = 8 * 1024 * 1024  # of each sample, for its encoding and dialect
 _DOCUMENT_BYTES = 256 * 1024 * 1024  # of a document of JSON, which is read as a whole
-_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]")
+_OF_A_WAY = ("format", "encoding", "delimiter", "sheet", "preamble", "header")  # facts that describe one
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Samples:
     paths: Sequence[Path]
     inbox: Path
     columns: tuple[str, ...] = ()  # of files without a header
+    are_objects: bool = False  # one in each line, also where there is one line
 
 
 def look_at_samples(source: str, name: str, samples: Samples) -> Evidence:
@@ -57,6 +59,7 @@ def look_at_samples(source: str, name: str, samples: Samples) -> Evidence:
     """
     location = choose_location(samples.paths, samples.inbox, source)
     feed = Feed(source, name, "raw", f"{source}__{name}", location, (), max_rejects=MaxRejects.parse("1%"))
+    feed = replace(feed, file_format="jsonl") if samples.are_objects else feed
     files = find_samples(samples.paths, samples.inbox, feed)
     members = [file.member for file in files if file.member]
     if members and len(members) == len(files):
@@ -74,6 +77,13 @@ def look_at_samples(source: str, name: str, samples: Samples) -> Evidence:
     except ParserBroken as broken:
         raise ConfigurationError(f"A sample cannot be read: {broken}. Is it damaged?") from None
     _see_delivery(evidence, files)
+    if evidence.ways:
+        own = [file for file in files if not any(file in some for _, some in evidence.ways)]
+        try:
+            ways = [(_as_read(way, evidence.feed), some) for way, some in evidence.ways]
+            evidence.feed = tell_apart(evidence.feed, own, ways)
+        except FileRefused as refused:
+            raise ConfigurationError(refused.message) from None
     evidence.plan = plan_staging(evidence)
     return evidence
 
@@ -84,10 +94,37 @@ def _look(evidence: Evidence, files: Sequence[InboxFile]) -> list[str]:
     packed = sorted({suffix for file in files if (suffix := compression_of(file.uri))})
     if packed:
         evidence.see("compression", ", ".join(packed), "the suffix, and the first bytes")
-    contents = [_read_content(evidence.feed, file) for file in files]
+    samples = [(file, _read_content(evidence.feed, file)) for file in files]
+    first, *others = split_samples(samples)
+    headers = _look_at(evidence, first)
+    for way in others:
+        _look_at_variant(evidence, way, headers)
+    return headers
+
+
+def _look_at_variant(evidence: Evidence, samples: Sequence[Sample], headers: Sequence[str]) -> None:
+    """See how samples are read that the way of the others does not fit; they must have columns of these headers."""
+    files = [file for file, _ in samples]
+    seen = Evidence(replace(evidence.feed, file_format="csv", dialect=Dialect(), workbook=Workbook(), positions=()))
+    texts = _look_at(seen, samples)
+    if {normalise_header(text) for text in texts}.isdisjoint(map(normalise_header, headers)):
+        raise FileRefused(
+            f"{files[0].uri} and the first sample have no column in common, so they are no files of one feed. Draft a "
+            "feed for each kind."
+        )
+    told = ", ".join(f"{fact.name}: {fact.value}" for fact in seen.facts if fact.name in _OF_A_WAY)
+    evidence.see("variant", told, list_some([file.uri for file in files], 3, 60))
+    for question in seen.questions:
+        evidence.ask("variants", f"{question.about} of {files[0].uri}: {question.text}")
+    evidence.ways.append((seen.feed, files))
+
+
+def _look_at(evidence: Evidence, samples: Sequence[Sample]) -> list[str]:
+    """See the format of samples that are read in one way; return the header texts of the first."""
+    files, contents = [file for file, _ in samples], [content for _, content in samples]
     formats = formats_of(contents[0][:4096])
     if formats is None:
-        if _JSON.match(contents[0]):
+        if JSON.match(contents[0]):
             encoding = see_encoding(contents)
             evidence.feed = replace(evidence.feed, dialect=replace(evidence.feed.dialect, encoding=encoding.name))
             evidence.see("encoding", encoding.name, encoding.evidence)
@@ -133,7 +170,7 @@ def _read_content(feed: Feed, file: InboxFile) -> bytes:
         for block in content.blocks():
             blocks.append(block)
             size += len(block)
-            if size > (_DOCUMENT_BYTES if _JSON.match(first) else _CONTENT_BYTES):
+            if size > (_DOCUMENT_BYTES if JSON.match(first) else _CONTENT_BYTES):
                 break
     return b"".join(blocks)
 
@@ -147,8 +184,9 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
         evidence.ask("on_new_column", "a column without a name is left out (ignore)")
     # a sample in UTF-8 beside others is read too: that is asked
     reading = replace(feed, dialect=replace(feed.dialect, on_encoding_drift="warn"))
-    files = [replace(file, feed=reading) for file in files]
-    records, missing = read_records(reading, files, headers)
+    ways = {file.uri: way for way, some in evidence.ways for file in some}
+    files = [replace(file, feed=_as_read(ways[file.uri], feed) if file.uri in ways else reading) for file in files]
+    records, missing = read_records(files, headers)
     if len(records.headers) > len(headers):
         names, aliases = _name_raw(records.headers)
         feed = replace(feed, columns=tuple(names), contract=replace(feed.contract, aliases=aliases))
@@ -196,6 +234,12 @@ def _read(evidence: Evidence, files: Sequence[InboxFile], headers: Sequence[str]
             f"records that an earlier sample has too: {repeats.in_several_files:,}, in {' and '.join(repeats.files)}. "
             "Do the exports overlap (rule row:delivered_before)?",
         )
+
+
+def _as_read(way: Feed, feed: Feed) -> Feed:
+    """Return how files of another way are read, with the columns of the feed."""
+    dialect = replace(way.dialect, on_encoding_drift="warn")
+    return replace(feed, file_format=way.file_format, dialect=dialect, workbook=way.workbook, positions=way.positions)
 
 
 def _leave_out_totals(evidence: Evidence, totals: int) -> None:

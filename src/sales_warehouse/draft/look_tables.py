@@ -96,13 +96,15 @@ def look_at_json(evidence: Evidence, content: bytes) -> list[str]:
 def _find_objects(evidence: Evidence, text: str) -> tuple[list[dict[str, Any]], str]:
     lines = [line for line in text.splitlines() if line.strip()][:_MOST_OBJECTS]
     found = []
-    for line in lines[:-1] if len(lines) > 1 else lines:
+    is_whole = len(lines) < 2 or text.endswith("\n")  # the first bytes of a long sample end anywhere
+    for line in lines if is_whole else lines[:-1]:
         try:
             found.append(json.loads(line))
         except ValueError:
             break
     are_objects = len(found) >= max(1, len(lines) - 1) and all(isinstance(one, dict) for one in found)
-    if are_objects and len(lines) > 1:  # one line may be a document; json reads both
+    is_sure = len(lines) > 1 or evidence.feed.file_format == "jsonl"
+    if are_objects and is_sure:  # one line may be a document; json reads both
         evidence.feed = replace(evidence.feed, file_format="jsonl")
         evidence.see("format", "jsonl", "an object a line")
         return found, ""

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from sales_warehouse.draft.evidence import Evidence, list_some
 from sales_warehouse.draft.see_encoding import see_encoding
-from sales_warehouse.draft.see_text import TOTAL_WORDS, Text, Try, see_text
+from sales_warehouse.draft.see_fixed import Fixed, see_fixed
+from sales_warehouse.draft.see_text import TEXT_BYTES, TOTAL_WORDS, Text, Try, decode_lines, see_text
 from sales_warehouse.feeds.declare import Dialect
 from sales_warehouse.load.readers.choose_reader import choose_grammar
 from sales_warehouse.load.readers.decode_lines import LineDecoder
 from sales_warehouse.load.readers.find_header import find_header
 
-_TEXT_BYTES = 1024 * 1024  # of each sample, in which the dialect is looked for
 _NAMES = {"\t": "tab", "\x1f": "U+001F", "\x01": "U+0001"}
 NOT_SURE = "TODO_"
 
@@ -30,11 +30,17 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
             f"{list_some(encoding.others, 4, 60)}",
         )
     if encoding.is_mixed:
-        evidence.ask("encoding", f"some samples are UTF-8, others {encoding.name}: a feed has one encoding")
+        evidence.ask(
+            "encoding", f"some samples are UTF-8, others {encoding.name}: which of them, from which day (variants)?"
+        )
     line_end = _see_line_end(evidence, contents[0], encoding.name)
-    seen = see_text(_decode(contents[0], encoding.name, line_end), encoding.name, line_end)
+    seen = see_text(decode_lines(contents[0], encoding.name, line_end), encoding.name, line_end)
+    if seen.fixed is None and all(it.width < 2 for it in seen.tries if it.file_format == seen.file_format):
+        seen.fixed = _see_fixed_in_bytes(contents[0], encoding.name, line_end)
+        seen.dialect = replace(seen.dialect, bytes_of=encoding.name if seen.fixed else None)
+    if seen.fixed is not None:
+        return _look_at_fixed(evidence, seen.fixed, seen.dialect)
     _tell_dialect(evidence, seen)
-    positions = ()
     dialect = seen.dialect
     if seen.trailers:
         dialect = replace(dialect, trailer=rf"(?i)^\W*({TOTAL_WORDS})\b")
@@ -49,10 +55,36 @@ def look_at_text(evidence: Evidence, contents: Sequence[bytes]) -> list[str]:
             "or are the records "
             "cut (reject)?",
         )
-    if seen.is_fixed:
-        evidence.ask("positions", "all lines are equally long and nothing separates fields: declare file_format: fixed")
-    evidence.feed = replace(evidence.feed, dialect=dialect, file_format=seen.file_format, positions=positions)
+    evidence.feed = replace(evidence.feed, dialect=dialect, file_format=seen.file_format)
     return _read_header(evidence, contents[0], seen)
+
+
+def _see_fixed_in_bytes(content: bytes, encoding: str, line_end: str) -> Fixed | None:
+    """Return the columns of lines that are equally long in bytes, though not in characters."""
+    decoder = LineDecoder(encoding, "\r" if line_end == "cr" else "\n")
+    lines = map(decoder.strip_carriage_return, decoder.split(content[decoder.start(content) :][:TEXT_BYTES]))
+    # each byte as one character
+    return see_fixed([line.decode("latin-1") for line in lines if line.strip()])
+
+
+def _look_at_fixed(evidence: Evidence, fixed: Fixed, dialect: Dialect) -> list[str]:
+    """Declare the places of the columns that the lines show, and ask; return their names."""
+    base = Dialect(encoding=dialect.encoding, line_end=dialect.line_end, comment=dialect.comment)
+    dialect = replace(base, header_lines=int(fixed.has_header), bytes_of=dialect.bytes_of)
+    evidence.feed = replace(evidence.feed, dialect=dialect, file_format="fixed", positions=fixed.places)
+    shown = [f"{name} {first}-{last}" for name, (first, last) in zip(fixed.names, fixed.places, strict=True)]
+    evidence.see("format", "fixed", "all lines are equally long, and nothing separates fields")
+    counted = "bytes" if dialect.bytes_of else "characters"
+    evidence.see("positions", f"{len(shown):,} columns", f"in {counted}: {list_some(shown, 8)}")
+    evidence.see("header", "line 1" if fixed.has_header else "none", list_some(fixed.names, 8, 30))
+    evidence.ask(
+        "positions",
+        "by blanks in all lines, changes between digits and letters, and days. Columns that touch look like one: "
+        "compare with the sender's record layout",
+    )
+    if not fixed.has_header:
+        evidence.ask("header", f"the files name no column; the draft calls them column_1 to column_{len(shown)}")
+    return list(fixed.names)
 
 
 def _see_line_end(evidence: Evidence, content: bytes, encoding: str) -> str:
@@ -66,16 +98,6 @@ def _see_line_end(evidence: Evidence, content: bytes, encoding: str) -> str:
     return "cr" if is_cr else "lf"
 
 
-def _decode(content: bytes, encoding: str, line_end: str) -> str:
-    decoder = LineDecoder(encoding, "\r" if line_end == "cr" else "\n")
-    start = decoder.start(content)
-    body = content[start : start + _TEXT_BYTES]
-    if len(content) - start > _TEXT_BYTES:
-        body = body[: decoder.end_of_last_line(body)]
-    text, _, _ = decoder.to_utf8(body)
-    return text.decode("utf-8", "replace")
-
-
 def _tell_dialect(evidence: Evidence, seen: Text) -> None:
     dialect = seen.dialect
     tried = [_describe(it) for it in seen.tries[:4] if it.width > 1 or it.dialect.delimiter == dialect.delimiter]
@@ -86,7 +108,7 @@ def _tell_dialect(evidence: Evidence, seen: Text) -> None:
         evidence.see("format", "csv")
         duckdb = f"DuckDB's sniffer: {_show(seen.duckdb)}" if seen.duckdb else "DuckDB's sniffer finds none"
         evidence.see("delimiter", _show(dialect.delimiter), "; ".join([*tried, duckdb]))
-        if seen.duckdb and seen.duckdb != dialect.delimiter and not seen.is_fixed:
+        if seen.duckdb and seen.duckdb != dialect.delimiter:
             evidence.ask(
                 "delimiter",
                 f"{_show(dialect.delimiter)} by the widths of records, {_show(seen.duckdb)} by DuckDB's sniffer",
@@ -100,7 +122,7 @@ def _tell_dialect(evidence: Evidence, seen: Text) -> None:
             if value != getattr(usual, name):
                 shown = ", ".join(value) if isinstance(value, tuple) else value or "none"
                 evidence.see(name.replace("_", " "), shown, "more records have all fields so")
-    if not seen.is_fixed and max((it.width for it in seen.tries), default=0) < 2:
+    if max((it.width for it in seen.tries), default=0) < 2:
         evidence.ask(
             "delimiter", "nothing separates fields in all lines: is there one column, or is it file_format: fixed?"
         )

@@ -4,10 +4,12 @@ import re
 from collections import Counter
 from decimal import Decimal
 
+from sales_warehouse.draft.date_forms import find_clock_form
 from sales_warehouse.draft.evidence import Call, Column, Entry, Evidence, list_some
 from sales_warehouse.draft.plan_casts import cast_date, cast_number
 from sales_warehouse.draft.see_amounts import Relation, read_number, see_amounts
 from sales_warehouse.draft.see_orders import see_identity
+from sales_warehouse.draft.write_text import jinja_text
 
 CANONICAL = (
     *("sales_line_id", "source_system", "store_id", "order_id", "line_type", "ordered_at", "order_date", "customer_id"),
@@ -29,10 +31,11 @@ _TEXTS = (
     *("store_id", "customer_id", "customer_segment", "product_category", "product_subcategory", "channel", "country"),
     *("region", "promotion_code", "return_reason"),
 )
-_CODES = re.compile(r"\b(EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|JPY|BRL|MXN|TRY|INR|CNY)\b")
+_CODES = re.compile(r"(?<![A-Z])(EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|JPY|BRL|MXN|TRY|INR|CNY)(?![A-Z])")
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "zł": "PLN"}
 _TIME = re.compile(r"[T ][0-9]{1,2}:[0-9]{2}.*")  # of day, behind a date
 _MOST_STATES = 20
+_BY_DATE = ("order_date", "ordered_at")  # behind the columns that they are made of
 _ALL = Decimal("0.999")  # of the records that must agree with a formula
 
 
@@ -314,6 +317,34 @@ def _plan_date(plan: _Plan) -> None:
         plan.add("order_date", keys={"is": "cast(ordered_at as date)"})
     else:
         plan.add("order_date", column, {"required": True} | keys)
+        _plan_time(plan, keys)
+
+
+def _plan_time(plan: _Plan, keys: Entry) -> None:
+    """Add the moment of an order whose time of day is in a column of its own, beside that of the date."""
+    column = plan.pick("order_time")
+    if column is None:
+        return
+    clock = find_clock_form(plan.evidence.counts(column.name))
+    if clock is None or keys.get("cast") != "date":
+        plan.used.discard(column.name)
+        if column.filled:
+            why = "no one format fits its values" if clock is None else "the date is no text to which it could be added"
+            plan.evidence.ask("ordered_at", f"{column.name} is not used: {why}, such as {column.examples[:1]}")
+        return
+    formats = keys.get("format", "YYYY-MM-DD")
+    moments = [f"{form} {clock}" for form in (formats if isinstance(formats, list) else [str(formats)])]
+    text, form = "\"order_date_text || ' ' || order_time\"", jinja_text(moments[0] if len(moments) == 1 else moments)
+    is_wrong = "order_date is not null and order_time is not null and ordered_at is null"
+    plan.add("order_time", column)
+    keys = {
+        "is": Call(f"try_timestamp({text}, {form})"),
+        "checks": Call(f"[('ordered_at:not_a_timestamp', '{is_wrong}')]"),
+    }
+    plan.add("ordered_at", keys=keys)
+    plan.evidence.see(
+        "time of day", column.name, f"{clock} fits all {column.filled:,}; beside the date it is ordered_at"
+    )
 
 
 def _ask_of_status(plan: _Plan) -> None:
@@ -366,7 +397,8 @@ def _in_order(entries: list[Entry]) -> list[Entry]:
 
     def rank(entry: Entry) -> int:
         cast = str(entry.get("cast", ""))
-        if cast.startswith(("date", "timestamp", "excel", "wall")) or ("date" in str(entry["name"]) and "is" in entry):
+        name = str(entry["name"])
+        if cast.startswith(("date", "timestamp", "excel", "wall")) or (name in _BY_DATE and "is" in entry):
             return 2
         return 1 if cast or entry["name"] in ("quantity", "unit_price", "net_amount") else 0
 

@@ -30,8 +30,8 @@ class _Gathered:
     is_cut: bool = False
 
 
-def read_records(feed: Feed, files: Sequence[InboxFile], headers: Sequence[str]) -> tuple[Records, list[str]]:
-    """Return the records of the files by column, and the headers that a file lacks.
+def read_records(files: Sequence[InboxFile], headers: Sequence[str]) -> tuple[Records, list[str]]:
+    """Return the records of the files by column, each read as its feed says, and the headers that a file lacks.
 
     `headers` are those of the first file, in the order of the feed's columns. Raises `FileRefused` when a file cannot
     be read by the declaration.
@@ -39,7 +39,7 @@ def read_records(feed: Feed, files: Sequence[InboxFile], headers: Sequence[str])
     found = _Gathered(list(headers), [[] for _ in headers])
     known: dict[str, str] = {}  # each text once: most are repeated
     for file in files:
-        _read_file(feed, file, found, known)
+        _read_file(file.feed, file, found, known)
         if found.is_cut:
             break
     records = Records(
@@ -72,7 +72,7 @@ def _read_file(feed: Feed, file: InboxFile, found: _Gathered, known: dict[str, s
                 line = reject.raw.decode("utf-8", "replace")[:60]
                 found.rejects.append(f"{reject.reason}: {reject.detail} (line {reject.line_number:,}: {line})")
             for row in _rows(block.copy_data, delimiter, quote):
-                values = row[2 + len(reader.front_columns) :][: len(texts)]
+                values = row[len(feed.lineage_columns) + len(reader.front_columns) :][: len(texts)]
                 if not any(value.strip(" \t\r\n\u00a0") for value in values):
                     found.blank += 1
                 elif [normalise_header(value) for value in values[:1]] == normal[:1] and (

@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from sales_warehouse.draft.see_fixed import Fixed, see_fixed
 from sales_warehouse.feeds.declare import Dialect
+from sales_warehouse.load.readers.decode_lines import LineDecoder
 from sales_warehouse.load.readers.grammar import AlignedGrammar, Grammar, Parsed
 from sales_warehouse.load.readers.parse_record import RecordGrammar
 
 _DELIMITERS = (",", ";", "\t", "|", "||", "^", "~", "\x1f", "\x01", ":")
 _MOST_LINES = 3_000
+TEXT_BYTES = 1024 * 1024  # of each sample, in which the dialect is looked for
 _MOST_TITLES = 50  # records in which the header is looked for
 _OF_A_HEADER = 0.6  # of the fields of the fullest record have a text in a header
 _NUMBER = re.compile(r"[-+(]?[£$€]?\s?[0-9][0-9.,' \u00a0]*\)?%?|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}.*")
@@ -61,7 +64,18 @@ class Text:
     trailers: list[str] = field(default_factory=list)
     comments: int = 0
     short: int = 0  # records with fewer fields than the first, if no record has more
-    is_fixed: bool = False  # each line as long as the others, with nothing between fields
+    fixed: Fixed | None = None  # the columns of lines that are equally long, with nothing between fields
+
+
+def decode_lines(content: bytes, encoding: str, line_end: str) -> str:
+    """Return the first lines of a content as text, without one that is cut."""
+    decoder = LineDecoder(encoding, "\r" if line_end == "cr" else "\n")
+    start = decoder.start(content)
+    body = content[start : start + TEXT_BYTES]
+    if len(content) - start > TEXT_BYTES:
+        body = body[: decoder.end_of_last_line(body)]
+    text, _, _ = decoder.to_utf8(body)
+    return text.decode("utf-8", "replace")
 
 
 def see_text(text: str, encoding: str, line_end: str) -> Text:
@@ -95,8 +109,8 @@ def see_text(text: str, encoding: str, line_end: str) -> Text:
         ]
         records = _records(body, RecordGrammar(best.dialect))
     else:
-        is_fixed = len(body) > 1 and len({len(line) for line in body if line.strip()}) == 1 and len(body[0]) > 8
-        seen = Text(base, "csv", [*tries, aligned], duckdb=proposed, is_fixed=is_fixed)
+        fixed = see_fixed([line for line in body if line.strip()])
+        seen = Text(base, "csv", [*tries, aligned], duckdb=proposed, fixed=fixed)
         best, records = _try(body, base, "csv"), _records(body, RecordGrammar(base))
     found = list(records)
     if comments:

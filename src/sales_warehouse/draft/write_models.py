@@ -15,6 +15,7 @@ from sales_warehouse.draft.see_amounts import read_number
 from sales_warehouse.draft.write_declaration import OPTION_QUESTIONS, without_jinja
 from sales_warehouse.draft.write_text import jinja_entry, jinja_text, mask, todo_lines, yaml_text
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import Feed
 
 _DOCS = (
     *(
@@ -32,6 +33,7 @@ _DOCS = (
 )
 _UNION = re.compile(r"(?P<begin>union_sales_lines\(\[\n)(?P<names>(?:\s*'[^']+',\n)+)(?P<end>\s*\]\))")
 _TEST_ROWS = 2
+_WITHOUT_FILES = ["row:blank", "row:repeated_header", "order_date:outside_period"]  # codes that messages cannot have
 _MOST_LOOKED_AT = 5_000
 _MONEY = Decimal("0.0001")
 
@@ -47,15 +49,24 @@ def write_staging(evidence: Evidence) -> str:
     delivered = [column.name for column in evidence.columns]
     todos = [todo_lines(it, "--") for it in evidence.questions if it.about not in OPTION_QUESTIONS]
     entries = "".join(f"{jinja_entry(entry)}\n" for entry in evidence.plan)
-    lineage = ", lineage=['_item_number']" if feed.nesting.items else ""
+    lineage = f",\n    lineage={_lineage(feed)},\n" if feed.topic else f", lineage={_lineage(feed)}"
+    without = f",\n    without={_WITHOUT_FILES}" if feed.topic else ""
+    arguments = f"{without}{lineage}" if _lineage(feed) else ""
+    of = "a message" if feed.topic else "a file"
     return (
-        f"-- Grain: one row per record of a file of {feed.full_name}; none is left out.\n"
+        f"-- Grain: one row per record of {of} of {feed.full_name}; none is left out.\n"
         "-- Only rows with row_status = 'accepted' are sales lines: do not sum over all rows.\n"
         f"{''.join(todos)}"
         f"{{% set delivered = [\n{_wrap(delivered)}] %}}\n\n"
         f"{{% set columns = [\n{entries}] %}}\n\n"
-        f"{{{{ staging_model(source('{feed.source}', '{feed.name}'), delivered, columns{lineage}) }}}}\n"
+        f"{{{{ staging_model(source('{feed.source}', '{feed.name}'), delivered, columns{arguments}) }}}}\n"
     )
+
+
+def _lineage(feed: Feed) -> list[str]:
+    """Return the columns of a row's place beside those that every feed has."""
+    items = ["_item_number"] if feed.nesting.items else []
+    return [*items, "_topic", "_partition", "_offset"] if feed.topic else items
 
 
 def _wrap(names: Sequence[str]) -> str:
@@ -87,8 +98,10 @@ def write_yaml(evidence: Evidence) -> str:
     front = _doc("sales_line_id")
     back = "".join(map(_doc, ("row_status", "row_issues", "delivered_values")))
     lineage = _doc("_file_id") + _doc("_row_number")
-    if feed.nesting.items:
-        lineage += _named("_item_number", "Position of the item in its record, from 1.")
+    for place in _lineage(feed):
+        lineage += (
+            _named(place, "Position of the item in its record, from 1.") if place == "_item_number" else _doc(place)
+        )
     return (
         f"models:\n  - name: {name}\n"
         f"    description: >\n      Records of {feed.full_name}, typed and validated. Grain: one row per "
@@ -131,10 +144,11 @@ def _write_unit_test(evidence: Evidence) -> str:
     delivered = [{name: mask(row[name]) if name in hidden else row[name] for name in names} for row in rows]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    lineage = ["_file_id", "_row_number", *(["_item_number"] if feed.nesting.items else [])]
-    writer.writerow([*names, *lineage])
+    places = _lineage(feed)
+    writer.writerow([*names, "_file_id", "_row_number", *places])
     for number, one in enumerate(delivered, 1):
-        writer.writerow([*(one[name] for name in names), 1, number, *([1] if feed.nesting.items else [])])
+        place = {"_item_number": 1, "_topic": "t", "_partition": 0, "_offset": number}
+        writer.writerow([*(one[name] for name in names), 1, number, *(place[name] for name in places)])
     expected = "".join(
         "          - {" + ", ".join(f"{key}: {value}" for key, value in _expect(evidence, one, number).items()) + "}\n"
         for number, one in enumerate(delivered, 1)

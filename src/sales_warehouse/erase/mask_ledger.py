@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from psycopg2 import Binary, sql
 from psycopg2.extensions import cursor as Cursor
@@ -37,11 +38,13 @@ def mask_ledger(cursor: Cursor, feeds: Sequence[Feed], texts: Sequence[str]) -> 
         feed = declared.get(name, left)
         masks = read_masks(cursor, feed)
         assert masks is not None  # the texts are in the ledger already
-        for table, of_bytes, of_text in _TABLES:
-            found = _mask_table(cursor, masks, table, of_bytes, of_text, sorted(words))
-            for column, file_ids in found.items():
-                counts[f"ledger.{table}", column] += len(file_ids)
-                files |= set(file_ids)
+        # bytes in an encoding that is not theirs have no text of the person, and stay as they are
+        for way in {one.dialect.encoding: one for one in feed.ways}.values():
+            for table, of_bytes, of_text in _TABLES:
+                found = _mask_table(cursor, replace(masks, feed=way), table, of_bytes, of_text, sorted(words))
+                for column, file_ids in found.items():
+                    counts[f"ledger.{table}", column] += len(file_ids)
+                    files |= set(file_ids)
         if file_ids := _mask_messages(cursor, masks):
             counts["ledger.messages", "body"] += len(file_ids)
             files |= set(file_ids)

@@ -146,7 +146,7 @@ def _explain(
         feed = declared.get(entry.feed)
         if feed is None:
             raise ConfigurationError(f"{entry} belongs to {entry.feed}, which is not declared any more.")
-        tracer = _Tracer(cursor, entry, feed, deliveries.get((entry.feed, entry.uri)), prefix)
+        tracer = _Tracer(cursor, entry, feed.for_file(entry.uri), deliveries.get((entry.feed, entry.uri)), prefix)
         explanations += tracer.explain(rows)
     return explanations
 

@@ -7,14 +7,17 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
+from sales_warehouse.feeds.locations import compile_location
 from sales_warehouse.feeds.messages import Messages
 from sales_warehouse.feeds.names import (
     as_nfc,
     as_written,
     decode_folder_value,
+    find_period,
     fold_case,
     is_archive,
     name_of,
@@ -250,6 +253,24 @@ class Repeats:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Files of a feed that are read in another way: those at a location, those from a day on, or both."""
+
+    feed: "Feed"  # as these files are read
+    location: str | None = None
+    first_day: date | None = None  # of the period that the delivery key names
+
+    def has(self, uri: str) -> bool:
+        """Say whether the file at `uri` is read so."""
+        if self.location is not None and not compile_location(self.location).fullmatch(as_nfc(place_of(uri))):
+            return False
+        if self.first_day is None:
+            return True
+        period = find_period(self.feed.delivery_key_of(uri))
+        return period is not None and period[0] >= self.first_day
+
+
+@dataclass(frozen=True)
 class Feed:
     """One kind of file from a source: where its files are, how they are read, and the raw table they fill."""
 
@@ -276,11 +297,26 @@ class Feed:
     topic: Topic | None = None  # where the records are messages of a topic and not files below the inbox
     # columns with meta personal or person_key: what `warehouse erase` replaces in the rows of a person
     personal: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()  # of one file the last one that has it counts
 
     @property
     def full_name(self) -> str:
         """The feed's name in the ledger: ``<source>.<feed>``."""
         return f"{self.source}.{self.name}"
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """All locations of its files: its own, and those of its variants."""
+        return (self.location, *(it.location for it in self.variants if it.location is not None))
+
+    @property
+    def ways(self) -> tuple["Feed", ...]:
+        """The feed as each of its files may be read: as declared, and by each variant."""
+        return (self, *(it.feed for it in self.variants))
+
+    def for_file(self, uri: str) -> "Feed":
+        """Return the feed as the file at `uri` is read."""
+        return next((it.feed for it in reversed(self.variants) if it.has(uri)), self)
 
     @property
     def extra_column(self) -> str | None:
@@ -318,6 +354,7 @@ class Feed:
         # the ledger holds fingerprints made with the old name: files refused before the upgrade are not tried again
         told["business_key"] = told.pop("delivery_key")
         del told["personal"]  # of values, not of how a file is read
+        del told["variants"]  # a file of a variant has the fingerprint of that
         if self.topic:
             del told["topic"]["dead_letter_topic"]  # no message is read in another way
         usual = asdict(Feed("", "", "", "", "", ()))

@@ -18,7 +18,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _PERIODS = {"day": _WEEKDAYS, "weekdays": _WEEKDAYS[:5], "month": ()}
 _DAY_GROUPS = ({"business_date"}, {"year", "month", "day"})
 _MONTH_GROUPS = ({"year", "month"},)
-_DAY = "a day in quotes such as '2024-01-01'"
+DAY = "a day in quotes such as '2024-01-01'"
 
 
 def _read_every(value: object) -> tuple[str, ...]:
@@ -52,8 +52,8 @@ class Expected(StrictModel):
     days_after: int = field("0 (the same day) to 366", 1, ge=0, le=366)
     grace: str | None = field("minutes, hours or days: 30m, 2h, 1d", None, pattern="^[0-9]{1,4}[mhd]$")
     time_zone: TimeZone | None = field("a name such as Europe/London", None)
-    first: Day | None = field(_DAY, None, alias="from")
-    until: Day | None = field(_DAY, None)
+    first: Day | None = field(DAY, None, alias="from")
+    until: Day | None = field(DAY, None)
     holidays: Text | None = field("a country of seeds/reference/holidays.csv", None)
 
     @field_validator("days_after", "grace", "time_zone")

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PlainValidator, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import (
     EXTRA_COLUMN,
     FILE_FORMATS,
@@ -31,9 +32,10 @@ from sales_warehouse.feeds.declare import (
     Repeats,
     Topic,
     Unpacking,
+    Variant,
     Workbook,
 )
-from sales_warehouse.feeds.expect import EVERY, Expected, check_expected
+from sales_warehouse.feeds.expect import DAY, EVERY, Day, Expected, check_expected
 from sales_warehouse.feeds.messages import MESSAGE_OPTIONS, MessageOptions, check_messages
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, SYSTEM_COLUMNS, as_written, has_signs, normalise_header
 from sales_warehouse.feeds.strict_model import (
@@ -99,6 +101,14 @@ _PATH = "keys joined by dots, as they are written in the files, such as order.li
 _IDENTIFIER = f"1 to {MAX_IDENTIFIER_BYTES} bytes"
 
 
+def split_topic(location: str) -> tuple[str, str]:
+    """Return cluster and topic of a location such as ``kafka://main/orders``. Raises `ConfigurationError`."""
+    found = _TOPIC.fullmatch(location)
+    if found is None:
+        raise ConfigurationError(f"{location} is no topic: write kafka://<cluster>/<topic>.")
+    return found["cluster"], found["name"]
+
+
 class InvalidFeed(ValueError):
     """A declaration with mistakes: a message for each, by the path of the key below the table."""
 
@@ -111,8 +121,37 @@ def validate_feed(source: Mapping[str, Any], table: Mapping[str, Any]) -> Feed:
     """Return the feed that a table of a dbt source declares. Raises `InvalidFeed` with all mistakes."""
     schema = source.get("name") if source.get("schema") is None else source["schema"]
     given = {**table, "source": source.get("name"), "schema": schema, "columns": table.get("columns") or []}
+    declared = _validate(given)
+    feed, mistakes = declared.feed(), dict[tuple[str | int, ...], str]()
+    variants = []
+    for number, variant in enumerate(declared.external.variants):
+        external = variant.merge(given["external"])
+        if variant.first and not _names_period(feed.delivery_key):
+            mistakes["external", "variants", number, "from"] = (
+                "external.variants.from: delivery_key does not name the day of a file; allowed: a delivery_key with "
+                "business_date, or with year, month and day"
+            )
+        try:
+            as_read = _validate({**given, "external": external}).feed()
+        except InvalidFeed as invalid:
+            for path, message in invalid.mistakes.items():
+                below = ("external", "variants", number, *path[1:])
+                mistakes[below] = message.replace("external.", "external.variants.", 1)
+        else:
+            variants.append(Variant(as_read, variant.location, variant.first))
+    if mistakes:
+        raise InvalidFeed(mistakes)
+    return replace(feed, variants=tuple(variants))
+
+
+def _names_period(delivery_key: str | None) -> bool:
+    return bool({"business_date", "year"} & set(groups_of(delivery_key) if delivery_key else ()))
+
+
+def _validate(given: dict[str, Any]) -> "_Table":
+    """Return the checked declaration. Raises `InvalidFeed`."""
     try:
-        return _Table.model_validate(given).feed()
+        return _Table.model_validate(given)
     except ValidationError as error:
         mistakes: dict[tuple[str | int, ...], str] = {}
         # missing keys come last: a misspelled key explains them
@@ -356,15 +395,56 @@ class Options(MessageOptions):
         return Workbook(**{name: getattr(self, name) for name in names}, encoding=encoding)
 
 
+Location = Annotated[str, check(_is_below_inbox, "is neither below the inbox nor a topic")]
+Format = Literal["csv", "aligned", "fixed", "jsonl", "json", "parquet", "xlsx", "xls", "avro"]
+
+
+class _Variant(StrictModel):
+    """Files of the feed that are read in another way; its options are checked with those of the feed."""
+
+    location: Location | None = field("a relative path with * and **, such as shop/*.xlsx", None)
+    first: Day | None = field(DAY, None, alias="from")
+    file_format: Format | None = field(", ".join(FILE_FORMATS), None)
+    options: dict[str, Any] = field("options of how these files are read", {})
+
+    _is_given = field_validator("*", mode="before")(_check_given)
+
+    @field_validator("options")
+    @classmethod
+    def _are_of_reading(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            require(name not in _ANY, "is an option of the whole feed", "declare it in options of the feed", (name,))
+        return value
+
+    @model_validator(mode="after")
+    def _says_which_and_how(self) -> "_Variant":
+        which, how = self.location is not None or self.first, self.file_format or self.options
+        is_topic = str(self.location).startswith(_SCHEME)
+        require(not is_topic, "is a topic", "a relative path such as shop/*.xlsx", ("location",))
+        require(which, "no file is named", "location, from (a day), or both")
+        require(how, "it reads its files as the feed does", "file_format, options, or both")
+        return self
+
+    def merge(self, external: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how its files are declared: options of the feed's format do not hold for another one."""
+        usual = external.get("file_format", "csv")
+        file_format = self.file_format or usual
+        kept = _OPTIONS.get(file_format, ())
+        if file_format != usual:
+            kept = tuple(name for name in kept if name in (*_ANY, *_BY_NAME))
+        given = {name: value for name, value in (external.get("options") or {}).items() if name in kept}
+        location = external["location"] if self.location is None else self.location
+        return {"location": location, "file_format": file_format, "options": {**given, **self.options}}
+
+
 class _External(StrictModel):
-    location: Annotated[str, check(_is_below_inbox, "is neither below the inbox nor a topic")] = field(
+    location: Location = field(
         "a relative path with * for any part of a name and ** for any folders, such as shop/*.csv, or "
         "kafka://<cluster>/<topic>, with * for any part of the topic's name"
     )
-    file_format: Literal["csv", "aligned", "fixed", "jsonl", "json", "parquet", "xlsx", "xls", "avro"] = field(
-        f"{', '.join(FILE_FORMATS)}; of a topic {', '.join(_TOPIC_OPTIONS)}", "csv"
-    )
+    file_format: Format = field(f"{', '.join(FILE_FORMATS)}; of a topic {', '.join(_TOPIC_OPTIONS)}", "csv")
     options: Options = field("a mapping", {}, validate_default=True)
+    variants: list[_Variant] = field("a list of {location: …, from: …, file_format: …, options: …}", [])
 
     @field_validator("options", mode="before")
     @classmethod
@@ -493,6 +573,7 @@ def _check_topic(external: _External) -> None:
     options, topic = external.options, external.location.rpartition("/")[2]
     problem = "is the topic of the feed itself: its rejects would be read again and again"
     require(options.dead_letter_topic != topic, problem, "another topic", _at("dead_letter_topic"))
+    require(not external.variants, "messages are read in one way", "leave it out", ("external", "variants"))
     check_messages(options, external.file_format, tuple(options.paths.values()), options.items)
 
 
@@ -591,6 +672,7 @@ _MODELS: dict[str, type[StrictModel]] = {
     "options": Options,
     "control": _Control,
     "record_types": _RecordTypes,
+    "variants": _Variant,
     "expected": Expected,
 }
 _PROBLEMS = {

@@ -100,10 +100,10 @@ def active_with_content(cursor: Cursor, entry: LedgerFile) -> LedgerFile | None:
 
 
 def feed_of(entry: LedgerFile, feeds: Sequence[Feed]) -> Feed:
-    """Return the entry's feed. Raises `ConfigurationError` when it is not declared any more."""
+    """Return the entry's feed as the file is read now. Raises `ConfigurationError` when it is not declared now."""
     for feed in feeds:
         if feed.full_name == entry.feed:
-            return feed
+            return feed.for_file(entry.uri)
     raise ConfigurationError(
         f"{entry} belongs to the feed {entry.feed}, which is not declared. "
         f"Declared are: {', '.join(feed.full_name for feed in feeds)}. Bring the declaration back first"

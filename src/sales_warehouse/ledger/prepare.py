@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from sales_warehouse.errors import WarehouseError
-from sales_warehouse.feeds.declare import ITEM_COLUMN, MESSAGE_COLUMNS, Feed
+from sales_warehouse.feeds.declare import EXTRA_COLUMN, ITEM_COLUMN, MESSAGE_COLUMNS, Feed
 from sales_warehouse.feeds.names import MAX_IDENTIFIER_BYTES, find_period
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
@@ -181,7 +181,8 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
         with suppress(TableInUse):  # only files that remove rows need it
             _alter_raw_table(cursor, feed, [sql.SQL("replica identity full")], patience_seconds=0)
     present = set(read_raw_columns(cursor, feed))
-    if feed.nesting.items and ITEM_COLUMN not in present:  # each row so far is the only one of its record
+    has_items = any(way.nesting.items for way in feed.ways)
+    if has_items and ITEM_COLUMN not in present:  # each row so far is the only one of its record
         item = sql.SQL("add column {} integer not null default 1").format(sql.Identifier(ITEM_COLUMN))
         _alter_raw_table(cursor, feed, [item])
     if feed.topic:
@@ -189,8 +190,8 @@ def _prepare_raw_table(cursor: Cursor, feed: Feed) -> None:
         clauses = [sql.SQL("add column {} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in missing]
         _alter_raw_table(cursor, feed, clauses)
     add_columns(cursor, feed, feed.columns)
-    if feed.extra_column and feed.extra_column not in present:
-        extra = sql.SQL("add column {} jsonb").format(sql.Identifier(feed.extra_column))
+    if any(way.extra_column for way in feed.ways) and EXTRA_COLUMN not in present:
+        extra = sql.SQL("add column {} jsonb").format(sql.Identifier(EXTRA_COLUMN))
         _alter_raw_table(cursor, feed, [extra])
 
 

@@ -1,6 +1,6 @@
 """Read files and rejects from the ledger."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +9,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.ledger.outcomes import Reject
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
@@ -28,17 +29,19 @@ class Page:
         """Return each row as a mapping from column to value."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
-    def with_text(self, column: str, encodings: dict[str, str]) -> "Page":
-        r"""Return the page with a column of bytes as text, in the encoding of each row's feed.
+    def with_text(self, column: str, feeds: Sequence[Feed]) -> "Page":
+        r"""Return the page with a column of bytes as text, in the encoding of each row's file.
 
         Bytes that are no text there are shown as ``\xNN``.
         """
-        feed, place = self.columns.index("feed"), self.columns.index(column)
-        rows = [
-            (*row[:place], decode_raw(bytes(row[place]), encodings.get(row[feed], "utf-8")), *row[place + 1 :])
-            for row in self.rows
-        ]
-        return replace(self, rows=rows)
+        feed, uri, place = (self.columns.index(name) for name in ("feed", "uri", column))
+        declared = {one.full_name: one for one in feeds}
+
+        def decode(row: tuple[Any, ...]) -> str:
+            known = declared.get(row[feed])
+            return decode_raw(bytes(row[place]), known.for_file(row[uri]).dialect.encoding if known else "utf-8")
+
+        return replace(self, rows=[(*row[:place], decode(row), *row[place + 1 :]) for row in self.rows])
 
 
 def fetch_page(cursor: Cursor) -> Page:

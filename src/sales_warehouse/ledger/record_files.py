@@ -1,6 +1,7 @@
 """Record the outcome of a file in the ledger, in the transaction of the caller."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -72,6 +73,8 @@ class RejectSpool(_Spool):
         )
         super().__init__("ledger.rejects", columns, masks)
         self.head = b""
+        self.reasons: Counter[str] = Counter()
+        self.first: Reject | None = None
         self._file_id: int | None = None  # None: no reject so far
 
     def add(self, file_id: int, rejects: Iterable[Reject]) -> None:
@@ -82,7 +85,16 @@ class RejectSpool(_Spool):
             place = file_id, it.row_number, it.line_number, it.byte_offset
             sent = it.key, it.headers, it.sent_at
             self.put(*place, it.reason, detail, raw, it.delivered_bytes, *sent)
+            self.reasons[it.reason] += 1
+            self.first = self.first or it
             self._file_id = file_id
+
+    def describe(self) -> str:
+        """Return how many rejects have which reason, and the first: ``2 encoding; the first is line 7: byte…``."""
+        if self.first is None:
+            return "none"
+        counts = ", ".join(f"{rejects:,} {reason}" for reason, rejects in self.reasons.most_common())
+        return f"{counts}; the first is line {self.first.line_number:,}: {show_text(self.first.detail)}"
 
     def mask(self, rejects: Iterable[Reject]) -> Iterable[Reject]:
         """Return the rejects without erased persons."""

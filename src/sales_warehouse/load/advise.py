@@ -1,11 +1,13 @@
 """Find what a refused file would fit: another delimiter, encoding, line, row or sheet, or another feed.
 
 Nothing is guessed: each piece of advice is tried on the first bytes with the loader's own readers, and said only if all
-columns that the feed requires are found so. Where more than two would fit, none is said.
+columns that the feed requires are found so, or without a header all records have as many fields as there are columns.
+Where more than two would fit, none is said.
 """
 
 import codecs
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,6 +23,7 @@ from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_grammar
 from sales_warehouse.load.readers.decode_lines import MARK, LineDecoder
 from sales_warehouse.load.readers.find_header import find_header
+from sales_warehouse.load.readers.grammar import Parsed
 from sales_warehouse.load.readers.parse_in_subprocess import ParserBroken, SubprocessContent
 
 _SAMPLE_BYTES = 64 * 1024  # of the content; a header of 1,500 columns has half of them
@@ -47,10 +50,11 @@ class _Fit:
 
 
 def advise(file: InboxFile, feeds: Sequence[Feed]) -> list[str]:
-    """Return sentences that say what a file would fit whose header its feed does not take; none if nothing is certain.
+    """Return sentences that say what a file would fit that its feed does not take; none if nothing is certain.
 
     `feeds` are all declared feeds of files. Whatever the file holds, no error is raised.
     """
+    feeds = [way for feed in feeds for way in feed.ways]
     try:
         with ContentReader(file.path, file.member, file.feed.unpacking) as content:
             return _advise(content, file.feed, feeds)
@@ -80,7 +84,7 @@ def advise_text(head: bytes, is_whole: bool, feed: Feed, feeds: Sequence[Feed]) 
     """Return advice for the file of text that begins like this, or is this."""
     is_whole = is_whole and len(head) <= _SAMPLE_BYTES
     head, said = head[:_SAMPLE_BYTES], []
-    if feed.file_format in ("csv", "aligned") and feed.dialect.header_lines:
+    if feed.file_format in ("csv", "aligned") and (feed.dialect.header_lines or feed.dialect.record_types is None):
         fits = _find_fits_of_text(head, is_whole, feed)
         if any(not fit.changes for fit in fits):
             return []  # the columns are there, so it is refused for another reason
@@ -93,7 +97,7 @@ def advise_text(head: bytes, is_whole: bool, feed: Feed, feeds: Sequence[Feed]) 
         if other != feed and other.file_format in TEXT_FORMATS and other.dialect.header_lines
         if _is_header_of(_read_header(begun, other, is_whole), other)
     ]
-    return [*said, *_describe_feeds(others)]
+    return [*said, *_describe_feeds(others, feed)]
 
 
 def _advise_tables(tables: Sequence[Table], file_format: str, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
@@ -109,7 +113,7 @@ def _advise_tables(tables: Sequence[Table], file_format: str, feed: Feed, feeds:
         for other in feeds
         if other != feed and other.file_format == file_format and _is_header_of(_declared_row(tables, other), other)
     ]
-    return [*said, *_describe_feeds(others)]
+    return [*said, *_describe_feeds(others, feed)]
 
 
 def _find_fits_of_text(head: bytes, is_whole: bool, feed: Feed) -> list[_Fit]:
@@ -125,7 +129,10 @@ def _find_fits_of_text(head: bytes, is_whole: bool, feed: Feed) -> list[_Fit]:
                     *([("line_end", line_end)] if line_end != declared.line_end else []),
                     *([("delimiter", _quote(delimiter))] if delimiter != declared.delimiter else []),
                 ]
-                fits += _find_lines(begun, text.count(dialect.line_end_text) + 1, tried, tuple(changes))
+                if declared.header_lines:
+                    fits += _find_lines(begun, text.count(dialect.line_end_text) + 1, tried, tuple(changes))
+                elif _have_all_fields(begun, tried):
+                    fits.append(_Fit(tuple(changes), 0))
     return fits
 
 
@@ -152,6 +159,26 @@ def _find_lines(begun: bytes, lines: int, feed: Feed, changes: _Changes) -> Iter
         elif columns not in known:
             yield _Fit((*changes, ("preamble_lines", str(preamble))), columns.count(""), preamble + 1)
         known.add(columns)
+
+
+def _have_all_fields(begun: bytes, feed: Feed) -> bool:
+    """Say whether all records of a file without a header have as many fields as the feed has columns."""
+    dialect, grammar, columns = feed.dialect, choose_grammar(feed), len(feed.file_columns)
+    decoder = LineDecoder(dialect.encoding, dialect.line_end_text)
+    _, lines, errors = decoder.to_utf8(begun[decoder.start(begun) :])
+    lines = [line.removesuffix(b"\r") if decoder.line_end == b"\n" else line for line in lines]
+    others = [re.compile(pattern) for pattern in (dialect.comment, dialect.trailer) if pattern]
+    place, records = dialect.preamble_lines, 0
+    while place < len(lines):
+        line = lines[place]
+        if grammar.is_blank(line) or any(other.search(line.decode()) for other in others):
+            place += 1
+            continue
+        found = grammar.parse(lines, place)
+        if not isinstance(found, Parsed) or len(grammar.fit(found, columns).values) != columns:
+            return False
+        records, place = records + 1, found.end
+    return records > 0 and not errors and columns >= _LEAST_COLUMNS
 
 
 def _find_fits_of_sheets(tables: Sequence[Table], feed: Feed) -> Iterator[_Fit]:
@@ -275,7 +302,10 @@ def _describe_fits(fits: Sequence[_Fit], feed: Feed) -> list[str]:
     return [f"{shown} would give all {required:,} {kind}" + (f": the header is {lines}." if lines else ".")]
 
 
-def _describe_feeds(feeds: Sequence[Feed]) -> list[str]:
+def _describe_feeds(fitting: Sequence[Feed], feed: Feed) -> list[str]:
+    if any(one.full_name == feed.full_name for one in fitting):
+        return ["Its header fits other files of its feed: see location and from of the feed's variants."]
+    feeds = list({one.full_name: one for one in fitting}.values())
     if not feeds:
         return []
     named = [f"{feed.full_name} ({feed.location})" for feed in feeds[:_SHOWN_FEEDS]]

@@ -113,13 +113,17 @@ class FileLoad:
 
     def check(self) -> None:
         """Check the copied file as a whole: how many rejects it has, and its control figures. Raises `FileRefused`."""
+        tally = self.tally
+        self.check_rejects(f"See them with: warehouse rejects {self.file_id}")
+        check_control(self.cursor, self.file, self.file_id, tally, self.trailers)
+
+    def check_rejects(self, remedy: str) -> None:
+        """Raise `FileRefused`, with what would fit or else the remedy, when too many records are rejected."""
         tally, limit = self.tally, self.file.feed.max_rejects
         if not limit.allows(tally.rejected, tally.read):
-            raise FileRefused(
-                f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is {limit}. "
-                f"See them with: warehouse rejects {self.file_id}"
-            )
-        check_control(self.cursor, self.file, self.file_id, tally, self.trailers)
+            problem = f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is {limit}"
+            refused = self._add_advice(FileRefused(f"{problem} ({self.rejects.describe()})."))
+            raise FileRefused(f"{refused.message} {remedy}".strip())
 
     def _add_advice(self, refused: FileRefused) -> FileRefused:
         """Return the refusal with what would fit, as far as the file shows it."""

@@ -46,6 +46,15 @@ class DryRun:
     passed_over: list[str]
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known beside a file: the files of its feed, those of related feeds, and all feeds of files."""
+
+    index: FileIndex
+    related: Sequence[Related]
+    feeds: Sequence[Feed]
+
+
 def dry_run(connection: Connection, feeds: Sequence[Feed], inbox: Path, only: str | None, reporter: Reporter) -> DryRun:
     """Return what a load of the inbox would do; `only` is the full name of the one feed to look at.
 
@@ -60,8 +69,8 @@ def dry_run(connection: Connection, feeds: Sequence[Feed], inbox: Path, only: st
     reporter.start(len(files), sum(file.size_bytes for file in files))
     for file in files:
         index = indexes[file.feed.full_name]
-        related = find_related(file.feed, of_files, indexes)
-        outcome, entry = _look(connection, file, index, related, next(numbers), reporter)
+        known = _Known(index, find_related(file.feed, of_files, indexes), of_files)
+        outcome, entry = _look(connection, file, known, next(numbers), reporter)
         if entry is not None:
             index.add(entry)
         unchanged += outcome.status == "unchanged"
@@ -96,24 +105,22 @@ class _DryLoad(FileLoad):
 
     def check(self) -> None:
         """Raise `FileRefused` when too many records are rejected."""
-        tally, limit = self.tally, self.file.feed.max_rejects
-        if not limit.allows(tally.rejected, tally.read):
-            raise FileRefused(f"{tally.rejected:,} of {tally.read:,} records are rejected, max_rejects is {limit}.")
+        self.check_rejects("")
 
 
 def _look(
     connection: Connection,
     file: InboxFile,
-    index: FileIndex,
-    related: Sequence[Related],
+    known: _Known,
     file_id: int,
     reporter: Reporter,
 ) -> tuple[Outcome, Entry | None]:
     """Return the outcome of a file, and its entry if it would be loaded."""
+    index = known.index
     try:
-        known = is_known_on_disk(file, index)
-        sha256 = "" if known else hash_file(file.path, file.member, file.feed.unpacking)
-        decision = known or decide(file, sha256, index)
+        unchanged = is_known_on_disk(file, index)
+        sha256 = "" if unchanged else hash_file(file.path, file.member, file.feed.unpacking)
+        decision = unchanged or decide(file, sha256, index)
         if isinstance(decision, Unchanged):
             return _unchanged(file, decision.entry), None
         if isinstance(decision, Duplicate):
@@ -122,7 +129,7 @@ def _look(
             return _outcome(file, "waiting", f"waits for its control file: {file.side.uri} {file.side.problem}"), None
         with transaction(connection) as cursor:
             cursor.execute("set transaction read only")
-            return _read(cursor, file, (index, related), (file_id, sha256), reporter)
+            return _read(cursor, file, known, (file_id, sha256), reporter)
     except FileRefused as refused:
         return _outcome(file, "refused", as_message(refused.message)), None
     except OSError as error:
@@ -136,26 +143,25 @@ def _look(
 def _read(
     cursor: Cursor,
     file: InboxFile,
-    known: tuple[FileIndex, Sequence[Related]],
+    known: _Known,
     identity: tuple[int, str],
     reporter: Reporter,
 ) -> tuple[Outcome, Entry | None]:
-    (index, related), (file_id, sha256) = known, identity
+    index, (file_id, sha256) = known.index, identity
     key = file.delivery_key
     if key is None:
         raise FileRefused(f"the name has no delivery key: it does not match {file.feed.delivery_key}.")
     refuse_rivals(file)
     reader = choose_reader(file.feed, 1)
-    feeds = [one.feed for one in related]
     with (
         open_content(file) as content,
-        _DryLoad(cursor, file, 1, reader, reporter.advance, RejectSpool(None), feeds) as load,
+        _DryLoad(cursor, file, 1, reader, reporter.advance, RejectSpool(None), known.feeds) as load,
     ):
         shape = load.copy(content)
         load.check()
         records, tally = load.fingerprint, load.tally
     told, status = list[str](), "active"
-    alike = find_candidates(file, related, records)
+    alike = find_candidates(file, known.related, records)
     is_correction = file.feed.delivery_key is not None and index.active(key) is not None
     if alike and not is_correction:
         status, why = _judge_alike(file, alike[0].entry, records.rows)

@@ -287,7 +287,7 @@ class _NewFile:
         chosen = choose_key(load.cursor, file, load.file_id, records.rows, index)
         if file.feed.delivery_key is not None and index.active(chosen.key) is not None:
             # a correction: the same delivery in another feed must not leave the wrong version active
-            candidates = [it for it in candidates if it.feed == file.feed or not it.has_key(file)]
+            candidates = [it for it in candidates if it.feed.full_name == file.feed.full_name or not it.has_key(file)]
         verdict = judge(load.cursor, file, load.file_id, records, candidates)
         said = [verdict.message, chosen.message if verdict.status == "active" else None]
         return replace(verdict, key=chosen.key, message="; ".join(filter(None, said)) or None)

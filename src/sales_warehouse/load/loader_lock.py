@@ -8,7 +8,7 @@ another loader has taken over, and the next loader waits for it.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import psycopg2
@@ -54,7 +54,8 @@ class Loader:
         """
         if feed.full_name not in self._masks:
             self._masks[feed.full_name] = read_masks(cursor, feed)
-        return self._masks[feed.full_name]
+        masks = self._masks[feed.full_name]
+        return masks and replace(masks, feed=feed)  # files of one feed may have several encodings
 
     def _hold(self, cursor: Cursor, value: str) -> int:
         cursor.execute(f"select {value} from ledger.loader_lease where token = %s for key share", (self.token,))

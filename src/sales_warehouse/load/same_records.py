@@ -96,7 +96,9 @@ def find_candidates(file: InboxFile, related: Sequence[Related], fingerprint: Fi
         for entry in one.index.find_alike(fingerprint.rows, fingerprint.value)
         if may_be_alike(entry.size_bytes, file.size_bytes)
     ]
-    return sorted(found, key=lambda it: (not it.has_key(file), it.feed != file.feed, it.entry.file_id))
+    return sorted(
+        found, key=lambda it: (not it.has_key(file), it.feed.full_name != file.feed.full_name, it.entry.file_id)
+    )
 
 
 def may_be_alike(one_bytes: int, other_bytes: int) -> bool:

@@ -29,9 +29,9 @@ class Block:
     text: str
 
 
-def read_blocks() -> list[Block]:
-    """Return the fenced blocks of the tutorial in order."""
-    found = BLOCK.finditer(PAGE.read_text(encoding="utf-8"))
+def read_blocks(page: Path = PAGE) -> list[Block]:
+    """Return the fenced blocks of a page in order."""
+    found = BLOCK.finditer(page.read_text(encoding="utf-8"))
     return [Block(*(part or "" for part in it.groups())) for it in found]
 
 

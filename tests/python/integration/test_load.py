@@ -301,7 +301,7 @@ def test_a_file_over_max_rejects_is_refused_whole_with_a_reason(inbox: Inbox) ->
         "select status, records_read, rows_loaded, rows_rejected, rows_refused, message from ledger.files"
     )
     assert (status, read, loaded, rejected, refused) == ("refused", 10, 0, 7, 3)
-    assert "7 of 10 records are rejected, max_rejects is 50%" in message
+    assert "7 of 10 records are rejected, max_rejects is 50% (" in message
     assert inbox.query("select count(*) from ledger.rejects") == [(7,)]
     assert inbox.query("select count(*) from ledger.file_events") == [(0,)]
 

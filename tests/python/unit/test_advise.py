@@ -174,8 +174,22 @@ def test_nothing_is_said_where_the_declaration_fits() -> None:
     assert text("order_no,product,amount,,\n") == ""
 
 
-def test_a_file_without_header_gives_no_advice() -> None:
-    assert text(LINES, feed(header_lines=0)) == ""
+@pytest.mark.parametrize("behind", ["", "\n# a comment\n", '3;"two\nlines";4\n', "4;cut"])
+def test_without_a_header_the_number_of_fields_decides(behind: str) -> None:
+    declared = feed(header_lines=0, comment="^#")
+    told = "" if behind == "4;cut" else "delimiter: ';' would give all 3 columns."
+    assert text(LINES + behind, declared) == told
+    assert text(LINES + behind, replace(declared, dialect=replace(declared.dialect, delimiter=";"))) == ""
+
+
+def test_without_a_header_one_column_gives_no_advice() -> None:
+    assert text("1\n2\n", feed(header_lines=0, columns=("order_no",))) == ""
+    assert text("", feed(header_lines=0)) == ""
+
+
+def test_without_a_header_the_encoding_is_named_by_its_mark() -> None:
+    utf_16 = LINES.encode("utf-16")
+    assert text(utf_16, feed(header_lines=0)) == "encoding: utf-16 and delimiter: ';' would give all 3 columns."
 
 
 # --- other feeds ---

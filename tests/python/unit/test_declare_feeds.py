@@ -397,3 +397,71 @@ def test_the_key_of_an_archive_member_comes_from_its_own_name() -> None:
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
 def test_the_default_delivery_key_omits_every_compression_suffix(suffix: str) -> None:
     assert replace(FEED, delivery_key=None).delivery_key_of(f"shop/a.csv{suffix}") == "shop/a.csv"
+
+
+MARCH = {"from": "2024-03-01", "options": {"delimiter": ";"}}
+
+
+def with_variants(*variants: Any, **options: Any) -> Feed:
+    external = {"location": FEED.location, "options": {"delivery_key": FEED.delivery_key, **options}}
+    return declare(external={**external, "variants": list(variants)})
+
+
+def wrong_variant(*variants: Any, **options: Any) -> dict[tuple[str | int, ...], str]:
+    with pytest.raises(InvalidFeed) as caught:
+        with_variants(*variants, **options)
+    return caught.value.mistakes
+
+
+def test_the_last_variant_that_has_a_file_says_how_it_is_read() -> None:
+    workbooks = {"location": "shop/**/*.xlsx", "file_format": "xlsx", "options": {"header_row": 3}}
+    june = {"from": "2024-06-01", "location": "shop/*.csv", "options": {"delimiter": "|"}}
+    feed = with_variants(MARCH, workbooks, june, delimiter=",", quote="", optional=["amount"], max_rejects="2%")
+    read = {
+        name: feed.for_file(f"shop/{name}")
+        for name in ("2024-02-29.csv", "2024-03-01.csv", "2024-06-01.csv.gz", "a.zip!2024-03-01.csv", "old.csv")
+    }
+    assert {name: way.dialect.delimiter for name, way in read.items()} == {
+        "2024-02-29.csv": ",",
+        "2024-03-01.csv": ";",
+        "2024-06-01.csv.gz": "|",
+        "a.zip!2024-03-01.csv": ";",
+        "old.csv": ",",  # without a day: it is refused, as its name has no delivery key
+    }
+    assert {way.dialect.quote for way in read.values()} == {""}
+    book = feed.for_file("shop/b/2024-07-01.xlsx")
+    assert (book.file_format, book.workbook.header_row, book.dialect) == ("xlsx", 3, Dialect())
+    assert (book.contract.optional, book.max_rejects, book.full_name) == (
+        ("amount",),
+        FEED.max_rejects.parse("2%"),
+        "shop.sales",
+    )
+    assert feed.locations == ("shop/*.csv", "shop/**/*.xlsx", "shop/*.csv")
+    assert with_variants(quote="").fingerprint == with_variants(MARCH, quote="").fingerprint
+    assert read["2024-03-01.csv"].fingerprint != read["2024-02-29.csv"].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("variant", "path", "told"),
+    [
+        ({}, (), "no file is named; allowed: location, from (a day), or both"),
+        ({"from": "2024-03-01"}, (), "it reads its files as the feed does; allowed: file_format, options, or both"),
+        ({**MARCH, "from": "March"}, ("from",), "'March' is not a day; allowed: a day in quotes"),
+        ({**MARCH, "options": {"delimeter": ";"}}, ("options", "delimeter"), "is not known (did you mean delimiter?)"),
+        ({**MARCH, "options": {"kind": "lookup"}}, ("options", "kind"), "is an option of the whole feed"),
+        ({"location": "shop/*.xlsx", "file_format": "xlsx", "options": {"quote": ""}}, ("options", "quote"), "csv"),
+        ({"location": "kafka://main/shop", "file_format": "json"}, ("location",), "is a topic"),
+        ({"location": "../*.xlsx", "file_format": "xlsx"}, ("location",), "is neither below the inbox nor a topic"),
+    ],
+)
+def test_a_wrong_variant_is_named(variant: dict[str, Any], path: tuple[str, ...], told: str) -> None:
+    mistakes = wrong_variant(MARCH, variant)
+    assert [*mistakes] == [("external", "variants", 1, *path)]
+    [message] = mistakes.values()
+    assert message.startswith(".".join(("external", "variants", *path)) + ": ")
+    assert told in message
+
+
+def test_a_variant_from_a_day_needs_a_delivery_key_with_a_day() -> None:
+    [message] = wrong_variant(MARCH, delivery_key="(?P<store>[a-z]+)").values()
+    assert message.startswith("external.variants.from: delivery_key does not name the day of a file; allowed: ")

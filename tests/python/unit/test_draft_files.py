@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 import zstandard
 
 from sales_warehouse.draft.evidence import Evidence
@@ -17,6 +18,7 @@ from sales_warehouse.draft.look import Samples, look_at_samples
 from sales_warehouse.draft.write_declaration import write_declaration
 from sales_warehouse.draft.write_models import write_staging, write_yaml
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.feeds.validate import validate_feed
 from workbook import make_xlsx
 
 HEADER = "Order No;Sold On;Article;Pieces;Price Each\n"
@@ -209,6 +211,7 @@ def test_parquet_and_json_have_their_columns(tmp_path: Path) -> None:
     seen = look(tmp_path, json.dumps(line) + "\n" + json.dumps(line) + "\n", name="a.jsonl")
     assert (seen.feed.file_format, seen.feed.nesting.items) == ("jsonl", ("lines",))
     assert (seen.records.count, "customer_id" in seen.feed.columns) == (4, True)
+    assert seen.values("sku") == ("tea", "cup", "tea", "cup")
     seen = look(tmp_path, json.dumps({"data": {"orders": [line]}}), name="a.json")
     assert (seen.feed.file_format, seen.feed.nesting.records) == ("json", ("data", "orders"))
 
@@ -359,3 +362,130 @@ def test_a_feed_is_added_behind_the_other_tables_of_its_source(tmp_path: Path) -
     path.write_text(path.read_text() + "  - name: another\n    schema: raw\n    tables: []\n")
     with pytest.raises(ConfigurationError, match="does not end with the tables of shop"):
         write_declaration(other, path)
+
+
+# --- columns at fixed places, and a time in a column of its own ---
+
+
+def test_the_places_of_fixed_columns_are_drafted_and_asked(tmp_path: Path) -> None:
+    text = "000120240502KB0012tea  \n000220240503XY0001cup  \n"
+    seen = look(tmp_path, text, name="till-{}.txt")
+    assert (seen.feed.file_format, seen.feed.dialect.header_lines) == ("fixed", 0)
+    assert seen.feed.positions == ((1, 4), (5, 12), (13, 14), (15, 18), (19, 23))
+    assert {"positions", "header"} <= asked(seen)
+    names = ("order_no", "sold_on", "article", "pieces", "text")
+    named = look(tmp_path, text, name="till-{}.txt", columns=names)
+    assert "header" not in asked(named)
+    assert planned(named)["order_date"]["format"] == "YYYYMMDD"
+    written = write_declaration(named, tmp_path / "none.yml")
+    [table] = yaml.safe_load(written)["sources"][0]["tables"]
+    assert table["external"]["options"]["positions"] == {
+        "order_no": "1-4", "sold_on": "5-12", "article": "13-14", "pieces": "15-18", "text": "19-23",
+    }  # fmt: skip
+    assert "TODO positions: " in written
+
+
+def test_a_header_names_fixed_columns(tmp_path: Path) -> None:
+    text = "ORDER SOLD     PCS NAME\n00001 20240502 012 tea   \n00002 20240503 001 a cup \n"
+    seen = look(tmp_path, text, name="till-{}.txt")
+    assert (seen.feed.file_format, seen.feed.dialect.header_lines) == ("fixed", 1)
+    assert dict(zip(seen.feed.columns, seen.feed.positions, strict=True)) == {
+        "order": (1, 5), "sold": (7, 14), "pcs": (16, 18), "name": (20, 25),
+    }  # fmt: skip
+    assert seen.values("name") == ("tea", "a cup")
+
+
+def test_blanks_belong_to_the_text_in_front_and_to_the_number_behind(tmp_path: Path) -> None:
+    lines = [("tea", 12, 3.5), ("cup, blue", 112, 0.99), ("teapots", 1, 10), ("a jar", 7, 8.5)]
+    text = "".join(f"000{n}{name:<11}{pieces:>3}{price:>6.2f}\n" for n, (name, pieces, price) in enumerate(lines, 1))
+    seen = look(tmp_path, f"{text}0005jar", name="till-{}.txt")
+    assert seen.feed.positions == ((1, 4), (5, 15), (16, 18), (19, 24))
+    assert "max_rejects" in asked(seen)  # the last line is cut
+
+
+def test_places_are_counted_in_bytes_where_only_these_fit(tmp_path: Path) -> None:
+    names = [text.encode().ljust(10) for text in ("cup", "茶", "赤い茶")]
+    lines = [b"100%d%b0000%d00\n" % (number, name, number) for number, name in enumerate(names)] * 10
+    seen = look(tmp_path, b"".join(lines), name="till-{}.txt")
+    assert seen.feed.positions == ((1, 4), (5, 14), (15, 21))
+    assert seen.feed.dialect.bytes_of == "utf-8"
+    assert seen.values("column_2")[:2] == ("cup", "茶")
+    assert "positions_in: bytes" in write_declaration(seen, tmp_path / "none.yml")
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "form"),
+    [
+        ("02.05.2024", "08:12", "DD.MM.YYYY HH24:MI"),
+        ("2024-05-13", "8:12:01", "YYYY-MM-DD H24:MI:SS"),
+        ("13/05/2024", "1:05 PM", "DD/MM/YYYY H12:MI AM"),
+    ],
+)
+def test_a_time_in_a_column_of_its_own_is_part_of_the_moment(tmp_path: Path, day: str, clock: str, form: str) -> None:
+    lines = f"1001;{day};{clock};A-17;2;3.50\n1002;{day};;B-02;1;1.80\n"
+    seen = look(tmp_path, "Beleg;Datum;Uhrzeit;Artikel;Menge;Preis\n" + lines)
+    entry = planned(seen)["ordered_at"]
+    assert f"'{form}'" in entry["is"]
+    assert "order_date_text || ' ' || order_time" in entry["is"]
+    names = [entry["name"] for entry in seen.plan]
+    assert names.index("order_time") < names.index("ordered_at") > names.index("order_date")
+    assert "ordered_at" not in asked(seen)
+
+
+def test_a_time_that_no_format_fits_is_asked(tmp_path: Path) -> None:
+    seen = look(
+        tmp_path, "Beleg;Datum;Uhrzeit;Artikel;Menge;Preis\n1;2024-05-13;morning;A-17;2;3.50\n2;2024-05-14;8:12;A;1;2\n"
+    )
+    assert "no one format fits" in question(seen, "ordered_at")
+    assert "ordered_at" not in planned(seen)
+
+
+# --- samples that are read in several ways ---
+
+COMMAS = "Order No,Sold On,Article,Pieces,Amount EUR\n{0},2024-0{1}-13,A-17,2,7.00\n"
+PIPES = "Order No|Sold On|Article|Pieces|Amount EUR\n{0}|2024-0{1}-13|A-17|2|7.50\n"
+
+
+def look_named(folder: Path, contents: dict[str, str | bytes]) -> Evidence:
+    """Return the evidence of files with these names."""
+    for name, content in contents.items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return look_at_samples("shop", "lines", Samples([folder / name for name in contents], folder / "inbox"))
+
+
+def drafted(seen: Evidence, folder: Path) -> tuple[dict[str, Any], Any]:
+    """Return `external` of the draft, and the feed that the loader makes of it."""
+    [source] = yaml.safe_load(write_declaration(seen, folder / "none.yml"))["sources"]
+    [table] = source["tables"]
+    return table["external"], validate_feed(source, table)
+
+
+def test_a_sender_who_changed_the_delimiter_is_drafted_as_a_variant_from_that_day(tmp_path: Path) -> None:
+    seen = look_named(
+        tmp_path,
+        {f"2024-0{n}-13.csv": (COMMAS if n < 3 else PIPES).format(n, n) for n in (3, 1, 2, 4)},
+    )
+    external, feed = drafted(seen, tmp_path)
+    assert external["variants"] == [{"from": "2024-03-13", "options": {"delimiter": "|"}}]
+    assert external["options"]["delimiter"] == ","
+    assert sorted(text or "" for text in seen.values("order_no")) == ["1", "2", "3", "4"]
+    assert feed.for_file("shop/2024-04-01.csv").dialect.delimiter == "|"
+    assert "rejects" not in {it.name for it in seen.facts}
+
+
+def test_a_workbook_beside_text_is_drafted_as_a_variant_by_its_suffix(tmp_path: Path) -> None:
+    rows = [["Order No", "Sold On", "Article", "Pieces", "Amount EUR"], ["2", "2024-01-14", "A-17", 1, 3.5]]
+    book = make_xlsx({"Sheet": [["Title"], [], *rows]})
+    seen = look_named(tmp_path, {"2024-01-13.csv": COMMAS.format(1, 1), "2024-01-14.xlsx": book})
+    external, feed = drafted(seen, tmp_path)
+    assert external["location"] == "shop/*.csv"
+    assert external["variants"] == [{"location": "shop/*.xlsx", "file_format": "xlsx", "options": {"header_row": 3}}]
+    assert seen.values("amount_eur") == ("7.00", "3.5")
+    assert feed.for_file("shop/2024-01-14.xlsx").workbook.header_row == 3
+
+
+def test_samples_that_nothing_tells_apart_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="neither its suffix nor the day in its name"):
+        look_named(tmp_path, {"a.csv": COMMAS.format(1, 1), "b.csv": PIPES.format(2, 2)})
+    with pytest.raises(ConfigurationError, match="is JSON, and other samples are not"):
+        look_named(tmp_path, {"a.csv": COMMAS.format(1, 1), "b.json": '{"a": 1}\n{"a": 2}\n'})

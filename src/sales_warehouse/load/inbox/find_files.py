@@ -1,9 +1,8 @@
 """Find the files below the inbox and the feed of each."""
 
 import os
-import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,15 +10,14 @@ from sales_warehouse.error_log import log_unexpected
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import WORKBOOK_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile, SideFile, mtime_ns_of
-from sales_warehouse.feeds.names import COMPRESSED_SUFFIXES, as_nfc, is_archive, member_uri, split_uri
+from sales_warehouse.feeds.locations import compile_location, may_match_below, may_match_in
+from sales_warehouse.feeds.names import as_nfc, is_archive, member_uri, split_uri
 from sales_warehouse.load.inbox.open_file import Member, NoArchive, list_members
 from sales_warehouse.load.inbox.pass_over import find_leftover
 from sales_warehouse.load.outcome import Outcome
 from sales_warehouse.printable import show_line
 
 _LINK = "a symbolic link"
-_SUFFIX = re.compile(rf"\.[^./*?]+({'|'.join(map(re.escape, COMPRESSED_SUFFIXES))})?\Z", re.IGNORECASE)
-_PATTERNS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}  # of the signs in a location
 
 
 @dataclass
@@ -59,7 +57,8 @@ class _Search:
     """One search through the inbox."""
 
     def __init__(self, feeds: Sequence[Feed], only: Feed | None) -> None:
-        self._patterns = [(feed, compile_location(feed.location)) for feed in feeds if feed.topic is None]
+        of_files = [(feed, location) for feed in feeds if feed.topic is None for location in feed.locations]
+        self._locations = [(feed, location, compile_location(location)) for feed, location in of_files]
         self._only = only
         self._matched: set[str] = set()
         self._deliveries: dict[str, str] = {}  # the delivery of each control file there could be
@@ -121,7 +120,7 @@ class _Search:
             why = f"is {kind}%s, and links are not followed: they may lead out of the inbox."
             message = why % "" + " Put the file itself there, or a hard link to it."
             if not feeds and _leads_to_folder(entry):
-                feeds = [feed for feed, _ in self._patterns if may_match_below(feed.location, relative)]
+                feeds = _once(feed for feed, it, _ in self._locations if may_match_below(it, relative))
                 message = why % " to a folder" + " Put the folder itself there, or name its target with --inbox."
         if not feeds:
             self._found.unmatched.append(f"{uri} ({kind})")
@@ -194,21 +193,22 @@ class _Search:
         leftover = find_leftover(relative[inside:])
         if leftover is None:
             return False
-        if any(find_leftover(feed.location) for feed in self._matching(relative)):
+        path = as_nfc(relative)
+        if any(find_leftover(it) and pattern.fullmatch(path) for _, it, pattern in self._locations):
             return False
         self._passed_over[archive + _as_uri(leftover)] = None
         return True
 
     def _matching(self, relative: str) -> list[Feed]:
         path = as_nfc(relative)
-        return [feed for feed, pattern in self._patterns if pattern.fullmatch(path)]
+        return _once(feed for feed, _, pattern in self._locations if pattern.fullmatch(path))
 
     def _feeds_in(self, folder: str) -> list[Feed]:
-        return [feed for feed, _ in self._patterns if may_match_in(feed.location, folder)]
+        return _once(feed for feed, it, _ in self._locations if may_match_in(it, folder))
 
     def _match(self, uri: str, relative: str) -> list[Feed]:
-        """Return the feeds of a path, several only if they may share it; without one it is unmatched."""
-        feeds = self._matching(relative)
+        """Return the feeds of a path as they read it, several only if they share it; without one it is unmatched."""
+        feeds = [feed.for_file(uri) for feed in self._matching(relative)]
         if len(feeds) > 1 and not may_share_files(feeds):
             names = " and ".join(feed.full_name for feed in feeds)
             advice = (
@@ -223,7 +223,7 @@ class _Search:
         return feeds
 
     def _is_wanted(self, feed: Feed) -> bool:
-        return self._only in (None, feed)
+        return self._only is None or self._only.full_name == feed.full_name
 
 
 def may_share_files(feeds: Sequence[Feed]) -> bool:
@@ -234,6 +234,11 @@ def may_share_files(feeds: Sequence[Feed]) -> bool:
     names = {sheet.casefold() if isinstance(sheet, str) else sheet for sheet in sheets}  # as workbooks compare them
     are_sheets = all(feed.file_format in WORKBOOK_FORMATS for feed in feeds)
     return are_sheets and len(names) == len(sheets) and len(set(map(type, sheets))) == 1
+
+
+def _once(feeds: Iterable[Feed]) -> list[Feed]:
+    """Return each feed once: several of its locations may match."""
+    return list({feed.full_name: feed for feed in feeds}.values())
 
 
 def _special_kind(entry: "os.DirEntry[str]") -> str | None:
@@ -287,38 +292,3 @@ def _walk(inbox: Path, report: Callable[[str, OSError], None]) -> Iterator[tuple
                     f"The folder {inbox} may not be read: {error.strerror}. Allow it, or name another inbox."
                 ) from None
             report(prefix, error)
-
-
-def compile_location(location: str) -> re.Pattern[str]:
-    """Return the pattern of a location, for paths in NFC.
-
-    A compressed file matches under its plain name. The letter case of suffixes does not matter.
-    """
-    location = as_nfc(location)
-    at = found.start() if (found := _SUFFIX.search(location)) else len(location)
-    packed = "|".join(map(re.escape, COMPRESSED_SUFFIXES))
-    suffixes = f"(?ai:{re.escape(location[at:])}(?:{packed})?)"
-    return re.compile(_translate(location[:at]) + suffixes, re.DOTALL)
-
-
-def may_match_in(location: str, folder: str) -> bool:
-    """Say whether files directly in this folder (empty, or with a slash at the end) can match the location."""
-    parent, _, name = as_nfc(location).rpartition("/")
-    pattern = _translate(f"{parent}/" if parent else "")
-    return bool(re.fullmatch(pattern, as_nfc(folder), re.DOTALL)) or name == "**"
-
-
-def may_match_below(location: str, folder: str) -> bool:
-    """Say whether files in this folder or deeper can match the location."""
-    parts, names = as_nfc(location).split("/"), as_nfc(folder).split("/")
-    for part, name in zip(parts[:-1], names, strict=False):
-        if part == "**":
-            return True
-        if not re.fullmatch(_translate(part), name, re.DOTALL):
-            return False
-    return parts[-1] == "**" or len(names) < len(parts)
-
-
-def _translate(location: str) -> str:
-    parts = re.split(r"(\*\*/|\*\*$|\*|\?)", location)
-    return "".join(_PATTERNS.get(part, re.escape(part)) for part in parts)
