@@ -99,7 +99,12 @@ soak-stream: .venv/broker ## random faults under a stream for MINUTES=60 at RATE
 chaos: install ## many hands at once for ten minutes: loaders, builders, an analyst, a dashboard, rollbacks (CHAOS_SEED=number)
 	CHAOS=600 $(BIN)/pytest tests/python/integration/test_chaos.py
 
-accept: install ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
+# a driver of browsers, and Tableau's library for its own files
+.venv/accept: .venv/installed requirements-accept.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-accept.lock
+	@touch $@
+
+accept: .venv/accept ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance
 
 accept-stream: .venv/broker ## tests of streams with Apache Kafka itself
@@ -196,6 +201,9 @@ lock: ## renew the locks of the Python packages (needs uv)
 	uv pip compile --group broker --universal --python-version 3.11 --generate-hashes \
 		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file requirements-broker.lock
+	uv pip compile --group accept --universal --python-version 3.11 --generate-hashes \
+		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
+		--output-file requirements-accept.lock
 	uv pip compile --group spark --universal --python-version 3.11 --generate-hashes \
 		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file requirements-spark.lock
