@@ -88,7 +88,8 @@ def test_descriptions_of_models_and_columns_are_comments_in_the_database(shop: C
     }
     assert {name: found.get(name) for name in wanted} == wanted
     published = shop.sql(
-        "select attrelid::regclass || '.' || attname as name from pg_attribute join pg_class on pg_class.oid = attrelid "
+        "select attrelid::regclass || '.' || attname as name "
+        "from pg_attribute join pg_class on pg_class.oid = attrelid "
         "where relnamespace::regnamespace::text in ('published', 'published_as_of') and attnum > 0 and relkind = 'v'"
     )
     assert len(published) > 600
