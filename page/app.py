@@ -1,0 +1,31 @@
+"""The page itself: its menu, the choices at the side, and the chosen view. `make page` starts it."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from page.filters import choose_filters
+from page.frame import find_current
+from page.read import NotReadable
+
+VIEWS = Path(__file__).with_name("views")
+TITLES = ("Overview", "Products", "Customers", "Returns", "Trust", "Today", "Publications")
+
+
+def main() -> None:
+    """Draw the page; what cannot be read is a message."""
+    st.set_page_config(page_title="Sales", page_icon=":material/bar_chart:", layout="wide")
+    pages = [st.Page(VIEWS / f"{title.lower()}.py", title=title, default=title == "Overview") for title in TITLES]
+    chosen = st.navigation(pages)
+    st.title(chosen.title)
+    try:
+        st.session_state["current"] = find_current()
+        st.session_state["filters"] = choose_filters()
+        if st.session_state["filters"].publication is not None:
+            st.warning(f"This is publication {st.session_state['filters'].publication}, not the current one.")
+        chosen.run()
+    except NotReadable as error:
+        st.error(str(error), icon=":material/error:")
+
+
+main()

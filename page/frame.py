@@ -1,0 +1,99 @@
+"""What all pages share: queries with their messages, tables with their export, pictures."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+from plotly import graph_objects as go
+
+from page.formats import write_separators
+from page.read import Filters, Row, read_query, run_statement
+
+_CURRENT = "select publication from published.as_of"
+_PICTURE = {"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+
+
+def find_current() -> int | None:
+    """Return the number of the current publication; None before the first. Raises `NotReadable`."""
+    rows = run_statement(_CURRENT, {})
+    return rows[0]["publication"] if rows else None
+
+
+def read_cached(name: str, parameters: Row, publication: int | None) -> list[Row]:
+    """Return the rows of a query of the marts; they are kept until there is another publication.
+
+    Raises `NotReadable`.
+    """
+    return _read_kept(name, tuple(sorted((key, _freeze(value)) for key, value in parameters.items())),
+                      publication, st.session_state.get("current"))  # fmt: skip
+
+
+def read_marts(name: str, filters: Filters, **more: Any) -> list[Row]:
+    """Return the rows of a query of the marts with the choices of the reader. Raises `NotReadable`."""
+    return read_cached(name, filters.parameters() | more, filters.publication)
+
+
+def read_now(name: str, filters: Filters) -> list[Row]:
+    """Return the rows of a query that is as of now: of audit or `live`. Raises `NotReadable`."""
+    return read_query(name, filters.parameters())
+
+
+@st.cache_data(max_entries=300, ttl=3600, show_spinner=False)
+def _read_kept(
+    name: str, parameters: tuple[tuple[str, Any], ...], publication: int | None, _current: int | None
+) -> list[Row]:
+    thawed = {key: list(value) if isinstance(value, tuple) else value for key, value in parameters}
+    return read_query(name, thawed, publication)
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def show_table(name: str, rows: Sequence[Row], **columns: Any) -> None:
+    """Draw rows as a table, with its export as CSV below; `columns` are Streamlit's, by name."""
+    if not rows:
+        st.info("There is nothing to show for this choice.")
+        return
+    st.dataframe(
+        {column: [row[column] for row in rows] for column in rows[0]},
+        hide_index=True,
+        column_config={column: st.column_config.Column(write_heading(column)) for column in rows[0]} | columns,
+        key=f"table_{name}",
+    )
+    st.download_button(
+        "CSV", write_csv(rows), file_name=f"{name}.csv", mime="text/csv", key=f"csv_{name}", on_click="ignore"
+    )
+
+
+def show_picture(name: str, figure: go.Figure, caption: str) -> None:
+    """Draw a picture, which its reader can save as PNG, with a sentence that says what it shows."""
+    figure.update_layout(
+        separators=write_separators(),
+        margin={"l": 8, "r": 8, "t": 24, "b": 8},
+        legend={"orientation": "h", "y": -0.2},
+    )
+    config = _PICTURE | {"toImageButtonOptions": {"format": "png", "filename": name, "scale": 2}}
+    st.plotly_chart(figure, config=config, key=f"picture_{name}")
+    st.caption(caption)
+
+
+def write_csv(rows: Sequence[Row]) -> str:
+    """Return rows as CSV with a header; numbers have all their digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_heading(column: str) -> str:
+    """Return the name of a column as people read it."""
+    return column.strip("_").replace("_", " ").capitalize()
+
+
+def read_column(rows: Sequence[Row], column: str) -> list[Any]:
+    """Return a column of rows; Plotly takes numbers as floats."""
+    return [row[column] for row in rows]
