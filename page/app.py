@@ -9,7 +9,7 @@ from page.frame import find_current
 from page.read import NotReadable
 
 VIEWS = Path(__file__).with_name("views")
-TITLES = ("Overview", "Products", "Customers", "Returns", "Trust", "Today", "Publications")
+TITLES = ("Overview", "Products", "Customers", "Returns", "Trust", "Trace", "Today", "Publications")
 
 
 def main() -> None:

@@ -5,30 +5,32 @@ from plotly import graph_objects as go
 
 from page.formats import write_amount, write_count, write_day, write_share
 from page.frame import read_column, read_marts, read_now, show_picture, show_table
+from page.measures import read_measures
 from page.read import Filters, NotReadable, Row
 
-LABELS = {
-    "net_sales": ("Net sales", write_amount),
-    "orders": ("Orders", write_count),
-    "average_order_value": ("Average order value", write_amount),
-    "return_rate": ("Return rate", write_share),
-    "gross_margin_rate": ("Gross margin rate", write_share),
+WRITERS = {
+    "net_sales": write_amount,
+    "orders": write_count,
+    "average_order_value": write_amount,
+    "return_rate": write_share,
+    "gross_margin_rate": write_share,
 }
 
 
 def show_figures(filters: Filters) -> None:
     """Draw each figure with its change and its days."""
     rows = read_marts("overview_figures", filters)
-    for row, column in zip(rows, st.columns(len(LABELS)), strict=False):
-        label, write = LABELS[row["name"]]
+    for row, column in zip(rows, st.columns(len(WRITERS)), strict=False):
+        measure = read_measures()[row["name"]]
         is_rate = row["name"].endswith("_rate")
         column.metric(
-            label,
-            write(row["value"]),
+            measure.label,
+            WRITERS[measure.name](row["value"]),
             None if row["change"] is None else write_share(row["change"]) + (" points" if is_rate else ""),
             delta_color="inverse" if row["name"] == "return_rate" else "normal",
             chart_data=[float(value) for value in row["values_by_day"] or () if value is not None] or None,
             border=True,
+            help=measure.description,
         )
     if all(row["compared_value"] is None for row in rows):
         st.caption("There is no comparison: the compared period is not in the data, or begins before them.")

@@ -24,7 +24,7 @@ from page.read import NotReadable, read_query, run_statement
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ONE_DAY = "online_retail/2023-12-30.csv"
 PASSWORD = "of-the-page"
-VIEWS = ("overview", "products", "customers", "returns", "trust", "today", "publications")
+VIEWS = ("overview", "products", "customers", "returns", "trust", "trace", "today", "publications")
 ALL_DAYS = {"first": "2023-12-01", "last": "2024-12-31"}
 Show = Callable[..., AppTest]
 
@@ -222,6 +222,43 @@ def test_publications_are_compared_by_figure_and_by_file(show: Show, truth: dict
     files = read_table(test, "what", "uri")
     assert sum(row["what"] == "came" for row in files) == truth["totals"]["files_active"]
     assert [row["uri"] for row in files if row["what"] == "went"] == [ONE_DAY]
+
+
+def test_a_line_leads_to_its_record_with_personal_values_masked(
+    shop: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [(order, file_id, row_number, address, quantity)] = ask(
+        shop,
+        "select order_id, lines._file_id, lines._row_number, raw.purchase_address, raw.quantity_ordered "
+        "from marts.fct_sales_lines as lines "
+        "inner join raw.store_orders__order_lines as raw using (_file_id, _row_number) "
+        "where order_date = '2024-01-20' and quantity = 1 order by lines.sales_line_id limit 1",
+    )
+    made = make_login(shop, "auditor", "reader")
+    with closing(shop.connect()) as connection, connection, connection.cursor() as cursor:
+        database = shop.variables["PGDATABASE"]
+        cursor.execute(f"create role {database}_tracer; grant {database}_tracer to {made['PGUSER']}")
+    for login, shown in (({}, "•••"), (made, address)):
+        enter(monkeypatch, shop, **login)
+        test = show_view("trace", first="2024-01-20", last="2024-01-20", source="store_orders", order=order)
+        assert {row["order_id"] for row in read_table(test, "order_id", "row_number")} == {order}
+        [record] = read_query("trace_records", {"file_id": file_id, "row_numbers": [row_number]})
+        assert record["delivered"]["purchase_address"] == shown
+        assert record["delivered"]["quantity_ordered"] == quantity
+        assert record["file"].startswith("store_orders/") and len(test.json) == 1
+    # the record of a row that is no published line is not shown
+    enter(monkeypatch, shop, **made)
+    [(file_id, row_number)] = ask(
+        shop, "select _file_id, _row_number from audit.quarantined_rows order by 1, 2 limit 1"
+    )
+    assert read_query("trace_records", {"file_id": file_id, "row_numbers": [row_number]}) == []
+    # also the owner of the embedded server, who is a superuser, sees none without the role
+    enter(monkeypatch, shop, **{name: shop.variables[name] for name in ("PGUSER", "PGPASSWORD")})
+    file_id, row_numbers = ask(
+        shop, "select _file_id, array_agg(_row_number) from raw.store_orders__order_lines group by 1 order by 1"
+    )[0]
+    records = read_query("trace_records", {"file_id": file_id, "row_numbers": row_numbers})
+    assert len(records) > 100 and {record["delivered"]["purchase_address"] for record in records} == {"•••"}
 
 
 def test_every_view_is_drawn_in_one_currency_and_in_all(show: Show) -> None:
