@@ -5,8 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from page.filters import choose_filters
-from page.frame import find_current
-from page.read import NotReadable
+from page.read import NotReadable, PublicationChanged, find_current
 
 VIEWS = Path(__file__).with_name("views")
 TITLES = ("Overview", "Products", "Customers", "Returns", "Trust", "Trace", "Today", "Publications")
@@ -24,6 +23,8 @@ def main() -> None:
         if st.session_state["filters"].publication is not None:
             st.warning(f"This is publication {st.session_state['filters'].publication}, not the current one.")
         chosen.run()
+    except PublicationChanged:
+        st.rerun()
     except NotReadable as error:
         st.error(str(error), icon=":material/error:")
 

@@ -3,31 +3,27 @@
 import csv
 import io
 from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import streamlit as st
 from plotly import graph_objects as go
 
 from page.formats import write_separators
-from page.read import Filters, Row, read_query, run_statement
+from page.read import Filters, Row, find_change, read_query
 
-_CURRENT = "select publication from published.as_of"
+_SHARES = ("rate", "share", "retention", "support", "confidence_first_to_second", "confidence_second_to_first")
 _PICTURE = {"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
-
-
-def find_current() -> int | None:
-    """Return the number of the current publication; None before the first. Raises `NotReadable`."""
-    rows = run_statement(_CURRENT, {})
-    return rows[0]["publication"] if rows else None
 
 
 def read_cached(name: str, parameters: Row, publication: int | None) -> list[Row]:
     """Return the rows of a query of the marts; they are kept until there is another publication.
 
-    Raises `NotReadable`.
+    Raises `NotReadable` and `PublicationChanged`.
     """
-    return _read_kept(name, tuple(sorted((key, _freeze(value)) for key, value in parameters.items())),
-                      publication, st.session_state.get("current"))  # fmt: skip
+    chosen = tuple(sorted((key, _freeze(value)) for key, value in parameters.items()))
+    return _read_kept(name, find_change(name), chosen, publication, st.session_state.get("current"))
 
 
 def read_marts(name: str, filters: Filters, **more: Any) -> list[Row]:
@@ -42,25 +38,26 @@ def read_now(name: str, filters: Filters) -> list[Row]:
 
 @st.cache_data(max_entries=300, ttl=3600, show_spinner=False)
 def _read_kept(
-    name: str, parameters: tuple[tuple[str, Any], ...], publication: int | None, _current: int | None
+    name: str, changed_at: int, parameters: tuple[tuple[str, Any], ...], publication: int | None, current: int | None
 ) -> list[Row]:
+    del changed_at  # an edited query is run again
     thawed = {key: list(value) if isinstance(value, tuple) else value for key, value in parameters}
-    return read_query(name, thawed, publication)
+    return read_query(name, thawed, publication, current)
 
 
 def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def show_table(name: str, rows: Sequence[Row], **columns: Any) -> None:
-    """Draw rows as a table, with its export as CSV below; `columns` are Streamlit's, by name."""
+def show_table(name: str, rows: Sequence[Row]) -> None:
+    """Draw rows as a table, with its export as CSV below."""
     if not rows:
         st.info("There is nothing to show for this choice.")
         return
     st.dataframe(
         {column: [row[column] for row in rows] for column in rows[0]},
         hide_index=True,
-        column_config={column: st.column_config.Column(write_heading(column)) for column in rows[0]} | columns,
+        column_config={column: _describe_column(column, rows) for column in rows[0]},
         key=f"table_{name}",
     )
     st.download_button(
@@ -87,6 +84,21 @@ def write_csv(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _describe_column(column: str, rows: Sequence[Row]) -> Any:
+    """Return how a column is written: numbers and dates as the browser's locale has them."""
+    heading = write_heading(column)
+    value = next((row[column] for row in rows if row[column] is not None), None)
+    if isinstance(value, datetime):
+        return st.column_config.DatetimeColumn(heading, format="localized")
+    if isinstance(value, date):
+        return st.column_config.DateColumn(heading, format="localized")
+    if isinstance(value, Decimal) and column.endswith(_SHARES):
+        return st.column_config.NumberColumn(heading, format="percent")
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return st.column_config.NumberColumn(heading, format="localized")
+    return st.column_config.Column(heading)
 
 
 def write_heading(column: str) -> str:

@@ -15,21 +15,30 @@ from psycopg2 import errors
 from psycopg2.extras import RealDictCursor
 
 from sales_warehouse import server
-from sales_warehouse.errors import WarehouseError
+from sales_warehouse.errors import ServerUnreachable, WarehouseError
 from sales_warehouse.roles import take_role
 from sales_warehouse.settings import get_settings
 
 QUERIES = Path(__file__).with_name("queries")
 Row = dict[str, Any]
 
-_SET_UP = "set time zone 'UTC'; set statement_timeout = '60s'; set default_transaction_read_only = on"
-_TAKE_PUBLICATION = (
-    "select set_config('search_path', %(schema)s, false), set_config('warehouse.publication', %(publication)s, false)"
-)
+# all of it ends with the transaction
+_SET_UP = """
+select
+    set_config('timezone', 'UTC', true),
+    set_config('statement_timeout', '60s', true),
+    set_config('search_path', %(schema)s, true),
+    set_config('warehouse.publication', %(publication)s, true)
+"""
+_CURRENT = "select publication from published.as_of"
 
 
 class NotReadable(WarehouseError):
     """The page cannot show this; the message says why, and what to do."""
+
+
+class PublicationChanged(WarehouseError):
+    """There was another publication meanwhile: a view of two of them would be a mixture."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +65,47 @@ class Filters:
         }
 
 
-def read_query(name: str, parameters: Row, publication: int | None = None) -> list[Row]:
+def find_current() -> int | None:
+    """Return the number of the current publication; None before the first. Raises `NotReadable`."""
+    rows = run_statement(_CURRENT, {})
+    return rows[0]["publication"] if rows else None
+
+
+def read_query(name: str, parameters: Row, publication: int | None = None, current: int | None = None) -> list[Row]:
     """Run a query of `queries/` and return its rows; `publication` is None for the current one.
 
-    Raises `NotReadable` with a message for the reader.
+    Raises `NotReadable` with a message for the reader, and `PublicationChanged` when another publication than `current`
+    is shown by now.
     """
-    path = QUERIES / f"{name}.sql"
-    return run_statement(_read_text(path, path.stat().st_mtime_ns), parameters, publication)
+    statement = _read_text(QUERIES / f"{name}.sql", find_change(name))
+    return run_statement(statement, parameters, publication, current)
 
 
-def run_statement(statement: str, parameters: Row, publication: int | None = None) -> list[Row]:
+def find_change(name: str) -> int:
+    """Return when a query was changed, in nanoseconds."""
+    return (QUERIES / f"{name}.sql").stat().st_mtime_ns
+
+
+def run_statement(
+    statement: str, parameters: Row, publication: int | None = None, current: int | None = None
+) -> list[Row]:
     """Run a statement as `read_query` runs a query."""
+    schema = "published" if publication is None else "published_as_of"
+    chosen = "" if publication is None else str(publication)
     try:
         with closing(_connect()) as connection, connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
-            schema = "published" if publication is None else "published_as_of"
-            chosen = "" if publication is None else str(publication)
-            cursor.execute(_TAKE_PUBLICATION, {"schema": schema, "publication": chosen})
+            with connection.cursor() as plain:
+                take_role(plain, "reader")
+            cursor.execute(_SET_UP, {"schema": schema, "publication": chosen})
+            if current is not None:
+                cursor.execute(_CURRENT)
+                if cursor.fetchone() != {"publication": current}:
+                    raise PublicationChanged("There is another publication by now.")
             cursor.execute(statement, parameters)
             return [dict(row) for row in cursor.fetchall()]
     except psycopg2.Error as error:
         raise NotReadable(describe_failure(error)) from None
-    except WarehouseError as error:
+    except ServerUnreachable as error:
         raise NotReadable(str(error)) from None
 
 
@@ -110,13 +139,8 @@ def _connect() -> psycopg2.extensions.connection:
         connect_timeout=10,
         application_name="warehouse page",
     )
-    try:
-        with connection, connection.cursor() as cursor:
-            take_role(cursor, "reader")
-            cursor.execute(_SET_UP)
-    except BaseException:
-        connection.close()
-        raise
+    # one snapshot for all that a query reads
+    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
     return connection
 
 

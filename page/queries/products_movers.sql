@@ -23,22 +23,20 @@ per_product as (
     select
         sales.product_key,
         coalesce(sum(
-            case
-                when cast(%(currency)s as text) is null then sales.net_sales_amount_reporting
-                else sales.net_sales_amount
-            end
+            case when cast(%(currency)s as text) is null then sales.net_amount_reporting else sales.net_amount end
         ) filter (where periods.is_shown), 0) as net_sales,
         coalesce(sum(
-            case
-                when cast(%(currency)s as text) is null then sales.net_sales_amount_reporting
-                else sales.net_sales_amount
-            end
+            case when cast(%(currency)s as text) is null then sales.net_amount_reporting else sales.net_amount end
         ) filter (where not periods.is_shown), 0) as compared_net_sales
     from periods
-    inner join agg_product_sales_daily as sales
-        on sales.order_date between periods.first_day and periods.last_day
+    inner join fct_sales_lines as sales on sales.order_date between periods.first_day and periods.last_day
     where
-        (cast(%(sources)s as text []) is null or sales.source_system = any(cast(%(sources)s as text [])))
+        sales.is_merchandise
+        and (cast(%(sources)s as text []) is null or sales.source_system = any(cast(%(sources)s as text [])))
+        and (
+            cast(%(countries)s as text []) is null
+            or coalesce(sales.country, 'unknown') = any(cast(%(countries)s as text []))
+        )
         and (cast(%(currency)s as text) is null or sales.currency = cast(%(currency)s as text))
     group by sales.product_key
 ),
@@ -61,5 +59,8 @@ select
     ranked.change
 from ranked
 inner join dim_product as products on products.product_key = ranked.product_key
-where (ranked.place_from_top <= 10 and ranked.change > 0) or (ranked.place_from_bottom <= 10 and ranked.change < 0)
+where
+    ((ranked.place_from_top <= 10 and ranked.change > 0) or (ranked.place_from_bottom <= 10 and ranked.change < 0))
+    -- else every product would be new
+    and (select first_day from periods where not is_shown) >= (select min(order_date) from agg_sales_daily)
 order by ranked.change desc, products.product_key

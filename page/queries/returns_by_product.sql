@@ -24,11 +24,13 @@ largest as (
 sold as (
     select
         sales.product_key,
-        sum(sales.sold_quantity) as sold_quantity
-    from agg_product_sales_daily as sales
+        sum(sales.quantity) as sold_quantity
+    from fct_sales_lines as sales
     inner join largest on largest.product_key = sales.product_key
     where
-        sales.order_date between %(first)s and %(last)s
+        sales.is_merchandise
+        and sales.line_type = 'sale'
+        and sales.order_date between %(first)s and %(last)s
         and (cast(%(currency)s as text) is null or sales.currency = cast(%(currency)s as text))
     group by sales.product_key
 )

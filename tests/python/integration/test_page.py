@@ -175,6 +175,20 @@ def test_a_change_is_left_out_where_the_compared_days_are_before_the_data(show: 
         assert any("no comparison" in one.value for one in test.caption)
 
 
+def test_movers_are_the_products_that_changed_most(show: Show, shop: Checkout) -> None:
+    rows = read_table(show("products", first="2024-02-01", last="2024-02-28"), "product_id", "change")
+    changes = ask(
+        shop,
+        "select sum(net_amount_reporting * case when order_date >= '2024-02-01' then 1 else -1 end) as change "
+        "from marts.fct_sales_lines where is_merchandise and order_date between '2024-01-04' and '2024-02-28' "
+        "group by product_key order by change",
+    )
+    found = [row["change"] for row in rows]
+    assert found == [change for (change,) in reversed(changes[-10:])] + [change for (change,) in reversed(changes[:10])]
+    # without days to compare with every product would be new
+    assert "nothing to show" in show("products", compare="calendar").info[0].value
+
+
 def test_products_customers_and_returns_add_up(show: Show, shop: Checkout) -> None:
     [(net, returned, customers)] = ask(
         shop,
