@@ -16,6 +16,8 @@ def main() -> None:
     st.set_page_config(page_title="Sales", page_icon=":material/bar_chart:", layout="wide")
     pages = [st.Page(VIEWS / f"{title.lower()}.py", title=title, default=title == "Overview") for title in TITLES]
     chosen = st.navigation(pages)
+    if wanted := st.session_state.pop("go_to", None):
+        st.switch_page(VIEWS / f"{wanted}.py")
     st.title(chosen.title)
     try:
         st.session_state["current"] = find_current()

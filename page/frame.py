@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from plotly import graph_objects as go
 
-from page.formats import write_separators
+from page.formats import write_day, write_separators
 from page.read import Filters, Row, find_change, read_query
 
 _SHARES = ("rate", "share", "retention", "support", "confidence_first_to_second", "confidence_second_to_first")
@@ -65,16 +65,37 @@ def show_table(name: str, rows: Sequence[Row]) -> None:
     )
 
 
-def show_picture(name: str, figure: go.Figure, caption: str) -> None:
-    """Draw a picture, which its reader can save as PNG, with a sentence that says what it shows."""
+def show_picture(name: str, figure: go.Figure, caption: str, of_days: bool = False) -> None:
+    """Draw a picture, which its reader can save as PNG, with a sentence that says what it shows.
+
+    In a picture of days, a click on a day offers the way to its lines.
+    """
     figure.update_layout(
         separators=write_separators(),
         margin={"l": 8, "r": 8, "t": 24, "b": 8},
         legend={"orientation": "h", "y": -0.2},
     )
     config = _PICTURE | {"toImageButtonOptions": {"format": "png", "filename": name, "scale": 2}}
-    st.plotly_chart(figure, config=config, key=f"picture_{name}")
-    st.caption(caption)
+    if not of_days:
+        st.plotly_chart(figure, config=config, key=f"picture_{name}")
+        st.caption(caption)
+        return
+    event: Any = st.plotly_chart(
+        figure, config=config, key=f"picture_{name}", on_select="rerun", selection_mode="points"
+    )
+    st.caption(f"{caption} Click on a day to see its lines.")
+    for point in event.selection.points[:1]:
+        offer_lines(date.fromisoformat(str(point["x"])[:10]))
+
+
+def offer_lines(day: date) -> None:
+    """Draw a button that leads to the lines of a day."""
+    st.button(f"Lines of {write_day(day)}", on_click=_go_to_lines, args=(day,), key="lines_of_day")
+
+
+def _go_to_lines(day: date) -> None:
+    # before the choices at the side are drawn, which then show it
+    st.session_state.update(first=day, last=day, go_to="trace")
 
 
 def write_csv(rows: Sequence[Row]) -> str:

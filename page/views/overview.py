@@ -51,7 +51,7 @@ def show_trend(filters: Filters) -> None:
         figure.add_vrect(
             x0=row["business_date"], x1=row["business_date"], line_width=3, line_dash="dash", annotation_text="missing"
         )
-    show_picture("trend", figure, "Net sales by day.")
+    show_picture("trend", figure, "Net sales by day.", of_days=True)
     if missing:
         named = ", ".join(f"{write_day(row['business_date'])} ({row['feeds']})" for row in missing)
         st.warning(f"Incomplete, as deliveries are missing: {named}.")
