@@ -13,12 +13,13 @@ def write_metrics(table: Any, decimals: int | None = None) -> str:
     MetricFlow's own text has six digits of a number, such as 1.01359e+06.
     """
     kinds = [description.column_type for description in table.column_descriptions]
-    return tabulate(
+    text: str = tabulate(
         [[_write_value(value, decimals) for value in row] for row in table.rows],
         headers=table.column_names,
         colalign=["right" if kind in (int, float, Decimal) else "left" for kind in kinds],
         disable_numparse=True,
     )
+    return text
 
 
 def _write_value(value: Any, decimals: int | None) -> str:
