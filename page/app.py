@@ -13,7 +13,8 @@ TITLES = ("Overview", "Products", "Customers", "Returns", "Trust", "Trace", "Tod
 
 def main() -> None:
     """Draw the page; what cannot be read is a message."""
-    st.set_page_config(page_title="Sales", page_icon=":material/bar_chart:", layout="wide")
+    # no icon by name: the browser would fetch it from another host
+    st.set_page_config(page_title="Sales", layout="wide")
     pages = [st.Page(VIEWS / f"{title.lower()}.py", title=title, default=title == "Overview") for title in TITLES]
     chosen = st.navigation(pages)
     if wanted := st.session_state.pop("go_to", None):

@@ -1,5 +1,6 @@
 """Start the page: `python -m page.serve`; further arguments are Streamlit's, such as `--server.port 8502`."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ OPTIONS = {
     "server.fileWatcherType": "none",
     "server.headless": "true",
     "server.port": str(PORT),
-    "theme.chartCategoricalColors": ",".join(COLOURS),
+    "theme.chartCategoricalColors": json.dumps(COLOURS),
+    # five figures with cents beside one another
+    "theme.metricValueFontSize": "1.5rem",
 }
 
 
