@@ -54,7 +54,7 @@ def server(checkout: Checkout) -> Iterator[str]:
     """The page of a warehouse that is built and published, as `make page` starts it; its address."""
     checkout.warehouse("up")
     checkout.warehouse("grants", "--apply")
-    checkout.warehouse("sample", "--days", "60", "--records", "6000")
+    checkout.warehouse("sample", "--days", "60", "--records", "13200")
     checkout.warehouse("build", "--quiet")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
