@@ -21,6 +21,9 @@ from checkout import PROJECT, Checkout
 from databases import Databases
 from page.read import NotReadable, read_query, run_statement
 
+# three builds come first
+pytestmark = pytest.mark.timeout(900)
+
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ONE_DAY = "online_retail/2023-12-30.csv"
 PASSWORD = "of-the-page"
