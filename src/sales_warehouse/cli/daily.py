@@ -367,6 +367,7 @@ def _print_publication(connection: Connection, build: "BuildReport", hold: str |
 def _print_next_steps() -> None:
     out.print("\n[bold]What to try next[/bold] (`source .venv/bin/activate` first, or write .venv/bin/ before each)")
     for line, meaning in (
+        ("make page", "see the sales in a browser, on 127.0.0.1:8501"),
         ("make dev", "build what you edit below models/ in your own schemas; `warehouse diff` compares them with prod"),
         ("make docs && dbt docs serve", "read the models, their columns and their lineage"),
         ('warehouse sql "select * from marts.agg_sales_monthly order by net_amount desc limit 10"', "query the marts"),

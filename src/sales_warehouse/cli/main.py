@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from sales_warehouse import __version__
 from sales_warehouse.cli import (
+    bi,
     broker,
     daily,
     demo,
@@ -52,6 +53,7 @@ for module in (
     erasures,
     lineage,
     readers,
+    bi,
     live,
     lake,
     set_up,

@@ -39,6 +39,8 @@ READERS: dict[str, tuple[Role, ...]] = {
     "published_as_of": ("analyst", "reader"),
     "live": ("analyst", "reader"),
 }
+# Schemas in which readers read only what is given to them by name (macros/publish/open_to_readers.sql).
+ENTERED: dict[str, tuple[Role, ...]] = {"audit": ("reader",)}
 # Relations with personal data. Their models declare `meta.personal` and revoke the right again whenever they create
 # the relation (macros/publish/close_personal.sql).
 PERSONAL = ("audit.quarantined_rows",)
@@ -60,6 +62,9 @@ def write_grants(connection: Connection) -> str:
     for schema, readers in READERS.items():
         for role in readers:
             parts.append(_fill("reader", schema=schema, reader=names[role], owner=names[OWNERS[schema]]))
+    for schema, roles in ENTERED.items():
+        for role in roles:
+            parts.append(_fill("enter", schema=schema, reader=names[role]))
     for table in PERSONAL:
         parts.append(_fill("personal", table=table, reader=names["analyst"]))
     parts.append(_fill("ledger", database=database, **names))

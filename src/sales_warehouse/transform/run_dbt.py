@@ -233,9 +233,13 @@ def run_metricflow(settings: Settings, arguments: Sequence[str]) -> None:
     os.environ.setdefault("DBT_PROFILES_DIR", str(settings.project))
     # imported here: it takes seconds, and only this command needs it
     from dbt_metricflow.cli import main
+    from metricflow.data_table.mf_table import MetricFlowDataTable
+
+    from sales_warehouse.transform.write_metrics import write_metrics
 
     # not by attribute: the type checker knows that the package does not offer it
     vars(main)["UpdateChecker"] = _NoUpdateChecker
+    MetricFlowDataTable.text_format = write_metrics
     main.cli.main(args=list(arguments), prog_name="warehouse mf")
 
 

@@ -158,6 +158,19 @@ def test_the_metrics_satisfy_their_definitions(shop: Checkout) -> None:
     assert abs(Decimal(march["returns"]) * 2 - Decimal(march["net_sales"])) <= cents
 
 
+def test_numbers_are_printed_whole_and_in_groups(shop: Checkout) -> None:
+    group = ("--metrics", "net_sales,units_sold,orders", "--group-by", "metric_time__month")
+    [first, *_] = query(shop, *group, "--order", "metric_time__month")
+    printed = shop.warehouse("mf", "query", *group, "--order", "metric_time__month")
+    figures = [f"{Decimal(first[name]):,f}" for name in ("net_sales", "units_sold", "orders")]
+    assert len(figures[0].split(",")) >= 2
+    [line] = [line for line in printed.splitlines() if line.startswith(first["metric_time__month"][:10])]
+    assert line.split()[1:] == figures
+    rounded = shop.warehouse("mf", "query", "--metrics", "net_sales,orders", "--decimals", "1")
+    [net, orders] = rounded.splitlines()[-1].split()
+    assert net[-2] == "." and "." not in orders
+
+
 def test_every_metric_is_valid_and_groups_by_product(shop: Checkout) -> None:
     shop.warehouse("mf", "validate-configs")
     assert len(query(shop, "--saved-query", "product_sales")) > 5

@@ -25,6 +25,12 @@ sources:
 """
 RAW = "raw.online_retail__invoice_lines"
 NET = "select sum(net_amount) from published.fct_sales_lines"
+# which transaction wrote the last comment, and how many there are
+COMMENTS = (
+    "select count(*) || ' ' || max(cast(cast(pg_description.xmin as text) as bigint)) "
+    "from pg_description join pg_class on pg_class.oid = objoid and classoid = 'pg_class'::regclass "
+    "where relnamespace::regnamespace::text in ('marts', 'audit', 'published', 'published_as_of')"
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +68,35 @@ def execute(checkout: Checkout, statement: str) -> None:
         cursor.execute(statement)
 
 
+def test_descriptions_of_models_and_columns_are_comments_in_the_database(shop: Checkout) -> None:
+    manifest = json.loads((shop.project / "target" / "manifest.json").read_text())
+    wanted = {
+        f"{node['schema']}.{node['alias']}{column}": text.strip()
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] in ("marts", "audit", "live")
+        for column, text in (
+            {"": node["description"]} | {f".{name}": one["description"] for name, one in node["columns"].items()}
+        ).items()
+    }
+    found = {
+        row["name"]: row["description"]
+        for row in shop.sql(
+            "select relnamespace::regnamespace || '.' || relname || coalesce('.' || attname, '') as name, description "
+            "from pg_description join pg_class on pg_class.oid = objoid and classoid = 'pg_class'::regclass "
+            "left join pg_attribute on attrelid = objoid and attnum = objsubid and attnum > 0"
+        )
+    }
+    assert {name: found.get(name) for name in wanted} == wanted
+    published = shop.sql(
+        "select attrelid::regclass || '.' || attname as name "
+        "from pg_attribute join pg_class on pg_class.oid = attrelid "
+        "where relnamespace::regnamespace::text in ('published', 'published_as_of') and attnum > 0 and relkind = 'v'"
+    )
+    assert len(published) > 600
+    assert [row["name"] for row in published if row["name"] not in found] == []
+    assert found["published.agg_sales_daily.order_count"] == wanted["marts.agg_sales_daily.order_count"]
+
+
 def test_rows_lost_in_raw_fail_file_to_raw_and_are_restored(shop: Checkout) -> None:
     # test_publish_layers tests a failure in each layer, with a project that is built in a second
     deliver(shop, 2)
@@ -97,12 +132,14 @@ def test_the_rows_of_a_key_that_is_there_twice_are_shown_by_the_command_of_the_m
 
 
 def test_a_build_kept_back_is_published_by_command(shop: Checkout) -> None:
+    comments = shop.value(COMMENTS)
     shop.dbt("build", "--quiet", "--vars", "{publish: never}")
     assert shop.value(NET) == "2.5000"
     assert "Readers see publication 2." in shop.warehouse("publish")
     assert shop.value(NET) == "7.5000"
     assert shop.value("select files from published.as_of") == "5"
     assert "current" in shop.warehouse("publications", "--limit", "2")
+    assert shop.value(COMMENTS) == comments  # none was written again
 
 
 def test_the_files_between_two_publications_are_listed(shop: Checkout) -> None:

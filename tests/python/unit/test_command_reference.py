@@ -19,4 +19,4 @@ def test_command_reference_is_current(columns: str, monkeypatch: pytest.MonkeyPa
     page = PAGE.read_text(encoding="utf-8")
     assert page == write_reference(), "run: .venv/bin/python scripts/write_command_reference.py"
     assert "\x1b" not in page
-    assert page.count("\n### warehouse ") == 39
+    assert page.count("\n### warehouse ") == 40

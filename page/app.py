@@ -1,0 +1,35 @@
+"""The page itself: its menu, the choices at the side, and the chosen view. `make page` starts it."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from page.filters import choose_filters
+from page.read import NotReadable, PublicationChanged, find_current
+
+VIEWS = Path(__file__).with_name("views")
+TITLES = ("Overview", "Products", "Customers", "Returns", "Trust", "Trace", "Today", "Publications")
+
+
+def main() -> None:
+    """Draw the page; what cannot be read is a message."""
+    # no icon by name: the browser would fetch it from another host
+    st.set_page_config(page_title="Sales", layout="wide")
+    pages = [st.Page(VIEWS / f"{title.lower()}.py", title=title, default=title == "Overview") for title in TITLES]
+    chosen = st.navigation(pages)
+    if wanted := st.session_state.pop("go_to", None):
+        st.switch_page(VIEWS / f"{wanted}.py")
+    st.title(chosen.title)
+    try:
+        st.session_state["current"] = find_current()
+        st.session_state["filters"] = choose_filters()
+        if st.session_state["filters"].publication is not None:
+            st.warning(f"This is publication {st.session_state['filters'].publication}, not the current one.")
+        chosen.run()
+    except PublicationChanged:
+        st.rerun()
+    except NotReadable as error:
+        st.error(str(error), icon=":material/error:")
+
+
+main()

@@ -1,0 +1,1 @@
+"""Files with which BI tools open the published marts, written from dbt's models."""
