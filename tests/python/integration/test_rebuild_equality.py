@@ -109,7 +109,7 @@ DECIDED_BY_ROWS = {"agg_product_pairs_monthly"}
 Deliveries = dict[tuple[str, str], tuple[int, set[date], set[object]]]
 
 
-@pytest.mark.timeout(3000 + 480 * WAREHOUSES)
+@pytest.mark.timeout(120 + 480 * WAREHOUSES)
 @settings(
     max_examples=WAREHOUSES,
     deadline=None,
@@ -179,7 +179,6 @@ def test_marts_built_step_by_step_equal_a_rebuild(others: list[list[list[Action]
                 for feed in ("web_shop.order_event_files", "web_shop.order_events")
                 for word in words | {"repeated"}
             }
-            assert query(connection, "select 1 from audit.overlapping_lines limit 1")
             assert seen == MUST_BE_SEEN
 
 
