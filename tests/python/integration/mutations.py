@@ -84,7 +84,7 @@ MUTATIONS = (
             f"{{{{ typed_rows('{staged}') }}}} and _row_number <> 1",
             RAW_TO_STAGING,
         )
-        for staged in (ONLINE, STORE, SUPER, "stg_city_stores__receipt_lines", "stg_city_stores__stores")
+        for staged in (ONLINE, STORE, SUPER, "stg_city_stores__stores")
     ),
     Mutation(STORE, "filter out quarantined rows", MADE, f"{MADE} where row_status <> 'quarantined'", RAW_TO_STAGING),
     Mutation(STORE, "double rows", MADE, f"{MADE} union all {LAST}", RAW_TO_STAGING),
@@ -230,7 +230,7 @@ MUTATIONS = (
              "customer_id is not null", "fct_orders_daily__days_have_all_their_orders"),
     Mutation("fct_customer_months", "count an order in each month", "when days.is_counted", "when days.is_sale",
              "a_return_alone_is_no_activity"),
-    Mutation("fct_customer_months", "take a line for an order", "months.row_count > 0", "months.row_count >= 0",
+    Mutation("fct_customer_months", "take a line for an order", "row_count > 0 as", "row_count >= 0 as",
              "a_return_alone_is_no_activity"),
     Mutation("fct_customer_months", "drop months without a sale", LAST, f"{LAST} where is_active",
              "a_return_alone_is_no_activity"),
@@ -259,8 +259,8 @@ MUTATIONS = (
     Mutation("fct_product_days", "take the first line of the day",
              "nulls last\n        ) as recency_of_product_name", "nulls last\n        ) + 1 as recency_of_product_name",
              "the_latest_line_of_a_day_gives_the_product_name"),
-    Mutation("fct_product_days", "settle names only", "< (coalesce(last_name, ''), coalesce(last_category, '')",
-             "< (coalesce(last_name, ''), coalesce(first_category, '')",
+    Mutation("fct_product_days", "settle names only", "coalesce(last_category, ''), coalesce(last_subcategory, '')",
+             "coalesce(first_category, ''), coalesce(first_subcategory, '')",
              "the_latest_line_of_a_day_gives_the_product_name"),
     Mutation("fct_product_days", "forget that a category has no sub-category",
              "case when product_category is not null then 'unknown' end", "case when false then 'unknown' end",
@@ -271,6 +271,8 @@ MUTATIONS = (
     # stores
     Mutation("stg_city_stores__receipt_lines", "drop a row", f"columns{MADE}", f"columns{MADE} where _row_number <> 1",
              RAW_TO_STAGING),
+    Mutation("stg_city_stores__receipt_lines_typed", "drop a row", "'order_date']}]) }}",
+             "'order_date']}]) }} and _row_number <> 1", RAW_TO_STAGING),
     Mutation("stg_city_stores__receipt_lines", "swap a sign", PRODUCT, PRODUCT_TURNED, PRICED),
     Mutation("stg_city_stores__stores", "drop a row", f"columns{MADE}", f"columns{MADE} where _row_number <> 1",
              RAW_TO_STAGING),
@@ -279,8 +281,6 @@ MUTATIONS = (
     Mutation("int_sales__city_stores_lines_located", "end all days at midnight",
              "{{ business_day('ordered_at', 'stores__day_ends_at') }}", "cast(ordered_at as date)",
              "a_sale_at_night_belongs_to_the_day_before"),
-    Mutation("int_sales__city_stores_lines_located", "drop a row", LAST, f"{LAST} where _row_number <> 1",
-             STAGING_TO_FACT),
     Mutation("int_stores__listed", "double rows", "stores'])", "stores', 'stg_city_stores__stores'])",
              "unique_combination_int_stores__listed_source_system__store_id__valid_from_date"),
     Mutation("fct_store_sales_daily", "keep lines without a store", " and store_id is not null", "",

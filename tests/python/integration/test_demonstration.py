@@ -147,7 +147,7 @@ def test_comparable_stores_have_the_sales_of_both_years(checkout: Checkout, trut
         "select store_id, exclusion_reason, "
         "string_agg(to_char(period_start_date, 'YYMM'), ' ' order by period_start_date) as months "
         "from marts.store_sales_compared inner join marts.dim_store using (store_key) where period_kind = 'month' "
-        "and exclusion_reason not in ('no_last_year', 'not_complete') group by 1, 2 order by 1, 2"
+        "and exclusion_reason not in ('no_store', 'no_last_year', 'not_complete') group by 1, 2 order by 1, 2"
     )
     assert [(row["store_id"], row["exclusion_reason"], row["months"]) for row in reasons] == [
         ("04", "closed", "2309 2310 2311 2312 2401 2402 2403"),

@@ -165,7 +165,7 @@ def test_lines_take_the_price_in_force_on_their_day(shop: Shop) -> None:
 
 def test_unit_tests_of_periods_and_lines_pass(shop: Shop) -> None:
     shop.checkout.dbt("run", "--quiet", "--empty", "--select", "+int_sales__corner_shop_order_lines_priced")
-    tested = ("path:models/intermediate/lookups", "int_sales__corner_shop_order_lines_priced")
+    tested = ("int_lookups__corner_shop__prices_periods", "int_sales__corner_shop_order_lines_priced")
     shop.checkout.variables |= WITH_UNIT_TESTS
     done = shop.checkout.dbt("test", "--select", *tested)
     assert set(re.findall(r"PASS \S+::(\w+)", done.stdout)) == {
