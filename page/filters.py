@@ -8,14 +8,11 @@ import streamlit as st
 from page.frame import read_cached
 from page.read import Filters, NotReadable, Row
 
+# the words of a choice are those of the address: Streamlit writes what is shown
 REPORTING = "reporting"
 CURRENT = "current"
 _DAYS = 28
-_COMPARE = {
-    "before": "The days before",
-    "calendar": "Last year, same dates",
-    "comparable": "Last year, same weekdays",
-}
+_COMPARE = {"days before": "before", "last year": "calendar", "last year by weekday": "comparable"}
 
 
 def choose_filters() -> Filters:
@@ -32,10 +29,8 @@ def choose_filters() -> Filters:
             "From", value=max(found["first_date"], found["last_date"] - timedelta(days=_DAYS - 1)), **_named("first")
         )
         last = st.date_input("To", value=found["last_date"], **_named("last"))
-        compare = st.selectbox("Compare with", list(_COMPARE), format_func=_COMPARE.__getitem__, **_named("compare"))
-        currency = st.selectbox(
-            "Currency", [REPORTING, *found["currencies"]], format_func=_describe_currency, **_named("currency")
-        )
+        compare = st.selectbox("Compare with", list(_COMPARE), **_named("compare"))
+        currency = st.selectbox("Currency", [REPORTING, *found["currencies"]], **_named("currency"))
         sources = st.multiselect("Sources", found["sources"], placeholder="All", **_named("source"))
         countries = st.multiselect("Countries", found["countries"], placeholder="All", **_named("country"))
         st.caption(f"Sales from {found['first_date']} to {found['last_date']}.")
@@ -47,7 +42,7 @@ def choose_filters() -> Filters:
         sources=tuple(sources) or None,
         countries=tuple(countries) or None,
         currency=None if currency in (None, REPORTING) else currency,
-        compare=compare or "before",
+        compare=_COMPARE[compare or "days before"],
         publication=publication,
     )
 
@@ -58,19 +53,13 @@ def _choose_publication() -> int | None:
     if not kept:
         raise NotReadable("Nothing was published so far. A whole green build publishes: `warehouse build`")
     numbers = [str(one["publication"]) for one in kept]
-    times = {str(one["publication"]): f"{one['publication']}, {one['published_at']:%Y-%m-%d %H:%M}" for one in kept}
     with st.sidebar:
-        chosen = st.selectbox(
-            "Publication",
-            [CURRENT, *numbers],
-            format_func=lambda one: "Current" if one == CURRENT else times[one],
-            **_named("publication"),
+        chosen = st.selectbox("Publication", [CURRENT, *numbers], **_named("publication"))
+        shown = next(
+            one for one in kept if str(one["publication"]) == chosen or (chosen == CURRENT and one["is_current"])
         )
+        st.caption(f"Published at {shown['published_at']:%Y-%m-%d %H:%M} UTC.")
     return None if chosen in (None, CURRENT) else int(chosen)
-
-
-def _describe_currency(one: str) -> str:
-    return "Reporting currency" if one == REPORTING else f"{one}, as delivered"
 
 
 def _named(key: str) -> dict[str, Any]:
