@@ -6,6 +6,8 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 WRITE ?= --write
 TESTS_AT_ONCE ?= $(shell expr $(CORES) '*' 3 / 2)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+# SHORT=yes leaves the tests of minutes to `make accept-all`
+SHORT_ONLY := $(if $(SHORT), and not long)
 # what `warehouse up` prints for plain dbt: the profile of this home, and what is deferred to
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
@@ -100,13 +102,13 @@ chaos: install ## many hands at once for ten minutes: loaders, builders, an anal
 	CHAOS=600 $(BIN)/pytest tests/python/integration/test_chaos.py
 
 accept: install ## acceptance tests: Dagster in a browser, and the published figures of real files (WAREHOUSE_TEST_DATA)
-	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m acceptance
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m "acceptance$(SHORT_ONLY)"
 
 accept-stream: .venv/broker ## tests of streams with Apache Kafka itself
-	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m broker
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m "broker$(SHORT_ONLY)"
 
 accept-spark: .venv/spark ## tests with Apache Spark itself
-	$(BIN)/pytest -m spark tests/python/acceptance
+	$(BIN)/pytest -m "spark$(SHORT_ONLY)" tests/python/acceptance
 
 accept-all: accept accept-stream accept-spark suites faults faults-stream chaos soak ## the acceptance tests and all long runs: about two hours
 	@$(MAKE) --no-print-directory soak-stream MINUTES=10 WRITE=

@@ -1,5 +1,6 @@
 {# Delete the keys that are inserted again, in the periods that only_touched_keys found, and those that had a line on a touched date and may have none left. The
-   dates of both in the column meta.records_dates are recorded, for publications and for the models that read this one. #}
+   dates of the rows that differ, in the column meta.records_dates, are recorded for publications and for the models that read this one: most
+   rows come out as they were, and their dates are of all of history. #}
 {% macro get_incremental_by_touched_key_sql(arg_dict) -%}
     {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
@@ -10,10 +11,18 @@
     {%- set was_touched = in_periods(meta.date_column, merged_periods(window.dates), meta.last_date_column) -%}
     {%- if meta.get('records_dates') %}
     insert into {{ build_state('touched_dates') }} (relation_name, event_id, touched_date)
-    {%- for rows in [target ~ ' where ' ~ is_built_again, target ~ ' where ' ~ was_touched, temp] %}
-    {{ 'union' if not loop.first }}
-    select '{{ model.relation_name }}', {{ window.event_id }}, {{ meta.records_dates }} from {{ rows }}
-    {%- endfor %}
+    {%- set old_rows -%}
+        select {{ columns }} from {{ target }} where {{ is_built_again }}
+        union all
+        select {{ columns }} from {{ target }} where {{ was_touched }} and ({{ is_built_again }}) is not true
+    {%- endset -%}
+    {%- set new_rows = 'select ' ~ columns ~ ' from ' ~ temp %}
+    select distinct '{{ model.relation_name }}', {{ window.event_id }}, {{ meta.records_dates }}
+    from (
+        (({{ old_rows }}) except all ({{ new_rows }}))
+        union all
+        (({{ new_rows }}) except all ({{ old_rows }}))
+    ) as changed_rows
     on conflict do nothing;
     {%- endif %}
     {{ record_gone_members(arg_dict, [is_built_again, was_touched]) }}

@@ -1,7 +1,9 @@
 -- Grain: one row per month_start_date, source_system, product_key and currency with a sale or a return of merchandise.
 -- Rates, shares and average_days_to_return must not be summed; amounts may be summed only within one currency.
 {{ config(
-    materialized='table_when_new',
+    materialized='incremental_by_ledger',
+    incremental_strategy='by_touched_date',
+    meta={'date_column': 'month_start_date', 'period': 'month'},
 ) }}
 with
 
@@ -9,6 +11,7 @@ returns as (
 
     select *
     from {{ ref('fct_returns') }}
+    where {{ only_touched_dates('return_date', 'month') }}
 
 ),
 
@@ -16,6 +19,7 @@ monthly_sales as (
 
     select *
     from {{ ref('agg_product_sales_monthly') }}
+    where {{ only_touched_dates('month_start_date', 'month') }}
 
 ),
 

@@ -15,7 +15,7 @@ from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(900)]
 
 DAYS = 305
 # the marts are built after these numbers of days of online_retail, with the other feeds delivered by then

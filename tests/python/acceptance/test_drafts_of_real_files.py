@@ -1,5 +1,4 @@
-"""Each set of real files: a draft of it, at most twenty lines changed by hand, and the known "
-"totals come out of a check."""
+"""Each set of real files: a draft of it, at most twenty lines changed by hand, and the known totals come out of a check."""
 
 import json
 from dataclasses import dataclass, field
@@ -115,7 +114,10 @@ def change(path: Path, before: str, after: str) -> int:
     return after.count("\n") + 1
 
 
-@pytest.mark.parametrize("one", SETS, ids=[one.feed for one in SETS])
+@pytest.mark.parametrize(
+    "one",
+    [pytest.param(one, id=one.feed, marks=[pytest.mark.long] if one.files_checked > 1 else []) for one in SETS],
+)
 def test_a_draft_gives_the_known_totals_after_few_changes(project: Checkout, inbox: Path, one: Set) -> None:
     paths = sorted(inbox.parent.glob(one.files))
     assert len(paths) == one.files_checked

@@ -53,9 +53,12 @@ def test_every_cast_reads_on_spark_what_it_reads_on_postgresql(home: Spark) -> N
     assert said.count("test_macros: ") >= 40
 
 
-def test_the_marts_are_those_of_postgresql_also_after_a_file_left(home: Spark) -> None:
+def test_the_marts_are_those_of_postgresql(home: Spark) -> None:
     assert "equal: 2 models" in home.run("diff", "--target", "spark", *MARTS)
 
+
+@pytest.mark.long
+def test_the_marts_are_those_of_postgresql_also_after_a_file_left(home: Spark) -> None:
     files = json.loads(home.run("files", "--json"))
     leaving = max(file["file_id"] for file in files if file["feed"] == "online_retail.invoice_lines")
     home.run("unload", str(leaving))

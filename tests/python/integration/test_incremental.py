@@ -138,6 +138,19 @@ def test_a_correction_takes_customers_days_and_matches_away(shop: Checkout) -> N
     assert read_shop(shop) == ({"92": "1", "93": "1"}, "1", "0", "t")
 
 
+def test_a_return_that_stays_touches_no_date(shop: Checkout) -> None:
+    deliver(shop, 14, "30,R,Rug,2,2024-01-14 10:00:00,9.00,94,UK\nC31,R,Rug,-1,2024-01-14 11:00:00,9.00,94,UK\n")
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS)
+    # the matches of all returns of the rug to 94 are found again
+    deliver(shop, 15, "C32,R,Rug,-1,2024-01-15 11:00:00,9.00,94,UK\n")
+    shop.dbt("build", "--quiet", *WITHOUT_TESTS)
+    touched = shop.sql(
+        "select touched_date, dense_rank() over (order by event_id desc) as build from audit.touched_dates "
+        "where relation_name like '%fct_returns%' order by 2, 1 limit 2"
+    )
+    assert touched == [{"touched_date": "2024-01-15", "build": "1"}, {"touched_date": "2024-01-14", "build": "2"}]
+
+
 def read_shop(checkout: Checkout) -> tuple[dict[str, str], str, str, str]:
     """Return orders per customer, orders of the tea, rows of order 20 by day, and whether the return is matched."""
     customers = checkout.sql("select customer_id, order_count from marts.dim_customer where customer_id like '9_'")
