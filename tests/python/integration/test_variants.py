@@ -114,7 +114,7 @@ def test_rejects_are_shown_and_repaired_in_the_dialect_of_their_file(inbox: Inbo
     assert [row["raw"] for row in shown] == ["3;crème"]
     path = export_file(inbox, "shop/2024-03-01.csv").path
     change(path, ("3;crème", "3;crème;0,50"), encoding="cp1252")
-    assert replay_file(inbox, path, "shop/2024-03-01.csv").row_numbers == (2,)
+    assert replay_file(inbox, path, "shop/2024-03-01.csv").rows == (2,)
     assert ("3", "crème", "0,50") in rows(inbox)
 
 
