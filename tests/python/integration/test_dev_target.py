@@ -20,7 +20,7 @@ TYPED = "stg_online_retail__invoice_lines_typed"
 FACT = "models/marts/core/fct_sales_lines.sql"
 OUTCOMES = "models/audit/row_outcomes.sql"
 # the models that read the daily figures, beside agg_sales_monthly, and add the countries up
-COMPARED = ("sales_daily_compared", "sales_weekly_compared", "sales_monthly_compared")
+COMPARED = ("sales_daily_compared", "sales_weekly_compared", "sales_monthly_compared", "store_sales_compared")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_only_the_edited_model_and_its_children_are_built_and_prod_stays(shop: C
     assert re.findall(r"FAIL 2 (reconciliation\w+)", printed) and "ERROR" not in printed
     assert relations(shop) == {
         "dev_alice_b_audit.reconciliation",
-        *(f"dev_alice_b_marts.{name}" for name in ("agg_sales_daily", "agg_sales_monthly", *COMPARED)),
+        *(f"dev_alice_b_marts.{name}" for name in ("agg_sales_daily", "agg_sales_monthly", "delivered_countries", *COMPARED)),
     }
     assert prod_state(shop) == before
     # the parents are the fact and the figures of prod
@@ -165,7 +165,7 @@ def test_the_diff_shows_rows_columns_and_totals(shop: Checkout) -> None:
     code, report = diff(shop)
     assert code == 1
     assert report["not_built"] and "agg_product_sales_monthly" in report["not_built"]
-    daily, _, *compared = sorted(report["models"], key=lambda model: str(model["name"]))
+    daily, _, _, *compared = sorted(report["models"], key=lambda model: str(model["name"]))
     # these models add the countries up
     assert [(one["name"], one["added"] + one["removed"] + one["changed"]) for one in compared] == [
         (name, 0) for name in sorted(COMPARED)
@@ -236,7 +236,7 @@ def test_audit_models_find_the_staging_of_prod(shop: Checkout) -> None:
 def test_a_diff_without_edits_is_equal(shop: Checkout) -> None:
     edit(shop, FACT, "2 * lines.unit_price as unit_price", "lines.unit_price")
     shop.dbt("run", "--quiet")
-    build_dev(shop, "fct_sales_lines", "agg_sales_daily", "agg_sales_monthly", *COMPARED)
+    build_dev(shop, "fct_sales_lines", "agg_sales_daily", "agg_sales_monthly", "delivered_countries", *COMPARED)
     code, report = diff(shop)
     assert (code, report["is_equal"], report["is_behind"]) == (0, True, False)
     assert {model["name"] for model in report["models"]} == {
