@@ -19,7 +19,7 @@ final as (
     select
         order_date,
         source_system,
-        product_key,
+        {{ member_key('source_system', 'product_id') }} as product_key,
         currency,
         count(distinct case when line_type = 'sale' then order_id end) as order_count,
         cast(sum(case when line_type = 'sale' then quantity else 0 end) as numeric(28, 4)) as sold_quantity,
@@ -29,7 +29,8 @@ final as (
         cast(sum(net_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting
     from lines
     where {{ only_touched_dates('order_date') }} and is_merchandise
-    group by order_date, source_system, product_key, currency
+    -- what differs most comes first, and short: the lines of a day are sorted by these columns, to count orders
+    group by order_date, product_id, source_system, currency
 
 )
 

@@ -15,7 +15,34 @@ lines as (
 
 ),
 
-final as (
+-- The fact is read a second time: to count distinct orders beside the sums would sort all lines.
+orders as (
+
+    select distinct
+        order_date,
+        source_system,
+        coalesce(country, 'unknown') as country,
+        currency,
+        order_id
+    from {{ ref('fct_sales_lines') }}
+    where {{ only_touched_dates('order_date') }} and order_id is not null
+
+),
+
+order_counts as (
+
+    select
+        order_date,
+        source_system,
+        country,
+        currency,
+        count(*) as order_count
+    from orders
+    group by order_date, source_system, country, currency
+
+),
+
+sums as (
 
     select
         order_date,
@@ -24,7 +51,6 @@ final as (
         coalesce(country, 'unknown') as country,
         currency,
         count(*) as line_count,
-        count(distinct order_id) as order_count,
         cast(sum(quantity) as numeric(28, 4)) as quantity,
         cast(sum(gross_amount) as numeric(28, 4)) as gross_amount,
         cast(sum(discount_amount) as numeric(28, 4)) as discount_amount,
@@ -43,6 +69,39 @@ final as (
     from lines
     where {{ only_touched_dates('order_date') }}
     group by order_date, source_system, coalesce(country, 'unknown'), currency
+
+),
+
+final as (
+
+    select
+        sums.order_date,
+        sums.source_system,
+        sums.country,
+        sums.currency,
+        sums.line_count,
+        coalesce(order_counts.order_count, 0) as order_count,
+        sums.quantity,
+        sums.gross_amount,
+        sums.discount_amount,
+        sums.net_amount,
+        sums.sale_amount,
+        sums.return_amount,
+        sums.cancellation_amount,
+        sums.fee_amount,
+        sums.adjustment_amount,
+        sums.cost_amount,
+        sums.net_sales_amount,
+        sums.net_amount_reporting,
+        sums.net_sales_amount_reporting
+    from sums
+    -- no match where no line of the row has an order
+    left join order_counts
+        on
+            sums.order_date = order_counts.order_date
+            and sums.source_system = order_counts.source_system
+            and sums.country = order_counts.country
+            and sums.currency = order_counts.currency
 
 )
 

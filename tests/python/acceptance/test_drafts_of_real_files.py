@@ -1,4 +1,4 @@
-"""Each set of real files: a draft of it, at most twenty lines changed by hand, and the known totals come out of a check."""
+"""Each set of real files: a draft, at most twenty lines changed by hand, and the known totals come out of a check."""
 
 import json
 from dataclasses import dataclass, field
