@@ -154,7 +154,10 @@ def test_only_the_edited_model_and_its_children_are_built_and_prod_stays(shop: C
     assert re.findall(r"FAIL 2 (reconciliation\w+)", printed) and "ERROR" not in printed
     assert relations(shop) == {
         "dev_alice_b_audit.reconciliation",
-        *(f"dev_alice_b_marts.{name}" for name in ("agg_sales_daily", "agg_sales_monthly", "delivered_countries", *COMPARED)),
+        *(
+            f"dev_alice_b_marts.{name}"
+            for name in ("agg_sales_daily", "agg_sales_monthly", "delivered_countries", *COMPARED)
+        ),
     }
     assert prod_state(shop) == before
     # the parents are the fact and the figures of prod
@@ -243,6 +246,7 @@ def test_a_diff_without_edits_is_equal(shop: Checkout) -> None:
         "fct_sales_lines",
         "agg_sales_daily",
         "agg_sales_monthly",
+        "delivered_countries",
         *COMPARED,
     }
 
