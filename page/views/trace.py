@@ -21,8 +21,6 @@ def choose_lines(filters: Filters) -> list[Row]:
 def show_record(rows: list[Row]) -> None:
     """Draw the record of the chosen line."""
     row = st.selectbox("Line", rows, format_func=describe_line, key="line")
-    if row is None:
-        return
     asked = {"file_id": row["file_id"], "row_numbers": [row["row_number"]]}
     # as of now: raw rows leave with their file
     for record in read_query("trace_records", asked):
