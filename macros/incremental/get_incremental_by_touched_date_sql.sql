@@ -4,15 +4,13 @@
     {%- set window = model.build_window -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set meta = model.config.meta -%}
-    {%- set gone = in_dates(meta.date_column, window.dates, meta.get('period', 'day')) -%}
-    {%- if meta.get('period', 'day') == 'day' %}
+    {%- set gone = in_dates(meta.date_column, window.dates, meta.get('period', 'day')) %}
     insert into {{ build_state('touched_dates') }} (relation_name, event_id, touched_date)
     values
         {%- for date in window.dates %}
         ('{{ model.relation_name }}', {{ window.event_id }}, cast('{{ date }}' as date)){{ ',' if not loop.last }}
         {%- endfor %}
     on conflict do nothing;
-    {%- endif %}
     {{ record_gone_members(arg_dict, [gone]) }}
     delete from {{ arg_dict['target_relation'] }}
     where {{ gone }};

@@ -79,28 +79,8 @@ sums as (
 final as (
 
     select
-        sums.order_date,
-        sums.source_system,
-        sums.country,
-        sums.currency,
-        sums.line_count,
-        coalesce(order_counts.order_count, 0) as order_count,
-        sums.quantity,
-        sums.gross_amount,
-        sums.discount_amount,
-        sums.net_amount,
-        sums.sale_amount,
-        sums.return_amount,
-        sums.cancellation_amount,
-        sums.fee_amount,
-        sums.adjustment_amount,
-        sums.voucher_sale_amount,
-        sums.deposit_amount,
-        sums.tip_amount,
-        sums.cost_amount,
-        sums.net_sales_amount,
-        sums.net_amount_reporting,
-        sums.net_sales_amount_reporting
+        sums.*,
+        coalesce(order_counts.order_count, 0) as order_count
     from sums
     -- no match where no line of the row has an order
     left join order_counts
