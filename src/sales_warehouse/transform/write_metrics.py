@@ -28,7 +28,8 @@ def _write_value(value: Any, decimals: int | None) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, (float, Decimal)):
-        return f"{value:,f}" if decimals is None else f"{value:,.{decimals}f}"
+        # of a floating point number the digits that make it, not six after the point
+        return f"{Decimal(str(value)):,f}" if decimals is None else f"{value:,.{decimals}f}"
     if isinstance(value, datetime):
         # metrics have no finer time than a day
         return value.date().isoformat()

@@ -57,10 +57,7 @@ select
     {{{{ columns_of('int_sales__lines_unioned') | join(', ') | replace('gross_amount', '-gross_amount as gross_amount')
         | replace('net_amount', '-net_amount as net_amount') }}}}
 from ({UNITED}) as united"""
-WITHOUT_REGION = f"""\
-select
-    {{{{ columns_of('int_sales__lines_unioned') | join(', ') | replace(', region', ', null as region') }}}}
-from ({UNITED}) as united"""
+WITHOUT_REGION = UNITED.replace("]) }}", "]) | replace('lines.region', 'null as region') }}")
 RATE_OF_DAY = "and lines.order_date = exchange_rates.rate_date"
 CALENDAR_DAY = "on daily_sales.order_date = days.date_day"
 A_DAY_LATE = "on days.date_day between daily_sales.order_date and daily_sales.order_date + 1"
@@ -161,8 +158,8 @@ MUTATIONS = (
     Mutation("dim_date", "drop a day", LAST, f"{LAST} where day_of_month <> 5", DAILY_TO_MONTHLY),
     Mutation("dim_date", "double days", LAST, f"{LAST} union all {LAST}", "dim_date"),
     # aggregates
-    Mutation("agg_sales_daily", "filter out a line type", "where {{", "where line_type <> 'adjustment' and {{",
-             FACT_TO_DAILY),
+    Mutation("agg_sales_daily", "filter out a line type", "{{ only_touched_dates('order_date') }}\n    group by",
+             "{{ only_touched_dates('order_date') }} and line_type <> 'adjustment'\n    group by", FACT_TO_DAILY),
     Mutation("agg_sales_daily", "count fees as sales", "sum(case when is_merchandise then net_amount else 0 end)",
              "sum(net_amount)", FACT_TO_DAILY),
     Mutation("agg_sales_daily", "round the converted amount early", "cast(sum(net_amount_reporting) as",
@@ -444,7 +441,7 @@ MUTATIONS = (
              "feed_issues__every_code_is_counted"),
     # the reports about feeds and files
     Mutation("overlapping_lines", "compare with later files", "first_file_id < _file_id", "first_file_id <= _file_id",
-             "overlapping_lines__the_other_file_is_earlier"),
+             "lines_of_two_files_are_found_one_by_one"),
     Mutation("overlapping_lines", "compare all equal lines", "partition by {{ compared | join(', ') }}, _file_id\n",
              "partition by sales_line_id\n", "lines_of_two_files_are_found_one_by_one"),
     Mutation("quarantined_rows", "include skipped rows", "row_status = 'quarantined'", "row_status <> 'accepted'",

@@ -95,7 +95,7 @@ def test_net_sales_by_country_and_currency_equal_the_monthly_report(shop: Checko
 def test_net_sales_by_category_and_region_of_the_store_equal_the_lines(shop: Checkout) -> None:
     found = query(shop, "--saved-query", "category_sales")
     expected = shop.sql(
-        "select product_category, coalesce(dim_store.region, 'unknown') as region, "
+        "select dim_product.product_category, coalesce(dim_store.region, 'unknown') as region, "
         "sum(net_amount_reporting) as net_sales "
         "from marts.fct_sales_lines inner join marts.dim_product using (product_key) "
         "inner join marts.dim_store using (store_key) where is_merchandise group by 1, 2"

@@ -35,7 +35,10 @@ select
     (
         select md5(string_agg(o.text, ',' order by o.text))
         from (
-            select cast(to_jsonb(o) - 'sold_product_count' - 'is_counted' - 'store_key' - 'store_id' as text) as text
+            select cast(
+                to_jsonb(o) - 'sold_product_count' - 'is_counted' - 'store_key' - 'store_id' - 'tip_amount' - 'deposit_amount'
+                - 'voucher_sale_amount' as text
+            ) as text
             from {schema}.fct_orders as o
         ) as o
     ),
