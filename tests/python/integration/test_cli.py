@@ -141,7 +141,7 @@ def test_tables_fit_a_real_terminal(checkout: Checkout, inbox: Path, width: int)
         (("sql", "select setval('ledger.files_file_id_seq', 1)"), 2, "read-only"),
         (("sql",), 2, "Missing argument"),
         (("load", "--inbox", "/nowhere/at/all"), 2, "is no directory"),
-        (("load", "--feed", "shop.tills"), 2, "Declared are: online_retail.invoice_lines"),
+        (("load", "--feed", "shop.tills"), 2, "Declared are: city_stores.receipt_lines"),
         (("sample", "--days", "1"), 2, "14"),
         (("nonsense",), 2, "No such command"),
         (("load", "--restore", "1"), 2, "`warehouse load --restore` is replaced by `warehouse restore FILE`."),
