@@ -193,7 +193,7 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
         "Rejects": ("rejects", "export", "replay"),
         "Persons": ("erase", "erasures"),
         "Lineage": ("explain", "changes", "diff"),
-        "Readers": ("publish", "publications", "rollback", "sql", "mf", "live", "lake"),
+        "Readers": ("publish", "publications", "rollback", "sql", "mf", "bi", "live", "lake"),
         "Set-up": ("up", "down", "status", "sample", "grants", "spark"),
     }
     titles = re.findall(r"─ ([A-Z][a-z-]+) ─", printed)

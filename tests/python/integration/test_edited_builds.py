@@ -35,7 +35,8 @@ def test_a_missing_cast_in_a_union_names_its_part_before_anything_is_built(shop:
     first = said.partition("more were skipped")[0]
     assert "all_sources_have_one_shape" in first
     assert (
-        "UNION types text and bigint cannot be matched (at: select * from stg_store_orders__order_lines_typed)" in first
+        "UNION types bigint and text cannot be matched (at: select * from int_sales__online_retail_lines_typed)"
+        in first
     )
     assert shop.value("select count(*) from marts.fct_sales_lines") == "1"
     path.write_text(sound.replace("'return' else 'sale'", "'sale' else 'sale'", 1))
