@@ -1,8 +1,8 @@
 {% macro only_touched_dates(column, period='day') -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
-        {#- of a sample the days alone: another relation that is read may have no more -#}
-        {{ return(only_sampled_dates(column)) }}
+        {#- of a sample the days alone: another relation that is read may have no more; a relation of months has all months with one of them -#}
+        {{ return(only_sampled_dates(column, month_end(column) if column == 'month_start_date' else none)) }}
     {%- endif -%}
     {{ return(in_dates(column, window.dates, period)) }}
 {%- endmacro %}
