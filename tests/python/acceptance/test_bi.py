@@ -30,7 +30,7 @@ def fields(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> dict
 
     checkout.warehouse("up")
     folder = tmp_path_factory.mktemp("bi") / "tableau"
-    assert "data sources of Tableau" in checkout.run("warehouse", "bi", "tableau", str(folder)).stderr
+    assert "data sources of Tableau" in checkout.run("warehouse", "bi", "tableau", str(folder)).stdout
     found = {}
     for path in sorted(folder.glob("*.tds")):
         source = Datasource.from_file(str(path))
