@@ -36,8 +36,8 @@ select
         select md5(string_agg(o.text, ',' order by o.text))
         from (
             select cast(
-                to_jsonb(o) - 'sold_product_count' - 'is_counted' - 'store_key' - 'store_id' - 'tip_amount' - 'deposit_amount'
-                - 'voucher_sale_amount' as text
+                to_jsonb(o) - 'sold_product_count' - 'is_counted' - 'store_key' - 'store_id' - 'tip_amount'
+                - 'deposit_amount' - 'voucher_sale_amount' as text
             ) as text
             from {schema}.fct_orders as o
         ) as o
