@@ -8,7 +8,7 @@ import pytest
 
 from checkout import Checkout
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long]
 
 # Tableau's words for what must not be added up, and for the others
 EXPECTED = {

@@ -55,5 +55,5 @@ def test_unit_tests_of_what_did_not_change_do_not_run(shop: Checkout) -> None:
     shop.warehouse("build", "--settle", "0")
     assert "unit test" not in shop.warehouse("build", "--settle", "0")
     path.write_text(path.read_text().replace("-- Grain: one row", "-- Grain: exactly one row"))
-    assert " 1 unit test" in shop.warehouse("build", "--settle", "0")
+    assert " 2 unit tests" in shop.warehouse("build", "--settle", "0")
     assert "unit test" not in shop.warehouse("build", "--settle", "0")
