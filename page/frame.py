@@ -128,5 +128,5 @@ def write_heading(column: str) -> str:
 
 
 def read_column(rows: Sequence[Row], column: str) -> list[Any]:
-    """Return a column of rows; Plotly takes numbers as floats."""
+    """Return a column of rows."""
     return [row[column] for row in rows]

@@ -11,17 +11,18 @@
     {%- set was_touched = in_periods(meta.date_column, merged_periods(window.dates), meta.last_date_column) -%}
     {%- if meta.get('records_dates') %}
     insert into {{ build_state('touched_dates') }} (relation_name, event_id, touched_date)
-    {%- set old_rows -%}
-        select {{ columns }} from {{ target }} where {{ is_built_again }}
-        union all
-        select {{ columns }} from {{ target }} where {{ was_touched }} and ({{ is_built_again }}) is not true
-    {%- endset -%}
-    {%- set new_rows = 'select ' ~ columns ~ ' from ' ~ temp %}
     select distinct '{{ model.relation_name }}', {{ window.event_id }}, {{ meta.records_dates }}
     from (
-        (({{ old_rows }}) except all ({{ new_rows }}))
-        union all
-        (({{ new_rows }}) except all ({{ old_rows }}))
+        select {{ columns }}
+        from (
+            select {{ columns }}, -1 as side from {{ target }} where {{ is_built_again }}
+            union all
+            select {{ columns }}, -1 from {{ target }} where {{ was_touched }} and ({{ is_built_again }}) is not true
+            union all
+            select {{ columns }}, 1 from {{ temp }}
+        ) as old_and_new
+        group by {{ columns }}
+        having sum(side) <> 0
     ) as changed_rows
     on conflict do nothing;
     {%- endif %}

@@ -1,8 +1,9 @@
-{% macro only_touched_dates(column, period='day') -%}
+{# Of a sample the days alone: another relation that is read may have no more. Where the column is the first day of a period,
+   `last_column` is its last one. #}
+{% macro only_touched_dates(column, period='day', last_column=none) -%}
     {%- set window = model.build_window -%}
     {%- if not window or window.is_whole -%}
-        {#- of a sample the days alone: another relation that is read may have no more; a relation of months has all months with one of them -#}
-        {{ return(only_sampled_dates(column, month_end(column) if column == 'month_start_date' else none)) }}
+        {{ return(only_sampled_dates(column, last_column)) }}
     {%- endif -%}
     {{ return(in_dates(column, window.dates, period)) }}
 {%- endmacro %}

@@ -19,7 +19,7 @@ monthly_sales as (
 
     select *
     from {{ ref('agg_product_sales_monthly') }}
-    where {{ only_touched_dates('month_start_date', 'month') }}
+    where {{ only_touched_dates('month_start_date', 'month', month_end('month_start_date')) }}
 
 ),
 
