@@ -44,8 +44,9 @@ def test_a_missing_cast_in_a_union_names_its_part_before_anything_is_built(shop:
     path.write_text(sound.replace(turned, "lines.quantity < 0 then 'sale'"))
     done = shop.run("warehouse", "build", "--quiet", "--settle", "0", check=False)
     assert done.returncode == 1
-    # the data of today have no return
-    assert "the_kind_of_a_line_follows_from_code_pieces_and_money" in done.stdout
+    # the data of today have no return; two unit tests have one, and the build ends at the first that fails
+    kinds = ("the_kind_of_a_line_follows_from_code_pieces_and_money", "all_sources_have_one_shape")
+    assert any(name in done.stdout for name in kinds)
     path.write_text(sound)
 
 
