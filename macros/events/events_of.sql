@@ -11,15 +11,12 @@
    skipped       values of row_issues of skipped rows that are states too, such as a cancellation
    window_days   a sending of a key that is more days later than the one before it is another event; without it none is #}
 {% macro events_of(staging_model) -%}
-    {%- set found = [] -%}
-    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == staging_model -%}
-        {%- do found.append((node.config.meta or {}).get('events')) -%}
-        {%- do found.append(deliveries_of(node)) -%}
-    {%- endfor -%}
-    {%- set declared = found | first if found else none -%}
-    {%- if found and found[1] and not declared -%}
-        {{ return(found[1]) }}
-    {%- elif found and found[1] -%}
+    {%- set node = graph.nodes.get('model.' ~ project_name ~ '.' ~ staging_model) -%}
+    {%- set declared = (node.config.meta or {}).get('events') if node else none -%}
+    {%- set deliveries = deliveries_of(node) if node else none -%}
+    {%- if deliveries and not declared -%}
+        {{ return(deliveries) }}
+    {%- elif deliveries -%}
         {{ exceptions.raise_compiler_error(staging_model ~ ' declares meta.events and meta.deliveries: one of them.') }}
     {%- elif not declared -%}
         {{ return(none) }}

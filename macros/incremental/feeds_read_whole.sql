@@ -40,11 +40,7 @@
         {%- do known.update({feed.raw_relation: feed.source.unique_id}) -%}
     {%- endfor -%}
     {%- set found = [] -%}
-    {%- set waiting = [plan_of_files([-1, -2])] -%}
-    {# Jinja cannot loop over a list that grows #}
-    {%- for _ in range(100000) if waiting -%}
-        {%- set node = waiting.pop() -%}
-        {%- do waiting.extend(node.get('Plans', [])) -%}
+    {%- for node in plan_nodes(plan_of_files([-1, -2])) -%}
         {%- set relation = '"' ~ target.database ~ '"."' ~ node.get('Schema') ~ '"."' ~ node.get('Relation Name') ~ '"' -%}
         {%- set conditions = [node.get('Filter'), node.get('Index Cond'), node.get('Recheck Cond')] | select | join(' ') -%}
         {%- if relation in known and not node['Alias'].startswith('looked_up') and "'{-1,-2}'" not in conditions
@@ -68,15 +64,26 @@
     {{ return(fromjson(run_query('explain (verbose, format json) ' ~ sql).rows[0][0])[0]['Plan']) }}
 {%- endmacro %}
 
+{# A node of a plan and those below it. #}
+{% macro plan_nodes(plan) -%}
+    {%- set found = [plan] -%}
+    {%- for node in plan.get('Plans', []) -%}
+        {%- do found.extend(plan_nodes(node)) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
 {# The names of the feeds above these models and sources. #}
 {% macro feeds_above(unique_ids, declared) -%}
-    {%- set waiting, seen = unique_ids | list, [] -%}
-    {%- for _ in range(100000) if waiting -%}
+    {%- set waiting, seen = unique_ids | unique | list, [] -%}
+    {# each once #}
+    {%- for _ in range(graph.nodes | length + graph.sources | length) if waiting -%}
         {%- set unique_id = waiting.pop() -%}
-        {%- if unique_id not in seen -%}
-            {%- do seen.append(unique_id) -%}
-            {%- set node = graph.nodes.get(unique_id) -%}
-            {%- do waiting.extend(node.depends_on.nodes + feed_models(node)) if node and node.resource_type == 'model' -%}
+        {%- do seen.append(unique_id) -%}
+        {%- set node = graph.nodes.get(unique_id) -%}
+        {%- if node and node.resource_type == 'model' -%}
+            {%- set parents = (node.depends_on.nodes + feed_models(node)) | unique | list -%}
+            {%- do waiting.extend(parents | reject('in', seen + waiting) | list) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- set names = [] -%}

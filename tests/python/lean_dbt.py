@@ -26,10 +26,14 @@ from dbt.parser import manifest
 from dbt.tracking import track_behavior_change_warn
 from dbt_common import behavior_flags
 from dbt_common.clients import agate_helper
-from dbt_common.clients.jinja import MacroFuzzEnvironment, NativeSandboxEnvironment
+from dbt_common.clients.jinja import BaseMacroGenerator, MacroFuzzEnvironment, NativeSandboxEnvironment
 from dbt_common.events.base_types import BaseEvent
 from dbt_common.events.event_manager import EventLevel, EventManager
+from dbt_common.exceptions import DbtInternalError
+from dbt_common.exceptions.macros import MacroReturn
 from dbt_common.utils.encoding import JSONEncoder
+from jinja2.exceptions import TemplateRuntimeError
+from jinja2.sandbox import SandboxedEnvironment
 
 # the beginning of a query with CTEs, up to the name of the first one
 _WITH = re.compile(r"(?:\s|--[^\n]*\n)*with\s+(?!recursive\b)(?=\w)", re.IGNORECASE)
@@ -55,6 +59,9 @@ def make_lean() -> None:
     _find_caller_without_its_source()
     _flatten_macros_by_layer()
     _bind_macros_without_calls()
+    _make_modules_of_macros_once()
+    _call_macros_at_once()
+    _read_dictionaries_at_once()
     _keep_sessions()
 
 
@@ -197,6 +204,71 @@ def _bind_macros_without_calls() -> None:
         )
 
     MacroNamespaceBuilder.build_namespace = bind
+
+
+def _make_modules_of_macros_once() -> None:
+    # dbt makes the module of a macro, which has the macro alone, at every call; it reads the same context each time
+    make = BaseMacroGenerator.get_macro
+
+    def get_macro(self: Any) -> Any:
+        context, macro = self.__dict__.get("kept_macro", (None, None))
+        if macro is None or context is not self.context:
+            macro = make(self)
+            self.__dict__["kept_macro"] = self.context, macro
+        return macro
+
+    BaseMacroGenerator.get_macro = get_macro
+
+
+def _call_macros_at_once() -> None:
+    # the same without two context managers, and without the questions that Jinja asks of other callables
+    def call_macro(self: Any, *args: Any, **named: Any) -> Any:
+        if self.context is None:
+            raise DbtInternalError("Context is still None in call_macro!")
+        macro = self.get_macro()
+        try:
+            return macro(*args, **named)
+        except MacroReturn as returned:
+            return returned.value
+        except (TypeError, TemplateRuntimeError):
+            with self.exception_handler():
+                raise
+
+    def call_tracked(self: Any, *args: Any, **named: Any) -> Any:
+        if self.stack is None:
+            return self.call_macro(*args, **named)
+        name = self.macro.unique_id
+        if self.stack.depth == 0 and self.node:
+            self.node.depends_on.add_macro(name)
+        self.stack.push(name)
+        try:
+            return self.call_macro(*args, **named)
+        finally:
+            self.stack.pop(name)
+
+    call = SandboxedEnvironment.call
+
+    def call_from_template(self: Any, context: Any, called: Any, *args: Any, **named: Any) -> Any:
+        if type(called) is not MacroGenerator:
+            return call(self, context, called, *args, **named)
+        named.pop("_block_vars", None)
+        named.pop("_loop_vars", None)
+        return called(*args, **named)
+
+    BaseMacroGenerator.call_macro, MacroGenerator.__call__ = call_macro, call_tracked
+    SandboxedEnvironment.call = call_from_template
+
+
+def _read_dictionaries_at_once() -> None:
+    # `node.name` is first looked for among the methods of a dictionary
+    read, methods = SandboxedEnvironment.getattr, frozenset(dir(dict))
+
+    def getattr_at_once(self: Any, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute not in methods:
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return read(self, obj, attribute)
+
+    SandboxedEnvironment.getattr = getattr_at_once
 
 
 def _keep_sessions() -> None:

@@ -74,9 +74,7 @@ def leave_parsed(environment: Mapping[str, str]) -> None:
     declaration = Path("dbt_project.yml")
     if len(database) != len(_DATABASE) or not declaration.exists() or declaration.read_bytes() != _declaration:
         return
-    targets = [Path("target")]
-    if "WAREHOUSE_HOME" in environment:
-        targets.append(Path(environment["WAREHOUSE_HOME"]) / "dbt" / "target")
+    targets = [Path("target"), Path(environment.get("WAREHOUSE_HOME", ".warehouse")) / "dbt" / "target"]
     missing = [target for target in targets if not (target / "partial_parse.msgpack").exists()]
     if not missing:
         return

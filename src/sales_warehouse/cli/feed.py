@@ -13,6 +13,7 @@ from sales_warehouse.cli.console import count, note, out, report_progress
 from sales_warehouse.cli.daily import print_load_report
 from sales_warehouse.cli.output import emit, print_table
 from sales_warehouse.cli.session import AsJson, Inbox, with_inbox
+from sales_warehouse.cli.stream import print_stream_report
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.read_feeds import read_feeds
@@ -28,8 +29,7 @@ commands = typer.Typer(no_args_is_help=True)
 group.add_typer(commands, name="feed", rich_help_panel="Feeds", help="Draft a feed from sample files, and check it.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The feed: <source>.<feed>.")]
-Samples = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Sample files, old and new ones.")]
-SomeSamples = Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Sample files, old and new ones.")]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Sample files, old and new ones.")]
 
 _NAME = re.compile(r"(?P<source>[a-z][a-z0-9_]*)\.(?P<feed>[a-z][a-z0-9_]*)")
 _SHOWN_FORMS = 3
@@ -43,7 +43,7 @@ def feed() -> None:
 @commands.command()
 def draft(
     name: Name,
-    file: SomeSamples = None,
+    file: Files = None,
     topic: Annotated[
         str | None,
         typer.Option(metavar="LOCATION", help="Look at the first messages of kafka://<cluster>/<topic> instead."),
@@ -83,10 +83,11 @@ def draft(
 
 
 @commands.command()
-def check(name: Name, file: Samples, inbox: Inbox = None, as_json: AsJson = False) -> None:
+def check(name: Name, file: Files = None, inbox: Inbox = None, as_json: AsJson = False) -> None:
     """Load sample files into a scratch database, build the staging model there, and print what comes out.
 
-    Nothing is left behind. Exit code 1 when a file is refused, or a model or a test fails.
+    Of a topic, name no files: its first messages are read. Nothing is left behind. Exit code 1 when a file is refused,
+    a message stops the topic, or a model or a test fails.
     """
     from sales_warehouse.draft.check import check_feed
 
@@ -99,7 +100,7 @@ def check(name: Name, file: Samples, inbox: Inbox = None, as_json: AsJson = Fals
             f"There is no feed {name}. Draft it: warehouse feed draft {name} FILE. Declared are: {known}."
         )
     with report_progress("check", as_json) as reporter:
-        report = check_feed(settings, found, file, reporter)
+        report = check_feed(settings, found, file or [], reporter)
     emit(report, as_json, lambda it: _print_check(it, found), _check_as_json)
     if report.needs_a_person:
         raise typer.Exit(1)
@@ -135,7 +136,7 @@ def _print_draft(evidence: "Evidence", draft: "Draft", files: Sequence[Path]) ->
             out.print(f"  {number}. {line}", soft_wrap=True)
     name = evidence.feed.full_name
     if evidence.feed.topic:
-        note(f"\nTry it: warehouse stream --feed {name} --once, then make dev")
+        note(f"\nTry it: warehouse feed check {name}")
     else:
         note(f"\nTry it: warehouse feed check {name} {' '.join(map(str, files[:1]))}")
 
@@ -179,7 +180,10 @@ def _draft_as_json(evidence: "Evidence", draft: "Draft") -> dict[str, Any]:
 
 
 def _print_check(report: "CheckReport", feed: Feed) -> None:
-    print_load_report(report.load)
+    if report.stream is None:
+        print_load_report(report.load)
+    else:
+        print_stream_report(report.stream)
     failures = [problem for problem in report.problems if problem.is_failure]
     if failures:
         rows = [(one.status, one.kind, one.name, one.cause) for one in failures]
@@ -194,7 +198,9 @@ def _print_check(report: "CheckReport", feed: Feed) -> None:
         out.print(f"[bold]To be decided[/bold] ({count(len(report.todos), 'TODO line')})")
         for line in report.todos:
             out.print(f"  {escape(show_line(line))}", soft_wrap=True)
-    if not report.needs_a_person and not report.todos:
+    if not report.needs_a_person and not report.todos and feed.topic is not None:
+        note(f"Load all of it, and what comes: warehouse stream --feed {feed.full_name}")
+    elif not report.needs_a_person and not report.todos:
         note(f"Put the files into {feed.location.rpartition('/')[0] or '.'} of the inbox, then: warehouse build")
 
 
@@ -202,6 +208,7 @@ def _check_as_json(report: "CheckReport") -> dict[str, Any]:
     return {
         "files": [{"uri": one.uri, "status": one.status, "message": one.message} for one in report.load.outcomes],
         "unmatched": report.load.unmatched,
+        "messages": asdict(report.stream) if report.stream else None,
         "outcomes": [dict(zip(("status", "issues", "rows"), row, strict=True)) for row in report.outcomes],
         "sums": [asdict(one) for one in report.sums],
         "problems": [asdict(one) for one in report.problems],

@@ -65,7 +65,7 @@ def stream(
     if settings.log_as_json:
         log_end("stream", asdict(report))
     if not quiet or report.needs_a_person:
-        _print_report(report)
+        print_stream_report(report)
     if options.ends and report.needs_a_person:
         raise typer.Exit(1)
 
@@ -106,7 +106,8 @@ def print_stream_status(status: "StreamStatus") -> None:
         note(f"The lag is not known: {status.problem}")
 
 
-def _print_report(report: "StreamReport") -> None:
+def print_stream_report(report: "StreamReport") -> None:
+    """Print what a stream loaded, and what needs a person."""
     parts = [count(report.messages, "message"), count(report.rows, "row")]
     parts += [f"{report.rejected:,} rejected"] if report.rejected else []
     parts += [f"{report.skipped:,} skipped"] if report.skipped else []

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -18,7 +18,7 @@ from sales_warehouse.draft.find_samples import uri_of
 from sales_warehouse.draft.plan_staging import UNKNOWN_CURRENCY
 from sales_warehouse.draft.scratch_database import scratch_database
 from sales_warehouse.errors import ConfigurationError
-from sales_warehouse.feeds.declare import Feed
+from sales_warehouse.feeds.declare import Feed, Topic
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
 from sales_warehouse.read_sql import read_sql
@@ -26,6 +26,9 @@ from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
 from sales_warehouse.transform.problems import Problem
 from sales_warehouse.transform.run_dbt import build_in_scratch
+
+if TYPE_CHECKING:
+    from sales_warehouse.stream.consume import StreamReport
 
 RATES = Path("seeds/reference/exchange_rates.csv")
 _TODO = re.compile(r"^\s*(?:#|--) (TODO [^\n]*(?:\n\s*(?:#|--)   [^\n]*)*)", re.MULTILINE)
@@ -44,9 +47,10 @@ class Sums:
 
 @dataclass
 class CheckReport:
-    """What came of the samples."""
+    """What came of the samples, files or messages."""
 
-    load: LoadReport
+    load: LoadReport = field(default_factory=LoadReport)
+    stream: "StreamReport | None" = None
     problems: tuple[Problem, ...] = ()
     outcomes: list[tuple[str, str, int]] = field(default_factory=list)  # status, issues, rows
     sums: list[Sums] = field(default_factory=list)
@@ -57,27 +61,35 @@ class CheckReport:
 
     @property
     def needs_a_person(self) -> bool:
-        """Say whether a file was not loaded, or a model or test failed."""
-        return self.load.needs_a_person or bool(self.load.unmatched) or any(one.is_failure for one in self.problems)
+        """Say whether a file or a message was not loaded, or a model or test failed."""
+        is_read = self.stream is None or not self.stream.needs_a_person
+        is_loaded = not self.load.needs_a_person and not self.load.unmatched
+        return not (is_read and is_loaded) or any(one.is_failure for one in self.problems)
 
 
 def check_feed(settings: Settings, feed: Feed, paths: Sequence[Path], reporter: Reporter) -> CheckReport:
-    """Load the samples, build and test the staging model, and leave nothing behind.
+    """Load the samples, or the first messages of a topic, build and test the staging model, and leave nothing behind.
 
-    Raises `ConfigurationError` for a sample that is no file, a project that dbt cannot read and a login without rights.
+    Raises `ConfigurationError` for a sample that is no file, a project that dbt cannot read and a login without rights,
+    and `KafkaAway`.
     """
     model = f"stg_{feed.source}__{feed.name}"
-    if feed.topic is not None:
-        raise ConfigurationError(f"{feed.full_name} is a topic and has no files.")
+    if feed.topic is not None and paths:
+        raise ConfigurationError(f"{feed.full_name} is a topic and has no files: name none, and its messages are read.")
+    if feed.topic is None and not paths:
+        raise ConfigurationError(f"{feed.full_name} is a feed of files: name some.")
     with scratch_database(settings) as scratch, _scratch_folder() as folder:
         inbox = folder / "inbox"
         for path in paths:
             _put(path, inbox, settings.inbox, feed)
         scratch = replace(scratch, home=folder / "home", inbox=inbox)
         with closing(server.connect(scratch, application_name="warehouse feed check")) as connection:
-            report = CheckReport(run_load(connection, [feed], inbox, reporter, LoadOptions(settle_seconds=0)))
+            if feed.topic is not None:
+                report = CheckReport(stream=_read_messages(scratch, feed, feed.topic))
+            else:
+                report = CheckReport(run_load(connection, [feed], inbox, reporter, LoadOptions(settle_seconds=0)))
             report.todos = find_todos(settings.project, feed)
-            if not any(outcome.status == "active" for outcome in report.load.outcomes):
+            if not _has_rows(connection):
                 return report
             reporter.begin("dbt build")
             report.problems = build_in_scratch(scratch, folder, ["build", "--select", model])
@@ -87,6 +99,25 @@ def check_feed(settings: Settings, feed: Feed, paths: Sequence[Path], reporter: 
                 _sum_up(connection, model, report)
                 _look_for_rates(settings.project, report)
     return report
+
+
+def _read_messages(scratch: Settings, feed: Feed, topic: Topic) -> "StreamReport":
+    """Load the first messages of the topic; the consumer group is that of the scratch database."""
+    # imported here: feeds of files need no client of Kafka
+    from sales_warehouse.stream.consume import StreamOptions
+    from sales_warehouse.stream.read_first import MOST_MESSAGES
+    from sales_warehouse.stream.run_stream import run_stream
+
+    # rejects of a check are sent to no topic, and its figures are no metrics of the stream
+    tried = replace(feed, topic=replace(topic, dead_letter_topic=None))
+    options = StreamOptions(once=True, window_seconds=1.0, most_messages=MOST_MESSAGES)
+    return run_stream(replace(scratch, metrics_port=None), [tried], feed.full_name, (), options, lambda _: None)
+
+
+def _has_rows(connection: Connection) -> bool:
+    with transaction(connection) as cursor:
+        cursor.execute("select exists (select from ledger.files where status = 'active')")
+        return cursor.fetchone() == (True,)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One process of a stream: it shares the partitions of a consumer group and commits each in windows."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -84,6 +85,7 @@ class StreamOptions:
     until_idle: bool = False  # end when no message is left
     once: bool = False  # end when each partition was read up to its end once
     window_seconds: float = WINDOW_SECONDS
+    most_messages: int | None = None  # end when so many were loaded, or a few more
 
     @property
     def ends(self) -> bool:
@@ -290,7 +292,7 @@ class StreamProcess:
         """Say whether all is read and committed that the options ask for."""
         if not self._options.ends:
             return False
-        if not has_topics:
+        if not has_topics or self.report.messages >= (self._options.most_messages or math.inf):
             return True
         if not self._was_assigned or self._to_place:
             return False

@@ -28,6 +28,13 @@ def test_a_topic_is_drafted_streamed_and_built(kafka: Broker, checkout: Checkout
     )
     assert drafted["location"] == f"kafka://main/{topic}"
     assert {"events", "max_rejects"} <= {question["about"] for question in drafted["todo"]}
+    checked = json.loads(checkout.warehouse("feed", "check", "web.orders", "--json"))
+    assert checked["outcomes"] == [{"status": "accepted", "issues": "", "rows": 4}]
+    assert (checked["messages"]["messages"], checked["messages"]["rejected"], checked["problems"]) == (4, 1, [])
+    assert {"net_amount": "12.0000"}.items() <= {one["column"]: one["total"] for one in checked["sums"]}.items()
+    assert checkout.value("select count(*) from pg_database where datname like 'warehouse_check%'") == "0"
+    done = checkout.run("warehouse", "feed", "check", "web.orders", "a.csv", check=False)
+    assert done.returncode == 2 and "is a topic and has no files" in " ".join(done.stderr.split())
     checkout.warehouse("stream", "--feed", "web.orders", "--once", "--quiet")
     checkout.dbt("build", "--quiet", "--select", "stg_web__orders")
     found = checkout.sql(
@@ -40,7 +47,7 @@ def test_a_topic_is_drafted_streamed_and_built(kafka: Broker, checkout: Checkout
         ("A3", "tea", "3.0000", "accepted"),
     ]
     assert checkout.value("select count(*) from ledger.rejects") == "1"
-    # the draft left nothing at the broker: the stream read each message from the first on
+    # draft and check left nothing at the broker: the stream read each message from the first on
     assert checkout.value("select sum(records_read) from ledger.files") == "4"
 
 

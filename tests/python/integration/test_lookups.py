@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from rebuilds import compile_whole, find_differences, list_built_whole
 
 from checkout import WITH_UNIT_TESTS, WITHOUT_TESTS, Checkout, name_server
 from databases import Databases
+from sales_warehouse.settings import Settings
 
 LINES = """
 select order_id || ' ' || coalesce(product_name, '?') || ' ' || order_date || ' ' || net_amount::numeric(18, 2)
@@ -78,15 +81,17 @@ where {{{{ {} }}}}
 group by 1
 """
 
+# columns and SQL of relations as a rebuild gives them, by what was selected and the text of the models
+Rebuilt = dict[tuple[str, bytes], dict[str, tuple[str, str]]]
+
 pytestmark = pytest.mark.timeout(900)
 
 
 class Shop:
     """A warehouse with the shop, its inbox, and builds that are compared with a rebuild."""
 
-    def __init__(self, checkout: Checkout, connection: Connection, inbox: LookupInbox) -> None:
-        self.checkout, self.connection, self.inbox = checkout, connection, inbox
-        self._rebuilt: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+    def __init__(self, checkout: Checkout, connection: Connection, inbox: LookupInbox, rebuilt: Rebuilt) -> None:
+        self.checkout, self.connection, self.inbox, self._rebuilt = checkout, connection, inbox, rebuilt
 
     def build(self, *more: str) -> set[str]:
         """Load, build lines, outcomes and more models, and compare; return the files whose lines came anew."""
@@ -105,10 +110,12 @@ class Shop:
         self._compare()
 
     def _compare(self, *selected: str) -> None:
-        if selected not in self._rebuilt:
-            self._rebuilt[selected] = compile_whole(self.checkout, *selected)
-        assert len(self._rebuilt[selected]) > len(OUTCOMES)
-        assert find_differences(self.connection, self._rebuilt[selected]) == []
+        models = sorted((self.checkout.project / "models").rglob("*.*"))
+        version = " ".join(selected), sha256(b"".join(path.read_bytes() for path in models if path.is_file())).digest()
+        if version not in self._rebuilt:
+            self._rebuilt[version] = compile_whole(self.checkout, *selected)
+        assert len(self._rebuilt[version]) > len(OUTCOMES)
+        assert find_differences(self.connection, self._rebuilt[version]) == []
 
     def lines(self) -> list[str]:
         return [str(value) for row in self.checkout.sql(LINES) for value in row.values()]
@@ -133,15 +140,39 @@ class Shop:
             return {uri.removeprefix("corner_shop/"): tuple(written) for uri, written in cursor.fetchall()}
 
 
-@pytest.fixture
-def shop(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+@dataclass
+class Opened:
+    """The project with the shop and its database, as it is before the first delivery."""
+
+    checkout: Checkout
+    settings: Settings
+    rebuilt: Rebuilt
+
+
+@pytest.fixture(scope="module")
+def opened(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Opened:
     folder = tmp_path_factory.mktemp("lookups")
     settings = databases.make(folder)
     checkout = Checkout.copy_to(folder / "project", WAREHOUSE_INBOX=str(settings.inbox), **name_server(settings))
     declare_lookups(checkout.project)
     checkout.warehouse("up")
+    checkout.dbt("parse", "--quiet")
+    databases.keep(settings)
+    shutil.copytree(checkout.project / "models", folder / "models")
+    return Opened(checkout, settings, {})
+
+
+@pytest.fixture
+def shop(opened: Opened, databases: Databases) -> Iterator[Shop]:
+    checkout = opened.checkout
     with closing(checkout.connect()) as connection:
-        yield Shop(checkout, connection, LookupInbox(settings.inbox))
+        yield Shop(checkout, connection, LookupInbox(opened.settings.inbox), opened.rebuilt)
+    databases.bring_back(opened.settings)
+    shutil.rmtree(opened.settings.inbox)
+    opened.settings.inbox.mkdir()
+    shutil.rmtree(checkout.project / "models")
+    shutil.copytree(opened.settings.inbox.parent / "models", checkout.project / "models")
+    checkout.variables.pop("DBT_EXCLUDE_RESOURCE_TYPES", None)
 
 
 def test_lines_take_the_price_in_force_on_their_day(shop: Shop) -> None:
@@ -372,16 +403,12 @@ WRONG: list[tuple[dict[str, Any] | None, str]] = [
 ]
 
 
-def test_a_wrong_declaration_stops_dbt_with_a_message(databases: Databases, tmp_path: Path) -> None:
-    settings = databases.make(tmp_path)
-    checkout = Checkout.copy_to(tmp_path / "project", WAREHOUSE_INBOX=str(settings.inbox), **name_server(settings))
-    declare_lookups(checkout.project)
-    path = checkout.project / "models/staging/corner_shop/stg_corner_shop__prices.yml"
+def test_a_wrong_declaration_stops_dbt_with_a_message(shop: Shop) -> None:
+    path = shop.checkout.project / "models/staging/corner_shop/stg_corner_shop__prices.yml"
     declared = yaml.safe_load(path.read_text())
-    checkout.warehouse("up")
     for wrong, message in WRONG:
         declared["models"][0]["config"]["meta"] = {"lookup": wrong} if wrong else {}
         path.write_text(yaml.safe_dump(declared))
-        done = checkout.dbt("compile", "--select", "row_outcomes", check=False)
+        done = shop.checkout.dbt("compile", "--select", "row_outcomes", check=False)
         assert done.returncode
         assert message in " ".join(done.stdout.split())
