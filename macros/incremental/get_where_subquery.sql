@@ -19,6 +19,15 @@
     {%- if not node or not has_watermark(node) or not keeps_build_state() -%}
         {{ return('true') }}
     {%- endif -%}
+    {#- the tests of a model begin when it is built, and ask the same -#}
+    {%- set known = graph.setdefault('untested_rows', {}) -%}
+    {%- if node.unique_id not in known -%}
+        {%- do known.update({node.unique_id: find_untested_rows(node)}) -%}
+    {%- endif -%}
+    {{ return(known[node.unique_id]) }}
+{%- endmacro %}
+
+{% macro find_untested_rows(node) -%}
     {%- set rows = run_query(
         "select event_id, tested_event_id from " ~ build_state('model_watermarks')
         ~ " where relation_name = '" ~ node.relation_name ~ "' and built_by = '" ~ invocation_id ~ "'"
