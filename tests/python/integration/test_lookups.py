@@ -84,6 +84,9 @@ group by 1
 # columns and SQL of relations as a rebuild gives them, by what was selected and the text of the models
 Rebuilt = dict[tuple[str, bytes], dict[str, tuple[str, str]]]
 
+# what a test changes of the project: the models, and what dbt has parsed
+EDITED = ("models", "target")
+
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -158,7 +161,8 @@ def opened(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Op
     checkout.warehouse("up")
     checkout.dbt("parse", "--quiet")
     databases.keep(settings)
-    shutil.copytree(checkout.project / "models", folder / "models")
+    for part in EDITED:
+        shutil.copytree(checkout.project / part, folder / part)
     return Opened(checkout, settings, {})
 
 
@@ -170,8 +174,9 @@ def shop(opened: Opened, databases: Databases) -> Iterator[Shop]:
     databases.bring_back(opened.settings)
     shutil.rmtree(opened.settings.inbox)
     opened.settings.inbox.mkdir()
-    shutil.rmtree(checkout.project / "models")
-    shutil.copytree(opened.settings.inbox.parent / "models", checkout.project / "models")
+    for part in EDITED:
+        shutil.rmtree(checkout.project / part)
+        shutil.copytree(opened.settings.inbox.parent / part, checkout.project / part)
     checkout.variables.pop("DBT_EXCLUDE_RESOURCE_TYPES", None)
 
 
