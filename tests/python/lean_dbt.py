@@ -8,7 +8,7 @@ import json
 import re
 import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import CodeType, SimpleNamespace
@@ -58,8 +58,7 @@ def make_lean() -> None:
     _write_manifest_once()
     _inject_ctes_without_parsing()
     _find_caller_without_its_source()
-    _flatten_macros_by_layer()
-    _bind_macros_without_calls()
+    _bind_macros_when_called()
     _make_modules_of_macros_once()
     _call_macros_at_once()
     _read_dictionaries_at_once()
@@ -167,45 +166,107 @@ def _find_caller_without_its_source() -> None:
     behavior_flags.BehaviorFlagRendered._default_source = staticmethod(find_module)
 
 
-def _flatten_macros_by_layer() -> None:
-    # dbt looks up every macro by its name in every layer
-    look_up_each = ManifestContext.to_dict
+class _Bound(dict[str, Any]):
+    """Names of macros; a macro is bound to the context of a node when it is asked for."""
+
+    bind: Callable[[Any], MacroGenerator]
+    seen: Mapping[str, Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macros: Mapping[str, Any] = {}
+
+    def __missing__(self, name: str) -> Any:
+        bound = self[name] = self.bind(self.macros[name])
+        return bound
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self.macros
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default
+
+    def bind_all(self) -> None:
+        for name in self.macros:
+            self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.bind_all()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self.bind_all()
+        return super().__len__()
+
+    def keys(self) -> Any:
+        self.bind_all()
+        return super().keys()
+
+    def values(self) -> Any:
+        self.bind_all()
+        return super().values()
+
+    def items(self) -> Any:
+        self.bind_all()
+        return super().items()
+
+
+def _bind_macros_when_called() -> None:
+    # each node has two contexts, with seven hundred macros each, and calls a few of them
+    build, make_plain = ManifestContext._build_namespace, ManifestContext.to_dict
+    merged: dict[tuple[Any, ...], tuple[dict[str, Any], dict[str, Any]]] = {}
+
+    def build_namespace(self: Any) -> MacroNamespace:
+        self._ctx = _Bound()
+        return build(self)
+
+    def merge(builder: Any, macros: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the macros of dbt and its adapters by name, and all that a node of this package sees."""
+        version = id(macros), builder.search_package, *map(len, macros.values())
+        if version not in merged:
+            internal: dict[str, Any] = {}
+            for package in reversed(builder.internal_package_names_order):
+                internal |= macros.get(package, {})
+            own = macros.get(builder.root_package, {}) | macros.get(builder.search_package, {})
+            merged[version] = internal, internal | own
+        return merged[version]
+
+    def build_from(self: Any, macros: dict[str, dict[str, Any]], context: Any) -> MacroNamespace:
+        def bind(macro: Any) -> MacroGenerator:
+            bound = MacroGenerator.__new__(MacroGenerator)
+            bound.__dict__ = {"context": context, "macro": macro, "node": self.node, "stack": self.thread_ctx}
+            return bound
+
+        def layer(found: Mapping[str, Any]) -> _Bound:
+            made = _Bound()
+            made.macros, made.bind = found, bind
+            return made
+
+        internal, seen = merge(self, macros)
+        context.bind, context.seen = bind, seen
+        packages = {name: layer(found) for name, found in macros.items() if name not in self.internal_package_names}
+        is_own = self.root_package == self.search_package
+        return MacroNamespace(
+            global_namespace=layer({} if is_own else macros.get(self.root_package, {})),
+            local_namespace=packages.get(self.search_package, layer({})),
+            global_project_namespace=layer(internal),
+            packages=packages,
+        )
 
     def to_dict(self: Any) -> Any:
         if not isinstance(self.namespace, MacroNamespace):
-            return look_up_each(self)
-        flat = super(ManifestContext, self).to_dict()
-        for layer in reversed([*self.namespace._search_order()]):
-            flat.update(layer)
-        return flat
+            return make_plain(self)
+        context = super(ManifestContext, self).to_dict()
+        seen = context.seen
+        for name in [name for name in dict.keys(context) if name in seen]:
+            dict.__setitem__(context, name, context.bind(seen[name]))  # a macro comes before what dbt has of its name
+        others = {"dbt": self.namespace.global_project_namespace} | self.namespace.packages
+        context.update({name: found for name, found in others.items() if name not in seen})
+        context.macros = seen
+        return context
 
-    ManifestContext.to_dict = to_dict
-
-
-def _bind_macros_without_calls() -> None:
-    # each node has a context of its own, with seven hundred macros
-    def bind(self: Any, macros_by_package: dict[str, dict[str, Any]], ctx: dict[str, Any]) -> MacroNamespace:
-        def bind_macro(macro: Any) -> MacroGenerator:
-            bound = MacroGenerator.__new__(MacroGenerator)
-            bound.__dict__ = {"context": ctx, "macro": macro, "node": self.node, "stack": self.thread_ctx}
-            return bound
-
-        layers = {
-            package: {name: bind_macro(macro) for name, macro in macros.items()}
-            for package, macros in macros_by_package.items()
-        }
-        internal: dict[str, MacroGenerator] = {}
-        for package in reversed(self.internal_package_names_order):
-            internal |= layers.pop(package, {})
-        is_own = self.root_package == self.search_package
-        return MacroNamespace(
-            global_namespace={} if is_own else layers.get(self.root_package, {}),
-            local_namespace=layers.get(self.search_package, {}),
-            global_project_namespace=internal,
-            packages=layers,
-        )
-
-    MacroNamespaceBuilder.build_namespace = bind
+    ManifestContext._build_namespace, ManifestContext.to_dict = build_namespace, to_dict
+    MacroNamespaceBuilder.build_namespace = build_from
 
 
 def _make_modules_of_macros_once() -> None:
