@@ -184,7 +184,9 @@ class _Bound(dict[str, Any]):
         return super().__contains__(name) or name in self.macros
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default
+        if name not in self:
+            return default
+        return self[name]
 
     def bind_all(self) -> None:
         for name in self.macros:
