@@ -27,7 +27,13 @@ from dbt.parser import manifest
 from dbt.tracking import track_behavior_change_warn
 from dbt_common import behavior_flags
 from dbt_common.clients import agate_helper
-from dbt_common.clients.jinja import BaseMacroGenerator, MacroFuzzEnvironment, NativeSandboxEnvironment
+from dbt_common.clients.jinja import (
+    BaseMacroGenerator,
+    MacroFuzzEnvironment,
+    MacroFuzzTemplate,
+    NativeSandboxEnvironment,
+    NativeSandboxTemplate,
+)
 from dbt_common.events.base_types import BaseEvent
 from dbt_common.events.event_manager import EventLevel, EventManager
 from dbt_common.exceptions import DbtInternalError
@@ -196,6 +202,9 @@ class _Bound(dict[str, Any]):
         self.bind_all()
         return super().__iter__()
 
+    def __bool__(self) -> bool:
+        return bool(self.macros) or super().__len__() > 0
+
     def __len__(self) -> int:
         self.bind_all()
         return super().__len__()
@@ -269,6 +278,8 @@ def _bind_macros_when_called() -> None:
 
     ManifestContext._build_namespace, ManifestContext.to_dict = build_namespace, to_dict
     MacroNamespaceBuilder.build_namespace = build_from
+    # the arguments of a test are rendered in a copy of the context, other texts in the context itself
+    NativeSandboxTemplate.new_context = MacroFuzzTemplate.new_context
 
 
 def _make_modules_of_macros_once() -> None:
