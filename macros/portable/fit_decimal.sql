@@ -1,11 +1,14 @@
-{% macro fit_decimal(expression, precision, scale) -%}
-    {{ return(adapter.dispatch('fit_decimal', 'sales_warehouse')(operand(expression), precision, scale)) }}
+{% macro fit_decimal(expression, precision=none, scale=none) -%}
+    {%- set size = decimal_size('amount_type') if precision is none else [precision, scale] -%}
+    {{ return(adapter.dispatch('fit_decimal', 'sales_warehouse')(operand(expression), *size)) }}
 {%- endmacro %}
 
-{# Rounded before it is compared: 9.99996 still fits numeric(5, 4) but becomes 10.0000, which does not. #}
+{# What passes fits as it is, so the cast neither raises nor rounds. #}
 {% macro default__fit_decimal(expression, precision, scale) -%}
     case
-        when abs(round({{ expression }}, {{ scale }})) < 1{{ '0' * (precision - scale) }}
+        when
+            abs({{ expression }}) < 1{{ '0' * (precision - scale) }}
+            and {{ expression }} = round({{ expression }}, {{ scale }})
             then cast({{ expression }} as numeric({{ precision }}, {{ scale }}))
     end
 {%- endmacro %}

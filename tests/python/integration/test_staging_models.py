@@ -36,6 +36,15 @@ sources:
           - {name: fee, data_type: text}
           - {name: share, data_type: text}
           - {name: kind, data_type: text}
+      - name: weighed
+        identifier: till__weighed
+        description: Kilos at a price.
+        external: {location: "till/weighed/*.csv", file_format: csv}
+        columns:
+          - {name: order, data_type: text}
+          - {name: day, data_type: text}
+          - {name: kilos, data_type: text}
+          - {name: price, data_type: text}
 """
 RETURNS = """\
 {% set delivered = ['store', 'day', 'receipt', 'article', 'pieces', 'amount'] %}
@@ -76,12 +85,27 @@ EXPORTS = """\
     without=['row:exact_duplicate', 'order_date:outside_period'],
 ) }}
 """
+WEIGHED = """\
+{% set delivered = ['order', 'day', 'kilos', 'price'] %}
+{% set columns = [
+    {'name': 'order_id', 'from': 'order', 'required': true},
+    {'name': 'quantity', 'from': 'kilos', 'cast': 'decimal', 'required': true},
+    {'name': 'unit_price', 'from': 'price', 'cast': 'decimal', 'required': true},
+    {'name': 'net_amount', 'is': multiply('quantity', 'unit_price'), 'cast': 'decimal'},
+    {'name': 'total', 'is': multiply('quantity', 'unit_price'), 'cast': 'decimal', 'round': 2},
+    {'name': 'short_price', 'from': 'price', 'cast': 'decimal', 'round': 4},
+    {'name': 'order_date', 'from': 'day', 'cast': 'date', 'required': true},
+] %}
+{{ staging_model(
+    source('till', 'weighed'), delivered, columns, without=['order_date:outside_period', 'order_date:after_delivery'],
+) }}
+"""
 BY_HAND = """\
 {% do declare_codes('skipped', ['order:cancelled']) %}
 {% set columns = ['store', 'day', 'receipt', 'article', 'pieces', 'amount'] %}
 with
 typed as (
-    select *, {{ is_blank_record(columns) }} as is_blank, {{ try_decimal('amount', 18, 4) }} as net_amount
+    select *, {{ is_blank_record(columns) }} as is_blank, {{ try_decimal('amount', 18, 6) }} as net_amount
     from {{ source('till', 'returns') }}
 ),
 checked as (
@@ -197,6 +221,44 @@ unit_tests:
             fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2", row_status: "skipped",
             row_issues: "row:delivered_before"
           }
+
+  - name: amounts_keep_six_decimals_and_are_rounded_only_where_it_is_declared
+    model: stg_till__weighed
+    given:
+      - input: source('till', 'weighed')
+        format: csv
+        rows: |
+          order,day,kilos,price,_file_id,_row_number
+          1,2024-05-02,1,1.23456,1,1
+          1,2024-05-02,1,1.234567,1,2
+          1,2024-05-02,1,1.2345678,1,3
+          1,2024-05-02,0.5,0.00001,1,4
+          1,2024-05-02,0.5,0.000001,1,5
+          1,2024-05-02,-0.5,1.50001,1,6
+          1,2024-05-02,,1.5,1,7
+          1,2024-05-02,999999999999,1.0000000000000001,1,8
+          1,2024-05-02,1,999999999999.999999,1,9
+          1,2024-05-02,-2,999999999999,1,10
+          1,2024-05-02,0.333333,3.000003,1,11
+          1,2024-05-02,3,0.10000000000000001,1,12
+          1,2024-05-02,1,1000000000000,1,13
+    expect:
+      format: csv
+      rows: |
+        _row_number,quantity,unit_price,net_amount,total,short_price,row_status,row_issues
+        1,1,1.23456,1.23456,1.23,1.2346,accepted,total:rounded;short_price:rounded
+        2,1,1.234567,1.234567,1.23,1.2346,accepted,total:rounded;short_price:rounded
+        3,1,,,,1.2346,quarantined,unit_price:not_a_decimal;short_price:rounded
+        4,0.5,0.00001,0.000005,0,0,accepted,total:rounded;short_price:rounded
+        5,0.5,0.000001,,0,0,quarantined,net_amount:out_of_range;total:rounded;short_price:rounded
+        6,-0.5,1.50001,-0.750005,-0.75,1.5,accepted,total:rounded;short_price:rounded
+        7,,1.5,,,1.5,quarantined,quantity:missing
+        8,999999999999,1,999999999999,999999999999,1,accepted,unit_price:rounded;short_price:rounded
+        9,1,999999999999.999999,999999999999.999999,,,accepted,total:out_of_range;short_price:not_a_decimal
+        10,-2,999999999999,,,999999999999,quarantined,net_amount:out_of_range;total:out_of_range
+        11,0.333333,3.000003,,1,3,quarantined,net_amount:out_of_range;total:rounded;short_price:rounded
+        12,3,0.1,0.3,0.3,0.1,accepted,unit_price:rounded;short_price:rounded
+        13,1,,,,,quarantined,unit_price:not_a_decimal;short_price:not_a_decimal
 """
 BEFORE = "{'code': 'row:delivered_before', 'outcome': 'flagged', 'is_offered': true,"
 SKIPPED = f"{BEFORE}\n            'feeds': {{'till.exports': {{'outcome': 'skipped'}}}},"
@@ -211,6 +273,7 @@ def shop(checkout: Checkout) -> Checkout:
         ("_till__sources.yml", SOURCES),
         ("stg_till__returns.sql", RETURNS),
         ("stg_till__exports.sql", EXPORTS),
+        ("stg_till__weighed.sql", WEIGHED),
         ("stg_till.yml", TESTS),
     ):
         (folder / name).write_text(text)
@@ -224,8 +287,35 @@ def shop(checkout: Checkout) -> Checkout:
 
 
 def test_a_table_of_columns_gives_types_codes_and_outcomes(shop: Checkout) -> None:
-    built = shop.dbt("build", "--quiet", "--select", "stg_till__returns", "stg_till__exports", check=False)
+    built = shop.dbt("build", "--quiet", "--select", "path:models/staging/till", check=False)
     assert built.returncode == 0, built.stdout
+    [types] = shop.sql(
+        "select string_agg(format_type(atttypid, atttypmod), ' ' order by attnum) as of_amounts from pg_attribute "
+        "where attrelid = 'staging.stg_till__weighed'::regclass and atttypid = 'numeric'::regtype"
+    )
+    assert types["of_amounts"] == " ".join(["numeric(18,6)"] * 5)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("'round': 4", "'round': true", "short_price has round: True. It is for the cast decimal, and a number"),
+        ("'round': 4", "'round': 7", "short_price has round: 7."),
+        ("'kilos', 'cast': 'decimal'", "'kilos', 'round': 4", "quantity has round: 4. It is for the cast decimal"),
+        ("'price', 'cast': 'decimal', 'required'", "'price', 'cast': 'decimal(28, 8)', 'required'",
+         "unit_price has the cast decimal(28, 8), and that of a sales line is numeric(18, 6). Leave the size out"),
+        ("'kilos', 'cast': 'decimal'", "'kilos', 'cast': 'integer(13)'", "quantity has the cast integer(13)"),
+    ],
+)  # fmt: skip
+def test_a_cast_that_would_round_silently_is_an_error(shop: Checkout, before: str, after: str, said: str) -> None:
+    path = shop.project / "models/staging/till/stg_till__weighed.sql"
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+    compiled = shop.dbt("compile", "--quiet", "--select", "stg_till__weighed", check=False)
+    path.write_text(text)
+    assert compiled.returncode != 0
+    assert said in re.sub(r"\s+", " ", compiled.stdout)
 
 
 def test_the_codes_of_a_model_are_data(shop: Checkout) -> None:
