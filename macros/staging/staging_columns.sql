@@ -65,6 +65,7 @@
     {%- if cast.kind in ('date', 'timestamp') and is_read and not column['is'] and column.default is none -%}
         {%- do column.update(rearranged_text(column.text, column.format, column.months)) -%}
     {%- endif -%}
+    {%- do column.update({'has_scale': has_scale(column, earlier)}) -%}
     {%- do column.update({'expression': staging_expression(column)}) -%}
     {{ return(column) }}
 {%- endmacro %}
@@ -151,13 +152,28 @@
     {{ return('round(' ~ column['is'] | trim ~ ', ' ~ column.round ~ ')' if column['is'] and column.round is not none else none) }}
 {%- endmacro %}
 
+{# Whether a computed decimal has no more decimals than its type, whatever the values: rounded, or a sum or product of earlier numbers.
+   Then they are not counted, which would compute the value once more. #}
+{% macro has_scale(column, earlier) -%}
+    {%- set formula = (column['is'] or '') | replace('cast(', '(') | replace(' as numeric)', ')') | trim -%}
+    {%- if column.kind != 'decimal' or not modules.re.fullmatch('[a-z0-9_ ()*+-]+', formula) -%}
+        {{ return(column.round is not none) }}
+    {%- endif -%}
+    {%- set scales = [] -%}
+    {%- for word in modules.re.findall('[a-z_][a-z0-9_]*', formula) -%}
+        {%- set referred = earlier | selectattr('name', 'equalto', word) | selectattr('kind', 'in', ['integer', 'decimal', 'amount']) | first -%}
+        {%- do scales.append((referred.size + [0])[1] if referred else 99) -%}
+    {%- endfor -%}
+    {{ return(column.round is not none or (scales | sum if '*' in formula else ([0] + scales) | max) <= column.size[1]) }}
+{%- endmacro %}
+
 {% macro staging_expression(column) -%}
     {%- set text = column.text -%}
     {%- if text and column.default is not none -%}
         {%- set text = 'coalesce(' ~ text ~ ", '" ~ column.default ~ "')" -%}
     {%- endif -%}
     {%- if column['is'] and column.kind == 'decimal' -%}
-        {{ return(fit_decimal(rounded_expression(column) or column['is'] | trim, *column.size)) }}
+        {{ return(fit_decimal(rounded_expression(column) or column['is'] | trim, column.size[0], column.size[1], column.has_scale)) }}
     {%- elif column['is'] and column.kind == 'date' -%}
         {{ return('cast(' ~ column['is'] | trim ~ ' as date)') }}
     {%- elif column['is'] -%}

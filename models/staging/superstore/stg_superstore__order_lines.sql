@@ -11,7 +11,7 @@
 {% set gross_amount %}
     case
         when discount_rate between 0 and 0.9999
-            then {{ fit_decimal(div('net_amount', '1 - discount_rate', *decimal_size('sum_type'))) }}
+            then {{ fit_decimal(div('net_amount', '1 - discount_rate', *decimal_size('sum_type')), has_scale=true) }}
         when discount_rate = 1 then net_amount
     end
 {% endset %}
