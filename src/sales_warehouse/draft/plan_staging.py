@@ -233,6 +233,13 @@ def _plan_amounts(plan: _Plan, relations: list[Relation]) -> None:
         evidence.see(
             "net amount", f"{quantity.name if quantity else 1} × {price.name}", "no column has the total of a line"
         )
+        scale = price.scale + (quantity.scale if quantity else 0)
+        if scale > AMOUNT_SCALE:
+            evidence.ask(
+                "net_amount",
+                f"quantity × price has up to {scale} decimals, and rows with more than {AMOUNT_SCALE} are quarantined: "
+                "'round': 2 rounds to cents and flags the rows",
+            )
         _plan_discount(plan, None, exact)
     else:
         plan.add("net_amount", keys={"is": Call("'cast(null as ' ~ var('amount_type') ~ ')'")})

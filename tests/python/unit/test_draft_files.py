@@ -295,6 +295,19 @@ def test_more_decimals_than_money_has_are_asked_and_not_rounded(tmp_path: Path) 
     assert "price_each" not in asked(look(tmp_path, HEADER + LINES.replace("1.80", "1.800001")))
 
 
+def test_a_product_with_more_decimals_than_amounts_is_asked(tmp_path: Path) -> None:
+    weighed = LINES.replace(";2;", ";0.4375;").replace("3.50", "3.5001")
+    assert "quantity × price has up to 8 decimals" in question(look(tmp_path, HEADER + weighed), "net_amount")
+    assert "net_amount" not in asked(look(tmp_path, HEADER + LINES))
+
+
+def test_a_cost_is_rounded_where_the_profit_has_more_decimals(tmp_path: Path) -> None:
+    header = "Order No;Date;Article;Quantity;Amount;Profit\n"
+    seen = look(tmp_path, header + "1;2024-05-13;Tea;2;3.50;1.1234567\n2;2024-05-14;Tea;1;1.50;1\n")
+    assert planned(seen)["profit"]["cast"] == "decimal(28, 7)"
+    assert "{'name': 'cost_amount', 'is': 'net_amount - profit', 'cast': 'decimal', 'round': 6}," in write_staging(seen)
+
+
 def test_the_scale_of_amounts_is_that_of_the_project() -> None:
     project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
     assert project["vars"]["amount_type"] == f"numeric(18, {AMOUNT_SCALE})"
