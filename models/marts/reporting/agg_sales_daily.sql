@@ -60,9 +60,11 @@ sums as (
         cast(sum(case when line_type = 'cancellation' then net_amount else 0 end) as {{ var('sum_type') }})
             as cancellation_amount,
         cast(sum(case when line_type = 'fee' then net_amount else 0 end) as {{ var('sum_type') }}) as fee_amount,
-        cast(sum(case when line_type = 'adjustment' then net_amount else 0 end) as {{ var('sum_type') }}) as adjustment_amount,
+        cast(sum(case when line_type = 'adjustment' then net_amount else 0 end) as {{ var('sum_type') }})
+            as adjustment_amount,
         cast(coalesce(sum(net_amount) filter (where line_type = 'tip'), 0) as {{ var('sum_type') }}) as tip_amount,
-        cast(coalesce(sum(net_amount) filter (where line_type = 'deposit'), 0) as {{ var('sum_type') }}) as deposit_amount,
+        cast(coalesce(sum(net_amount) filter (where line_type = 'deposit'), 0) as {{ var('sum_type') }})
+            as deposit_amount,
         cast(coalesce(sum(net_amount) filter (where line_type = 'voucher_sale'), 0) as {{ var('sum_type') }})
             as voucher_sale_amount,
         cast(sum(cost_amount) as {{ var('sum_type') }}) as cost_amount,

@@ -52,7 +52,8 @@ days as (
         series.currency,
         -- a day without a sales line has sales of 0 and counts in every average
         cast(coalesce(sales_per_day.net_sales_amount, 0) as {{ var('sum_type') }}) as net_sales_amount,
-        cast(coalesce(sales_per_day.net_sales_amount_reporting, 0) as {{ var('sum_type') }}) as net_sales_amount_reporting,
+        cast(coalesce(sales_per_day.net_sales_amount_reporting, 0) as {{ var('sum_type') }})
+            as net_sales_amount_reporting,
         calendar.month_start_date,
         calendar.quarter_start_date,
         calendar.year_start_date,
@@ -81,7 +82,8 @@ accumulated as (
         cast(sum(net_sales_amount) over quarter_to_date as {{ var('sum_type') }}) as quarter_to_date_amount,
         cast(sum(net_sales_amount) over year_to_date as {{ var('sum_type') }}) as year_to_date_amount,
         cast(sum(net_sales_amount) over series_to_date as {{ var('sum_type') }}) as series_to_date_amount,
-        cast(sum(net_sales_amount_reporting) over series_to_date as {{ var('sum_type') }}) as series_to_date_amount_reporting,
+        cast(sum(net_sales_amount_reporting) over series_to_date as {{ var('sum_type') }})
+            as series_to_date_amount_reporting,
         sum(net_sales_amount) over last_7_days as amount_of_7_days,
         count(*) over last_7_days as days_of_7,
         sum(net_sales_amount) over last_28_days as amount_of_28_days,

@@ -145,31 +145,31 @@ unit_tests:
       rows:
         - {
             _row_number: 1, order_id: "S1:2024-05-02:7", product_id: "Tea",
-            quantity: -2, net_amount: "-9.0000", row_status: "accepted", row_issues: ""
+            quantity: -2, net_amount: "-9.000000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 2, order_id: "S1:2024-05-02:7", product_id: "Mug",
-            quantity: -1, net_amount: "-4.5000", row_status: "accepted", row_issues: ""
+            quantity: -1, net_amount: "-4.500000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 3, order_id: "S1:2024-05-02:7", product_id: "Pot",
-            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+            quantity: -1, net_amount: "-1.000000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 4, order_id: "S1%3A2024-05-02:2024-05-02:7", product_id: "Tea",
-            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+            quantity: -1, net_amount: "-1.000000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 5, order_id: "S1%253A2024-05-02:2024-05-02:7", product_id: "Tea",
-            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+            quantity: -1, net_amount: "-1.000000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 6, order_id: null, product_id: "Tea",
-            quantity: -1, net_amount: "-1.0000", row_status: "quarantined", row_issues: "order_id:missing"
+            quantity: -1, net_amount: "-1.000000", row_status: "quarantined", row_issues: "order_id:missing"
           }
         - {
             _row_number: 7, order_id: "S1:2024-05-02:7", product_id: null,
-            quantity: -1, net_amount: "-1.0000", row_status: "quarantined", row_issues: "product_id:missing"
+            quantity: -1, net_amount: "-1.000000", row_status: "quarantined", row_issues: "product_id:missing"
           }
 
   - name: every_key_of_a_column_has_its_effect
@@ -196,18 +196,18 @@ unit_tests:
       rows:
         - {
             _row_number: 1, order_id: "1", order: "1", order_date: "2024-01-13",
-            sent_on: "2023-12-01 09:30:00", net_amount: "1234.5000",
+            sent_on: "2023-12-01 09:30:00", net_amount: "1234.500000",
             fee: "0.00", share: "0.1200", kind: "box", total: "1234.50", delivery_key: "key 1",
             row_status: "accepted", row_issues: ""
           }
         - {
-            _row_number: 2, order_id: "2", order: "2", order_date: "2024-05-05", sent_on: null, net_amount: "5.0000",
+            _row_number: 2, order_id: "2", order: "2", order_date: "2024-05-05", sent_on: null, net_amount: "5.000000",
             fee: "0.00", share: null, kind: "c", total: "5.00", delivery_key: "key 1",
             row_status: "accepted",
             row_issues: "order_date:after_delivery;sent_on:not_a_timestamp;fee:free;share:not_a_decimal"
           }
         - {
-            _row_number: 3, order_id: "3", order: "3", order_date: null, sent_on: null, net_amount: "-1.0000",
+            _row_number: 3, order_id: "3", order: "3", order_date: null, sent_on: null, net_amount: "-1.000000",
             fee: null, share: null, kind: null, total: null, delivery_key: "key 1",
             row_status: "quarantined", row_issues: "order_date:ambiguous;fee:not_a_decimal"
           }
@@ -217,12 +217,12 @@ unit_tests:
             row_status: "quarantined", row_issues: "net_amount:not_a_decimal;order:unknown;fee:not_a_decimal"
           }
         - {
-            _row_number: 5, order_id: "1", order: "1", order_date: "2024-01-13", sent_on: null, net_amount: "9999.0000",
+            _row_number: 5, order_id: "1", order: "1", order_date: "2024-01-13", sent_on: null, net_amount: "9999.000000",
             fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2", row_status: "skipped",
             row_issues: "row:delivered_before"
           }
 
-  - name: amounts_keep_six_decimals_and_are_rounded_only_where_it_is_declared
+  - name: amounts_keep_six_decimals_and_are_rounded_where_declared
     model: stg_till__weighed
     given:
       - input: source('till', 'weighed')
@@ -246,19 +246,19 @@ unit_tests:
       format: csv
       rows: |
         _row_number,quantity,unit_price,net_amount,total,short_price,row_status,row_issues
-        1,1,1.23456,1.23456,1.23,1.2346,accepted,total:rounded;short_price:rounded
-        2,1,1.234567,1.234567,1.23,1.2346,accepted,total:rounded;short_price:rounded
-        3,1,,,,1.2346,quarantined,unit_price:not_a_decimal;short_price:rounded
-        4,0.5,0.00001,0.000005,0,0,accepted,total:rounded;short_price:rounded
-        5,0.5,0.000001,,0,0,quarantined,net_amount:out_of_range;total:rounded;short_price:rounded
-        6,-0.5,1.50001,-0.750005,-0.75,1.5,accepted,total:rounded;short_price:rounded
-        7,,1.5,,,1.5,quarantined,quantity:missing
-        8,999999999999,1,999999999999,999999999999,1,accepted,unit_price:rounded;short_price:rounded
-        9,1,999999999999.999999,999999999999.999999,,,accepted,total:out_of_range;short_price:not_a_decimal
-        10,-2,999999999999,,,999999999999,quarantined,net_amount:out_of_range;total:out_of_range
-        11,0.333333,3.000003,,1,3,quarantined,net_amount:out_of_range;total:rounded;short_price:rounded
-        12,3,0.1,0.3,0.3,0.1,accepted,unit_price:rounded;short_price:rounded
-        13,1,,,,,quarantined,unit_price:not_a_decimal;short_price:not_a_decimal
+        1,1.000000,1.234560,1.234560,1.230000,1.234600,accepted,total:rounded;short_price:rounded
+        2,1.000000,1.234567,1.234567,1.230000,1.234600,accepted,total:rounded;short_price:rounded
+        3,1.000000,,,,1.234600,quarantined,unit_price:not_a_decimal;short_price:rounded
+        4,0.500000,0.000010,0.000005,0.000000,0.000000,accepted,total:rounded;short_price:rounded
+        5,0.500000,0.000001,,0.000000,0.000000,quarantined,net_amount:out_of_range;total:rounded;short_price:rounded
+        6,-0.500000,1.500010,-0.750005,-0.750000,1.500000,accepted,total:rounded;short_price:rounded
+        7,,1.500000,,,1.500000,quarantined,quantity:missing
+        8,999999999999.000000,1.000000,999999999999.000000,999999999999.000000,1.000000,accepted,unit_price:rounded;short_price:rounded
+        9,1.000000,999999999999.999999,999999999999.999999,,,accepted,total:out_of_range;short_price:not_a_decimal
+        10,-2.000000,999999999999.000000,,,999999999999.000000,quarantined,net_amount:out_of_range;total:out_of_range
+        11,0.333333,3.000003,,1.000000,3.000000,quarantined,net_amount:out_of_range;total:rounded;short_price:rounded
+        12,3.000000,0.100000,0.300000,0.300000,0.100000,accepted,unit_price:rounded;short_price:rounded
+        13,1.000000,,,,,quarantined,unit_price:not_a_decimal;short_price:not_a_decimal
 """
 BEFORE = "{'code': 'row:delivered_before', 'outcome': 'flagged', 'is_offered': true,"
 SKIPPED = f"{BEFORE}\n            'feeds': {{'till.exports': {{'outcome': 'skipped'}}}},"
@@ -339,7 +339,8 @@ def test_a_required_column_that_is_missing_is_an_error_that_names_it(shop: Check
     union = shop.project / "models/intermediate/sales/int_sales__lines_unioned.sql"
     before = union.read_text()
     last = "    'stg_web_shop__order_events_typed',\n"
-    union.write_text(before.replace(last, f"{last}    'stg_till__returns',\n    'stg_till__exports',\n"))
+    added = "".join(f"    'stg_till__{name}',\n" for name in ("returns", "exports", "weighed"))
+    union.write_text(before.replace(last, last + added))
     compiled = shop.dbt("compile", "--quiet", "--select", "int_sales__lines_unioned", check=False)
     union.write_text(before)
     assert compiled.returncode != 0
