@@ -217,8 +217,8 @@ unit_tests:
             row_status: "quarantined", row_issues: "net_amount:not_a_decimal;order:unknown;fee:not_a_decimal"
           }
         - {
-            _row_number: 5, order_id: "1", order: "1", order_date: "2024-01-13", sent_on: null, net_amount: "9999.000000",
-            fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2", row_status: "skipped",
+            _row_number: 5, order_id: "1", order: "1", order_date: "2024-01-13", sent_on: null,
+            net_amount: "9999.000000", fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2", row_status: "skipped",
             row_issues: "row:delivered_before"
           }
 
