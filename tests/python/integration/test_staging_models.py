@@ -218,8 +218,8 @@ unit_tests:
           }
         - {
             _row_number: 5, order_id: "1", order: "1", order_date: "2024-01-13", sent_on: null,
-            net_amount: "9999.000000", fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2", row_status: "skipped",
-            row_issues: "row:delivered_before"
+            net_amount: "9999.000000", fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2",
+            row_status: "skipped", row_issues: "row:delivered_before"
           }
 
   - name: amounts_keep_six_decimals_and_are_rounded_where_declared
