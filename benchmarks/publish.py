@@ -23,7 +23,7 @@ create table audit.model_watermarks (relation_name text primary key, rebuilt_by 
 create table audit.touched_dates (relation_name text, event_id bigint, touched_date date);
 create table marts.fct (
     sales_line_id text not null, order_id text not null, order_date date not null, product_key text not null,
-    product_name text, country text, quantity numeric(18, 4) not null, net_amount numeric(18, 4) not null,
+    product_name text, country text, quantity numeric(18, 6) not null, net_amount numeric(18, 6) not null,
     currency text not null, _file_id bigint not null, _row_number bigint not null
 );
 create index on marts.fct using brin (_file_id);

@@ -17,7 +17,7 @@
         {%- if column == 'sales_line_id' -%}
             {%- do selected.append(row_place(item_number='_item_number' if '_item_number' in feed.lookup.places else none) ~ ' as sales_line_id') -%}
         {%- elif column in ('quantity', 'net_amount') -%}
-            {%- do selected.append('cast(null as numeric(28, 4)) as ' ~ column) -%}
+            {%- do selected.append('cast(null as ' ~ var('sum_type') ~ ') as ' ~ column) -%}
         {%- else -%}
             {%- do selected.append(column) -%}
         {%- endif -%}

@@ -47,8 +47,8 @@
         cast({{ later(values.event_at, events.window_days, 'day') }} as {{ wall_clock_type() }}) as repeats_until_at,
         {%- endif %}
         count(*) as row_count,
-        cast(sum(quantity) as numeric(28, 4)) as quantity,
-        cast(sum(net_amount) as numeric(28, 4)) as net_amount,
+        cast(sum(quantity) as {{ var('sum_type') }}) as quantity,
+        cast(sum(net_amount) as {{ var('sum_type') }}) as net_amount,
         _file_id,
         _row_number
     from {{ staged }}

@@ -11,7 +11,7 @@
 
 {# Spark cuts the scale of a quotient to what 38 digits leave, so it is computed exactly, in whole numbers: twice the shifted dividend
    plus the divisor, by twice the divisor, is the quotient rounded half away from zero. Operands have at most 10 digits behind the
-   point and 18 before it. #}
+   point; before it the dividend has at most 21 less `scale`. #}
 {% macro spark__div(dividend, divisor, precision, scale) -%}
     {%- if precision + scale > 37 or scale > 10 -%}
         {{ exceptions.raise_compiler_error(

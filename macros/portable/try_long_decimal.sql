@@ -1,37 +1,51 @@
-{# As try_decimal, and of a number with more decimals than the type the rounded one: where `is_rounded` always, else where it
-   differs by at most 1 in 10^13, which is the noise of a few sums of floating point numbers. #}
-{% macro try_long_decimal(expression, precision, scale, is_rounded=false) -%}
-    {{ return(adapter.dispatch('try_long_decimal', 'sales_warehouse')(operand(expression), precision, scale, is_rounded)) }}
+{# As try_decimal, and of a number with more decimals the rounded one: where `digits` are given, any number rounded to so many; else one
+   that differs from the rounded by at most 1 in 10^13, which is the noise of a few sums of floating point numbers. #}
+{% macro try_long_decimal(expression, precision, scale, digits=none) -%}
+    {{ return(adapter.dispatch('try_long_decimal', 'sales_warehouse')(operand(expression), precision, scale, digits)) }}
 {%- endmacro %}
 
 {# Nearly all numbers are read by the first cast. #}
-{% macro default__try_long_decimal(expression, precision, scale, is_rounded) -%}
+{% macro default__try_long_decimal(expression, precision, scale, digits) -%}
+    {%- if digits is not none -%}
+    {%- set rounded = 'numeric(' ~ (precision - scale + digits) ~ ', ' ~ digits ~ ')' -%}
+    case
+        when
+            translate({{ expression }}, '0123456789', '') in ('', '.', '-', '-.', '+', '+.')
+            and pg_input_is_valid({{ expression }}, '{{ rounded }}')
+            then cast(cast({{ expression }} as {{ rounded }}) as numeric({{ precision }}, {{ scale }}))
+    end
+    {%- else -%}
     coalesce(
         {{ try_decimal(expression, precision, scale) }},
         case
             when
                 translate({{ expression }}, '0123456789', '') in ('.', '-.', '+.')
                 and pg_input_is_valid({{ expression }}, 'numeric({{ precision }}, {{ scale }})')
-                {%- if not is_rounded %}
                 and {{ is_noise(expression, 'cast', precision, scale) }}
-                {%- endif %}
                 then cast({{ expression }} as numeric({{ precision }}, {{ scale }}))
         end
     )
+    {%- endif -%}
 {%- endmacro %}
 
-{% macro spark__try_long_decimal(expression, precision, scale, is_rounded) -%}
+{% macro spark__try_long_decimal(expression, precision, scale, digits) -%}
+    {%- if digits is not none -%}
+    {%- set rounded = 'numeric(' ~ (precision - scale + digits) ~ ', ' ~ digits ~ ')' -%}
+    case
+        when translate({{ expression }}, '0123456789', '') in ('', '.', '-', '-.', '+', '+.')
+            then cast(try_cast({{ expression }} as {{ rounded }}) as numeric({{ precision }}, {{ scale }}))
+    end
+    {%- else -%}
     coalesce(
         {{ try_decimal(expression, precision, scale) }},
         case
             when
                 translate({{ expression }}, '0123456789', '') in ('.', '-.', '+.')
-                {%- if not is_rounded %}
                 and {{ is_noise(expression, 'try_cast', precision, scale) }}
-                {%- endif %}
                 then try_cast({{ expression }} as numeric({{ precision }}, {{ scale }}))
         end
     )
+    {%- endif -%}
 {%- endmacro %}
 
 {# Whether rounding changes a number of at most 18 digits before the point by so little. #}

@@ -10,14 +10,14 @@ limits as (
     select
         cast('{{ feed.name }}' as {{ text_type() }}) as feed,
         cast('{{ limit.text }}' as {{ text_type() }}) as limit_text,
-        cast({{ limit.share }} as numeric(18, 10)) as allowed_share,
+        cast({{ limit.share }} as {{ var('rate_type') }}) as allowed_share,
         cast({{ limit.count }} as bigint) as allowed_count,
         cast('{{ limit.reaction }}' as {{ text_type() }}) as reaction
     {%- else %}
     select
         cast('' as {{ text_type() }}) as feed,
         cast('' as {{ text_type() }}) as limit_text,
-        cast(0 as numeric(18, 10)) as allowed_share,
+        cast(0 as {{ var('rate_type') }}) as allowed_share,
         cast(0 as bigint) as allowed_count,
         cast('' as {{ text_type() }}) as reaction
     where false

@@ -68,20 +68,27 @@ select * from final
         {'name': 'region', 'value': 'cast(null as ' ~ text_type() ~ ')'},
         {'name': 'promotion_code', 'value': 'cast(null as ' ~ text_type() ~ ')'},
         {'name': 'return_reason', 'value': 'cast(null as ' ~ text_type() ~ ')'},
-        {'name': 'quantity', 'type': 'numeric(18, 4)'},
-        {'name': 'unit_price', 'value': 'cast(null as numeric(18, 4))'},
+        {'name': 'quantity', 'type': var('amount_type')},
+        {'name': 'unit_price', 'value': 'cast(null as ' ~ var('amount_type') ~ ')'},
         {'name': 'gross_amount', 'value': 'lines.net_amount'},
-        {'name': 'discount_amount', 'value': 'cast(0 as numeric(18, 4))'},
+        {'name': 'discount_amount', 'value': 'cast(0 as ' ~ var('amount_type') ~ ')'},
         {'name': 'net_amount'},
-        {'name': 'tax_amount', 'type': 'numeric(18, 4)', 'value': 'cast(null as numeric(18, 4))'},
-        {'name': 'shipping_amount', 'type': 'numeric(18, 4)', 'value': 'cast(null as numeric(18, 4))'},
-        {'name': 'cost_amount', 'value': 'cast(null as numeric(18, 4))'},
+        {'name': 'tax_amount', 'type': var('amount_type'), 'value': 'cast(null as ' ~ var('amount_type') ~ ')'},
+        {'name': 'shipping_amount', 'type': var('amount_type'), 'value': 'cast(null as ' ~ var('amount_type') ~ ')'},
+        {'name': 'cost_amount', 'value': 'cast(null as ' ~ var('amount_type') ~ ')'},
         {'name': 'currency'},
         {'name': 'is_merchandise'},
         {'name': 'payment_method', 'value': 'cast(null as ' ~ text_type() ~ ')'},
         {'name': 'is_payment'},
         {'name': '_file_id'},
         {'name': '_row_number'},
+    ]) }}
+{%- endmacro %}
+
+{# Those that have the type of amounts. #}
+{% macro amounts_of_sales_lines() -%}
+    {{ return([
+        'quantity', 'unit_price', 'gross_amount', 'discount_amount', 'net_amount', 'tax_amount', 'shipping_amount', 'cost_amount',
     ]) }}
 {%- endmacro %}
 
@@ -96,9 +103,9 @@ select * from final
     {%- endif -%}
     {#- one amount follows from the two others -#}
     {%- if column.name == 'discount_amount' and 'gross_amount' in lines.columns -%}
-        {{ return('cast(lines.gross_amount - lines.net_amount as numeric(18, 4)) as discount_amount') }}
+        {{ return('cast(lines.gross_amount - lines.net_amount as ' ~ var('amount_type') ~ ') as discount_amount') }}
     {%- elif column.name == 'gross_amount' and 'discount_amount' in lines.columns -%}
-        {{ return('cast(lines.net_amount + lines.discount_amount as numeric(18, 4)) as gross_amount') }}
+        {{ return('cast(lines.net_amount + lines.discount_amount as ' ~ var('amount_type') ~ ') as gross_amount') }}
     {%- elif not column.value -%}
         {{ exceptions.raise_compiler_error(
             lines.model ~ ' has no column ' ~ column.name ~ ', which every sales line needs. Give it one, and list it in the YAML of '

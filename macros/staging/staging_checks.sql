@@ -64,6 +64,7 @@
             {%- do values.append(column_name(referred) ~ ' is not null and ') -%}
         {%- endfor -%}
         {%- do found.append(('out_of_range', values | join ~ name ~ ' is null')) -%}
+        {%- do found.append(('rounded', name ~ ' <> ' ~ '(' ~ column['is'] | trim ~ ')')) if column.round is not none -%}
     {%- elif not column['is'] -%}
         {%- set is_unreadable = text ~ ' is not null and ' ~ name ~ ' is null' -%}
         {%- if column.format and column.format is not string -%}
@@ -97,11 +98,12 @@
     {{ return(checks) }}
 {%- endmacro %}
 
-{# Whether a number was delivered with more decimals than its type has. Noise has 15 digits or more: a length is compared first. #}
+{# Whether a number was delivered with more decimals than its type or `round` has. Noise has 15 digits or more: a length is compared
+   first. #}
 {% macro is_rounded(column, text, name) -%}
     {{ return(
-        ('' if column.round else 'length(' ~ text ~ ') > 15 and ') ~ name ~ ' is not null and length(trim(trailing '
-        ~ "'0' from split_part(" ~ text ~ ", '.', 2))) > " ~ column.size[1]
+        ('length(' ~ text ~ ') > 15 and ' if column.round is none else '') ~ name ~ ' is not null and length(trim(trailing '
+        ~ "'0' from split_part(" ~ text ~ ", '.', 2))) > " ~ (column.size[1] if column.round is none else column.round)
     ) }}
 {%- endmacro %}
 

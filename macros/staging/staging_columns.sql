@@ -2,7 +2,7 @@
 
    source       delivered column, none without one
    text         name of its trimmed text, which casts and checks use several times; none of a plain text
-   kind, size   of the cast: decimal and [18, 4]
+   kind, size   of the cast: decimal and [18, 6]
    level        0: computed from texts; n: from columns of the levels before
    shape        of a text that is put in the order of ISO before it is cast, which takes half as long as to do it in the cast
    refers_to    the earlier columns that its expression uses
@@ -29,7 +29,7 @@
     {%- set column = {
         'name': none, 'from': none, 'cast': 'text', 'format': none, 'months': none, 'decimal_mark': none, 'thousands_mark': '',
         'currency_sign': '', 'default': none, 'required': false, 'accepted': none, 'is': none, 'constant': none, 'of_file': false,
-        'in_sequence': false, 'checks': [], 'hidden': false, 'unique_within': none, 'round': false,
+        'in_sequence': false, 'checks': [], 'hidden': false, 'unique_within': none, 'round': none,
     } -%}
     {%- for key in given if key not in column -%}
         {{ exceptions.raise_compiler_error(
@@ -50,11 +50,8 @@
         ) }}
     {%- endif -%}
     {%- set cast = staging_cast(column) -%}
-    {%- if column.round and (cast.kind != 'decimal' or column['is']) -%}
-        {{ exceptions.raise_compiler_error(
-            staged_feed() ~ ': the column ' ~ column.name ~ ' has round, which is for a delivered text with the cast decimal.'
-        ) }}
-    {%- endif -%}
+    {%- do assert_round(column, cast) -%}
+    {%- do assert_amount(column, cast) -%}
     {%- do column.update({'source': source, 'kind': cast.kind, 'size': cast.size, 'shape': none, 'text': none}) -%}
     {%- if is_read and (cast.kind != 'text' or column['is'] or column.default is not none) -%}
         {%- do column.update({'text': column.name ~ '_text'}) -%}
@@ -68,6 +65,7 @@
     {%- if cast.kind in ('date', 'timestamp') and is_read and not column['is'] and column.default is none -%}
         {%- do column.update(rearranged_text(column.text, column.format, column.months)) -%}
     {%- endif -%}
+    {%- do column.update({'has_scale': has_scale(column, earlier)}) -%}
     {%- do column.update({'expression': staging_expression(column)}) -%}
     {{ return(column) }}
 {%- endmacro %}
@@ -91,11 +89,36 @@
     }) }}
 {%- endmacro %}
 
+{# Rounding is to a number of decimals that the type has. #}
+{% macro assert_round(column, cast) -%}
+    {%- if column.round is not none and (
+        cast.kind != 'decimal' or column.round is boolean or column.round is not integer or not 0 <= column.round <= cast.size[1]
+    ) -%}
+        {{ exceptions.raise_compiler_error(
+            staged_feed() ~ ': the column ' ~ column.name ~ ' has round: ' ~ column.round ~ '. It is for the cast decimal, and a number of '
+            ~ "decimals that the type has, such as 'round': 4."
+        ) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# The union takes the columns of a sales line by their names, and the fact would round what its type does not hold. #}
+{% macro assert_amount(column, cast) -%}
+    {%- set precision, scale = decimal_size('amount_type') -%}
+    {%- set digits = cast.size if cast.kind in ('decimal', 'amount') else cast.size + [0] if cast.kind == 'integer' else [0, 0] -%}
+    {%- if not column.hidden and column.name in amounts_of_sales_lines()
+        and (digits[1] > scale or digits[0] - digits[1] > precision - scale) -%}
+        {{ exceptions.raise_compiler_error(
+            staged_feed() ~ ': the column ' ~ column.name ~ ' has the cast ' ~ column.cast ~ ', and that of a sales line is '
+            ~ var('amount_type') ~ '. Leave the size out; to keep longer numbers too, give them a column with another name.'
+        ) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {# Kind and size of a cast such as decimal(9, 4). #}
 {% macro staging_cast(column) -%}
     {%- set sizes = {
-        'text': [], 'integer': [14], 'decimal': [18, 4], 'amount': [18, 4], 'rate': [18, 10], 'date': [], 'timestamp': [],
-        'excel_date': [], 'excel_timestamp': [], 'wall_clock': [],
+        'text': [], 'integer': [12], 'decimal': decimal_size('amount_type'), 'amount': decimal_size('amount_type'),
+        'rate': decimal_size('rate_type'), 'date': [], 'timestamp': [], 'excel_date': [], 'excel_timestamp': [], 'wall_clock': [],
     } -%}
     {%- set parts = modules.re.fullmatch('([a-z_]+)(?:[(]([0-9]+(?:, [0-9]+)?)[)])?', column.cast) -%}
     {%- set kind = parts.group(1) if parts else none -%}
@@ -124,13 +147,33 @@
     {{ return({'shape': read.shape, 'iso_text': read.iso_text} if not read.pattern and 'Mon' not in format else {}) }}
 {%- endmacro %}
 
+{# The value of `is` rounded as its column says; nothing where it does not. #}
+{% macro rounded_expression(column) -%}
+    {{ return('round(' ~ column['is'] | trim ~ ', ' ~ column.round ~ ')' if column['is'] and column.round is not none else none) }}
+{%- endmacro %}
+
+{# Whether a computed decimal has no more decimals than its type, whatever the values: rounded, or a sum or product of earlier numbers.
+   Then they are not counted, which would compute the value once more. #}
+{% macro has_scale(column, earlier) -%}
+    {%- set formula = (column['is'] or '') | replace('cast(', '(') | replace(' as numeric)', ')') | trim -%}
+    {%- if column.kind != 'decimal' or not modules.re.fullmatch('[a-z0-9_ ()*+-]+', formula) -%}
+        {{ return(column.round is not none) }}
+    {%- endif -%}
+    {%- set scales = [] -%}
+    {%- for word in modules.re.findall('[a-z_][a-z0-9_]*', formula) -%}
+        {%- set referred = earlier | selectattr('name', 'equalto', word) | selectattr('kind', 'in', ['integer', 'decimal', 'amount']) | first -%}
+        {%- do scales.append((referred.size + [0])[1] if referred else 99) -%}
+    {%- endfor -%}
+    {{ return(column.round is not none or (scales | sum if '*' in formula else ([0] + scales) | max) <= column.size[1]) }}
+{%- endmacro %}
+
 {% macro staging_expression(column) -%}
     {%- set text = column.text -%}
     {%- if text and column.default is not none -%}
         {%- set text = 'coalesce(' ~ text ~ ", '" ~ column.default ~ "')" -%}
     {%- endif -%}
     {%- if column['is'] and column.kind == 'decimal' -%}
-        {{ return(fit_decimal(column['is'] | trim, column.size[0], column.size[1])) }}
+        {{ return(fit_decimal(rounded_expression(column) or column['is'] | trim, column.size[0], column.size[1], column.has_scale)) }}
     {%- elif column['is'] and column.kind == 'date' -%}
         {{ return('cast(' ~ column['is'] | trim ~ ' as date)') }}
     {%- elif column['is'] -%}

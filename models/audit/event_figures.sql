@@ -19,8 +19,8 @@ final as (
         decision,
         count(*) as record_count,
         cast(sum(row_count) as bigint) as row_count,
-        cast(sum(quantity) as numeric(28, 4)) as quantity,
-        cast(sum(net_amount) as numeric(28, 4)) as net_amount,
+        cast(sum(quantity) as {{ var('sum_type') }}) as quantity,
+        cast(sum(net_amount) as {{ var('sum_type') }}) as net_amount,
         _file_id
     from records
     where {{ only_new_files() }}

@@ -22,29 +22,29 @@ final as (
         -- lines without one are in no row of fct_orders
         order_id is not null as has_order,
         count(*) as row_count,
-        cast(sum(quantity) as numeric(28, 4)) as quantity,
-        cast(sum(net_amount) as numeric(28, 4)) as net_amount,
-        cast(sum(net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,
+        cast(sum(quantity) as {{ var('sum_type') }}) as quantity,
+        cast(sum(net_amount) as {{ var('sum_type') }}) as net_amount,
+        cast(sum(net_amount_reporting) as {{ var('sum_type') }}) as net_amount_reporting,
         count(case when is_merchandise then 1 end) as merchandise_row_count,
-        cast(sum(case when is_merchandise then quantity else 0 end) as numeric(28, 4)) as merchandise_quantity,
-        cast(sum(case when is_merchandise then net_amount else 0 end) as numeric(28, 4)) as net_sales_amount,
-        cast(sum(case when is_merchandise then net_amount_reporting else 0 end) as numeric(28, 4))
+        cast(sum(case when is_merchandise then quantity else 0 end) as {{ var('sum_type') }}) as merchandise_quantity,
+        cast(sum(case when is_merchandise then net_amount else 0 end) as {{ var('sum_type') }}) as net_sales_amount,
+        cast(sum(case when is_merchandise then net_amount_reporting else 0 end) as {{ var('sum_type') }})
             as net_sales_amount_reporting,
         count(case when is_merchandise and line_type in ('return', 'cancellation') then 1 end) as return_row_count,
         cast(
             sum(case when is_merchandise and line_type in ('return', 'cancellation') then -quantity else 0 end)
-            as numeric(28, 4)
+            as {{ var('sum_type') }}
         ) as return_quantity,
         cast(
             sum(case when is_merchandise and line_type in ('return', 'cancellation') then -net_amount else 0 end)
-            as numeric(28, 4)
+            as {{ var('sum_type') }}
         ) as return_amount,
         cast(
             sum(
                 case
                     when is_merchandise and line_type in ('return', 'cancellation') then -net_amount_reporting else 0
                 end
-            ) as numeric(28, 4)
+            ) as {{ var('sum_type') }}
         ) as return_amount_reporting,
         order_date,
         _file_id

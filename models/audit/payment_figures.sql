@@ -16,8 +16,8 @@ final as (
 
     select
         count(*) as row_count,
-        cast(sum(quantity) as numeric(28, 4)) as quantity,
-        cast(sum(amount) as numeric(28, 4)) as net_amount,
+        cast(sum(quantity) as {{ var('sum_type') }}) as quantity,
+        cast(sum(amount) as {{ var('sum_type') }}) as net_amount,
         _file_id
     from payments
     where {{ only_new_files() }}

@@ -189,8 +189,8 @@ compared as (
         coalesce({{ nearer }}.{{ measure }}_sum, 0) as left_{{ measure }},
         coalesce({{ farther }}.{{ measure }}_sum, 0) as right_{{ measure }},
         {%- else %}
-        cast(null as numeric(28, 4)) as left_{{ measure }},
-        cast(null as numeric(28, 4)) as right_{{ measure }},
+        cast(null as {{ var('sum_type') }}) as left_{{ measure }},
+        cast(null as {{ var('sum_type') }}) as right_{{ measure }},
         {%- endif %}
         {%- endfor %}
         {%- if '_file_id' in step.by %}
@@ -221,7 +221,7 @@ final as (
         step,
         scope,
         {%- for measure in measures %}
-        {%- set type = 'bigint' if measure == 'rows' else 'numeric(28, 4)' %}
+        {%- set type = 'bigint' if measure == 'rows' else var('sum_type') %}
         cast(left_{{ measure }} as {{ type }}) as left_{{ measure }},
         cast(right_{{ measure }} as {{ type }}) as right_{{ measure }},
         cast(left_{{ measure }} - right_{{ measure }} as {{ type }}) as {{ measure }}_difference,

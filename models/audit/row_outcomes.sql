@@ -32,8 +32,8 @@ outcomes as (
         row_status,
         row_issues,
         count(*) as row_count,
-        cast(sum(quantity) as numeric(28, 4)) as quantity,
-        cast(sum(net_amount) as numeric(28, 4)) as net_amount
+        cast(sum(quantity) as {{ var('sum_type') }}) as quantity,
+        cast(sum(net_amount) as {{ var('sum_type') }}) as net_amount
     from staged_rows
     group by feed, _file_id, row_status, row_issues
 

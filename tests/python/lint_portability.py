@@ -77,6 +77,11 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("format", r"\bto_(?:char|date|timestamp|number)\s*\(", "try_date, try_timestamp, try_amount or date_part_number"),
     ("type name", r"(?:\bas|::)\s*(?:text|double\s+precision|timestamptz|bytea)\b", "text_type() or a similar macro"),
     ("numeric", r"\b(?:as|::)\s*(?:numeric|decimal)\b(?!\s*\()", "numeric(precision, scale): Spark defaults to 10"),
+    (
+        "size of amounts",
+        r"\b(?:as|::)\s*(?:numeric|decimal)\s*\(\s*(?:18|28)\b",
+        "{{ var('amount_type') }}, or that of sums, rates or ratios: their digits are within Spark's 38",
+    ),
     ("at time zone", r"\bat\s+time\s+zone\b", "a dispatched macro"),
     ("escape string", r"\be(?=')", "chr(…), or the character itself"),
     ("postgres function", r"\bpg_\w+\s*\(", "a try_… macro"),

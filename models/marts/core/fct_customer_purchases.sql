@@ -45,7 +45,7 @@ final as (
         region,
         customer_segment,
         cast(order_count as bigint) as order_count,
-        cast(net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
+        cast(net_sales_amount_reporting as {{ var('sum_type') }}) as net_sales_amount_reporting,
         first_order_date,
         last_order_date
     from customers

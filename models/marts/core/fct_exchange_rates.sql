@@ -23,7 +23,7 @@ published as (
     select
         'EUR' as currency,
         rate_date,
-        cast(1 as numeric(18, 10)) as units_per_euro
+        cast(1 as {{ var('rate_type') }}) as units_per_euro
     from exchange_rates
     group by rate_date
 
@@ -87,7 +87,7 @@ final as (
     select
         currency,
         rate_date,
-        {{ div('reporting_units_per_euro', 'units_per_euro', 18, 10) }} as fx_rate,
+        {{ div('reporting_units_per_euro', 'units_per_euro', *decimal_size('rate_type')) }} as fx_rate,
         -- for a cross rate the older of both days
         least(published_date, reporting_published_date) as published_date
     from crossed
@@ -99,7 +99,7 @@ final as (
     select
         '{{ var("reporting_currency") }}' as currency,
         date_day as rate_date,
-        cast(1 as numeric(18, 10)) as fx_rate,
+        cast(1 as {{ var('rate_type') }}) as fx_rate,
         date_day as published_date
     from calendar
 

@@ -26,13 +26,13 @@ final as (
         count(case when sold_product_count > 1 then 1 end) as basket_count,
         cast(sum(line_count) as bigint) as line_count,
         cast(sum(merchandise_line_count) as bigint) as merchandise_line_count,
-        cast(sum(quantity) as numeric(28, 4)) as quantity,
-        cast(sum(net_amount) as numeric(28, 4)) as net_amount,
-        cast(sum(net_sales_amount) as numeric(28, 4)) as net_sales_amount,
-        cast(sum(net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,
-        cast(sum(case when customer_id is not null then net_sales_amount_reporting else 0 end) as numeric(28, 4))
+        cast(sum(quantity) as {{ var('sum_type') }}) as quantity,
+        cast(sum(net_amount) as {{ var('sum_type') }}) as net_amount,
+        cast(sum(net_sales_amount) as {{ var('sum_type') }}) as net_sales_amount,
+        cast(sum(net_amount_reporting) as {{ var('sum_type') }}) as net_amount_reporting,
+        cast(sum(case when customer_id is not null then net_sales_amount_reporting else 0 end) as {{ var('sum_type') }})
             as known_net_sales_amount_reporting,
-        cast(sum(case when customer_id is null then net_sales_amount_reporting else 0 end) as numeric(28, 4))
+        cast(sum(case when customer_id is null then net_sales_amount_reporting else 0 end) as {{ var('sum_type') }})
             as unknown_net_sales_amount_reporting,
         order_date,
         max(last_order_date) as last_order_date

@@ -34,8 +34,8 @@ final as (
         payments.net_amount as amount,
         payments.currency,
         exchange_rates.fx_rate,
-        -- rounded once
-        cast(round(payments.net_amount * exchange_rates.fx_rate, 4) as numeric(28, 4)) as amount_reporting,
+        -- the cast rounds, once
+        cast(payments.net_amount * exchange_rates.fx_rate as {{ var('sum_type') }}) as amount_reporting,
         payments._file_id,
         payments._row_number
     from payments

@@ -55,8 +55,8 @@ final as (
         lines.cost_amount,
         lines.currency,
         exchange_rates.fx_rate,
-        -- rounded once
-        cast(round(lines.net_amount * exchange_rates.fx_rate, 4) as numeric(28, 4)) as net_amount_reporting,
+        -- the cast rounds, once
+        cast(lines.net_amount * exchange_rates.fx_rate as {{ var('sum_type') }}) as net_amount_reporting,
         lines.is_merchandise,
         lines._file_id,
         lines._row_number

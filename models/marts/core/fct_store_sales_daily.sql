@@ -26,14 +26,14 @@ final as (
         currency,
         count(*) as line_count,
         count(distinct order_id) as order_count,
-        cast(sum(quantity) as numeric(28, 4)) as quantity,
-        cast(sum(discount_amount) as numeric(28, 4)) as discount_amount,
-        cast(sum(net_amount) as numeric(28, 4)) as net_amount,
-        cast(sum(tax_amount) as numeric(28, 4)) as tax_amount,
-        cast(sum(shipping_amount) as numeric(28, 4)) as shipping_amount,
-        cast(sum(case when is_merchandise then net_amount else 0 end) as numeric(28, 4)) as net_sales_amount,
-        cast(sum(net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,
-        cast(sum(case when is_merchandise then net_amount_reporting else 0 end) as numeric(28, 4))
+        cast(sum(quantity) as {{ var('sum_type') }}) as quantity,
+        cast(sum(discount_amount) as {{ var('sum_type') }}) as discount_amount,
+        cast(sum(net_amount) as {{ var('sum_type') }}) as net_amount,
+        cast(sum(tax_amount) as {{ var('sum_type') }}) as tax_amount,
+        cast(sum(shipping_amount) as {{ var('sum_type') }}) as shipping_amount,
+        cast(sum(case when is_merchandise then net_amount else 0 end) as {{ var('sum_type') }}) as net_sales_amount,
+        cast(sum(net_amount_reporting) as {{ var('sum_type') }}) as net_amount_reporting,
+        cast(sum(case when is_merchandise then net_amount_reporting else 0 end) as {{ var('sum_type') }})
             as net_sales_amount_reporting
     from lines
     group by order_date, source_system, store_key, store_id, currency

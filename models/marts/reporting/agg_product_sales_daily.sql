@@ -22,11 +22,11 @@ final as (
         {{ member_key('source_system', 'product_id') }} as product_key,
         currency,
         count(distinct case when line_type = 'sale' then order_id end) as order_count,
-        cast(sum(case when line_type = 'sale' then quantity else 0 end) as numeric(28, 4)) as sold_quantity,
-        cast(sum(quantity) as numeric(28, 4)) as net_quantity,
-        cast(sum(case when line_type = 'sale' then net_amount else 0 end) as numeric(28, 4)) as sold_amount,
-        cast(sum(net_amount) as numeric(28, 4)) as net_sales_amount,
-        cast(sum(net_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting
+        cast(sum(case when line_type = 'sale' then quantity else 0 end) as {{ var('sum_type') }}) as sold_quantity,
+        cast(sum(quantity) as {{ var('sum_type') }}) as net_quantity,
+        cast(sum(case when line_type = 'sale' then net_amount else 0 end) as {{ var('sum_type') }}) as sold_amount,
+        cast(sum(net_amount) as {{ var('sum_type') }}) as net_sales_amount,
+        cast(sum(net_amount_reporting) as {{ var('sum_type') }}) as net_sales_amount_reporting
     from lines
     where {{ only_touched_dates('order_date') }} and is_merchandise
     -- what differs most comes first, and short: the lines of a day are sorted by these columns, to count orders

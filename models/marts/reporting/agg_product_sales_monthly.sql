@@ -80,11 +80,11 @@ final as (
         months.product_key,
         months.currency,
         cast(months.order_day_count - coalesce(repeated_orders.repeat_count, 0) as bigint) as order_count,
-        cast(months.sold_quantity as numeric(28, 4)) as sold_quantity,
-        cast(months.net_quantity as numeric(28, 4)) as net_quantity,
-        cast(months.sold_amount as numeric(28, 4)) as sold_amount,
-        cast(months.net_sales_amount as numeric(28, 4)) as net_sales_amount,
-        cast(months.net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting
+        cast(months.sold_quantity as {{ var('sum_type') }}) as sold_quantity,
+        cast(months.net_quantity as {{ var('sum_type') }}) as net_quantity,
+        cast(months.sold_amount as {{ var('sum_type') }}) as sold_amount,
+        cast(months.net_sales_amount as {{ var('sum_type') }}) as net_sales_amount,
+        cast(months.net_sales_amount_reporting as {{ var('sum_type') }}) as net_sales_amount_reporting
     from months
     -- no match where each order has one day
     left join repeated_orders

@@ -51,24 +51,26 @@ sums as (
         coalesce(country, 'unknown') as country,
         currency,
         count(*) as line_count,
-        cast(sum(quantity) as numeric(28, 4)) as quantity,
-        cast(sum(gross_amount) as numeric(28, 4)) as gross_amount,
-        cast(sum(discount_amount) as numeric(28, 4)) as discount_amount,
-        cast(sum(net_amount) as numeric(28, 4)) as net_amount,
-        cast(sum(case when line_type = 'sale' then net_amount else 0 end) as numeric(28, 4)) as sale_amount,
-        cast(sum(case when line_type = 'return' then net_amount else 0 end) as numeric(28, 4)) as return_amount,
-        cast(sum(case when line_type = 'cancellation' then net_amount else 0 end) as numeric(28, 4))
+        cast(sum(quantity) as {{ var('sum_type') }}) as quantity,
+        cast(sum(gross_amount) as {{ var('sum_type') }}) as gross_amount,
+        cast(sum(discount_amount) as {{ var('sum_type') }}) as discount_amount,
+        cast(sum(net_amount) as {{ var('sum_type') }}) as net_amount,
+        cast(sum(case when line_type = 'sale' then net_amount else 0 end) as {{ var('sum_type') }}) as sale_amount,
+        cast(sum(case when line_type = 'return' then net_amount else 0 end) as {{ var('sum_type') }}) as return_amount,
+        cast(sum(case when line_type = 'cancellation' then net_amount else 0 end) as {{ var('sum_type') }})
             as cancellation_amount,
-        cast(sum(case when line_type = 'fee' then net_amount else 0 end) as numeric(28, 4)) as fee_amount,
-        cast(sum(case when line_type = 'adjustment' then net_amount else 0 end) as numeric(28, 4)) as adjustment_amount,
-        cast(coalesce(sum(net_amount) filter (where line_type = 'tip'), 0) as numeric(28, 4)) as tip_amount,
-        cast(coalesce(sum(net_amount) filter (where line_type = 'deposit'), 0) as numeric(28, 4)) as deposit_amount,
-        cast(coalesce(sum(net_amount) filter (where line_type = 'voucher_sale'), 0) as numeric(28, 4))
+        cast(sum(case when line_type = 'fee' then net_amount else 0 end) as {{ var('sum_type') }}) as fee_amount,
+        cast(sum(case when line_type = 'adjustment' then net_amount else 0 end) as {{ var('sum_type') }})
+            as adjustment_amount,
+        cast(coalesce(sum(net_amount) filter (where line_type = 'tip'), 0) as {{ var('sum_type') }}) as tip_amount,
+        cast(coalesce(sum(net_amount) filter (where line_type = 'deposit'), 0) as {{ var('sum_type') }})
+            as deposit_amount,
+        cast(coalesce(sum(net_amount) filter (where line_type = 'voucher_sale'), 0) as {{ var('sum_type') }})
             as voucher_sale_amount,
-        cast(sum(cost_amount) as numeric(28, 4)) as cost_amount,
-        cast(sum(case when is_merchandise then net_amount else 0 end) as numeric(28, 4)) as net_sales_amount,
-        cast(sum(net_amount_reporting) as numeric(28, 4)) as net_amount_reporting,
-        cast(sum(case when is_merchandise then net_amount_reporting else 0 end) as numeric(28, 4))
+        cast(sum(cost_amount) as {{ var('sum_type') }}) as cost_amount,
+        cast(sum(case when is_merchandise then net_amount else 0 end) as {{ var('sum_type') }}) as net_sales_amount,
+        cast(sum(net_amount_reporting) as {{ var('sum_type') }}) as net_amount_reporting,
+        cast(sum(case when is_merchandise then net_amount_reporting else 0 end) as {{ var('sum_type') }})
             as net_sales_amount_reporting
     from lines
     where {{ only_touched_dates('order_date') }}

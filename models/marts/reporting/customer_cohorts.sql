@@ -98,7 +98,7 @@ final as (
         coalesce(activity.active_customer_count, 0) as active_customer_count,
         {{ div('coalesce(activity.active_customer_count, 0)', 'cohorts.cohort_customer_count', 9, 6) }}
             as retention_share,
-        cast(coalesce(activity.net_sales_amount_reporting, 0) as numeric(28, 4)) as net_sales_amount_reporting,
+        cast(coalesce(activity.net_sales_amount_reporting, 0) as {{ var('sum_type') }}) as net_sales_amount_reporting,
         months.month_end_date <= sources.as_of_date as is_complete
     from cohorts
     inner join sources

@@ -27,7 +27,7 @@ final as (
         customers.customer_id,
         customers.order_count,
         customers.net_sales_amount_reporting,
-        {{ div('customers.net_sales_amount_reporting', 'customers.order_count', 28, 4) }}
+        {{ div('customers.net_sales_amount_reporting', 'customers.order_count', *decimal_size('sum_type')) }}
             as average_order_value_reporting,
         {{ days_between('customers.first_order_date', 'customers.last_order_date') }} as active_days,
         {{ days_between('customers.first_order_date', 'sources.as_of_date') }} as tenure_days,

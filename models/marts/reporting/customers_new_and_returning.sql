@@ -83,13 +83,13 @@ final as (
         source_system,
         sum(case when kind = 'new' then is_active else 0 end) as new_customer_count,
         sum(case when kind = 'returning' then is_active else 0 end) as returning_customer_count,
-        cast(sum(case when kind = 'new' then net_sales_amount_reporting else 0 end) as numeric(28, 4))
+        cast(sum(case when kind = 'new' then net_sales_amount_reporting else 0 end) as {{ var('sum_type') }})
             as new_net_sales_amount_reporting,
-        cast(sum(case when kind = 'returning' then net_sales_amount_reporting else 0 end) as numeric(28, 4))
+        cast(sum(case when kind = 'returning' then net_sales_amount_reporting else 0 end) as {{ var('sum_type') }})
             as returning_net_sales_amount_reporting,
-        cast(sum(case when kind = 'unknown' then net_sales_amount_reporting else 0 end) as numeric(28, 4))
+        cast(sum(case when kind = 'unknown' then net_sales_amount_reporting else 0 end) as {{ var('sum_type') }})
             as unknown_net_sales_amount_reporting,
-        cast(sum(net_sales_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting
+        cast(sum(net_sales_amount_reporting) as {{ var('sum_type') }}) as net_sales_amount_reporting
     from told_apart
     group by month_start_date, source_system
 

@@ -38,7 +38,7 @@ final as (
         countries.sub_region,
         aliases.alias is not null as is_known,
         cast(daily_sales.line_count as bigint) as line_count,
-        cast(daily_sales.net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting
+        cast(daily_sales.net_sales_amount_reporting as {{ var('sum_type') }}) as net_sales_amount_reporting
     from daily_sales
     -- no match for a name that is not in the seed yet, which a test reports
     left join aliases

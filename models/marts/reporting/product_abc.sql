@@ -25,7 +25,7 @@ sales_per_product as (
     select
         source_system,
         product_key,
-        cast(sum(net_sales_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting
+        cast(sum(net_sales_amount_reporting) as {{ var('sum_type') }}) as net_sales_amount_reporting
     from monthly_sales
     group by source_system, product_key
 

@@ -63,9 +63,9 @@ counted as (
         monthly_sales.sold_amount,
         coalesce(monthly_returns.return_count, 0) as return_count,
         coalesce(monthly_returns.matched_count, 0) as matched_count,
-        cast(coalesce(monthly_returns.returned_quantity, 0) as numeric(28, 4)) as returned_quantity,
-        cast(coalesce(monthly_returns.return_amount, 0) as numeric(28, 4)) as return_amount,
-        cast(coalesce(monthly_returns.return_amount_reporting, 0) as numeric(28, 4)) as return_amount_reporting,
+        cast(coalesce(monthly_returns.returned_quantity, 0) as {{ var('sum_type') }}) as returned_quantity,
+        cast(coalesce(monthly_returns.return_amount, 0) as {{ var('sum_type') }}) as return_amount,
+        cast(coalesce(monthly_returns.return_amount_reporting, 0) as {{ var('sum_type') }}) as return_amount_reporting,
         monthly_returns.days_to_return,
         monthly_returns.dated_count
     from monthly_sales
@@ -92,8 +92,8 @@ final as (
         returned_quantity,
         return_amount,
         return_amount_reporting,
-        {{ div('returned_quantity', 'sold_quantity', 28, 4) }} as returned_quantity_rate,
-        {{ div('return_amount', 'sold_amount', 28, 4) }} as return_amount_rate,
+        {{ div('returned_quantity', 'sold_quantity', *decimal_size('ratio_type')) }} as returned_quantity_rate,
+        {{ div('return_amount', 'sold_amount', *decimal_size('ratio_type')) }} as return_amount_rate,
         {{ div('matched_count', 'return_count', 9, 4) }} as matched_share,
         {{ div('days_to_return', 'dated_count', 9, 2) }} as average_days_to_return
     from counted

@@ -51,8 +51,9 @@ days as (
         series.source_system,
         series.currency,
         -- a day without a sales line has sales of 0 and counts in every average
-        cast(coalesce(sales_per_day.net_sales_amount, 0) as numeric(28, 4)) as net_sales_amount,
-        cast(coalesce(sales_per_day.net_sales_amount_reporting, 0) as numeric(28, 4)) as net_sales_amount_reporting,
+        cast(coalesce(sales_per_day.net_sales_amount, 0) as {{ var('sum_type') }}) as net_sales_amount,
+        cast(coalesce(sales_per_day.net_sales_amount_reporting, 0) as {{ var('sum_type') }})
+            as net_sales_amount_reporting,
         calendar.month_start_date,
         calendar.quarter_start_date,
         calendar.year_start_date,
@@ -77,11 +78,12 @@ accumulated as (
         *,
         lag(net_sales_amount) over days_in_turn as previous_day_amount,
         lag(net_sales_amount_reporting) over days_in_turn as previous_day_amount_reporting,
-        cast(sum(net_sales_amount) over month_to_date as numeric(28, 4)) as month_to_date_amount,
-        cast(sum(net_sales_amount) over quarter_to_date as numeric(28, 4)) as quarter_to_date_amount,
-        cast(sum(net_sales_amount) over year_to_date as numeric(28, 4)) as year_to_date_amount,
-        cast(sum(net_sales_amount) over series_to_date as numeric(28, 4)) as series_to_date_amount,
-        cast(sum(net_sales_amount_reporting) over series_to_date as numeric(28, 4)) as series_to_date_amount_reporting,
+        cast(sum(net_sales_amount) over month_to_date as {{ var('sum_type') }}) as month_to_date_amount,
+        cast(sum(net_sales_amount) over quarter_to_date as {{ var('sum_type') }}) as quarter_to_date_amount,
+        cast(sum(net_sales_amount) over year_to_date as {{ var('sum_type') }}) as year_to_date_amount,
+        cast(sum(net_sales_amount) over series_to_date as {{ var('sum_type') }}) as series_to_date_amount,
+        cast(sum(net_sales_amount_reporting) over series_to_date as {{ var('sum_type') }})
+            as series_to_date_amount_reporting,
         sum(net_sales_amount) over last_7_days as amount_of_7_days,
         count(*) over last_7_days as days_of_7,
         sum(net_sales_amount) over last_28_days as amount_of_28_days,
@@ -138,11 +140,11 @@ final as (
         accumulated.series_to_date_amount,
         case
             when accumulated.days_of_7 = 7
-                then {{ div('accumulated.amount_of_7_days', 'accumulated.days_of_7', 28, 4) }}
+                then {{ div('accumulated.amount_of_7_days', 'accumulated.days_of_7', *decimal_size('sum_type')) }}
         end as average_amount_7_days,
         case
             when accumulated.days_of_28 = 28
-                then {{ div('accumulated.amount_of_28_days', 'accumulated.days_of_28', 28, 4) }}
+                then {{ div('accumulated.amount_of_28_days', 'accumulated.days_of_28', *decimal_size('sum_type')) }}
         end as average_amount_28_days,
         accumulated.net_sales_amount_reporting,
         accumulated.previous_day_amount_reporting,

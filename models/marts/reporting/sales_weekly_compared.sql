@@ -25,8 +25,8 @@ weeks as (
         calendar.iso_week_start_date,
         days.source_system,
         days.currency,
-        cast(sum(days.net_sales_amount) as numeric(28, 4)) as net_sales_amount,
-        cast(sum(days.net_sales_amount_reporting) as numeric(28, 4)) as net_sales_amount_reporting,
+        cast(sum(days.net_sales_amount) as {{ var('sum_type') }}) as net_sales_amount,
+        cast(sum(days.net_sales_amount_reporting) as {{ var('sum_type') }}) as net_sales_amount_reporting,
         count(*) as day_count,
         count(*) = 7 as is_complete,
         min(days.date_day) as first_date,
@@ -80,9 +80,9 @@ final as (
             when is_complete and is_previous_complete
                 then {{ relative_change('net_sales_amount', 'previous_week_amount') }}
         end as previous_week_change,
-        cast(same_dates_last_year_amount as numeric(28, 4)) as same_dates_last_year_amount,
+        cast(same_dates_last_year_amount as {{ var('sum_type') }}) as same_dates_last_year_amount,
         {{ relative_change('net_sales_amount', 'same_dates_last_year_amount') }} as same_dates_last_year_change,
-        cast(comparable_dates_last_year_amount as numeric(28, 4)) as comparable_dates_last_year_amount,
+        cast(comparable_dates_last_year_amount as {{ var('sum_type') }}) as comparable_dates_last_year_amount,
         {{ relative_change('net_sales_amount', 'comparable_dates_last_year_amount') }}
             as comparable_dates_last_year_change,
         month_to_date_amount,
@@ -91,8 +91,8 @@ final as (
         average_amount_28_days,
         net_sales_amount_reporting,
         previous_week_amount_reporting,
-        cast(same_dates_last_year_amount_reporting as numeric(28, 4)) as same_dates_last_year_amount_reporting,
-        cast(comparable_dates_last_year_amount_reporting as numeric(28, 4))
+        cast(same_dates_last_year_amount_reporting as {{ var('sum_type') }}) as same_dates_last_year_amount_reporting,
+        cast(comparable_dates_last_year_amount_reporting as {{ var('sum_type') }})
             as comparable_dates_last_year_amount_reporting,
         day_count,
         is_complete,

@@ -321,13 +321,13 @@ final as (
         source_system,
         store_key,
         currency,
-        cast(net_sales_amount as numeric(28, 4)) as net_sales_amount,
-        cast(last_year_amount as numeric(28, 4)) as last_year_amount,
+        cast(net_sales_amount as {{ var('sum_type') }}) as net_sales_amount,
+        cast(last_year_amount as {{ var('sum_type') }}) as last_year_amount,
         case
             when exclusion_reason is null then {{ relative_change('net_sales_amount', 'last_year_amount') }}
         end as last_year_change,
-        cast(net_sales_amount_reporting as numeric(28, 4)) as net_sales_amount_reporting,
-        cast(last_year_amount_reporting as numeric(28, 4)) as last_year_amount_reporting,
+        cast(net_sales_amount_reporting as {{ var('sum_type') }}) as net_sales_amount_reporting,
+        cast(last_year_amount_reporting as {{ var('sum_type') }}) as last_year_amount_reporting,
         exclusion_reason is null as is_comparable,
         exclusion_reason,
         last_year_start_date,

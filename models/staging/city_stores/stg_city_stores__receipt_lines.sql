@@ -21,7 +21,7 @@
     {'name': 'unit_price', 'from': 'price', 'cast': 'decimal', 'required': true},
     {'name': 'discount_amount', 'from': 'discount', 'cast': 'decimal', 'default': '0'},
     {'name': 'tax_amount', 'from': 'tax', 'cast': 'decimal'},
-    {'name': 'gross_amount', 'is': 'cast(quantity as numeric(18, 4)) * unit_price', 'cast': 'decimal'},
+    {'name': 'gross_amount', 'is': multiply('quantity', 'unit_price'), 'cast': 'decimal'},
     {'name': 'net_amount', 'is': 'gross_amount - discount_amount', 'cast': 'decimal'},
     {'name': 'ordered_at', 'from': 'sold_at', 'cast': 'timestamp', 'format': 'YYYY-MM-DD HH24:MI', 'required': true},
     {'name': 'order_date', 'is': 'ordered_at', 'cast': 'date'},

@@ -22,7 +22,7 @@
     {'name': 'currency', 'constant': 'GBP'},
     {'name': 'quantity', 'cast': 'integer', 'required': true},
     {'name': 'unit_price', 'cast': 'decimal', 'required': true},
-    {'name': 'net_amount', 'is': 'cast(quantity as numeric(18, 4)) * unit_price', 'cast': 'decimal'},
+    {'name': 'net_amount', 'is': multiply('quantity', 'unit_price'), 'cast': 'decimal'},
     {'name': 'is_cancellation', 'is': "coalesce(order_id like 'C%', false)"},
     {'name': 'ordered_at', 'from': 'invoice_date', 'cast': 'timestamp', 'required': true},
     {'name': 'order_date', 'is': 'ordered_at', 'cast': 'date'},

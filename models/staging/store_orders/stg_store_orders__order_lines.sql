@@ -13,7 +13,7 @@
     {'name': 'currency', 'constant': 'USD'},
     {'name': 'quantity', 'from': 'quantity_ordered', 'cast': 'integer', 'required': true},
     {'name': 'unit_price', 'from': 'price_each', 'cast': 'decimal', 'required': true},
-    {'name': 'net_amount', 'is': 'cast(quantity as numeric(18, 4)) * unit_price', 'cast': 'decimal'},
+    {'name': 'net_amount', 'is': multiply('quantity', 'unit_price'), 'cast': 'decimal'},
     {'name': 'ordered_at', 'from': 'order_date', 'cast': 'timestamp', 'format': 'MM/DD/YY HH24:MI', 'required': true},
     {'name': 'order_date', 'is': 'ordered_at', 'cast': 'date'},
 ] %}

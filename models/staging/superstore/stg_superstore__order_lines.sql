@@ -11,7 +11,7 @@
 {% set gross_amount %}
     case
         when discount_rate between 0 and 0.9999
-            then {{ fit_decimal(div('net_amount', '1 - discount_rate', 28, 4), 18, 4) }}
+            then {{ fit_decimal(div('net_amount', '1 - discount_rate', *decimal_size('sum_type')), has_scale=true) }}
         when discount_rate = 1 then net_amount
     end
 {% endset %}
@@ -42,7 +42,7 @@
         ('gross_amount:out_of_range',
             'net_amount is not null and discount_rate between 0 and 1 and discount_amount is null'),
     ]},
-    {'name': 'unit_price', 'is': div('gross_amount', 'quantity', 18, 4)},
+    {'name': 'unit_price', 'is': div('gross_amount', 'quantity', *decimal_size('amount_type'))},
     {'name': 'profit', 'cast': 'decimal', 'hidden': true},
     {'name': 'cost_amount', 'is': 'net_amount - profit', 'cast': 'decimal'},
     {'name': 'order_date', 'cast': 'date', 'required': true},

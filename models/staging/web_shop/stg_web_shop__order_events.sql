@@ -29,7 +29,7 @@
     {'name': 'quantity', 'cast': 'integer', 'required': true},
     {'name': 'unit_price', 'cast': 'decimal', 'required': true},
     {'name': 'discount_amount', 'cast': 'decimal', 'default': '0'},
-    {'name': 'gross_amount', 'is': 'cast(quantity as numeric(18, 4)) * unit_price', 'cast': 'decimal'},
+    {'name': 'gross_amount', 'is': multiply('quantity', 'unit_price'), 'cast': 'decimal'},
     {'name': 'net_amount', 'is': 'gross_amount - discount_amount', 'cast': 'decimal'},
     {'name': 'ordered_at', 'cast': 'wall_clock', 'required': true},
     {'name': 'order_date', 'is': 'ordered_at', 'cast': 'date'},

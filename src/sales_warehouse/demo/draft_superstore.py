@@ -19,7 +19,7 @@ DISCOUNTS = Weighted(
 QUANTITIES = Weighted([(1, 9), (2, 24), (3, 24), (4, 12), (5, 12), (6, 6), (7, 6), (8, 3), (9, 3), (14, 1)])
 # The place of each fault, in eighths of the file.
 FAULTS = {1: "encoding", 2: Reason.BAD_QUANTITY, 4: Reason.BAD_DATE, 5: "encoding", 6: Reason.NO_ORDER}
-TEN_THOUSANDTH = Decimal("0.0001")
+MILLIONTH = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Line:
         net = Decimal(self.sales).scaleb(-4)
         rate = 1 - Decimal(self.discount).scaleb(-2)
         # ROUND_HALF_UP is half away from zero, as PostgreSQL's round().
-        gross = (net / rate).quantize(TEN_THOUSANDTH, ROUND_HALF_UP)
+        gross = (net / rate).quantize(MILLIONTH, ROUND_HALF_UP)
         cost = net - Decimal(self.profit).scaleb(-4)
         order = self.order
         head = (order.order_id, "sale", order.ordered, order.buyer.customer_id, self.product.product_id, COUNTRY)

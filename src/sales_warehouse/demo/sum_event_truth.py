@@ -103,7 +103,7 @@ class EventTruth:
             "orders": self.orders,
             "by_currency": {
                 currency: {
-                    outcome: vars(sums) | {"net_amount": f"{sums.net_amount + 0:.4f}"}
+                    outcome: vars(sums) | {"net_amount": f"{sums.net_amount + 0:.6f}"}
                     for (outcome, of), sums in sorted(self._sums.items())
                     if of == currency and sums.rows
                 }

@@ -59,7 +59,7 @@ class Truth:
 
 def _write_value(value: object) -> object:
     if isinstance(value, Decimal):
-        return f"{value + 0:.4f}"  # 0 instead of -0
+        return f"{value + 0:.6f}"  # 0 instead of -0
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     return vars(value)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 
+AMOUNT_SCALE = 6  # decimals of amount_type in dbt_project.yml
+
 
 @dataclass(frozen=True)
 class Question:
@@ -100,7 +102,7 @@ class Call(str):
 
 
 # A column of the staging model, with the keys of `staging_model`.
-Entry = dict[str, str | bool | list[str]]
+Entry = dict[str, str | int | list[str]]
 
 
 @dataclass

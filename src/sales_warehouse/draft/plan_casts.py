@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from datetime import date
 
 from sales_warehouse.draft.date_forms import SERIAL, has_time, read_days
-from sales_warehouse.draft.evidence import INTEGER, NEARLY_ALL, Column, Entry, Evidence, Form
+from sales_warehouse.draft.evidence import AMOUNT_SCALE, INTEGER, NEARLY_ALL, Column, Entry, Evidence, Form
 from sales_warehouse.draft.number_forms import POINT, marks_of, rivals
 from sales_warehouse.feeds.names import find_period
 
 _USUAL = ("YYYY-MM-DD", "YYYY-MM-DD HH24:MI:SS")  # formats that need not be written
-_SCALE = 4  # of money
 _SHOWN_FORMS = 4
 
 
 def cast_number(evidence: Evidence, column: Column, is_count: bool = False, is_money: bool = True) -> Entry:
-    """Return the keys that cast a number; `is_count`: whole numbers stay whole, `is_money`: it has four decimals."""
+    """Return the keys that cast a number; `is_count`: whole numbers stay whole, `is_money`: it is an amount."""
     if not column.numbers:
         return {"cast": "decimal"}
     best, filled = column.numbers[0], column.filled
@@ -40,15 +39,13 @@ def cast_number(evidence: Evidence, column: Column, is_count: bool = False, is_m
         return {"cast": "rate(18, 10)", "decimal_mark": marks_of(form.name.removesuffix(", %")).decimal}
     if is_count and form.name == INTEGER and not column.currency_signs:
         return {"cast": "integer"}
-    scale = _SCALE
-    if column.scale > _SCALE and is_money:
-        _ask_of_scale(evidence, column, marks_of(form.name).decimal)
-    elif column.scale > _SCALE:
-        scale = column.scale
-    size = "" if scale == _SCALE else f"(28, {scale})"
-    if form.name in (INTEGER, POINT) and not column.currency_signs and not _has_brackets(column):
-        return {"cast": f"decimal{size}"}
+    is_plain = form.name in (INTEGER, POINT) and not column.currency_signs and not _has_brackets(column)
     marks = marks_of(form.name)
+    if column.scale > AMOUNT_SCALE and is_money:
+        _ask_of_scale(evidence, column, marks.decimal, is_plain)
+    size = f"(28, {column.scale})" if column.scale > AMOUNT_SCALE and not is_money else ""
+    if is_plain:
+        return {"cast": f"decimal{size}"}
     entry: Entry = {"cast": f"amount{size}", "decimal_mark": marks.decimal}
     if marks.thousands:
         entry["thousands_mark"] = marks.thousands
@@ -59,16 +56,22 @@ def cast_number(evidence: Evidence, column: Column, is_count: bool = False, is_m
     return entry
 
 
-def _ask_of_scale(evidence: Evidence, column: Column, mark: str) -> None:
-    """Ask whether amounts with more decimals than money has are to be rounded."""
+def _ask_of_scale(evidence: Evidence, column: Column, mark: str, is_plain: bool) -> None:
+    """Ask whether amounts with more decimals than their type has are to be rounded."""
     counts = evidence.counts(column.name)
-    finer = sum(rows for text, rows in counts.items() if len(text.partition(mark)[2].rstrip("0% )€")) > _SCALE)
-    exact = f"exact_{column.name}"
-    keys = f"'from': '{column.name}', 'cast': 'decimal(28, {column.scale})', 'hidden': true"
+    finer = sum(rows for text, rows in counts.items() if len(text.partition(mark)[2].rstrip("0% )€")) > AMOUNT_SCALE)
+    rounded = f"'cast': 'decimal', 'round': {AMOUNT_SCALE}"
+    way = f"{rounded} rounds them and flags the rows"
+    if not is_plain:
+        exact = f"exact_{column.name}"
+        keys = f"'cast': 'amount(28, {column.scale})', 'decimal_mark': '{mark}', 'hidden': true"
+        way = (
+            f"To round them and flag the rows: {{'name': '{exact}', 'from': '{column.name}', {keys}}}, and behind it "
+            f"the column with 'is': '{exact}', {rounded}"
+        )
     evidence.ask(
         column.name,
-        f"{finer:,} of {column.filled:,} rows have more than {_SCALE} decimals, which are quarantined. To round them "
-        f"once: {{'name': '{exact}', {keys}}}, and behind it the column with 'is': '{exact}', 'cast': 'decimal'",
+        f"{finer:,} of {column.filled:,} rows have more than {AMOUNT_SCALE} decimals, which are quarantined. {way}",
     )
 
 

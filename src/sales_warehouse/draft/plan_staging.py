@@ -5,7 +5,7 @@ from collections import Counter
 from decimal import Decimal
 
 from sales_warehouse.draft.date_forms import find_clock_form
-from sales_warehouse.draft.evidence import Call, Column, Entry, Evidence, list_some
+from sales_warehouse.draft.evidence import AMOUNT_SCALE, Call, Column, Entry, Evidence, list_some
 from sales_warehouse.draft.plan_casts import cast_date, cast_number
 from sales_warehouse.draft.see_amounts import Relation, read_number, see_amounts
 from sales_warehouse.draft.see_orders import see_identity
@@ -36,6 +36,7 @@ _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "zł": "PLN"}
 _TIME = re.compile(r"[T ][0-9]{1,2}:[0-9]{2}.*")  # of day, behind a date
 _MOST_STATES = 20
 _BY_DATE = ("order_date", "ordered_at")  # behind the columns that they are made of
+_PRODUCT = Call("multiply('quantity', 'unit_price')")
 _ALL = Decimal("0.999")  # of the records that must agree with a formula
 
 
@@ -228,13 +229,20 @@ def _plan_amounts(plan: _Plan, relations: list[Relation]) -> None:
         if total.name in evidence.roles.get("gross_amount", []):
             evidence.ask("net_amount", f"{total.name} is read, which may hold tax or what was paid before a discount")
     elif price is not None:
-        plan.add("net_amount", keys={"is": "cast(quantity as numeric(18, 4)) * unit_price", "cast": "decimal"})
+        plan.add("net_amount", keys={"is": _PRODUCT, "cast": "decimal"})
         evidence.see(
             "net amount", f"{quantity.name if quantity else 1} × {price.name}", "no column has the total of a line"
         )
+        scale = price.scale + (quantity.scale if quantity else 0)
+        if scale > AMOUNT_SCALE:
+            evidence.ask(
+                "net_amount",
+                f"quantity × price has up to {scale} decimals, and rows with more than {AMOUNT_SCALE} are quarantined: "
+                "'round': 2 rounds to cents and flags the rows",
+            )
         _plan_discount(plan, None, exact)
     else:
-        plan.add("net_amount", keys={"is": "cast(null as numeric(18, 4))"})
+        plan.add("net_amount", keys={"is": Call("'cast(null as ' ~ var('amount_type') ~ ')'")})
         numbers = [column.name for column in evidence.columns if column.is_number and column.name not in plan.used]
         evidence.ask("net_amount", f"no column is an amount by its name; numbers are {list_some(numbers, 8)}")
     for role in ("tax_amount", "shipping_amount"):
@@ -264,7 +272,7 @@ def _plan_discount(plan: _Plan, total: Column | None, exact: list[Relation]) -> 
     formulas = [it for it in exact if total is not None and it.total == total.name]
     reduced = next((it for it in formulas if it.discount == column.name), None)
     if reduced is not None and not any(not it.discount for it in formulas):
-        plan.add("gross_amount", keys={"is": "cast(quantity as numeric(18, 4)) * unit_price", "cast": "decimal"})
+        plan.add("gross_amount", keys={"is": _PRODUCT, "cast": "decimal"})
         plan.add("discount_amount", keys={"is": "gross_amount - net_amount", "cast": "decimal"})
     elif column.distinct > 1:
         shown = f"{column.name} ({list_some(column.examples, 3)}, …)"
@@ -283,7 +291,8 @@ def _plan_cost(plan: _Plan) -> None:
         plan.evidence.see("cost", cost.name, "by its name")
     elif profit is not None and profit.is_number and _is_money(evidence, profit):
         plan.add("profit", profit, cast_number(evidence, profit, is_money=False))
-        plan.add("cost_amount", keys={"is": "net_amount - profit", "cast": "decimal"})
+        rounded: Entry = {"round": AMOUNT_SCALE} if profit.scale > AMOUNT_SCALE else {}
+        plan.add("cost_amount", keys={"is": "net_amount - profit", "cast": "decimal", **rounded})
         evidence.see("cost", f"net amount − {profit.name}", "by its name")
         return
     if profit is not None:
@@ -383,7 +392,7 @@ def _plan_rest(plan: _Plan) -> None:
         keys: Entry = {}
         plain = column.is_number and not column.is_code and not column.personal and len(column.numbers[:1]) == 1
         if plain and column.numbers[0].name == "decimal point":
-            keys = {"cast": "decimal" if column.scale <= 4 else f"decimal(28, {column.scale})"}
+            keys = {"cast": "decimal" if column.scale <= AMOUNT_SCALE else f"decimal(28, {column.scale})"}
         elif column.dates and column.dates[0].rows == column.filled and column.dates[0].name == "YYYY-MM-DD":
             keys = {"cast": "date"}
         plan.add(name, column, keys)

@@ -7,10 +7,10 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from sales_warehouse.draft.date_forms import read_days
-from sales_warehouse.draft.evidence import Entry, Evidence
+from sales_warehouse.draft.evidence import AMOUNT_SCALE, Entry, Evidence
 from sales_warehouse.draft.see_amounts import read_number
 from sales_warehouse.draft.write_declaration import OPTION_QUESTIONS, without_jinja
 from sales_warehouse.draft.write_text import jinja_entry, jinja_text, mask, todo_lines, yaml_text
@@ -35,7 +35,6 @@ _UNION = re.compile(r"(?P<begin>union_sales_lines\(\[\n)(?P<names>(?:\s*'[^']+',
 _TEST_ROWS = 2
 _WITHOUT_FILES = ["row:blank", "row:repeated_header", "order_date:outside_period"]  # codes that messages cannot have
 _MOST_LOOKED_AT = 5_000
-_MONEY = Decimal("0.0001")
 
 
 def model_name(evidence: Evidence) -> str:
@@ -236,15 +235,20 @@ def _expect(evidence: Evidence, row: dict[str, str | None], number: int) -> dict
                 column.is_number and column.numbers[0].name in ("integer", "decimal point")
             )
             value = read_number(text, column) if is_sure else None
-            if value is not None and -value.as_tuple().exponent <= 4:  # type: ignore[operator]
+            if value is not None and _fits(value):
                 known[name] = value
-                expected[name] = str(value) if cast == "integer" else f'"{value.quantize(_MONEY)}"'
+                expected[name] = str(value) if cast == "integer" else f'"{value:f}"'
         elif text and cast == "date" and name == "order_date" and (day := _read_date(entry, text)):
             expected[name] = f'"{day}"'
     if "net_amount" not in known and {"quantity", "unit_price"} <= known.keys() and _is_product(evidence):
-        amount = (known["quantity"] * known["unit_price"]).quantize(_MONEY, ROUND_HALF_UP)
-        expected["net_amount"] = f'"{amount}"'
+        amount = known["quantity"] * known["unit_price"]
+        if _fits(amount):
+            expected["net_amount"] = f'"{amount:f}"'
     return expected
+
+
+def _fits(value: Decimal) -> bool:
+    return value == round(value, AMOUNT_SCALE)
 
 
 def _is_product(evidence: Evidence) -> bool:

@@ -38,6 +38,8 @@ def jinja_text(value: object) -> str:
         return value
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(jinja_text, value))}]"
     text = str(value).replace("\\", "\\\\")

@@ -54,7 +54,7 @@ def read_goods(inbox: Path, seeds: Path) -> list[Line]:
                         day=day,
                         quantity=quantity,
                         amount=amount,
-                        amount_in_euros=rounded(amount * rates[day], 4),
+                        amount_in_euros=rounded(amount * rates[day], 6),
                         is_sale=quantity >= 0 and not row["InvoiceNo"].startswith("C"),
                     )
                 )
@@ -91,7 +91,7 @@ def per_day(lines: Iterable[Line]) -> dict[date, tuple[Decimal | None, ...]]:
     def mean(day: date, count: int) -> Decimal | None:
         if day - timedelta(days=count - 1) < first:
             return None
-        return rounded(sum((sales.get(day - timedelta(days=n), ZERO) for n in range(count)), ZERO) / count, 4)
+        return rounded(sum((sales.get(day - timedelta(days=n), ZERO) for n in range(count)), ZERO) / count, 6)
 
     return {
         day: (

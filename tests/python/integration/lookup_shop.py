@@ -26,7 +26,7 @@ _TYPED = {
     "prices": {
         "product_id": "{{ trimmed('product_id') }}",
         "valid_from_date": "{{ try_date(trimmed('valid_from')) }}",
-        "unit_price": "{{ try_decimal(trimmed('unit_price'), 18, 4) }}",
+        "unit_price": "{{ try_decimal(trimmed('unit_price'), 18, 6) }}",
     },
     "products": {"product_id": "{{ trimmed('product_id') }}", "product_name": "{{ trimmed('product_name') }}"},
     "orders": {
@@ -37,13 +37,13 @@ _TYPED = {
     "till_lines": {
         "order_id": "{{ trimmed('receipt_id') }}",
         "product_id": "{{ trimmed('product_id') }}",
-        "quantity": "{{ try_integer(trimmed('quantity'), 14) }}",
+        "quantity": "{{ try_integer(trimmed('quantity'), 12) }}",
         "order_date": "{{ try_date(trimmed('sold_on')) }}",
     },
     "order_lines": {
         "order_id": "{{ trimmed('order_id') }}",
         "product_id": "{{ trimmed('product_id') }}",
-        "quantity": "{{ try_integer(trimmed('quantity'), 14) }}",
+        "quantity": "{{ try_integer(trimmed('quantity'), 12) }}",
     },
 }
 # a column that is NULL without its code quarantines the row
@@ -138,7 +138,7 @@ select
     cast(null as {{ text_type() }}) as customer_id,
     quantity,
     prices__unit_price as unit_price,
-    cast(quantity * prices__unit_price as numeric(18, 4)) as net_amount,
+    {{ fit_decimal(multiply('quantity', 'prices__unit_price')) }} as net_amount,
     cast('USD' as {{ text_type() }}) as currency,
     order_date,
     looked_up_status as row_status,
@@ -170,7 +170,7 @@ select
     orders__customer_id as customer_id,
     quantity,
     prices__unit_price as unit_price,
-    cast(quantity * prices__unit_price as numeric(18, 4)) as net_amount,
+    {{ fit_decimal(multiply('quantity', 'prices__unit_price')) }} as net_amount,
     cast('USD' as {{ text_type() }}) as currency,
     orders__order_date as order_date,
     looked_up_status as row_status,
@@ -184,8 +184,8 @@ from lines
 # the issue of a row that is no sale, and the columns of sales
 _NO_SALE = """\
 case when issues <> '' then substring(issues, 2) else 'order:cancelled' end as row_issues,
-    cast(null as numeric(18, 4)) as quantity,
-    cast(null as numeric(18, 4)) as net_amount"""
+    cast(null as {{ var('amount_type') }}) as quantity,
+    cast(null as {{ var('amount_type') }}) as net_amount"""
 # the same lines, where nothing declares that order headers are a lookup
 _JOINED_ORDERS = """\
 -- Grain: one row per record of a file of corner_shop.order_lines.
@@ -212,8 +212,8 @@ select
     lines.products__product_name as product_name,
     orders.customer_id,
     lines.quantity,
-    cast(1 as numeric(18, 4)) as unit_price,
-    cast(lines.quantity as numeric(18, 4)) as net_amount,
+    cast(1 as {{ var('amount_type') }}) as unit_price,
+    cast(lines.quantity as {{ var('amount_type') }}) as net_amount,
     cast('USD' as {{ text_type() }}) as currency,
     orders.order_date,
     case

@@ -57,7 +57,11 @@ _COLUMNS = {
 """,
 }
 _LAST = ("row_status", "row_issues", "delivered_values", "_file_id", "_row_number")
-_CHECKS = {"changed_orders": """[('order:cancelled', "order_status = 'cancelled'")]"""}
+_CHECKS = {
+    "changed_orders": """[('order:cancelled', "order_status = 'cancelled'")]""",
+    # a till without a sale in the month
+    "month_lines": """[('order:cancelled', "product_id = 'none'")]""",
+}
 _STAGING = """\
 -- Grain: one row per record of a file of {source}.{feed}; none is left out.
 {{% set delivered = {delivered} %}}

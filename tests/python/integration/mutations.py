@@ -38,9 +38,9 @@ DECIDED = "int_events__records_decided"
 
 # the end of the call that makes a staging model or the union, which ends with `select * from final`
 MADE = ") }}"
-PRODUCT = "'is': 'cast(quantity as numeric(18, 4)) * unit_price'"
-PRODUCT_OF_TENTHS = "'is': 'round(cast(quantity as numeric(18, 4)) * unit_price, 1)'"
-PRODUCT_TURNED = "'is': '-cast(quantity as numeric(18, 4)) * unit_price'"
+PRODUCT = "'is': multiply('quantity', 'unit_price')"
+PRODUCT_OF_TENTHS = "'is': 'round(' ~ multiply('quantity', 'unit_price') ~ ', 1)'"
+PRODUCT_TURNED = "'is': '-' ~ multiply('quantity', 'unit_price')"
 ONLINE_RAW = "source('online_retail', 'invoice_lines')"
 WITHOUT_FIRST_FILE = f"""'(select * from ' ~ {ONLINE_RAW} ~ ' where _file_id <> (select min(_file_id) from '
     ~ {ONLINE_RAW} ~ ')) as some_rows'"""
@@ -91,7 +91,7 @@ MUTATIONS = (
     Mutation(
         SUPER,
         "round early",
-        "div('net_amount', '1 - discount_rate', 28, 4)",
+        "div('net_amount', '1 - discount_rate', *decimal_size('sum_type'))",
         "div('net_amount', '1 - discount_rate', 28, 1)",
         "superstore_computes_amounts_from_the_discounted_total",
     ),
@@ -126,8 +126,9 @@ MUTATIONS = (
     Mutation("fct_sales_lines", "drop a row", LAST, f"{LAST} where _row_number <> 1", STAGING_TO_FACT),
     Mutation("fct_sales_lines", "double a join", RATE_OF_DAY,
              "and exchange_rates.rate_date between lines.order_date - 1 and lines.order_date", "fct_returns"),
-    Mutation("fct_sales_lines", "round the converted amount early", "exchange_rates.fx_rate, 4)",
-             "exchange_rates.fx_rate, 1)", "fct_sales_lines__reporting_amount_is_converted_and_rounded_once"),
+    Mutation("fct_sales_lines", "round the converted amount early", "exchange_rates.fx_rate as {{ var('sum_type') }}",
+             "exchange_rates.fx_rate as numeric(28, 4)",
+             "fct_sales_lines__reporting_amount_is_converted_and_rounded_once"),
     Mutation("fct_sales_lines", "swap a sign", "lines.quantity,", "-lines.quantity as quantity,", STAGING_TO_FACT),
     Mutation("fct_orders", "drop orders", LAST, f"{LAST} where line_count > 1", FACT_TO_ORDERS),
     Mutation("fct_orders", "double orders", LAST, f"{LAST} union all {LAST}", "fct_orders"),
@@ -153,8 +154,8 @@ MUTATIONS = (
     Mutation("fct_exchange_rates", "drop the days without a published rate", "| int + 1)", "| int * 0 + 1)",
              "fct_sales_lines__every_line_has_an_exchange_rate"),
     Mutation("fct_exchange_rates", "double rows", LAST, f"{LAST} union all {LAST}", "fct_exchange_rates"),
-    Mutation("fct_exchange_rates", "round early", "'units_per_euro', 18, 10)", "'units_per_euro', 18, 2)",
-             CORRECTLY_RATED),
+    Mutation("fct_exchange_rates", "round early", "'units_per_euro', *decimal_size('rate_type'))",
+             "'units_per_euro', 18, 2)", CORRECTLY_RATED),
     Mutation("dim_date", "drop a day", LAST, f"{LAST} where day_of_month <> 5", DAILY_TO_MONTHLY),
     Mutation("dim_date", "double days", LAST, f"{LAST} union all {LAST}", "dim_date"),
     # aggregates

@@ -117,10 +117,10 @@ def test_a_fourth_feed_added_by_the_page_reaches_the_marts(finished: TutorialRun
             "currency": "EUR",
             "line_count": "8",
             "order_count": "6",
-            "quantity": "9.0000",
-            "net_amount": "26.7000",
-            "sale_amount": "28.5000",
-            "return_amount": "-1.8000",
+            "quantity": "9.000000",
+            "net_amount": "26.700000",
+            "sale_amount": "28.500000",
+            "return_amount": "-1.800000",
         }
     ]
     assert finished.checkout.value("select count(*) from audit.reconciliation where not is_balanced") == "0"

@@ -38,7 +38,7 @@ STAGING = """\
 with typed as (
     select
         {{ sales_line_id(item_number='_item_number') }} as sales_line_id, order_id, cast(day as date) as order_date,
-        {{ try_integer('line_id') }} as quantity, {{ try_decimal('amount', 18, 4) }} as net_amount,
+        {{ try_integer('line_id') }} as quantity, {{ try_decimal('amount', 18, 6) }} as net_amount,
         {{ delivered_values(['order_id', 'line_id', 'amount']) }} as delivered_values, _file_id, _row_number
     from {{ source('web', 'orders') }}
 )
@@ -114,7 +114,7 @@ def explain(built: Checkout, *arguments: str) -> list[dict[str, Any]]:
 def test_items_reach_the_marts_with_an_id_of_their_own(built: Checkout) -> None:
     lines = built.sql("select sales_line_id, order_id, net_amount from marts.fct_sales_lines order by sales_line_id")
     assert [tuple(line.values()) for line in lines] == [
-        ("1:1:1", "7", "2.5000"), ("1:1:2", "7", "3.0000"), ("1:3:2", "9", "5.0000"),
+        ("1:1:1", "7", "2.500000"), ("1:1:2", "7", "3.000000"), ("1:3:2", "9", "5.000000"),
     ]  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_explain_follows_an_item_from_the_mart_to_its_record(built: Checkout) ->
     [line] = explain(built, "--table", "marts.fct_sales_lines", "--where", "sales_line_id = '1:1:2'")
     assert (line["row_number"], line["item_number"], line["line_number"], line["outcome"]) == (1, 2, 4, "accepted")
     assert json.loads(line["original"]) == ORDERS["orders"][0]  # type: ignore[index]
-    assert [row["values"].get("net_amount") for row in line["mart_rows"]][:1] == ["3.0000"]
+    assert [row["values"].get("net_amount") for row in line["mart_rows"]][:1] == ["3.000000"]
     [row] = explain(built, "--table", "audit.quarantined_rows")
     assert (row["row_number"], row["item_number"], row["outcome"]) == (3, 1, "quarantined")
     both = explain(built, "--file", "1", "--row", "3")

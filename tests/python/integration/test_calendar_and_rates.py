@@ -171,9 +171,9 @@ def test_a_weekend_has_the_rate_of_friday_and_postage_is_no_net_sale(shop: Check
     friday = round_half_up(1 / rate("GBP", "2024-05-03"), 10)
     rows = {row["order_date"]: row for row in shop.sql("select * from marts.agg_sales_daily")}
     sunday = rows["2024-05-05"]
-    assert (sunday["net_amount"], sunday["net_sales_amount"]) == ("-6.5000", "2.5000")
-    assert Decimal(sunday["net_sales_amount_reporting"]) == round_half_up(Decimal("2.50") * friday, 4)
-    assert (rows["2024-05-03"]["net_amount"], rows["2024-05-03"]["net_sales_amount"]) == ("16.5000", "7.5000")
+    assert (sunday["net_amount"], sunday["net_sales_amount"]) == ("-6.500000", "2.500000")
+    assert Decimal(sunday["net_sales_amount_reporting"]) == round_half_up(Decimal("2.50") * friday, 6)
+    assert (rows["2024-05-03"]["net_amount"], rows["2024-05-03"]["net_sales_amount"]) == ("16.500000", "7.500000")
 
 
 def test_an_unchanged_seed_is_not_reloaded_and_a_dropped_one_is_restored(shop: Checkout) -> None:
@@ -190,7 +190,7 @@ def test_a_renewed_rate_changes_the_figures(shop: Checkout, rates: Path) -> None
     before = shop.value(value)
     rates.write_text(re.sub("^2024-05-03,GBP,.*$", "2024-05-03,GBP,0.5", rates.read_text(), flags=re.MULTILINE))
     build(shop)
-    assert shop.value(value) == "-13.0000" != before
+    assert shop.value(value) == "-13.000000" != before
 
 
 def test_another_reporting_currency_changes_the_figures(shop: Checkout) -> None:
@@ -217,5 +217,5 @@ def test_a_missing_rate_stops_the_build_until_it_is_added(shop: Checkout, rates:
     build(shop)
     friday = round_half_up(1 / rate("GBP", "2024-05-03"), 10)
     assert Decimal(shop.value(daily)) == sum(
-        round_half_up(Decimal(net) * friday, 4) for net in ("7.50", "9", "2.50", "-9")
+        round_half_up(Decimal(net) * friday, 6) for net in ("7.50", "9", "2.50", "-9")
     )

@@ -138,6 +138,17 @@ def test_the_newest_delivery_of_a_period_replaces_it(market: Market) -> None:
     assert market.checkout.value(orders) == "0"
 
 
+def test_a_period_that_is_not_delivered_stays_and_a_row_without_a_sale_empties_it(market: Market) -> None:
+    first = market.deliver(MONTHS, "2024-08-20", "U1,1,cup,1,1.00,2024-08-01,X", "U2,1,cup,1,2.00,2024-08-01,X")
+    market.deliver(MONTHS, "2024-08-30", "U2,1,cup,1,3.00,2024-08-01,X")
+    market.build(*LINES)
+    assert market.facts("U") == ["U1:2024-08-01:1 1.00", "U2:2024-08-01:1 3.00"]
+    market.deliver(MONTHS, "2024-08-31", "U1,1,none,0,0,2024-08-31,X")
+    market.build(*LINES)
+    assert market.facts("U") == ["U2:2024-08-01:1 3.00"]
+    assert market.outcomes(first) == {"superseded event:superseded": (2, "3.00")}
+
+
 def test_a_receipt_without_its_till_has_no_order(market: Market) -> None:
     path = market.deliver(MONTHS, "2024-09-30", ",1,cup,1,1.00,2024-09-01,X", "T9,,cup,1,1.00,2024-09-01,X")
     market.build(*LINES)

@@ -161,7 +161,7 @@ def test_only_the_edited_model_and_its_children_are_built_and_prod_stays(shop: C
     }
     assert prod_state(shop) == before
     # the parents are the fact and the figures of prod
-    assert shop.value("select sum(net_amount) from dev_alice_b_marts.agg_sales_daily") == "7.5000"
+    assert shop.value("select sum(net_amount) from dev_alice_b_marts.agg_sales_daily") == "7.500000"
 
 
 def test_the_diff_shows_rows_columns_and_totals(shop: Checkout) -> None:
@@ -193,9 +193,9 @@ def test_a_dev_relation_does_not_get_ahead_of_the_prod_relation_it_reads(shop: C
     assert int(later) > int(seen) and still == made
     # a late line of the first day, and a new day
     assert shop.sql("select order_date, net_amount from dev_alice_b_marts.agg_sales_daily order by 1, 2") == [
-        {"order_date": "2024-01-01", "net_amount": "3.5000"},
-        {"order_date": "2024-01-01", "net_amount": "5.0000"},
-        {"order_date": "2024-01-02", "net_amount": "1.0000"},
+        {"order_date": "2024-01-01", "net_amount": "3.500000"},
+        {"order_date": "2024-01-01", "net_amount": "5.000000"},
+        {"order_date": "2024-01-02", "net_amount": "1.000000"},
     ]
     assert diff(shop, "agg_sales_daily")[1]["is_behind"]
 
@@ -223,9 +223,9 @@ def test_an_edited_fact_is_built_whole_once_and_then_incrementally(shop: Checkou
     assert code == 1 and report["is_behind"]
     assert (fact["added"], fact["removed"], fact["changed"]) == (1, 0, 4)
     [price] = [column for column in fact["columns"] if column["name"] == "unit_price"]
-    assert (price["changed_rows"], price["total_before"], price["total_after"]) == (4, "7.0000", "22.0000")
+    assert (price["changed_rows"], price["total_before"], price["total_after"]) == (4, "7.000000", "22.000000")
     assert [example["values"] for example in fact["examples"] if example["what"] == "changed"] in (
-        [[["unit_price", "2.5000", "5.0000"]]], [[["unit_price", "1.0000", "2.0000"]]],
+        [[["unit_price", "2.500000", "5.000000"]]], [[["unit_price", "1.000000", "2.000000"]]],
     )  # fmt: skip
 
 

@@ -83,10 +83,10 @@ def test_an_event_counts_once_and_a_later_state_supersedes(shop: Shop) -> None:
     shop.build()
     assert shop.facts() == ["A 12.00", "B 10.00"]
     assert shop.outcomes() == {
-        "accepted": (2, "22.0000"),
-        "repeated event:repeated": (2, "15.0000"),
-        "skipped order:cancelled": (1, "10.0000"),
-        "superseded event:superseded": (3, "25.0000"),
+        "accepted": (2, "22.000000"),
+        "repeated event:repeated": (2, "15.000000"),
+        "skipped order:cancelled": (1, "10.000000"),
+        "superseded event:superseded": (3, "25.000000"),
     }
     assert shop.checkout.value(
         "select count(*) from audit.reconciliation where step = 'events_to_outcomes' and left_rows > 0 and is_balanced"

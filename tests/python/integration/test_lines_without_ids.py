@@ -39,7 +39,7 @@ def shop(checkout: Checkout) -> Checkout:
 
 
 def test_every_line_is_a_fact_with_the_unknown_product_where_it_has_none(shop: Checkout) -> None:
-    assert shop.value("select sum(net_amount) from marts.fct_sales_lines") == "75.5000"
+    assert shop.value("select sum(net_amount) from marts.fct_sales_lines") == "75.500000"
     rows = "select count(*) from marts.fct_sales_lines where {}"
     assert shop.value(rows.format("order_id is null")) == "5"
     assert shop.value(rows.format("product_id is null and product_key = 'unknown'")) == "4"
@@ -48,10 +48,10 @@ def test_every_line_is_a_fact_with_the_unknown_product_where_it_has_none(shop: C
 
 def test_orders_are_those_that_have_a_number(shop: Checkout) -> None:
     orders = shop.sql("select order_id, line_count, product_count, net_amount from marts.fct_orders order by order_id")
-    assert [tuple(row.values()) for row in orders] == [("1", "2", "2", "15.0000"), ("2", "1", "1", "-10.0000")]
+    assert [tuple(row.values()) for row in orders] == [("1", "2", "2", "15.000000"), ("2", "1", "1", "-10.000000")]
     assert shop.value("select sum(order_count) from marts.agg_sales_daily") == "2"
     assert shop.value("select sum(line_count) from marts.agg_sales_daily") == "8"
-    assert shop.value("select sum(net_amount) from marts.agg_sales_monthly") == "75.5000"
+    assert shop.value("select sum(net_amount) from marts.agg_sales_monthly") == "75.500000"
     # customer 8 has lines, and no purchase: what belongs together is not known
     assert shop.value("select count(*) from marts.fct_orders where customer_id = '8'") == "0"
     assert shop.value("select count(*) from marts.dim_customer where customer_id = '8'") == "1"
@@ -70,7 +70,7 @@ def test_no_product_is_made_of_lines_without_one(shop: Checkout) -> None:
     assert shop.value("select count(*) from marts.dim_product_history where product_key = 'unknown'") == "1"
     assert shop.value("select string_agg(product_id, ' ' order by product_id) from marts.product_abc") == "A K"
     unknown = "select sum(net_sales_amount) from marts.agg_product_sales_monthly where product_key = 'unknown'"
-    assert shop.value(unknown) == "60.0000"
+    assert shop.value(unknown) == "60.000000"
 
 
 def test_only_a_return_of_a_known_product_is_matched(shop: Checkout) -> None:

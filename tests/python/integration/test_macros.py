@@ -54,15 +54,17 @@ def _decimal(precision: int, scale: int) -> Oracle:
     return read
 
 
-def _long_decimal(precision: int, scale: int, *, is_rounded: bool = False) -> Oracle:
+def _long_decimal(precision: int, scale: int, digits: int | None = None) -> Oracle:
+    places = scale if digits is None else digits
+
     def read(text: str) -> Fraction | None:
         if not _DIGITS.fullmatch(text):
             return None
         value = Fraction(text)
-        half_up = (abs(value) * 10**scale * 2 + 1) // 2 * (1 if value > 0 else -1)
-        rounded = Fraction(half_up, 10**scale)
-        is_near = value == rounded or abs(value - rounded) * 10**13 <= abs(rounded)
-        return rounded if (is_rounded or is_near) and abs(rounded) < 10 ** (precision - scale) else None
+        half_up = (abs(value) * 10**places * 2 + 1) // 2 * (1 if value > 0 else -1)
+        rounded = Fraction(half_up, 10**places)
+        is_kept = digits is not None or value == rounded or abs(value - rounded) * 10**13 <= abs(rounded)
+        return rounded if is_kept and abs(rounded) < 10 ** (precision - scale) else None
 
     return read
 
@@ -166,7 +168,8 @@ CASTS: dict[str, Oracle] = {
     "try_decimal('given', 18, 4)": _decimal(18, 4),
     "try_decimal('given', 5, 2)": _decimal(5, 2),
     "try_long_decimal('given', 18, 4)": _long_decimal(18, 4),
-    "try_long_decimal('given', 9, 2, true)": _long_decimal(9, 2, is_rounded=True),
+    "try_long_decimal('given', 18, 6)": _long_decimal(18, 6),
+    "try_long_decimal('given', 9, 4, 2)": _long_decimal(9, 4, 2),
     "try_integer('given')": _integer,
     "try_rate('given', 9, 4, decimal_mark='.')": _rate(9, 4),
     "try_excel_date('given')": _excel_date,

@@ -26,11 +26,11 @@ BAD_VALUES = {
     ("", "1", "2024-01-01 10:00:00"): "quantity:missing",
     ("1", "Infinity", "2024-01-01 10:00:00"): "unit_price:not_a_decimal",
     ("1", "1e3", "2024-01-01 10:00:00"): "unit_price:not_a_decimal",
-    ("1", "0.12345", "2024-01-01 10:00:00"): "unit_price:not_a_decimal",
+    ("1", "0.1234567", "2024-01-01 10:00:00"): "unit_price:not_a_decimal",
     ("1", "123456789012345.5", "2024-01-01 10:00:00"): "unit_price:not_a_decimal",
     ("1", "£5", "2024-01-01 10:00:00"): "unit_price:not_a_decimal",
     ("1", " ", "2024-01-01 10:00:00"): "unit_price:missing",
-    ("99999999999999", "99999999999999", "2024-01-01 10:00:00"): "net_amount:out_of_range",
+    ("999999999999", "999999999999", "2024-01-01 10:00:00"): "net_amount:out_of_range",
     ("1", "1", "today"): "ordered_at:not_a_timestamp",
     ("1", "1", "infinity"): "ordered_at:not_a_timestamp",
     ("1", "1", "20240101"): "ordered_at:not_a_timestamp",
@@ -96,7 +96,7 @@ def inbox(checkout: Checkout) -> Path:
 def test_values_that_do_not_fit_are_quarantined_with_a_reason(checkout: Checkout, inbox: Path) -> None:
     rows = checkout.sql("select _row_number, row_issues from audit.quarantined_rows where file_name = '2024-01-01.csv'")
     assert {int(row["_row_number"]): row["row_issues"] for row in rows} == dict(enumerate(BAD_VALUES.values(), 1))
-    assert checkout.value("select sum(net_amount) from marts.fct_sales_lines where order_id = '600000'") == "3.0000"
+    assert checkout.value("select sum(net_amount) from marts.fct_sales_lines where order_id = '600000'") == "3.000000"
 
 
 def test_line_types_follow_their_order_of_precedence(checkout: Checkout, inbox: Path) -> None:
@@ -151,8 +151,8 @@ def test_discounts_up_to_the_whole_price_are_accepted(checkout: Checkout, inbox:
         "where source_system = 'superstore' order by _row_number"
     )
     assert [tuple(row.values()) for row in rows][:2] == [
-        ("Pro\u00a0duct", "100.0000", "20.0000", "80.0000", "70.0000"),
-        ("Free", "0.0000", "0.0000", "0.0000", "3.0000"),
+        ("Pro\u00a0duct", "100.000000", "20.000000", "80.000000", "70.000000"),
+        ("Free", "0.000000", "0.000000", "0.000000", "3.000000"),
     ]
     assert len(rows) == 2  # a discount of 150 % is invalid
 

@@ -108,7 +108,7 @@ def test_rows_lost_in_raw_fail_file_to_raw_and_are_restored(shop: Checkout) -> N
     assert built.returncode == 1
     assert "fail, 1 rows: test reconciliation__file_to_raw_balances in tests/dbt/reconciliation/" in built.stdout
     assert shop.sql("select * from published.as_of") == before
-    assert shop.value(NET) == "2.5000"
+    assert shop.value(NET) == "2.500000"
     verified = shop.run("warehouse", "verify", file, check=False)
     assert verified.returncode == 1 and f"different {file}" in verified.stdout
     shop.warehouse("unload", file)
@@ -134,9 +134,9 @@ def test_the_rows_of_a_key_that_is_there_twice_are_shown_by_the_command_of_the_m
 def test_a_build_kept_back_is_published_by_command(shop: Checkout) -> None:
     comments = shop.value(COMMENTS)
     shop.dbt("build", "--quiet", "--vars", "{publish: never}")
-    assert shop.value(NET) == "2.5000"
+    assert shop.value(NET) == "2.500000"
     assert "Readers see publication 2." in shop.warehouse("publish")
-    assert shop.value(NET) == "7.5000"
+    assert shop.value(NET) == "7.500000"
     assert shop.value("select files from published.as_of") == "5"
     assert "current" in shop.warehouse("publications", "--limit", "2")
     assert shop.value(COMMENTS) == comments  # none was written again
@@ -145,8 +145,8 @@ def test_a_build_kept_back_is_published_by_command(shop: Checkout) -> None:
 def test_the_files_between_two_publications_are_listed(shop: Checkout) -> None:
     changes = json.loads(shop.warehouse("changes", "1", "2", "--json"))
     assert [(row["what"], row["uri"], row["rows_before"], row["rows_after"], row["net_after"]) for row in changes] == [
-        ("came", "online_retail/2024-01-02.csv", 0, 1, "2.5000"),
-        ("came", "online_retail/2024-01-03.csv", 0, 1, "2.5000"),
+        ("came", "online_retail/2024-01-02.csv", 0, 1, "2.500000"),
+        ("came", "online_retail/2024-01-03.csv", 0, 1, "2.500000"),
     ]
     assert "There are none" in shop.warehouse("changes", "1", "2", "--where", "order_date = '2024-01-01'")
     refused = shop.run("warehouse", "changes", "1", "9", check=False)
@@ -167,7 +167,7 @@ def test_a_feed_that_left_the_project_is_unloaded_by_name(shop: Checkout) -> Non
 
 def test_wrong_figures_that_were_published_do_not_come_back(shop: Checkout) -> None:
     assert "Publication 2 was rolled back to 1 on " in shop.warehouse("rollback")
-    assert shop.value(NET) == "2.5000"
+    assert shop.value(NET) == "2.500000"
     assert "Publication 2 was rolled back to 1 on " in shop.warehouse("status")
     held = shop.run("warehouse", "build", "--settle", "0", "--quiet", check=False)
     assert held.returncode == 1
@@ -177,7 +177,7 @@ def test_wrong_figures_that_were_published_do_not_come_back(shop: Checkout) -> N
     deliver(shop, 4)
     built = shop.dbt("build")
     assert "Publication 3: " in built.stdout and "kiosk.lines" not in built.stdout
-    assert shop.value(NET) == "5.0000"
+    assert shop.value(NET) == "5.000000"
 
 
 def test_a_rollback_of_the_same_files_and_code_holds_until_a_person_publishes(shop: Checkout) -> None:
@@ -186,6 +186,6 @@ def test_a_rollback_of_the_same_files_and_code_holds_until_a_person_publishes(sh
     deliver(shop, 5)
     built = shop.dbt("build")
     assert "Builds do not publish until a person does, because both have the same files and code" in built.stdout
-    assert shop.value(NET) == "5.0000"
+    assert shop.value(NET) == "5.000000"
     assert "Readers see publication 5." in shop.warehouse("publish")
-    assert shop.value(NET) == "7.5000"
+    assert shop.value(NET) == "7.500000"

@@ -700,12 +700,12 @@ def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout
     assert "replayed_as" in checkout.warehouse("rejects", "1")
 
     checkout.dbt("build", "--quiet")
-    assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
+    assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.000000"
     assert checkout.value("select left_rows from audit.reconciliation where step = 'file_to_raw'") == "201"
     [explained] = json.loads(checkout.warehouse("explain", "--file", "1", "--row", "201", "--json"))
     assert (explained["original"], explained["outcome"]) == ("200000,A1", "accepted")
     assert explained["replayed_as"] == shown[0]["replayed_as"]
-    assert explained["mart_rows"][0]["values"]["net_amount"] == "6.0000"
+    assert explained["mart_rows"][0]["values"]["net_amount"] == "6.000000"
     story = checkout.warehouse("explain", "--file", "1", "--row", "201")
     assert re.search(r"rejected first +too_few_fields: 2 fields where the header has 8", story)
     assert "replayed as" in story
@@ -713,6 +713,6 @@ def test_a_build_after_a_replay_is_green_and_the_record_is_in_the_marts(checkout
     checkout.warehouse("unload", "1")
     checkout.warehouse("restore", "1")
     checkout.dbt("build", "--quiet", *WITHOUT_TESTS)
-    assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.0000"
+    assert checkout.value("select sum(net_amount) from marts.fct_sales_lines") == "406.000000"
     for command in (("rejects", "--export", str(path)), ("export", "1", str(path)), ("replay", "9", "x")):
         assert checkout.run("warehouse", *command, check=False).returncode == 2

@@ -39,6 +39,7 @@ CASTS = {
     "try_timestamp('{}')": "text", "try_excel_date('{}')": "text", "try_excel_timestamp('{}')": "text",
     "matches('{}', '^a')": "text", "full_year('{}')": "text", "member_key('{}', '{}')": "text",
     "is_unknown_currency('{}') | replace('{{limit}}', \"'EUR'\")": "text", "fit_decimal('{}', 5, 2)": "numeric",
+    "fit_decimal('{}')": "numeric", "multiply('{}', '{}')": "numeric",
     "div('{}', '{}', 9, 4)": "numeric", "amounts_disagree('{}', '{}', '{}') | replace('{{limit}}', '1')": "numeric",
     "is_outside_calendar('{}')": "date", "date_part_number('year', '{}')": "date", "days_between('{}', '{}')": "date",
 }  # fmt: skip

@@ -36,6 +36,15 @@ sources:
           - {name: fee, data_type: text}
           - {name: share, data_type: text}
           - {name: kind, data_type: text}
+      - name: weighed
+        identifier: till__weighed
+        description: Kilos at a price.
+        external: {location: "till/weighed/*.csv", file_format: csv}
+        columns:
+          - {name: order, data_type: text}
+          - {name: day, data_type: text}
+          - {name: kilos, data_type: text}
+          - {name: price, data_type: text}
 """
 RETURNS = """\
 {% set delivered = ['store', 'day', 'receipt', 'article', 'pieces', 'amount'] %}
@@ -76,12 +85,27 @@ EXPORTS = """\
     without=['row:exact_duplicate', 'order_date:outside_period'],
 ) }}
 """
+WEIGHED = """\
+{% set delivered = ['order', 'day', 'kilos', 'price'] %}
+{% set columns = [
+    {'name': 'order_id', 'from': 'order', 'required': true},
+    {'name': 'quantity', 'from': 'kilos', 'cast': 'decimal', 'required': true},
+    {'name': 'unit_price', 'from': 'price', 'cast': 'decimal', 'required': true},
+    {'name': 'net_amount', 'is': multiply('quantity', 'unit_price'), 'cast': 'decimal'},
+    {'name': 'total', 'is': multiply('quantity', 'unit_price'), 'cast': 'decimal', 'round': 2},
+    {'name': 'short_price', 'from': 'price', 'cast': 'decimal', 'round': 4},
+    {'name': 'order_date', 'from': 'day', 'cast': 'date', 'required': true},
+] %}
+{{ staging_model(
+    source('till', 'weighed'), delivered, columns, without=['order_date:outside_period', 'order_date:after_delivery'],
+) }}
+"""
 BY_HAND = """\
 {% do declare_codes('skipped', ['order:cancelled']) %}
 {% set columns = ['store', 'day', 'receipt', 'article', 'pieces', 'amount'] %}
 with
 typed as (
-    select *, {{ is_blank_record(columns) }} as is_blank, {{ try_decimal('amount', 18, 4) }} as net_amount
+    select *, {{ is_blank_record(columns) }} as is_blank, {{ try_decimal('amount', 18, 6) }} as net_amount
     from {{ source('till', 'returns') }}
 ),
 checked as (
@@ -121,31 +145,31 @@ unit_tests:
       rows:
         - {
             _row_number: 1, order_id: "S1:2024-05-02:7", product_id: "Tea",
-            quantity: -2, net_amount: "-9.0000", row_status: "accepted", row_issues: ""
+            quantity: -2, net_amount: "-9.000000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 2, order_id: "S1:2024-05-02:7", product_id: "Mug",
-            quantity: -1, net_amount: "-4.5000", row_status: "accepted", row_issues: ""
+            quantity: -1, net_amount: "-4.500000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 3, order_id: "S1:2024-05-02:7", product_id: "Pot",
-            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+            quantity: -1, net_amount: "-1.000000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 4, order_id: "S1%3A2024-05-02:2024-05-02:7", product_id: "Tea",
-            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+            quantity: -1, net_amount: "-1.000000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 5, order_id: "S1%253A2024-05-02:2024-05-02:7", product_id: "Tea",
-            quantity: -1, net_amount: "-1.0000", row_status: "accepted", row_issues: ""
+            quantity: -1, net_amount: "-1.000000", row_status: "accepted", row_issues: ""
           }
         - {
             _row_number: 6, order_id: null, product_id: "Tea",
-            quantity: -1, net_amount: "-1.0000", row_status: "quarantined", row_issues: "order_id:missing"
+            quantity: -1, net_amount: "-1.000000", row_status: "quarantined", row_issues: "order_id:missing"
           }
         - {
             _row_number: 7, order_id: "S1:2024-05-02:7", product_id: null,
-            quantity: -1, net_amount: "-1.0000", row_status: "quarantined", row_issues: "product_id:missing"
+            quantity: -1, net_amount: "-1.000000", row_status: "quarantined", row_issues: "product_id:missing"
           }
 
   - name: every_key_of_a_column_has_its_effect
@@ -172,18 +196,18 @@ unit_tests:
       rows:
         - {
             _row_number: 1, order_id: "1", order: "1", order_date: "2024-01-13",
-            sent_on: "2023-12-01 09:30:00", net_amount: "1234.5000",
+            sent_on: "2023-12-01 09:30:00", net_amount: "1234.500000",
             fee: "0.00", share: "0.1200", kind: "box", total: "1234.50", delivery_key: "key 1",
             row_status: "accepted", row_issues: ""
           }
         - {
-            _row_number: 2, order_id: "2", order: "2", order_date: "2024-05-05", sent_on: null, net_amount: "5.0000",
+            _row_number: 2, order_id: "2", order: "2", order_date: "2024-05-05", sent_on: null, net_amount: "5.000000",
             fee: "0.00", share: null, kind: "c", total: "5.00", delivery_key: "key 1",
             row_status: "accepted",
             row_issues: "order_date:after_delivery;sent_on:not_a_timestamp;fee:free;share:not_a_decimal"
           }
         - {
-            _row_number: 3, order_id: "3", order: "3", order_date: null, sent_on: null, net_amount: "-1.0000",
+            _row_number: 3, order_id: "3", order: "3", order_date: null, sent_on: null, net_amount: "-1.000000",
             fee: null, share: null, kind: null, total: null, delivery_key: "key 1",
             row_status: "quarantined", row_issues: "order_date:ambiguous;fee:not_a_decimal"
           }
@@ -193,10 +217,48 @@ unit_tests:
             row_status: "quarantined", row_issues: "net_amount:not_a_decimal;order:unknown;fee:not_a_decimal"
           }
         - {
-            _row_number: 5, order_id: "1", order: "1", order_date: "2024-01-13", sent_on: null, net_amount: "9999.0000",
-            fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2", row_status: "skipped",
-            row_issues: "row:delivered_before"
+            _row_number: 5, order_id: "1", order: "1", order_date: "2024-01-13", sent_on: null,
+            net_amount: "9999.000000", fee: "1.00", share: null, kind: null, total: null, delivery_key: "key 2",
+            row_status: "skipped", row_issues: "row:delivered_before"
           }
+
+  - name: amounts_keep_six_decimals_and_are_rounded_where_declared
+    model: stg_till__weighed
+    given:
+      - input: source('till', 'weighed')
+        format: csv
+        rows: |
+          order,day,kilos,price,_file_id,_row_number
+          1,2024-05-02,1,1.23456,1,1
+          1,2024-05-02,1,1.234567,1,2
+          1,2024-05-02,1,1.2345678,1,3
+          1,2024-05-02,0.5,0.00001,1,4
+          1,2024-05-02,0.5,0.000001,1,5
+          1,2024-05-02,-0.5,1.50001,1,6
+          1,2024-05-02,,1.5,1,7
+          1,2024-05-02,999999999999,1.0000000000000001,1,8
+          1,2024-05-02,1,999999999999.999999,1,9
+          1,2024-05-02,-2,999999999999,1,10
+          1,2024-05-02,0.333333,3.000003,1,11
+          1,2024-05-02,3,0.10000000000000001,1,12
+          1,2024-05-02,1,1000000000000,1,13
+    expect:
+      format: csv
+      rows: |
+        _row_number,quantity,unit_price,net_amount,total,short_price,row_status,row_issues
+        1,1.000000,1.234560,1.234560,1.230000,1.234600,accepted,total:rounded;short_price:rounded
+        2,1.000000,1.234567,1.234567,1.230000,1.234600,accepted,total:rounded;short_price:rounded
+        3,1.000000,,,,1.234600,quarantined,unit_price:not_a_decimal;short_price:rounded
+        4,0.500000,0.000010,0.000005,0.000000,0.000000,accepted,total:rounded;short_price:rounded
+        5,0.500000,0.000001,,0.000000,0.000000,quarantined,net_amount:out_of_range;total:rounded;short_price:rounded
+        6,-0.500000,1.500010,-0.750005,-0.750000,1.500000,accepted,total:rounded;short_price:rounded
+        7,,1.500000,,,1.500000,quarantined,quantity:missing
+        8,999999999999.000000,1.000000,999999999999.000000,999999999999.000000,1.000000,accepted,unit_price:rounded;short_price:rounded
+        9,1.000000,999999999999.999999,999999999999.999999,,,accepted,total:out_of_range;short_price:not_a_decimal
+        10,-2.000000,999999999999.000000,,,999999999999.000000,quarantined,net_amount:out_of_range;total:out_of_range
+        11,0.333333,3.000003,,1.000000,3.000000,quarantined,net_amount:out_of_range;total:rounded;short_price:rounded
+        12,3.000000,0.100000,0.300000,0.300000,0.100000,accepted,unit_price:rounded;short_price:rounded
+        13,1.000000,,,,,quarantined,unit_price:not_a_decimal;short_price:not_a_decimal
 """
 BEFORE = "{'code': 'row:delivered_before', 'outcome': 'flagged', 'is_offered': true,"
 SKIPPED = f"{BEFORE}\n            'feeds': {{'till.exports': {{'outcome': 'skipped'}}}},"
@@ -211,6 +273,7 @@ def shop(checkout: Checkout) -> Checkout:
         ("_till__sources.yml", SOURCES),
         ("stg_till__returns.sql", RETURNS),
         ("stg_till__exports.sql", EXPORTS),
+        ("stg_till__weighed.sql", WEIGHED),
         ("stg_till.yml", TESTS),
     ):
         (folder / name).write_text(text)
@@ -224,8 +287,30 @@ def shop(checkout: Checkout) -> Checkout:
 
 
 def test_a_table_of_columns_gives_types_codes_and_outcomes(shop: Checkout) -> None:
-    built = shop.dbt("build", "--quiet", "--select", "stg_till__returns", "stg_till__exports", check=False)
+    built = shop.dbt("build", "--quiet", "--select", "path:models/staging/till", check=False)
     assert built.returncode == 0, built.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("'round': 4", "'round': true", "short_price has round: True. It is for the cast decimal, and a number"),
+        ("'round': 4", "'round': 7", "short_price has round: 7."),
+        ("'kilos', 'cast': 'decimal'", "'kilos', 'round': 4", "quantity has round: 4. It is for the cast decimal"),
+        ("'price', 'cast': 'decimal', 'required'", "'price', 'cast': 'decimal(28, 8)', 'required'",
+         "unit_price has the cast decimal(28, 8), and that of a sales line is numeric(18, 6). Leave the size out"),
+        ("'kilos', 'cast': 'decimal'", "'kilos', 'cast': 'integer(13)'", "quantity has the cast integer(13)"),
+    ],
+)  # fmt: skip
+def test_a_cast_that_would_round_silently_is_an_error(shop: Checkout, before: str, after: str, said: str) -> None:
+    path = shop.project / "models/staging/till/stg_till__weighed.sql"
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+    compiled = shop.dbt("compile", "--quiet", "--select", "stg_till__weighed", check=False)
+    path.write_text(text)
+    assert compiled.returncode != 0
+    assert said in re.sub(r"\s+", " ", compiled.stdout)
 
 
 def test_the_codes_of_a_model_are_data(shop: Checkout) -> None:
@@ -249,7 +334,8 @@ def test_a_required_column_that_is_missing_is_an_error_that_names_it(shop: Check
     union = shop.project / "models/intermediate/sales/int_sales__lines_unioned.sql"
     before = union.read_text()
     last = "    'stg_web_shop__order_events_typed',\n"
-    union.write_text(before.replace(last, f"{last}    'stg_till__returns',\n    'stg_till__exports',\n"))
+    added = "".join(f"    'stg_till__{name}',\n" for name in ("returns", "exports", "weighed"))
+    union.write_text(before.replace(last, last + added))
     compiled = shop.dbt("compile", "--quiet", "--select", "int_sales__lines_unioned", check=False)
     union.write_text(before)
     assert compiled.returncode != 0

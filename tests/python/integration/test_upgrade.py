@@ -10,6 +10,7 @@ import lzma
 import re
 import subprocess
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,37 @@ select
     ),
     (select md5(string_agg(c::text, ',' order by c::text)) from {schema}.customer_lifetime_value as c),
     (select md5(string_agg(c::text, ',' order by c::text)) from {schema}.customer_rfm as c)
+"""
+# Lines and days of the publication that the session reads, against those of the current one: amounts had four decimals.
+# What was delivered is equal; what was computed or converted was rounded at the fourth decimal, and is at the sixth.
+DIFFERENCES = """
+select coalesce(o.sales_line_id, n.sales_line_id)
+from published_as_of.fct_sales_lines as o full join published.fct_sales_lines as n using (sales_line_id)
+where
+    (o.quantity, o.net_amount, o.cost_amount, o.currency, o.fx_rate)
+    is distinct from (n.quantity, n.net_amount, n.cost_amount, n.currency, n.fx_rate)
+    or abs(o.gross_amount - n.gross_amount) > 0.00005 or abs(o.unit_price - n.unit_price) > 0.00005
+    or abs(o.net_amount_reporting - n.net_amount_reporting) > 0.00005
+union all
+select concat_ws(' ', order_date, source_system, country, currency)
+from published_as_of.agg_sales_daily as o
+full join published.agg_sales_daily as n using (order_date, source_system, country, currency)
+where
+    (o.quantity, o.net_sales_amount, o.net_amount, o.line_count)
+    is distinct from (n.quantity, n.net_sales_amount, n.net_amount, n.line_count)
+    or abs(o.net_amount_reporting - n.net_amount_reporting) > 0.00005 * n.line_count
+union all
+select customer_key
+from published_as_of.customer_lifetime_value as o full join published.customer_lifetime_value as n using (customer_key)
+where o.order_count is distinct from n.order_count
+    or abs(o.net_sales_amount_reporting - n.net_sales_amount_reporting) > 0.01
+"""
+TYPES = """
+select attname, format_type(atttypid, atttypmod) as type
+from pg_attribute inner join pg_class on pg_class.oid = attrelid
+where relnamespace in ('marts'::regnamespace, 'audit'::regnamespace) and relkind in ('r', 'v')
+    and attnum > 0 and not attisdropped and atttypid = 'numeric'::regtype
+    and relname <> 'row_fates' -- of the dump, and no model since
 """
 
 
@@ -149,8 +181,24 @@ def test_the_publications_of_before_keep_their_figures(shop: Checkout, before: d
 
 
 def test_the_build_of_today_publishes_the_figures_of_the_last_one(shop: Checkout, before: dict[str, Any]) -> None:
-    [(number, *figures)] = ask(shop, FIGURES.format(schema="published"))
-    assert (number, figures) == (3, list(before["figures"][1][0][1:]))
+    [(number, lines, _, _, products, customers, *_)] = ask(shop, FIGURES.format(schema="published"))
+    [(_, lines_before, _, _, *members_before)] = before["figures"][1]
+    assert (number, products, customers) == (3, *members_before[:2])
+    assert lines.split()[0] == lines_before.split()[0]
+    assert Decimal(lines.split()[1]) == Decimal(lines_before.split()[1])
+    assert ask(shop, DIFFERENCES, 2) == []
+    assert ask(shop, "select count(*) filter (where not is_balanced) from audit.reconciliation") == [(0,)]
+    # against the publication before the correction there is a difference
+    assert ask(shop, DIFFERENCES, 1) != []
+
+
+def test_amounts_have_six_decimals_in_every_relation(shop: Checkout) -> None:
+    types = ask(shop, TYPES)
+    assert len(types) > 150
+    amounts = {"numeric(18,6)", "numeric(28,6)"}
+    shares = {"numeric(9,2)", "numeric(9,4)", "numeric(9,6)"}
+    assert {kind for _, kind in types} == {*amounts, *shares, "numeric(18,10)", "numeric(28,4)"}
+    assert {kind for name, kind in types if "amount" in name and not name.endswith(("_rate", "_change"))} == amounts
 
 
 def test_readers_can_go_back_to_a_publication_of_before(shop: Checkout, before: dict[str, Any]) -> None:
@@ -170,7 +218,8 @@ def test_a_delivery_after_the_upgrade_supersedes_one_of_before(shop: Checkout) -
     )
     assert ("delivery_key",) in columns and ("business_key",) not in columns
     corrected = Path(shop.variables["WAREHOUSE_INBOX"]) / "online_retail" / "2024-01-06.csv"
-    corrected.write_bytes(b"".join(corrected.read_bytes().splitlines(keepends=True)[:-1]))
+    fine = b"900001,85123A,LANTERN,1,2024-01-06 10:00:00,1.234567,,United Kingdom\n"
+    corrected.write_bytes(b"".join([*corrected.read_bytes().splitlines(keepends=True)[:-1], fine]))
     shop.warehouse("build", "--settle", "0", "--quiet")
     [(status, version)] = ask(
         shop,
@@ -178,3 +227,7 @@ def test_a_delivery_after_the_upgrade_supersedes_one_of_before(shop: Checkout) -
     )
     assert (status, version) == ("active", 2)
     assert ask(shop, "select publication from published.as_of") == [(4,)]
+    # the views had numeric(18, 4) once
+    for schema in ("published", "published_as_of"):
+        price = ask(shop, f"select net_amount from {schema}.fct_sales_lines where order_id = '900001'")
+        assert price == [(Decimal("1.234567"),)]

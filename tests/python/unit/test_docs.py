@@ -293,7 +293,7 @@ def test_the_picture_in_the_readme_shows_the_demonstration_files(tmp_path: Path)
         figures = (feed["files"], feed["records_read"], feed["rows_rejected"], skipped, quarantined, feed["accepted"])
         totals = [total + figure for total, figure in zip(totals, figures, strict=True)]
         assert f"|{'|'.join([name, *(f'{figure:,}' for figure in figures)])}|" in shown
-        amount = f"{float(feed['net_amount']):,.4f}"
+        amount = f"{float(feed['net_amount']):,.6f}"
         mart = ["marts.fct_sales_lines", name.split(".")[0], f"{feed['accepted']:,}", amount, feed["currency"]]
         assert f"|{'|'.join(mart)}|" in shown
     for name, feed in truth["lookups"].items():

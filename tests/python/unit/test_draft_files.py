@@ -13,7 +13,7 @@ import pytest
 import yaml
 import zstandard
 
-from sales_warehouse.draft.evidence import Evidence
+from sales_warehouse.draft.evidence import AMOUNT_SCALE, Evidence
 from sales_warehouse.draft.look import Samples, look_at_samples
 from sales_warehouse.draft.write_declaration import write_declaration
 from sales_warehouse.draft.write_models import write_staging, write_yaml
@@ -21,6 +21,7 @@ from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.feeds.validate import validate_feed
 from workbook import make_xlsx
 
+PROJECT = Path(__file__).resolve().parents[3]
 HEADER = "Order No;Sold On;Article;Pieces;Price Each\n"
 LINES = "1001;2024-05-13;A-17;2;3.50\n1002;2024-05-14;B-02;1;1.80\n"
 
@@ -285,9 +286,31 @@ def test_numbers_with_two_meanings_are_asked(tmp_path: Path) -> None:
 
 
 def test_more_decimals_than_money_has_are_asked_and_not_rounded(tmp_path: Path) -> None:
-    seen = look(tmp_path, HEADER + LINES.replace("1.80", "1.80005"))
-    assert "1 of 2 rows have more than 4 decimals" in question(seen, "price_each")
+    seen = look(tmp_path, HEADER + LINES.replace("1.80", "1.8000005"))
+    assert "1 of 2 rows have more than 6 decimals" in question(seen, "price_each")
+    assert "'cast': 'decimal', 'round': 6 rounds them" in question(seen, "price_each")
     assert planned(seen)["unit_price"]["cast"] == "decimal"
+    in_dollars = look(tmp_path, HEADER + LINES.replace("1.80", "$1.8000005"))
+    assert "'cast': 'amount(28, 7)', 'decimal_mark': '.', 'hidden': true" in question(in_dollars, "price_each")
+    assert "price_each" not in asked(look(tmp_path, HEADER + LINES.replace("1.80", "1.800001")))
+
+
+def test_a_product_with_more_decimals_than_amounts_is_asked(tmp_path: Path) -> None:
+    weighed = LINES.replace(";2;", ";0.4375;").replace("3.50", "3.5001")
+    assert "quantity × price has up to 8 decimals" in question(look(tmp_path, HEADER + weighed), "net_amount")
+    assert "net_amount" not in asked(look(tmp_path, HEADER + LINES))
+
+
+def test_a_cost_is_rounded_where_the_profit_has_more_decimals(tmp_path: Path) -> None:
+    header = "Order No;Date;Article;Quantity;Amount;Profit\n"
+    seen = look(tmp_path, header + "1;2024-05-13;Tea;2;3.50;1.1234567\n2;2024-05-14;Tea;1;1.50;1\n")
+    assert planned(seen)["profit"]["cast"] == "decimal(28, 7)"
+    assert "{'name': 'cost_amount', 'is': 'net_amount - profit', 'cast': 'decimal', 'round': 6}," in write_staging(seen)
+
+
+def test_the_scale_of_amounts_is_that_of_the_project() -> None:
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    assert project["vars"]["amount_type"] == f"numeric(18, {AMOUNT_SCALE})"
 
 
 def test_what_the_files_do_not_say_is_asked(tmp_path: Path) -> None:
@@ -333,8 +356,8 @@ def test_every_question_is_a_todo_line_in_the_draft(tmp_path: Path) -> None:
 def test_a_draft_has_a_unit_test_also_where_no_column_names_the_order(tmp_path: Path) -> None:
     seen = look(tmp_path, "Date;Article;Quantity;Amount\n2024-05-13;Tea;2;3.50\n2024-05-14;Tea;-2;-3.50\n")
     written = write_yaml(seen)
-    assert '{_row_number: 1, product_id: Tea, quantity: 2, net_amount: "3.5000", order_date: "2024-05-13"}' in written
-    assert '{_row_number: 2, product_id: Tea, quantity: -2, net_amount: "-3.5000", order_date: "2024-05-14"}' in written
+    assert '{_row_number: 1, product_id: Tea, quantity: 2, net_amount: "3.50", order_date: "2024-05-13"}' in written
+    assert '{_row_number: 2, product_id: Tea, quantity: -2, net_amount: "-3.50", order_date: "2024-05-14"}' in written
 
 
 def test_personal_values_are_masked_and_in_no_description(tmp_path: Path) -> None:

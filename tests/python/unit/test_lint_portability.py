@@ -1,9 +1,11 @@
 """Every rule of the portability lint: a text that it reports, and a similar one that it accepts."""
 
+import re
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 import lint_portability as lint
 from checkout import PROJECT
@@ -36,7 +38,7 @@ def constructs(text: str) -> list[str]:
         ("interval", "order_date + interval '1 month'", "cast(order_date + interval '1 month' as date)"),
         ("date_trunc", "date_trunc('month', d)", "cast(date_trunc('month', d) as date)"),
         ("float", "{{ dbt.type_float() }}", "{{ dbt.type_string() }}"),
-        ("float", "cast(a as real)", "cast(a as numeric(18, 4)) as realised"),
+        ("float", "cast(a as real)", "cast(a as numeric(9, 4)) as realised"),
         ("case of letters", "upper(a)", "a || upper_limit"),
         ("initcap", "initcap(a)", "{{ capitalised('a') }}"),
         ("collate", "a collate c", "collated"),
@@ -55,7 +57,9 @@ def constructs(text: str) -> list[str]:
         ("format", "to_char(a, 'YYYY')", "char_length(a)"),
         ("type name", "cast(a as text)", "a as text, cast(a as {{ text_type() }})"),
         ("type name", "a::jsonb_text, a::text", "a::integer"),
-        ("numeric", "cast(a as numeric)", "cast(a as numeric(18, 4))"),
+        ("numeric", "cast(a as numeric)", "cast(a as numeric(9, 4))"),
+        ("size of amounts", "cast(a as numeric(18, 4))", "cast(a as {{ var('amount_type') }})"),
+        ("size of amounts", "a::decimal (28,6)", "{{ div('a', 'b', 28, 6) }}, cast(a as numeric(9, 4))"),
         ("at time zone", "a at time zone 'utc'", "a at_time_zone"),
         ("escape string", "E'a'", "'e'"),
         ("row_number without order", "row_number() over ()", "sum(a) over ()"),
@@ -119,6 +123,20 @@ def test_the_project_is_clean_and_the_engines_own_folders_are_left_out() -> None
     assert "models/marts/core/fct_sales_lines.sql" in names
     assert "macros/staging/trimmed.sql" not in names
     assert not any(name.startswith(("macros/portable/", "macros/incremental/")) for name in names)
+
+
+def test_types_of_amounts_are_defined_once_and_their_products_fit_38_digits() -> None:
+    types = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    amount, rate = (int(re.findall("[0-9]+", types[name])[0]) for name in ("amount_type", "rate_type"))
+    # the product of two decimals has their digits and one more
+    assert max(amount + amount, amount + rate) + 1 <= 38
+    spread = [
+        path.relative_to(PROJECT).as_posix()
+        for folder in ("models", "seeds")
+        for path in (PROJECT / folder).rglob("*.yml")
+        if re.search(r"(numeric|decimal)\((18|28)", path.read_text(encoding="utf-8"))
+    ]
+    assert spread == []
 
 
 def test_expressions_and_conditions_in_lists_are_sql() -> None:

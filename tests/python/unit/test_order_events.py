@@ -99,7 +99,7 @@ def recount(events: Sequence[OrderEvent]) -> dict[str, Any]:
         "skipped_lines": dict(counts["skipped_lines"]),
         "quarantined": dict(counts["quarantined"]),
         "rows": dict(counts["rows"]),
-        "net": {key: f"{amount:.4f}" for key, amount in net.items()},
+        "net": {key: f"{amount:.6f}" for key, amount in net.items()},
         "orders": len(orders),
     }
 

@@ -82,7 +82,7 @@ def test_truth_json_equals_the_returned_truth(sample: tuple[Path, Truth]) -> Non
     assert [file["uri"] for file in told["files"]] == [file.uri for file in truth.files]
     for feed in FEEDS:
         assert Decimal(told["feeds"][feed]["net_amount"]) == truth.feeds[feed].net_amount
-        assert re.fullmatch(r"-?\d+\.\d{4}", told["feeds"][feed]["net_amount"])
+        assert re.fullmatch(r"-?\d+\.\d{6}", told["feeds"][feed]["net_amount"])
         assert sum(Decimal(net) for net in told["feeds"][feed]["by_month"].values()) == truth.feeds[feed].net_amount
     raw = [base64.b64decode(reject["raw"]) for file in told["files"] for reject in file["rejects"]]
     assert raw == [reject.raw for file in truth.files for reject in file.rejects]
@@ -183,8 +183,8 @@ def judge_superstore(row: list[str]) -> tuple[str | None, dict[str, Any]]:
     if reason:
         return reason, {}
     # Rounds half away from zero with integers, so that the check does not depend on decimal's rounding.
-    scaled, share = int(Decimal(sales) * 10_000), int((1 - Decimal(discount)) * 100)
-    gross = Decimal((2 * scaled * 100 + share) // (2 * share)).scaleb(-4)
+    scaled, share = int(Decimal(sales) * 1_000_000), int((1 - Decimal(discount)) * 100)
+    gross = Decimal((2 * scaled * 100 + share) // (2 * share)).scaleb(-6)
     return None, {
         "order": order, "type": "sale", "day": day, "customer": customer, "product": product, "country": country,
         "quantity": int(quantity), "gross": gross, "net": Decimal(sales), "cost": Decimal(sales) - Decimal(profit),
