@@ -8,7 +8,7 @@ from page.filters import choose_filters
 from page.read import NotReadable, PublicationChanged, find_current
 
 VIEWS = Path(__file__).with_name("views")
-TITLES = ("Overview", "Products", "Customers", "Returns", "Trust", "Trace", "Today", "Publications")
+TITLES = ("Overview", "Stores", "Products", "Customers", "Returns", "Trust", "Trace", "Today", "Publications")
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from checkout import PROJECT, Checkout
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(600)]
 
-VIEWS = ("Products", "Customers", "Returns", "Trust", "Trace", "Today", "Publications")
+VIEWS = ("Stores", "Products", "Customers", "Returns", "Trust", "Trace", "Today", "Publications")
 WAIT = 60_000  # milliseconds
 
 

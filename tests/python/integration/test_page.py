@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(900)
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ONE_DAY = "online_retail/2023-12-30.csv"
 PASSWORD = "of-the-page"
-VIEWS = ("overview", "products", "customers", "returns", "trust", "trace", "today", "publications")
+VIEWS = ("overview", "stores", "products", "customers", "returns", "trust", "trace", "today", "publications")
 ALL_DAYS = {"first": "2023-12-01", "last": "2024-12-31"}
 Show = Callable[..., AppTest]
 
@@ -211,6 +211,62 @@ def test_products_customers_and_returns_add_up(show: Show, shop: Checkout) -> No
     for columns in (("line_type", "amount"), ("on_return_date",)):
         rows = read_table(returns, *columns)
         assert sum(row[columns[-1]] for row in rows) == returned
+
+
+# stores that were open in the whole of February of both years, by their list
+OPEN_STORES = """
+    select store_key from marts.dim_store
+    where
+        opened_date <= '2023-02-01' and coalesce(closed_date, '2024-02-29') >= '2024-02-29'
+        and coalesce(refurbished_from_date not between '2023-02-01' and '2024-02-29', true)
+"""
+
+
+def test_stores_are_compared_like_for_like(show: Show, shop: Checkout) -> None:
+    test = show("stores", first="2024-02-10", last="2024-02-11", source="city_stores", currency="EUR")
+    [(now, before, every, stores)] = ask(
+        shop,
+        "select sum(net_amount) filter (where order_date >= '2024-02-01' and is_open), "
+        "sum(net_amount) filter (where order_date < '2024-02-01' and is_open), "
+        "sum(net_amount) filter (where order_date >= '2024-02-01'), count(distinct store_key) filter (where is_open) "
+        f"from (select *, store_key in ({OPEN_STORES}) as is_open from marts.fct_sales_lines) as lines "
+        "where is_merchandise and source_system = 'city_stores' "
+        "and (order_date between '2024-02-01' and '2024-02-29' or order_date between '2023-02-01' and '2023-02-28')",
+    )
+    assert before > 0 and now < every
+    found = {metric.label: (metric.value, metric.delta) for metric in test.metric}
+    assert found == {
+        "Like-for-like": (f"{now:,.2f}", f"{(now / before - 1) * 100:,.1f} %"),
+        "Like-for-like last year": (f"{before:,.2f}", ""),
+        "Left out": (f"{every - now:,.2f}", ""),
+        "Comparable stores": (str(stores), ""),
+    }
+    [said] = test.success
+    assert said.value.endswith(f"from Feb 1, 2024 to Feb 29, 2024: {every:,.2f}.")
+    [month] = read_table(test, "like_for_like", "left_out")
+    assert (month["like_for_like"], month["like_for_like_last_year"]) == (now, before)
+
+
+@pytest.mark.parametrize("periods", ["months", "retail months", "retail weeks"])
+def test_stores_add_up_to_all_sales_and_each_reason_is_said(show: Show, shop: Checkout, periods: str) -> None:
+    test = show("stores", periods=periods, **ALL_DAYS)
+    assert not test.error and len(test.success) == 1
+    rows = read_table(test, "left_out_because", "net_sales")
+    first = min(row["period_start_date"] for row in rows)
+    [(every,)] = ask(
+        shop,
+        "select sum(net_amount_reporting) from marts.fct_sales_lines "
+        f"where is_merchandise and order_date >= '{first:%Y-%m-%d}'",
+    )
+    assert sum(row["net_sales"] for row in rows) == every
+    left_out = read_table(test, "reason", "store_count")
+    assert sum(row["net_sales"] for row in left_out) == sum(
+        row["net_sales"] for row in rows if row["left_out_because"] is not None
+    )
+    assert {row["reason"] for row in left_out} == {row["left_out_because"] for row in rows} - {None}
+    reasons = ask(shop, "select distinct exclusion_reason from marts.store_sales_compared")
+    # each is in words, none is a code
+    assert len(reasons) > 4 and not [row["reason"] for row in left_out if "_" in row["reason"]]
 
 
 def test_trust_has_the_outcomes_of_the_truth(show: Show, truth: dict[str, Any]) -> None:
