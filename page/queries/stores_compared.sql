@@ -17,6 +17,7 @@ compared as (
 
 select
     compared.period_start_date,
+    compared.period_end_date,
     compared.source_system,
     stores.store_id,
     stores.store_name,

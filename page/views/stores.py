@@ -1,11 +1,14 @@
 """Stores: like-for-like against last year, and why a store is left out."""
 
+from typing import Any
+
 import streamlit as st
 from plotly import graph_objects as go
 
 from page.formats import write_amount, write_count, write_day, write_share
 from page.frame import read_column, read_marts, show_picture, show_table
-from page.read import Filters
+from page.read import Filters, Row
+from page.ways import lines_of
 
 KINDS = {"months": "month", "retail months": "retail_month", "retail weeks": "retail_week"}
 
@@ -51,15 +54,25 @@ def show_periods(filters: Filters, kind: str) -> None:
         ("left_out", "Left out"),
     ):
         figure.add_bar(x=read_column(rows, "period_start_date"), y=read_column(rows, column), name=name)
-    show_picture("stores", figure, "Net sales by the first day of the period.")
-    show_table("stores", rows)
+    show_picture("stores", figure, "Net sales by the first day of the period.", rows, lines_of_period)
+    show_table("stores", rows, lines_of_period)
+
+
+def lines_of_period(row: Row) -> dict[str, Any]:
+    """Return the choices of the lines of a period."""
+    return lines_of(first=row["period_start_date"], last=row["period_end_date"], country=[])
+
+
+def lines_of_store(row: Row) -> dict[str, Any]:
+    """Return the choices of the lines of a store in a period."""
+    return lines_of_period(row) | {"source": [row["source_system"]], "store": row["store_id"] or "unknown"}
 
 
 filters: Filters = st.session_state["filters"]
 chosen = st.selectbox("Periods", list(KINDS), key="periods", bind="query-params")
 st.caption(
-    "Whole periods with a day that is chosen at the side, each beside the same period of last year. A store counts like for "
-    "like when it was open in the whole of both. Stores have all their countries, whatever is chosen."
+    "Whole periods with a day that is chosen at the side, each beside the same period of last year. A store counts "
+    "like for like when it was open in the whole of both. Stores have all their countries, whatever is chosen."
 )
 kind = KINDS[chosen or "months"]
 if show_totals(filters, kind):
@@ -68,4 +81,4 @@ if show_totals(filters, kind):
     st.subheader("Left out")
     show_table("left_out", read_marts("stores_left_out", filters, kind=kind))
     st.subheader("By store")
-    show_table("by_store", read_marts("stores_compared", filters, kind=kind))
+    show_table("by_store", read_marts("stores_compared", filters, kind=kind), lines_of_store)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import closing
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from streamlit.testing.v1 import AppTest
 
 from checkout import PROJECT, Checkout
 from databases import Databases
+from page.frame import find_place
+from page.original import find_original
 from page.read import NotReadable, read_query, run_statement
+from page.ways import NARROWED
 
 # three builds come first
 pytestmark = pytest.mark.timeout(900)
@@ -27,7 +31,7 @@ pytestmark = pytest.mark.timeout(900)
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ONE_DAY = "online_retail/2023-12-30.csv"
 PASSWORD = "of-the-page"
-VIEWS = ("overview", "stores", "products", "customers", "returns", "trust", "trace", "today", "publications")
+VIEWS = ("overview", "stores", "products", "customers", "returns", "trust", "trace", "publications")
 ALL_DAYS = {"first": "2023-12-01", "last": "2024-12-31"}
 Show = Callable[..., AppTest]
 
@@ -99,6 +103,8 @@ def show_view(view: str, **address: str) -> AppTest:
     if view != "overview":
         test.switch_page(f"views/{view}.py").run()
     assert [error.value for error in test.exception] == []
+    # else another view would be tested
+    assert [title.value for title in test.title] == [view.capitalize()]
     return test
 
 
@@ -320,19 +326,156 @@ def test_a_line_leads_to_its_record_with_personal_values_masked(
         assert record["delivered"]["purchase_address"] == shown
         assert record["delivered"]["quantity_ordered"] == quantity
         assert record["file"].startswith("store_orders/") and len(test.json) == 1
-    # the record of a row that is no published line is not shown
+        # the line of the file itself, as it was delivered
+        original = find_original(file_id, row_number)
+        lines = (Path(shop.variables["WAREHOUSE_INBOX"]) / record["file"]).read_bytes().splitlines()
+        delivered = lines[(original.line_number or 0) - 1].decode()
+        assert f'"{address}"' in delivered and delivered.startswith(order)
+        assert original.text == (delivered if login else delivered.replace(f'"{address}"', "•••"))
+        assert (
+            f"`{record['file']}`, line {original.line_number}, row {row_number}" in [one.value for one in test.markdown]
+            or len(read_table(test, "order_id")) > 1
+        )
+        assert len(test.code) == 1
+    # the record of a row that is no published line is not shown, nor where its file is without one
     enter(monkeypatch, shop, **made)
-    [(file_id, row_number)] = ask(
-        shop, "select _file_id, _row_number from audit.quarantined_rows order by 1, 2 limit 1"
-    )
-    assert read_query("trace_records", {"file_id": file_id, "row_numbers": [row_number]}) == []
+    [(other, row_number)] = ask(shop, "select _file_id, _row_number from audit.quarantined_rows order by 1, 2 limit 1")
+    assert read_query("trace_records", {"file_id": other, "row_numbers": [row_number]}) == []
+    [(unloaded,)] = ask(shop, "select file_id from ledger.files where status = 'unloaded'")
+    assert read_query("trace_file", {"file_id": unloaded}) == []
     # also the owner of the embedded server, who is a superuser, sees none without the role
     enter(monkeypatch, shop, **{name: shop.variables[name] for name in ("PGUSER", "PGPASSWORD")})
-    file_id, row_numbers = ask(
-        shop, "select _file_id, array_agg(_row_number) from raw.store_orders__order_lines group by 1 order by 1"
-    )[0]
-    records = read_query("trace_records", {"file_id": file_id, "row_numbers": row_numbers})
+    records = read_query("trace_records", {"file_id": file_id, "row_numbers": list(range(1, 300))})
     assert len(records) > 100 and {record["delivered"]["purchase_address"] for record in records} == {"•••"}
+    assert [row["is_tracer"] for row in read_query("trace_file", {"file_id": file_id})] == [False]
+
+
+def test_a_line_is_not_shown_where_the_file_is_another_or_persons_were_erased(
+    show: Show, shop: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [(file_id, row_number, uri)] = ask(
+        shop,
+        "select _file_id, _row_number, uri from marts.fct_sales_lines inner join ledger.files on file_id = _file_id "
+        "where source_system = 'online_retail' and customer_id is not null order by sales_line_id limit 1",
+    )
+    found = find_original(file_id, row_number)
+    assert found.line_number and found.text and "•••" in found.text
+    path = Path(shop.variables["WAREHOUSE_INBOX"]) / uri
+    content = path.read_bytes()
+    path.write_bytes(content + b"\n")
+    try:
+        assert find_original(file_id, row_number).note == (
+            "The line itself is not shown: the file in the inbox has other bytes than those that were loaded."
+        )
+    finally:
+        path.write_bytes(content)
+    assert find_original(file_id, row_number).text == found.text
+    monkeypatch.setattr(
+        "page.original.read_query",
+        lambda name, parameters: [row | {"has_erased": True} for row in read_query(name, parameters)],
+    )
+    after = find_original(file_id, row_number)
+    assert after.text is None and "persons were erased" in (after.note or "")
+
+
+# the figure of each table whose cells lead to lines: which sum of the lines it is
+FIGURES: dict[str, str | None] = {
+    "days": "net_sales", "overview_by_source": "net_sales", "overview_by_country": "net_sales",
+    "overview_by_category": "net_sales", "stores": "net_sales", "by_store": "net_sales", "movers": "net_sales",
+    "prices": "net_sales", "rfm": "net_sales_reporting", "new_and_returning": "net_sales_reporting",
+    "lifetime_value": "net_sales_reporting", "returns": "-on_return_date", "returns_by_type": "-amount",
+    "returns_by_product": "-amount", "cohorts": None, "deliveries": None, "outcomes": None,
+}  # fmt: skip
+
+
+def read_lines(choices: dict[str, Any], **chosen: Any) -> list[dict[str, Any]]:
+    """Return what Trace shows for the choices to which a cell leads."""
+    wanted = chosen | choices
+    parameters = {
+        "first": wanted["first"], "last": wanted["last"], "sources": wanted.get("source") or None,
+        "countries": wanted.get("country") or None, "currency": None, "order_id": wanted["order"] or None,
+    }  # fmt: skip
+    return read_query("trace_lines", parameters | {name: wanted[name] or None for name in NARROWED[1:]})
+
+
+def test_each_cell_leads_to_the_lines_that_its_figure_is_made_of(
+    show: Show, shop: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+
+    def note(name: str, rows: list[dict[str, Any]], way: Any = None) -> None:
+        if way:
+            found[name] = [(row, way(row)) for row in (rows[0], rows[len(rows) // 2], rows[-1])]
+
+    monkeypatch.setattr("page.frame.show_table", note)
+    chosen = {"first": "2024-01-05", "last": "2024-02-20"}
+    for view in VIEWS:
+        show(view, **chosen)
+    assert found.keys() == FIGURES.keys()
+    for name, figure in FIGURES.items():
+        for row, choices in found[name]:
+            lines = read_lines(choices, **chosen)
+            net_sales = lines[0]["all_net_sales"] if lines else 0
+            if figure:
+                expected = -row[figure[1:]] if figure.startswith("-") else row[figure]
+                assert net_sales == expected, (name, row, choices)
+            elif name == "outcomes":
+                counted = ask(shop, f"select count(*) from marts.fct_sales_lines where _file_id = {row['file_id']}")
+                assert (lines[0]["all_lines"] if lines else 0) == counted[0][0]
+            elif name == "cohorts":
+                [(net,)] = ask(
+                    shop,
+                    "select coalesce(sum(net_amount_reporting), 0) from marts.fct_sales_lines "
+                    "inner join marts.dim_customer using (customer_key) where is_merchandise "
+                    f"and date_trunc('month', first_order_date) = '{row['cohort_month_start_date']}' and date_trunc("
+                    f"'month', order_date) = date '{row['cohort_month_start_date']}' + interval '{row['months_since']} "
+                    "months'",
+                )
+                assert net_sales == net
+    assert any(read_lines(choices, **chosen) for _, choices in found["deliveries"])
+
+
+def test_a_click_chooses_the_lines_before_the_choices_are_drawn(show: Show) -> None:
+    test = AppTest.from_file(str(PROJECT / "page" / "app.py"), default_timeout=120)
+    test.session_state["go_to"] = "trace"
+    test.session_state["first"] = test.session_state["last"] = date(2024, 1, 20)
+    test.session_state["source"] = ["superstore"]
+    test.session_state["line_type"] = "return"
+    test.run()
+    assert [title.value for title in test.title] == ["Trace"] and not test.exception
+    rows = read_table(test, "order_id", "row_number") if test.dataframe else []
+    assert {row["source_system"] for row in rows} <= {"superstore"}
+    assert {row["line_type"] for row in rows} <= {"return"}
+    assert test.query_params["line_type"] == ["return"]
+
+
+@pytest.mark.parametrize(
+    ("point", "place"),
+    [({"point_index": 3}, 3), ({"point_index": 3, "customdata": [7]}, 7), ({"point_index": 3, "customdata": 5}, 5)],
+)
+def test_a_point_of_a_picture_is_a_row(point: dict[str, Any], place: int) -> None:
+    assert find_place(point) == place
+
+
+def test_today_is_there_where_a_topic_was_read(show: Show, shop: Checkout) -> None:
+    def title_of_today() -> str:
+        test = AppTest.from_file(str(PROJECT / "page" / "app.py"), default_timeout=120).run()
+        test.switch_page("views/today.py").run()
+        assert not test.exception
+        return str(test.title[0].value)
+
+    assert title_of_today() == "Overview"
+    with closing(shop.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(
+            "set role none; insert into ledger.stream_positions (cluster, cluster_id, topic_id, topic, label, feed, "
+            "partition, next_offset) values ('main', 'c', 't', 'orders', 'orders', 'web_shop.order_events', 0, 1)"
+        )
+    try:
+        assert title_of_today() == "Today"
+        assert [error.value for error in show("today").error] == []
+    finally:
+        with closing(shop.connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("set role none; delete from ledger.stream_positions")
 
 
 def test_every_view_is_drawn_in_one_currency_and_in_all(show: Show) -> None:
@@ -354,8 +497,9 @@ def test_a_source_with_one_day_is_shown(show: Show, view: str) -> None:
         assert [metric.value for metric in test.metric] == ["2.50", "1", "5.00", "50.0 %", "–"]
 
 
-def test_a_publication_without_sales_says_so(show: Show) -> None:
-    test = show("overview", publication="1")
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_publication_without_sales_says_so(show: Show, view: str) -> None:
+    test = show(view, publication="1")
     assert [error.value for error in test.error] == [
         "There are no sales in this publication. Load files, then: `warehouse build`"
     ]
@@ -392,14 +536,16 @@ def test_before_the_first_publication_the_page_says_what_to_do(
             from sales_warehouse.settings import get_settings
 
             set_up(get_settings(), "test")
-        [error] = show_view("overview").error
-        assert error.value.startswith("Nothing was published so far") and "`warehouse build`" in error.value
+        for view in VIEWS:
+            [error] = show_view(view).error
+            assert error.value.startswith("Nothing was published so far") and "`warehouse build`" in error.value
 
 
 def test_a_login_without_rights_is_told_which_role_it_needs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, shop, **make_login(shop, "stranger", None))
-    [error] = show_view("overview").error
-    assert "It needs the role reader" in error.value
+    for view in VIEWS:
+        [error] = show_view(view).error
+        assert "It needs the role reader" in error.value
 
 
 def test_a_server_that_is_away_is_a_message(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
