@@ -18,11 +18,12 @@ import streamlit as st
 from psycopg2 import sql
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.page_views import PageBench, find_endless_queries, time_views
 from checkout import PROJECT, Checkout
 from databases import Databases
 from page.frame import find_place
 from page.original import find_original
-from page.read import NotReadable, read_query, run_statement
+from page.read import QUERIES, NotReadable, read_query, run_statement
 from page.ways import NARROWED
 
 # three builds come first
@@ -594,17 +595,25 @@ def test_an_analyst_changes_a_figure_in_its_file(
     assert read_query("mine", {}) == [{"figure": 22}]
 
 
+def test_the_benchmark_runs_each_query_of_each_view(shop: Checkout) -> None:
+    with closing(shop.connect()) as connection:
+        times = time_views(connection, date(2024, 2, 1), date(2024, 2, 28), rounds=2)
+    assert times.keys() == {*VIEWS, "today", "filters"}
+    assert {name for view in times.values() for name in view} == {path.stem for path in QUERIES.glob("*.sql")}
+    assert all(len(measured) == 2 and min(measured) > 0 for view in times.values() for measured in view.values())
+    result = PageBench(1, 2, times, {view: dict.fromkeys(times[view], (4, 6)) for view in times})
+    expected = 5 * len(times["trace"]) / sum(sum(measured) / 2 for measured in times["trace"].values())
+    assert result.ratio("trace") == pytest.approx(expected)
+
+
 def test_each_query_is_used_and_reads_facts_by_day_only() -> None:
     code = "\n".join(path.read_text() for path in (PROJECT / "page").rglob("*.py"))
     for path in sorted((PROJECT / "page" / "queries").glob("*.sql")):
         query = path.read_text()
         assert f'"{path.stem}"' in code, f"{path.name} is not used"
         assert query.startswith("-- "), f"{path.name} does not say what it returns"
-        # the lines, orders and returns grow with each day
-        if re.search(r"\b(from|join) fct_", query):
-            assert re.search(r"between (%\(first\)s and %\(last\)s|periods\.first_day and periods\.last_day)", query), (
-                path.name
-            )
+    # the lines, orders and returns grow with each day
+    assert find_endless_queries() == []
 
 
 def test_figures_are_computed_by_queries_only() -> None:
