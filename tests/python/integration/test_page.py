@@ -3,6 +3,7 @@
 Publication 1 has no file, 2 has one day of one source, 3 the demonstration. One database, three builds.
 """
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from checkout import PROJECT, Checkout
 from databases import Databases
 from page.frame import find_place
 from page.original import find_original
-from page.read import QUERIES, NotReadable, read_query, run_statement
+from page.read import QUERIES, Filters, NotReadable, read_query, run_statement
 from page.ways import NARROWED
 
 # three builds come first
@@ -184,6 +185,43 @@ def test_a_change_is_left_out_where_the_compared_days_are_before_the_data(show: 
         test = show("overview", compare=compare)
         assert {metric.delta for metric in test.metric} == {""}
         assert any("no comparison" in one.value for one in test.caption)
+
+
+# each picture of the overview, and the group of the saved query of its name
+SAVED = {
+    "overview_trend": ("metric_time__day", "date_day"),
+    "overview_by_source": ("sales_line__source_system", "source_system"),
+    "overview_by_country": ("sales_line__country", "country"),
+    "overview_by_category": ("product__product_category", "product_category"),
+}
+
+
+def read_metrics(shop: Checkout, *arguments: str) -> list[dict[str, str]]:
+    """Return the rows of `warehouse mf query` as texts by column."""
+    path = shop.project / "queried.csv"
+    shop.warehouse("mf", "query", *arguments, "--csv", str(path))
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_saved_queries_of_metrics_are_the_figures_of_the_page(show: Show, shop: Checkout) -> None:
+    chosen = {"first": "2024-01-05", "last": "2024-02-20"}
+    days = ("--start-time", chosen["first"], "--end-time", chosen["last"])
+    show("overview", **chosen)
+    parameters = Filters(date(2024, 1, 5), date(2024, 2, 20)).parameters()
+    [figures] = read_metrics(shop, "--saved-query", "overview_figures", *days)
+    assert {name: Decimal(value) for name, value in figures.items()} == {
+        row["name"]: row["value"] for row in read_query("overview_figures", parameters)
+    }
+    for name, (group, column) in SAVED.items():
+        found = {row[group]: Decimal(row["net_sales"]) for row in read_metrics(shop, "--saved-query", name, *days)}
+        rows = read_query(name, parameters)
+        # a day without a sale has no group
+        shown = {
+            f"{row[column]:%Y-%m-%d}T00:00:00" if group.endswith("day") else row[column]: row["net_sales"]
+            for row in rows if row["net_sales"] or not group.endswith("day")
+        }  # fmt: skip
+        assert len(found) > 1 and found == shown, name
 
 
 def test_movers_are_the_products_that_changed_most(show: Show, shop: Checkout) -> None:
