@@ -6,7 +6,6 @@ Publication 1 has no file, 2 has one day of one source, 3 the demonstration. One
 import csv
 import json
 import re
-from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from decimal import Decimal
@@ -15,8 +14,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-import streamlit as st
-from psycopg2 import sql
+from page_views import Show, ask, enter, make_login, read_lines, read_table, show_view
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.page_views import PageBench, find_endless_queries, time_views
@@ -25,29 +23,14 @@ from databases import Databases
 from page.frame import find_place
 from page.original import find_original
 from page.read import QUERIES, Filters, NotReadable, read_query, run_statement
-from page.ways import NARROWED
 
 # three builds come first
 pytestmark = pytest.mark.timeout(900)
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ONE_DAY = "online_retail/2023-12-30.csv"
-PASSWORD = "of-the-page"
 VIEWS = ("overview", "stores", "products", "customers", "returns", "trust", "trace", "publications")
 ALL_DAYS = {"first": "2023-12-01", "last": "2024-12-31"}
-Show = Callable[..., AppTest]
-
-
-def make_login(shop: Checkout, name: str, role: str | None) -> dict[str, str]:
-    """Make a login, a member of the role if one is given; return the variables with which a command uses it."""
-    login = f"{shop.variables['PGDATABASE']}_{name}"
-    with closing(shop.connect()) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("set role none")  # `grants --apply` gave the login another one
-        cursor.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(login), sql.Literal(PASSWORD)))
-        if role:
-            group = sql.Identifier(f"{shop.variables['PGDATABASE']}_{role}")
-            cursor.execute(sql.SQL("grant {} to {}").format(group, sql.Identifier(login)))
-    return {"PGUSER": login, "PGPASSWORD": PASSWORD}
 
 
 @pytest.fixture(scope="module")
@@ -79,51 +62,11 @@ def truth(shop: Checkout) -> dict[str, Any]:
     return content
 
 
-def enter(monkeypatch: pytest.MonkeyPatch, shop: Checkout, **login: str) -> None:
-    """Let this process read the warehouse with a login, by default that of the page."""
-    own = {
-        name: shop.variables[f"PAGE_{name}"] for name in ("PGUSER", "PGPASSWORD") if f"PAGE_{name}" in shop.variables
-    }
-    for name, value in (shop.environment | own | login).items():
-        if name.startswith(("PG", "WAREHOUSE_")):
-            monkeypatch.setenv(name, value)
-    st.cache_data.clear()
-
-
 @pytest.fixture
 def show(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Show:
     """Draw a view with these words in its address."""
     enter(monkeypatch, shop)
     return show_view
-
-
-def show_view(view: str, **address: str) -> AppTest:
-    test = AppTest.from_file(str(PROJECT / "page" / "app.py"), default_timeout=120)
-    for name, value in address.items():
-        test.query_params[name] = value
-    test.run()
-    if view != "overview":
-        test.switch_page(f"views/{view}.py").run()
-    assert [error.value for error in test.exception] == []
-    # else another view would be tested
-    assert [title.value for title in test.title] == [view.capitalize()]
-    return test
-
-
-def read_table(test: AppTest, *columns: str) -> list[dict[str, Any]]:
-    """Return the rows of the first table with these columns."""
-    for one in test.dataframe:
-        if set(columns) <= set(one.value.columns):
-            rows: list[dict[str, Any]] = one.value.to_dict("records")
-            return rows
-    raise AssertionError(f"no table has {columns}: {[list(one.value.columns) for one in test.dataframe]}")
-
-
-def ask(shop: Checkout, query: str) -> list[tuple[Any, ...]]:
-    """Run a query as the owner of the server."""
-    with closing(shop.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 # --- figures --------------------------------------------------------------------------------------------------------
@@ -258,62 +201,6 @@ def test_products_customers_and_returns_add_up(show: Show, shop: Checkout) -> No
         assert sum(row[columns[-1]] for row in rows) == returned
 
 
-# stores that were open in the whole of February of both years, by their list
-OPEN_STORES = """
-    select store_key from marts.dim_store
-    where
-        opened_date <= '2023-02-01' and coalesce(closed_date, '2024-02-29') >= '2024-02-29'
-        and coalesce(refurbished_from_date not between '2023-02-01' and '2024-02-29', true)
-"""
-
-
-def test_stores_are_compared_like_for_like(show: Show, shop: Checkout) -> None:
-    test = show("stores", first="2024-02-10", last="2024-02-11", source="city_stores", currency="EUR")
-    [(now, before, every, stores)] = ask(
-        shop,
-        "select sum(net_amount) filter (where order_date >= '2024-02-01' and is_open), "
-        "sum(net_amount) filter (where order_date < '2024-02-01' and is_open), "
-        "sum(net_amount) filter (where order_date >= '2024-02-01'), count(distinct store_key) filter (where is_open) "
-        f"from (select *, store_key in ({OPEN_STORES}) as is_open from marts.fct_sales_lines) as lines "
-        "where is_merchandise and source_system = 'city_stores' "
-        "and (order_date between '2024-02-01' and '2024-02-29' or order_date between '2023-02-01' and '2023-02-28')",
-    )
-    assert before > 0 and now < every
-    found = {metric.label: (metric.value, metric.delta) for metric in test.metric}
-    assert found == {
-        "Like-for-like": (f"{now:,.2f}", f"{(now / before - 1) * 100:,.1f} %"),
-        "Like-for-like last year": (f"{before:,.2f}", ""),
-        "Left out": (f"{every - now:,.2f}", ""),
-        "Comparable stores": (str(stores), ""),
-    }
-    [said] = test.success
-    assert said.value.endswith(f"from Feb 1, 2024 to Feb 29, 2024: {every:,.2f}.")
-    [month] = read_table(test, "like_for_like", "left_out")
-    assert (month["like_for_like"], month["like_for_like_last_year"]) == (now, before)
-
-
-@pytest.mark.parametrize("periods", ["months", "retail months", "retail weeks"])
-def test_stores_add_up_to_all_sales_and_each_reason_is_said(show: Show, shop: Checkout, periods: str) -> None:
-    test = show("stores", periods=periods, **ALL_DAYS)
-    assert not test.error and len(test.success) == 1
-    rows = read_table(test, "left_out_because", "net_sales")
-    first = min(row["period_start_date"] for row in rows)
-    [(every,)] = ask(
-        shop,
-        "select sum(net_amount_reporting) from marts.fct_sales_lines "
-        f"where is_merchandise and order_date >= '{first:%Y-%m-%d}'",
-    )
-    assert sum(row["net_sales"] for row in rows) == every
-    left_out = read_table(test, "reason", "store_count")
-    assert sum(row["net_sales"] for row in left_out) == sum(
-        row["net_sales"] for row in rows if row["left_out_because"] is not None
-    )
-    assert {row["reason"] for row in left_out} == {row["left_out_because"] for row in rows} - {None}
-    reasons = ask(shop, "select distinct exclusion_reason from marts.store_sales_compared")
-    # each is in words, none is a code
-    assert len(reasons) > 4 and not [row["reason"] for row in left_out if "_" in row["reason"]]
-
-
 def test_trust_has_the_outcomes_of_the_truth(show: Show, truth: dict[str, Any]) -> None:
     test = show("trust", **ALL_DAYS)
     rows = read_table(test, "records_read", "quarantined_count")
@@ -425,16 +312,6 @@ FIGURES: dict[str, str | None] = {
     "lifetime_value": "net_sales_reporting", "returns": "-on_return_date", "returns_by_type": "-amount",
     "returns_by_product": "-amount", "cohorts": None, "deliveries": None, "outcomes": None,
 }  # fmt: skip
-
-
-def read_lines(choices: dict[str, Any], **chosen: Any) -> list[dict[str, Any]]:
-    """Return what Trace shows for the choices to which a cell leads."""
-    wanted = chosen | choices
-    parameters = {
-        "first": wanted["first"], "last": wanted["last"], "sources": wanted.get("source") or None,
-        "countries": wanted.get("country") or None, "currency": None, "order_id": wanted["order"] or None,
-    }  # fmt: skip
-    return read_query("trace_lines", parameters | {name: wanted[name] or None for name in NARROWED[1:]})
 
 
 def test_each_cell_leads_to_the_lines_that_its_figure_is_made_of(
