@@ -97,11 +97,9 @@ def test_stores_that_were_open_all_the_time_are_like_for_like(show: Show, chain:
 
 def test_each_store_that_is_left_out_has_its_reason(show: Show) -> None:
     test = show("stores", currency="EUR", **CHOSEN)
-    by_store = {row["store_id"]: row for row in read_table(test, "left_out_because", "net_sales")}
-    assert {
-        store: (row["net_sales"], row["net_sales_last_year"], row["left_out_because"])
-        for store, row in by_store.items()
-    } == {
+    rows = read_table(test, "left_out_because", "net_sales")
+    columns = ("net_sales", "net_sales_last_year", "left_out_because")
+    assert {row["store_id"]: tuple(row[column] for column in columns) for row in rows} == {
         "01": (120, 100, None),
         "05": (60, 50, None),
         "02": (10, 5, "Opened since"),
