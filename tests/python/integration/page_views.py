@@ -57,8 +57,9 @@ def read_table(test: AppTest, *columns: str) -> list[dict[str, Any]]:
     """Return the rows of the first table with these columns."""
     for one in test.dataframe:
         if set(columns) <= set(one.value.columns):
-            rows: list[dict[str, Any]] = one.value.to_dict("records")
-            return rows
+            rows = one.value.to_dict("records")
+            # a missing value is not a number in a data frame; nothing else differs from itself
+            return [{name: value if value == value else None for name, value in row.items()} for row in rows]
     raise AssertionError(f"no table has {columns}: {[list(one.value.columns) for one in test.dataframe]}")
 
 
