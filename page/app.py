@@ -19,7 +19,8 @@ def main() -> None:
     pages = [st.Page(VIEWS / f"{title.lower()}.py", title=title, default=title == "Overview") for title in titles]
     chosen = st.navigation(pages)
     if wanted := st.session_state.pop("go_to", None):
-        st.switch_page(VIEWS / f"{wanted}.py")
+        # without any, Streamlit refuses to leave a page whose address has choices; the choices write it again
+        st.switch_page(VIEWS / f"{wanted}.py", query_params={})
     st.title(chosen.title)
     try:
         st.session_state["current"] = find_current()
