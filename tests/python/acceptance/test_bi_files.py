@@ -9,7 +9,7 @@ import pytest
 
 from checkout import Checkout
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.long]
+pytestmark = pytest.mark.acceptance
 
 # Tableau's words for what must not be added up, and for the others
 EXPECTED = {

@@ -190,7 +190,8 @@ def test_a_long_read_sees_one_publication_and_holds_up_none(pool: Pool, way: str
     with closing(checkout.connect()) as reader:
         # as a BI tool sets it: for each transaction, not for the session
         reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with reader.cursor() as cursor, reader.cursor("rows_in_parts") as parts:
+        with reader.cursor() as cursor:
+            parts = reader.cursor("rows_in_parts")
             cursor.execute(reads)
             [before] = cursor.fetchall()
             parts.itersize = 100
@@ -206,6 +207,7 @@ def test_a_long_read_sees_one_publication_and_holds_up_none(pool: Pool, way: str
             assert len(rows) == 1000 and set(rows) == {(before[1],)}
             cursor.execute("select amount from published_as_of.read(null::published_as_of.agg_lines, %s)", (before[0],))
             assert cursor.fetchall() == [(before[1],)]
+            parts.close()
             reader.commit()
             cursor.execute(reads)
             assert cursor.fetchall() == [(before[0] + 2, before[1] + 2 * number + 3)]
