@@ -105,7 +105,7 @@ soak-stream: .venv/broker ## random faults under a stream for MINUTES=60 at RATE
 chaos: install ## many hands at once for ten minutes: loaders, builders, an analyst, a dashboard, rollbacks (CHAOS_SEED=number)
 	CHAOS=600 $(BIN)/pytest tests/python/integration/test_chaos.py
 
-# a driver of browsers, and Tableau's library for its own files
+# what runs notebooks, a driver of browsers, and Tableau's library for its own files
 .venv/accept: .venv/installed requirements-accept.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-accept.lock
 	@touch $@

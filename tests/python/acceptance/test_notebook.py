@@ -7,7 +7,7 @@ import pytest
 
 from checkout import PROJECT, Checkout
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(900)]
 NOTEBOOK = PROJECT / "notebooks" / "sales.ipynb"
 
 
