@@ -12,7 +12,7 @@ SHORT_ONLY := $(if $(SHORT), and not long)
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run page broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
+.PHONY: help install run page broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-page bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,7 +105,7 @@ soak-stream: .venv/broker ## random faults under a stream for MINUTES=60 at RATE
 chaos: install ## many hands at once for ten minutes: loaders, builders, an analyst, a dashboard, rollbacks (CHAOS_SEED=number)
 	CHAOS=600 $(BIN)/pytest tests/python/integration/test_chaos.py
 
-# a driver of browsers, and Tableau's library for its own files
+# what runs notebooks, a driver of browsers, and Tableau's library for its own files
 .venv/accept: .venv/installed requirements-accept.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-accept.lock
 	@touch $@
@@ -165,6 +165,10 @@ bench-publish: install ## measure publications: the switch, the next one, going 
 
 bench-live: install ## measure `live` with 3 million lines since the publication: fills, and each view
 	$(BIN)/python -m benchmarks live
+
+bench-page: install ## measure the queries of the readers' page on ROWS=10000000 lines beside 120,000, over the same days
+	@$(BIN)/warehouse up > /dev/null
+	$(BIN)/python -m benchmarks page --rows $(or $(ROWS),10000000)
 
 bench-lake: install ## measure `warehouse lake` on one core: 3 million rows from nothing, nothing new, and a day
 	$(BIN)/python -m benchmarks lake

@@ -12,6 +12,7 @@ from benchmarks.build_most import MOST_ROWS, bench_most, print_most_bench, write
 from benchmarks.lake import bench_lake, print_lake_bench
 from benchmarks.live import bench_live, print_live_bench
 from benchmarks.load import bench_load, print_bench, write_bench
+from benchmarks.page_views import bench_page, print_page_bench
 from benchmarks.publish import bench_publish, print_publish_bench
 from benchmarks.stream import bench_stream, print_stream_bench, write_stream_bench
 from benchmarks.stream_delay import WINDOWS, bench_delay, print_delay, write_delay
@@ -125,6 +126,20 @@ def lake(
         print_json(asdict(result))
     else:
         print_lake_bench(result)
+
+
+@app.command()
+def page(
+    rows: Annotated[int, typer.Option(min=120_000, help="Lines of the long history.")] = 10_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each query.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the queries of the readers' page, on a long history beside a short one, over the same days."""
+    result = bench_page(get_settings(), rows, rounds)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_page_bench(result)
 
 
 @app.command()

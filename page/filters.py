@@ -24,6 +24,7 @@ def choose_filters() -> Filters:
     [found] = read_cached("filters", {}, publication)
     if found["first_date"] is None:
         raise NotReadable("There are no sales in this publication. Load files, then: `warehouse build`")
+    st.session_state["all_days"] = (found["first_date"], found["last_date"])
     with st.sidebar:
         first = st.date_input(
             "From", value=max(found["first_date"], found["last_date"] - timedelta(days=_DAYS - 1)), **_named("first")

@@ -10,8 +10,9 @@ from typing import Any
 import streamlit as st
 from plotly import graph_objects as go
 
-from page.formats import write_day, write_separators
+from page.formats import write_separators
 from page.read import Filters, Row, find_change, read_query
+from page.ways import Way, go_to_lines
 
 _SHARES = ("rate", "share", "retention", "support", "confidence_first_to_second", "confidence_second_to_first")
 _PICTURE = {"displaylogo": False, "displayModeBar": True, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
@@ -49,26 +50,32 @@ def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def show_table(name: str, rows: Sequence[Row]) -> None:
-    """Draw rows as a table, with its export as CSV below."""
+def show_table(name: str, rows: Sequence[Row], way: Way | None = None) -> None:
+    """Draw rows as a table, with its export as CSV below; with a way, a chosen cell offers the lines of its row."""
     if not rows:
         st.info("There is nothing to show for this choice.")
         return
-    st.dataframe(
+    event: Any = st.dataframe(
         {column: [row[column] for row in rows] for column in rows[0]},
         hide_index=True,
         column_config={column: _describe_column(column, rows) for column in rows[0]},
         key=f"table_{name}",
+        on_select="rerun" if way else "ignore",
+        selection_mode="single-cell",
     )
+    if way:
+        for place, _ in event.selection.cells[:1]:
+            offer_lines(f"table_{name}", rows, place, way)
     st.download_button(
         "CSV", write_csv(rows), file_name=f"{name}.csv", mime="text/csv", key=f"csv_{name}", on_click="ignore"
     )
 
 
-def show_picture(name: str, figure: go.Figure, caption: str, of_days: bool = False) -> None:
+def show_picture(name: str, figure: go.Figure, caption: str, rows: Sequence[Row] = (), way: Way | None = None) -> None:
     """Draw a picture, which its reader can save as PNG, with a sentence that says what it shows.
 
-    In a picture of days, a click on a day offers the way to its lines.
+    With a way, a click on a bar or a point offers the lines of its row. Points are those of the rows in their order,
+    unless their `customdata` is the place of the row.
     """
     figure.update_layout(
         separators=write_separators(),
@@ -76,26 +83,28 @@ def show_picture(name: str, figure: go.Figure, caption: str, of_days: bool = Fal
         legend={"orientation": "h", "y": -0.2},
     )
     config = _PICTURE | {"toImageButtonOptions": {"format": "png", "filename": name, "scale": 2}}
-    if not of_days:
+    if way is None:
         st.plotly_chart(figure, config=config, key=f"picture_{name}")
         st.caption(caption)
         return
     event: Any = st.plotly_chart(
         figure, config=config, key=f"picture_{name}", on_select="rerun", selection_mode="points"
     )
-    st.caption(f"{caption} Click on a day to see its lines.")
+    st.caption(f"{caption} Click on a bar or a point to see its lines.")
     for point in event.selection.points[:1]:
-        offer_lines(date.fromisoformat(str(point["x"])[:10]))
+        offer_lines(f"picture_{name}", rows, find_place(point), way)
 
 
-def offer_lines(day: date) -> None:
-    """Draw a button that leads to the lines of a day."""
-    st.button(f"Lines of {write_day(day)}", on_click=_go_to_lines, args=(day,), key="lines_of_day")
+def find_place(point: dict[str, Any]) -> int:
+    """Return the place of the row that a chosen point of a picture shows."""
+    place = point.get("customdata", point["point_index"])
+    return int(place[0] if isinstance(place, (list, tuple)) else place)
 
 
-def _go_to_lines(day: date) -> None:
-    # before the choices at the side are drawn, which then show it
-    st.session_state.update(first=day, last=day, go_to="trace")
+def offer_lines(key: str, rows: Sequence[Row], place: int, way: Way) -> None:
+    """Draw a button that leads to the lines of the row at a place; none where a choice is older than the rows."""
+    if place < len(rows):
+        st.button("Show the lines", on_click=go_to_lines, args=(way(rows[place]),), key=f"lines_of_{key}")
 
 
 def write_csv(rows: Sequence[Row]) -> str:

@@ -14,6 +14,7 @@ numbered as (
 select
     source_system,
     sales_rank,
+    product_id,
     product_name,
     abc_class,
     net_sales_amount_reporting,

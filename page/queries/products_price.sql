@@ -24,6 +24,7 @@ per_product as (
 
 select
     products.source_system,
+    products.product_id,
     products.product_name,
     coalesce(products.product_category, 'unknown') as product_category,
     per_product.net_quantity,

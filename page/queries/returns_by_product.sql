@@ -37,6 +37,7 @@ sold as (
 
 select
     products.source_system,
+    products.product_id,
     products.product_name,
     largest.amount,
     largest.return_count,

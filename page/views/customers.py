@@ -1,10 +1,13 @@
 """Customers: cohorts, the RFM grid, new and returning customers, lifetime value."""
 
+from typing import Any
+
 import streamlit as st
 from plotly import graph_objects as go
 
 from page.frame import read_column, read_marts, show_picture, show_table
-from page.read import Filters
+from page.read import Filters, Row
+from page.ways import all_days, days_of_month, lines_of
 
 SCORES = (1, 2, 3, 4, 5)
 
@@ -27,7 +30,7 @@ def show_cohorts(filters: Filters) -> None:
     figure.update_xaxes(title="Months since", dtick=1)
     show_picture("cohorts", figure, "Share of the customers of a cohort with a purchase in the month.")
     with st.expander("Cohorts as a table"):
-        show_table("cohorts", rows)
+        show_table("cohorts", rows, lines_of_cohort)
 
 
 def show_grid(filters: Filters) -> None:
@@ -44,7 +47,11 @@ def show_grid(filters: Filters) -> None:
     figure.update_yaxes(title="Frequency score", dtick=1)
     show_picture("rfm", figure, "Customers by how recently and how often they bought; 5 is the best fifth.")
     with st.expander("Grid as a table"):
-        show_table("rfm", rows)
+        show_table(
+            "rfm",
+            rows,
+            lambda row: lines_of(customers=f"rfm {row['recency_score']} {row['frequency_score']}", **all_days()),
+        )
 
 
 def show_months(filters: Filters) -> None:
@@ -58,8 +65,21 @@ def show_months(filters: Filters) -> None:
     ):
         figure.add_bar(x=read_column(rows, "month_start_date"), y=read_column(rows, column), name=name)
     figure.update_layout(barmode="relative")
-    show_picture("new_and_returning", figure, "Net sales by month, in the reporting currency.")
-    show_table("new_and_returning", rows)
+    show_picture("new_and_returning", figure, "Net sales by month, in the reporting currency.", rows, lines_of_month)
+    show_table("new_and_returning", rows, lines_of_month)
+
+
+def lines_of_cohort(row: Row) -> dict[str, Any]:
+    """Return the choices of the lines of a cohort's customers in a month."""
+    cohort = row["cohort_month_start_date"]
+    months = cohort.year * 12 + cohort.month - 1 + row["months_since"]
+    month = cohort.replace(year=months // 12, month=months % 12 + 1)
+    return lines_of(customers=f"cohort {cohort:%Y-%m}", **(all_days() | days_of_month(month)))
+
+
+def lines_of_month(row: Row) -> dict[str, Any]:
+    """Return the choices of the lines of a month."""
+    return lines_of(**(all_days() | days_of_month(row["month_start_date"])))
 
 
 filters: Filters = st.session_state["filters"]
@@ -71,4 +91,8 @@ show_grid(filters)
 st.subheader("New and returning")
 show_months(filters)
 st.subheader("Lifetime value")
-show_table("lifetime_value", read_marts("customers_value", filters))
+show_table(
+    "lifetime_value",
+    read_marts("customers_value", filters),
+    lambda row: lines_of(customers=f"tenth {row['tenth']}", **all_days()),
+)

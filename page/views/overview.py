@@ -7,6 +7,7 @@ from page.formats import write_amount, write_count, write_day, write_share
 from page.frame import read_column, read_marts, read_now, show_picture, show_table
 from page.measures import read_measures
 from page.read import Filters, NotReadable, Row
+from page.ways import Way, lines_of, lines_of_day, lines_of_source
 
 WRITERS = {
     "net_sales": write_amount,
@@ -51,12 +52,12 @@ def show_trend(filters: Filters) -> None:
         figure.add_vrect(
             x0=row["business_date"], x1=row["business_date"], line_width=3, line_dash="dash", annotation_text="missing"
         )
-    show_picture("trend", figure, "Net sales by day.", of_days=True)
+    show_picture("trend", figure, "Net sales by day.", rows, lines_of_day)
     if missing:
         named = ", ".join(f"{write_day(row['business_date'])} ({row['feeds']})" for row in missing)
         st.warning(f"Incomplete, as deliveries are missing: {named}.")
     with st.expander("Days as a table"):
-        show_table("days", rows)
+        show_table("days", rows, lines_of_day)
 
 
 def _read_missing(filters: Filters) -> list[Row]:
@@ -69,6 +70,11 @@ def _read_missing(filters: Filters) -> list[Row]:
 
 def show_parts(filters: Filters) -> None:
     """Draw sales by source, country and category."""
+    ways: dict[str, Way] = {
+        "source_system": lines_of_source,
+        "country": lambda row: lines_of(country=[row["country"]]),
+        "product_category": lambda row: lines_of(category=row["product_category"]),
+    }
     for name, column, heading in (
         ("overview_by_source", "source_system", "By source"),
         ("overview_by_country", "country", "By country"),
@@ -78,8 +84,8 @@ def show_parts(filters: Filters) -> None:
         rows = read_marts(name, filters)
         figure = go.Figure(go.Bar(x=read_column(rows, "net_sales"), y=read_column(rows, column), orientation="h"))
         figure.update_yaxes(autorange="reversed")
-        show_picture(name, figure, f"Net sales {heading.lower()}.")
-        show_table(name, rows)
+        show_picture(name, figure, f"Net sales {heading.lower()}.", rows, ways[column])
+        show_table(name, rows, ways[column])
 
 
 filters: Filters = st.session_state["filters"]

@@ -5,6 +5,7 @@ from plotly import graph_objects as go
 
 from page.frame import read_column, read_marts, show_picture, show_table
 from page.read import Filters
+from page.ways import RETURNS, days_of_month, lines_of, lines_of_product
 
 
 def show_months(filters: Filters) -> None:
@@ -14,7 +15,11 @@ def show_months(filters: Filters) -> None:
     for column, name in (("on_return_date", "On return date"), ("on_sale_date", "On sale date")):
         figure.add_bar(x=read_column(rows, "month_start_date"), y=read_column(rows, column), name=name)
     show_picture("returns", figure, "Returns of the period. On sale date only those whose sale is known.")
-    show_table("returns", rows)
+    show_table(
+        "returns",
+        rows,
+        lambda row: lines_of(line_type=RETURNS, country=[], **days_of_month(row["month_start_date"], filters)),
+    )
 
 
 def show_delays(filters: Filters) -> None:
@@ -30,8 +35,16 @@ filters: Filters = st.session_state["filters"]
 st.subheader("By month")
 show_months(filters)
 st.subheader("By source and type")
-show_table("returns_by_type", read_marts("returns_by_type", filters))
+show_table(
+    "returns_by_type",
+    read_marts("returns_by_type", filters),
+    lambda row: lines_of(source=[row["source_system"]], line_type=row["line_type"], country=[]),
+)
 st.subheader("By product")
-show_table("returns_by_product", read_marts("returns_by_product", filters))
+show_table(
+    "returns_by_product",
+    read_marts("returns_by_product", filters),
+    lambda row: lines_of_product(row) | {"line_type": RETURNS, "country": []},
+)
 st.subheader("By delay")
 show_delays(filters)

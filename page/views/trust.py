@@ -5,6 +5,7 @@ from plotly import graph_objects as go
 
 from page.frame import read_column, read_now, show_picture, show_table
 from page.read import Filters
+from page.ways import all_days, lines_of, lines_of_day
 
 # from the best to the worst; each has its own colour and its name in the legend
 STATUSES = {
@@ -22,16 +23,17 @@ def show_calendar(filters: Filters) -> None:
     figure = go.Figure()
     for status in dict.fromkeys([*STATUSES, *read_column(rows, "delivery_status")]):
         part = [row for row in rows if row["delivery_status"] == status]
+        places = [place for place, row in enumerate(rows) if row["delivery_status"] == status]
         if part:
             figure.add_scatter(
                 x=read_column(part, "business_date"),
                 y=[" ".join(filter(None, (row["feed"], row["part_value"]))) for row in part],
-                mode="markers", name=status.replace("_", " "),
+                mode="markers", name=status.replace("_", " "), customdata=places,
                 marker={"symbol": "square", "size": 11, "color": STATUSES.get(status)},
             )  # fmt: skip
-    show_picture("deliveries", figure, "Deliveries by the day that they are about.")
+    show_picture("deliveries", figure, "Deliveries by the day that they are about.", rows, lines_of_day)
     with st.expander("Deliveries as a table"):
-        show_table("deliveries", rows)
+        show_table("deliveries", rows, lines_of_day)
 
 
 def show_steps(filters: Filters) -> None:
@@ -52,6 +54,8 @@ show_steps(filters)
 st.subheader("Deliveries")
 show_calendar(filters)
 st.subheader("Records by file")
-show_table("outcomes", read_now("trust_outcomes", filters))
+show_table(
+    "outcomes", read_now("trust_outcomes", filters), lambda row: lines_of(file=str(row["file_id"]), **all_days())
+)
 st.subheader("Records by rule")
 show_table("issues", read_now("trust_issues", filters))

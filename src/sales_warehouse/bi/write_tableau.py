@@ -17,6 +17,8 @@ _TYPES = {
     "instant": "datetime",
     "text": "string",
 }
+# numbers that OLE DB gives to types; Tableau reads them again when it connects
+_REMOTE_TYPES = {"integer": "20", "decimal": "131", "boolean": "11", "date": "7", "instant": "135", "text": "130"}
 # Attribute shows a value only where all rows have the same one, so a rate is never added up or averaged
 _AGGREGATIONS = {"sum": "Sum", "average": "Avg", "none": "Attribute"}
 
@@ -43,9 +45,9 @@ def _describe_mart(mart: Mart, address: Address) -> ElementTree.Element:
             "version": "18.1",
         },
     )
-    _describe_connection(root, mart, address)
-    ElementTree.SubElement(root, "aliases", {"enabled": "yes"})
     uses = {column.name: choose_use(column) for column in mart.columns}
+    _describe_connection(root, mart, address, uses)
+    ElementTree.SubElement(root, "aliases", {"enabled": "yes"})
     for column in mart.columns:
         _describe_column(root, column, uses[column.name])
     listed = ElementTree.SubElement(root, "folders-common")
@@ -60,7 +62,7 @@ def _describe_mart(mart: Mart, address: Address) -> ElementTree.Element:
     return root
 
 
-def _describe_connection(root: ElementTree.Element, mart: Mart, address: Address) -> None:
+def _describe_connection(root: ElementTree.Element, mart: Mart, address: Address, uses: dict[str, Use]) -> None:
     federated = ElementTree.SubElement(root, "connection", {"class": "federated"})
     named = ElementTree.SubElement(
         ElementTree.SubElement(federated, "named-connections"),
@@ -84,6 +86,28 @@ def _describe_connection(root: ElementTree.Element, mart: Mart, address: Address
         "relation",
         {"connection": _CONNECTION, "name": mart.name, "table": f"[{_SCHEMA}].[{mart.name}]", "type": "table"},
     )
+    records = ElementTree.SubElement(federated, "metadata-records")
+    for ordinal, column in enumerate(mart.columns, 1):
+        record = ElementTree.SubElement(records, "metadata-record", {"class": "column"})
+        _describe_remote(record, mart.name, column, ordinal, uses[column.name])
+
+
+def _describe_remote(record: ElementTree.Element, mart: str, column: Column, ordinal: int, use: Use) -> None:
+    """Describe the column of the server; Tableau's library finds the default aggregation here, not at the column."""
+    texts = {
+        "remote-name": column.name,
+        "remote-type": _REMOTE_TYPES[use.kind],
+        "local-name": f"[{column.name}]",
+        "parent-name": f"[{mart}]",
+        "remote-alias": column.name,
+        "ordinal": str(ordinal),
+        "local-type": _TYPES[use.kind],
+    }
+    if use.is_measure:
+        texts["aggregation"] = _AGGREGATIONS[use.aggregation]
+    texts["contains-null"] = "true"
+    for name, text in texts.items():
+        ElementTree.SubElement(record, name).text = text
 
 
 def _describe_column(root: ElementTree.Element, column: Column, use: Use) -> None:

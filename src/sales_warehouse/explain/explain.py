@@ -15,6 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 from sales_warehouse.errors import ConfigurationError
 from sales_warehouse.explain.find_decisions import Decision, OtherRecord, find_decisions
 from sales_warehouse.explain.find_rows import FACT, Place, find_rows
+from sales_warehouse.explain.read_originals import read_originals
 from sales_warehouse.feeds.declare import (
     EXTRA_COLUMN,
     ITEM_COLUMN,
@@ -30,11 +31,8 @@ from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import decode_raw, fetch_page, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
-from sales_warehouse.load.inbox.open_file import ContentReader, hash_file
-from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.stream.keep_messages import read_kept
-from sales_warehouse.verify.records import CannotRead, NotComparable, Record
-from sales_warehouse.verify.run_verify import reread
+from sales_warehouse.verify.records import Record
 
 _Row = tuple[int, int | None]  # row number and item number; None for all items, and for a feed without items
 
@@ -238,27 +236,9 @@ class _Tracer:
         """Return the wanted records that are no rejects, as the file has them, or why the file cannot be used."""
         if self._feed.topic:
             return self._read_messages(wanted)
-        if self._file is None:
-            return {}, "the file is not in the inbox any more"
-        found: dict[int, Record] = {}
-        try:
-            if hash_file(self._file.path, self._file.member, self._feed.unpacking) != self._entry.sha256:
-                return {}, "the file in the inbox has other bytes than those that were loaded"
-            with (
-                ContentReader(self._file.path, self._file.member, self._feed.unpacking) as content,
-                closing(stream_rejects(self._cursor, self._entry.file_id)) as rejects,
-                reread(content, self._feed, rejects) as reading,
-            ):
-                for record in reading:
-                    if isinstance(record, Record) and record.row_number in wanted:
-                        found[record.row_number] = record
-                    if record.row_number is not None and record.row_number >= max(wanted):
-                        break
-        except NotComparable as error:
-            return {}, str(error)
-        except (OSError, FileRefused, CannotRead) as error:
-            return found, f"the file cannot be read: {error}"
-        return found, None
+        with closing(stream_rejects(self._cursor, self._entry.file_id)) as rejects:
+            found = read_originals(self._file, self._feed, self._entry.sha256, rejects, wanted)
+        return found.records, found.why_not
 
     def _read_messages(self, wanted: set[int]) -> tuple[dict[int, Record], str | None]:
         """Return the wanted messages, as the ledger keeps them, or why it does not."""

@@ -20,7 +20,7 @@ from checkout import PROJECT, Checkout
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(600)]
 
-VIEWS = ("Products", "Customers", "Returns", "Trust", "Trace", "Today", "Publications")
+VIEWS = ("Stores", "Products", "Customers", "Returns", "Trust", "Trace", "Publications")
 WAIT = 60_000  # milliseconds
 
 
@@ -135,6 +135,26 @@ def test_numbers_are_written_as_the_locale_of_the_browser_writes_them(browser: B
     value = browser.page.locator("[data-testid=stMetricValue]").first.inner_text()
     whole, _, cents = value.partition(",")
     assert "." in whole and len(cents) == 2, value
+
+
+def test_a_bar_leads_to_its_lines_and_a_line_to_its_file(browser: Browser) -> None:
+    browser.open("?first=2024-01-01&last=2024-01-31&source=superstore")
+    bar = browser.page.locator(".st-key-picture_overview_by_source .bars .point path").first
+    bar.wait_for(timeout=WAIT)
+    bar.scroll_into_view_if_needed()
+    box = bar.bounding_box()
+    assert box is not None
+    browser.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    browser.page.get_by_role("button", name="Show the lines").click(timeout=WAIT)
+    browser.page.wait_for_selector("h1:has-text('Trace')", timeout=WAIT)
+    browser.settle()
+    delivered = browser.page.locator("[data-testid=stCode]")
+    delivered.wait_for(timeout=WAIT)
+    assert "superstore" in browser.page.locator("[data-testid=stSidebar]").inner_text()
+    place = browser.page.locator("p:has(code):has-text('row ')").first.inner_text()
+    assert place.startswith("superstore/") and "line " in place
+    # a name in the line, which this login may not see
+    assert "•••" in delivered.inner_text()
 
 
 @pytest.mark.parametrize("width", [390, 1400])

@@ -176,3 +176,38 @@ def test_the_loader_works_through_a_pool_in_session_mode(pool: Pool) -> None:
     in_session_mode = replace(pool.pooled, variables=pool.pooled.variables | {"PGDATABASE": "in_session_mode"})
     deliver(in_session_mode, pool.inbox, 6)
     assert pool.run("select status from ledger.files where name = '6.csv'", pooled=False) == [("active",)]
+
+
+@pytest.mark.parametrize("way", ["through PgBouncer", "directly"])
+def test_a_long_read_sees_one_publication_and_holds_up_none(pool: Pool, way: str) -> None:
+    (pool.directly.project / "models" / "_far__sources.yml").unlink(missing_ok=True)
+    pool.pooled.dbt("build")
+    # ends the hold of a rollback, if there still is one
+    pool.pooled.run("warehouse", "publish", check=False)
+    reads = "select publication, (select amount from published.agg_lines) from published.as_of"
+    number = 10 if way == "directly" else 20
+    checkout = pool.directly if way == "directly" else pool.pooled
+    with closing(checkout.connect()) as reader:
+        # as a BI tool sets it: for each transaction, not for the session
+        reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with reader.cursor() as cursor:
+            parts = reader.cursor("rows_in_parts")
+            cursor.execute(reads)
+            [before] = cursor.fetchall()
+            parts.itersize = 100
+            parts.execute("select amount from published.agg_lines cross join generate_series(1, 1000)")
+            rows = parts.fetchmany(100)
+            for step in (1, 2):
+                deliver(pool.directly, pool.inbox, number + step)
+                # waits for no reader, and none for it
+                assert f"Publication {before[0] + step}: " in pool.pooled.dbt("build").stdout
+                cursor.execute(reads)
+                assert cursor.fetchall() == [before]
+            rows += parts.fetchall()
+            assert len(rows) == 1000 and set(rows) == {(before[1],)}
+            cursor.execute("select amount from published_as_of.read(null::published_as_of.agg_lines, %s)", (before[0],))
+            assert cursor.fetchall() == [(before[1],)]
+            parts.close()
+            reader.commit()
+            cursor.execute(reads)
+            assert cursor.fetchall() == [(before[0] + 2, before[1] + 2 * number + 3)]

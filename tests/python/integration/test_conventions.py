@@ -183,3 +183,22 @@ def test_the_table_of_strategies_has_each_model_in_its_row(manifest: dict[str, A
         "`incremental_by_ledger`, `by_touched_date`": {"fct_orders"},
         "`incremental_by_ledger`, `by_touched_key`": {"fct_orders"},
     }
+
+
+def test_each_mart_has_an_owner_and_is_in_the_overview(manifest: dict[str, Any]) -> None:
+    overview = manifest["docs"]["doc.sales_warehouse.__overview__"]["block_contents"]
+    named = set(re.findall(r"`([a-z_]+)`", overview))
+    marts = {
+        node["alias"]: node["config"]["meta"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] == "marts"
+    }
+    assert {mart for mart, meta in marts.items() if meta.get("public", True)} <= named
+    assert all(meta["owner"] and meta["refreshed"] for meta in marts.values())
+    groups = manifest["groups"].values()
+    assert {meta["owner"] for meta in marts.values()} <= {
+        f"{group['owner']['name']} ({group['owner']['email']})" for group in groups
+    }
+    # a mart may have been renamed
+    known = marts.keys() | {node["name"] for node in manifest["nodes"].values()}
+    assert {name for name in named if re.match("(dim|fct|agg)_|.*_compared$", name)} <= known

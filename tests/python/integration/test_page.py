@@ -3,45 +3,34 @@
 Publication 1 has no file, 2 has one day of one source, 3 the demonstration. One database, three builds.
 """
 
+import csv
 import json
 import re
-from collections.abc import Callable
 from contextlib import closing
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
-import streamlit as st
-from psycopg2 import sql
+from page_views import Show, ask, enter, make_login, read_lines, read_table, show_view
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.page_views import PageBench, find_endless_queries, time_views
 from checkout import PROJECT, Checkout
 from databases import Databases
-from page.read import NotReadable, read_query, run_statement
+from page.frame import find_place
+from page.original import find_original
+from page.read import QUERIES, Filters, NotReadable, read_query, run_statement
 
 # three builds come first
 pytestmark = pytest.mark.timeout(900)
 
 ONLINE = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 ONE_DAY = "online_retail/2023-12-30.csv"
-PASSWORD = "of-the-page"
-VIEWS = ("overview", "products", "customers", "returns", "trust", "trace", "today", "publications")
+VIEWS = ("overview", "stores", "products", "customers", "returns", "trust", "trace", "publications")
 ALL_DAYS = {"first": "2023-12-01", "last": "2024-12-31"}
-Show = Callable[..., AppTest]
-
-
-def make_login(shop: Checkout, name: str, role: str | None) -> dict[str, str]:
-    """Make a login, a member of the role if one is given; return the variables with which a command uses it."""
-    login = f"{shop.variables['PGDATABASE']}_{name}"
-    with closing(shop.connect()) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("set role none")  # `grants --apply` gave the login another one
-        cursor.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(login), sql.Literal(PASSWORD)))
-        if role:
-            group = sql.Identifier(f"{shop.variables['PGDATABASE']}_{role}")
-            cursor.execute(sql.SQL("grant {} to {}").format(group, sql.Identifier(login)))
-    return {"PGUSER": login, "PGPASSWORD": PASSWORD}
 
 
 @pytest.fixture(scope="module")
@@ -73,49 +62,11 @@ def truth(shop: Checkout) -> dict[str, Any]:
     return content
 
 
-def enter(monkeypatch: pytest.MonkeyPatch, shop: Checkout, **login: str) -> None:
-    """Let this process read the warehouse with a login, by default that of the page."""
-    own = {
-        name: shop.variables[f"PAGE_{name}"] for name in ("PGUSER", "PGPASSWORD") if f"PAGE_{name}" in shop.variables
-    }
-    for name, value in (shop.environment | own | login).items():
-        if name.startswith(("PG", "WAREHOUSE_")):
-            monkeypatch.setenv(name, value)
-    st.cache_data.clear()
-
-
 @pytest.fixture
 def show(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> Show:
     """Draw a view with these words in its address."""
     enter(monkeypatch, shop)
     return show_view
-
-
-def show_view(view: str, **address: str) -> AppTest:
-    test = AppTest.from_file(str(PROJECT / "page" / "app.py"), default_timeout=120)
-    for name, value in address.items():
-        test.query_params[name] = value
-    test.run()
-    if view != "overview":
-        test.switch_page(f"views/{view}.py").run()
-    assert [error.value for error in test.exception] == []
-    return test
-
-
-def read_table(test: AppTest, *columns: str) -> list[dict[str, Any]]:
-    """Return the rows of the first table with these columns."""
-    for one in test.dataframe:
-        if set(columns) <= set(one.value.columns):
-            rows: list[dict[str, Any]] = one.value.to_dict("records")
-            return rows
-    raise AssertionError(f"no table has {columns}: {[list(one.value.columns) for one in test.dataframe]}")
-
-
-def ask(shop: Checkout, query: str) -> list[tuple[Any, ...]]:
-    """Run a query as the owner of the server."""
-    with closing(shop.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 # --- figures --------------------------------------------------------------------------------------------------------
@@ -177,6 +128,46 @@ def test_a_change_is_left_out_where_the_compared_days_are_before_the_data(show: 
         test = show("overview", compare=compare)
         assert {metric.delta for metric in test.metric} == {""}
         assert any("no comparison" in one.value for one in test.caption)
+
+
+# each picture of the overview, and the group of the saved query of its name
+SAVED = {
+    "overview_trend": ("metric_time__day", "date_day"),
+    "overview_by_source": ("sales_line__source_system", "source_system"),
+    "overview_by_country": ("sales_line__country", "country"),
+    "overview_by_category": ("product__product_category", "product_category"),
+}
+
+
+def read_metrics(shop: Checkout, *arguments: str) -> list[dict[str, str]]:
+    """Return the rows of `warehouse mf query` as texts by column."""
+    path = shop.project / "queried.csv"
+    shop.warehouse("mf", "query", *arguments, "--csv", str(path))
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_saved_queries_of_metrics_are_the_figures_of_the_page(show: Show, shop: Checkout) -> None:
+    chosen = {"first": "2024-01-05", "last": "2024-02-20"}
+    days = ("--start-time", chosen["first"], "--end-time", chosen["last"])
+    show("overview", **chosen)
+    parameters = Filters(date(2024, 1, 5), date(2024, 2, 20)).parameters()
+    [figures] = read_metrics(shop, "--saved-query", "overview_figures", *days)
+    assert {name: Decimal(value) for name, value in figures.items()} == {
+        row["name"]: row["value"] for row in read_query("overview_figures", parameters)
+    }
+    for name, (group, column) in SAVED.items():
+        found = {
+            row[group].removesuffix(" 00:00:00"): Decimal(row["net_sales"])
+            for row in read_metrics(shop, "--saved-query", name, *days)
+        }
+        rows = read_query(name, parameters)
+        # a day without a sale has no group
+        shown = {
+            f"{row[column]}" if group.endswith("day") else row[column]: row["net_sales"]
+            for row in rows if row["net_sales"] or not group.endswith("day")
+        }  # fmt: skip
+        assert len(found) > 1 and found == shown, name
 
 
 def test_movers_are_the_products_that_changed_most(show: Show, shop: Checkout) -> None:
@@ -264,19 +255,140 @@ def test_a_line_leads_to_its_record_with_personal_values_masked(
         assert record["delivered"]["purchase_address"] == shown
         assert record["delivered"]["quantity_ordered"] == quantity
         assert record["file"].startswith("store_orders/") and len(test.json) == 1
-    # the record of a row that is no published line is not shown
+        # the line of the file itself, as it was delivered
+        original = find_original(file_id, row_number)
+        lines = (Path(shop.variables["WAREHOUSE_INBOX"]) / record["file"]).read_bytes().splitlines()
+        delivered = lines[(original.line_number or 0) - 1].decode()
+        assert f'"{address}"' in delivered and delivered.startswith(order)
+        assert original.text == (delivered if login else delivered.replace(f'"{address}"', "•••"))
+        assert (
+            f"`{record['file']}`, line {original.line_number}, row {row_number}" in [one.value for one in test.markdown]
+            or len(read_table(test, "order_id")) > 1
+        )
+        assert len(test.code) == 1
+    # the record of a row that is no published line is not shown, nor where its file is without one
     enter(monkeypatch, shop, **made)
-    [(file_id, row_number)] = ask(
-        shop, "select _file_id, _row_number from audit.quarantined_rows order by 1, 2 limit 1"
-    )
-    assert read_query("trace_records", {"file_id": file_id, "row_numbers": [row_number]}) == []
+    [(other, row_number)] = ask(shop, "select _file_id, _row_number from audit.quarantined_rows order by 1, 2 limit 1")
+    assert read_query("trace_records", {"file_id": other, "row_numbers": [row_number]}) == []
+    [(unloaded,)] = ask(shop, "select file_id from ledger.files where status = 'unloaded'")
+    assert read_query("trace_file", {"file_id": unloaded}) == []
     # also the owner of the embedded server, who is a superuser, sees none without the role
     enter(monkeypatch, shop, **{name: shop.variables[name] for name in ("PGUSER", "PGPASSWORD")})
-    file_id, row_numbers = ask(
-        shop, "select _file_id, array_agg(_row_number) from raw.store_orders__order_lines group by 1 order by 1"
-    )[0]
-    records = read_query("trace_records", {"file_id": file_id, "row_numbers": row_numbers})
+    records = read_query("trace_records", {"file_id": file_id, "row_numbers": list(range(1, 300))})
     assert len(records) > 100 and {record["delivered"]["purchase_address"] for record in records} == {"•••"}
+    assert [row["is_tracer"] for row in read_query("trace_file", {"file_id": file_id})] == [False]
+
+
+def test_a_line_is_not_shown_where_the_file_is_another_or_persons_were_erased(
+    show: Show, shop: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [(file_id, row_number, uri)] = ask(
+        shop,
+        "select _file_id, _row_number, uri from marts.fct_sales_lines inner join ledger.files on file_id = _file_id "
+        "where source_system = 'online_retail' and customer_id is not null order by sales_line_id limit 1",
+    )
+    found = find_original(file_id, row_number)
+    assert found.line_number and found.text and "•••" in found.text
+    path = Path(shop.variables["WAREHOUSE_INBOX"]) / uri
+    content = path.read_bytes()
+    path.write_bytes(content + b"\n")
+    try:
+        assert find_original(file_id, row_number).note == (
+            "The line itself is not shown: the file in the inbox has other bytes than those that were loaded."
+        )
+    finally:
+        path.write_bytes(content)
+    assert find_original(file_id, row_number).text == found.text
+    monkeypatch.setattr(
+        "page.original.read_query",
+        lambda name, parameters: [row | {"has_erased": True} for row in read_query(name, parameters)],
+    )
+    after = find_original(file_id, row_number)
+    assert after.text is None and "persons were erased" in (after.note or "")
+
+
+# the figure of each table whose cells lead to lines: which sum of the lines it is
+FIGURES: dict[str, str | None] = {
+    "days": "net_sales", "overview_by_source": "net_sales", "overview_by_country": "net_sales",
+    "overview_by_category": "net_sales", "stores": "net_sales", "by_store": "net_sales", "movers": "net_sales",
+    "prices": "net_sales", "rfm": "net_sales_reporting", "new_and_returning": "net_sales_reporting",
+    "lifetime_value": "net_sales_reporting", "returns": "-on_return_date", "returns_by_type": "-amount",
+    "returns_by_product": "-amount", "cohorts": None, "deliveries": None, "outcomes": None,
+}  # fmt: skip
+
+
+def test_each_cell_leads_to_the_lines_that_its_figure_is_made_of(
+    show: Show, shop: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+
+    def note(name: str, rows: list[dict[str, Any]], way: Any = None) -> None:
+        if way:
+            found[name] = [(row, way(row)) for row in (rows[0], rows[len(rows) // 2], rows[-1])]
+
+    monkeypatch.setattr("page.frame.show_table", note)
+    chosen = {"first": "2024-02-01", "last": "2024-02-28"}
+    for view in VIEWS:
+        show(view, **chosen)
+    assert found.keys() == FIGURES.keys()
+    for name, figure in FIGURES.items():
+        for row, choices in found[name]:
+            lines = read_lines(choices, **chosen)
+            net_sales = lines[0]["all_net_sales"] if lines else 0
+            if figure:
+                expected = -row[figure[1:]] if figure.startswith("-") else row[figure]
+                assert net_sales == expected, (name, row, choices)
+            elif name == "outcomes":
+                counted = ask(shop, f"select count(*) from marts.fct_sales_lines where _file_id = {row['file_id']}")
+                assert (lines[0]["all_lines"] if lines else 0) == counted[0][0]
+            elif name == "cohorts":
+                [(net,)] = ask(
+                    shop,
+                    "select coalesce(sum(net_amount_reporting), 0) from marts.fct_sales_lines "
+                    "inner join marts.dim_customer using (customer_key) where is_merchandise "
+                    f"and date_trunc('month', first_order_date) = '{row['cohort_month_start_date']}' and date_trunc("
+                    f"'month', order_date) = date '{row['cohort_month_start_date']}' + interval '{row['months_since']} "
+                    "months'",
+                )
+                assert net_sales == net
+    assert any(read_lines(choices, **chosen) for _, choices in found["deliveries"])
+
+
+def test_a_click_chooses_the_lines_before_the_choices_are_drawn(show: Show) -> None:
+    test = AppTest.from_file(str(PROJECT / "page" / "app.py"), default_timeout=120)
+    test.session_state["go_to"] = "trace"
+    test.session_state["first"] = test.session_state["last"] = date(2024, 1, 20)
+    test.session_state["source"] = ["superstore"]
+    test.session_state["line_type"] = "return"
+    test.run()
+    assert [title.value for title in test.title] == ["Trace"] and not test.exception
+    rows = read_table(test, "order_id", "row_number") if test.dataframe else []
+    assert {row["source_system"] for row in rows} <= {"superstore"}
+    assert {row["line_type"] for row in rows} <= {"return"}
+    assert test.query_params["line_type"] in ("return", ["return"])
+
+
+@pytest.mark.parametrize(
+    ("point", "place"),
+    [({"point_index": 3}, 3), ({"point_index": 3, "customdata": [7]}, 7), ({"point_index": 3, "customdata": 5}, 5)],
+)
+def test_a_point_of_a_picture_is_a_row(point: dict[str, Any], place: int) -> None:
+    assert find_place(point) == place
+
+
+def test_today_is_there_where_a_topic_was_read(show: Show, shop: Checkout) -> None:
+    with pytest.raises(ValueError, match="Could not find a navigation page"):
+        show("today")
+    with closing(shop.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(
+            "set role none; insert into ledger.stream_positions (cluster, cluster_id, topic_id, topic, label, feed, "
+            "partition, next_offset) values ('main', 'c', 't', 'orders', 'orders', 'web_shop.order_events', 0, 1)"
+        )
+    try:
+        assert [error.value for error in show("today").error] == []
+    finally:
+        with closing(shop.connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("set role none; delete from ledger.stream_positions")
 
 
 def test_every_view_is_drawn_in_one_currency_and_in_all(show: Show) -> None:
@@ -298,8 +410,9 @@ def test_a_source_with_one_day_is_shown(show: Show, view: str) -> None:
         assert [metric.value for metric in test.metric] == ["2.50", "1", "5.00", "50.0 %", "–"]
 
 
-def test_a_publication_without_sales_says_so(show: Show) -> None:
-    test = show("overview", publication="1")
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_publication_without_sales_says_so(show: Show, view: str) -> None:
+    test = show(view, publication="1")
     assert [error.value for error in test.error] == [
         "There are no sales in this publication. Load files, then: `warehouse build`"
     ]
@@ -336,14 +449,16 @@ def test_before_the_first_publication_the_page_says_what_to_do(
             from sales_warehouse.settings import get_settings
 
             set_up(get_settings(), "test")
-        [error] = show_view("overview").error
-        assert error.value.startswith("Nothing was published so far") and "`warehouse build`" in error.value
+        for view in VIEWS:
+            [error] = show_view(view).error
+            assert error.value.startswith("Nothing was published so far") and "`warehouse build`" in error.value
 
 
 def test_a_login_without_rights_is_told_which_role_it_needs(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, shop, **make_login(shop, "stranger", None))
-    [error] = show_view("overview").error
-    assert "It needs the role reader" in error.value
+    for view in VIEWS:
+        [error] = show_view(view).error
+        assert "It needs the role reader" in error.value
 
 
 def test_a_server_that_is_away_is_a_message(shop: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,17 +507,25 @@ def test_an_analyst_changes_a_figure_in_its_file(
     assert read_query("mine", {}) == [{"figure": 22}]
 
 
+def test_the_benchmark_runs_each_query_of_each_view(shop: Checkout) -> None:
+    with closing(shop.connect()) as connection:
+        times = time_views(connection, date(2024, 2, 1), date(2024, 2, 28), rounds=2)
+    assert times.keys() == {*VIEWS, "today", "filters"}
+    assert {name for view in times.values() for name in view} == {path.stem for path in QUERIES.glob("*.sql")}
+    assert all(len(measured) == 2 and min(measured) > 0 for view in times.values() for measured in view.values())
+    result = PageBench(1, 2, times, {view: dict.fromkeys(times[view], (4, 6)) for view in times})
+    expected = 5 * len(times["trace"]) / sum(sum(measured) / 2 for measured in times["trace"].values())
+    assert result.ratio("trace") == pytest.approx(expected)
+
+
 def test_each_query_is_used_and_reads_facts_by_day_only() -> None:
     code = "\n".join(path.read_text() for path in (PROJECT / "page").rglob("*.py"))
     for path in sorted((PROJECT / "page" / "queries").glob("*.sql")):
         query = path.read_text()
         assert f'"{path.stem}"' in code, f"{path.name} is not used"
         assert query.startswith("-- "), f"{path.name} does not say what it returns"
-        # the lines, orders and returns grow with each day
-        if re.search(r"\b(from|join) fct_", query):
-            assert re.search(r"between (%\(first\)s and %\(last\)s|periods\.first_day and periods\.last_day)", query), (
-                path.name
-            )
+    # the lines, orders and returns grow with each day
+    assert find_endless_queries() == []
 
 
 def test_figures_are_computed_by_queries_only() -> None:

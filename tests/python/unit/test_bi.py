@@ -72,6 +72,8 @@ def test_a_data_source_of_tableau_has_each_column_once_in_a_folder(tmp_path: Pat
     assert server.get("password") is None and server.get("username") == ""
     assert [one.get("name") for one in root.iter("folder-item")] == ["[order_date]", "[net_amount]", "[country]"]
     assert [run.text for run in root.iter("run")] == [column.description for column in columns]
+    records = {one.findtext("local-name"): one.findtext("aggregation") for one in root.iter("metadata-record")}
+    assert records == {"[order_date]": None, "[net_amount]": "Sum", "[country]": None}
 
 
 def test_the_file_of_power_bi_is_one_connection_without_a_password(tmp_path: Path) -> None:

@@ -1,0 +1,2 @@
+-- Whether messages of a topic were ever taken in; one row.
+select published.has_stream() as has_stream
