@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -20,6 +19,7 @@ from sales_warehouse.load.inbox.find_rivals import mark_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.read_sql import read_sql
+from sales_warehouse.stores.address import Inbox
 
 # A tick must end before Dagster's limit of 60 s; the next tick hashes the remaining files.
 HASHING_SECONDS = 20.0
@@ -64,7 +64,7 @@ class Changes:
 
 
 def find_changes(
-    connection: Connection, feeds: Sequence[Feed], inbox: Path, before: State, settle_seconds: float, limits: Limits
+    connection: Connection, feeds: Sequence[Feed], inbox: Inbox, before: State, settle_seconds: float, limits: Limits
 ) -> Changes:
     """Compare inbox and ledger; nothing is changed.
 
@@ -131,7 +131,9 @@ def _find_new_files(
         mark = _mark(file)
         if mark in seen_before:
             seen.add(mark)
-        elif file.mtime_ns > recently or (file.side is not None and file.side.content is None):
+        elif (file.mtime_ns > recently and not file.appears_whole) or (
+            file.side is not None and file.side.content is None
+        ):
             continue
         elif not needs_hash_first(file, index):
             new.append(file)
@@ -152,8 +154,8 @@ def _has_new_content(file: InboxFile, books: FileIndex) -> bool:
 
 
 def _mark(file: InboxFile) -> str:
-    """Return a digest of a file's path, size and time."""
-    state = "\0".join([file.uri, str(file.size_bytes), str(file.mtime_ns), file.fingerprint])
+    """Return a digest of a file's path, size and time, or of its ETag."""
+    state = "\0".join([file.uri, str(file.size_bytes), file.etag or str(file.mtime_ns), file.fingerprint])
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import psycopg2
@@ -42,7 +43,7 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
         # While a run is in progress the ledger still changes; the tick after it finds what that run did not process.
         if context.instance.get_run_ids(dg.RunsFilter(statuses=_IN_PROGRESS), limit=1):
             return dg.SkipReason("A run is in progress.")
-        if not settings.inbox.is_dir():
+        if isinstance(settings.inbox, Path) and not settings.inbox.is_dir():
             return dg.SkipReason(f"There is no inbox {settings.inbox} yet.")
         before = State.parse(context.cursor)
         try:

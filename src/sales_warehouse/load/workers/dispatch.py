@@ -5,15 +5,15 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from sales_warehouse.feeds.inbox_file import InboxFile
+from sales_warehouse.errors import ServerAway
+from sales_warehouse.feeds.inbox_file import InboxFile, Place
 from sales_warehouse.ledger.file_index import FileIndex
 from sales_warehouse.ledger.outcomes import Fingerprint
 from sales_warehouse.load.decide import New, decide
-from sales_warehouse.load.inbox.open_file import hash_file, open_regular
+from sales_warehouse.load.inbox.open_file import hash_file, open_place
 from sales_warehouse.load.load_file import Hooks, Task, describe_unreadable, load_file
 from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.outcome import Outcome
@@ -151,6 +151,8 @@ class _Dispatcher:
         if number in self._possible_copies:
             try:
                 self._hashes[number] = sha256 = hash_file(file.path, file.member, file.feed.unpacking)
+            except ServerAway:
+                raise
             except Exception as error:
                 if isinstance(error, OSError) and error.errno:
                     self._finish(number, describe_unreadable(file, error))
@@ -273,10 +275,10 @@ def _find_possible_copies(files: Sequence[InboxFile], indexes: dict[str, FileInd
     return found
 
 
-def _hash_head(path: Path) -> bytes | None:
+def _hash_head(path: Place) -> bytes | None:
     """Return a digest of the first bytes of a file, None when they cannot be read; hashing it reports the error."""
     try:
-        with open_regular(path) as file:
+        with open_place(path) as file:
             return hashlib.sha256(file.read(_HEAD_BYTES)).digest()
     except OSError:
         return None
