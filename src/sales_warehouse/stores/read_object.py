@@ -90,10 +90,10 @@ def find_again(found: RemoteObject) -> RemoteObject:
     return now
 
 
-def prefetch(found: RemoteObject) -> None:
-    """Request a small object that will be read soon; an error is raised when it is read."""
-    if 0 < found.size_bytes <= RANGE_BYTES and found.etag:
-        _request(found, 0)
+def prefetch(place: object) -> None:
+    """Request a small object that will be read soon; an error is raised when it is read. A file needs nothing."""
+    if isinstance(place, RemoteObject) and 0 < place.size_bytes <= RANGE_BYTES and place.etag:
+        _request(place, 0)
 
 
 class _Kept:
