@@ -1,6 +1,6 @@
 """Load one inbox from a folder and from an S3 server into two warehouses, build both, and compare all that they hold.
 
-`make remote` runs it. Ids of files, paths and times are left out, and what is made of them.
+`make remote` runs it. Ids of files and times of this machine are left out.
 """
 
 import argparse
@@ -8,8 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from sales_warehouse.settings import Settings
 # in place of the id of a file, which depends on the order of commits
 _FILE = "(select concat(feed, ' ', sha256, ' ', version) from ledger.files as f where f.file_id = it.{})"
 _FILE_IDS = ("_file_id", "file_id", "supersedes_file_id")
-# what tells of ids, and what only one of the places has
-_LEFT_OUT = ("message", "event_id", "etag")
+# what tells of ids, and how each place tells time and content
+_LEFT_OUT = ("message", "event_id", "etag", "mtime_ns")
 _TIMES = ("timestamp with time zone",)
 _SCHEMAS = ("raw", "ledger", "intermediate", "marts", "audit")
 # what a build and not an inbox decides
@@ -75,23 +74,25 @@ def load_and_build(home: Path, inbox: str, variables: dict[str, str]) -> dict[st
     """Load an inbox into a warehouse of its own, build it, and return its tables."""
     checkout = Checkout.copy_to(home / "project", WAREHOUSE_HOME=str(home / "home"), WAREHOUSE_INBOX=inbox, **variables)
     print(f"Loading and building {inbox} …", flush=True)
-    with running(checkout, home) as connection:
-        done = checkout.run("warehouse", "build", "--no-publish", check=False)
-        if done.returncode not in (0, 1):  # some demonstration files are refused
-            raise SystemExit(f"{done.stdout}{done.stderr}")
-        return read_tables(connection)
-
-
-@contextmanager
-def running(checkout: Checkout, home: Path) -> Iterator[Connection]:
-    """Start the server of a warehouse, and stop it at the end."""
-    checkout.run("warehouse", "up")
+    warehouse(checkout, "up")
     settings = Settings(project=checkout.project, home=home / "home", inbox=home)
     try:
+        warehouse(checkout, "build", "--no-publish")
         with closing(server.connect(settings, application_name="compare")) as connection:
-            yield connection
+            return read_tables(connection)
     finally:
-        checkout.run("warehouse", "down")
+        warehouse(checkout, "down")
+
+
+def warehouse(checkout: Checkout, *arguments: str) -> None:
+    """Run the command. Raises `CalledProcessError` unless all is done."""
+    command = [BIN / "warehouse", *arguments]
+    done = subprocess.run(
+        command, cwd=checkout.project, env=checkout.environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(done.stdout, done.stderr)
+        done.check_returncode()
 
 
 def read_tables(connection: Connection) -> dict[str, Table]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compare_inboxes import compare
 from psycopg2.extensions import connection as Connection
 
 from checkout import Checkout, name_server
@@ -287,3 +288,10 @@ def test_random_faults_change_nothing_of_the_result(
             states.append(read_state(connection))
         assert report.statuses == {"active": 12}
     assert states[0] == states[1]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_both_warehouses_are_equal_from_a_folder_and_from_a_store(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert compare(tmp_path, "5", "2000") == []

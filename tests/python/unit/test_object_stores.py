@@ -102,7 +102,7 @@ def test_markers_of_folders_are_no_files_and_other_keys_are_named(bucket: FakeS3
     found = find()
     assert [file.uri for file in found.files] == ["a.csv"]
     assert [(one.uri, one.message) for one in found.unreadable] == [
-        ("n\0ul.csv", "has a NUL character in its key, so it cannot be read. Give it another key.")
+        ("n\0ul.csv", "has a NUL character in its key, which the ledger cannot keep. Give it another key.")
     ]
     assert found.unmatched == found.passed_over == []
 

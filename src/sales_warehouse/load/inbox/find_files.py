@@ -131,7 +131,7 @@ class _Search:
             feeds += self._feeds_in(folder)
         message = f"is {kind} and no file; it is never opened. Put the file itself there."
         if isinstance(entry, RemoteObject):
-            message = f"has {kind} in its key, so it cannot be read. Give it another key."
+            message = f"has {kind} in its key, which the ledger cannot keep. Give it another key."
         if kind == _LINK:
             why = f"is {kind}%s, and links are not followed: they may lead out of the inbox."
             message = why % "" + " Put the file itself there, or a hard link to it."
@@ -263,7 +263,7 @@ def _once(feeds: Iterable[Feed]) -> list[Feed]:
 def _special_kind(entry: _Entry) -> str | None:
     """Return the kind of an entry that is neither folder nor file; None for a file, and for one that is gone."""
     if isinstance(entry, RemoteObject):
-        return _find_strange(entry.relative)
+        return "a NUL character" if "\0" in entry.key else None  # the ledger cannot keep it
     if entry.is_symlink():
         return _LINK
     if entry.is_file(follow_symlinks=False):
@@ -273,14 +273,6 @@ def _special_kind(entry: _Entry) -> str | None:
         return None
     kinds = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
     return next((kind for is_one, kind in kinds if is_one(found.st_mode)), "a device")
-
-
-def _find_strange(key: str) -> str | None:
-    """Return what no client can request, or the ledger cannot keep, in a key below the inbox."""
-    if "\0" in key:
-        return "a NUL character"
-    parts = key.split("/")
-    return next((f"the path segment {part!r}" for part in (".", "..") if part in parts), None)
 
 
 def _place_of(entry: _Entry) -> Place:
