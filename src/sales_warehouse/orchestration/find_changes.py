@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -24,6 +25,10 @@ from sales_warehouse.stores.address import Inbox
 # A tick must end before Dagster's limit of 60 s; the next tick hashes the remaining files.
 HASHING_SECONDS = 20.0
 
+# A store is listed so that this takes a fiftieth of the time at most: a thousand objects at each tick, a million, which
+# take a minute, once an hour.
+_LISTING_SHARE = 50
+
 
 @dataclass(frozen=True)
 class State:
@@ -33,15 +38,18 @@ class State:
     seen: frozenset[str] = frozenset()
     event_id: int = 0  # up to which a run was requested, segments of topics that came left out
     waiting: str = ""  # the segments for which a run was requested last
+    list_again_at: float = 0.0  # when an inbox in a store is listed next, in seconds since 1970
 
     @classmethod
     def parse(cls, text: str | None) -> "State":
         """Parse the text of a state; without a text the state is empty."""
         state = json.loads(text) if text else {}
-        return cls(frozenset(state.get("seen", ())), state.get("event_id", 0), state.get("waiting", ""))
+        seen, event_id, waiting = frozenset(state.get("seen", ())), state.get("event_id", 0), state.get("waiting", "")
+        return cls(seen, event_id, waiting, state.get("list_again_at", 0.0))
 
     def __str__(self) -> str:
-        return json.dumps({"seen": sorted(self.seen), "event_id": self.event_id, "waiting": self.waiting})
+        state = {"seen": sorted(self.seen), "event_id": self.event_id, "waiting": self.waiting}
+        return json.dumps(state | {"list_again_at": self.list_again_at})
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def find_changes(
 
     A file is opened only when the ledger knows its size but not its path, size and time: it may be a duplicate, which
     the new state then contains. Files that were written to just now and files that wait for a control file are left
-    out. Errors as of `find_files`, and `psycopg2.Error`.
+    out. An inbox in a store is only listed when that is due. Errors as of `find_files`, and `psycopg2.Error`.
     """
     topics = [feed.full_name for feed in feeds if feed.topic is not None]
     with transaction(connection) as cursor:
@@ -90,8 +98,13 @@ def find_changes(
     # a topic has no files; its segments are events
     feeds = [feed for feed in feeds if feed.topic is None]
     books = {feed.full_name: read_index(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
-    found = mark_rivals(find_files(inbox, feeds).files, books)
-    files, seen = _find_new_files(found, books, before.seen, settle_seconds)
+    files, seen, list_again_at = list[InboxFile](), before.seen, before.list_again_at
+    if isinstance(inbox, Path) or time.time() >= list_again_at:
+        begin = time.monotonic()
+        found = find_files(inbox, feeds).files
+        if not isinstance(inbox, Path):
+            list_again_at = time.time() + _LISTING_SHARE * (time.monotonic() - begin)
+        files, seen = _find_new_files(mark_rivals(found, books), books, before.seen, settle_seconds)
     marks = sorted(_mark(file) for file in files)
     state = json.dumps([marks, last_event, last_file, waiting])
     return Changes(
@@ -99,7 +112,7 @@ def find_changes(
         events=events,
         messages=messages,
         run_key=hashlib.sha256(state.encode()).hexdigest()[:32],
-        state=State(seen | frozenset(marks), last_event, waiting or before.waiting),
+        state=State(seen | frozenset(marks), last_event, waiting or before.waiting, list_again_at),
     )
 
 

@@ -56,7 +56,7 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
             return dg.SkipReason(f"The server does not answer: {error}")
         if not changes.files and not changes.events and not changes.messages:
             # duplicates are stored too, so that they are not opened at every tick
-            state = replace(before, seen=changes.state.seen)
+            state = replace(before, seen=changes.state.seen, list_again_at=changes.state.list_again_at)
             return dg.SensorResult(skip_reason=dg.SkipReason("Nothing new."), cursor=str(state))
         tags = {"warehouse/files": str(len(changes.files)), "warehouse/events": str(changes.events)}
         if changes.messages:

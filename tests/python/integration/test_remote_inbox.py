@@ -3,10 +3,13 @@
 import io
 import json
 import os
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +28,8 @@ from sales_warehouse.load.dry_run import dry_run
 from sales_warehouse.load.retry import load_with_retries
 from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
 from sales_warehouse.load.workers import dispatch
+from sales_warehouse.orchestration import find_changes as find_changes_module
+from sales_warehouse.orchestration.find_changes import Changes, Limits, State, find_changes
 from sales_warehouse.settings import Settings
 from sales_warehouse.stores.address import RemoteInbox
 from sales_warehouse.stores.connect import connect
@@ -165,9 +170,7 @@ def test_an_inbox_that_moves_into_a_bucket_is_known(shop: RemoteShop, tmp_path: 
 # --- versions ----------------------------------------------------------------------------------------------------
 
 
-def test_versions_of_one_load_are_ordered_by_time_then_by_a_declared_number(
-    bucket: FakeS3, connection: Connection
-) -> None:
+def test_versions_are_ordered_by_time_then_by_a_declared_number(bucket: FakeS3, connection: Connection) -> None:
     shop = RemoteShop(bucket, connection, make_feed(order_number=r"_v(?P<number>\d+)"))
     for name, amount in (("2024-01-01_v10.csv", 10), ("2024-01-01_v9.csv", 9), ("2024-01-01.csv", 1)):
         bucket.put(f"in/shop/{name}", HEADER + f"1,tea,{amount}\n", seconds=1_700_000_000)
@@ -234,7 +237,7 @@ def test_an_object_that_vanishes_or_is_denied_leaves_the_others(shop: RemoteShop
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_store_that_goes_away_leaves_whole_files_and_the_next_load_goes_on(
+def test_a_store_that_goes_away_leaves_whole_files(
     shop: RemoteShop, database: Settings, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     monkeypatch.setattr(dispatch, "WORTH_WORKERS_BYTES", 0)
@@ -295,6 +298,25 @@ def test_members_of_an_archive_are_read_from_the_ranges_that_are_there(shop: Rem
     shop.put("all.zip", packed.getvalue())
     assert list(statuses(shop.load()).values()) == ["active"] * 28
     assert shop.bucket.count("get") == 1
+
+
+def test_a_large_bucket_is_not_listed_at_every_look(shop: RemoteShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.put("2024-01-01.csv", ONE)
+    limits, now, ticks = Limits(15, 100_000), [1_000.0], count()
+    clock = SimpleNamespace(time=lambda: now[0], monotonic=lambda: next(ticks), time_ns=time.time_ns)
+    monkeypatch.setattr(find_changes_module, "time", clock)  # each listing takes a second
+
+    def look(before: State) -> Changes:
+        return find_changes(shop.connection, [shop.feed], INBOX, State.parse(str(before)), 2.0, limits)
+
+    first = look(State())
+    assert first.files == ("shop/2024-01-01.csv",)
+    shop.put("2024-01-02.csv", TWO)
+    shop.bucket.requests.clear()
+    second = look(first.state)
+    assert (second.files, shop.bucket.requests) == ((), [])
+    now[0] += 51
+    assert look(second.state).files == ("shop/2024-01-02.csv",)
 
 
 # --- commands ----------------------------------------------------------------------------------------------------
