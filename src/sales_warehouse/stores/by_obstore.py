@@ -17,10 +17,10 @@ from sales_warehouse.stores.store import ObjectReplaced, StoreAway
 # A request is repeated for some seconds; after that the load begins again, see `load/retry.py`.
 RETRIES: Any = {
     "max_retries": 4,
-    "retry_timeout": timedelta(seconds=30),
+    "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
 }
-CONNECT_SECONDS, READ_SECONDS = 5, 30
+CONNECT_SECONDS, READ_SECONDS = 5, 60
 _PAGE = 1_000  # objects
 _STATUS = re.compile(r"status code: (\d{3})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
