@@ -150,8 +150,8 @@ class S3:
         answer = self._ask("list_objects_v2", EncodingType="url", **query)
         where = self._where
         objects = [
-            RemoteObject(where, unquote_plus(it["Key"]), int(it["Size"]), _nanoseconds(it), usable_etag(it.get("ETag")))
-            for it in answer["Objects"]
+            RemoteObject(where, unquote_plus(key), int(size), _nanoseconds(time), usable_etag(etag))
+            for key, size, time, etag in answer["Objects"]
         ]
         return objects, answer["Token"]
 
@@ -218,18 +218,15 @@ def _parse_fast(response_dict: dict[str, Any], customized_response_dict: dict[st
     if response_dict["status_code"] != 200:
         return
     root = ElementTree.fromstring(response_dict["body"])  # noqa: S314, as botocore itself does
-    found, token, is_cut = [], None, False
-    for item in root:
-        tag = item.tag.rpartition("}")[2]
-        if tag == "Contents":
-            found.append({child.tag.rpartition("}")[2]: child.text for child in item})
-        elif tag == "NextContinuationToken":
-            token = item.text
-        elif tag == "IsTruncated":
-            is_cut = item.text == "true"
-    customized_response_dict.update(Objects=found, Token=token if is_cut else None)
+    space = root.tag.rpartition("}")[0] + "}" if "}" in root.tag else ""
+    names = [f"{space}{name}" for name in ("Key", "Size", "LastModified", "ETag")]
+    found = [tuple(item.findtext(name) for name in names) for item in root.iterfind(f"{space}Contents")]
+    is_cut = root.findtext(f"{space}IsTruncated") == "true"
+    customized_response_dict.update(
+        Objects=found, Token=root.findtext(f"{space}NextContinuationToken") if is_cut else None
+    )
     response_dict["body"] = b""
 
 
-def _nanoseconds(told: dict[str, str]) -> int:
-    return (datetime.fromisoformat(told["LastModified"]) - _EPOCH) // timedelta(microseconds=1) * 1_000
+def _nanoseconds(told: str) -> int:
+    return (datetime.fromisoformat(told) - _EPOCH) // timedelta(microseconds=1) * 1_000
