@@ -14,7 +14,7 @@ from sales_warehouse.stores.store import ObjectReplaced
 RANGE_BYTES = 4 * 1024**2
 # A range takes a round trip before its first byte. Two ahead keep a connection of 50 ms and 100 MB/s busy.
 RANGES_AHEAD = 2
-_AHEAD_FROM_BYTES = 256 * 1024  # who reads less wants only the beginning
+_AHEAD_FROM_BYTES = 256 * 1024  # a caller that reads less may only want the beginning
 _KEPT_BYTES = 32 * 1024**2  # of ranges that were read last, in a process
 
 _Range = tuple[RemoteObject, int]
@@ -28,7 +28,7 @@ class ObjectReader(io.RawIOBase):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What is different for another content."""
+        """What differs between two contents of a key."""
         return (str(self._found), self._found.size_bytes, self._found.mtime_ns, self._found.etag)
 
     def read(self, size: int = -1) -> bytes:

@@ -7,7 +7,7 @@ from sales_warehouse.stores.address import RemoteInbox
 
 @dataclass(frozen=True, slots=True)
 class RemoteObject:
-    """A delivery in an object store, in the places where one of a folder has its path. It can be sent to a worker."""
+    """A delivery in an object store: `InboxFile.path`, as the path of a file is. It can be pickled for a worker."""
 
     inbox: RemoteInbox
     key: str

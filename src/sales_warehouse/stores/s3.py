@@ -107,7 +107,8 @@ class S3:
         if self._inbox.region:
             return self._inbox
         client = self._client
-        region = client.meta.region_name or "us-east-1"
+        region = client.meta.region_name
+        region = "us-east-1" if region in (None, "aws-global") else region  # as botocore signs without one
         if _is_of_aws(client):
             answer = self._ask("head_bucket")
             region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", region)
