@@ -108,7 +108,6 @@ class S3:
             return self._inbox
         client = self._client
         region = client.meta.region_name
-        region = "us-east-1" if region in (None, "aws-global") else region  # as botocore signs without one
         if _is_of_aws(client):
             answer = self._ask("head_bucket")
             region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", region)
