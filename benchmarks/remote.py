@@ -91,7 +91,8 @@ def bench_remote(settings: Settings, bucket: str, objects: int, megabytes: int, 
                 for place, times in zip(places, seconds, strict=True):
                     _start_afresh(connection, feed)
                     times.append(load(place, files))
-            cases.append(Case(case, "the same from disk", *map(tuple, seconds), "at least 0.8"))  # type: ignore[arg-type]
+            remote, disk = map(tuple, seconds)
+            cases.append(Case(case, "the same from disk", remote, disk, "at least 0.8"))
         cases.append(_bench_listing(connection, store, feed, RemoteInbox("s3", bucket, "small"), objects, load, rounds))
         machine = describe_machine(connection)
     return RemoteBench(tuple(cases), machine)

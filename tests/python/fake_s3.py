@@ -74,12 +74,19 @@ class Fault(Exception):
         self.status, self.code, self.cut, self.truncate = status, code, cut, truncate
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing of clients that break a connection off."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 @contextmanager
 def serve_bucket() -> Iterator[FakeS3]:
     """Serve an empty bucket on 127.0.0.1."""
     bucket = FakeS3()
     handler = type("Handler", (_Handler,), {"bucket": bucket})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with QuietServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         bucket.port = server.server_port
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.config import Config
 from botocore.session import get_session
 
-from fake_s3 import Fault, Request
+from fake_s3 import Fault, QuietServer, Request
 
 MODULE, VERSION = "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sales-warehouse"
@@ -131,7 +131,7 @@ def put_in_front(server_port: int) -> Iterator[FaultyProxy]:
     """Run a proxy in front of a server."""
     proxy = FaultyProxy(server_port)
     handler = type("Handler", (_Forward,), {"proxy": proxy})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listener:
+    with QuietServer(("127.0.0.1", 0), handler) as listener:
         listener.daemon_threads = True
         proxy.port = listener.server_port
         threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

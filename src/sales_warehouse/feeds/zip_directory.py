@@ -30,10 +30,10 @@ class ZipDirectory:
                 members.setdefault(name, []).append(entry)
         self.members: Mapping[str, list[zipfile.ZipInfo]] = members
 
-    def open(self, file: BinaryIO, entry: zipfile.ZipInfo) -> IO[bytes]:
+    def open(self, file: BinaryIO | ObjectReader, entry: zipfile.ZipInfo) -> IO[bytes]:
         """Open a member; `file` is the archive, and must stay open. Raises errors as `zipfile` does."""
         archive = copy.copy(self._archive)
-        archive.fp = file
+        archive.fp = cast(BinaryIO, file)
         return archive.open(entry)
 
 

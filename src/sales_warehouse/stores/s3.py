@@ -5,6 +5,7 @@ show which objects are markers of folders. Its own login does not know AWS's fil
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -65,11 +66,12 @@ class S3:
     def list_pages(self) -> Iterator[list[RemoteObject]]:
         """Give all objects below the prefix; the next page comes while one is used."""
         with ThreadPoolExecutor(1) as ahead:
-            page = ahead.submit(self._list_page, {"Prefix": self._inbox.start})
-            while page is not None:
-                objects, token = page.result()
-                following = {"Prefix": self._inbox.start, "ContinuationToken": token}
-                page = ahead.submit(self._list_page, following) if token else None
+            pages = [ahead.submit(self._list_page, {"Prefix": self._inbox.start})]
+            while pages:
+                objects, token = pages.pop().result()
+                if token:
+                    query = {"Prefix": self._inbox.start, "ContinuationToken": token}
+                    pages.append(ahead.submit(self._list_page, query))
                 yield objects
 
     def find(self, key: str) -> RemoteObject | None:
@@ -92,10 +94,12 @@ class S3:
             response_checksum_validation="when_required",
         )
         try:
-            client = self._session.create_client("s3", config=config)
+            # botocore itself does not read the variable of AWS's newer tools
+            region = self._session.get_config_variable("region") or os.environ.get("AWS_REGION")
+            client = self._session.create_client("s3", region, config=config)
             if not _is_of_aws(client):  # a store of another make may not have names for its buckets
                 path_style = config.merge(Config(s3={"addressing_style": "path"}))
-                client = self._session.create_client("s3", config=path_style)
+                client = self._session.create_client("s3", region, config=path_style)
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise self._as_error_for_a_person(error) from None
         client.meta.events.register("before-parse.s3.ListObjectsV2", _parse_fast)
@@ -117,15 +121,18 @@ class S3:
     @cached_property
     def _reader(self) -> ObstoreStore:
         where = self._where
-        options: Any = {} if where.endpoint is None else {"endpoint": where.endpoint}
-        timeouts = {"connect_timeout": f"{CONNECT_SECONDS}s", "timeout": f"{READ_SECONDS}s"}
+        options: Any = {"connect_timeout": f"{CONNECT_SECONDS}s", "timeout": f"{READ_SECONDS}s"}
+        address: Any = {}
+        if where.endpoint is not None:
+            address["endpoint"] = where.endpoint
+            options["allow_http"] = where.endpoint.startswith("http://")
         store = S3Store(
             where.bucket,
             region=where.region,
             credential_provider=self._give_credentials,
-            client_options={"allow_http": (where.endpoint or "").startswith("http://"), **timeouts},  # type: ignore[typeddict-item]
+            client_options=options,
             retry_config=RETRIES,
-            **options,
+            **address,
         )
         return ObstoreStore(where, store)
 
@@ -163,26 +170,30 @@ class S3:
 
     def _read_strange(self, found: RemoteObject, start: int, end: int) -> bytes:
         """Return a range of an object that obstore has no path for."""
-        condition = {"IfMatch": found.etag} if found.etag else {}
-        span = f"bytes={start}-{end - 1}"
-        try:
-            answer = self._client.get_object(Bucket=found.inbox.bucket, Key=found.key, Range=span, **condition)
-            mtime_ns = (answer["LastModified"] - _EPOCH) // timedelta(seconds=1) * 10**9
-            size, etag = int(answer["ContentRange"].rpartition("/")[2]), usable_etag(answer.get("ETag"))
-            if not is_same(found, RemoteObject(found.inbox, found.key, size, mtime_ns, etag)):
-                raise ObjectReplaced(str(found))
-            return bytes(answer["Body"].read())
-        except botocore.exceptions.ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status in (412, 416):
-                raise ObjectReplaced(str(found)) from None
-            if status == 404:
-                raise FileNotFoundError(errno.ENOENT, "it is not there any more", str(found)) from None
-            if 400 <= status < 500:
-                raise PermissionError(errno.EACCES, "the store does not allow it", str(found)) from None
-            raise describe_away(self._inbox, status) from None
-        except botocore.exceptions.BotoCoreError as error:
-            raise self._as_error_for_a_person(error) from None
+        query = {"Bucket": found.inbox.bucket, "Key": found.key, "Range": f"bytes={start}-{end - 1}"}
+        query |= {"IfMatch": found.etag} if found.etag else {}
+        for _ in range(_ATTEMPTS):  # botocore repeats a request, but does not read an answer again
+            try:
+                answer = self._client.get_object(**query)
+                mtime_ns = (answer["LastModified"] - _EPOCH) // timedelta(seconds=1) * 10**9
+                size, etag = int(answer["ContentRange"].rpartition("/")[2]), usable_etag(answer.get("ETag"))
+                if not is_same(found, RemoteObject(found.inbox, found.key, size, mtime_ns, etag)):
+                    raise ObjectReplaced(str(found))
+                return bytes(answer["Body"].read())
+            except botocore.exceptions.ClientError as error:
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                if status in (412, 416):
+                    raise ObjectReplaced(str(found)) from None
+                if status == 404:
+                    raise FileNotFoundError(errno.ENOENT, "it is not there any more", str(found)) from None
+                if 400 <= status < 500:
+                    raise PermissionError(errno.EACCES, "the store does not allow it", str(found)) from None
+                raise describe_away(self._inbox, status) from None
+            except _AWAY:
+                continue
+            except botocore.exceptions.BotoCoreError as error:
+                raise self._as_error_for_a_person(error) from None
+        raise describe_away(self._inbox)
 
     def _as_error_for_a_person(self, error: Exception) -> Exception:
         """Return the error with what to do; what the store writes beside its code may have parts of the login."""

@@ -31,6 +31,7 @@ FEED = Feed("shop", "sales", "raw", "shop__sales", "**", ("a",))
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
     connect.cache_clear()
+    read_object._kept.cache_clear()
     with serve_bucket() as served:
         for name, value in served.environment.items():
             monkeypatch.setenv(name, value)
