@@ -105,6 +105,8 @@ def test_objects_give_the_ledger_of_files(
     bucket: FakeS3, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     monkeypatch.setattr(dispatch, "WORTH_WORKERS_BYTES", 0)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
     feed, states = make_feed(location="shop/*.csv"), []
     with closing(server.connect(databases.make(tmp_path / "a"), application_name="test")) as connection:
         folder = Inbox(tmp_path / "inbox", connection, feed)
@@ -334,7 +336,7 @@ def commands(databases: Databases, tmp_path: Path, bucket: FakeS3) -> Checkout:
 
 def test_commands_read_objects_again(commands: Checkout, bucket: FakeS3) -> None:
     assert "This load" in commands.warehouse("load")
-    explained = commands.warehouse("explain", "shop/2024-01-02.csv", "1")
+    explained = commands.warehouse("explain", "--file", "shop/2024-01-02.csv", "--row", "1")
     assert "from the file, whose SHA-256 is still the one in the ledger" in explained
     commands.warehouse("verify")
     commands.warehouse("unload", "shop/2024-01-01.csv")
