@@ -38,6 +38,7 @@ from sales_warehouse.stores.store import ObjectReplaced
 _ATTEMPTS = 3
 _LOGIN_CODES = {
     "InvalidAccessKeyId": "the store does not know the access key",
+    "XAdminUserNotFound": "the store does not know the access key",  # of versitygw
     "SignatureDoesNotMatch": "the secret key is not the one of the access key",
     "AccessDenied": "the store denies access",
     "ExpiredToken": "they have expired",

@@ -151,7 +151,9 @@ def test_a_transient_fault_of_any_request_is_tried_again(
     failed: set[Request] = set()
 
     def fail_first(request: Request) -> None:
-        if request not in failed and not (fault.truncate and request.verb == "list"):
+        # a body that ends early is asked for again from there on
+        is_first = request not in failed and request.first_byte % RANGE_BYTES == 0
+        if is_first and not (fault.truncate and request.verb == "list"):
             failed.add(request)
             raise fault
 
@@ -178,7 +180,7 @@ def test_a_wrong_secret_and_a_missing_bucket_are_named(inbox: RemoteInbox, monke
 # --- loads that end in the middle --------------------------------------------------------------------------------
 
 
-def make_lines(day: int, count: int = 60_000) -> str:
+def make_lines(day: int, count: int = 20_000) -> str:
     return "amount\n" + "".join(f"{day}.{number % 100:02}\n" for number in range(count))
 
 
@@ -247,6 +249,7 @@ def test_killed_loads_leave_whole_files_and_the_next_load_completes_them(
         run_load(connection, [LINES], shop, Reporter(), LoadOptions())
         whole = read_state(connection)
     assert len(whole) == 12
+    (tmp_path / "again").mkdir()
     again = databases.make(tmp_path / "again")
     write_project(tmp_path / "project")
     variables = name_server(again) | environment_of(proxy.port) | {"WAREHOUSE_INBOX": str(shop)}
@@ -283,7 +286,9 @@ def test_random_faults_change_nothing_of_the_result(
                 raise faults[count // 3 % len(faults)]  # noqa: B023
 
         proxy.before = disturb
-        with closing(server.connect(databases.make(tmp_path / str(number)), application_name="test")) as connection:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with closing(server.connect(databases.make(folder), application_name="test")) as connection:
             report = run_load(connection, [LINES], shop, Reporter(), LoadOptions(workers=2))
             states.append(read_state(connection))
         assert report.statuses == {"active": 12}

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import time
 import zipfile
 from collections.abc import Iterator
@@ -100,6 +101,10 @@ def write_nasty(inbox: Inbox) -> None:
     os.utime(inbox.folder / "shop" / "2024-01.zip", (1_700_000_100, 1_700_000_100))
 
 
+def without_ids(row: tuple[Any, ...]) -> str:
+    return re.sub(r"file \d+", "file", str(row))
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_objects_give_the_ledger_of_files(
     bucket: FakeS3, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
@@ -119,7 +124,8 @@ def test_objects_give_the_ledger_of_files(
         report = remote.load(workers=workers)
         states.append(remote.state())
         assert remote.query("select count(*) from ledger.files where etag is null") == [(0,)]
-    assert states[0] == states[1]
+    # with two workers the ids of files, and the order of events, are not always the same
+    assert [sorted(map(without_ids, part)) for part in states[0]] == [sorted(map(without_ids, it)) for it in states[1]]
     assert len(states[0][0]) > 400_000
     assert report.unmatched == report.passed_over == []
 
