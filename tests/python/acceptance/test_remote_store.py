@@ -237,7 +237,7 @@ def shop(store: OwnS3, inbox: RemoteInbox) -> RemoteInbox:
     """Twelve files of a shop, of which one is a correction."""
     for day in range(1, 12):
         store.put(f"{inbox.prefix}/shop/{day}.csv", make_lines(day), 1_700_000_000 + day)
-    store.put(f"{inbox.prefix}/shop/3 again.csv", make_lines(4), 1_700_000_100)
+    store.put(f"{inbox.prefix}/shop/3 again.csv", make_lines(30), 1_700_000_100)
     return inbox
 
 
