@@ -122,7 +122,7 @@ accept-spark: .venv/spark ## tests with Apache Spark itself
 accept-remote: install ## tests of inboxes in an S3 server of this machine (needs Go, which builds it into a cache)
 	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m "remote$(SHORT_ONLY)" tests/python/acceptance
 
-remote: install ## load the demonstration files from a folder and from an S3 server (needs Go), and compare both warehouses (DAYS=90 RECORDS=100000)
+remote: install ## load the demonstration files from a folder and from an S3 server (needs Go), and compare both warehouses (DAYS=90 RECORDS=100000; at least 14 days)
 	PYTHONPATH=tests/python $(BIN)/python tests/python/acceptance/compare_inboxes.py \
 		--days $(or $(DAYS),90) --records $(or $(RECORDS),100000)
 

@@ -109,7 +109,7 @@ def usable_etag(etag: str | None) -> str | None:
 def refuse_login(inbox: RemoteInbox, why: str) -> ConfigurationError:
     """Return the error for a login that the store does not accept."""
     return ConfigurationError(
-        f"The credentials for {inbox} do not allow to list it: {why}. They are found as the provider's own tools find "
+        f"The credentials for {inbox} do not allow to list it: {why}. They are found as the store's own tools find "
         "them: in the environment, in the files of the account, or from the machine's role."
     )
 

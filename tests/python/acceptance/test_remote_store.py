@@ -299,4 +299,4 @@ def test_random_faults_change_nothing_of_the_result(
 @pytest.mark.timeout(900)
 def test_both_warehouses_are_equal_from_a_folder_and_from_a_store(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    assert compare(tmp_path, "5", "2000") == []
+    assert compare(tmp_path, "14", "20000") == []
