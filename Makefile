@@ -12,7 +12,7 @@ SHORT_ONLY := $(if $(SHORT), and not long)
 SHELL_LINE = eval "$$($(BIN)/warehouse up | grep '^export ')"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run page broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-page bench-lake bench-delay bench-year bench-stream bench-trees bench-peers lock clean
+.PHONY: help install run page broker stream spark spark-compare dev test lint types pytest soak soak-stream chaos accept accept-stream accept-spark accept-remote remote accept-all suites dagster docs site lineage faults faults-stream bench bench-build bench-build-most bench-publish bench-live bench-page bench-lake bench-delay bench-year bench-stream bench-remote bench-trees bench-peers lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,7 +93,7 @@ types: install
 	$(BIN)/mypy
 
 pytest: install
-	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance and not broker and not spark"
+	$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not acceptance and not broker and not spark and not remote"
 
 soak: install ## random examples of the property tests, and random histories of deliveries (WAREHOUSES=20 of 24 each)
 	SOAK=$(or $(WAREHOUSES),20) $(BIN)/pytest tests/python/unit tests/python/integration/test_rebuild_equality.py
@@ -119,7 +119,14 @@ accept-stream: .venv/broker ## tests of streams with Apache Kafka itself
 accept-spark: .venv/spark ## tests with Apache Spark itself
 	$(BIN)/pytest -m "spark$(SHORT_ONLY)" tests/python/acceptance
 
-accept-all: accept accept-stream accept-spark suites faults faults-stream chaos soak ## the acceptance tests and all long runs: about two hours
+accept-remote: install ## tests of inboxes in an S3 server of this machine (needs Go, which builds it into a cache)
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m "remote$(SHORT_ONLY)" tests/python/acceptance
+
+remote: install ## load the demonstration files from a folder and from an S3 server (needs Go), and compare both warehouses (DAYS=90 RECORDS=100000; at least 14 days)
+	PYTHONPATH=tests/python $(BIN)/python tests/python/acceptance/compare_inboxes.py \
+		--days $(or $(DAYS),90) --records $(or $(RECORDS),100000)
+
+accept-all: accept accept-stream accept-spark accept-remote remote suites faults faults-stream chaos soak ## the acceptance tests and all long runs: about two hours
 	@$(MAKE) --no-print-directory soak-stream MINUTES=10 WRITE=
 	@$(MAKE) --no-print-directory spark-compare; compared=$$?; $(BIN)/warehouse spark down; exit $$compared
 
@@ -185,6 +192,11 @@ bench-stream: .venv/broker .venv-stream-peers/installed ## compare `warehouse st
 	@$(BIN)/warehouse broker up > /dev/null
 	@trap 'test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/warehouse broker down' EXIT; trap 'exit 1' INT TERM; \
 		$(BIN)/python -m benchmarks stream --peers --write docs/benchmarks-of-topics.md
+
+bench-remote: install ## compare loads from an S3 server of this machine (needs Go) with loads of the same files from disk (OBJECTS=100000 MEGABYTES=1000)
+	@$(BIN)/warehouse up > /dev/null
+	PYTHONPATH=tests/python $(BIN)/python tests/python/own_s3.py $(BIN)/python -m benchmarks remote --bucket deliveries \
+		--objects $(or $(OBJECTS),100000) --megabytes $(or $(MEGABYTES),1000)
 
 bench-trees: install ## compare the CPU seconds of load, build and publish with another checkout: OTHER=path
 	$(BIN)/python -m benchmarks trees $(OTHER)

@@ -14,6 +14,7 @@ from benchmarks.live import bench_live, print_live_bench
 from benchmarks.load import bench_load, print_bench, write_bench
 from benchmarks.page_views import bench_page, print_page_bench
 from benchmarks.publish import bench_publish, print_publish_bench
+from benchmarks.remote import bench_remote, print_remote_bench
 from benchmarks.stream import bench_stream, print_stream_bench, write_stream_bench
 from benchmarks.stream_delay import WINDOWS, bench_delay, print_delay, write_delay
 from benchmarks.stream_year import bench_year, print_year, write_year
@@ -140,6 +141,22 @@ def page(
         print_json(asdict(result))
     else:
         print_page_bench(result)
+
+
+@app.command()
+def remote(
+    bucket: Annotated[str, typer.Option(help="A bucket for the files; AWS_ENDPOINT_URL and the login say where.")],
+    objects: Annotated[int, typer.Option(min=100, help="Small objects that the ledger knows.")] = 100_000,
+    megabytes: Annotated[int, typer.Option(min=4, help="Size of the one file, and of all files of 2 MB.")] = 1_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each case.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Compare loads from an object store with loads of the same files from disk, and the listing with obstore's."""
+    result = bench_remote(get_settings(), bucket, objects, megabytes, rounds)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_remote_bench(result)
 
 
 @app.command()

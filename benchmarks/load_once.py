@@ -18,6 +18,7 @@ from benchmarks.read_usage import read_usage
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.load.run_load import LoadOptions, run_load
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stores.address import Inbox
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Order:
     """What to load."""
 
     feeds: Sequence[Feed]
-    inbox: Path
+    inbox: Inbox
     workers: int
 
 

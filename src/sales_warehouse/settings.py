@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.stores.address import Inbox, parse_inbox
 
 PROJECT_FILE = "dbt_project.yml"
 DEFAULT_HOME = ".warehouse"
@@ -66,12 +67,12 @@ class ExternalServer:
 class Settings:
     """The settings of a command.
 
-    All paths are absolute, links resolved. `external` is None for the embedded server.
+    All paths are absolute, links resolved; the inbox may be in a store. `external` is None for the embedded server.
     """
 
     project: Path
     home: Path
-    inbox: Path
+    inbox: Inbox
     external: ExternalServer | None = None
     log_as_json: bool = False
     webhook: str | None = field(default=None, repr=False)  # for failed runs and refused files; may hold a key
@@ -99,9 +100,9 @@ def get_settings() -> Settings:
             "Change to the folder of the project, or set WAREHOUSE_PROJECT to it."
         )
     home = _absolute("WAREHOUSE_HOME", environment.home) if environment.home else project / DEFAULT_HOME
-    inbox = _absolute("WAREHOUSE_INBOX", environment.inbox) if environment.inbox else home / "inbox"
+    inbox = _find_inbox(environment.inbox) if environment.inbox else home / "inbox"
     for variable, path in (("WAREHOUSE_HOME", home), ("WAREHOUSE_INBOX", inbox)):
-        if path.exists() and not path.is_dir():
+        if isinstance(path, Path) and path.exists() and not path.is_dir():
             raise ConfigurationError(f"{variable} must name a folder, and {path} is a file.")
     external = None
     if environment.host:
@@ -121,6 +122,11 @@ def get_settings() -> Settings:
         if environment.kafka_properties
         else None,
     )
+
+
+def _find_inbox(value: str) -> Inbox:
+    inbox = parse_inbox(value)
+    return _absolute("WAREHOUSE_INBOX", value) if isinstance(inbox, Path) else inbox
 
 
 def _absolute(variable: str, value: str) -> Path:

@@ -64,7 +64,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the settings of the user's shell from the environment."""
     for name in tuple(os.environ):
         if (
-            name.startswith(("PG", "WAREHOUSE_", "DBT_", "KAFKA_", "SCHEMA_REGISTRY_", "SPARK_"))
+            name.startswith(("PG", "WAREHOUSE_", "DBT_", "KAFKA_", "SCHEMA_REGISTRY_", "SPARK_", "AWS_"))
             and name != "WAREHOUSE_TEST_DATA"
         ):
             monkeypatch.delenv(name)

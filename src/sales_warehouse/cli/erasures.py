@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -83,7 +82,7 @@ def erasures(
 
 
 @contextmanager
-def _session(name: str, inbox: Path | None) -> Iterator[Session]:
+def _session(name: str, inbox: str | None) -> Iterator[Session]:
     """Connect as the login itself: no role may write into the tables of the loader and into those of dbt."""
     with session(name, None, inbox) as it:
         with transaction(it.connection) as cursor:

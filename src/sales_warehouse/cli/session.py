@@ -18,8 +18,14 @@ from sales_warehouse.ledger.read_ledger import Page
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.roles import Role
 from sales_warehouse.settings import Settings, get_settings
+from sales_warehouse.stores.address import parse_inbox
 
-Inbox = Annotated[Path | None, typer.Option(help="Folder of the deliveries; default WAREHOUSE_INBOX.")]
+Inbox = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE", help="Where the deliveries are: a folder, s3://, gs:// or az://; default WAREHOUSE_INBOX."
+    ),
+]
 FileName = Annotated[str, typer.Argument(metavar="FILE", help="Id of a file, or its path below the inbox.")]
 FeedName = Annotated[str | None, typer.Option("--feed", help="Only this feed: <source>.<feed>.")]
 Settle = Annotated[float, typer.Option(help="Seconds since the last change of a file; 0 loads every file at once.")]
@@ -73,7 +79,7 @@ class Session:
 
 
 @contextmanager
-def session(command: str, role: Role | None = "transformer", inbox: Path | None = None) -> Iterator[Session]:
+def session(command: str, role: Role | None = "transformer", inbox: str | None = None) -> Iterator[Session]:
     """Connect in this role for the length of a command; the server sees its name.
 
     Raises `ServerUnreachable` and `ConfigurationError`.
@@ -86,10 +92,13 @@ def session(command: str, role: Role | None = "transformer", inbox: Path | None 
         connection.close()
 
 
-def with_inbox(inbox: Path | None) -> Settings:
+def with_inbox(inbox: str | None) -> Settings:
     """Return the settings, with another inbox if one is given."""
     settings = get_settings()
-    return settings if inbox is None else replace(settings, inbox=inbox.expanduser().absolute())
+    if inbox is None:
+        return settings
+    named = parse_inbox(inbox)
+    return replace(settings, inbox=named.expanduser().absolute() if isinstance(named, Path) else named)
 
 
 def read_page(command: str, read: Callable[[Connection], Page]) -> Page:

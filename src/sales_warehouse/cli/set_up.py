@@ -22,6 +22,7 @@ from sales_warehouse.ledger.file_index import CLOSED
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.settings import get_settings
+from sales_warehouse.stores.address import folder_of
 
 if TYPE_CHECKING:
     from sales_warehouse.publish.leftovers import Leftovers
@@ -91,7 +92,9 @@ def sample(
     """Write demonstration files with errors as in real ones, and truth.json with their exact figures."""
     from sales_warehouse.demo import write_sample
 
-    target = directory or get_settings().inbox
+    target = directory or folder_of(get_settings().inbox)
+    if target is None:
+        raise ConfigurationError("Demonstration files are written into a folder. Name one: warehouse sample DIRECTORY")
     if if_empty and target.is_dir() and any(target.iterdir()):
         return
     try:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
@@ -15,6 +14,7 @@ from sales_warehouse.ledger.record_files import record_accepted, record_closed, 
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stores.address import Inbox
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Decided:
     replaced: LedgerFile | None = None  # the version that it superseded
 
 
-def accept(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, reporter: Reporter) -> Decided:
+def accept(connection: Connection, feeds: Sequence[Feed], inbox: Inbox, name: str, reporter: Reporter) -> Decided:
     """Load the held file called `name`, an id or a path below the inbox, as the next version of its delivery key.
 
     A file that the loader held is read again from its path, and must have the same bytes and give the same records and

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -26,6 +25,7 @@ from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader, open_content
 from sales_warehouse.prepare import prepare_warehouse
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stores.address import Inbox
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ def is_of_files(connection: Connection, feeds: Sequence[Feed], name: str) -> boo
         return feed_of(find_any_entry(cursor, name), feeds).topic is None
 
 
-def reload_files(connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, reporter: Reporter) -> Reloaded:
+def reload_files(
+    connection: Connection, feeds: Sequence[Feed], inbox: Inbox, name: str, reporter: Reporter
+) -> Reloaded:
     """Read the file called `name` again, an id or a path below the inbox, or all files of the feed of this name.
 
     Of a feed those active files are read that were loaded when it was declared otherwise, each in a transaction of its
@@ -62,7 +64,7 @@ def reload_files(connection: Connection, feeds: Sequence[Feed], inbox: Path, nam
     with as_the_loader(connection, reporter.say, partial(prepare_warehouse, connection, feeds)) as loader:
         with transaction(connection) as cursor:
             feed, entries = _find_named(cursor, feeds, name)
-        found = {file.uri: file for file in find_files(inbox, feeds, feed).files}
+        found = {file.uri: file for file in find_files(inbox, feeds, feed, [it.uri for it in entries]).files}
         due = entries
         if name == feed.full_name:
             due = [it for it in entries if it.uri not in found or it.declaration_sha256 != found[it.uri].fingerprint]

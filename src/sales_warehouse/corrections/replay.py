@@ -24,6 +24,7 @@ from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.open_file import open_regular
 from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.stores.address import Inbox
 
 _SHOWN = 20  # problems named in a message
 
@@ -62,7 +63,7 @@ class Exported:
 
 
 def export_rejects(
-    connection: Connection, feeds: Sequence[Feed], inbox: Path, name: str, path: Path, force: bool = False
+    connection: Connection, feeds: Sequence[Feed], inbox: Inbox, name: str, path: Path, force: bool = False
 ) -> Exported:
     """Write the rejects of the file called `name`, an id or a path below the inbox, to `path`: all or none.
 
@@ -107,8 +108,8 @@ def choose_text(cursor: Cursor, entry: LedgerFile, feed: Feed) -> RejectText:
     return text
 
 
-def _check_path(path: Path, inbox: Path, force: bool) -> None:
-    if path.resolve().is_relative_to(inbox.resolve()):
+def _check_path(path: Path, inbox: Inbox, force: bool) -> None:
+    if isinstance(inbox, Path) and path.resolve().is_relative_to(inbox.resolve()):
         raise ConfigurationError(
             f"{path} is below the inbox, where the next load would read it as a delivery. Name a path elsewhere."
         )

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -34,6 +33,7 @@ from sales_warehouse.load.loader_lock import as_the_loader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.choose_reader import choose_reader, open_content
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stores.address import Inbox
 from sales_warehouse.stream.message_store import Kind, Log, MessagesGone, MessageStore, Source
 from sales_warehouse.stream.restore_segment import copy_messages
 from sales_warehouse.stream.segments import list_parts
@@ -98,7 +98,7 @@ def find_source(cursor: Cursor, feed: Feed, entry: LedgerFile, store: MessageSto
 def restore(
     connection: Connection,
     feeds: Sequence[Feed],
-    inbox: Path,
+    inbox: Inbox,
     name: str,
     reporter: Reporter,
     log: Log | None = None,
@@ -166,13 +166,13 @@ def restore_segment(cursor: Cursor, feed: Feed, entry: LedgerFile, store: Messag
     record_segment(cursor, feed, entry.file_id)
 
 
-def find_delivery(inbox: Path, feeds: Sequence[Feed], feed: Feed, entry: LedgerFile) -> InboxFile:
+def find_delivery(inbox: Inbox, feeds: Sequence[Feed], feed: Feed, entry: LedgerFile) -> InboxFile:
     """Return the file at the entry's path, if it has the entry's bytes."""
-    files = {file.uri: file for file in find_files(inbox, feeds, feed).files}
+    files = {file.uri: file for file in find_files(inbox, feeds, feed, [entry.uri]).files}
     return check_delivery(files.get(entry.uri), inbox, entry)
 
 
-def check_delivery(file: InboxFile | None, inbox: Path, entry: LedgerFile) -> InboxFile:
+def check_delivery(file: InboxFile | None, inbox: Inbox, entry: LedgerFile) -> InboxFile:
     """Return the file that was found at the entry's path. Raises `RestoreRefused` unless it has the entry's bytes."""
     again = f"Put the file back there as it was delivered (SHA-256 {entry.sha256[:_SHOWN_DIGITS]}…) and try again"
     if file is None:

@@ -24,6 +24,7 @@ from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
 from sales_warehouse.settings import Settings
+from sales_warehouse.stores.address import Inbox
 from sales_warehouse.transform.problems import Problem
 from sales_warehouse.transform.run_dbt import build_in_scratch
 
@@ -126,7 +127,7 @@ def _scratch_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _put(path: Path, inbox: Path, real_inbox: Path, feed: Feed) -> None:
+def _put(path: Path, inbox: Path, real_inbox: Inbox, feed: Feed) -> None:
     """Put a sample where the feed expects it, with its control file if it has one; the time stays."""
     if not path.is_file():
         raise ConfigurationError(f"{path} is {'a folder: name its files' if path.is_dir() else 'not there'}.")

@@ -35,6 +35,7 @@ from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.inbox.recognise import formats_of, refuse_other_format, refuse_other_packing
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.load.readers.parse_in_subprocess import ParserBroken
+from sales_warehouse.stores.address import Inbox
 
 _SIGNS = {"%": "pct", "#": "no", "€": "eur", "$": "usd", "£": "gbp"}  # in headers that give the same name
 _CONTENT_BYTES = 8 * 1024 * 1024  # of each sample, for its encoding and dialect
@@ -47,7 +48,7 @@ class Samples:
     """The files of one feed, and the inbox below which it expects them."""
 
     paths: Sequence[Path]
-    inbox: Path
+    inbox: Inbox
     columns: tuple[str, ...] = ()  # of files without a header
     are_objects: bool = False  # one in each line, also where there is one line
 

@@ -22,6 +22,7 @@ from sales_warehouse.printable import show_line
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.server.record import server_directory
 from sales_warehouse.settings import Settings
+from sales_warehouse.stores.address import Inbox
 
 # what a person does; the command does the other steps, or sees whether they are done
 _TOLD = {
@@ -160,16 +161,16 @@ def _find_logs(settings: Settings) -> list[Path]:
     return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
 
-def _find_in_inbox(cursor: Cursor, feeds: Sequence[Feed], inbox: Path, file_ids: Sequence[int]) -> list[str]:
+def _find_in_inbox(cursor: Cursor, feeds: Sequence[Feed], inbox: Inbox, file_ids: Sequence[int]) -> list[str]:
     """Return the paths below the inbox at which these files still are as they were delivered."""
-    if not inbox.is_dir():
+    if isinstance(inbox, Path) and not inbox.is_dir():
         return []
     cursor.execute(
         "select distinct uri, sha256 from ledger.files where file_id = any(%s) order by uri", (list(file_ids),)
     )
     delivered = set(cursor.fetchall())
     wanted = {uri for uri, _ in delivered}
-    there = [file for file in find_files(inbox, feeds).files if file.uri in wanted]
+    there = [file for file in find_files(inbox, feeds, uris=wanted).files if file.uri in wanted]
     return [
         show_line(file.uri)
         for file in there

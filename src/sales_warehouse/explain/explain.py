@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from psycopg2 import sql
@@ -31,6 +30,7 @@ from sales_warehouse.ledger.prepare import prepare_ledger
 from sales_warehouse.ledger.read_ledger import decode_raw, fetch_page, stream_rejects
 from sales_warehouse.ledger.transaction import transaction
 from sales_warehouse.load.inbox.find_files import find_files
+from sales_warehouse.stores.address import Inbox, RemoteInbox
 from sales_warehouse.stream.keep_messages import read_kept
 from sales_warehouse.verify.records import Record
 
@@ -86,7 +86,7 @@ class Explanations:
 
 
 def explain_table(
-    connection: Connection, feeds: Sequence[Feed], inbox: Path, table: str, where: str | None, limit: int
+    connection: Connection, feeds: Sequence[Feed], inbox: Inbox, table: str, where: str | None, limit: int
 ) -> Explanations:
     """Explain the records behind the rows of `table` that match the SQL condition `where`, at most `limit`.
 
@@ -105,7 +105,7 @@ def explain_table(
 def explain_record(
     connection: Connection,
     feeds: Sequence[Feed],
-    inbox: Path,
+    inbox: Inbox,
     name: str,
     row_number: int,
     item_number: int | None = None,
@@ -129,18 +129,20 @@ def explain_record(
 
 
 def _explain(
-    cursor: Cursor, feeds: Sequence[Feed], inbox: Path, places: Sequence[Place], prefix: str
+    cursor: Cursor, feeds: Sequence[Feed], inbox: Inbox, places: Sequence[Place], prefix: str
 ) -> list[Explanation]:
     declared = {feed.full_name: feed for feed in feeds}
     wanted: dict[int, list[_Row]] = {}
     for file_id, row_number, item_number in places:
         wanted.setdefault(file_id, []).append((row_number, item_number))
     deliveries: Mapping[tuple[str, str], InboxFile] = {}
-    if wanted and inbox.is_dir():
-        deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
+    entries = {file_id: find_any_entry(cursor, str(file_id)) for file_id in wanted}
+    if wanted and (isinstance(inbox, RemoteInbox) or inbox.is_dir()):
+        uris = [entry.uri for entry in entries.values() if not entry.uri.startswith("kafka://")]
+        deliveries = {(it.feed.full_name, it.uri): it for it in find_files(inbox, feeds, uris=uris).files}
     explanations = []
     for file_id, rows in wanted.items():
-        entry = find_any_entry(cursor, str(file_id))
+        entry = entries[file_id]
         feed = declared.get(entry.feed)
         if feed is None:
             raise ConfigurationError(f"{entry} belongs to {entry.feed}, which is not declared any more.")

@@ -50,7 +50,7 @@ RECORDS = "records"  # the group of a control pattern that is no column: the num
 # Options that came later, by the part of a feed they are in. Their usual values leave the fingerprint as it was:
 # refused files are not read again after an upgrade.
 _ADDED: dict[str, tuple[str, ...]] = {
-    "": ("delivery_key_from", "delivery_key_case", "folder_columns", "nesting", "topic"),
+    "": ("delivery_key_from", "delivery_key_case", "order_number", "folder_columns", "nesting", "topic"),
     "dialect": (
         *("short_records", "null_text", "blanks", "trailing_delimiter", "on_encoding_drift"),
         *("bytes_of", "record_types"),
@@ -291,6 +291,7 @@ class Feed:
     unpacking: Unpacking = field(default_factory=Unpacking)
     delivery_key_from: str = "name"  # or "path": what the pattern of the delivery key is searched in
     delivery_key_case: str = "exact"  # or "fold": keys that differ in letter case alone are one key
+    order_number: str | None = None  # finds a number in the name that orders versions with one modification time
     folder_columns: tuple[str, ...] = ()  # declared columns whose values are in the folders, such as day=2024-05-03
     nesting: Nesting = field(default_factory=Nesting)
     repeats: Repeats = field(default_factory=Repeats)
@@ -370,6 +371,11 @@ class Feed:
     def whole_key(self, key: str) -> str:
         """Return a delivery key without the number that tells unrelated versions apart, where the feed keeps them."""
         return _PART.sub("", key) if self.repeats.on_unrelated_version == "keep" else key
+
+    def order_number_of(self, uri: str) -> int:
+        """Return the number by which the delivery at `uri` follows others with its time, -1 without one."""
+        found = re.search(as_nfc(self.order_number), as_nfc(name_of(uri))) if self.order_number else None
+        return int(found["number"]) if found is not None and (found["number"] or "").isdecimal() else -1
 
     def delivery_key_of(self, uri: str) -> str | None:
         """Return what the delivery at `uri` is about, such as ``business_date=2011-01-04``.

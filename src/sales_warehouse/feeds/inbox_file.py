@@ -8,10 +8,15 @@ from functools import cached_property
 from pathlib import Path
 
 from sales_warehouse import __version__
+from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.zip_directory import read_directory
+from sales_warehouse.stores.read_object import ObjectReader, find_again
+from sales_warehouse.stores.remote_object import RemoteObject
 
 MAX_SIDE_BYTES = 64 * 1024  # a few figures take a few lines
+Place = Path | RemoteObject  # where a delivery is
+
 _MAX_NS = 2**63 - 1  # in the year 2262; the ledger's bigint ends there, file systems do not
 
 
@@ -24,7 +29,7 @@ def mtime_ns_of(found: os.stat_result) -> int:
 class SideFile:
     """A control file beside its delivery: in the same folder, or in the same folder of the same archive."""
 
-    path: Path  # the archive's for a member
+    path: Place  # the archive's for a member
     uri: str
     member: str | None = None
 
@@ -44,8 +49,10 @@ class SideFile:
             content, problem = self._read_file() if self.member is None else self._read_member(self.member)
         except FileNotFoundError:
             return None, "is not there"
+        except (ConfigurationError, ServerAway):
+            raise
         except Exception as error:  # a damaged or encrypted member raises errors of any kind
-            if self.member is None and self.path.is_symlink():
+            if self.member is None and isinstance(self.path, Path) and self.path.is_symlink():
                 return None, "is a symbolic link, which is not followed"
             return None, f"cannot be read: {getattr(error, 'strerror', None) or error}"
         if content is not None and len(content) > MAX_SIDE_BYTES:
@@ -53,6 +60,9 @@ class SideFile:
         return content, problem
 
     def _read_file(self) -> tuple[bytes | None, str]:
+        if isinstance(self.path, RemoteObject):
+            with ObjectReader(find_again(self.path)) as content:
+                return content.read(MAX_SIDE_BYTES + 1), ""
         # neither following a link out of the inbox nor waiting at a pipe
         handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
@@ -60,7 +70,7 @@ class SideFile:
             return (file.read(MAX_SIDE_BYTES + 1), "") if is_file else (None, "is no file")
 
     def _read_member(self, member: str) -> tuple[bytes | None, str]:
-        with self.path.open("rb") as archive:
+        with ObjectReader(self.path) if isinstance(self.path, RemoteObject) else self.path.open("rb") as archive:
             directory = read_directory(archive)
             found = directory.members.get(member, ())
             if len(found) != 1:
@@ -74,11 +84,12 @@ class InboxFile:
     """A file below the inbox as it was when it was found.
 
     A member of an archive is a file of its own: `path` and `mtime_ns` are the archive's, `size_bytes` is that of the
-    member's content. Files are in order by `mtime_ns`, the members of one archive by `member_time`.
+    member's content. Files are in order by `mtime_ns`, the members of one archive by `member_time`, then by the number
+    that their feed declares.
     """
 
     feed: Feed
-    path: Path
+    path: Place
     uri: str  # path below the inbox as on disk, with forward slashes; bytes that are no UTF-8 are written as \xNN
     size_bytes: int
     mtime_ns: int
@@ -92,6 +103,21 @@ class InboxFile:
     def delivery_key(self) -> str | None:
         """What the delivery is about; None when its name carries no delivery key."""
         return self.feed.delivery_key_of(self.uri)
+
+    @cached_property
+    def order_number(self) -> int:
+        """Its number among versions with one time, as the feed finds it in the name; -1 without one."""
+        return self.feed.order_number_of(self.uri)
+
+    @property
+    def etag(self) -> str | None:
+        """The ETag of its object, or of that of its archive; None of a file, and where a store has none."""
+        return self.path.etag if isinstance(self.path, RemoteObject) else None
+
+    @property
+    def appears_whole(self) -> bool:
+        """Say whether it cannot be found half written: a store shows an object once it is complete."""
+        return isinstance(self.path, RemoteObject)
 
     @property
     def fingerprint(self) -> str:
@@ -111,7 +137,12 @@ class InboxFile:
         return hashlib.sha256(f"{self.fingerprint} {__version__}".encode()).hexdigest()
 
     def is_unchanged_on_disk(self) -> bool:
-        """Say whether size and modification time are still those this file was found with."""
+        """Say whether size and modification time, or the ETag, are still those this file was found with."""
+        if isinstance(self.path, RemoteObject):
+            try:
+                return find_again(self.path) == self.path
+            except FileNotFoundError:
+                return False
         try:
             now = self.path.stat()
         except OSError:

@@ -58,7 +58,7 @@ _LINES = (
 )
 _MARKED = ("delimiter", "quote", "escape", "stray_quotes", "blanks", "trailing_delimiter")
 _BY_NAME = ("optional", "aliases", "on_new_column")  # for columns that are found by name
-_PATH_OPTIONS = ("delivery_key_from", "delivery_key_case", "folder_columns")
+_PATH_OPTIONS = ("delivery_key_from", "delivery_key_case", "order_number", "folder_columns")
 _REPEATS = ("on_same_records", "max_shared_records", "on_unrelated_version")
 _JUDGED = ("kind", "sorted_by", "max_quarantined", "on_quarantined")  # for the models; the loader only checks them
 _ANY = (
@@ -312,6 +312,9 @@ class Options(MessageOptions):
     )
     delivery_key_from: Literal["name", "path"] = field("name or path", "name")
     delivery_key_case: Literal["exact", "fold"] = field("exact or fold", "exact")
+    order_number: PatternWithGroups | None = field(
+        r"a regular expression with the group number, such as _v(?P<number>\d+)", None
+    )
     folder_columns: list[str] = field("a list of declared columns: [day, store] for day=2024-05-03/store=paris", [])
     max_rejects: Annotated[MaxRejects, PlainValidator(MaxRejects.parse)] = field(
         "a number of records such as 25, or a share such as 1% (0% to 100%)", MaxRejects()
@@ -537,6 +540,7 @@ class _Table(StrictModel, extra="ignore"):
             delivery_key=options.delivery_key,
             delivery_key_from=options.delivery_key_from,
             delivery_key_case=options.delivery_key_case,
+            order_number=options.order_number,
             folder_columns=tuple(options.folder_columns),
             max_rejects=options.max_rejects,
             file_format=self.external.file_format,
@@ -610,6 +614,10 @@ def _check_format(external: _External) -> None:
         require(is_one, problem, "leave it out beside control.trailer", _at("trailer"))
     problem = "means nothing without delivery_key"
     require(options.delivery_key or options.delivery_key_from == "name", problem, key=_at("delivery_key_from"))
+    if options.order_number:
+        allowed = r"the group number, such as _v(?P<number>\d+)"
+        require(groups_of(options.order_number) == ["number"], "has other groups", allowed, _at("order_number"))
+        require(options.delivery_key, problem, key=_at("order_number"))
     if options.expected:
         check_expected(options.expected, options.delivery_key, _at("expected"))
 

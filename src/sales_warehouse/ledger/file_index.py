@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from psycopg2.extensions import connection as Connection
@@ -33,6 +33,7 @@ class Entry:
     declaration_sha256: str
     rows_loaded: int
     records_fingerprint: int | None  # None: there are no rows, or an earlier loader took none
+    etag: str | None = field(default=None, kw_only=True)  # of an object; None of a file of a folder
 
 
 class FileIndex:
@@ -129,7 +130,7 @@ class FileIndex:
 
 def read_index(connection: Connection, feed: str) -> FileIndex:
     """Return the file index of the feed with this full name."""
-    columns = ", ".join(Entry.__dataclass_fields__)
+    columns = ", ".join([*(name for name in Entry.__dataclass_fields__ if name != "etag"), "etag"])
     with transaction(connection) as cursor:
         cursor.execute(f"select {columns} from ledger.files where feed = %s order by file_id", (feed,))
-        return FileIndex([Entry(*row) for row in cursor])
+        return FileIndex([Entry(*row, etag=etag) for *row, etag in cursor])

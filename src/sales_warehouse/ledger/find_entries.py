@@ -34,7 +34,7 @@ class LedgerFile(Entry):
         return f"file {self.file_id}, {show_line(self.uri)} ({version}{self.status})"
 
 
-_COLUMNS = ", ".join(LedgerFile.__dataclass_fields__)
+_COLUMNS = ", ".join([*(name for name in LedgerFile.__dataclass_fields__ if name != "etag"), "etag"])
 
 
 def find_entries(cursor: Cursor, name: str) -> list[LedgerFile]:
@@ -119,7 +119,7 @@ def list_entries(entries: Sequence[LedgerFile]) -> str:
 
 def _select(cursor: Cursor, condition: str, *values: object) -> list[LedgerFile]:
     cursor.execute(f"select {_COLUMNS} from ledger.files where {condition}", values)
-    return [LedgerFile(*row) for row in cursor]
+    return [LedgerFile(*row, etag=etag) for *row, etag in cursor]
 
 
 def _describe_unknown(cursor: Cursor, name: str) -> str:

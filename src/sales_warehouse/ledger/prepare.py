@@ -28,6 +28,7 @@ _UPGRADES = (
     ("is_without_erasures", "upgrade_erasures"),
     ("is_without_segments", "upgrade_segments"),
     ("is_without_envelopes", "upgrade_envelopes"),
+    ("is_without_etags", "upgrade_etags"),
 )
 
 

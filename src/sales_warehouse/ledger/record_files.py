@@ -201,6 +201,7 @@ def record_accepted(
         "supersedes_file_id": replaced.file_id if replaced else None,
         "columns": list(shape.columns),
         "mtime_ns": file.mtime_ns,
+        "etag": file.etag,
     }
     count = sql.SQL("select count(*) from {} where _file_id = %s").format(raw_table(file.feed))
     cursor.execute(count, (entry.file_id,))
@@ -232,8 +233,11 @@ def record_duplicate(cursor: Cursor, delivery: Delivery, of: Entry, index: FileI
 
 
 def record_seen_again(cursor: Cursor, entry: Entry, file: InboxFile) -> None:
-    """Record the new modification time of an unchanged file, so that the next load need not hash it."""
-    cursor.execute("update ledger.files set mtime_ns = %s where file_id = %s", (file.mtime_ns, entry.file_id))
+    """Record the new modification time and ETag of an unchanged file, so that the next load need not hash it."""
+    cursor.execute(
+        "update ledger.files set mtime_ns = %s, etag = %s where file_id = %s",
+        (file.mtime_ns, file.etag, entry.file_id),
+    )
 
 
 def record_unloaded(cursor: Cursor, feed: Feed, file_id: int) -> int:
@@ -280,7 +284,8 @@ def record_restored(cursor: Cursor, file: InboxFile, file_id: int, replaced_file
     if replaced_file_id is not None:
         _deactivate(cursor, file.feed, replaced_file_id, "superseded")
     cursor.execute(
-        "update ledger.files set status = 'active', mtime_ns = %s where file_id = %s", (file.mtime_ns, file_id)
+        "update ledger.files set status = 'active', mtime_ns = %s, etag = %s where file_id = %s",
+        (file.mtime_ns, file.etag, file_id),
     )
     _activate(cursor, file.feed, file_id, replaced_file_id, shape)
 
@@ -395,6 +400,7 @@ def _insert(
         declaration_sha256=delivery.fingerprint or file.fingerprint,
         rows_loaded=0 if is_left_out else tally.rows,
         records_fingerprint=delivery.records.value,
+        etag=file.etag,
     )
     first_day, last_day = find_period(delivery.key) or (None, None)
     values = asdict(entry) | {

@@ -32,11 +32,16 @@ Decision = Unchanged | Duplicate | New
 
 
 def is_known_on_disk(file: InboxFile, index: FileIndex) -> Unchanged | None:
-    """Find an unchanged file by path, size and modification time, without opening it."""
+    """Find an unchanged file by path, size and modification time, an object by its ETag, without opening it.
+
+    Of an object without an ETag, and of one that was loaded from a folder, the time counts.
+    """
     latest = index.latest_at(file.uri)
-    if latest is None or (latest.size_bytes, latest.mtime_ns) != (file.size_bytes, file.mtime_ns):
+    if latest is None or latest.size_bytes != file.size_bytes:
         return None
-    return _unchanged(file, latest)
+    if file.etag is not None and latest.etag is not None:
+        return _unchanged(file, latest) if latest.etag == file.etag else None
+    return _unchanged(file, latest) if latest.mtime_ns == file.mtime_ns else None
 
 
 def needs_hash_first(file: InboxFile, index: FileIndex) -> bool:

@@ -7,12 +7,11 @@ with those of other files, and control figures are not summed.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sales_warehouse.errors import ConfigurationError
+from sales_warehouse.errors import ConfigurationError, ServerAway
 from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.file_index import CLOSED, Entry, FileIndex, read_index
@@ -32,6 +31,7 @@ from sales_warehouse.load.readers.reader import Block
 from sales_warehouse.load.run_load import find_feed
 from sales_warehouse.load.same_records import HELD_FROM_RECORDS, Related, find_candidates, find_related
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stores.address import Inbox
 
 _PLANNED = 2**62  # from this file id on, a file that would be loaded
 
@@ -55,7 +55,9 @@ class _Known:
     feeds: Sequence[Feed]
 
 
-def dry_run(connection: Connection, feeds: Sequence[Feed], inbox: Path, only: str | None, reporter: Reporter) -> DryRun:
+def dry_run(
+    connection: Connection, feeds: Sequence[Feed], inbox: Inbox, only: str | None, reporter: Reporter
+) -> DryRun:
     """Return what a load of the inbox would do; `only` is the full name of the one feed to look at.
 
     Raises `ConfigurationError` for a wrong inbox or feed name.
@@ -135,7 +137,7 @@ def _look(
     except OSError as error:
         return describe_unreadable(file, error), None
     except Exception as error:
-        if connection.closed or is_of_the_system(error) or isinstance(error, ConfigurationError):
+        if connection.closed or is_of_the_system(error) or isinstance(error, ConfigurationError | ServerAway):
             raise
         return _outcome(file, "refused", describe_unexpected(error, file.uri)), None
 

@@ -49,6 +49,7 @@ from sales_warehouse.load.same_records import (
     find_candidates,
     judge,
 )
+from sales_warehouse.stores.store import ObjectReplaced
 
 _MAX_KEY_BYTES = 2_000  # of a delivery key: an entry of its index has room for 2,700 bytes with the feed's name
 
@@ -97,6 +98,9 @@ def load_file(connection: Connection, task: Task, progress: Progress, hooks: Hoo
         return describe_growing(file)
     except (FileWaits, TableInUse) as waits:
         return _left_out(file, "waiting", waits.message)
+    except ObjectReplaced:
+        message = "was replaced while it was read, so it was not loaded: the next load reads what is there then"
+        return _left_out(file, "growing", message)
     except OSError as error:
         return describe_unreadable(file, error)
 
@@ -149,7 +153,7 @@ def _hash_whatever_is_there(file: InboxFile) -> str:
     try:
         return hash_file(file.path, file.member, file.feed.unpacking)
     except Exception as error:
-        if is_of_the_system(error):
+        if is_of_the_system(error) or concerns_all_files(error):
             raise
         return hashlib.sha256(f"{file.uri} {file.size_bytes}".encode()).hexdigest()
 
@@ -181,7 +185,7 @@ def _load(connection: Connection, task: Task, progress: Progress, hooks: Hooks) 
         if isinstance(decision, Unchanged):
             hooks.loader.confirm(cursor)
             record_seen_again(cursor, decision.entry, file)
-            entry, status = replace(decision.entry, mtime_ns=file.mtime_ns), "unchanged"
+            entry, status = replace(decision.entry, mtime_ns=file.mtime_ns, etag=file.etag), "unchanged"
         elif isinstance(decision, Duplicate):
             _assert_unchanged(file)
             key = file.delivery_key
@@ -221,6 +225,8 @@ def _decide(task: Task) -> tuple[Decision, str]:
 
 
 def _assert_unchanged(file: InboxFile) -> None:
+    if file.etag is not None:
+        return  # a range is only given of the object that was found
     if not file.is_unchanged_on_disk():
         raise FileChanged(f"{file.uri} changed while it was read")
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 
 import psycopg2
 from psycopg2 import errors
@@ -17,6 +16,7 @@ from sales_warehouse.feeds.declare import Feed
 from sales_warehouse.load.outcome import NEEDS_A_PERSON, Outcome
 from sales_warehouse.load.run_load import LoadOptions, LoadReport, run_load
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stores.address import Inbox
 
 # 0.5 + 1 + 2 + 4 + 8 s: long enough for a restart, short enough for a person who mistyped the port.
 ATTEMPTS = 6
@@ -44,7 +44,7 @@ _LOST = "the connection was lost"
 def load_with_retries(
     connect: Callable[[], Connection],
     feeds: Sequence[Feed],
-    inbox: Path,
+    inbox: Inbox,
     reporter: Reporter,
     options: LoadOptions = LoadOptions(),  # noqa: B008, it is frozen
 ) -> LoadReport:

@@ -20,9 +20,14 @@ from sales_warehouse.load.inbox.find_rivals import mark_rivals
 from sales_warehouse.load.inbox.open_file import hash_file
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.read_sql import read_sql
+from sales_warehouse.stores.address import Inbox
 
 # A tick must end before Dagster's limit of 60 s; the next tick hashes the remaining files.
 HASHING_SECONDS = 20.0
+
+# A store is listed so that this takes a fiftieth of the time at most: a thousand objects at each tick, a million, which
+# take a minute, once an hour.
+_LISTING_SHARE = 50
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,18 @@ class State:
     seen: frozenset[str] = frozenset()
     event_id: int = 0  # up to which a run was requested, segments of topics that came left out
     waiting: str = ""  # the segments for which a run was requested last
+    list_again_at: float = 0.0  # when an inbox in a store is listed next, in seconds since 1970
 
     @classmethod
     def parse(cls, text: str | None) -> "State":
         """Parse the text of a state; without a text the state is empty."""
         state = json.loads(text) if text else {}
-        return cls(frozenset(state.get("seen", ())), state.get("event_id", 0), state.get("waiting", ""))
+        seen, event_id, waiting = frozenset(state.get("seen", ())), state.get("event_id", 0), state.get("waiting", "")
+        return cls(seen, event_id, waiting, state.get("list_again_at", 0.0))
 
     def __str__(self) -> str:
-        return json.dumps({"seen": sorted(self.seen), "event_id": self.event_id, "waiting": self.waiting})
+        state = {"seen": sorted(self.seen), "event_id": self.event_id, "waiting": self.waiting}
+        return json.dumps(state | {"list_again_at": self.list_again_at})
 
 
 @dataclass(frozen=True)
@@ -64,13 +72,13 @@ class Changes:
 
 
 def find_changes(
-    connection: Connection, feeds: Sequence[Feed], inbox: Path, before: State, settle_seconds: float, limits: Limits
+    connection: Connection, feeds: Sequence[Feed], inbox: Inbox, before: State, settle_seconds: float, limits: Limits
 ) -> Changes:
     """Compare inbox and ledger; nothing is changed.
 
     A file is opened only when the ledger knows its size but not its path, size and time: it may be a duplicate, which
     the new state then contains. Files that were written to just now and files that wait for a control file are left
-    out. Errors as of `find_files`, and `psycopg2.Error`.
+    out. An inbox in a store is only listed when that is due. Errors as of `find_files`, and `psycopg2.Error`.
     """
     topics = [feed.full_name for feed in feeds if feed.topic is not None]
     with transaction(connection) as cursor:
@@ -90,8 +98,13 @@ def find_changes(
     # a topic has no files; its segments are events
     feeds = [feed for feed in feeds if feed.topic is None]
     books = {feed.full_name: read_index(connection, feed.full_name) if has_ledger else FileIndex([]) for feed in feeds}
-    found = mark_rivals(find_files(inbox, feeds).files, books)
-    files, seen = _find_new_files(found, books, before.seen, settle_seconds)
+    files, seen, list_again_at = list[InboxFile](), before.seen, before.list_again_at
+    if isinstance(inbox, Path) or time.time() >= list_again_at:
+        begin = time.monotonic()
+        found = find_files(inbox, feeds).files
+        if not isinstance(inbox, Path):
+            list_again_at = time.time() + _LISTING_SHARE * (time.monotonic() - begin)
+        files, seen = _find_new_files(mark_rivals(found, books), books, before.seen, settle_seconds)
     marks = sorted(_mark(file) for file in files)
     state = json.dumps([marks, last_event, last_file, waiting])
     return Changes(
@@ -99,7 +112,7 @@ def find_changes(
         events=events,
         messages=messages,
         run_key=hashlib.sha256(state.encode()).hexdigest()[:32],
-        state=State(seen | frozenset(marks), last_event, waiting or before.waiting),
+        state=State(seen | frozenset(marks), last_event, waiting or before.waiting, list_again_at),
     )
 
 
@@ -131,7 +144,9 @@ def _find_new_files(
         mark = _mark(file)
         if mark in seen_before:
             seen.add(mark)
-        elif file.mtime_ns > recently or (file.side is not None and file.side.content is None):
+        elif (file.mtime_ns > recently and not file.appears_whole) or (
+            file.side is not None and file.side.content is None
+        ):
             continue
         elif not needs_hash_first(file, index):
             new.append(file)
@@ -152,8 +167,8 @@ def _has_new_content(file: InboxFile, books: FileIndex) -> bool:
 
 
 def _mark(file: InboxFile) -> str:
-    """Return a digest of a file's path, size and time."""
-    state = "\0".join([file.uri, str(file.size_bytes), str(file.mtime_ns), file.fingerprint])
+    """Return a digest of a file's path, size and time, or of its ETag."""
+    state = "\0".join([file.uri, str(file.size_bytes), file.etag or str(file.mtime_ns), file.fingerprint])
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
 

@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> None:
     settings = get_settings()
     server.up(settings)
     set_up(settings, "warehouse dagster")
-    settings.inbox.mkdir(parents=True, exist_ok=True)
+    if isinstance(settings.inbox, Path):
+        settings.inbox.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--module-name", MODULE]
     # a shell starts background jobs with both signals ignored, and Dagster would inherit that
     for one in (signal.SIGINT, signal.SIGTERM):

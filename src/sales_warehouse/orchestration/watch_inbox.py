@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import psycopg2
@@ -42,7 +43,7 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
         # While a run is in progress the ledger still changes; the tick after it finds what that run did not process.
         if context.instance.get_run_ids(dg.RunsFilter(statuses=_IN_PROGRESS), limit=1):
             return dg.SkipReason("A run is in progress.")
-        if not settings.inbox.is_dir():
+        if isinstance(settings.inbox, Path) and not settings.inbox.is_dir():
             return dg.SkipReason(f"There is no inbox {settings.inbox} yet.")
         before = State.parse(context.cursor)
         try:
@@ -55,7 +56,7 @@ def define_sensor(settings: Settings, feeds: Sequence[Feed], run: UnresolvedAsse
             return dg.SkipReason(f"The server does not answer: {error}")
         if not changes.files and not changes.events and not changes.messages:
             # duplicates are stored too, so that they are not opened at every tick
-            state = replace(before, seen=changes.state.seen)
+            state = replace(before, seen=changes.state.seen, list_again_at=changes.state.list_again_at)
             return dg.SensorResult(skip_reason=dg.SkipReason("Nothing new."), cursor=str(state))
         tags = {"warehouse/files": str(len(changes.files)), "warehouse/events": str(changes.events)}
         if changes.messages:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
@@ -12,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from sales_warehouse.feeds.declare import EXTRA_COLUMN, ITEM_COLUMN, JSON_FORMATS, LINEAGE_COLUMNS, TEXT_FORMATS, Feed
 from sales_warehouse.feeds.inbox_file import InboxFile
-from sales_warehouse.ledger.find_entries import LedgerFile, find_entry, read_active
+from sales_warehouse.ledger.find_entries import LedgerFile, find_entries, find_entry, read_active
 from sales_warehouse.ledger.masks import read_masks
 from sales_warehouse.ledger.outcomes import Reject, SkippedLine
 from sales_warehouse.ledger.prepare import prepare_ledger, raw_table, read_raw_columns
@@ -23,6 +22,7 @@ from sales_warehouse.load.inbox.open_file import ContentReader
 from sales_warehouse.load.outcome import FileRefused
 from sales_warehouse.read_sql import read_sql
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stores.address import Inbox
 from sales_warehouse.stream.message_store import Kind, Log, MessagesGone, MessageStore
 from sales_warehouse.verify.compare import Difference, Row, find_differences
 from sales_warehouse.verify.read_documents import DocumentReading
@@ -83,7 +83,7 @@ class VerifyReport:
 def run_verify(
     connection: Connection,
     feeds: Sequence[Feed],
-    inbox: Path,
+    inbox: Inbox,
     names: Sequence[str],
     reporter: Reporter,
     log: Log | None = None,
@@ -97,7 +97,9 @@ def run_verify(
     `ConfigurationError` for a wrong inbox and for names of no active file.
     """
     prepare_ledger(connection, feeds)
-    deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds).files}
+    with transaction(connection) as cursor:
+        uris = [entry.uri for name in names for entry in find_entries(cursor, name)] if names else None
+    deliveries = {(file.feed.full_name, file.uri): file for file in find_files(inbox, feeds, uris=uris).files}
     declared = {feed.full_name for feed in feeds}
     topics = {feed.full_name: feed for feed in feeds if feed.topic}
     report = VerifyReport()

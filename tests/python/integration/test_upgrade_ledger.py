@@ -217,6 +217,16 @@ def test_fingerprints_of_whole_records_are_forgotten(connection: Connection) -> 
         assert query(connection, "select records_fingerprint, sampled_records from ledger.files") == [(None, None)]
 
 
+def test_a_ledger_without_etags_gets_them(connection: Connection) -> None:
+    prepare_ledger(connection, [])
+    wanted = describe(connection)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("alter table ledger.files drop column etag")
+    for _ in range(2):
+        prepare_ledger(connection, [])
+        assert describe(connection) == wanted
+
+
 # a ledger in which no person can be erased
 WITHOUT_ERASURES = """
 drop table ledger.erasure_key, ledger.erased_columns, ledger.erasure_steps, ledger.erasures, ledger.erased_records,

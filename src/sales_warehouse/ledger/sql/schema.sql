@@ -21,6 +21,8 @@ create table if not exists ledger.files (
     size_bytes bigint not null check (size_bytes >= 0),
     -- modification time in nanoseconds since 1970; a file with the same time and size_bytes is not read again
     mtime_ns bigint not null,
+    -- of an object in a store: one with the same ETag and size_bytes is not read again, whatever its time
+    etag text,
     delivery_key text,
     -- first and last day of what the delivery key names, see find_period; NULL when it names no period
     period_start_date date,

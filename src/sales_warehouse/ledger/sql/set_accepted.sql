@@ -1,5 +1,5 @@
 update ledger.files as held set
-    status = 'active', supersedes_file_id = %(supersedes_file_id)s, columns = %(columns)s, mtime_ns = %(mtime_ns)s,
+    status = 'active', supersedes_file_id = %(supersedes_file_id)s, columns = %(columns)s, mtime_ns = %(mtime_ns)s, etag = %(etag)s,
     version = 1 + coalesce((
         select max(files.version) from ledger.files
         where files.feed = held.feed and files.delivery_key = held.delivery_key

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sales_warehouse.errors import ServerAway
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.file_index import FileIndex
 from sales_warehouse.load.decide import New, decide, is_known_on_disk
@@ -49,11 +50,14 @@ def refuse_rivals(file: InboxFile) -> None:
         others = ", ".join(file.rivals)
         raise FileRefused(
             f"{others} came with the same delivery key ({file.delivery_key}), the same time and other content, and "
-            "nothing says which is newer. Remove all but the right one, or give that one a later time (touch)."
+            "nothing says which is newer. Remove all but the right one, or give that one a later time (touch); or "
+            "declare order_number, if their names have one."
         )
 
 
 def _have_one_time(one: InboxFile, other: InboxFile) -> bool:
+    if one.order_number != other.order_number:
+        return False
     return one.member_time == other.member_time or () in (one.member_time, other.member_time)
 
 
@@ -68,6 +72,8 @@ def _read_new(file: InboxFile, index: FileIndex) -> _Content | None:
             for block in content.blocks():
                 unpacked.update(block)
             delivered = content.delivered.finish()
+    except ServerAway:
+        raise
     except Exception:  # the load of this file says what is wrong with it
         return None
     return _Content(delivered, unpacked.hexdigest()) if isinstance(decide(file, delivered, index), New) else None

@@ -18,11 +18,15 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from sales_warehouse.errors import ServerAway
 from sales_warehouse.feeds.declare import USUAL_UNPACKING, Unpacking
+from sales_warehouse.feeds.inbox_file import Place
 from sales_warehouse.feeds.names import ARCHIVE_SUFFIX, compression_of, is_archive
 from sales_warehouse.feeds.zip_directory import MAX_MEMBERS, read_directory
 from sales_warehouse.load.inbox.unpack import DAMAGED, Damaged, UnpackedLimit, unpack
 from sales_warehouse.load.outcome import FileRefused
+from sales_warehouse.stores.read_object import ObjectReader
+from sales_warehouse.stores.remote_object import RemoteObject
 
 BLOCK_BYTES = 256 * 1024
 _HEAD_BYTES = 4096
@@ -51,6 +55,11 @@ def open_regular(path: Path) -> io.FileIO:
     return os.fdopen(handle, "rb", buffering=0)
 
 
+def open_place(place: Place) -> io.FileIO | ObjectReader:
+    """Open the file or the object at a place for reading. Raises `OSError` and `StoreAway`."""
+    return ObjectReader(place) if isinstance(place, RemoteObject) else open_regular(place)
+
+
 def _not_regular(path: Path) -> OSError:
     return OSError(errno.EINVAL, "it is now a link, a pipe or a device, and these are never opened", path)
 
@@ -70,15 +79,15 @@ class Member:
     is_archive: bool = False
 
 
-def list_members(path: Path) -> list[Member]:
+def list_members(path: Place) -> list[Member]:
     """Return the members in the directory of an archive, without folders.
 
     Raises `NoArchive` when there is no directory, `OSError` when the file cannot be read.
     """
     try:
-        with open_regular(path) as file:
+        with open_place(path) as file:
             directory = read_directory(cast(BinaryIO, file))
-    except OSError:
+    except (OSError, ServerAway):
         raise
     except Exception as error:  # a hostile directory raises struct.error, ValueError, UnicodeDecodeError and others
         raise NoArchive(str(error) or type(error).__name__) from None
@@ -94,13 +103,13 @@ def list_members(path: Path) -> list[Member]:
 
 
 @contextmanager
-def open_member(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
+def open_member(path: Place, name: str) -> Iterator[tuple[BinaryIO, int]]:
     """Open a member of an archive; yield it with the number of its packed bytes. Raises `OSError`."""
     with ExitStack() as stack:
-        file = cast(BinaryIO, stack.enter_context(open_regular(path)))
+        file = cast(BinaryIO, stack.enter_context(open_place(path)))
         try:
             directory = read_directory(file)
-        except OSError:
+        except (OSError, ServerAway):
             raise
         except Exception as error:
             raise OSError(0, f"it is no longer a zip archive ({error})") from None
@@ -108,6 +117,8 @@ def open_member(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
             entry = directory.members[name][-1]
             member = cast(BinaryIO, stack.enter_context(directory.open(file, entry)))
         except _DAMAGED_MEMBER as error:
+            if isinstance(error, OSError) and error.errno:
+                raise  # an error of the disk or the store, not of the archive
             raise OSError(0, f"it cannot be read from the archive ({error})") from None
         except KeyError:
             raise OSError(0, "it is no longer in the archive") from None
@@ -130,9 +141,9 @@ class HashingReader:
     The bytes of an archive's member are those it was packed from, of a damaged or too large one those that can be read.
     """
 
-    def __init__(self, path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> None:
+    def __init__(self, path: Place, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> None:
         self._member = None if member is None else _MemberReader(path, member, unpacking)
-        self._file = self._member or open_regular(path)
+        self._file = self._member or open_place(path)
         self._sha256 = hashlib.sha256()
         self._head = b""
         self.bytes_read = 0
@@ -175,7 +186,7 @@ class HashingReader:
 class _MemberReader:
     """The bytes of an archive's member, in blocks of one size, so that a damaged one always has the same hash."""
 
-    def __init__(self, path: Path, name: str, unpacking: Unpacking) -> None:
+    def __init__(self, path: Place, name: str, unpacking: Unpacking) -> None:
         self._stack = ExitStack()
         self._file, packed_bytes = self._stack.enter_context(open_member(path, name))
         self._limit = UnpackedLimit(name, unpacking, packed_bytes)
@@ -211,7 +222,7 @@ class _MemberReader:
 class ContentReader:
     """The unpacked content of a file, or of an archive's member, in blocks."""
 
-    def __init__(self, path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> None:
+    def __init__(self, path: Place, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> None:
         self.delivered = HashingReader(path, member, unpacking)
         self.name = member or path.name
         self._is_archive = member is None and is_archive(path.name)
@@ -255,7 +266,7 @@ class ContentReader:
         self.delivered.close()
 
 
-def hash_file(path: Path, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> str:
+def hash_file(path: Place, member: str | None = None, unpacking: Unpacking = USUAL_UNPACKING) -> str:
     """Return the SHA-256 of a file's bytes in hex."""
     with closing(HashingReader(path, member, unpacking)) as reader:
         return reader.finish()

@@ -5,15 +5,15 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
+from sales_warehouse.errors import ServerAway
 from sales_warehouse.feeds.inbox_file import InboxFile
 from sales_warehouse.ledger.file_index import FileIndex
 from sales_warehouse.ledger.outcomes import Fingerprint
 from sales_warehouse.load.decide import New, decide
-from sales_warehouse.load.inbox.open_file import hash_file, open_regular
+from sales_warehouse.load.inbox.open_file import hash_file, open_place
 from sales_warehouse.load.load_file import Hooks, Task, describe_unreadable, load_file
 from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.outcome import Outcome
@@ -21,11 +21,14 @@ from sales_warehouse.load.same_records import Related, find_candidates, may_be_a
 from sales_warehouse.load.workers.pool import PooledWorker, WorkerPool
 from sales_warehouse.load.workers.worker import Answer, Assignment, FileState, Progress
 from sales_warehouse.reporter import Reporter
+from sales_warehouse.stores.read_object import prefetch
 
 # To open and commit a file takes as long as to read so many bytes.
 _FILE_COSTS_BYTES = 150_000
 # Less work, half a second for one process, is done before workers would have started.
 WORTH_WORKERS_BYTES = 40_000_000
+
+_PREFETCHED = 4  # objects of a store
 
 _HEAD_BYTES = 64 * 1024  # more than a header, so that two deliveries of one size nearly always differ in it
 
@@ -149,8 +152,11 @@ class _Dispatcher:
         own = file.delivery_key
         keys: set[Hashable] = set() if own is None else {(feed, "key", own)}
         if number in self._possible_copies:
+            self._prefetch(number)
             try:
                 self._hashes[number] = sha256 = hash_file(file.path, file.member, file.feed.unpacking)
+            except ServerAway:
+                raise
             except Exception as error:
                 if isinstance(error, OSError) and error.errno:
                     self._finish(number, describe_unreadable(file, error))
@@ -165,6 +171,12 @@ class _Dispatcher:
             # the ledger records that a column is missing, back or ignored if this was different in the file before
             keys = {*keys, (feed, "shape")}
         self._order.add(number, keys)
+
+    def _prefetch(self, number: int) -> None:
+        """Request the next objects that will be hashed."""
+        for other in range(number, min(number + _PREFETCHED, len(self.files))):
+            if other in self._possible_copies:
+                prefetch(self.files[other].path)
 
     def _assign(self) -> None:
         """Assign the next files as long as a worker can take one."""
@@ -262,21 +274,26 @@ def _find_possible_copies(files: Sequence[InboxFile], indexes: dict[str, FileInd
     """Return the files that may have the content of another one, by size and first bytes; these are hashed first."""
     found = {number for number, file in enumerate(files) if indexes[file.feed.full_name].knows_size(file.size_bytes)}
     sizes = Counter((file.feed.full_name, file.size_bytes) for file in files)
-    alike: dict[tuple[str, int, bytes | None], list[int]] = defaultdict(list)
+    alike: dict[tuple[str, int, bytes | str | None], list[int]] = defaultdict(list)
     for number, file in enumerate(files):
         if sizes[file.feed.full_name, file.size_bytes] > 1:
-            head = None if file.member is not None else _hash_head(file.path)
-            alike[file.feed.full_name, file.size_bytes, head].append(number)
+            alike[file.feed.full_name, file.size_bytes, _tell_apart(file)].append(number)
     for (_, _, head), numbers in alike.items():
         if len(numbers) > 1 or head is None:
             found.update(numbers)
     return found
 
 
-def _hash_head(path: Path) -> bytes | None:
-    """Return a digest of the first bytes of a file, None when they cannot be read; hashing it reports the error."""
+def _tell_apart(file: InboxFile) -> bytes | str | None:
+    """Return what differs for most other contents of this size: the ETag, or a digest of the first bytes.
+
+    None when they cannot be read: hashing the file reports the error. Two ETags may be of one content, which
+    `same_records` finds; to request all objects here would take too long.
+    """
+    if file.member is not None or file.etag is not None:
+        return file.etag if file.member is None else None
     try:
-        with open_regular(path) as file:
-            return hashlib.sha256(file.read(_HEAD_BYTES)).digest()
+        with open_place(file.path) as content:
+            return hashlib.sha256(content.read(_HEAD_BYTES)).digest()
     except OSError:
         return None

@@ -31,6 +31,7 @@ from sales_warehouse.load.load_file import Hooks, Task, load_file
 from sales_warehouse.load.loader_lock import Loader
 from sales_warehouse.load.outcome import JudgedLater, Outcome
 from sales_warehouse.load.same_records import Candidate
+from sales_warehouse.stores.read_object import prefetch
 
 _REPORT_SECONDS = 0.1  # how often the worker reports its progress
 
@@ -136,6 +137,7 @@ class _Worker:
                 if isinstance(message, Answer):
                     self._answers[message.number].put(message)
                 else:
+                    prefetch(message.task.file.path)
                     self._assignments.put(message)
         except Exception:  # the loader is gone, or what it sent cannot be understood
             _exit()

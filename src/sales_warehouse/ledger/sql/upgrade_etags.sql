@@ -1,0 +1,2 @@
+-- Runs once, on a ledger without ETags.
+alter table ledger.files add column etag text;
