@@ -40,7 +40,7 @@ def read_originals(
         ):
             found.columns = reading.columns
             for record in reading:
-                if isinstance(record, Record) and record.row_number in wanted:
+                if isinstance(record, Record) and record.row_number is not None and record.row_number in wanted:
                     found.records[record.row_number] = record
                 if record.row_number is not None and record.row_number >= max(wanted):
                     break
