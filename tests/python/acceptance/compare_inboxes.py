@@ -27,8 +27,8 @@ _FILE_IDS = ("_file_id", "file_id", "supersedes_file_id")
 _LEFT_OUT = ("message", "event_id", "etag", "mtime_ns")
 _TIMES = ("timestamp with time zone",)
 _SCHEMAS = ("raw", "ledger", "intermediate", "marts", "audit")
-# what a build and not an inbox decides
-_TABLES_LEFT_OUT = {"loader_lease", "build_lease", "publications", "builds", "erasure_key"}
+# of builds, with their ids
+_TABLES_LEFT_OUT = {"loader_lease", "build_lease", "publications", "builds", "green_builds", "model_watermarks"}
 
 
 @dataclass(frozen=True)
