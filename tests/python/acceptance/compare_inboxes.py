@@ -27,8 +27,8 @@ _FILE_IDS = ("_file_id", "file_id", "supersedes_file_id")
 _LEFT_OUT = ("message", "event_id", "etag", "mtime_ns")
 _TIMES = ("timestamp with time zone",)
 _SCHEMAS = ("raw", "ledger", "intermediate", "marts", "audit")
-# what a build and not an inbox decides
-_TABLES_LEFT_OUT = {"loader_lease", "build_lease", "publications", "builds", "erasure_key"}
+# of builds, with their ids
+_TABLES_LEFT_OUT = {"loader_lease", "build_lease", "publications", "builds", "green_builds", "model_watermarks"}
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,12 @@ def read_tables(connection: Connection) -> dict[str, Table]:
             "where table_schema = any(%s) and table_type = 'BASE TABLE' order by 1, 2, ordinal_position",
             (list(_SCHEMAS),),
         )
-        tables: dict[tuple[str, str], list[str]] = {}
+        tables: dict[str, list[str]] = {}
         for schema, table, column, kind in cursor.fetchall():
             if table not in _TABLES_LEFT_OUT and column not in _LEFT_OUT and kind not in _TIMES:
-                tables.setdefault((schema, table), []).append(f'"{column}"')
-        return {
-            f"{schema}.{table}": _read(cursor, schema, table, columns) for (schema, table), columns in tables.items()
-        }
+                value = _FILE.format(column) if column in _FILE_IDS else f'it."{column}"'
+                tables.setdefault(f'"{schema}"."{table}"', []).append(value)
+        return {table: _read(cursor, table, values) for table, values in tables.items()}
 
 
 def _read(cursor: Any, table: str, values: list[str]) -> Table:
