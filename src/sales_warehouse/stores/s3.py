@@ -157,8 +157,9 @@ class S3:
         """Return the objects of a page, and what the next page is requested with."""
         answer = self._ask("list_objects_v2", EncodingType="url", **query)
         where = self._where
+        decode = unquote_plus if answer["IsEncoded"] else str  # not every store does what the query asks for
         objects = [
-            RemoteObject(where, unquote_plus(key), int(size), _nanoseconds(time), usable_etag(etag))
+            RemoteObject(where, decode(key), int(size), _nanoseconds(time), usable_etag(etag))
             for key, size, time, etag in answer["Objects"]
         ]
         return objects, answer["Token"]
@@ -235,7 +236,9 @@ def _parse_fast(response_dict: dict[str, Any], customized_response_dict: dict[st
     found = [tuple(item.findtext(name) for name in names) for item in root.iterfind(f"{space}Contents")]
     is_cut = root.findtext(f"{space}IsTruncated") == "true"
     customized_response_dict.update(
-        Objects=found, Token=root.findtext(f"{space}NextContinuationToken") if is_cut else None
+        Objects=found,
+        Token=root.findtext(f"{space}NextContinuationToken") if is_cut else None,
+        IsEncoded=root.findtext(f"{space}EncodingType") == "url",
     )
     response_dict["body"] = b""
 
