@@ -237,14 +237,19 @@ def _expect(evidence: Evidence, row: dict[str, str | None], number: int) -> dict
             value = read_number(text, column) if is_sure else None
             if value is not None and _fits(value):
                 known[name] = value
-                expected[name] = str(value) if cast == "integer" else f'"{value:f}"'
+                expected[name] = str(value) if cast == "integer" else f'"{_as_amount(value)}"'
         elif text and cast == "date" and name == "order_date" and (day := _read_date(entry, text)):
             expected[name] = f'"{day}"'
     if "net_amount" not in known and {"quantity", "unit_price"} <= known.keys() and _is_product(evidence):
         amount = known["quantity"] * known["unit_price"]
         if _fits(amount):
-            expected["net_amount"] = f'"{amount:f}"'
+            expected["net_amount"] = f'"{_as_amount(amount)}"'
     return expected
+
+
+def _as_amount(value: Decimal) -> str:
+    """Return an amount with all its decimals: dbt compares numbers of a view as texts."""
+    return f"{value:.{AMOUNT_SCALE}f}"
 
 
 def _fits(value: Decimal) -> bool:

@@ -356,8 +356,10 @@ def test_every_question_is_a_todo_line_in_the_draft(tmp_path: Path) -> None:
 def test_a_draft_has_a_unit_test_also_where_no_column_names_the_order(tmp_path: Path) -> None:
     seen = look(tmp_path, "Date;Article;Quantity;Amount\n2024-05-13;Tea;2;3.50\n2024-05-14;Tea;-2;-3.50\n")
     written = write_yaml(seen)
-    assert '{_row_number: 1, product_id: Tea, quantity: 2, net_amount: "3.50", order_date: "2024-05-13"}' in written
-    assert '{_row_number: 2, product_id: Tea, quantity: -2, net_amount: "-3.50", order_date: "2024-05-14"}' in written
+    assert '{_row_number: 1, product_id: Tea, quantity: 2, net_amount: "3.500000", order_date: "2024-05-13"}' in written
+    assert (
+        '{_row_number: 2, product_id: Tea, quantity: -2, net_amount: "-3.500000", order_date: "2024-05-14"}' in written
+    )
 
 
 def test_personal_values_are_masked_and_in_no_description(tmp_path: Path) -> None:
