@@ -159,7 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
         is_cut = len(keys) > len(page)
         token = f"<NextContinuationToken>{page[-1].encode().hex()}</NextContinuationToken>" if is_cut else ""
         head = '<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-        body = f"{head}<IsTruncated>{str(is_cut).lower()}</IsTruncated>{token}{entries}</ListBucketResult>"
+        told = f"<EncodingType>url</EncodingType><IsTruncated>{str(is_cut).lower()}</IsTruncated>"
+        body = f"{head}{told}{token}{entries}</ListBucketResult>"
         self._answer(200, body.encode(), {"Content-Type": "application/xml"})
 
     def _give(self, key: str, verb: str, truncate: int | None = None) -> None:
