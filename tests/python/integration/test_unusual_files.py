@@ -31,6 +31,7 @@ def follower(databases: Databases, tmp_path: Path) -> TutorialRun:
     return TutorialRun(checkout)
 
 
+@pytest.mark.timeout(900)  # dbt reads the whole project for each draft and each check
 @pytest.mark.parametrize("page", ["load-unusual-files.md", "look-up-prices.md"])
 def test_a_guide_does_what_it_says(follower: TutorialRun, page: str) -> None:
     blocks = read_blocks(GUIDES / page)
