@@ -31,7 +31,7 @@ def test_a_topic_is_drafted_streamed_and_built(kafka: Broker, checkout: Checkout
     checked = json.loads(checkout.warehouse("feed", "check", "web.orders", "--json"))
     assert checked["outcomes"] == [{"status": "accepted", "issues": "", "rows": 4}]
     assert (checked["messages"]["messages"], checked["messages"]["rejected"], checked["problems"]) == (4, 1, [])
-    assert {"net_amount": "12.0000"}.items() <= {one["column"]: one["total"] for one in checked["sums"]}.items()
+    assert {"net_amount": "12.000000"}.items() <= {one["column"]: one["total"] for one in checked["sums"]}.items()
     assert checkout.value("select count(*) from pg_database where datname like 'warehouse_check%'") == "0"
     done = checkout.run("warehouse", "feed", "check", "web.orders", "a.csv", check=False)
     assert done.returncode == 2 and "is a topic and has no files" in " ".join(done.stderr.split())
