@@ -22,6 +22,7 @@ from warm_commands import start_fork_server
 # The slowest first, so that no worker is left with a long file at the end; this affects only the time.
 LONGEST = (
     "test_real_files", "test_day_by_day", "test_dagster_live",
+    "test_lookups", "test_events", "test_sample_builds",
     "test_incremental", "test_dev_target", "test_dagster", "test_publish_builds", "test_publish_killed",
     "test_live", "test_adding_a_feed", "test_roles", "test_rebuild_equality", "test_chaos", "test_demonstration",
     "test_objects_of_others", "test_held_by_builds", "test_operations", "test_nasty_files", "test_calendar_and_rates",
