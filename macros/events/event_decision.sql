@@ -11,12 +11,13 @@
 
 {# The relation of the decisions for macros that find feeds by name. #}
 {% macro event_decisions() -%}
-    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == 'int_events__records_decided' -%}
+    {%- set node = graph.nodes.get('model.' ~ project_name ~ '.int_events__records_decided') -%}
+    {%- if node -%}
         {{ return({
             'unique_id': node.unique_id,
             'relation_name': read_relation(node),
         }) }}
-    {%- endfor -%}
+    {%- endif -%}
     {{ exceptions.raise_compiler_error(
         'A staging model declares meta.events, but the project has no model int_events__records_decided.'
     ) }}

@@ -176,7 +176,6 @@ class _Bound(dict[str, Any]):
     """Names of macros; a macro is bound to the context of a node when it is asked for."""
 
     bind: Callable[[Any], MacroGenerator]
-    seen: Mapping[str, Any]
 
     def __init__(self) -> None:
         super().__init__()
@@ -254,7 +253,7 @@ def _bind_macros_when_called() -> None:
             return made
 
         internal, seen = merge(self, macros)
-        context.bind, context.seen = bind, seen
+        context.macros, context.bind = seen, bind
         packages = {name: layer(found) for name, found in macros.items() if name not in self.internal_package_names}
         is_own = self.root_package == self.search_package
         return MacroNamespace(
@@ -268,12 +267,11 @@ def _bind_macros_when_called() -> None:
         if not isinstance(self.namespace, MacroNamespace):
             return make_plain(self)
         context = super(ManifestContext, self).to_dict()
-        seen = context.seen
+        seen = context.macros
         for name in [name for name in dict.keys(context) if name in seen]:
             dict.__setitem__(context, name, context.bind(seen[name]))  # a macro comes before what dbt has of its name
         others = {"dbt": self.namespace.global_project_namespace} | self.namespace.packages
         context.update({name: found for name, found in others.items() if name not in seen})
-        context.macros = seen
         return context
 
     ManifestContext._build_namespace, ManifestContext.to_dict = build_namespace, to_dict
